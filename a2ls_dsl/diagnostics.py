@@ -1,0 +1,122 @@
+"""What this package says when something is wrong: one exception family, one message shape.
+
+A message names the rule, the offender, its place and the fix. Errors in a user's file carry a place and
+are shown with an excerpt and a caret; all others carry a fix in words.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text that diagnostics point into: `name` is what the user called it (a path, or `<string>`)."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Span:
+    """The characters `start` up to `end` (exclusive, 0-based) of a source."""
+
+    source: Source
+    start: int
+    end: int
+
+    @property
+    def line(self) -> int:
+        """Line number of the start, from 1."""
+        return self.source.text.count("\n", 0, self.start) + 1
+
+    @property
+    def column(self) -> int:
+        """Column of the start, from 1, in characters."""
+        return self.start - (self.source.text.rfind("\n", 0, self.start) + 1) + 1
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One finding in a file. `message` states the rule and the offender, `fix` what to write instead."""
+
+    code: str
+    message: str
+    span: Span
+    fix: str = ""
+    severity: Severity = Severity.ERROR
+
+    def render(self) -> str:
+        """The finding as text: headline, place, the offending line, a caret with the fix."""
+        line, column = self.span.line, self.span.column
+        begin = self.span.source.text.rfind("\n", 0, self.span.start) + 1
+        text = self.span.source.text[begin:].split("\n", 1)[0].rstrip("\r")
+        excerpt, offset = _window(text, column - 1)
+        width = min(max(self.span.end - self.span.start, 1), max(len(excerpt) - offset, 1))
+        gutter = " " * len(str(line))
+        return "\n".join(
+            [
+                f"{self.severity}[{self.code}]: {self.message}",
+                f"{gutter} --> {self.span.source.name}:{line}:{column}",
+                f"{gutter}  |",
+                f"{line}  | {excerpt}",
+                f"{gutter}  | {' ' * offset}{'^' * width} {self.fix}".rstrip(),
+            ]
+        )
+
+
+def _window(text: str, column: int, width: int = 100) -> tuple[str, int]:
+    """At most `width` printable characters of a line around a column, and the column inside them."""
+    start = 0 if len(text) <= width else max(0, min(column - width // 2, len(text) - width))
+    piece = "".join(c if c.isprintable() else " " for c in text[start : start + width])
+    return piece, column - start
+
+
+class A2lError(Exception):
+    """Whatever a user can cause and mend. The command line prints it and exits with `exit_code`."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+    def render(self) -> str:
+        return f"error: {self.message}" + (f"\n  fix: {self.fix}" if self.fix else "")
+
+
+class LanguageError(A2lError):
+    """Errors in a `.a2l` or `.a2g` text, each with its place."""
+
+    exit_code = 1
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n".join(d.render() for d in self.diagnostics))
+
+    def render(self) -> str:
+        return "\n\n".join(d.render() for d in self.diagnostics)
+
+
+def near(name: str, choices: Iterable[str]) -> str | None:
+    """The choice that `name` is probably a misspelling of, or None when none is near."""
+    lowered = {choice.lower(): choice for choice in choices}
+    found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.7)
+    return lowered[found[0]] if found else None
+
+
+def unknown(what: str, name: str, choices: Iterable[str]) -> A2lError:
+    """The error for a name that does not exist: the near one if there is one, else what there is."""
+    names = sorted(choices)
+    guess = near(name, names)
+    fix = f"did you mean `{guess}`?" if guess else f"there is {', '.join(names)}"
+    return A2lError(f"there is no {what} `{name}`", fix)
