@@ -45,9 +45,9 @@ class Element:
     span: Span | None = _span()
 
     @property
-    def order(self) -> tuple[int, int, str]:
-        """Sort key of the canonical order: s, a, r; then time; the plain tensor before its views."""
-        return list(Stream).index(self.stream), self.offset, self.view or ""
+    def order(self) -> tuple[int, str, int]:
+        """Sort key of the canonical order: s, a, r; in each the plain tensors before views; then time."""
+        return list(Stream).index(self.stream), self.view or "", self.offset
 
 
 @dataclass(frozen=True)
