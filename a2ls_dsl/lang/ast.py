@@ -31,10 +31,6 @@ MAX_OFFSET = 999
 """The last step an offset may name: a DeepMind Control episode has at most 1,000 steps."""
 
 
-def _span() -> Span | None:
-    return field(default=None, compare=False, repr=False)
-
-
 @dataclass(frozen=True)
 class Element:
     """One tensor of the window: `s[t+2]`, or with a view `crop(s[t])`. A run is several elements."""
@@ -42,7 +38,7 @@ class Element:
     stream: Stream
     offset: int
     view: str | None = None
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
     @property
     def order(self) -> tuple[int, str, int]:
@@ -58,7 +54,7 @@ class Comparison:
     source: tuple[Element, ...]
     target: tuple[Element, ...]
     against_batch: bool = False
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
     @property
     def horizon(self) -> int:
@@ -71,7 +67,7 @@ class Ref:
     """The name of a loss defined earlier in the file."""
 
     name: str
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ class Weighted:
 
     weight: float
     term: Comparison | Ref
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -88,7 +84,7 @@ class Loss:
     """A weighted sum of terms; a single term of weight 1 is the common case."""
 
     terms: tuple[Weighted, ...]
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,7 @@ class Definition:
 
     name: str
     loss: Loss
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -105,4 +101,4 @@ class LossFile:
     """A whole file: its definitions in order."""
 
     definitions: tuple[Definition, ...]
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)

@@ -48,9 +48,7 @@ def canonical_set(elements: Iterable[Element]) -> tuple[Element, ...]:
 def comparisons(loss: Loss) -> tuple[tuple[float, Comparison], ...]:
     """The weights and comparisons of a loss without references."""
     return tuple(
-        (weighted.weight, weighted.term)
-        for weighted in loss.terms
-        if isinstance(weighted.term, Comparison)
+        (weighted.weight, weighted.term) for weighted in loss.terms if isinstance(weighted.term, Comparison)
     )
 
 

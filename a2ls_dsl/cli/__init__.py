@@ -1,0 +1,36 @@
+"""The command `a2l`. Commands import what is heavy (torch, dm_control) inside their bodies: help is instant."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from a2ls_dsl.diagnostics import A2lError
+
+app = typer.Typer(
+    name="a2l",
+    help="Write, compile, search for and trust auxiliary losses for reinforcement learning.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Entry point: every error a user can mend is printed as a message, never as a traceback."""
+    from a2ls_dsl.cli import commands  # noqa: F401  (registers the commands)
+
+    try:
+        app()
+    except A2lError as error:
+        print(error.render(), file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (`head`, a pager) went away; point stdout elsewhere so that the exit is quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""`a2l check`, `a2l fmt`, `a2l show`."""
