@@ -1,4 +1,4 @@
-"""The command `a2l`. Commands import what is heavy (torch, dm_control) inside their bodies: help is instant."""
+"""The command `a2l`. Commands import what is heavy (torch, dm_control) inside their bodies."""
 
 from __future__ import annotations
 
