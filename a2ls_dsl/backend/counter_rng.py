@@ -1,0 +1,94 @@
+"""Random numbers as a pure function of (seed of a member, purpose, counter, position).
+
+A stack needs one independent stream a member, the same whoever shares the stack, and a resumed run must
+go on exactly where it was killed. Without hidden state all three hold by construction: nothing is stored,
+and the numbers are drawn for all members in one tensor operation. The generator is the finaliser of
+SplitMix64 (Steele et al. 2014) over a mixed key.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+
+_GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed 64-bit number
+_MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
+_MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+_STEP = 2.0**-24
+
+
+class Purpose(IntEnum):
+    """What numbers are drawn for; each purpose has a stream of its own. Numbers are part of saved studies."""
+
+    INIT_ENCODER = 1
+    INIT_ACTOR = 2
+    INIT_CRITIC = 3
+    INIT_LOSS = 4
+    EPISODE = 5
+    EVALUATION = 6
+    ACTION = 7
+    BATCH = 8
+    WINDOW = 9
+    NEXT_ACTION = 10
+    POLICY = 11
+
+
+class CounterRng:
+    """Streams of N members. `seeds`: (N,) int64 on the device where numbers are wanted.
+
+    In all methods `counter` (an int or a (N,) int64 tensor) says which draw of a purpose is meant; the same
+    (seed, purpose, counter) gives the same numbers for ever.
+    """
+
+    def __init__(self, seeds: Tensor) -> None:
+        self.seeds = _mix(seeds.to(torch.int64) * _GOLDEN + 1)
+
+    def member(self, index: int) -> CounterRng:
+        """The streams of one member alone."""
+        alone = CounterRng.__new__(CounterRng)
+        alone.seeds = self.seeds[index : index + 1]
+        return alone
+
+    def bits(self, purpose: Purpose, counter: int | Tensor, n: int) -> Tensor:
+        """(N, n) int64 tensors of 64 random bits."""
+        key = _mix(self.seeds + _signed(int(purpose) * _MIX_1))
+        offset = _signed(counter * _MIX_2) if isinstance(counter, int) else counter * _MIX_2
+        key = _mix(key + offset)
+        positions = torch.arange(1, n + 1, device=self.seeds.device, dtype=torch.int64) * _GOLDEN
+        return _mix(key[:, None] + positions)
+
+    def uniform(self, purpose: Purpose, counter: int | Tensor, n: int) -> Tensor:
+        """(N, n) float32 in [0, 1)."""
+        return _high(self.bits(purpose, counter, n)).float() * _STEP
+
+    def normal(self, purpose: Purpose, counter: int | Tensor, n: int) -> Tensor:
+        """(N, n) float32, standard normal (Box and Muller)."""
+        bits = self.bits(purpose, counter, n)
+        radius = torch.sqrt(-2.0 * torch.log((_high(bits) + 1).float() * _STEP))
+        angle = (bits & 0xFFFFFF).float() * (_STEP * 2.0 * math.pi)
+        return radius * torch.cos(angle)
+
+    def integers(self, purpose: Purpose, counter: int | Tensor, n: int, high: Tensor) -> Tensor:
+        """(N, n) int64 in [0, high); high: (N,) int64, at most 2^31."""
+        top = (self.bits(purpose, counter, n) >> 33) & 0x7FFFFFFF
+        return (top * high[:, None]) >> 31
+
+
+def _mix(x: Tensor) -> Tensor:
+    """The finaliser of SplitMix64. Shifts are arithmetic in torch, so the copied sign bits are masked."""
+    x = (x ^ ((x >> 30) & 0x3FFFFFFFF)) * _MIX_1
+    x = (x ^ ((x >> 27) & 0x1FFFFFFFFF)) * _MIX_2
+    return x ^ ((x >> 31) & 0x1FFFFFFFF)
+
+
+def _signed(x: int) -> int:
+    """An integer modulo 2^64, as a signed 64-bit number."""
+    return (x + 2**63) % 2**64 - 2**63
+
+
+def _high(bits: Tensor) -> Tensor:
+    """The top 24 bits, as float32 holds exactly."""
+    return (bits >> 40) & 0xFFFFFF

@@ -1,0 +1,6 @@
+"""Many losses as one batched computation. What differs between members is data, never shapes or code."""
+
+from a2ls_dsl.backend.stacked.loss import StackedLoss
+from a2ls_dsl.backend.stacked.tables import Capacity
+
+__all__ = ["Capacity", "StackedLoss"]

@@ -1,0 +1,176 @@
+"""N losses as one computation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
+from a2ls_dsl.backend.operators import OPERATIONS
+from a2ls_dsl.backend.stacked.operators import compare
+from a2ls_dsl.backend.stacked.tables import Capacity, Side, Tables
+from a2ls_dsl.backend.window import Spaces, Window
+from a2ls_dsl.ir.lower import row_of
+from a2ls_dsl.ir.nodes import Row
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.canonical import comparisons
+
+StackEncoder = Callable[[Tensor], Tensor]
+"""(members, M, observation) -> (members, M, features), each member with its own parameters."""
+
+
+class StackedLoss(nn.Module):
+    """The losses of a stack of members; parameters carry a leading lane axis (member * terms + term).
+
+    Rows are padded to the capacity's width and every stream is packed to the front of its part. Weights at
+    padding are zero, get zero gradients, and so stay exactly zero under Adam: member i computes what its loss
+    computes alone.
+    """
+
+    def __init__(self, members: int, spaces: Spaces, capacity: Capacity) -> None:
+        super().__init__()
+        self.members, self.spaces, self.capacity = members, spaces, capacity
+        self.tables = Tables(members, capacity)
+        lanes = members * capacity.terms
+        inputs, outputs = spaces.width(capacity.source), spaces.width(capacity.target)
+        hidden = 2 * inputs
+
+        def zeros(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.zeros(lanes, *shape))
+
+        # Features stand before the batch: batch norm is then a layer norm over the last axis.
+        self.weight_in, self.bias_in = zeros(hidden, inputs), zeros(hidden, 1)
+        self.norm_weight, self.norm_bias = zeros(hidden, 1), zeros(hidden, 1)
+        self.weight_out, self.bias_out = zeros(outputs, hidden), zeros(outputs, 1)
+        self.matrix = zeros(outputs, outputs) if capacity.uses(bilinear=True) else None
+
+    @staticmethod
+    def of(losses: Sequence[Loss | None], spaces: Spaces, rng: CounterRng) -> StackedLoss:
+        """A stack that just holds `losses`, initialised with a stream each; None is no auxiliary loss."""
+        stack = StackedLoss(len(losses), spaces, Capacity.of(losses))
+        for member, loss in enumerate(losses):
+            stack.reset(member, loss, rng.member(member))
+        return stack
+
+    def forward(self, encode: StackEncoder, encode_target: StackEncoder, window: Window) -> Tensor:
+        """The loss of every member, (members,), on windows (members, B, steps, ...) of horizon + 1 steps."""
+        source = self._rows(self.tables.source, window, encode)
+        with torch.no_grad():
+            target = self._rows(self.tables.target, window, encode_target)
+        lanes = compare(self.tables, self._predict(source), target, self.matrix)
+        weight = self.tables.weight.to(lanes.dtype)
+        return (weight * lanes.view_as(weight)).sum(dim=1)
+
+    @torch.no_grad()
+    def reset(self, member: int, loss: Loss | None, rng: CounterRng) -> None:
+        """Give a member a new loss with fresh parameters, as `nn.Linear` and the paper initialise them.
+
+        Fan-ins are those of the loss alone; numbers are drawn at its own sizes, so a member's start doesn't
+        depend on the stack's capacity. rng: the streams of this member.
+        """
+        rows = [(row_of(each.source), row_of(each.target)) for _, each in comparisons(loss)] if loss else []
+        self.tables.write(member, loss, [self.spaces.width(target) for _, target in rows])
+        terms = self.capacity.terms
+        for parameter in self.parameters():
+            parameter[member * terms : (member + 1) * terms] = 0
+        for term, (source, target) in enumerate(rows):
+            self._initialise(member * terms + term, source, target, rng, term)
+            if self.matrix is not None and self.tables.bilinear[member, term]:
+                outputs = self.spaces.width(target)
+                values = rng.uniform(Purpose.INIT_LOSS, 5 * term + 4, outputs * outputs)
+                at = self._places(target, self.capacity.target)
+                self.matrix[member * terms + term, at[:, None], at] = values.view(outputs, outputs).to(
+                    self.matrix
+                )
+
+    def member_state(self, member: int) -> dict[str, Tensor]:
+        """The parameters of one member as the `state_dict` of its `CompiledLoss`."""
+        state: dict[str, Tensor] = {}
+        for term in range(self.capacity.terms):
+            source = self._places(self._row(self.tables.source, member, term), self.capacity.source)
+            target = self._places(self._row(self.tables.target, member, term), self.capacity.target)
+            if not len(target):
+                continue
+            lane = member * self.capacity.terms + term
+            hidden = slice(0, 2 * len(source))
+            name = f"predictors.{term}"
+            state[f"{name}.0.weight"] = self.weight_in[lane, hidden][:, source]
+            state[f"{name}.0.bias"] = self.bias_in[lane, hidden, 0]
+            state[f"{name}.1.weight"] = self.norm_weight[lane, hidden, 0]
+            state[f"{name}.1.bias"] = self.norm_bias[lane, hidden, 0]
+            state[f"{name}.3.weight"] = self.weight_out[lane, target][:, hidden]
+            state[f"{name}.3.bias"] = self.bias_out[lane, target, 0]
+            if self.matrix is not None and self.tables.bilinear[member, term]:
+                state[f"bilinear.{term}"] = self.matrix[lane, target[:, None], target]
+        return {name: value.detach().clone() for name, value in state.items()}
+
+    def _rows(self, side: Side, window: Window, encode: StackEncoder) -> Tensor:
+        """One side's rows, (lanes, B, width): states encoded in one call, actions and rewards as they are."""
+        parts = []
+        if side.states.places:
+            observations = side.states.gather(window.observation)
+            features = encode(observations.flatten(1, 2))
+            parts.append(side.states.join(features.view(*observations.shape[:3], -1)))
+        if side.actions.places:
+            parts.append(side.actions.join(side.actions.gather(window.action)))
+        if side.rewards.places:
+            parts.append(side.rewards.join(side.rewards.gather(window.reward[..., None])))
+        batch = window.reward.shape[1]
+        lanes = self.members * self.capacity.terms
+        return torch.cat(parts, dim=2) if parts else window.reward.new_zeros(lanes, batch, 0)
+
+    def _predict(self, source: Tensor) -> Tensor:
+        """The predictors of all lanes: (lanes, B, source width) -> (lanes, target width, B)."""
+        hidden = torch.baddbmm(self.bias_in, self.weight_in, source.mT)
+        hidden = F.layer_norm(hidden, hidden.shape[2:])
+        hidden = F.relu(hidden * self.norm_weight + self.norm_bias)
+        return torch.baddbmm(self.bias_out, self.weight_out, hidden)
+
+    def _initialise(self, lane: int, source: Row, target: Row, rng: CounterRng, term: int) -> None:
+        inputs, outputs = self.spaces.width(source), self.spaces.width(target)
+        hidden = 2 * inputs
+
+        def uniform(draw: int, rows: int, columns: int, fan_in: int) -> Tensor:
+            values = rng.uniform(Purpose.INIT_LOSS, 5 * term + draw, rows * columns).view(rows, columns)
+            return (2 * values - 1).to(self.weight_in) / math.sqrt(fan_in)
+
+        into = self._places(source, self.capacity.source)
+        out = self._places(target, self.capacity.target)
+        self.weight_in[lane, :hidden, into] = uniform(0, hidden, inputs, inputs)
+        self.bias_in[lane, :hidden] = uniform(1, hidden, 1, inputs)
+        self.norm_weight[lane, :hidden] = 1
+        self.weight_out[lane, out, :hidden] = uniform(2, outputs, hidden, hidden)
+        self.bias_out[lane, out] = uniform(3, outputs, 1, hidden)
+
+    def _places(self, row: Row, capacity: Row) -> Tensor:
+        """Where the numbers of a row stand in a padded row, in order."""
+        places: list[int] = []
+        start = 0
+        for used, width, room in (
+            (row.states, self.spaces.features, capacity.states),
+            (row.actions, self.spaces.action, capacity.actions),
+            (row.rewards, 1, capacity.rewards),
+        ):
+            places += range(start, start + used * width)
+            start += room * width
+        return torch.tensor(places, dtype=torch.int64, device=self.weight_in.device)
+
+    @staticmethod
+    def _row(side: Side, member: int, term: int) -> Row:
+        return Row(
+            *(int(each.mask[member, term].sum()) for each in (side.states, side.actions, side.rewards))
+        )
+
+
+def parameter_count(loss: Loss, spaces: Spaces) -> int:
+    """How many parameters a loss has of its own, alone."""
+    total = 0
+    for _, each in comparisons(loss):
+        inputs, outputs = spaces.width(row_of(each.source)), spaces.width(row_of(each.target))
+        total += 2 * inputs * (inputs + 3) + outputs * (2 * inputs + 1)
+        total += outputs * outputs * OPERATIONS[each.operator].bilinear
+    return total

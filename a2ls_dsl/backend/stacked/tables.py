@@ -1,0 +1,175 @@
+"""What a stack can hold, and its members written as tables of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from a2ls_dsl.backend.operators import OPERATIONS
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.ir.lower import row_of
+from a2ls_dsl.ir.nodes import Row
+from a2ls_dsl.lang.ast import Comparison, Element, Loss, Stream
+from a2ls_dsl.lang.canonical import comparisons
+from a2ls_dsl.lang.printer import print_loss
+
+Kind = tuple[str, bool]
+"""An operator and whether it stands against the batch."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """The largest loss that fits into a slot of a stack; fixed while the stack lives.
+
+    terms: comparisons a loss; source, target: elements a side; horizon: largest offset; kinds: the operators.
+    """
+
+    terms: int
+    source: Row
+    target: Row
+    horizon: int
+    kinds: tuple[Kind, ...]
+
+    @staticmethod
+    def of(losses: Iterable[Loss | None]) -> Capacity:
+        """The smallest capacity that holds each of `losses` (None, no auxiliary loss, fits anywhere)."""
+        present = [comparisons(loss) for loss in losses if loss is not None]
+        flat = [term for terms in present for _, term in terms]
+        return Capacity(
+            terms=max((len(terms) for terms in present), default=1),
+            source=_largest(row_of(term.source) for term in flat),
+            target=_largest(row_of(term.target) for term in flat),
+            horizon=max((term.horizon for term in flat), default=0),
+            kinds=tuple(sorted({(term.operator, term.against_batch) for term in flat})),
+        )
+
+    def holds(self, loss: Loss | None) -> bool:
+        """Whether a slot of this capacity can hold `loss`."""
+        return Capacity.of([loss]).within(self)
+
+    def within(self, other: Capacity) -> bool:
+        """Whether a slot of the `other` capacity holds whatever fits into this one."""
+        return (
+            self.terms <= other.terms
+            and _largest([self.source, other.source]) == other.source
+            and _largest([self.target, other.target]) == other.target
+            and self.horizon <= other.horizon
+            and set(self.kinds) <= set(other.kinds)
+        )
+
+    def uses(self, **traits: bool) -> bool:
+        """Whether an operator with these traits (fields of `Operation`, or `against`) can occur."""
+        return any(
+            all(
+                (against if name == "against" else getattr(OPERATIONS[op], name)) is wanted
+                for name, wanted in traits.items()
+            )
+            for op, against in self.kinds
+        )
+
+
+def _largest(rows: Iterable[Row]) -> Row:
+    rows = list(rows)
+    return Row(
+        max((row.states for row in rows), default=0),
+        max((row.actions for row in rows), default=0),
+        max((row.rewards for row in rows), default=0),
+    )
+
+
+class Picks(nn.Module):
+    """Which steps of a stream a side reads: a table (members, terms, places) and a mask of used places."""
+
+    step: Tensor
+    mask: Tensor
+
+    def __init__(self, members: int, terms: int, places: int) -> None:
+        super().__init__()
+        self.places = places
+        self.register_buffer("step", torch.zeros(members, terms, places, dtype=torch.int64))
+        self.register_buffer("mask", torch.zeros(members, terms, places))
+
+    def write(self, member: int, term: int, offsets: Sequence[int]) -> None:
+        used = len(offsets)
+        self.step[member, term] = 0
+        self.mask[member, term] = 0
+        self.step[member, term, :used] = torch.tensor(offsets, dtype=torch.int64)
+        self.mask[member, term, :used] = 1
+
+    def gather(self, values: Tensor) -> Tensor:
+        """(members, B, steps, width) -> (members, terms * places, B, width): the steps of the table."""
+        member = torch.arange(values.shape[0], device=values.device)[:, None]
+        return values.transpose(1, 2)[member, self.step.flatten(1)]
+
+    def join(self, gathered: Tensor) -> Tensor:
+        """(members, terms * places, B, width) -> (members * terms, B, places * width), unused places zero."""
+        members, terms, places = self.step.shape
+        batch, width = gathered.shape[2:]
+        parts = gathered.view(members * terms, places, batch, width) * self.mask.view(-1, places, 1, 1)
+        return parts.transpose(1, 2).reshape(members * terms, batch, places * width)
+
+
+class Side(nn.Module):
+    """The source or target sets of all members."""
+
+    def __init__(self, members: int, terms: int, row: Row) -> None:
+        super().__init__()
+        self.states = Picks(members, terms, row.states)
+        self.actions = Picks(members, terms, row.actions)
+        self.rewards = Picks(members, terms, row.rewards)
+
+    def write(self, member: int, term: int, elements: Sequence[Element]) -> None:
+        for picks, stream in zip(
+            (self.states, self.actions, self.rewards),
+            (Stream.STATE, Stream.ACTION, Stream.REWARD),
+            strict=True,
+        ):
+            picks.write(member, term, [each.offset for each in elements if each.stream is stream])
+
+
+class Tables(nn.Module):
+    """All that makes one member's loss differ from another's: sets, operators, weights, horizons."""
+
+    weight: Tensor
+    width: Tensor
+    horizon: Tensor
+    normalised: Tensor
+    similarity: Tensor
+    bilinear: Tensor
+    against: Tensor
+
+    def __init__(self, members: int, capacity: Capacity) -> None:
+        super().__init__()
+        self.capacity = capacity
+        self.source = Side(members, capacity.terms, capacity.source)
+        self.target = Side(members, capacity.terms, capacity.target)
+        # weight 0 marks an unused term; width is a target row's number of values, the divisor of a mean.
+        self.register_buffer("weight", torch.zeros(members, capacity.terms, dtype=torch.float64))
+        self.register_buffer("width", torch.ones(members, capacity.terms))
+        self.register_buffer("horizon", torch.zeros(members, dtype=torch.int64))
+        for flag in ("normalised", "similarity", "bilinear", "against"):
+            self.register_buffer(flag, torch.zeros(members, capacity.terms, dtype=torch.bool))
+
+    def write(self, member: int, loss: Loss | None, target_widths: Sequence[int]) -> None:
+        """Make `loss` the loss of a member; None makes it none at all."""
+        if not self.capacity.holds(loss):
+            raise A2lError(
+                f"the loss `{print_loss(loss) if loss else 'none'}` does not fit into this stack",
+                "build the stack with a capacity that covers all of its losses",
+            )
+        terms = comparisons(loss) if loss is not None else ()
+        unused = [(0.0, Comparison("mse", (), ()))] * (self.capacity.terms - len(terms))
+        for term, (weight, comparison) in enumerate([*terms, *unused]):
+            self.source.write(member, term, comparison.source)
+            self.target.write(member, term, comparison.target)
+            self.weight[member, term] = weight
+            self.width[member, term] = target_widths[term] if comparison.target else 1
+            operator = OPERATIONS[comparison.operator]
+            self.normalised[member, term] = operator.normalised
+            self.similarity[member, term] = operator.similarity
+            self.bilinear[member, term] = operator.bilinear
+            self.against[member, term] = comparison.against_batch
+        self.horizon[member] = max((term.horizon for _, term in terms), default=0)

@@ -1,0 +1,62 @@
+"""Programs as text, for `a2l show --ir` and golden tests."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from a2ls_dsl.ir.lower import lower
+from a2ls_dsl.ir.nodes import Node, Program
+from a2ls_dsl.ir.passes import PASSES
+from a2ls_dsl.ir.verify import verify
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.printer import print_step
+
+
+def print_program(program: Program) -> str:
+    """One node a line: `%4 = encode %3  : row(1 state)`."""
+    lines = [
+        f"%{index} = {_print_node(node)}" + (f" {reads}" if (reads := _reads(node)) else "")
+        for index, node in enumerate(program.nodes)
+    ]
+    width = max(len(line) for line in lines)
+    return "\n".join(f"{line:{width}}  : {kind}" for line, kind in zip(lines, verify(program), strict=True))
+
+
+def show_ir(name: str, loss: Loss, passes: bool) -> str:
+    """The program of a canonical loss after all passes; with `passes` also as lowered and after each."""
+    program = lower(loss)
+    stages = [("lowered", program)]
+    for step in PASSES:
+        program = step(program)
+        stages.append((f"after {step.__name__}: {(step.__doc__ or '').splitlines()[0]}", program))
+    if not passes:
+        stages = [("", program)]
+    titled = (f"{name}{': ' if title else ''}{title}\n{print_program(each)}" for title, each in stages)
+    return "\n\n".join(titled)
+
+
+def _reads(node: Node) -> str:
+    return ", ".join(f"%{index}" for index in node.inputs)
+
+
+def _print_node(node: Node) -> str:
+    """The node's kind and its own fields, without what it reads."""
+    values = {each.name: getattr(node, each.name) for each in fields(node) if each.name != "inputs"}
+    if "offset" in values:
+        return f"sample {values['stream']}[{print_step(values['offset'])}]"
+    words = [_kebab(type(node).__name__)]
+    if values.pop("target", False):
+        words[0] += "-target"
+    if values.pop("against_batch", False):
+        words.append("against-batch")
+    values.pop("output", None)
+    words += [f"{name}={_value(value)}" for name, value in values.items()]
+    return " ".join(words)
+
+
+def _kebab(name: str) -> str:
+    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
+
+
+def _value(value: object) -> str:
+    return "(" + ", ".join(map(str, value)) + ")" if isinstance(value, tuple) else str(value)
