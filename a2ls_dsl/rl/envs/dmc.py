@@ -1,0 +1,180 @@
+"""One DeepMind Control environment with vector observations.
+
+An episode is a pure function of its seed and the actions: all of dm_control's randomness is re-seeded at
+its start. A run that resumes at the start of an episode therefore needs no stored environment state.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.envs.tasks import Task
+
+INSTALL = "pip install 'dm-control==1.0.50' 'mujoco>=3.17,<3.18'"
+REINSTALL = f"pip uninstall -y mujoco mujoco-core mujoco-studio && {INSTALL}"
+
+
+class Step(NamedTuple):
+    """What one agent step of one environment gave.
+
+    `observation` (obs,) float32; `reward` summed over the repeated frames; `terminated`: the task ended by
+    its own rules, so nothing follows and no value may be bootstrapped; `last`: the episode is over, by
+    its rules or by its time limit.
+    """
+
+    observation: NDArray[np.float32]
+    reward: float
+    terminated: bool
+    last: bool
+
+
+class DmcEnv:
+    """A task of the DeepMind Control suite: flat float32 observations, actions in [-1, 1], action repeat.
+
+    Raises A2lError, with the command that mends it, where dm_control can't be used.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._env: Any = _load(task)
+        self._diverged = _physics_error()
+        spec = self._env.action_spec()
+        self._middle = (spec.maximum + spec.minimum) / 2.0
+        self._half_width = (spec.maximum - spec.minimum) / 2.0
+        self._last = True
+        self._observation = _flat(self._env.reset().observation)
+
+    @property
+    def observation_size(self) -> int:
+        """Length of an observation."""
+        return int(self._observation.size)
+
+    @property
+    def action_size(self) -> int:
+        """Length of an action."""
+        return int(self._middle.size)
+
+    def reset(self, seed: int) -> NDArray[np.float32]:
+        """Start the episode that `seed` (0 to 2**64 - 1) names; gives its first observation (obs,)."""
+        # `task.random` is the only generator the suite draws from, and a reset clears all of MuJoCo's
+        # state, warm start included. The sequence spreads neighbouring and 64-bit seeds over the state.
+        self._env.task.random.seed(np.random.SeedSequence(seed).generate_state(8))
+        self._observation = _flat(self._env.reset().observation)
+        self._last = False
+        return self._observation.copy()
+
+    def step(self, action: NDArray[np.float32]) -> Step:
+        """Repeat `action` (act,) in [-1, 1] for `action_repeat` frames, or up to the episode's end.
+
+        Where the simulation diverges, or an action is not a number, the episode ends with the observation
+        before this step and the reward up to that frame: `last` but not `terminated`, since a fault of the
+        simulator isn't a rule of the task. One diverged policy can't stop those that train beside it.
+        """
+        if self._last:
+            raise A2lError(f"the episode of {self.task.name} is over", "reset the environment first")
+        if not np.isfinite(action).all():
+            return self._cut(0.0)
+        control = self._middle + self._half_width * np.clip(action, -1.0, 1.0)
+        reward = 0.0
+        for _ in range(self.task.action_repeat):
+            try:
+                time_step = self._env.step(control)
+            except self._diverged:
+                return self._cut(reward)
+            reward += float(time_step.reward)
+            if time_step.last():
+                break
+        self._observation = _flat(time_step.observation)
+        self._last = bool(time_step.last())
+        terminated = self._last and time_step.discount == 0.0
+        return Step(self._observation.copy(), reward, terminated, self._last)
+
+    def _cut(self, reward: float) -> Step:
+        """The episode's end by a fault of the simulation."""
+        self._last = True
+        return Step(self._observation.copy(), reward, terminated=False, last=True)
+
+
+def _flat(observation: dict[str, Any]) -> NDArray[np.float32]:
+    """Observation parts, in dm_control's order, as one float32 vector."""
+    return np.concatenate([np.ravel(part) for part in observation.values()]).astype(np.float32)
+
+
+def _load(task: Task) -> Any:
+    """dm_control's environment for a task; whatever stops it becomes an A2lError that says what to do."""
+    try:
+        with _without_renderer():
+            from dm_control import suite
+        with _quiet_model_compiler():
+            return suite.load(task.domain, task.task)
+    except Exception as error:
+        raise _unusable(error) from error
+
+
+def _physics_error() -> type[Exception]:
+    """What dm_control raises when a simulation diverges."""
+    from dm_control.rl.control import PhysicsError
+
+    error: type[Exception] = PhysicsError
+    return error
+
+
+@contextmanager
+def _without_renderer() -> Iterator[None]:
+    """Keep dm_control's import away from OpenGL, unless the user has chosen a renderer.
+
+    dm_control and mujoco read MUJOCO_GL while they are imported. It is taken back, so that processes
+    started later, which may want to render, don't inherit it.
+    """
+    if "MUJOCO_GL" in os.environ:
+        yield
+        return
+    os.environ["MUJOCO_GL"] = "disable"
+    try:
+        yield
+    finally:
+        os.environ.pop("MUJOCO_GL", None)
+
+
+@contextmanager
+def _quiet_model_compiler() -> Iterator[None]:
+    """Hide MuJoCo's deprecation warnings about dm_control's own model files: no user can act on them."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _unusable(error: Exception) -> A2lError:
+    """The message for a dm_control that can't be imported, or can't load a task."""
+    if isinstance(error, ModuleNotFoundError) and error.name in ("dm_control", "mujoco"):
+        return A2lError(f"the package {error.name} is not installed", INSTALL)
+    found = installed("mujoco")
+    cause = f"{type(error).__name__}: {error}".split("\n", 1)[0]
+    if not found.startswith("3.17."):
+        return A2lError(f"dm_control does not work with mujoco {found} ({cause})", REINSTALL)
+    if "MUJOCO_GL" in os.environ:
+        chosen = os.environ["MUJOCO_GL"]
+        fix = "unset MUJOCO_GL, or see `a2l doctor` for the renderers that work"
+        return A2lError(f"dm_control does not work with MUJOCO_GL={chosen} ({cause})", fix)
+    return A2lError(f"dm_control does not work here ({cause})", REINSTALL)
+
+
+def installed(package: str) -> str:
+    """The installed version of a package, or `none`."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "none"

@@ -1,0 +1,94 @@
+"""What an environment pool and its workers share: the arrays, and the messages that pass the turn.
+
+The arrays live in memory without a name, handed on as a file descriptor, so nothing is left behind
+however a process ends. A message is one byte for its kind and a text, usually empty; a closed socket
+says that the other side is gone, which is how each side learns of the other's death at once.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import socket
+import struct
+import tempfile
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# From the pool: the sizes are known, map the arrays; step every lane; reset the lanes in `chosen`.
+MAP, STEP, RESET = b"M", b"S", b"R"
+# From a worker: done; failed, with a text.
+DONE, FAILED = b"D", b"F"
+
+_HEADER = struct.Struct("<cI")
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Arrays with one row a lane (an environment), N lanes: views of the shared memory.
+
+    `action` (N, act), `seed` (N,) and `chosen` (N,), the lanes to reset, are written by the pool; the
+    rest by the worker that owns the lane. `reward` is summed over the frames of one agent step.
+    """
+
+    action: NDArray[np.float32]
+    seed: NDArray[np.uint64]
+    chosen: NDArray[np.bool_]
+    observation: NDArray[np.float32]
+    reward: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+    last: NDArray[np.bool_]
+
+    @classmethod
+    def map(cls, descriptor: int, size: int, observation_size: int, action_size: int) -> Lanes:
+        """The arrays in the memory behind `descriptor`, which is grown to hold them."""
+        columns = [
+            ("seed", np.uint64, ()),
+            ("observation", np.float32, (observation_size,)),
+            ("action", np.float32, (action_size,)),
+            ("reward", np.float32, ()),
+            ("terminated", np.bool_, ()),
+            ("last", np.bool_, ()),
+            ("chosen", np.bool_, ()),
+        ]
+        # Widest type first: every array then starts where its type is aligned, without padding.
+        layout = [(name, np.dtype(kind), (size, *shape)) for name, kind, shape in columns]
+        total = sum(kind.itemsize * int(np.prod(shape)) for _, kind, shape in layout)
+        os.ftruncate(descriptor, total)
+        memory, offset, arrays = mmap.mmap(descriptor, total), 0, {}
+        for name, kind, shape in layout:
+            arrays[name] = np.ndarray(shape, kind, buffer=memory, offset=offset)
+            offset += arrays[name].nbytes
+        return cls(**arrays)
+
+
+def shared_memory() -> int:
+    """A file descriptor of empty memory that goes away with the last process that holds it."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("a2l-lanes")
+    with tempfile.TemporaryFile() as file:  # Not Linux: a file that is already unlinked.
+        return os.dup(file.fileno())
+
+
+def send(channel: socket.socket, kind: bytes, text: str = "") -> None:
+    """Send one message. Raises OSError when the other side is gone."""
+    payload = text.encode()
+    channel.sendall(_HEADER.pack(kind, len(payload)) + payload)
+
+
+def receive(channel: socket.socket) -> tuple[bytes, str]:
+    """The next message. Raises EOFError when the other side is gone, TimeoutError when it says nothing."""
+    kind, length = _HEADER.unpack(_exactly(channel, _HEADER.size))
+    return kind, _exactly(channel, length).decode() if length else ""
+
+
+def _exactly(channel: socket.socket, length: int) -> bytes:
+    data = b""
+    while len(data) < length:
+        piece = channel.recv(length - len(data))
+        if not piece:
+            raise EOFError
+        data += piece
+    return data

@@ -1,0 +1,249 @@
+"""Many environments of one task, stepped side by side in worker processes.
+
+Physics runs while the learner works: `start` hands the actions over and returns, `wait` collects. What a
+lane gives depends on its seeds and actions only, never on the number of workers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.envs.lanes import FAILED, MAP, RESET, STEP, Lanes, receive, send, shared_memory
+from a2ls_dsl.rl.envs.tasks import Task
+
+# A worker is one thread of physics: the libraries below it must not start their own.
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one agent step gave, a row a lane; the arrays are the caller's own.
+
+    `observation` (N, obs) float32; `reward` (N,) float32, summed over the frames of the step; `terminated`
+    (N,) bool, the task ended by its own rules (no bootstrapping); `last` (N,) bool, the episode is over:
+    reset that lane before the next step.
+    """
+
+    observation: NDArray[np.float32]
+    reward: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+    last: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _Worker:
+    process: subprocess.Popen[bytes]
+    channel: socket.socket
+
+
+class EnvPool:
+    """`size` environments (lanes) of `task` in `workers` processes: by default one a usable core.
+
+    Use it as a context manager, or `close` it; it is also closed when it is collected and at exit. Workers
+    end with this process, however it ends. A worker that fails, dies, or is silent for `timeout` seconds
+    closes the pool and raises A2lError. Linux and macOS.
+    """
+
+    def __init__(self, task: Task, size: int, workers: int | None = None, timeout: float = 120.0) -> None:
+        if size < 1 or (workers is not None and workers < 1):
+            raise A2lError("a pool needs at least one environment and one worker", "ask for one or more")
+        self.task = task
+        self.size = size
+        self._timeout = timeout
+        self._pending = False
+        count = min(size, usable_cores() if workers is None else workers)
+        bounds = [size * i // count for i in range(count + 1)]
+        memory = shared_memory()
+        self._workers: list[_Worker] = []
+        self._closer = weakref.finalize(self, _close, self._workers)
+        try:
+            for begin, end in pairwise(bounds):
+                self._workers.append(_launch(task, size, begin, end, memory, timeout))
+            sizes = [json.loads(text) for text in self._collect()]
+            self.observation_size, self.action_size = (int(n) for n in sizes[0])
+            self._lanes = Lanes.map(memory, size, self.observation_size, self.action_size)
+            self._tell(MAP)
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            os.close(memory)
+
+    @property
+    def workers(self) -> int:
+        """The number of worker processes."""
+        return len(self._workers)
+
+    def reset(self, seeds: ArrayLike) -> NDArray[np.float32]:
+        """Start an episode in every lane, named by its seed (N,); gives the observations (N, obs)."""
+        return self.reset_where(np.ones(self.size, np.bool_), seeds)
+
+    def reset_where(self, mask: ArrayLike, seeds: ArrayLike) -> NDArray[np.float32]:
+        """Start an episode in the lanes where `mask` (N,) is true, named by their `seeds` (N,).
+
+        Gives the observations (N, obs); those of the other lanes are unchanged.
+        """
+        self._ready(pending=False)
+        named, chosen = _seeds(seeds), np.asarray(mask, np.bool_)
+        _check_shape("seeds", named.shape, (self.size,))
+        _check_shape("mask", chosen.shape, (self.size,))
+        self._lanes.seed[:] = named
+        self._lanes.chosen[:] = chosen
+        self._tell(RESET)
+        self._collect()
+        return self._lanes.observation.copy()
+
+    def start(self, actions: ArrayLike) -> None:
+        """Begin one agent step of every lane with `actions` (N, act) in [-1, 1]; returns at once."""
+        self._ready(pending=False)
+        given = np.asarray(actions, np.float32)
+        _check_shape("actions", given.shape, (self.size, self.action_size))
+        self._lanes.action[:] = given
+        self._pending = True
+        self._tell(STEP)
+
+    def wait(self) -> StepResult:
+        """Collect the step that `start` began."""
+        self._ready(pending=True)
+        self._collect()
+        self._pending = False
+        lanes = self._lanes
+        return StepResult(
+            lanes.observation.copy(), lanes.reward.copy(), lanes.terminated.copy(), lanes.last.copy()
+        )
+
+    def step(self, actions: ArrayLike) -> StepResult:
+        """One agent step of every lane: `start` and `wait`."""
+        self.start(actions)
+        return self.wait()
+
+    def close(self) -> None:
+        """End the workers. Calling it again does nothing."""
+        self._closer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ready(self, pending: bool) -> None:
+        if not self._closer.alive:
+            raise A2lError("this environment pool is closed", "make a new one")
+        if pending and not self._pending:
+            raise A2lError("there is no step to wait for", "call start first")
+        if self._pending and not pending:
+            raise A2lError("a step has begun and was not collected", "call wait first")
+
+    def _tell(self, kind: bytes) -> None:
+        for worker in self._workers:
+            try:
+                send(worker.channel, kind)
+            except OSError:
+                raise self._died(worker) from None
+
+    def _collect(self) -> list[str]:
+        """One answer of every worker. Interrupted half-way, workers and pool are out of step: it closes."""
+        try:
+            return [self._answer(worker) for worker in self._workers]
+        except BaseException:
+            self.close()
+            raise
+
+    def _answer(self, worker: _Worker) -> str:
+        try:
+            kind, text = receive(worker.channel)
+        except TimeoutError:
+            raise A2lError(
+                f"an environment worker of {self.task.name} gave no answer in {self._timeout:g} s",
+                "the machine is overloaded or the worker was stopped; start again with fewer environments",
+            ) from None
+        except (EOFError, OSError):
+            raise self._died(worker) from None
+        if kind == FAILED:
+            lane, message, fix = json.loads(text)
+            raise A2lError(f"environment {lane} of {self.task.name} failed: {message}", fix)
+        return text
+
+    def _died(self, worker: _Worker) -> A2lError:
+        """Close the pool; the error for a worker whose end of the socket is closed."""
+        try:
+            code: int | None = worker.process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            code = None
+        self.close()
+        fix = "see its message above; `a2l doctor` checks the environments"
+        if code == -signal.SIGKILL:
+            fix = "it was killed; if memory ran out (`dmesg` tells), use fewer environments"
+        return A2lError(f"an environment worker of {self.task.name} died with exit code {code}", fix)
+
+
+def _seeds(given: ArrayLike) -> NDArray[np.uint64]:
+    seeds = np.asarray(given)
+    if not np.issubdtype(seeds.dtype, np.integer) or (seeds.size and seeds.min() < 0):
+        raise A2lError(f"seeds must be integers from 0, got {seeds.dtype} {seeds.tolist()}")
+    return seeds.astype(np.uint64)
+
+
+def _check_shape(what: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if found != expected:
+        raise A2lError(f"{what} must have the shape {expected}, a row an environment, got {found}")
+
+
+def _launch(task: Task, size: int, begin: int, end: int, memory: int, timeout: float) -> _Worker:
+    """Start the worker of the lanes from `begin` to `end` (exclusive).
+
+    A fresh interpreter, not `multiprocessing`: a fork would copy torch's threads and locks, and a spawned
+    child would import the user's main module again, torch included.
+    """
+    ours, theirs = socket.socketpair()
+    ours.settimeout(timeout)
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    environment = os.environ | dict.fromkeys(_ONE_THREAD, "1") | {"PYTHONPATH": path}
+    numbers = [theirs.fileno(), memory, begin, end, size]
+    settings = [task.domain, task.task, task.action_repeat, task.episode_frames]
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "a2ls_dsl.rl.envs.worker", *map(str, numbers + settings)],
+            pass_fds=(theirs.fileno(), memory),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # A library that prints must not spoil what the user pipes.
+            env=environment,
+            process_group=0,  # Ctrl-C in a terminal goes to the foreground group, so not to the workers.
+        )
+    return _Worker(process, ours)
+
+
+def _close(workers: Sequence[_Worker]) -> None:
+    for worker in workers:
+        worker.channel.close()
+    for worker in workers:
+        try:
+            worker.process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            worker.process.wait()
+
+
+def usable_cores() -> int:
+    """The cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

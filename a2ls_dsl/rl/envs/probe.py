@@ -1,0 +1,79 @@
+"""What `a2l doctor` runs in a process of its own: does physics work here, does a renderer?
+
+`python -m a2ls_dsl.rl.envs.probe physics` or `... render` prints one line of JSON. An environment library
+that is broken can take its process with it, and a renderer is chosen before the first import.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.envs.dmc import DmcEnv, installed
+from a2ls_dsl.rl.envs.tasks import find_task
+
+IMAGE = 84
+_SECONDS = 0.5
+
+
+def physics() -> dict[str, str | float]:
+    """Plays walker-walk for half a second: the versions in use and `speed` in frames/s."""
+    env = DmcEnv(find_task("walker-walk"))
+    env.reset(0)
+    action = np.zeros(env.action_size, np.float32)
+    seeds = iter(range(1, 10**6))
+
+    def frames() -> int:
+        if env.step(action).last:
+            env.reset(next(seeds))
+        return env.task.action_repeat
+
+    return {
+        "dm_control": installed("dm-control"),
+        "mujoco": installed("mujoco"),
+        "speed": _per_second(frames),
+    }
+
+
+def render() -> dict[str, str | float]:
+    """Renders walker-walk with the renderer that MUJOCO_GL names: its `vendor`, and `speed` in frames/s."""
+    from dm_control import suite
+    from OpenGL import GL  # type: ignore[import-untyped]
+
+    scene = suite.load("walker", "walk").physics
+    scene.render(IMAGE, IMAGE)
+    with scene.contexts.gl.make_current() as context:
+        vendor = [context.call(GL.glGetString, name).decode() for name in (GL.GL_VENDOR, GL.GL_RENDERER)]
+
+    def frames() -> int:
+        scene.render(IMAGE, IMAGE)
+        return 1
+
+    return {"vendor": ", ".join(vendor), "speed": _per_second(frames)}
+
+
+def _per_second(frames: Callable[[], int]) -> float:
+    start, count = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - start) < _SECONDS:
+        count += frames()
+    return count / elapsed
+
+
+def main(subject: str) -> None:
+    """Print the findings, or `error` and `fix`."""
+    try:
+        found = {"physics": physics, "render": render}[subject]()
+    except A2lError as error:
+        found = {"error": error.message, "fix": error.fix}
+    except Exception as error:  # noqa: BLE001  (the doctor reports whatever is wrong)
+        found = {"error": f"{type(error).__name__}: {error}", "fix": ""}
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

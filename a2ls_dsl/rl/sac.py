@@ -1,0 +1,200 @@
+"""Soft actor-critic with an auxiliary loss, for a whole stack of members at once.
+
+One member is a stack of one; there is no other learner. SAC as in Haarnoja et al. 2018 with a learned
+temperature, encoder shared between actor and critics, trained by the critic and by the auxiliary loss, never
+by the actor. Members never touch each other: parameters have a leading slot axis, the losses of all members
+are summed before one backward pass, and random numbers come from each member's own streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
+from a2ls_dsl.backend.stacked import Capacity, StackedLoss
+from a2ls_dsl.backend.window import Spaces
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.networks import Actor, DenseEncoder, TwinCritic
+from a2ls_dsl.rl.replay import Replay, Transitions
+from a2ls_dsl.rl.settings import SacSettings
+
+METRICS = ("critic_loss", "actor_loss", "temperature", "entropy", "auxiliary_loss", "mean_value")
+
+
+class SacStack(nn.Module):
+    """N members, each with a loss (None: plain SAC) and a seed of its own.
+
+    observation, action: sizes of the environment's vectors. A member's numbers depend on its loss, its seed
+    and the settings, not on its neighbours.
+    """
+
+    updates: Tensor
+    metrics: Tensor
+
+    def __init__(
+        self,
+        losses: Sequence[Loss | None],
+        seeds: Sequence[int],
+        observation: int,
+        action: int,
+        settings: SacSettings,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__()
+        members = len(losses)
+        self.settings, self.action_size, self.losses = settings, action, tuple(losses)
+        self.encoder = DenseEncoder(members, observation)
+        features = self.encoder.features
+        self.actor = Actor(members, features, action, settings.hidden, settings.log_std_range)
+        self.critic = TwinCritic(members, features, action, settings.hidden)
+        self.target_encoder = DenseEncoder(members, observation)
+        self.target_critic = TwinCritic(members, features, action, settings.hidden)
+        self.log_temperature = nn.Parameter(torch.zeros(members))
+        self.auxiliary = StackedLoss(members, Spaces(observation, action, features), Capacity.of(losses))
+        self.ticks = 0  # the updates of the stack, on the host: which of every two updates this is
+        self.register_buffer("updates", torch.zeros(members, dtype=torch.int64))
+        self.register_buffer("metrics", torch.zeros(len(METRICS) + 1, members))
+        self.rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
+        for member, loss in enumerate(losses):
+            self._reset(member, loss)
+        self.to(device)
+        self.rng.seeds = self.rng.seeds.to(device)
+        self.optimizers = self._make_optimizers()
+
+    @property
+    def members(self) -> int:
+        return len(self.losses)
+
+    @torch.no_grad()
+    def act(self, observation: Tensor, counter: int | Tensor | None = None) -> Tensor:
+        """Actions (members, action) for (members, observation): sampled for step `counter`, mean for None."""
+        features = self.encoder(observation[:, None])
+        if counter is None:
+            return self.actor.mean(features)[:, 0]
+        noise = self.rng.normal(Purpose.ACTION, counter, self.action_size)[:, None]
+        action: Tensor = self.actor(features, noise)[0]
+        return action[:, 0]
+
+    def random_action(self, counter: int | Tensor) -> Tensor:
+        """Uniform actions (members, action) for step `counter`."""
+        return 2 * self.rng.uniform(Purpose.ACTION, counter, self.action_size) - 1
+
+    def update(self, replay: Replay) -> None:
+        """One gradient update of every member, in the order of the release (He et al. 2022)."""
+        number = self.ticks
+        batch = replay.sample_steps(self.rng, self.updates, self.settings.batch_size)
+        self._update_critic(batch)
+        if number % self.settings.actor_update_every == 0:
+            self._update_actor(batch.observation)
+        if number % self.settings.target_update_every == 0:
+            self._update_targets()
+        if self.auxiliary.capacity.kinds and number % self.settings.auxiliary_update_every == 0:
+            self._update_auxiliary(replay)
+        self.updates += 1
+        self.ticks += 1
+        self.metrics[-1] += 1
+
+    def pop_metrics(self) -> dict[str, list[float]]:
+        """Means since the last call, by name, one number a member."""
+        means = (self.metrics[:-1] / self.metrics[-1].clamp(min=1)).tolist()
+        self.metrics.zero_()
+        return dict(zip(METRICS, means, strict=True))
+
+    def _update_critic(self, batch: Transitions) -> None:
+        """Clipped double Q-learning with entropy; trains critics and encoder."""
+        with torch.no_grad():
+            next_features = self.encoder(batch.next_observation)
+            action, log_density = self.actor(next_features, self._noise(Purpose.NEXT_ACTION))
+            targets = self.target_critic(self.target_encoder(batch.next_observation), action)
+            value = targets.min(dim=1).values - self._temperature()[:, None] * log_density
+            goal = batch.reward + self.settings.discount * (1 - batch.terminated) * value
+        values = self.critic(self.encoder(batch.observation), batch.action)
+        losses = (values - goal[:, None]).square().mean(dim=2).sum(dim=1)
+        self._step("critic", losses)
+        self._record("critic_loss", losses)
+        self._record("mean_value", values.mean(dim=(1, 2)))
+
+    def _update_actor(self, observation: Tensor) -> None:
+        """Policy and temperature; the gradient stops at the features, so the encoder stays."""
+        with torch.no_grad():
+            features = self.encoder(observation)
+        action, log_density = self.actor(features, self._noise(Purpose.POLICY))
+        values = self.critic(features, action).min(dim=1).values
+        temperature = self._temperature()
+        losses = (temperature[:, None] * log_density - values).mean(dim=1)
+        self._step("actor", losses)
+        entropy = -log_density.detach().mean(dim=1)
+        self._step("temperature", self.log_temperature.exp() * (entropy + self.action_size))
+        every = self.settings.actor_update_every
+        self._record("actor_loss", every * losses)
+        self._record("entropy", every * entropy)
+        self._record("temperature", every * temperature)
+
+    @torch.no_grad()
+    def _update_targets(self) -> None:
+        """The exponential moving averages: target critic and target encoder follow their originals."""
+        for online, target, tau in (
+            (self.critic, self.target_critic, self.settings.critic_tau),
+            (self.encoder, self.target_encoder, self.settings.encoder_tau),
+        ):
+            torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), tau)
+
+    def _update_auxiliary(self, replay: Replay) -> None:
+        """The auxiliary loss on windows of its own; trains the encoder and the loss' predictors."""
+        steps = self.auxiliary.capacity.horizon + 1
+        window = replay.sample_windows(self.rng, self.updates, self.settings.batch_size, steps)
+        losses = self.auxiliary(self.encoder, self.target_encoder, window)
+        self._step("auxiliary", self.settings.auxiliary_weight * losses)
+        self._record("auxiliary_loss", self.settings.auxiliary_update_every * losses)
+
+    def _step(self, name: str, losses: Tensor) -> None:
+        """One optimizer step on the members' summed losses, for that optimizer's parameters alone."""
+        optimizer = self.optimizers[name]
+        parameters = [each for group in optimizer.param_groups for each in group["params"]]
+        gradients = torch.autograd.grad(losses.sum(), parameters)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+
+    def _make_optimizers(self) -> dict[str, torch.optim.Adam]:
+        rate = self.settings.learning_rate
+
+        def adam(parameters: Sequence[nn.Parameter], **kwargs: object) -> torch.optim.Adam:
+            return torch.optim.Adam(parameters, fused=True, **{"lr": rate, **kwargs})  # type: ignore[arg-type]
+
+        encoder = list(self.encoder.parameters())
+        betas = (self.settings.temperature_beta1, 0.999)
+        return {
+            "critic": adam([*encoder, *self.critic.parameters()]),
+            "actor": adam(list(self.actor.parameters())),
+            "temperature": adam(
+                [self.log_temperature], lr=self.settings.temperature_learning_rate, betas=betas
+            ),
+            "auxiliary": adam([*encoder, *self.auxiliary.parameters()]),
+        }
+
+    @torch.no_grad()
+    def _reset(self, member: int, loss: Loss | None) -> None:
+        """Fresh parameters for a member, drawn from its own streams."""
+        rng = self.rng.member(member)
+        for network in (self.encoder, self.actor, self.critic):
+            network.reset(member, rng)
+        for online, target in ((self.encoder, self.target_encoder), (self.critic, self.target_critic)):
+            for source, copy in zip(online.parameters(), target.parameters(), strict=True):
+                copy[member] = source[member]
+        self.log_temperature[member] = float(torch.tensor(self.settings.initial_temperature).log())
+        self.auxiliary.reset(member, loss, rng)
+
+    def _temperature(self) -> Tensor:
+        return self.log_temperature.detach().exp()
+
+    def _noise(self, purpose: Purpose) -> Tensor:
+        """Standard normal numbers (members, batch, action) for this update."""
+        shape = (self.settings.batch_size, self.action_size)
+        return self.rng.normal(purpose, self.updates, shape[0] * shape[1]).view(-1, *shape)
+
+    def _record(self, name: str, values: Tensor) -> None:
+        self.metrics[METRICS.index(name)] += values.detach()

@@ -1,0 +1,50 @@
+"""Hyper-parameters, in the order of the paper's table, with where each value comes from.
+
+Defaults are those of the release of He et al. 2022 on vector observations, which are CURL's (Laskin et al.
+2020). Frames are environment frames, before action repeat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from a2ls_dsl.rl.envs.tasks import Task
+
+
+@dataclass(frozen=True)
+class SacSettings:
+    """How one member learns. Steps are agent steps; one agent step is `action_repeat` frames."""
+
+    replay_capacity: int = 100_000  # agent steps
+    random_steps: int = 1_000  # uniform actions first, then one update per agent step
+    batch_size: int = (
+        128  # RL and auxiliary batch; CURL's paper: 512 on cheetah (the release: 512 everywhere)
+    )
+    learning_rate: float = 1e-3  # actor, critic, encoder, auxiliary loss; 2e-4 on cheetah
+    temperature_learning_rate: float = 1e-4
+    temperature_beta1: float = 0.5  # Adam's first beta; 0.9 for all other parameters
+    initial_temperature: float = 0.1
+    discount: float = 0.99  # per agent step
+    critic_tau: float = 0.01  # share of the online critic that enters the target critic
+    encoder_tau: float = 0.05  # the same for the encoder
+    target_update_every: int = 2  # updates
+    actor_update_every: int = 2  # updates
+    auxiliary_update_every: int = 1  # updates
+    auxiliary_weight: float = 1.0
+    hidden: int = 1024  # units in both hidden layers of actor and critics
+    log_std_range: tuple[float, float] = (-10.0, 2.0)
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """When and how a policy is scored: deterministic mean actions, as in the paper."""
+
+    every_frames: int = 10_000
+    episodes: int = 10
+
+
+def paper_settings(task: Task) -> SacSettings:
+    """The paper's settings for a task: cheetah has a batch and a learning rate of its own."""
+    if task.domain == "cheetah":
+        return replace(SacSettings(), batch_size=512, learning_rate=2e-4)
+    return SacSettings()

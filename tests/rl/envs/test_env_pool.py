@@ -1,0 +1,120 @@
+"""The pool gives what single environments give, whatever the number of its workers."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.envs.dmc import DmcEnv
+from a2ls_dsl.rl.envs.pool import EnvPool
+from a2ls_dsl.rl.envs.tasks import Task, find_task
+
+# Four agent steps an episode, so that a few steps cross episodes' ends.
+SHORT = Task("cartpole", "swingup", action_repeat=250)
+
+
+def actions(pool: EnvPool, steps: int) -> NDArray[np.float32]:
+    shape = (steps, pool.size, pool.action_size)
+    return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+
+
+def test_a_pool_equals_single_environments() -> None:
+    task = find_task("walker-walk")
+    seeds = np.array([5, 0, 2**64 - 1], np.uint64)
+    with EnvPool(task, 3, workers=2) as pool:
+        envs = [DmcEnv(task) for _ in seeds]
+        assert (pool.observation_size, pool.action_size) == (envs[0].observation_size, envs[0].action_size)
+        observation = pool.reset(seeds)
+        assert (observation.dtype, observation.shape) == (np.float32, (3, 24))
+        np.testing.assert_array_equal(
+            observation, [env.reset(int(seed)) for env, seed in zip(envs, seeds, strict=True)]
+        )
+        for action in actions(pool, 30):
+            result = pool.step(action)
+            singles = [env.step(row) for env, row in zip(envs, action, strict=True)]
+            np.testing.assert_array_equal(result.observation, [single.observation for single in singles])
+            np.testing.assert_array_equal(result.reward, np.float32([single.reward for single in singles]))
+            assert (result.reward.dtype, result.last.dtype) == (np.float32, np.bool_)
+            assert not result.last.any()
+            assert not result.terminated.any()
+
+
+def trajectory(workers: int) -> list[NDArray[np.generic]]:
+    """Three episodes a lane, each lane reset where its episode ends."""
+    with EnvPool(SHORT, 5, workers=workers) as pool:
+        assert pool.workers == workers
+        seeds = np.arange(5)
+        record: list[NDArray[np.generic]] = [pool.reset(seeds)]
+        for action in actions(pool, 12):
+            result = pool.step(action)
+            record += [result.observation, result.reward, result.last]
+            seeds += 100
+            record.append(pool.reset_where(result.last, seeds))
+    return record
+
+
+def test_results_do_not_depend_on_the_number_of_workers() -> None:
+    for one, three in zip(trajectory(1), trajectory(3), strict=True):
+        np.testing.assert_array_equal(one, three)
+
+
+def test_resetting_some_lanes_leaves_the_others() -> None:
+    with EnvPool(SHORT, 4, workers=2) as pool:
+        pool.reset([0, 1, 2, 3])
+        before = pool.step(actions(pool, 1)[0])
+        kept = before.observation.copy()
+        after = pool.reset_where([False, True, False, True], [9, 1, 9, 3])
+        np.testing.assert_array_equal(before.observation, kept)  # A result is the caller's own.
+        np.testing.assert_array_equal(after[[0, 2]], kept[[0, 2]])
+        np.testing.assert_array_equal(after[[1, 3]], pool.reset([0, 1, 2, 3])[[1, 3]])
+
+
+def test_lanes_end_apart_and_a_finished_lane_must_be_reset() -> None:
+    with EnvPool(SHORT, 2, workers=1) as pool:
+        zero = np.zeros((2, 1), np.float32)
+        pool.reset([0, 1])
+        pool.step(zero)
+        pool.reset_where([False, True], [0, 2])
+        last = [pool.step(zero).last.tolist() for _ in range(3)]
+        assert last == [[False, False], [False, False], [True, False]]
+        with pytest.raises(
+            A2lError, match=r"environment 0 of cartpole-swingup failed: the episode .* is over"
+        ):
+            pool.step(zero)
+
+
+def test_a_diverged_policy_disturbs_its_own_lane_only() -> None:
+    with EnvPool(SHORT, 2, workers=1) as pool:
+        pool.reset([0, 1])
+        result = pool.step([[np.nan], [0.5]])
+        assert result.last.tolist() == [True, False]
+        assert result.reward[0] == 0.0
+        assert np.isfinite(result.observation).all()
+
+
+def test_misuse_is_explained() -> None:
+    with EnvPool(SHORT, 2, workers=1) as pool:
+        with pytest.raises(A2lError, match="no step to wait for"):
+            pool.wait()
+        with pytest.raises(A2lError, match=r"seeds must have the shape \(2,\).*got \(3,\)"):
+            pool.reset([1, 2, 3])
+        for seeds in ([-1, 0], [0.5, 1.0]):
+            with pytest.raises(A2lError, match="seeds must be integers from 0"):
+                pool.reset(seeds)
+        pool.reset([0, 1])
+        with pytest.raises(A2lError, match=r"actions must have the shape \(2, 1\)"):
+            pool.start(np.zeros(2))
+        pool.start(np.zeros((2, 1)))
+        for again in (lambda: pool.start(np.zeros((2, 1))), lambda: pool.reset([0, 1])):
+            with pytest.raises(A2lError, match="a step has begun"):
+                again()
+        assert not pool.wait().last.any()
+    pool.close()
+    with pytest.raises(A2lError, match="this environment pool is closed"):
+        pool.reset([0, 1])
+
+
+@pytest.mark.parametrize(("size", "workers"), [(0, None), (1, 0)])
+def test_an_empty_pool(size: int, workers: int | None) -> None:
+    with pytest.raises(A2lError, match="at least one"):
+        EnvPool(SHORT, size, workers)

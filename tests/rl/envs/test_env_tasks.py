@@ -1,0 +1,118 @@
+"""Names of tasks, and the conversion between environment frames and agent steps."""
+
+import subprocess
+import sys
+
+import pytest
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.envs.dmc import DmcEnv
+from a2ls_dsl.rl.envs.tasks import LEFT_OUT, SUITE, Task, all_tasks, find_task
+
+
+def test_the_table_is_the_suite() -> None:
+    DmcEnv(find_task("pendulum-swingup"))  # Imports dm_control without a renderer.
+    from dm_control import suite
+
+    ours = {f"{domain}-{task}" for domain, tasks in SUITE.items() for task in tasks}
+    assert ours | set(LEFT_OUT) == {f"{domain}-{task}" for domain, task in suite.ALL_TASKS}
+    assert not ours & set(LEFT_OUT)
+
+
+@pytest.mark.parametrize("name", ["walker-walk", "walker_walk", "Walker-Walk", " WALKER-walk "])
+def test_names_are_forgiving(name: str) -> None:
+    task = find_task(name)
+    assert (task.name, task.domain, task.task) == ("walker-walk", "walker", "walk")
+
+
+@pytest.mark.parametrize(
+    ("name", "domain", "task"),
+    [
+        ("ball_in_cup-catch", "ball_in_cup", "catch"),
+        ("ball-in-cup-catch", "ball_in_cup", "catch"),
+        ("finger-turn-hard", "finger", "turn_hard"),
+        ("humanoid_cmu_run", "humanoid_CMU", "run"),
+    ],
+)
+def test_names_with_underscores(name: str, domain: str, task: str) -> None:
+    found = find_task(name)
+    assert (found.domain, found.task) == (domain, task)
+
+
+def test_every_name_finds_its_task() -> None:
+    for task in all_tasks():
+        assert find_task(task.name) == task
+
+
+@pytest.mark.parametrize(
+    ("name", "repeat"),
+    [("finger-spin", 2), ("walker-run", 2), ("cartpole-swingup", 8), ("cheetah-run", 4), ("reacher-easy", 4)],
+)
+def test_action_repeat(name: str, repeat: int) -> None:
+    assert find_task(name).action_repeat == repeat
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "fix"),
+    [
+        ("walker-wlak", "there is no task `walker-wlak`", "did you mean `walker-walk`?"),
+        (
+            "ball-in-cup-cach",
+            "there is no task `ball-in-cup-cach`",
+            "did you mean `ball_in_cup-catch`?",
+        ),
+        (
+            "cheetah",
+            "there is no task `cheetah`",
+            "did you mean `cheetah-run`?",
+        ),
+        (
+            "walker-somersaulting",
+            "there is no task `walker-somersaulting`",
+            "there is walker-stand, walker-walk, walker-run",
+        ),
+        (
+            "quadruped-escape",
+            "the task `quadruped-escape` can't be used here: it needs a renderer to start an episode, "
+            "even for vector observations",
+            "choose another task",
+        ),
+    ],
+)
+def test_unknown_names(name: str, message: str, fix: str) -> None:
+    with pytest.raises(A2lError) as caught:
+        find_task(name)
+    assert (caught.value.message, caught.value.fix) == (message, fix)
+
+
+def test_an_unknown_domain_lists_the_domains() -> None:
+    with pytest.raises(A2lError, match="there is no task `xyz`") as caught:
+        find_task("xyz")
+    assert "the domains are acrobot, ball_in_cup," in caught.value.fix
+
+
+def test_frames_and_steps() -> None:
+    cartpole = find_task("cartpole-swingup")
+    assert cartpole.steps_to_frames(125) == 1000
+    assert cartpole.frames_to_steps(1000) == cartpole.episode_steps == 125
+    assert cartpole.frames_to_steps(1007) == 125
+    for task in all_tasks():
+        assert task.frames_to_steps(task.steps_to_frames(12345)) == 12345
+    assert Task("walker", "walk", 3).episode_steps == 334
+
+
+@pytest.mark.parametrize("repeat", [0, -1, 1001])
+def test_an_impossible_action_repeat(repeat: int) -> None:
+    with pytest.raises(A2lError, match="does not fit walker-walk"):
+        Task("walker", "walk", repeat)
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [("tasks", "numpy torch dm_control"), ("pool", "torch dm_control"), ("worker", "torch dm_control")],
+)
+def test_imports_stay_light(module: str, absent: str) -> None:
+    script = (
+        f"import sys, a2ls_dsl.rl.envs.{module}; sys.exit(any(m in sys.modules for m in {absent.split()}))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,0 +1,76 @@
+"""`a2l doctor` as a user runs it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+RUN = "import sys; from a2ls_dsl.cli import main; sys.argv = ['a2l', 'doctor']; main()"
+
+
+def doctor(**settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", RUN],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+def test_a_machine_that_can_train() -> None:
+    done = doctor()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\033" not in done.stdout
+    status = dict(re.findall(r"^(?:ok|warning) +(\w+) +(.+)$", done.stdout, re.M))
+    for subject in (
+        "python",
+        "numpy",
+        "torch",
+        "device",
+        "environments",
+        "egl",
+        "osmesa",
+        "glfw",
+        "cores",
+        "memory",
+    ):
+        assert subject in status
+    assert re.fullmatch(
+        r"dm_control 1\.0\.50 with mujoco 3\.17\.\d+: walker-walk, [\d,]+ frames/s a core",
+        status["environments"],
+    )
+    assert done.stdout.endswith("ready to train on vector observations\n")
+
+
+def test_mujoco_4_is_recognised(tmp_path: Path) -> None:
+    package, info = tmp_path / "mujoco", tmp_path / "mujoco-4.0.0.dist-info"
+    package.mkdir()
+    info.mkdir()
+    (package / "__init__.py").write_text("__version__ = '4.0.0'\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mujoco\nVersion: 4.0.0\n")
+    done = doctor(PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stderr) == (1, "")
+    assert re.search(r"^FAIL +environments dm_control does not work with mujoco 4\.0\.0", done.stdout, re.M)
+    assert (
+        "fix: pip uninstall -y mujoco mujoco-core mujoco-studio "
+        "&& pip install 'dm-control==1.0.50' 'mujoco>=3.17,<3.18'\n"
+    ) in done.stdout
+    assert done.stdout.endswith("something required is broken\n")
+
+
+def test_a_broken_torch_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise OSError('libcudart.so: cannot open shared object file')\n")
+    done = doctor(PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert re.search(r"^FAIL +torch +OSError: libcudart", done.stdout, re.M)
+    assert "fix: pip install 'torch>=2.6'" in done.stdout
+
+
+def test_an_old_numpy_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text("__version__ = '1.24.3'\n")
+    done = doctor(PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert re.search(r"^FAIL +numpy +1\.24\.3 is too old", done.stdout, re.M)
