@@ -7,7 +7,7 @@ are shown with an excerpt and a caret; all others carry a fix in words.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -101,10 +101,18 @@ class LanguageError(A2lError):
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
-        super().__init__("\n".join(d.render() for d in self.diagnostics))
+        super().__init__(render_all(self.diagnostics))
 
     def render(self) -> str:
-        return "\n\n".join(d.render() for d in self.diagnostics)
+        return self.message
+
+
+def render_all(diagnostics: Sequence[Diagnostic], limit: int = 20) -> str:
+    """Findings as text, a blank line between two; beyond `limit` they are only counted."""
+    texts = [diagnostic.render() for diagnostic in diagnostics[:limit]]
+    if len(diagnostics) > limit:
+        texts.append(f"... and {len(diagnostics) - limit:,} more")
+    return "\n\n".join(texts)
 
 
 def near(name: str, choices: Iterable[str]) -> str | None:

@@ -1,3 +1,5 @@
 """Every command, one module per group; importing this registers them all."""
 
+from a2ls_dsl.cli import doctor as doctor
+from a2ls_dsl.cli import grammar as grammar
 from a2ls_dsl.cli import language as language

@@ -1,17 +1,101 @@
-"""`a2l check`, `a2l fmt`, `a2l show`."""
+"""`a2l check`, `a2l fmt`, `a2l show`: what can be said about loss files without computing anything."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import sys
+from collections.abc import Callable, Iterable
+from typing import Annotated
+
+import typer
 
 from a2ls_dsl.cli import app
+from a2ls_dsl.diagnostics import A2lError, render_all
+
+Losses = Annotated[
+    list[str], typer.Argument(metavar="FILE...", help="Loss files, or shipped losses by name.")
+]
+Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Loss files.")]
+OnlyCheck = Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a file would change.")]
+Timeline = Annotated[bool, typer.Option("--timeline", help="Draw the window as a grid.")]
+Ir = Annotated[bool, typer.Option("--ir", help="Print the compiled program.")]
+Passes = Annotated[bool, typer.Option("--passes", help="Print the program as lowered and after each pass.")]
 
 
 @app.command()
-def check(files: list[Path]) -> None:
-    """Check loss files."""
+def check(files: Losses) -> None:
+    """Check loss files: errors and warnings go to stderr, what is fine to stdout."""
+    _each(files, _check)
 
 
 @app.command()
-def fmt(files: list[Path]) -> None:
-    """Format loss files."""
+def fmt(files: Files, check: OnlyCheck = False) -> None:
+    """Bring loss files into the one layout, in place. Comments stay."""
+    changed: list[str] = []
+    _each(files, lambda file: _format(file, check, changed))
+    if check and changed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(files: Losses, timeline: Timeline = False, ir: Ir = False, passes: Passes = False) -> None:
+    """Print losses in canonical form, with key and horizon."""
+    _each(files, lambda file: _show(file, timeline, ir or passes, passes))
+
+
+def _each(files: Iterable[str], action: Callable[[str], None]) -> None:
+    """Apply `action` to every file, also after an error; exit with the gravest error's status."""
+    status = 0
+    for file in files:
+        try:
+            action(file)
+        except A2lError as error:
+            print(error.render(), file=sys.stderr)
+            status = max(status, error.exit_code)
+    if status:
+        raise typer.Exit(status)
+
+
+def _check(file: str) -> None:
+    from a2ls_dsl.lang.files import read
+    from a2ls_dsl.lang.load import analyse, locate
+
+    source = read(locate(file))
+    losses, warnings = analyse(source)
+    if warnings:
+        print(render_all(warnings), file=sys.stderr)
+    named = ", ".join(f"{name} (horizon {loss.horizon})" for name, loss in losses.items())
+    print(f"ok {source.name}: {named}")
+
+
+def _format(file: str, only_check: bool, changed: list[str]) -> None:
+    """Format one file, or note in `changed` that it isn't formatted."""
+    from a2ls_dsl.lang.files import read, write
+    from a2ls_dsl.lang.layout import format_file
+
+    source = read(file)
+    text = format_file(source)
+    if text == source.text:
+        return
+    changed.append(file)
+    if only_check:
+        print(f"would change {source.name}")
+    else:
+        write(file, text)
+        print(f"formatted {source.name}")
+
+
+def _show(file: str, timeline: bool, ir: bool, passes: bool) -> None:
+    from a2ls_dsl.lang import load
+    from a2ls_dsl.lang.canonical import key
+    from a2ls_dsl.lang.printer import print_loss
+    from a2ls_dsl.lang.timeline import timeline as draw
+
+    for name, loss in load.load(file).items():
+        blocks = [f"{name} = {print_loss(loss)}\n  key {key(loss)}   horizon {loss.horizon}"]
+        if timeline:
+            blocks.append(draw(loss))
+        if ir:
+            from a2ls_dsl.ir.show import show_ir
+
+            blocks.append(show_ir(name, loss, passes))
+        print("\n\n".join(blocks) + "\n")

@@ -55,6 +55,8 @@ class Comparison:
     target: tuple[Element, ...]
     against_batch: bool = False
     span: Span | None = field(default=None, compare=False, repr=False)
+    sides: tuple[Span, Span] | None = field(default=None, compare=False, repr=False)
+    """The places of the two sets."""
 
     @property
     def horizon(self) -> int:
@@ -86,6 +88,11 @@ class Loss:
     terms: tuple[Weighted, ...]
     span: Span | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def horizon(self) -> int:
+        """The largest offset used in a loss without references."""
+        return max(each.term.horizon for each in self.terms if isinstance(each.term, Comparison))
+
 
 @dataclass(frozen=True)
 class Definition:
@@ -94,6 +101,7 @@ class Definition:
     name: str
     loss: Loss
     span: Span | None = field(default=None, compare=False, repr=False)
+    name_span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

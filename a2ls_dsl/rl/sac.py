@@ -97,6 +97,12 @@ class SacStack(nn.Module):
         self.ticks += 1
         self.metrics[-1] += 1
 
+    def finite(self) -> Tensor:
+        """(members,) booleans: whether all that a member's policy consists of is finite."""
+        networks = (self.encoder, self.actor)
+        parameters = [each for network in networks for each in network.parameters()]
+        return torch.stack([each.flatten(1).isfinite().all(dim=1) for each in parameters]).all(dim=0)
+
     def pop_metrics(self) -> dict[str, list[float]]:
         """Means since the last call, by name, one number a member."""
         means = (self.metrics[:-1] / self.metrics[-1].clamp(min=1)).tolist()

@@ -1,0 +1,74 @@
+"""`a2l grammar`: what a search space holds."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from a2ls_dsl.cli import app
+
+if TYPE_CHECKING:
+    from a2ls_dsl.lang.grammar import Grammar
+
+commands = typer.Typer(help="Count, sample and query loss grammars (.a2g): search spaces of losses.")
+app.add_typer(commands, name="grammar", no_args_is_help=True)
+
+GrammarName = Annotated[
+    str, typer.Argument(metavar="GRAMMAR", help="A .a2g file, or a shipped one by name, as a2ls.")
+]
+
+
+@commands.command()
+def count(grammar: GrammarName) -> None:
+    """Say exactly how many losses a grammar holds."""
+    space = _load(grammar)
+    print(f"derivations                  {space.derivations()}")
+    print(f"that keep the require lines  {space.valid_derivations()}")
+    print(f"distinct losses              {space.count()}")
+
+
+@commands.command()
+def sample(
+    grammar: GrammarName,
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many losses.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same losses.")] = 0,
+) -> None:
+    """Print random losses of a grammar as a loss file."""
+    from numpy.random import default_rng
+
+    from a2ls_dsl.lang.printer import print_loss
+
+    space, rng = _load(grammar), default_rng(seed)
+    for index in range(number):
+        print(f"loss sample_{index} = {print_loss(space.sample(rng))}")
+
+
+@commands.command()
+def contains(
+    grammar: GrammarName,
+    file: Annotated[str, typer.Argument(help="A loss file, or a shipped loss by name.")],
+) -> None:
+    """Say for every loss of a file whether a grammar holds it; exit 1 unless it holds all."""
+    from a2ls_dsl.lang.load import load
+
+    space, losses = _load(grammar), load(file)
+    outside = 0
+    for name, loss in losses.items():
+        held = space.contains(loss)
+        outside += not held
+        print(f"{name} is {'' if held else 'not '}in {space.name}")
+    if outside:
+        raise typer.Exit(1)
+
+
+def _load(name: str) -> Grammar:
+    """The grammar; its warnings go to stderr."""
+    from a2ls_dsl.diagnostics import render_all
+    from a2ls_dsl.lang.grammar import load_grammar
+
+    grammar = load_grammar(name)
+    if grammar.warnings:
+        print(render_all(grammar.warnings), file=sys.stderr)
+    return grammar

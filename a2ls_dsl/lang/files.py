@@ -1,0 +1,60 @@
+"""Loss files on disk: reading one as text, and putting a new text in its place."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from a2ls_dsl.diagnostics import A2lError, LanguageError, Source, Span
+from a2ls_dsl.lang.codes import report
+
+MAX_SIZE = 1_000_000
+"""The size of the largest file that is looked at, in bytes. The longest shipped loss has under a thousand."""
+
+
+def read(path: str | os.PathLike[str]) -> Source:
+    """The text of a file. Raises `A2lError` for whatever can't be read as text, `LanguageError` over 1 MB."""
+    name = os.fspath(path).encode(errors="backslashreplace").decode()
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_SIZE + 1)
+    except FileNotFoundError:
+        raise A2lError(f"there is no file {name}", "check the path; the shipped losses go by name") from None
+    except IsADirectoryError:
+        raise A2lError(f"{name} is a folder", f"name the files in it: {name.rstrip('/')}/*.a2l") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise A2lError(f"{name} can't be read: {reason}", "check the path and its permissions") from None
+    if len(data) > MAX_SIZE:
+        raise too_large(name)
+    if b"\0" in data:
+        raise A2lError(f"{name} is not a text file: it holds NUL bytes", "save it as UTF-8 text")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise A2lError(f"{name} is not UTF-8 text: see line {line}", "save it as UTF-8 text") from None
+    return Source(name, text)
+
+
+def too_large(name: str) -> LanguageError:
+    """The refusal of a text of more than `MAX_SIZE`, which is not even looked at."""
+    place = Span(Source(name, ""), 0, 0)
+    return LanguageError([report("A2L001", "the file has more than 1 MB", place, "split it")])
+
+
+def write(path: str | os.PathLike[str], text: str) -> None:
+    """Replace the text of an existing file, all at once or not at all; mode and symbolic links stay."""
+    target = Path(os.path.realpath(path))
+    temporary = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), target.stat().st_mode & 0o7777)
+        os.replace(temporary, target)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise A2lError(f"{path} can't be written: {error.strerror}", "check its permissions") from None

@@ -1,0 +1,163 @@
+"""From the text of a `.a2g` file to its tree, and from the parser's complaints to a message."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import accumulate
+from typing import Any
+
+from lark import Lark, Token, Transformer, v_args
+from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.tree import Meta
+
+from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Source, Span
+from a2ls_dsl.lang.grammar import tree
+from a2ls_dsl.lang.grammar.codes import error
+from a2ls_dsl.lang.library import folder
+
+WORDS = ("grammar", "for", "in", "require", "none", "against", "batch", "some", "of", "and")
+"""Words of the language; no rule can have such a name."""
+
+_DIGITS = 6
+"""Longer numbers are cut: they are beyond every limit anyway, and the checker says so."""
+
+_HEADER = "a loss grammar begins with a line such as `grammar mine for k in 1..10`"
+
+
+def parse(source: Source) -> tree.GrammarFile:
+    """The tree of a grammar. Raises LanguageError (A2L201) at the first place that cannot be read."""
+    try:
+        file: tree.GrammarFile = _Builder(source).transform(_parser().parse(source.text))
+        return file
+    except UnexpectedInput as unexpected:
+        raise LanguageError([_complaint(source, unexpected)]) from None
+    except RecursionError:
+        depths = list(accumulate((sign == "[") - (sign == "]") for sign in source.text))
+        innermost = depths.index(max(depths))
+        place = Span(source, innermost, innermost + 1)
+        deep = error("A2L201", "optional parts are nested too deeply", place, "name the inner parts")
+        raise LanguageError([deep]) from None
+
+
+@cache
+def _parser() -> Lark:
+    text = (folder("grammars") / "a2g.lark").read_text(encoding="utf-8")
+    return Lark(text, parser="lalr", propagate_positions=True, maybe_placeholders=False)
+
+
+def _complaint(source: Source, unexpected: UnexpectedInput) -> Diagnostic:
+    """One readable finding out of the parser's exception."""
+    start = unexpected.pos_in_stream if unexpected.pos_in_stream is not None else len(source.text)
+    if isinstance(unexpected, UnexpectedToken):
+        found, wanted = str(unexpected.token), set(unexpected.accepts or unexpected.expected)
+    elif isinstance(unexpected, UnexpectedCharacters):
+        found, wanted = source.text[start], set(unexpected.allowed or ())
+    else:
+        found, wanted = "", set()
+    if found:
+        message = f"`{found}` does not belong here"
+    else:
+        start, message = len(source.text.rstrip()), "the grammar ends too early"
+    fix = _HEADER if "GRAMMAR" in wanted else _expectation(wanted)
+    return error("A2L201", message, Span(source, start, start + max(len(found), 1)), fix)
+
+
+def _expectation(wanted: set[str]) -> str:
+    """`expected `,` or `}``; nothing when so much may follow that a list helps nobody."""
+    if "HEAD" in wanted and wanted <= {"HEAD", "REQUIRE", "$END"}:
+        return "expected a rule `name = ...` or a `require` line"
+    shown = [_shown(name) for name in sorted(wanted - {"HEAD", "REQUIRE", "$END"})]
+    if not shown or len(shown) > 8:
+        return ""
+    return "expected " + " or ".join([", ".join(shown[:-1]), shown[-1]] if shown[1:] else shown)
+
+
+def _shown(terminal: str) -> str:
+    plain = {"NAME": "a name", "INT": "a number", "SIGN": "`+`"}
+    definition = next(each for each in _parser().terminals if each.name == terminal)
+    return plain.get(terminal) or f"`{definition.pattern.value}`"
+
+
+@v_args(meta=True)
+class _Builder(Transformer[Token, Any]):
+    """One method per rule of `grammars/a2g.lark`."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self.source = source
+
+    def _span(self, meta: Meta) -> Span:
+        return Span(self.source, meta.start_pos, meta.end_pos)
+
+    def _word(self, token: Token) -> tree.Name:
+        start = token.start_pos or 0
+        return tree.Name(str(token), Span(self.source, start, start + len(token)))
+
+    def start(self, meta: Meta, children: list[Any]) -> tree.GrammarFile:
+        (name, horizons), *lines = children
+        rules = tuple(line for line in lines if isinstance(line, tree.Rule))
+        requires = tuple(line for line in lines if isinstance(line, tree.Require))
+        return tree.GrammarFile(name, horizons, rules, requires, self._span(meta))
+
+    def header(self, meta: Meta, children: list[Any]) -> tuple[tree.Name, tree.Horizons | None]:
+        return self._word(children[0]), children[1] if children[1:] else None
+
+    def horizons(self, meta: Meta, children: list[Token]) -> tree.Horizons:
+        name, first, last = children
+        return tree.Horizons(self._word(name), _number(first), _number(last), self._span(meta))
+
+    def rule(self, meta: Meta, children: list[Any]) -> tree.Rule:
+        return tree.Rule(self._word(children[0]), children[1], self._span(meta))
+
+    def require(self, meta: Meta, children: list[Token]) -> tree.Require:
+        what, side = children
+        return tree.Require(self._word(what), self._word(side), self._span(meta))
+
+    def choice(self, meta: Meta, children: list[tree.Expression]) -> tree.Expression:
+        return children[0] if len(children) == 1 else tree.Choice(tuple(children), self._span(meta))
+
+    def comparison(self, meta: Meta, children: list[Any]) -> tree.Call:
+        operator, source, target, *negatives = children
+        return tree.Call(operator, source, target, negatives[0] if negatives else None, self._span(meta))
+
+    def both(self, meta: Meta, children: list[tree.Expression]) -> tree.Both:
+        return tree.Both(tuple(children), self._span(meta))
+
+    def name(self, meta: Meta, children: list[Token]) -> tree.Name:
+        return self._word(children[0])
+
+    def none(self, meta: Meta, children: list[Any]) -> tree.Nothing:
+        return tree.Nothing(self._span(meta))
+
+    def against(self, meta: Meta, children: list[Any]) -> tree.Against:
+        return tree.Against(self._span(meta))
+
+    def exactly(self, meta: Meta, children: list[tree.Item]) -> tree.Elements:
+        return tree.Elements(tuple(children), False, self._span(meta))
+
+    def some(self, meta: Meta, children: list[tree.Item]) -> tree.Elements:
+        return tree.Elements(tuple(children), True, self._span(meta))
+
+    def optional(self, meta: Meta, children: list[tree.Expression]) -> tree.Optional:
+        return tree.Optional(children[0], self._span(meta))
+
+    def item(self, meta: Meta, children: list[Any]) -> tree.Item:
+        words = [self._word(child) for child in children if isinstance(child, Token)]
+        steps = [child for child in children if isinstance(child, tree.Step)]
+        view = words[0] if words[1:] else None
+        return tree.Item(view, words[-1], steps[0], steps[-1], self._span(meta))
+
+    def step(self, meta: Meta, children: list[Token]) -> tree.Step:
+        constant, slope, parameters = 0, 0, []
+        for sign, amount in zip(children[1::2], children[2::2], strict=True):
+            direction = 1 if sign == "+" else -1
+            if amount.type == "INT":
+                constant += direction * _number(amount)
+            else:
+                slope += direction
+                parameters.append(self._word(amount))
+        return tree.Step(self._word(children[0]), constant, tuple(parameters), slope, self._span(meta))
+
+
+def _number(token: Token) -> int:
+    return int(token) if len(token) <= _DIGITS else 10**_DIGITS

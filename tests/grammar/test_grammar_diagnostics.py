@@ -1,0 +1,82 @@
+"""Every finding about a `.a2g` file: bad grammars in `bad/`, their pinned messages beside them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from a2ls_dsl.diagnostics import A2lError, LanguageError
+from a2ls_dsl.lang import grammar as package
+from a2ls_dsl.lang.grammar import load_grammar, parse_grammar
+from a2ls_dsl.lang.grammar.codes import CODES
+
+BAD = sorted((Path(__file__).parent / "bad").glob("*.a2g"))
+GOOD = "grammar g\nloss = mse({ s[t] } -> { s[t+1] })\n"
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_message(path: Path, golden) -> None:
+    with pytest.raises(LanguageError) as caught:
+        parse_grammar(path.read_text(encoding="utf-8"), path.name)
+    golden(path.with_suffix(".txt"), caught.value.render() + "\n")
+
+
+def test_every_error_code_has_a_bad_grammar() -> None:
+    pinned = " ".join(path.with_suffix(".txt").read_text(encoding="utf-8") for path in BAD)
+    errors = {code for code, meaning in CODES.items() if not meaning.startswith("warning")}
+    assert set(re.findall(r"error\[(\w+)\]", pinned)) == errors
+
+
+def test_every_code_that_the_package_gives_is_in_the_table() -> None:
+    texts = [path.read_text() for path in Path(package.__file__).parent.glob("*.py")]
+    assert set(re.findall(r"A2L\d+", " ".join(texts))) == set(CODES)
+
+
+def test_unused_rule_is_a_warning() -> None:
+    grammar = parse_grammar(GOOD + "spare = { s[t] }\n")
+    (finding,) = grammar.warnings
+    assert (finding.code, finding.span.line) == ("A2L251", 3)
+    assert "`spare`" in finding.message
+    assert not parse_grammar(GOOD).warnings
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_layout_is_free(end: str) -> None:
+    lines = ["# one", "grammar g for n in 0..2", "loss =", "  op(x ->", "  y) # two", "  [against batch]"]
+    lines += ["op = mse", "  | nmse", "x = {s[t]}", "y", " = {s[t + n]}"]
+    text = end.join([*lines[:-2], "y = { s[t + n] }"])
+    assert len(parse_grammar(text).forms) == 3 * 2 * 2
+
+
+def test_names_of_grammars(tmp_path: Path) -> None:
+    path = tmp_path / "mine.a2g"
+    path.write_text(GOOD)
+    assert load_grammar(path) == load_grammar(str(path)) == parse_grammar(GOOD)
+    assert load_grammar("smoke").name == "smoke"
+    with pytest.raises(A2lError) as caught:
+        load_grammar("als")
+    assert caught.value.fix == "did you mean `a2ls`?"
+
+
+def test_files_that_are_no_grammar(tmp_path: Path) -> None:
+    for name, content in [("large", b" " * 1_000_001), ("binary", b"grammar \xff"), ("empty", b"")]:
+        path = tmp_path / f"{name}.a2g"
+        path.write_bytes(content)
+        with pytest.raises(A2lError):
+            load_grammar(path)
+    with pytest.raises(A2lError):
+        load_grammar(tmp_path / "missing.a2g")
+    with pytest.raises(A2lError):
+        load_grammar(tmp_path)
+
+
+def test_rules_that_join_rules_stay_small() -> None:
+    doubling = "".join(f"x{i + 1} = x{i} and x{i}\n" for i in range(60))
+    text = f"grammar g\nloss = mse(x60 -> x60)\nx0 = {{ s[t] }}\n{doubling}"
+    assert parse_grammar(text).count() == 1
+    with pytest.raises(LanguageError, match="more than 10\\^30 alternatives"):
+        parse_grammar(text.replace("{ s[t] }", "{ s[t] } | { s[t+1] }"))
+    chain = "".join(f"x{i + 1} = x{i}\n" for i in range(3000))
+    assert parse_grammar(f"grammar g\nloss = mse(x3000 -> x0)\nx0 = {{ s[t] }}\n{chain}").count() == 1

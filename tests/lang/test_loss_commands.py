@@ -1,0 +1,134 @@
+"""`a2l check`, `fmt` and `show` as a user meets them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from a2ls_dsl.cli import main
+
+GOLDEN = Path(__file__).parent / "golden"
+GOOD = "loss one = mse({ s[t] } -> { s[t+1] })\nloss two = 0.5 * one + 1.0 * one\n"
+BAD = "loss one = l2({ s[t] } -> { s[t+1] })\n"
+LOOSE = "loss one=mse({s[t]}->{s[t+1]})"
+
+
+class Shell:
+    """Runs `a2l` in this process, in a folder of its own."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, *words: str) -> tuple[int, str, str]:
+        """Exit code, stdout, stderr."""
+        self._monkeypatch.setattr(sys, "argv", ["a2l", *words])
+        code = 0
+        try:
+            main()
+        except SystemExit as leave:
+            code = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
+        out, err = self._capsys.readouterr()
+        return code, out, err
+
+
+@pytest.fixture
+def a2l(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    Path("good.a2l").write_text(GOOD)
+    Path("bad.a2l").write_text(BAD)
+    Path("loose.a2l").write_text(LOOSE)
+    return Shell(monkeypatch, capsys)
+
+
+def test_check_of_a_good_file(a2l: Shell) -> None:
+    assert a2l("check", "good.a2l") == (0, "ok good.a2l: one (horizon 1), two (horizon 1)\n", "")
+
+
+def test_check_goes_on_after_an_error(a2l: Shell) -> None:
+    code, out, err = a2l("check", "bad.a2l", "good.a2l")
+    assert code == 1
+    assert out.startswith("ok good.a2l")
+    assert err.startswith("error[A2L021]: there is no operator `l2`\n  --> bad.a2l:1:12\n")
+
+
+def test_check_prints_warnings_and_is_content(a2l: Shell) -> None:
+    code, out, err = a2l("check", "a2_winner_v")
+    assert code == 0
+    assert "a2_winner_v (horizon 9)" in out
+    assert err.startswith(
+        "warning[A2L101]: a[t+4] is in the source and in the target; the predictor can copy it"
+    )
+
+
+def test_check_of_what_is_not_there(a2l: Shell) -> None:
+    code, out, err = a2l("check", "crul")
+    assert (code, out) == (2, "")
+    assert (
+        err == "error: there is no file or shipped loss crul\n  fix: did you mean the shipped loss `curl`?\n"
+    )
+
+
+def test_check_of_a_folder(a2l: Shell) -> None:
+    code, _, err = a2l("check", ".")
+    assert code == 2
+    assert "is a folder" in err
+
+
+def test_fmt_rewrites(a2l: Shell) -> None:
+    assert a2l("fmt", "loose.a2l", "good.a2l") == (0, "formatted loose.a2l\n", "")
+    assert Path("loose.a2l").read_text() == "loss one = mse({ s[t] } -> { s[t+1] })\n"
+    assert Path("good.a2l").read_text() == GOOD
+    assert a2l("fmt", "--check", "loose.a2l") == (0, "", "")
+
+
+def test_fmt_check_changes_nothing(a2l: Shell) -> None:
+    assert a2l("fmt", "--check", "good.a2l", "loose.a2l") == (1, "would change loose.a2l\n", "")
+    assert Path("loose.a2l").read_text() == LOOSE
+
+
+def test_fmt_leaves_broken_files_alone(a2l: Shell) -> None:
+    Path("bad.a2l").write_text("loss one = mse({ s[t] }")
+    code, out, err = a2l("fmt", "bad.a2l", "loose.a2l")
+    assert (code, out) == (1, "formatted loose.a2l\n")
+    assert "A2L011" in err
+    assert Path("bad.a2l").read_text() == "loss one = mse({ s[t] }"
+
+
+def test_fmt_does_not_touch_shipped_losses_by_name(a2l: Shell) -> None:
+    assert a2l("fmt", "curl")[0] == 2
+
+
+def test_show(a2l: Shell, golden: Callable[[Path, str], None]) -> None:
+    code, out, err = a2l("show", "good.a2l", "curl", "--timeline")
+    assert (code, err) == (0, "")
+    golden(GOLDEN / "show.txt", out)
+
+
+def test_show_prints_the_program(a2l: Shell) -> None:
+    code, out, _ = a2l("show", "curl", "--ir")
+    assert code == 0
+    assert "sample s[t]" in out
+    assert len(a2l("show", "curl", "--passes")[1]) > len(out)
+
+
+@pytest.mark.parametrize(
+    "words", [["check", "curl"], ["fmt", "--help"], ["show", "--timeline", "spr"], ["--help"]]
+)
+def test_nothing_heavy_is_imported(words: list[str]) -> None:
+    script = (
+        "import sys\n"
+        "from a2ls_dsl.cli import main\n"
+        f"sys.argv = ['a2l', *{words!r}]\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as leave:\n"
+        "    assert not leave.code, leave.code\n"
+        "heavy = {'torch', 'numpy', 'dm_control', 'mujoco'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
