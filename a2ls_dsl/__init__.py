@@ -1,3 +1,45 @@
-"""Write, compile, search for and trust auxiliary losses for reinforcement-learning agents."""
+"""Write, compile, search for and trust auxiliary losses for reinforcement-learning agents.
+
+A loss in your own agent, in five lines::
+
+    import a2ls_dsl as a2l
+
+    loss = a2l.load("losses/a2_winner.a2l")
+    module = a2l.compile(loss, observation=24, action=6, features=50)
+    window = a2l.Window(observation, action, reward)  # (B, steps, 24), (B, steps, 6), (B, steps)
+    module(encoder, target_encoder, window).backward()  # encoders: (B, 24) -> (B, 50)
+
+`module` is an `nn.Module`: give its parameters and your encoder's to an optimizer, and sample windows of
+`module.horizon + 1` steps that don't cross the end of an episode.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from a2ls_dsl.api import compile as compile
+    from a2ls_dsl.api import load as load
+    from a2ls_dsl.backend.module import CompiledLoss as CompiledLoss
+    from a2ls_dsl.backend.window import Window as Window
+    from a2ls_dsl.diagnostics import A2lError as A2lError
+
+__all__ = ["A2lError", "CompiledLoss", "Window", "compile", "load"]
+
+_HOMES = {
+    "A2lError": "a2ls_dsl.diagnostics",
+    "CompiledLoss": "a2ls_dsl.backend.module",
+    "Window": "a2ls_dsl.backend.window",
+    "compile": "a2ls_dsl.api",
+    "load": "a2ls_dsl.api",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import public names on first use: the package itself must not import torch."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

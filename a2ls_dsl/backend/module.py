@@ -33,6 +33,14 @@ def predictor(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
+def term_widths(loss: Loss, spaces: Spaces) -> list[tuple[int, int]]:
+    """The widths of source and target row of every term."""
+    return [
+        (spaces.width(row_of(term.source)), spaces.width(row_of(term.target)))
+        for _, term in comparisons(loss)
+    ]
+
+
 class CompiledLoss(nn.Module):
     """A loss for given spaces; its parameters are the predictors (and bilinear matrices) of its terms.
 
@@ -47,9 +55,11 @@ class CompiledLoss(nn.Module):
         self.horizon = program.horizon
         self.predictors = nn.ModuleList()
         self.bilinear = nn.ParameterDict()
-        for term, (_, comparison) in enumerate(comparisons(loss)):
-            outputs = spaces.width(row_of(comparison.target))
-            self.predictors.append(predictor(spaces.width(row_of(comparison.source)), outputs))
+        widths = term_widths(loss, spaces)
+        for term, ((_, comparison), (inputs, outputs)) in enumerate(
+            zip(comparisons(loss), widths, strict=True)
+        ):
+            self.predictors.append(predictor(inputs, outputs))
             if OPERATIONS[comparison.operator].bilinear:
                 self.bilinear[str(term)] = nn.Parameter(torch.rand(outputs, outputs))
 

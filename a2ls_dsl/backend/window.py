@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from a2ls_dsl.ir.nodes import Row
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.canonical import comparisons
 
 
 @dataclass(frozen=True)
@@ -41,3 +44,20 @@ class Window:
     @property
     def steps(self) -> int:
         return self.reward.shape[-1]
+
+
+def views_without_effect(losses: Iterable[Loss | None]) -> list[str]:
+    """Warnings for losses with views, which are augmentations of images, on vector observations."""
+    views = sorted(
+        {
+            element.view
+            for loss in losses
+            if loss is not None
+            for _, term in comparisons(loss)
+            for element in (*term.source, *term.target)
+            if element.view
+        }
+    )
+    return [
+        f"`{view}` changes nothing on vector observations: every draw is the same state" for view in views
+    ]

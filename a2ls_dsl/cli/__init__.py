@@ -20,6 +20,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point: every error a user can mend is printed as a message, never as a traceback."""
+    # Worker processes share the cores with torch's threads; threads that busy-wait for each other then cost
+    # ten times what they save. Set before torch is imported; a user's own choice stands.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from a2ls_dsl.cli import commands  # noqa: F401  (registers the commands)
 
     try:

@@ -1,5 +1,8 @@
 """Every command, one module per group; importing this registers them all."""
 
+from a2ls_dsl.cli import compile as compile
 from a2ls_dsl.cli import doctor as doctor
+from a2ls_dsl.cli import evolve as evolve
 from a2ls_dsl.cli import grammar as grammar
 from a2ls_dsl.cli import language as language
+from a2ls_dsl.cli import train as train

@@ -116,7 +116,7 @@ class Replay(nn.Module):
         self.reward[self.members, row] = reward
         self.terminated[self.members, row] = terminated.to(self.terminated)
         self.observation[self.members, (self.written + 1) % self.capacity] = observation
-        # The newest row is the one of `observation`, or after an episode's end the one that `begin` will write.
+        # The newest row is the one of `observation`, or after an episode's end the one `begin` will write.
         oldest = self.written + 2 + last.to(torch.int64) - self.capacity
         for starts in (self.steps, self.windows):
             starts.add(self.written, self.position, oldest)

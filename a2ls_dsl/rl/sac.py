@@ -200,7 +200,8 @@ class SacStack(nn.Module):
     def _noise(self, purpose: Purpose) -> Tensor:
         """Standard normal numbers (members, batch, action) for this update."""
         shape = (self.settings.batch_size, self.action_size)
-        return self.rng.normal(purpose, self.updates, shape[0] * shape[1]).view(-1, *shape)
+        noise = self.rng.normal(purpose, self.updates, shape[0] * shape[1]).view(-1, *shape)
+        return noise.to(self.log_temperature.dtype)
 
     def _record(self, name: str, values: Tensor) -> None:
         self.metrics[METRICS.index(name)] += values.detach()

@@ -7,23 +7,23 @@ that commands decide what to show, what to store and when to stop.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.envs.pool import EnvPool, StepResult
 from a2ls_dsl.rl.envs.tasks import Task
-from a2ls_dsl.rl.replay import Replay
-from a2ls_dsl.rl.sac import SacStack
+from a2ls_dsl.rl.learner import Arrays, Learner
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 
 PROGRESS_SECONDS = 0.5
+SPEED_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -86,35 +86,39 @@ class Evaluation:
     @property
     def mean_return(self) -> NDArray[np.float64]:
         """(members,)"""
-        return self.returns.mean(axis=1)
+        return np.asarray(self.returns.mean(axis=1))
 
 
 class Trainer:
     """Runs a plan. `run` yields; between two yields the state is consistent.
 
-    Physics of a step overlaps with the update before it: update i sees the steps up to i - 1.
+    Physics of a step overlaps with the update before it: update i sees the steps up to i - 1. `exact` makes
+    a member's results the same, bit for bit, in any company (see `learner.py`).
     """
 
-    def __init__(self, plan: Plan, device: str = "cpu", workers: int | None = None) -> None:
+    def __init__(
+        self, plan: Plan, device: str = "cpu", workers: int | None = None, exact: bool = False
+    ) -> None:
         self.plan = plan
-        self.device = device
         members = len(plan.losses)
         self.pool = EnvPool(plan.task, members, workers)
         try:
             self.evaluation_pool = EnvPool(plan.task, members, workers)
             sizes = self.pool.observation_size, self.pool.action_size
-            self.stack = SacStack(plan.losses, plan.seeds, *sizes, plan.settings, device)
-            # Two more rows an episode than steps, and one that is being written.
+            # An episode takes one row more than it has steps, and one row is being written.
             episodes = plan.frames // plan.task.episode_frames + 2
-            capacity = min(plan.settings.replay_capacity, plan.steps + 2 * episodes)
-            horizon = self.stack.auxiliary.tables.horizon
-            self.replay = Replay(horizon, capacity, *sizes).to(device)
+            self.replay_rows = min(plan.settings.replay_capacity, plan.steps + 2 * episodes)
+            self.learner = Learner(
+                plan.losses, plan.seeds, *sizes, self.replay_rows, plan.settings, device, exact
+            )
         except BaseException:
             self.close()
             raise
         self.step = 0
-        self.episode = np.zeros(members, np.int64)
         self.evaluations = 0
+        self._episode = np.zeros(members, np.int64)
+        self._running = np.zeros(members, np.bool_)
+        self._observation = np.zeros((members, sizes[0]), np.float32)
         self._episode_return = np.zeros(members)
         self._finished: list[list[float]] = [[] for _ in range(members)]
         self._last_return = np.full(members, np.nan)
@@ -139,47 +143,62 @@ class Trainer:
     @property
     def between_episodes(self) -> bool:
         """Whether every member's episode has just ended: the state then needs no state of a simulation."""
-        return bool((self.replay.position == 0).all())
+        return not self._running.any()
+
+    def state(self) -> tuple[Arrays, dict[str, object]]:
+        """Everything that a later process needs to go on, as arrays and JSON values.
+
+        Only complete between episodes: the state of a simulation isn't kept.
+        """
+        arrays = self.learner.state() | {"episode": self._episode, "last_return": self._last_return}
+        return arrays, {"step": self.step, "evaluations": self.evaluations, "finished": self._finished}
+
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]], values: Mapping[str, Any]) -> None:
+        """Take over a state that `state` of the same plan returned."""
+        self.learner.restore(arrays)
+        self._episode = arrays["episode"].astype(np.int64)
+        self._last_return = arrays["last_return"].astype(np.float64)
+        self.step, self.evaluations = int(values["step"]), int(values["evaluations"])
+        self._finished = [list(each) for each in values["finished"]]
 
     def run(self) -> Iterator[Progress | Evaluation]:
         """Train to the end of the plan from wherever the state stands; raises `A2lError` if a worker dies."""
-        observation = self._begin(np.ones(len(self.plan.losses), np.bool_))
-        started, start_frames, shown = time.perf_counter(), self.frames, 0.0
+        speed = _Speed(self.frames)
         due = [frames for frames in self.plan.evaluation_frames if frames > self.frames]
         while self.step < self.plan.steps:
-            result, observation = self._step(observation)
-            if result.last.any():
-                observation = self._begin(result.last)
-            elapsed = time.perf_counter() - started
+            self._begin(~self._running)
+            self._step()
             if due and self.frames >= due[0]:
                 yield self._evaluate(due.pop(0))
-            elif elapsed - shown > PROGRESS_SECONDS:
-                shown = elapsed
-                rate = (self.frames - start_frames) / elapsed
+            elif speed.due():
+                rate = speed.measure(self.frames)
                 yield Progress(self.frames, self.plan.frames, rate, self._last_return.copy())
 
-    def _step(self, observation: Tensor) -> tuple[StepResult, Tensor]:
-        """One agent step of every member, with one update; returns what the environments gave."""
+    def _step(self) -> None:
+        """One agent step of every member, and one update once there is enough to learn from."""
         learning = self.step >= self.plan.settings.random_steps
-        action = self.stack.act(observation, self.step) if learning else self.stack.random_action(self.step)
-        self.pool.start(action.cpu().numpy())
+        choose = self.learner.act if learning else self._random_action
+        action = choose(self._observation, self.step)
+        self.pool.start(action)
         if learning:
-            self.stack.update(self.replay)
+            self.learner.update()
         result = self.pool.wait()
-        seen = self._tensor(result.observation)
-        last = self._tensor(result.last)
-        self.replay.append(action, self._tensor(result.reward), self._tensor(result.terminated), seen, last)
+        self.learner.append(action, result.reward, result.terminated, result.observation, result.last)
+        self._observation = result.observation
+        self._running = ~result.last
         self.step += 1
         self._count(result)
-        return result, seen
 
-    def _begin(self, where: NDArray[np.bool_]) -> Tensor:
-        """Start the next episode of some members; an episode is a function of (seed, number of the episode)."""
-        seeds = self._episode_seeds(Purpose.EPISODE, self.episode)
-        observation = self._tensor(self.pool.reset_where(where, seeds))
-        self.replay.begin(observation, self._tensor(where))
-        self.episode += where
-        return observation
+    def _random_action(self, _: NDArray[np.float32], counter: int) -> NDArray[np.float32]:
+        return self.learner.random_action(counter)
+
+    def _begin(self, where: NDArray[np.bool_]) -> None:
+        """Start the next episode of some members; it is a function of a member's seed and its number."""
+        if where.any():
+            seeds = self.learner.episode_seeds(Purpose.EPISODE, self._episode)
+            self._observation = self.pool.reset_where(where, seeds)
+            self.learner.begin(self._observation, where)
+            self._episode += where
 
     def _count(self, result: StepResult) -> None:
         self._episode_return += result.reward
@@ -192,37 +211,45 @@ class Trainer:
         """Score the deterministic policies on fresh episodes in environments of their own."""
         number, self.evaluations = self.evaluations, self.evaluations + 1
         episodes = self.plan.evaluation.episodes
-        returns = np.stack([self._episode(number * episodes + each) for each in range(episodes)], axis=1)
+        returns = np.stack([self._score(number * episodes + each) for each in range(episodes)], axis=1)
         training = [float(np.mean(each)) if each else float("nan") for each in self._finished]
         self._finished = [[] for _ in self._finished]
-        diverged = ~self.stack.finite().cpu().numpy()
+        diverged = ~self.learner.finite()
         returns[diverged] = 0.0
-        return Evaluation(frames, returns, np.array(training), self.stack.pop_metrics(), diverged)
+        return Evaluation(frames, returns, np.array(training), self.learner.pop_metrics(), diverged)
 
-    def _episode(self, number: int) -> NDArray[np.float64]:
+    def _score(self, number: int) -> NDArray[np.float64]:
         """One evaluation episode of every member: returns (members,)."""
-        numbers = np.full(len(self.plan.losses), number)
-        seen = self.evaluation_pool.reset(self._episode_seeds(Purpose.EVALUATION, numbers))
-        total, running = np.zeros(len(numbers)), np.ones(len(numbers), np.bool_)
+        seeds = self.learner.episode_seeds(Purpose.EVALUATION, np.full(len(self.plan.losses), number))
+        seen = self.evaluation_pool.reset(seeds)
+        total, running = np.zeros(len(seeds)), np.ones(len(seeds), np.bool_)
         while running.any():
-            action = self.stack.act(self._tensor(seen))
-            result = self.evaluation_pool.step(action.cpu().numpy())
+            result = self.evaluation_pool.step(self.learner.act(seen))
             total += np.where(running, result.reward, 0.0)
             running &= ~result.last
             seen = result.observation
             if result.last.any() and running.any():
                 # A lane that is done goes on in an episode that no longer counts.
-                seen = self.evaluation_pool.reset_where(
-                    result.last, self._episode_seeds(Purpose.EVALUATION, numbers)
-                )
+                seen = self.evaluation_pool.reset_where(result.last, seeds)
         return total
 
-    def _episode_seeds(self, purpose: Purpose, number: NDArray[np.int64]) -> NDArray[np.int64]:
-        counter = torch.as_tensor(number, device=self.device)
-        return (self.stack.rng.bits(purpose, counter, 1)[:, 0] & 0xFFFFFFFF).cpu().numpy()
 
-    def _tensor(self, array: NDArray[np.generic]) -> Tensor:
-        return torch.as_tensor(array, device=self.device)
+class _Speed:
+    """Frames per second over the last seconds: a run's start, with random actions, is no guide to its end."""
+
+    def __init__(self, frames: int) -> None:
+        self._marks = deque([(time.perf_counter(), frames)])
+
+    def due(self) -> bool:
+        return time.perf_counter() - self._marks[-1][0] > PROGRESS_SECONDS
+
+    def measure(self, frames: int) -> float:
+        now = time.perf_counter()
+        self._marks.append((now, frames))
+        while len(self._marks) > 2 and now - self._marks[1][0] > SPEED_SECONDS:
+            self._marks.popleft()
+        begin, before = self._marks[0]
+        return (frames - before) / (now - begin)
 
 
 def aulc(returns: Sequence[float]) -> float:

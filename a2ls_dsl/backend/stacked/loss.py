@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
-from a2ls_dsl.backend.operators import OPERATIONS
 from a2ls_dsl.backend.stacked.operators import compare
 from a2ls_dsl.backend.stacked.tables import Capacity, Side, Tables
 from a2ls_dsl.backend.window import Spaces, Window
@@ -164,13 +163,3 @@ class StackedLoss(nn.Module):
         return Row(
             *(int(each.mask[member, term].sum()) for each in (side.states, side.actions, side.rewards))
         )
-
-
-def parameter_count(loss: Loss, spaces: Spaces) -> int:
-    """How many parameters a loss has of its own, alone."""
-    total = 0
-    for _, each in comparisons(loss):
-        inputs, outputs = spaces.width(row_of(each.source)), spaces.width(row_of(each.target))
-        total += 2 * inputs * (inputs + 3) + outputs * (2 * inputs + 1)
-        total += outputs * outputs * OPERATIONS[each.operator].bilinear
-    return total

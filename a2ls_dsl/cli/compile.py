@@ -1,0 +1,69 @@
+"""`a2l compile`: what a loss becomes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from a2ls_dsl.cli import app
+
+if TYPE_CHECKING:
+    from a2ls_dsl.backend.module import Compilation
+    from a2ls_dsl.lang.ast import Loss
+    from a2ls_dsl.rl.envs.tasks import Task
+
+DEFAULT_ENVS = ("cartpole-swingup", "walker-walk", "cheetah-run")
+
+
+@app.command("compile")
+def compile_command(
+    file: Annotated[str, typer.Argument(help="A .a2l file, or the name of a shipped loss.")],
+    name: Annotated[str | None, typer.Option(help="Which loss of the file; the last one by default.")] = None,
+    env: Annotated[list[str] | None, typer.Option(help="Environments to compile for (repeatable).")] = None,
+) -> None:
+    """Compile a loss for environments and say what was built."""
+    from a2ls_dsl.backend.window import views_without_effect
+    from a2ls_dsl.lang.load import load_one
+    from a2ls_dsl.lang.printer import print_loss
+    from a2ls_dsl.rl.envs.tasks import find_task
+
+    label, loss = load_one(file, name)
+    tasks = [find_task(each) for each in env or DEFAULT_ENVS]
+    print(f"{label} = {print_loss(loss)}")
+    print(f"horizon {loss.horizon}: windows of {loss.horizon + 1} steps, t..t+{loss.horizon}")
+    for warning in views_without_effect([loss]):
+        print(f"warning: {warning}")
+    for number, task in enumerate(tasks):
+        built = _build(task, loss)
+        if number == 0:
+            stages = " -> ".join(f"{step} {nodes}" for step, nodes in built.passes)
+            print(f"passes (nodes after each): {stages}")
+        print(_summary(task, built))
+
+
+def _build(task: Task, loss: Loss) -> Compilation:
+    from a2ls_dsl.backend.module import compile_with_report
+    from a2ls_dsl.backend.window import Spaces
+    from a2ls_dsl.rl.envs.dmc import DmcEnv
+    from a2ls_dsl.rl.networks import HIDDEN_ENCODER
+
+    env = DmcEnv(task)
+    spaces = Spaces(env.observation_size, env.action_size, env.observation_size + HIDDEN_ENCODER)
+    return compile_with_report(loss, spaces)
+
+
+def _summary(task: Task, built: Compilation) -> str:
+    """One environment: spaces, the shapes of every predictor, parameters, time."""
+    from a2ls_dsl.backend.module import term_widths
+
+    module = built.module
+    spaces = module.spaces
+    parameters = sum(each.numel() for each in module.parameters())
+    predictors = ", ".join(
+        f"{inputs} -> {2 * inputs} -> {outputs}" for inputs, outputs in term_widths(module.loss, spaces)
+    )
+    return (
+        f"{task.name}: observation {spaces.observation}, action {spaces.action}, features {spaces.features}; "
+        f"predictor {predictors}; {parameters:,} parameters; {built.seconds * 1e3:.1f} ms"
+    )

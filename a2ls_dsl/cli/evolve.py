@@ -1,0 +1,168 @@
+"""`a2l evolve`: search for losses. `a2l best`: what a search has found so far."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from a2ls_dsl.cli import app
+
+if TYPE_CHECKING:
+    from a2ls_dsl.search.candidates import Candidate
+    from a2ls_dsl.search.settings import SearchSettings
+
+
+class Preset(StrEnum):
+    """The presets of `search/settings.py`, whose import would be felt in `--help`."""
+
+    QUICK = "quick"
+    PAPER = "paper"
+
+
+class Strategy(StrEnum):
+    """How populations are made."""
+
+    PAPER = "paper"
+    RANDOM = "random"
+
+
+Count = Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")]
+Env = Annotated[str, typer.Option(metavar="TASK", help="A task, as walker-walk.")]
+GrammarName = Annotated[str, typer.Option(metavar="GRAMMAR", help="A .a2g file, or a shipped one by name.")]
+Frames = Annotated[int | None, typer.Option(min=1, help="Environment frames a candidate.")]
+Stack = Annotated[int | None, typer.Option(min=1, help="Members trained together at most.")]
+PresetName = Annotated[
+    Preset, typer.Option(help="quick: minutes on a CPU, noisy scores; paper: the search of He et al. 2022.")
+]
+StrategyName = Annotated[Strategy, typer.Option(help="The paper's evolution, or random search.")]
+Operator = Annotated[str, typer.Option(help="The operator to search with, or `any` that the grammar has.")]
+Deterministic = Annotated[bool, typer.Option("--deterministic", help="Repeatable bit by bit; slower.")]
+StudyFolder = Annotated[
+    Path | None, typer.Option("--study", metavar="DIR", help="Where all is kept; by default under studies/.")
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes of physics; by default one a core.")]
+
+Device = Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")]
+
+
+@app.command()
+def evolve(
+    env: Env,
+    grammar: GrammarName = "a2ls",
+    preset: PresetName = Preset.QUICK,
+    population: Count = None,
+    generations: Count = None,
+    frames: Frames = None,
+    strategy: StrategyName = Strategy.PAPER,
+    operator: Operator = "mse",
+    seed: Annotated[int, typer.Option(min=0, help="Of the search and of every training.")] = 0,
+    stack: Stack = None,
+    deterministic: Deterministic = False,
+    study: StudyFolder = None,
+    workers: Workers = None,
+    device: Device = None,
+) -> None:
+    """Search for losses that make an agent learn faster. The same command resumes a stopped search."""
+    from dataclasses import replace
+
+    from a2ls_dsl.search.settings import PRESETS
+
+    given: dict[str, Any] = {
+        "population": population,
+        "generations": generations,
+        "frames": frames,
+        "stack": stack,
+    }
+    settings = replace(
+        PRESETS[preset](env),
+        grammar=grammar,
+        strategy=str(strategy),
+        operator=operator,
+        seed=seed,
+        deterministic=deterministic,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    folder = study or _default_folder(settings, preset)
+    _run(settings, folder, workers, device)
+
+
+@app.command()
+def best(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="The folder of a study.")],
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many candidates.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine readable.")] = False,
+) -> None:
+    """Print the leaderboard of a study, also while it runs."""
+    import json
+
+    from a2ls_dsl.search.study import StudyReader
+
+    with StudyReader(study) as reader:
+        board, everything, settings = reader.leaderboard(), reader.candidates(), reader.settings
+    if as_json:
+        print(json.dumps(_as_data(board, settings, number), indent=2))
+        return
+    from rich.console import Console
+
+    from a2ls_dsl.cli.evolve_view import leaderboard
+
+    done, failed = sum(each.done for each in everything), sum(bool(each.reason) for each in everything)
+    print(f"{settings.env}, {settings.frames:,} frames: {done} of {len(everything)} scored, {failed} failed")
+    Console(highlight=False).print(leaderboard(board, number))
+
+
+def _default_folder(settings: SearchSettings, preset: str) -> Path:
+    """A folder of the settings that one varies, so that the same command finds its study again."""
+    parts = [settings.env, Path(settings.grammar).stem, preset, f"seed{settings.seed}"]
+    return Path("studies") / "-".join(parts + ["random"] * (settings.strategy == "random"))
+
+
+def _run(settings: SearchSettings, folder: Path, workers: int | None, device: str | None) -> None:
+    from rich.console import Console
+
+    from a2ls_dsl.cli.evolve_view import SearchView, leaderboard
+    from a2ls_dsl.search.run import evolve as run
+    from a2ls_dsl.search.study import StudyReader
+
+    console = Console(highlight=False)
+    view = SearchView(console)
+    try:
+        with view:
+            run(settings, folder, view, workers, device)
+    except KeyboardInterrupt:
+        view.say("interrupted: what was scored is stored, and the same command resumes")
+        raise typer.Exit(130) from None
+    with StudyReader(folder) as reader:
+        console.print()
+        console.print(leaderboard(reader.leaderboard(), 10))
+        console.print()
+        view.say(f"as files: {reader.hall_of_fame}")
+    view.say("one seed a candidate: the best of many is partly luck; train it with fresh seeds to know")
+    if not settings.deterministic:
+        view.say(
+            "the same seed gives the same proposals, and scores up to rounding; --deterministic: exactly"
+        )
+
+
+def _as_data(board: list[Candidate], settings: SearchSettings, number: int) -> dict[str, Any]:
+    """The leaderboard as plain data; a reference has no rank."""
+    from a2ls_dsl.search.candidates import ranked
+
+    rows = [
+        {
+            "rank": rank,
+            "score": each.score,
+            "training_score": each.training_score,
+            "generation": each.generation,
+            "origin": each.origin,
+            "parents": each.parents,
+            "key": each.key,
+            "name": each.name,
+            "loss": each.text,
+        }
+        for rank, each in ranked(board, number)
+    ]
+    return {"env": settings.env, "frames": settings.frames, "seed": settings.seed, "leaderboard": rows}

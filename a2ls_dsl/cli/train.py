@@ -1,0 +1,130 @@
+"""`a2l train`: train agents with a loss, all seeds as one stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from a2ls_dsl.cli import app
+
+if TYPE_CHECKING:
+    from a2ls_dsl.rl.folder import RunFolder
+    from a2ls_dsl.rl.trainer import Evaluation, Plan, Progress
+
+
+@app.command()
+def train(
+    env: Annotated[str, typer.Option(help="Task of the DeepMind Control suite, e.g. walker-walk.")],
+    loss: Annotated[str, typer.Option(help="A .a2l file, the name of a shipped loss, or none (plain SAC).")],
+    name: Annotated[str | None, typer.Option(help="Which loss of the file; the last one by default.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds are trained, as one stack.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The first seed; the others follow it.")] = 0,
+    frames: Annotated[int, typer.Option(min=1, help="Environment frames a seed.")] = 500_000,
+    eval_every: Annotated[int, typer.Option(min=1, help="Frames between two evaluations.")] = 10_000,
+    eval_episodes: Annotated[int, typer.Option(min=1, help="Episodes an evaluation.")] = 10,
+    batch_size: Annotated[int | None, typer.Option(min=2, help="Instead of the paper's setting.")] = None,
+    hidden: Annotated[int | None, typer.Option(min=1, help="Hidden units of actor and critics.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/ENV-LOSS by default.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that run physics.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,
+    deterministic: Annotated[bool, typer.Option(help="On the CPU: repeat a run bit for bit.")] = False,
+) -> None:
+    """Train SAC with an auxiliary loss; run the same command again to resume."""
+    from dataclasses import replace
+
+    from a2ls_dsl.lang.load import load_one
+    from a2ls_dsl.rl.envs.tasks import find_task
+    from a2ls_dsl.rl.settings import EvaluationSettings, paper_settings
+    from a2ls_dsl.rl.trainer import Plan
+
+    task = find_task(env)
+    label, tree = ("none", None) if loss == "none" else load_one(loss, name)
+    paper = paper_settings(task)
+    settings = replace(paper, batch_size=batch_size or paper.batch_size, hidden=hidden or paper.hidden)
+    plan = Plan(
+        task,
+        (tree,) * seeds,
+        tuple(range(seed, seed + seeds)),
+        frames,
+        settings,
+        EvaluationSettings(eval_every, eval_episodes),
+    )
+    _run(plan, label, out or Path("runs") / f"{task.name}-{label}", device, workers, deterministic)
+
+
+def _run(
+    plan: Plan, label: str, out: Path, device: str | None, workers: int | None, deterministic: bool
+) -> None:
+    """Train with progress; a folder keeps the results."""
+    from a2ls_dsl.cli.console import StatusLine
+    from a2ls_dsl.rl.device import choose_device, make_deterministic
+    from a2ls_dsl.rl.folder import RunFolder
+    from a2ls_dsl.rl.trainer import Evaluation, Trainer
+
+    chosen = choose_device(device)
+    if deterministic:
+        make_deterministic(chosen)
+    line = StatusLine()
+    with Trainer(plan, chosen, workers, exact=deterministic) as trainer:
+        folder = RunFolder(out, trainer)
+        _announce(plan, label, folder, chosen)
+        try:
+            for event in trainer.run():
+                if isinstance(event, Evaluation):
+                    folder.record(event)
+                    line.say(_evaluation_line(event))
+                else:
+                    line.show(_progress_line(event))
+        except KeyboardInterrupt:
+            line.say(
+                f"stopped at {trainer.frames:,} frames; run the same command again to go on from "
+                f"{folder.checkpoint_frames:,} frames"
+            )
+            raise typer.Exit(130) from None
+        finally:
+            folder.close()
+        line.say(f"curves: {out}/seed-*.csv")
+
+
+def _announce(plan: Plan, label: str, folder: RunFolder, device: str) -> None:
+    """What is about to be spent, and where the results go."""
+    from a2ls_dsl.backend.window import views_without_effect
+    from a2ls_dsl.cli.console import size
+    from a2ls_dsl.rl.replay import Replay
+
+    trainer, task = folder.trainer, plan.task
+    sizes = trainer.pool.observation_size, trainer.pool.action_size
+    memory = Replay.bytes_needed(len(plan.seeds), trainer.replay_rows, *sizes)
+    seeds = f"{len(plan.seeds)} seed" + "s" * (len(plan.seeds) > 1)
+    print(
+        f"{task.name}, loss {label}: {seeds} as one stack on {device}, {plan.frames:,} frames each "
+        f"= {plan.steps:,} agent steps of {task.action_repeat} frames"
+    )
+    print(f"replay memory {size(memory)}; results in {folder.path}")
+    for warning in views_without_effect(plan.losses):
+        print(f"warning: {warning}")
+    if folder.finished:
+        print("this run has already ended")
+    elif folder.checkpoint_frames:
+        print(f"resuming from {folder.checkpoint_frames:,} frames")
+
+
+def _progress_line(event: Progress) -> str:
+    import numpy as np
+
+    from a2ls_dsl.cli.console import duration
+
+    known = event.training_return[~np.isnan(event.training_return)]
+    recent = f"{known.mean():.0f}" if len(known) else "-"
+    return (
+        f"{event.frames:,}/{event.total_frames:,} frames  {event.frames_per_second:,.0f} frames/s a seed  "
+        f"training return {recent}  {duration(event.seconds_left)} to go"
+    )
+
+
+def _evaluation_line(event: Evaluation) -> str:
+    each = " ".join(f"{value:.0f}" for value in event.mean_return)
+    lost = f"  diverged: {int(event.diverged.sum())}" if event.diverged.any() else ""
+    return f"{event.frames:>9,} frames  return {event.mean_return.mean():6.1f}  (seeds: {each}){lost}"

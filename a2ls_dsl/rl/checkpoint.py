@@ -1,0 +1,48 @@
+"""Checkpoints: named arrays and JSON values in one `.npz` file. Reading one runs no code."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2ls_dsl.diagnostics import A2lError
+
+_VALUES = "values.json"
+
+
+def save(path: Path, arrays: Mapping[str, NDArray[np.generic]], values: Mapping[str, object]) -> None:
+    """Write a checkpoint; an earlier one at `path` survives until the new one is complete."""
+    text = np.frombuffer(json.dumps(values).encode(), dtype=np.uint8)
+    temporary = path.with_suffix(".partial")
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **{**arrays, _VALUES: text})
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise A2lError(
+            f"cannot write the checkpoint {path}: {error.strerror}",
+            "free some space, then run the command again",
+        ) from None
+
+
+def load(path: Path) -> tuple[dict[str, NDArray[np.generic]], dict[str, Any]]:
+    """Read a checkpoint: its arrays and its JSON values."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        values: dict[str, Any] = json.loads(arrays.pop(_VALUES).tobytes())
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise A2lError(
+            f"{path} is not a checkpoint that can be read: {error}",
+            "delete it to start again, or use another --out",
+        ) from None
+    return arrays, values

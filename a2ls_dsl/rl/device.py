@@ -1,0 +1,30 @@
+"""Where tensors live, and bit-for-bit repeatability on the CPU."""
+
+from __future__ import annotations
+
+import torch
+
+from a2ls_dsl.diagnostics import A2lError
+
+
+def choose_device(name: str | None = None) -> str:
+    """The device called `name`; by default the GPU where there is one, else the CPU."""
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise A2lError(f"the device `{name}` cannot be used: {reason}", "use --device cpu") from None
+    return name
+
+
+def make_deterministic(device: str) -> None:
+    """Make torch repeat results bit for bit: one thread, deterministic algorithms only.
+
+    Promised for the CPU, on one machine with one version of torch. Affects the whole process.
+    """
+    if device != "cpu":
+        raise A2lError("only the CPU repeats runs bit for bit", "add --device cpu, or drop --deterministic")
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)

@@ -1,0 +1,151 @@
+"""The folder of a training run: settings, a curve a seed, TensorBoard scalars, a checkpoint."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import a2ls_dsl
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.rl import checkpoint
+from a2ls_dsl.rl.sac import METRICS
+from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer
+
+COLUMNS = ("frames", "return", "return_std", "training_return", *METRICS, "diverged")
+
+
+def plan_values(plan: Plan) -> dict[str, Any]:
+    """A plan as JSON values: two plans with equal values compute the same."""
+    values = {
+        "env": plan.task.name,
+        "losses": [print_loss(loss) if loss is not None else "none" for loss in plan.losses],
+        "seeds": list(plan.seeds),
+        "frames": plan.frames,
+        "settings": asdict(plan.settings),
+        "evaluation": asdict(plan.evaluation),
+    }
+    normal: dict[str, Any] = json.loads(json.dumps(values))
+    return normal
+
+
+class RunFolder:
+    """Writes what a trainer yields. An existing run of the same plan is resumed, any other is left alone."""
+
+    def __init__(self, path: Path, trainer: Trainer) -> None:
+        self.path, self.trainer = path, trainer
+        self.rows: list[list[dict[str, float]]] = [[] for _ in trainer.plan.seeds]
+        self.checkpoint_frames = 0
+        plan = plan_values(trainer.plan)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if (path / "run.json").exists():
+                self._resume(plan)
+            else:
+                versions = {
+                    "a2ls_dsl": a2ls_dsl.__version__,
+                    "torch": torch.__version__,
+                    "python": platform.python_version(),
+                }
+                self._write("run.json", json.dumps({"plan": plan, "versions": versions}, indent=2) + "\n")
+        except OSError as error:
+            raise A2lError(
+                f"cannot write to the folder {path}: {error.strerror}", "choose another one with --out"
+            ) from None
+        self._writers = self._tensorboard()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run had ended before."""
+        return self.trainer.step >= self.trainer.plan.steps
+
+    def record(self, evaluation: Evaluation) -> None:
+        """Store an evaluation: curves always, a checkpoint if the state is complete without a simulation."""
+        for member, rows in enumerate(self.rows):
+            rows.append(_row(evaluation, member))
+            self._write_curve(member)
+            if self._writers:
+                for name, value in rows[-1].items():
+                    self._writers[member].add_scalar(name, value, evaluation.frames)
+        if self.trainer.between_episodes or self.finished:
+            arrays, values = self.trainer.state()
+            checkpoint.save(self.path / "checkpoint.npz", arrays, {"trainer": values, "rows": self.rows})
+            self.checkpoint_frames = evaluation.frames
+
+    def close(self) -> None:
+        """Flush the TensorBoard files."""
+        for writer in self._writers:
+            writer.close()
+
+    def _resume(self, plan: dict[str, Any]) -> None:
+        try:
+            stored = json.loads((self.path / "run.json").read_text())["plan"]
+        except (ValueError, KeyError, TypeError):
+            raise A2lError(
+                f"{self.path / 'run.json'} is not the settings of a run", "choose another folder with --out"
+            ) from None
+        if changed := _differences(stored, plan):
+            raise A2lError(
+                f"{self.path} holds a run with other settings: {', '.join(changed)}",
+                "repeat its settings to resume it, or choose another folder with --out",
+            )
+        if (self.path / "checkpoint.npz").exists():
+            arrays, values = checkpoint.load(self.path / "checkpoint.npz")
+            self.trainer.restore(arrays, values["trainer"])
+            self.rows = values["rows"]
+            self.checkpoint_frames = self.trainer.frames
+        for member in range(len(self.rows)):
+            self._write_curve(member)
+
+    def _write_curve(self, member: int) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows[member])
+        self._write(f"seed-{self.trainer.plan.seeds[member]}.csv", text.getvalue())
+
+    def _write(self, name: str, text: str) -> None:
+        partial = self.path / f"{name}.partial"
+        partial.write_text(text)
+        partial.replace(self.path / name)
+
+    def _tensorboard(self) -> list[Any]:
+        """A writer a seed where TensorBoard (the extra `track`) is installed, else none."""
+        if find_spec("tensorboard") is None:
+            return []
+        from torch.utils.tensorboard import SummaryWriter
+
+        folder = self.path / "tensorboard"
+        return [SummaryWriter(str(folder / f"seed-{seed}")) for seed in self.trainer.plan.seeds]
+
+
+def _row(evaluation: Evaluation, member: int) -> dict[str, float]:
+    return {
+        "frames": evaluation.frames,
+        "return": float(evaluation.mean_return[member]),
+        "return_std": float(np.std(evaluation.returns[member])),
+        "training_return": float(evaluation.training_return[member]),
+        **{name: values[member] for name, values in evaluation.metrics.items()},
+        "diverged": int(evaluation.diverged[member]),
+    }
+
+
+def _differences(stored: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+    """The settings in which two plans differ: `frames (10000, now 20000)`."""
+    changed: list[str] = []
+    for name in sorted(stored.keys() | plan.keys()):
+        before, now = stored.get(name), plan.get(name)
+        if isinstance(before, dict) and isinstance(now, dict):
+            changed += _differences(before, now)
+        elif before != now:
+            changed.append(f"{name} ({before}, now {now})")
+    return changed

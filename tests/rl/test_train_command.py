@@ -1,0 +1,113 @@
+"""`a2l train` as a user meets it: files, resuming, and messages instead of tracebacks."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from a2ls_dsl.rl.folder import COLUMNS
+
+QUICK = ["--env", "cartpole-swingup", "--hidden", "16", "--batch-size", "8", "--eval-episodes", "1"]
+
+
+def a2l(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from a2ls_dsl.cli import main; main()", *arguments]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(a2l(*arguments), capture_output=True, text=True, check=False, timeout=240)
+
+
+def curve(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_leaves_curves_scalars_and_a_checkpoint(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = ["train", *QUICK, "--loss", "curl", "--seeds", "2", "--frames", "2000"]
+    command += ["--eval-every", "1000", "--out", str(out)]
+    done = run(*command)
+    assert done.returncode == 0, done.stderr
+    assert "2,000 frames each = 250 agent steps of 8 frames" in done.stdout
+    assert "`crop` changes nothing on vector observations" in done.stdout
+    for seed in (0, 1):
+        rows = curve(out / f"seed-{seed}.csv")
+        assert [row["frames"] for row in rows] == ["1000", "2000"]
+        assert tuple(rows[0]) == COLUMNS
+        assert all(0 <= float(row["return"]) <= 1000 for row in rows)
+        assert list((out / "tensorboard" / f"seed-{seed}").glob("events.*"))
+    assert (out / "checkpoint.npz").exists()
+    before = (out / "seed-0.csv").read_bytes()
+    again = run(*command)
+    assert again.returncode == 0
+    assert "already ended" in again.stdout
+    assert (out / "seed-0.csv").read_bytes() == before
+    other = run(*command, "--hidden", "17")
+    assert other.returncode == 2
+    assert "hidden (16, now 17)" in other.stderr
+    assert "--out" in other.stderr
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path: Path, sign: signal.Signals) -> None:
+    """Interrupted or killed after the first evaluation, and run again: the uninterrupted run's curve."""
+    command = ["train", *QUICK, "--loss", "a2_winner", "--frames", "4000", "--eval-every", "1000"]
+    command += ["--deterministic", "--workers", "1"]
+    whole = run(*command, "--out", str(tmp_path / "whole"))
+    assert whole.returncode == 0, whole.stderr
+    out = tmp_path / "stopped"
+    process = subprocess.Popen(a2l(*command, "--out", str(out)), stdout=subprocess.PIPE, text=True)
+    for _ in range(1200):
+        if (out / "checkpoint.npz").exists() or process.poll() is not None:
+            break
+        time.sleep(0.05)
+    process.send_signal(sign)
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode in ((130, 0) if sign is signal.SIGINT else (-9, 0))
+    if process.returncode == 130:
+        assert "run the same command again" in text
+    again = run(*command, "--out", str(out))
+    assert again.returncode == 0, again.stderr
+    assert (out / "seed-0.csv").read_bytes() == (tmp_path / "whole" / "seed-0.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--env", "walker-wlak", "--loss", "none"], "walker-walk"),
+        (["--env", "walker-walk", "--loss", "curll"], "curl"),
+        (["--env", "walker-walk", "--loss", "nowhere/curl.a2l"], "nowhere/curl.a2l"),
+        (["--env", "walker-walk", "--loss", "none", "--device", "cuda:77"], "--device cpu"),
+        (["--env", "walker-walk", "--loss", "none", "--seeds", "0"], "seeds"),
+    ],
+)
+def test_wrong_arguments_are_explained(arguments: list[str], words: str, tmp_path: Path) -> None:
+    done = run("train", *arguments, "--out", str(tmp_path / "run"))
+    assert done.returncode in (1, 2)
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run("train", *QUICK, "--loss", "none", "--out", str(tmp_path / "file" / "run"))
+    assert done.returncode == 2
+    assert "--out" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_broken_checkpoint_is_explained(tmp_path: Path) -> None:
+    command = ["train", *QUICK, "--loss", "none", "--frames", "1000", "--out", str(tmp_path)]
+    assert run(*command).returncode == 0
+    (tmp_path / "checkpoint.npz").write_bytes(b"nonsense")
+    done = run(*command)
+    assert done.returncode == 2
+    assert "checkpoint" in done.stderr
+    assert "Traceback" not in done.stderr

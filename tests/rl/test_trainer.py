@@ -1,0 +1,124 @@
+"""The training loop on real physics: it repeats, resumes, and keeps members apart, bit for bit on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.rl.checkpoint import load, save
+from a2ls_dsl.rl.envs.tasks import find_task
+from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings, paper_settings
+from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer, aulc
+
+SMALL = SacSettings(hidden=32, batch_size=16, random_steps=100)
+WINNER = load_one("a2_winner")[1]
+WIDE = load_one("a2_winner_v")[1]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(threads)
+
+
+def plan(*losses: Loss | None, frames: int = 3000, every: int = 1000, seeds: tuple[int, ...] = ()) -> Plan:
+    chosen = seeds or tuple(range(len(losses)))
+    return Plan(find_task("cartpole-swingup"), losses, chosen, frames, SMALL, EvaluationSettings(every, 1))
+
+
+def evaluations(trainer: Trainer, count: int | None = None) -> list[Evaluation]:
+    found: list[Evaluation] = []
+    for event in trainer.run():
+        if isinstance(event, Evaluation):
+            found.append(event)
+            if len(found) == count:
+                break
+    return found
+
+
+def parameters(trainer: Trainer, member: int) -> dict[str, torch.Tensor]:
+    """What a member of an exact trainer learned."""
+    stack = trainer.learner.stacks[member]
+    return {name: value.detach().clone() for name, value in stack.named_parameters()}
+
+
+def test_a_member_is_the_same_in_any_company() -> None:
+    with Trainer(plan(WINNER, None, WIDE, seeds=(7, 1, 2)), exact=True) as crowd:
+        among = evaluations(crowd)
+    with Trainer(plan(WINNER, seeds=(7,)), workers=1, exact=True) as lonely:
+        alone = evaluations(lonely)
+    assert len(among) == len(alone) == 3
+    for one, other in zip(among, alone, strict=True):
+        np.testing.assert_array_equal(one.returns[:1], other.returns)
+    mine, its = parameters(crowd, 0), parameters(lonely, 0)
+    assert mine.keys() == its.keys()
+    assert all(torch.equal(mine[name], its[name]) for name in mine)
+
+
+def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: object) -> None:
+    path = tmp_path / "checkpoint.npz"  # type: ignore[operator]
+    with Trainer(plan(WINNER, None)) as whole:
+        expected = evaluations(whole)
+    with Trainer(plan(WINNER, None)) as first:
+        begun = evaluations(first, count=1)
+        assert first.between_episodes
+        save(path, *first.state())
+    with Trainer(plan(WINNER, None)) as second:
+        second.restore(*load(path))
+        resumed = begun + evaluations(second)
+    for one, other in zip(resumed, expected, strict=True):
+        assert one.frames == other.frames
+        np.testing.assert_array_equal(one.returns, other.returns)
+        np.testing.assert_array_equal(one.training_return, other.training_return)
+        assert one.metrics == other.metrics
+
+
+def test_evaluation_does_not_disturb_training() -> None:
+    with Trainer(plan(WINNER, every=500, frames=2000)) as often:
+        evaluations(often)
+    with Trainer(plan(WINNER, every=2000, frames=2000)) as rarely:
+        evaluations(rarely)
+    mine, its = parameters(often, 0), parameters(rarely, 0)
+    assert all(torch.equal(mine[name], its[name]) for name in mine)
+
+
+def test_seeds_differ() -> None:
+    with Trainer(plan(None, None, frames=1000)) as trainer:
+        (only,) = evaluations(trainer)
+    assert only.returns[0] != only.returns[1]
+    assert only.training_return[0] != only.training_return[1]
+
+
+def test_a_diverged_member_scores_nothing_and_hurts_nobody() -> None:
+    with Trainer(plan(WINNER, WINNER, frames=2000)) as healthy:
+        expected = evaluations(healthy)
+    with Trainer(plan(WINNER, WINNER, frames=2000)) as trainer:
+        with torch.no_grad():
+            trainer.learner.stacks[0].log_temperature[1] = float("nan")
+        found = evaluations(trainer)
+    assert found[-1].diverged.tolist() == [False, True]
+    assert found[-1].returns[1] == 0
+    np.testing.assert_array_equal(found[-1].returns[0], expected[-1].returns[0])
+
+
+def test_evaluation_frames_end_with_the_budget() -> None:
+    assert plan(None, frames=2500).evaluation_frames == (1000, 2000, 2500)
+    assert plan(None, frames=3000).evaluation_frames == (1000, 2000, 3000)
+
+
+def test_cheetah_has_settings_of_its_own() -> None:
+    assert paper_settings(find_task("cheetah-run")).learning_rate == 2e-4
+    assert paper_settings(find_task("walker-walk")).learning_rate == 1e-3
+
+
+def test_aulc_is_the_mean_of_the_curve() -> None:
+    assert aulc([0.0, 100.0, 500.0]) == 200.0
