@@ -6,10 +6,33 @@ the program after each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from a2ls_dsl.ir.nodes import Builder, Concat, Encode, EncodeBatch, Node, Pick, Program, WeightedSum
+
+
+def drop_unused(program: Program) -> Program:
+    """Drop terms of weight 0, and nodes that the loss does not depend on."""
+    *before, last = program.nodes
+    nodes = [*before, _without_zeros(last) if isinstance(last, WeightedSum) else last]
+    needed = {len(nodes) - 1}
+    for index in range(len(nodes) - 1, -1, -1):
+        if index in needed:
+            needed.update(nodes[index].inputs)
+    return _select(nodes, sorted(needed))
+
+
+def simplify(program: Program) -> Program:
+    """Replace rows of one part, and a sum of one term with weight 1, by what they hold."""
+    builder = Builder()
+
+    def visit(node: Node) -> int:
+        trivial_row = isinstance(node, Concat) and len(node.inputs) == 1
+        trivial_sum = isinstance(node, WeightedSum) and node.weights == (1.0,)
+        return node.inputs[0] if trivial_row or trivial_sum else builder.add(node)
+
+    return _rebuild(program, builder, visit)
 
 
 def share_equal(program: Program) -> Program:
@@ -22,29 +45,6 @@ def share_equal(program: Program) -> Program:
         return seen[node]
 
     return _rebuild(program, builder, visit)
-
-
-def simplify(program: Program) -> Program:
-    """Drop terms of weight 0, rows of one part, and sums of one term with weight 1."""
-    builder = Builder()
-
-    def visit(node: Node) -> int:
-        if isinstance(node, WeightedSum):
-            node = _without_zeros(node)
-        trivial_row = isinstance(node, Concat) and len(node.inputs) == 1
-        trivial_sum = isinstance(node, WeightedSum) and node.weights == (1.0,)
-        return node.inputs[0] if trivial_row or trivial_sum else builder.add(node)
-
-    return _rebuild(program, builder, visit)
-
-
-def drop_unused(program: Program) -> Program:
-    """Drop nodes that the loss does not depend on."""
-    needed = {len(program.nodes) - 1}
-    for index in range(len(program.nodes) - 1, -1, -1):
-        if index in needed:
-            needed.update(program.nodes[index].inputs)
-    return _select(program, sorted(needed))
 
 
 def batch_encodes(program: Program) -> Program:
@@ -77,7 +77,7 @@ def batch_encodes(program: Program) -> Program:
 
 Pass = Callable[[Program], Program]
 
-PASSES: tuple[Pass, ...] = (simplify, share_equal, drop_unused, batch_encodes)
+PASSES: tuple[Pass, ...] = (drop_unused, simplify, share_equal, batch_encodes)
 
 
 def optimise(program: Program) -> Program:
@@ -118,8 +118,8 @@ def _ancestors(program: Program, roots: set[int]) -> list[int]:
     return sorted(found)
 
 
-def _select(program: Program, kept: list[int]) -> Program:
+def _select(nodes: Sequence[Node], kept: list[int]) -> Program:
     builder, moved = Builder(), dict[int, int]()
     for index in kept:
-        moved[index] = builder.add(_moved(program.nodes[index], moved))
+        moved[index] = builder.add(_moved(nodes[index], moved))
     return builder.program()

@@ -31,7 +31,8 @@ def verify(program: Program) -> tuple[Type, ...]:
     """The types of all nodes. Raises `IRError` where a rule is broken.
 
     Rules: inputs come before their users; operand types fit; the last node is the loss, and the only one
-    without a user; each term has one predictor and one comparison; a gradient reaches the encoder.
+    without a user; each term has one predictor and one comparison, which reads that predictor; a gradient
+    reaches the encoder, and none passes through a target.
     """
     types: list[Type] = []
     for index, node in enumerate(program.nodes):
@@ -109,6 +110,13 @@ def _whole(program: Program, types: list[Type]) -> None:
         terms = [node.term for node in program.nodes if isinstance(node, kind)]
         if len(set(terms)) != len(terms):
             raise IRError(f"two nodes of kind {kind.__name__} belong to one term")
+    for index, node in enumerate(program.nodes):
+        if isinstance(node, Compare):
+            predictor = program.nodes[node.inputs[0]]
+            if not isinstance(predictor, Predict) or predictor.term != node.term:
+                raise IRError(f"%{index} (Compare): a comparison reads its own term's predictor")
+            if _gradient(program, node.inputs[1]):
+                raise IRError(f"%{index} (Compare): a gradient passes through the target")
     if not _gradient(program, len(types) - 1):
         raise IRError("no gradient reaches the encoder")
 

@@ -1,7 +1,8 @@
 """All members of a plan as one learner: a single stack, or in exact mode a stack for each member.
 
-In one stack a member's sums run over rows as wide as the widest neighbour's, so its last digits depend on who
-the neighbours are. Where results must repeat bit for bit in any company, members are computed one by one.
+In one stack a member's sums run over rows as wide as the widest neighbour's, so its last digits depend on
+who the neighbours are, and Adam magnifies them where a gradient is all rounding. Where results must repeat
+bit for bit in any company, members are computed one by one; the price is speed.
 """
 
 from __future__ import annotations
@@ -46,8 +47,7 @@ class Learner:
             SacStack(losses[part], seeds[part], observation, action, settings, device) for part in self.parts
         ]
         self.replays = [
-            Replay(stack.auxiliary.tables.horizon, capacity, observation, action).to(device)
-            for stack in self.stacks
+            Replay(stack.horizon, capacity, observation, action).to(device) for stack in self.stacks
         ]
         self._rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
         self.device = device

@@ -56,7 +56,7 @@ class SacStack(nn.Module):
         self.auxiliary = StackedLoss(members, Spaces(observation, action, features), Capacity.of(losses))
         self.ticks = 0  # the updates of the stack, on the host: which of every two updates this is
         self.register_buffer("updates", torch.zeros(members, dtype=torch.int64))
-        self.register_buffer("metrics", torch.zeros(len(METRICS) + 1, members))
+        self.register_buffer("metrics", torch.zeros(2, len(METRICS), members))  # sums and their counts
         self.rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
         for member, loss in enumerate(losses):
             self._reset(member, loss)
@@ -67,6 +67,11 @@ class SacStack(nn.Module):
     @property
     def members(self) -> int:
         return len(self.losses)
+
+    @property
+    def horizon(self) -> Tensor:
+        """(members,) horizons of the losses, as `Replay` wants them."""
+        return self.auxiliary.tables.horizon
 
     @torch.no_grad()
     def act(self, observation: Tensor, counter: int | Tensor | None = None) -> Tensor:
@@ -95,7 +100,6 @@ class SacStack(nn.Module):
             self._update_auxiliary(replay)
         self.updates += 1
         self.ticks += 1
-        self.metrics[-1] += 1
 
     def finite(self) -> Tensor:
         """(members,) booleans: whether all that a member's policy consists of is finite."""
@@ -105,7 +109,8 @@ class SacStack(nn.Module):
 
     def pop_metrics(self) -> dict[str, list[float]]:
         """Means since the last call, by name, one number a member."""
-        means = (self.metrics[:-1] / self.metrics[-1].clamp(min=1)).tolist()
+        sums, counts = self.metrics
+        means = (sums / counts.clamp(min=1)).tolist()
         self.metrics.zero_()
         return dict(zip(METRICS, means, strict=True))
 
@@ -134,10 +139,9 @@ class SacStack(nn.Module):
         self._step("actor", losses)
         entropy = -log_density.detach().mean(dim=1)
         self._step("temperature", self.log_temperature.exp() * (entropy + self.action_size))
-        every = self.settings.actor_update_every
-        self._record("actor_loss", every * losses)
-        self._record("entropy", every * entropy)
-        self._record("temperature", every * temperature)
+        self._record("actor_loss", losses)
+        self._record("entropy", entropy)
+        self._record("temperature", temperature)
 
     @torch.no_grad()
     def _update_targets(self) -> None:
@@ -154,7 +158,7 @@ class SacStack(nn.Module):
         window = replay.sample_windows(self.rng, self.updates, self.settings.batch_size, steps)
         losses = self.auxiliary(self.encoder, self.target_encoder, window)
         self._step("auxiliary", self.settings.auxiliary_weight * losses)
-        self._record("auxiliary_loss", self.settings.auxiliary_update_every * losses)
+        self._record("auxiliary_loss", losses)
 
     def _step(self, name: str, losses: Tensor) -> None:
         """One optimizer step on the members' summed losses, for that optimizer's parameters alone."""
@@ -204,4 +208,6 @@ class SacStack(nn.Module):
         return noise.to(self.log_temperature.dtype)
 
     def _record(self, name: str, values: Tensor) -> None:
-        self.metrics[METRICS.index(name)] += values.detach()
+        index = METRICS.index(name)
+        self.metrics[0, index] += values.detach()
+        self.metrics[1, index] += 1

@@ -1,0 +1,62 @@
+"""Who may import whom: a layer only imports what stands before it, and heavy packages have their places."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "a2ls_dsl"
+LAYERS = ("diagnostics", "lang", "ir", "backend", "rl", "search", "report", "cli")
+FACE = ("__init__", "api")
+"""The package's public names, for user code; they reach as far as the backend."""
+MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, at its top, in functions and for type checkers alike."""
+    for node in ast.walk(ast.parse((PACKAGE / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def layer(path: Path) -> str:
+    return path.parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_a_layer_imports_only_what_stands_before_it(path: Path) -> None:
+    own = layer(path)
+    assert own in LAYERS + FACE, f"{path} belongs to no layer"
+    known = LAYERS[: LAYERS.index("backend") + 1] if own in FACE else LAYERS[: LAYERS.index(own) + 1]
+    if own in (*FACE, "cli"):
+        known += FACE
+    for name in imports(path):
+        root, _, inner = name.partition(".")
+        if root != "a2ls_dsl" or inner in ("", "__version__"):
+            continue
+        assert inner.split(".")[0] in known, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_heavy_packages_have_their_places(path: Path) -> None:
+    roots = {name.split(".")[0] for name in imports(path)}
+    if layer(path) in ("diagnostics", "lang", "ir"):
+        assert not roots & {"torch", "scipy"}
+    if path.parts[:2] != ("rl", "envs"):
+        assert not roots & {"dm_control", "dm_env", "mujoco", "OpenGL"}
+    if layer(path) in LAYERS[: LAYERS.index("cli")]:
+        assert not roots & {"typer", "rich"}
+
+
+def test_every_layer_that_is_there_is_known() -> None:
+    assert {layer(path) for path in MODULES} <= {*LAYERS, *FACE}
+    assert {"diagnostics", "lang", "ir", "backend", "rl", "search", "cli"} <= {
+        layer(path) for path in MODULES
+    }
