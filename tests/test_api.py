@@ -55,6 +55,7 @@ def test_a_module_is_an_ordinary_module(tmp_path: object) -> None:
         (lambda w: a2l.Window(w.observation[..., :5], w.action, w.reward), "observations of 24 numbers"),
         (lambda w: a2l.Window(w.observation, w.action[..., :5], w.reward), "actions of 6 numbers"),
         (lambda w: a2l.Window(w.observation[0], w.action[0], w.reward[0]), "first dimension"),
+        (lambda w: a2l.Window(w.observation[:1], w.action[:1], w.reward[:1]), "two windows or more"),
     ],
 )
 def test_windows_that_do_not_fit_are_refused(change: object, words: str) -> None:

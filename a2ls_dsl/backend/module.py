@@ -78,6 +78,11 @@ class CompiledLoss(nn.Module):
                 f"a window's reward has the shape (batch, steps), not {tuple(window.reward.shape)}",
                 "stack the windows of a batch along the first dimension, without any other",
             )
+        if batch[0] < 2:
+            raise A2lError(
+                "one window is no batch: the predictor normalises over the batch",
+                "sample two windows or more",
+            )
         if window.steps <= self.horizon:
             raise A2lError(
                 f"the loss looks {self.horizon} steps ahead, but the window holds {window.steps} steps",

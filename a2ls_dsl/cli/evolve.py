@@ -29,7 +29,8 @@ class Strategy(StrEnum):
     RANDOM = "random"
 
 
-Count = Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")]
+Population = Annotated[int | None, typer.Option(min=1, help="Candidates a generation.")]
+Generations = Annotated[int | None, typer.Option(min=1, help="More of them extend a study.")]
 Env = Annotated[str, typer.Option(metavar="TASK", help="A task, as walker-walk.")]
 GrammarName = Annotated[str, typer.Option(metavar="GRAMMAR", help="A .a2g file, or a shipped one by name.")]
 Frames = Annotated[int | None, typer.Option(min=1, help="Environment frames a candidate.")]
@@ -53,8 +54,8 @@ def evolve(
     env: Env,
     grammar: GrammarName = "a2ls",
     preset: PresetName = Preset.QUICK,
-    population: Count = None,
-    generations: Count = None,
+    population: Population = None,
+    generations: Generations = None,
     frames: Frames = None,
     strategy: StrategyName = Strategy.PAPER,
     operator: Operator = "mse",
@@ -85,8 +86,7 @@ def evolve(
         deterministic=deterministic,
         **{name: value for name, value in given.items() if value is not None},
     )
-    folder = study or _default_folder(settings, preset)
-    _run(settings, folder, workers, device)
+    _run(settings, preset, study or _default_folder(settings, preset), workers, device)
 
 
 @app.command()
@@ -114,13 +114,22 @@ def best(
     Console(highlight=False).print(leaderboard(board, number))
 
 
+_SAID = {
+    Preset.QUICK: "preset quick: small networks, few frames, scores that are mostly noise; for the search of "
+    "the paper: --preset paper",
+    Preset.PAPER: "preset paper: He et al. 2022; on one GPU, not on a CPU",
+}
+
+
 def _default_folder(settings: SearchSettings, preset: str) -> Path:
     """A folder of the settings that one varies, so that the same command finds its study again."""
     parts = [settings.env, Path(settings.grammar).stem, preset, f"seed{settings.seed}"]
     return Path("studies") / "-".join(parts + ["random"] * (settings.strategy == "random"))
 
 
-def _run(settings: SearchSettings, folder: Path, workers: int | None, device: str | None) -> None:
+def _run(
+    settings: SearchSettings, preset: Preset, folder: Path, workers: int | None, device: str | None
+) -> None:
     from rich.console import Console
 
     from a2ls_dsl.cli.evolve_view import SearchView, leaderboard
@@ -129,6 +138,7 @@ def _run(settings: SearchSettings, folder: Path, workers: int | None, device: st
 
     console = Console(highlight=False)
     view = SearchView(console)
+    view.say(_SAID[preset])
     try:
         with view:
             run(settings, folder, view, workers, device)
@@ -160,9 +170,10 @@ def _as_data(board: list[Candidate], settings: SearchSettings, number: int) -> d
             "origin": each.origin,
             "parents": each.parents,
             "key": each.key,
-            "name": each.name,
+            "name": each.name or None,
             "loss": each.text,
         }
         for rank, each in ranked(board, number)
     ]
-    return {"env": settings.env, "frames": settings.frames, "seed": settings.seed, "leaderboard": rows}
+    about = ("env", "grammar", "strategy", "operator", "frames", "seed", "deterministic")
+    return {name: getattr(settings, name) for name in about} | {"leaderboard": rows}

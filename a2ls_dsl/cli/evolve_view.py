@@ -100,11 +100,12 @@ class SearchView:
             self._live.update(Group(Text(self._heading), Text(self._status), Text(), board))
 
     def say(self, text: str) -> None:
-        """A line that stays; broken between words, never wider than the terminal."""
-        self.console.print(Text(text))
+        """A line that stays: broken between words where a terminal is too narrow, whole elsewhere."""
+        self.console.print(Text(text), soft_wrap=not self.console.is_terminal)
 
     def _started(self, event: SearchStarted) -> None:
         settings = event.settings
+        self._board = event.leaderboard
         self._generations, self._frames = settings.generations, settings.frames
         self.say(
             f"{'resuming' if event.resumed else 'searching'} {settings.grammar} on {settings.env}: "
