@@ -1,0 +1,158 @@
+"""The evolution of He et al. 2022, and random search beside it: populations as functions of populations.
+
+Nothing here trains, stores or shows. The same arguments and the same generator give the same proposals.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.canonical import key
+from a2ls_dsl.lang.grammar import Grammar
+from a2ls_dsl.lang.grammar.moves import Prior, pick
+from a2ls_dsl.search.settings import EvolutionSettings
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+ATTEMPTS = 50
+"""How often a known loss is mutated again, or drawn again, before something else is tried."""
+
+
+class Origin(StrEnum):
+    """Where a candidate comes from: the move that made it. References are not candidates of the search."""
+
+    REFERENCE = "reference"
+    RANDOM = "random"
+    REPLACEMENT = "replacement"
+    CROSSOVER = "crossover"
+    HORIZON = "horizon"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A loss to be scored, and the move it comes from; `parents` are the keys of what that was applied to."""
+
+    loss: Loss
+    origin: Origin
+    parents: tuple[str, ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """The identity of the loss."""
+        return key(self.loss)
+
+
+def first_population(
+    grammar: Grammar, n: int, settings: EvolutionSettings, rng: Generator, taken: Collection[str] = ()
+) -> list[Proposal]:
+    """`n` fresh losses that look like dynamics and reward models more often than chance; none `taken`.
+
+    Fewer than `n` only when the grammar holds no more. Random search is this, again and again: it then has
+    the first population of the evolution with the same seed, and the two differ by the evolution alone.
+    """
+    known = set(taken)
+    proposals: list[Proposal] = []
+    for _ in range(n):
+        proposal = _fresh(grammar, rng, settings.first_prior, known)
+        if proposal is None:
+            break
+        known.add(proposal.key)
+        proposals.append(proposal)
+    return proposals
+
+
+def next_population(
+    grammar: Grammar,
+    scored: Sequence[tuple[Loss, float]],
+    n: int,
+    settings: EvolutionSettings,
+    rng: Generator,
+    taken: Collection[str] = (),
+) -> list[Proposal]:
+    """The population after one whose losses were `scored`: children of its best, and some fresh losses.
+
+    No proposal is `taken`, scored or there twice. Fewer than `n` only when the grammar holds no more.
+    """
+    parents = best(scored, settings.keep)
+    known = {*taken, *(key(loss) for loss, _ in scored)}
+    proposals: list[Proposal] = []
+    for origin, number in quotas(n, settings).items():
+        for _ in range(number):
+            proposal = _child(grammar, origin, parents, rng, known) or _fresh(grammar, rng, None, known)
+            if proposal is None:
+                return proposals
+            known.add(proposal.key)
+            proposals.append(proposal)
+    return proposals
+
+
+def best(scored: Sequence[tuple[Loss, float]], keep: float) -> list[Loss]:
+    """The best share of a population, rounded up; of equal scores the smaller key."""
+    ranked = sorted(scored, key=lambda each: (-each[1], key(each[0])))
+    return [loss for loss, _ in ranked[: math.ceil(keep * len(ranked))]]
+
+
+def quotas(n: int, settings: EvolutionSettings) -> dict[Origin, int]:
+    """How many of `n` proposals each move makes: its share, rounded so that they add up to `n`."""
+    shares = {
+        Origin.REPLACEMENT: settings.replacement,
+        Origin.CROSSOVER: settings.crossover,
+        Origin.HORIZON: settings.horizon,
+        Origin.RANDOM: settings.random,
+    }
+    # Whole parts first, the rest to the largest remainders; rounded, as 0.2 * 10 must not depend on luck.
+    exact = {origin: round(share * n, 9) for origin, share in shares.items()}
+    counts = {origin: math.floor(number) for origin, number in exact.items()}
+    by_remainder = sorted(exact, key=lambda origin: counts[origin] - exact[origin])
+    for origin in by_remainder[: n - sum(counts.values())]:
+        counts[origin] += 1
+    return counts
+
+
+def _child(
+    grammar: Grammar, origin: Origin, parents: Sequence[Loss], rng: Generator, known: Collection[str]
+) -> Proposal | None:
+    """A child by one move. One that is known is rejected, and what is rejected is mutated again [P]."""
+    if origin is Origin.RANDOM or not parents:
+        return None
+    parent = pick(rng, parents)
+    used = [parent]
+    if origin is Origin.REPLACEMENT:
+        child = grammar.replace(parent, rng)
+    elif origin is Origin.HORIZON:
+        child = grammar.change_horizon(parent, rng)
+    else:
+        mates = _mates(parent, parents)
+        if not mates:
+            return None
+        used.append(pick(rng, mates))
+        child = grammar.crossover(parent, used[1], rng)
+    for _ in range(ATTEMPTS):
+        if key(child) not in known:
+            return Proposal(child, origin, tuple(key(each) for each in used))
+        child = grammar.mutate(child, rng)
+    return None
+
+
+def _mates(parent: Loss, parents: Sequence[Loss]) -> list[Loss]:
+    """The parents that one can be crossed with: those of its horizon; without any, all others."""
+    others = [each for each in parents if each != parent]
+    return [each for each in others if each.horizon == parent.horizon] or others
+
+
+def _fresh(grammar: Grammar, rng: Generator, prior: Prior | None, known: Collection[str]) -> Proposal | None:
+    """A fresh loss that is not known; None when the grammar holds no other."""
+    for _ in range(ATTEMPTS):
+        loss = grammar.sample(rng, prior)
+        if key(loss) not in known:
+            return Proposal(loss, Origin.RANDOM)
+    # Hardly anything is left: look through it all. That ends soon, as all but the known would do.
+    left = (loss for loss in grammar.enumerate() if key(loss) not in known)
+    return next((Proposal(loss, Origin.RANDOM) for loss in left), None)

@@ -1,0 +1,170 @@
+"""What a search does, as data: the task, the space, the budget, the evolution and how candidates learn.
+
+Where a value comes from: [P] the text or figures of He et al. 2022, [U] unconfirmed, a choice of ours that
+fits what they report.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from a2ls_dsl.diagnostics import A2lError, unknown
+from a2ls_dsl.lang.ast import OPERATORS, Stream
+from a2ls_dsl.lang.grammar import Grammar, load_grammar
+from a2ls_dsl.rl.envs.tasks import find_task
+from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings, paper_settings
+
+ANY = "any"
+"""The operator setting that leaves the whole grammar."""
+
+STRATEGIES = ("paper", "random")
+REFERENCES = ("none", "a2_winner_v")
+"""What every study also scores, to hold its candidates against: no auxiliary loss, and the published one."""
+
+
+@dataclass(frozen=True)
+class EvolutionSettings:
+    """How one population follows from the one before (He et al. 2022)."""
+
+    keep: float = 0.25  # share of a population, the best, that become parents [P]
+    replacement: float = 0.5  # shares of the next population by move: elements put in or taken out [U]
+    crossover: float = 0.2  # elements of two parents of equal horizon mixed [U]
+    horizon: float = 0.1  # the last step dropped, or a random one appended [U]
+    random: float = 0.2  # fresh draws, each element with probability 1/2 [U]
+    # How probable s, a and r are in the first population. The paper favours losses that look like dynamics
+    # and reward prediction: states and actions in the source, states and rewards in the target [U].
+    first_source: tuple[float, float, float] = (0.5, 0.5, 0.25)
+    first_target: tuple[float, float, float] = (0.5, 0.125, 0.5)
+
+    def __post_init__(self) -> None:
+        shares = (self.replacement, self.crossover, self.horizon, self.random)
+        if not 0 < self.keep <= 1 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
+            raise A2lError("the shares of an evolution don't fit", "0 < keep <= 1, and the moves add up to 1")
+
+    @property
+    def first_prior(self) -> dict[tuple[str, Stream], float]:
+        """The rates of the first population as `Grammar.sample` takes them."""
+        rates = {"source": self.first_source, "target": self.first_target}
+        return {(s, stream): rate for s in rates for stream, rate in zip(Stream, rates[s], strict=True)}
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """All that a study's results depend on. Frames are environment frames, before action repeat."""
+
+    env: str
+    grammar: str = "a2ls"  # a shipped grammar's name, or a path
+    strategy: str = "paper"  # or `random`: fresh draws with the same budget
+    operator: str = "mse"  # chosen before the evolution [U]; `bilinear against batch`, ...; `any`: no choice
+    population: int = 100  # candidates a generation, about [U]
+    generations: int = 7  # the paper ran 7, 7 and 4 [P]
+    frames: int = 500_000  # of training a candidate [U]
+    seed: int = 0  # of the search, and of every candidate's training
+    stack: int = 102  # members trained together at most; a whole population and the two references
+    deterministic: bool = False
+    evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
+    sac: SacSettings = field(default_factory=SacSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+
+    def __post_init__(self) -> None:
+        task = find_task(self.env)
+        object.__setattr__(self, "env", task.name)  # One name a task, so that settings can be compared.
+        if self.strategy not in STRATEGIES:
+            raise unknown("search strategy", self.strategy, STRATEGIES)
+        if self.operator != ANY and self._operator[0] not in OPERATORS:
+            raise unknown("operator", self.operator, (*OPERATORS, ANY))
+        if min(self.population, self.generations, self.stack, self.evaluation.every_frames) < 1:
+            raise A2lError("a search needs a population, generations and a stack", "use 1 or more of each")
+        if self.seed < 0 or self.evaluation.episodes < 1:
+            raise A2lError("a seed is 0 or more, and a score takes an episode or more", "use 0 or more")
+        if task.frames_to_steps(self.frames) <= self.sac.random_steps:
+            least = task.steps_to_frames(self.sac.random_steps + 1)
+            raise A2lError(
+                f"{self.frames:,} frames of {task.name} end before learning begins: "
+                f"the first {self.sac.random_steps:,} agent steps are random",
+                f"train for {least:,} frames or more",
+            )
+
+    @property
+    def _operator(self) -> tuple[str, bool]:
+        """The operator, and whether it stands against the batch."""
+        name = self.operator.removesuffix(" against batch")
+        return name, name != self.operator
+
+    def space(self) -> Grammar:
+        """The part of the grammar that is searched. Raises if the grammar lacks the operator."""
+        grammar = load_grammar(self.grammar)
+        if self.operator == ANY:
+            return grammar
+        name, against = self._operator
+        try:
+            return grammar.restricted((name,), against)
+        except A2lError as error:
+            raise A2lError(error.message, f"{error.fix}: choose one with --operator, or `any`") from None
+
+    def to_json(self) -> str:
+        """The settings as JSON text; `from_json` gives them back."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> SearchSettings:
+        """The settings that `to_json` wrote. Raises if they are of a version that has others."""
+        try:
+            data = {name: _plain(value) for name, value in json.loads(text).items()}
+            parts = (
+                ("evolution", EvolutionSettings),
+                ("sac", SacSettings),
+                ("evaluation", EvaluationSettings),
+            )
+            return cls(**data | {name: kind(**data[name]) for name, kind in parts})
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise A2lError(
+                f"the settings of a study can't be read: {error}", "use the version of a2l that made it"
+            ) from None
+
+    def differences(self, other: SearchSettings) -> dict[str, tuple[object, object]]:
+        """What differs between two settings, by dotted name: the value here, the value there."""
+        mine, theirs = _flat(asdict(self)), _flat(asdict(other))
+        return {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs[name]}
+
+
+def paper(env: str) -> SearchSettings:
+    """The search of the paper for a task: 7 generations of 100 candidates, 500,000 frames each."""
+    return SearchSettings(env, sac=paper_settings(find_task(env)))
+
+
+def quick(env: str) -> SearchSettings:
+    """A search in minutes on a CPU with two cores: small networks, few frames. Scores are mostly noise."""
+    task = find_task(env)
+    sac = replace(SacSettings(), hidden=128, batch_size=64, random_steps=task.episode_steps)
+    return SearchSettings(
+        task.name,
+        population=6,
+        generations=2,
+        frames=5_000,
+        stack=8,
+        sac=sac,
+        evaluation=EvaluationSettings(every_frames=1_000, episodes=1),
+    )
+
+
+PRESETS = {"quick": quick, "paper": paper}
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows no tuples; the settings know no lists."""
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return value
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in data.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat

@@ -1,0 +1,188 @@
+"""The file a study lives in: one SQLite database in a folder, a lock beside it, and errors with a fix.
+
+Everything but the table `events` is a function of the settings; `events` alone knows of clocks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from a2ls_dsl.diagnostics import A2lError
+
+SCHEMA_VERSION = 1
+DATABASE, LOCK, HALL = "study.db", "lock", "hall_of_fame"
+
+_OURS = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", LOCK, HALL}
+_TABLES = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    # rng: the generator's state after this generation was proposed, from which the next one is.
+    """CREATE TABLE generations (
+        number INTEGER PRIMARY KEY,
+        rng TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('proposed', 'scored'))
+    )""",
+    # Ids count from 1 in the order of proposal; reason says why a candidate failed.
+    """CREATE TABLE candidates (
+        id INTEGER PRIMARY KEY,
+        key TEXT NOT NULL UNIQUE,
+        text TEXT NOT NULL,
+        generation INTEGER NOT NULL REFERENCES generations (number),
+        origin TEXT NOT NULL,
+        parents TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'scored', 'failed')),
+        score REAL,
+        training_score REAL,
+        reason TEXT NOT NULL DEFAULT ''
+    )""",
+    """CREATE TABLE curves (
+        candidate INTEGER NOT NULL REFERENCES candidates (id),
+        frames INTEGER NOT NULL,
+        mean_return REAL NOT NULL,
+        training_return REAL,
+        returns TEXT NOT NULL,
+        PRIMARY KEY (candidate, frames)
+    )""",
+    """CREATE TABLE events (
+        id INTEGER PRIMARY KEY,
+        time TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        detail TEXT NOT NULL
+    )""",
+)
+_MEANING = {
+    "SQLITE_FULL": ("there is no space left for it", "free some and run the same command again"),
+    "SQLITE_READONLY": ("it can't be written", "check the permissions of the folder"),
+    "SQLITE_CANTOPEN": ("it can't be opened", "check the path and the permissions of the folder"),
+    "SQLITE_NOTADB": (f"its {DATABASE} is no study", "choose another folder with --study"),
+    "SQLITE_CORRUPT": (f"its {DATABASE} is damaged", "restore it from a copy, or begin a new study"),
+    "SQLITE_BUSY": ("another program holds it", "end that program, then run the same command again"),
+}
+
+
+def create_or_open(folder: Path) -> sqlite3.Connection:
+    """The database in a folder, for writing; folder and tables are made if they aren't there.
+
+    Raises `A2lError` for a folder that holds something else, or can't be written.
+    """
+    with explained(folder):
+        connection = _connect(f"{(folder / DATABASE).absolute().as_uri()}?mode=rwc")
+        try:
+            fresh = not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+            if not fresh:
+                _check_version(folder, connection)
+            # Write-ahead: readers never wait, and a commit survives a killed process and a power cut.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            if fresh:
+                with transaction(connection):
+                    for table in _TABLES:
+                        connection.execute(table)
+                    connection.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def open_readonly(folder: Path) -> sqlite3.Connection:
+    """The database in a folder, for reading, also while a search writes it. Raises if there is none."""
+    path = folder / DATABASE
+    if not path.is_file():
+        raise A2lError(f"there is no study in {folder}", "`a2l evolve` makes one; name its folder")
+    with explained(folder):
+        try:
+            connection = _connect(f"{path.absolute().as_uri()}?mode=ro")
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            # A reader of a write-ahead database has to write beside it. Where it can't, nobody else can.
+            connection = _connect(f"{path.absolute().as_uri()}?immutable=1")
+        try:
+            _check_version(folder, connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a study's folder, which is made if need be; the lock ends with the process."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        strange = {path.name for path in folder.iterdir()} - _OURS
+        if strange and not (folder / DATABASE).exists():
+            raise A2lError(
+                f"{folder} is no study: it holds {min(strange)}", "name a new or empty folder with --study"
+            )
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise A2lError(
+            f"the study {folder} can't be written: {error.strerror}", "choose another folder with --study"
+        ) from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            raise A2lError(
+                f"the study {folder} is in use by process {owner}",
+                "wait for it, end it, or name another folder with --study; `a2l best` reads it meanwhile",
+            ) from None
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of what is written inside, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # On a full disk SQLite has already rolled back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Turns what SQLite raises into an `A2lError` that says what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        # Extended codes, as SQLITE_READONLY_DIRECTORY, begin with the plain one.
+        code = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
+        what, fix = _MEANING.get(code, (str(error), "check its disk and its permissions"))
+        raise A2lError(f"the study {folder} can't be used: {what}", f"{fix}; what was scored stays") from None
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    # isolation_level None: transactions begin and end where `transaction` says, and nowhere else.
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
+
+
+def _check_version(folder: Path, connection: sqlite3.Connection) -> None:
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    row = (
+        connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+        if "meta" in tables
+        else None
+    )
+    if row is None:
+        raise A2lError(f"the {DATABASE} in {folder} is no study of a2l", "choose another folder with --study")
+    if row[0] != str(SCHEMA_VERSION):
+        raise A2lError(
+            f"the study {folder} has the format {row[0]}, this version of a2l reads {SCHEMA_VERSION}",
+            "use the version of a2l that made it, or begin a new study",
+        )

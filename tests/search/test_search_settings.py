@@ -1,0 +1,84 @@
+"""Settings: presets, JSON, what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.search.settings import PRESETS, SearchSettings, paper, quick
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("env", ["walker-walk", "cheetah-run"])
+def test_settings_survive_json(preset: str, env: str) -> None:
+    settings = PRESETS[preset](env)
+    assert SearchSettings.from_json(settings.to_json()) == settings
+
+
+def test_the_paper_preset_is_the_paper() -> None:
+    settings = paper("cheetah-run")
+    assert (settings.population, settings.generations, settings.frames) == (100, 7, 500_000)
+    assert (settings.evaluation.every_frames, settings.evaluation.episodes) == (10_000, 10)
+    assert (settings.sac.batch_size, settings.sac.learning_rate, settings.sac.hidden) == (512, 2e-4, 1024)
+    assert settings.evolution.keep == 0.25
+
+
+def test_the_quick_preset_trains_a_dozen_candidates() -> None:
+    settings = quick("walker-walk")
+    assert settings.population * settings.generations >= 12
+
+
+def test_one_task_has_one_name() -> None:
+    assert quick("Walker_Walk") == quick("walker-walk")
+
+
+def test_differences_name_nested_settings() -> None:
+    changed = replace(quick("walker-walk"), sac=replace(quick("walker-walk").sac, hidden=7))
+    assert quick("walker-walk").differences(changed) == {"sac.hidden": (128, 7)}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"env": "walker-walk", "sac": {"hiden": 3}}'])
+def test_settings_of_another_version_are_refused(text: str) -> None:
+    with pytest.raises(A2lError, match="settings of a study"):
+        SearchSettings.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"strategy": "papr"}, "there is no search strategy `papr`"),
+        ({"operator": "msee"}, "there is no operator `msee`"),
+        ({"population": 0}, "needs a population"),
+        ({"seed": -1}, "a seed is 0 or more"),
+        ({"frames": 1_000}, "end before learning begins"),
+        ({"env": "walker-wolk"}, "there is no task"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(A2lError, match=message):
+        replace(quick("walker-walk"), **change)
+
+
+@pytest.mark.parametrize(
+    ("operator", "kinds"),
+    [
+        ("mse", [("mse", False)]),
+        ("bilinear against batch", [("bilinear", True)]),
+        ("any", None),
+    ],
+)
+def test_the_operator_is_chosen_before_the_search(
+    operator: str, kinds: list[tuple[str, bool]] | None
+) -> None:
+    found = list(replace(quick("walker-walk"), operator=operator).space().kinds)
+    assert found == kinds if kinds else len(found) == 10
+
+
+def test_a_grammar_without_the_operator_says_what_it_has() -> None:
+    settings = replace(quick("walker-walk"), grammar="smoke", operator="cosine")
+    with pytest.raises(A2lError) as caught:
+        settings.space()
+    assert "it has mse" in caught.value.fix
+    assert "--operator" in caught.value.fix

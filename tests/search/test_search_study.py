@@ -1,0 +1,257 @@
+"""A study: transactions, re-opening, locking, and every way in which a folder may be wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.canonical import key
+from a2ls_dsl.lang.grammar import parse_grammar
+from a2ls_dsl.lang.load import load
+from a2ls_dsl.search.candidates import Outcome, Point, ranked, references
+from a2ls_dsl.search.evolution import Origin, first_population
+from a2ls_dsl.search.hall_of_fame import SIZE, write_hall_of_fame
+from a2ls_dsl.search.settings import quick
+from a2ls_dsl.search.store import DATABASE
+from a2ls_dsl.search.study import Study, StudyReader
+
+SETTINGS = quick("walker-walk")
+GRAMMAR = SETTINGS.space()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "study"
+
+
+@pytest.fixture
+def study(folder: Path) -> Iterator[Study]:
+    with Study(folder, SETTINGS, GRAMMAR) as opened:
+        propose(opened)
+        yield opened
+
+
+def propose(study: Study, n: int = 6) -> None:
+    rng = np.random.default_rng(study.generations)
+    taken = {each.key for each in study.candidates()}
+    proposals = first_population(GRAMMAR, n, SETTINGS.evolution, rng, taken)
+    study.add_generation(proposals, rng.bit_generator.state)
+
+
+def outcome(candidate: int, score: float, reason: str = "") -> Outcome:
+    curve = (Point(1_000, (score - 1, score), float("nan")), Point(2_000, (score, score + 1), score))
+    return Outcome(candidate, score, score, curve, reason)
+
+
+def score_all(study: Study) -> None:
+    """Score what is queued, in an order that is not that of the ids."""
+    study.record([outcome(each.id, 7.0 * each.id % 5) for each in study.candidates(queued=True)], 1.5)
+
+
+def test_a_study_begins_with_the_references(study: Study) -> None:
+    first, second, *rest = study.candidates()
+    assert (first.name, second.name) == ("none", "a2_winner_v")
+    assert first.loss is None
+    assert all(each.status == "queued" and not each.is_reference for each in rest)
+    assert [key(each.loss) for each in rest if each.loss] == [each.key for each in rest]
+    propose(study)
+    assert sum(each.is_reference for each in study.candidates()) == 2
+    assert [each.generation for each in study.candidates(2)] == [2] * 6
+
+
+def test_scores_are_kept_and_what_was_running_is_queued_again(folder: Path) -> None:
+    with Study(folder, SETTINGS, GRAMMAR) as study:
+        propose(study)
+        state = study.rng_state()
+        study.start(study.candidates()[:4])
+        study.record([outcome(1, 5.0), outcome(2, 0.0, "diverged")], 1.0)
+        assert [each.status for each in study.candidates()[:5]] == [
+            *("scored", "failed", "running", "running", "queued")
+        ]
+    with Study(folder, SETTINGS, GRAMMAR) as study:
+        assert study.resumed
+        assert study.rng_state() == state
+        assert [each.id for each in study.candidates(queued=True)] == [3, 4, 5, 6, 7, 8]
+        assert study.candidates()[0].score == 5.0
+        assert study.candidates()[1].reason == "diverged"
+
+
+def test_a_generator_goes_on_from_the_stored_state(study: Study) -> None:
+    used, restored = np.random.default_rng(0), np.random.default_rng(99)
+    first_population(GRAMMAR, 6, SETTINGS.evolution, used)
+    restored.bit_generator.state = study.rng_state()
+    assert restored.integers(2**60) == used.integers(2**60)
+
+
+def test_a_population_is_stored_whole_or_not_at_all(study: Study) -> None:
+    before = study.candidates(), study.generations
+    proposals = first_population(GRAMMAR, 2, SETTINGS.evolution, np.random.default_rng(5))
+    with pytest.raises(A2lError):
+        study.add_generation([*proposals, proposals[0]], {})
+    assert (study.candidates(), study.generations) == before
+
+
+def test_the_scores_of_a_stack_are_stored_whole_or_not_at_all(study: Study, folder: Path) -> None:
+    with pytest.raises(A2lError):
+        study.record([outcome(1, 1.0), outcome(2, 2.0), outcome(1, 3.0)], 1.0)
+    assert not any(each.done for each in study.candidates())
+    assert count(folder, "curves") == 0
+
+
+def test_a_full_disk_loses_nothing_and_says_what_to_do(study: Study, folder: Path) -> None:
+    study.record([outcome(1, 1.0)], 1.0)
+    study._connection.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(A2lError, match="no space left") as caught:
+        study.record(
+            [replace(outcome(2, 1.0), curve=tuple(Point(i, (1.0,) * 99, 0.0) for i in range(999)))], 1
+        )
+    assert "run the same command again" in caught.value.fix
+    assert [each.id for each in study.candidates() if each.done] == [1]
+    study._connection.execute("PRAGMA max_page_count = 100000")
+    study.record([outcome(2, 1.0)], 1.0)
+
+
+def test_the_leaderboard_ranks_candidates_and_keeps_references_in_place(study: Study) -> None:
+    study.record([outcome(1, 3.0), outcome(2, 0.5), outcome(3, 2.0), outcome(4, 4.0)], 1.0)
+    study.record([outcome(5, 4.0), outcome(6, 0.0, "diverged")], 1.0)
+    board = study.leaderboard()
+    assert [each.id for each in board] == [4, 5, 1, 3, 2]
+    assert [(rank, each.id) for rank, each in ranked(board, 2)] == [(1, 4), (2, 5), (None, 1), (None, 2)]
+
+
+def test_the_hall_of_fame_holds_the_best_as_loss_files(study: Study, folder: Path) -> None:
+    score_all(study)
+    propose(study, 9)
+    score_all(study)
+    write_hall_of_fame(study)
+    (study.hall_of_fame / "99-stale.a2l").write_text("")
+    write_hall_of_fame(study)
+    best = [each for each in study.leaderboard() if each.origin is not Origin.REFERENCE][:SIZE]
+    files = sorted(study.hall_of_fame.iterdir())
+    assert [path.name for path in files] == [
+        f"{rank:02}-{one.key[:8]}.a2l" for rank, one in enumerate(best, 1)
+    ]
+    for path, candidate in zip(files, best, strict=True):
+        assert list(load(path).values()) == [candidate.loss]
+        assert "walker-walk" in path.read_text()
+        assert f"score {candidate.score:.1f}" in path.read_text()
+
+
+def test_more_generations_extend_a_study(study: Study, folder: Path) -> None:
+    study.__exit__(None, None, None)
+    with Study(folder, replace(SETTINGS, generations=5), GRAMMAR):
+        pass
+    with StudyReader(folder) as reader:
+        assert reader.settings.generations == 5
+    with pytest.raises(A2lError, match="generations was 5, now 2"):
+        Study(folder, SETTINGS, GRAMMAR)
+
+
+def test_other_settings_are_refused_by_name(folder: Path) -> None:
+    Study(folder, SETTINGS, GRAMMAR).__exit__(None, None, None)
+    other = replace(SETTINGS, seed=3, sac=replace(SETTINGS.sac, hidden=9))
+    with pytest.raises(A2lError, match=r"seed was 0, now 3; sac\.hidden was 128, now 9") as caught:
+        Study(folder, other, GRAMMAR)
+    assert "--study" in caught.value.fix
+    Study(folder, replace(SETTINGS, stack=2), GRAMMAR).__exit__(None, None, None)
+
+
+def test_another_grammar_of_the_same_name_is_refused(folder: Path) -> None:
+    Study(folder, SETTINGS, GRAMMAR).__exit__(None, None, None)
+    text = "grammar a2ls for k in 1..2\nloss = mse({ s[t] } -> { s[t+k] })\n"
+    with pytest.raises(A2lError, match="grammar a2ls has changed"):
+        Study(folder, SETTINGS, parse_grammar(text))
+
+
+def test_two_processes_do_not_run_one_study(study: Study, folder: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from a2ls_dsl.diagnostics import A2lError\n"
+        "from a2ls_dsl.search.study import *; from a2ls_dsl.search.settings import quick\n"
+        "settings = quick('walker-walk')\n"
+        "try: Study(Path(sys.argv[1]), settings, settings.space())\n"
+        "except A2lError as error: print(error.render())\n"
+        "with StudyReader(Path(sys.argv[1])) as reader: print(len(reader.candidates()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True)
+    assert f"is in use by process {os.getpid()}" in done.stdout, done.stderr
+    assert done.stdout.endswith("\n8\n")  # reading goes on meanwhile
+
+
+def test_a_study_that_was_killed_while_it_was_made_is_made_again(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "lock").write_text("12345")
+    (folder / DATABASE).touch()
+    with Study(folder, SETTINGS, GRAMMAR) as study:
+        assert not study.resumed
+
+
+def test_a_format_of_another_version_is_refused(folder: Path) -> None:
+    Study(folder, SETTINGS, GRAMMAR).__exit__(None, None, None)
+    with sqlite3.connect(folder / DATABASE) as connection:
+        connection.execute("UPDATE meta SET value = '99' WHERE name = 'schema'")
+    connection.close()
+    with pytest.raises(A2lError, match="format 99"):
+        Study(folder, SETTINGS, GRAMMAR)
+    with pytest.raises(A2lError, match="format 99"):
+        StudyReader(folder)
+
+
+@pytest.mark.parametrize("reading", [False, True])
+def test_what_is_no_study_is_left_alone(folder: Path, reading: bool) -> None:
+    def opened() -> None:
+        StudyReader(folder) if reading else Study(folder, SETTINGS, GRAMMAR)
+
+    folder.mkdir()
+    (folder / DATABASE).write_text("a text that is long enough not to be taken for an empty file" * 9)
+    with pytest.raises(A2lError, match="no study"):
+        opened()
+    (folder / DATABASE).unlink()
+    other = sqlite3.connect(folder / DATABASE)
+    other.execute("CREATE TABLE recipes (name TEXT)")
+    other.close()
+    before = (folder / DATABASE).read_bytes()
+    with pytest.raises(A2lError, match="no study"):
+        opened()
+    assert (folder / DATABASE).read_bytes() == before
+    (folder / DATABASE).unlink()
+    (folder / "thesis.tex").touch()
+    with pytest.raises(A2lError, match="no study"):
+        opened()
+
+
+def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(A2lError, match="Not a directory"):
+        Study(tmp_path / "file" / "study", SETTINGS, GRAMMAR)
+    with pytest.raises(A2lError, match="there is no study"):
+        StudyReader(tmp_path / "file" / "study")
+
+
+def test_a_copied_study_can_be_read(study: Study, folder: Path, tmp_path: Path) -> None:
+    score_all(study)
+    study.__exit__(None, None, None)
+    shutil.copytree(folder, tmp_path / "copy")
+    with StudyReader(folder) as one, StudyReader(tmp_path / "copy") as other:
+        assert one.leaderboard() == other.leaderboard()
+
+
+def test_references_are_the_shipped_losses() -> None:
+    assert [each.name for each in references()] == ["none", "a2_winner_v"]
+
+
+def count(folder: Path, table: str) -> int:
+    connection = sqlite3.connect(folder / DATABASE)
+    try:
+        return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+    finally:
+        connection.close()
