@@ -39,9 +39,7 @@ def losses(horizon: int = 10, terms: int = 1, views: bool = False) -> st.SearchS
     return st.lists(weighted, min_size=1, max_size=terms).map(lambda each: canonical(Loss(tuple(each))))
 
 
-def windows(
-    spaces: Spaces, batch: int, steps: int, seed: int, members: tuple[int, ...] = ()
-) -> Window:
+def windows(spaces: Spaces, batch: int, steps: int, seed: int, members: tuple[int, ...] = ()) -> Window:
     """Random windows in float64."""
     generator = torch.Generator().manual_seed(seed)
 

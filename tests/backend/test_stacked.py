@@ -46,9 +46,7 @@ def member_window(window: Window, member: int) -> Window:
     return Window(window.observation[member], window.action[member], window.reward[member])
 
 
-def reference(
-    loss: Loss, alone: CompiledLoss, encoder: Tensor, target: Tensor, window: Window
-) -> Tensor:
+def reference(loss: Loss, alone: CompiledLoss, encoder: Tensor, target: Tensor, window: Window) -> Tensor:
     """The interpreter on the program as lowered, before any pass."""
     matrices = {int(term): matrix for term, matrix in alone.bilinear.items()}
     context = Context(
