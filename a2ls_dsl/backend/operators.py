@@ -44,17 +44,17 @@ def compare(operator: str, against_batch: bool, y: Tensor, z: Tensor, bilinear: 
     """The loss of one term, a scalar. `bilinear` is the (D, D) matrix of that operator."""
     match operator:
         case "mse":
-            return _distance(y, z, against_batch)
+            return distance(y, z, against_batch)
         case "nmse":
-            return _distance(normalise(y), normalise(z), against_batch)
+            return distance(normalise(y), normalise(z), against_batch)
         case "inner":
-            return _similarity(y @ z.T, against_batch)
+            return similarity(y @ z.T, against_batch)
         case "cosine":
-            return _similarity(normalise(y) @ normalise(z).T, against_batch)
+            return similarity(normalise(y) @ normalise(z).T, against_batch)
         case "bilinear":
             if bilinear is None:
                 raise ValueError("the bilinear operator needs its matrix")
-            return _similarity(z @ bilinear @ y.T, against_batch)
+            return similarity(z @ bilinear @ y.T, against_batch)
     raise ValueError(f"unknown operator {operator}")
 
 
@@ -63,16 +63,17 @@ def normalise(rows: Tensor) -> Tensor:
     return F.normalize(rows, dim=-1)
 
 
-def _distance(y: Tensor, z: Tensor, against_batch: bool) -> Tensor:
-    distance = (y - z).square().mean()
+def distance(y: Tensor, z: Tensor, against_batch: bool) -> Tensor:
+    """Mean squared error, (B, D) each; with negatives less that to another sample's target."""
+    error = (y - z).square().mean()
     if not against_batch:
-        return distance
+        return error
     # The samples of a batch are exchangeable, so a shift by one is as good a permutation as a random one,
     # never pairs a sample with itself, and needs no random numbers.
-    return distance - (y - z.roll(1, dims=0)).square().mean()
+    return error - (y - z.roll(1, dims=0)).square().mean()
 
 
-def _similarity(logits: Tensor, against_batch: bool) -> Tensor:
+def similarity(logits: Tensor, against_batch: bool) -> Tensor:
     """Cross-entropy over (B, B) logits whose diagonal holds the matching pairs."""
     batch = logits.shape[0]
     if against_batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,14 +22,20 @@ def compile_command(
     file: Annotated[str, typer.Argument(help="A .a2l file, or the name of a shipped loss.")],
     name: Annotated[str | None, typer.Option(help="Which loss of the file; the last one by default.")] = None,
     env: Annotated[list[str] | None, typer.Option(help="Environments to compile for (repeatable).")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a Python file that needs torch only.")
+    ] = None,
 ) -> None:
-    """Compile a loss for environments and say what was built."""
+    """Compile a loss for environments and say what was built, or write it as Python for any agent."""
     from a2ls_dsl.backend.window import views_without_effect
     from a2ls_dsl.lang.load import load_one
     from a2ls_dsl.lang.printer import print_loss
     from a2ls_dsl.rl.envs.tasks import find_task
 
     label, loss = load_one(file, name)
+    if output is not None:
+        _write(output, label, loss)
+        return
     tasks = [find_task(each) for each in env or DEFAULT_ENVS]
     print(f"{label} = {print_loss(loss)}")
     print(f"horizon {loss.horizon}: windows of {loss.horizon + 1} steps, t..t+{loss.horizon}")
@@ -40,6 +47,19 @@ def compile_command(
             stages = " -> ".join(f"{step} {nodes}" for step, nodes in built.passes)
             print(f"passes (nodes after each): {stages}")
         print(_summary(task, built))
+
+
+def _write(path: Path, label: str, loss: Loss) -> None:
+    from a2ls_dsl.backend.export import class_name, export
+    from a2ls_dsl.diagnostics import A2lError
+
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_text(export(label, loss), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise A2lError(f"cannot write {path}: {error.strerror}", "name another file with -o") from None
+    print(f"{path}: class {class_name(label)}(action, features), needs torch only")
 
 
 def _build(task: Task, loss: Loss) -> Compilation:
