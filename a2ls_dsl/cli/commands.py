@@ -3,6 +3,7 @@
 from a2ls_dsl.cli import compile as compile
 from a2ls_dsl.cli import doctor as doctor
 from a2ls_dsl.cli import evolve as evolve
+from a2ls_dsl.cli import explain as explain
 from a2ls_dsl.cli import grammar as grammar
 from a2ls_dsl.cli import language as language
 from a2ls_dsl.cli import train as train

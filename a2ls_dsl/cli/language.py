@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Annotated
 
 import typer
 
 from a2ls_dsl.cli import app
-from a2ls_dsl.diagnostics import A2lError, render_all
+from a2ls_dsl.diagnostics import A2lError, LanguageError, render_all, unknown
 
 Losses = Annotated[
     list[str], typer.Argument(metavar="FILE...", help="Loss files, or shipped losses by name.")
 ]
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Loss files.")]
+Allow = Annotated[
+    list[str] | None, typer.Option(metavar="CODE", help="Don't show warnings of this code (repeatable).")
+]
 OnlyCheck = Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a file would change.")]
 Timeline = Annotated[bool, typer.Option("--timeline", help="Draw the window as a grid.")]
 Ir = Annotated[bool, typer.Option("--ir", help="Print the compiled program.")]
@@ -22,9 +25,10 @@ Passes = Annotated[bool, typer.Option("--passes", help="Print the program as low
 
 
 @app.command()
-def check(files: Losses) -> None:
+def check(files: Losses, allow: Allow = None) -> None:
     """Check loss files: errors and warnings go to stderr, what is fine to stdout."""
-    _each(files, _check)
+    allowed = frozenset(_warning(code) for code in allow or ())
+    _each(files, lambda file: _check(file, allowed))
 
 
 @app.command()
@@ -55,16 +59,34 @@ def _each(files: Iterable[str], action: Callable[[str], None]) -> None:
         raise typer.Exit(status)
 
 
-def _check(file: str) -> None:
+def _check(file: str, allowed: Collection[str]) -> None:
     from a2ls_dsl.lang.files import read
     from a2ls_dsl.lang.load import analyse, locate
 
     source = read(locate(file))
-    losses, warnings = analyse(source)
-    if warnings:
-        print(render_all(warnings), file=sys.stderr)
+    try:
+        losses, warnings = analyse(source)
+    except LanguageError as error:
+        # Warnings stand among the errors; an error itself is never allowed, so something is left to show.
+        raise LanguageError(each for each in error.diagnostics if each.code not in allowed) from None
+    if shown := [each for each in warnings if each.code not in allowed]:
+        print(render_all(shown), file=sys.stderr)
     named = ", ".join(f"{name} (horizon {loss.horizon})" for name, loss in losses.items())
     print(f"ok {source.name}: {named}")
+
+
+def _warning(code: str) -> str:
+    """The code of a warning as a user may write it. Raises `A2lError` for errors and unknown codes."""
+    from a2ls_dsl.lang.codes import RULES, WARNINGS
+
+    known = code.upper()
+    if known in WARNINGS:
+        return known
+    if known in RULES:
+        raise A2lError(
+            f"{known} is an error; only warnings can be allowed", f"`a2l explain {known}` says what to write"
+        )
+    raise unknown("warning", code, WARNINGS)
 
 
 def _format(file: str, only_check: bool, changed: list[str]) -> None:

@@ -42,6 +42,8 @@ RULES: dict[str, str] = {
 
 FIRST_WARNING = 101
 
+WARNINGS = tuple(code for code in RULES if int(code.removeprefix("A2L")) >= FIRST_WARNING)
+
 
 def report(code: str, message: str, span: Span, fix: str = "") -> Diagnostic:
     """The diagnostic of a code in `RULES`; its severity follows from its number."""

@@ -64,6 +64,35 @@ def test_check_prints_warnings_and_is_content(a2l: Shell) -> None:
     )
 
 
+def test_check_allows_warnings(a2l: Shell) -> None:
+    Path("warned.a2l").write_text("loss one = mse({ s[t], s[t] } -> { s[t], s[t+1] })\n")
+    assert [code in a2l("check", "warned.a2l")[2] for code in ("A2L101", "A2L102")] == [True, True]
+    code, out, err = a2l("check", "--allow", "A2L101", "warned.a2l")
+    assert (code, out.startswith("ok warned.a2l"), "A2L101" in err, "A2L102" in err) == (0, True, False, True)
+    assert a2l("check", "warned.a2l", "--allow", "A2L101", "--allow", "a2l102")[2] == ""
+
+
+def test_check_shows_errors_without_the_allowed_warnings(a2l: Shell) -> None:
+    Path("both.a2l").write_text(f"loss w = mse({{ s[t] }} -> {{ s[t] }})\n{BAD}")
+    code, _, err = a2l("check", "both.a2l", "--allow", "A2L101")
+    assert (code, "A2L021" in err, "A2L101" in err) == (1, True, False)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "fix"),
+    [
+        ("A2L021", "A2L021 is an error; only warnings can be allowed", "`a2l explain A2L021`"),
+        ("A2L111", "there is no warning `A2L111`", "did you mean `A2L101`?"),
+        ("overlap", "there is no warning `overlap`", "there is A2L101, A2L102"),
+    ],
+)
+def test_check_allows_nothing_but_warnings(a2l: Shell, code: str, message: str, fix: str) -> None:
+    status, out, err = a2l("check", "good.a2l", "--allow", code)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"error: {message}")
+    assert fix in err
+
+
 def test_check_of_what_is_not_there(a2l: Shell) -> None:
     code, out, err = a2l("check", "crul")
     assert (code, out) == (2, "")
@@ -116,7 +145,8 @@ def test_show_prints_the_program(a2l: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["check", "curl"], ["fmt", "--help"], ["show", "--timeline", "spr"], ["--help"]]
+    "words",
+    [["check", "curl"], ["explain", "A2L201"], ["fmt", "--help"], ["show", "--timeline", "spr"], ["--help"]],
 )
 def test_nothing_heavy_is_imported(words: list[str]) -> None:
     script = (

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from a2ls_dsl.diagnostics import Diagnostic, Severity, Span
 
-CODES = {
-    "A2L201": "the text does not follow the syntax of loss grammars",
-    "A2L202": "a name is neither a rule nor an operator",
-    "A2L203": "a name in a set is no stream",
-    "A2L204": "a view does not exist, or is called on something that is not a state",
-    "A2L205": "a step does not count from t, or counts with an unknown parameter",
-    "A2L206": "a rule is defined twice",
-    "A2L207": "a name is reserved by the language",
-    "A2L208": "there is no rule `loss`",
-    "A2L209": "a rule refers to itself, directly or through others",
-    "A2L210": "an expression stands where one of another kind belongs",
-    "A2L211": "the range of the horizon is empty",
-    "A2L212": "a step lies before t for some horizon",
-    "A2L213": "a step or horizon lies beyond the largest offset",
-    "A2L214": "a run of steps is empty for some horizon",
-    "A2L215": "a `require` line names something unknown",
-    "A2L216": "the grammar has too many forms",
-    "A2L217": "a target may be empty",
-    "A2L218": "a source may hold no state",
-    "A2L219": "the `require` lines leave no loss at all",
-    "A2L220": "the sets of a grammar hold too many elements, all horizons together",
-    "A2L251": "warning: a rule is never used",
+RULES: dict[str, str] = {
+    "A2L201": "a grammar is a line `grammar NAME`, then rules `name = ...` and `require` lines",
+    "A2L202": "a name in a rule is another rule's or an operator's",
+    "A2L203": "a stream is s, a or r",
+    "A2L204": "a view is one of the known ones, taken of a state only",
+    "A2L205": "a step counts from t, in whole numbers and the parameter of the horizon",
+    "A2L206": "a rule is defined once",
+    "A2L207": "operators, words of the language and `t` keep their meaning",
+    "A2L208": "there is a rule `loss`",
+    "A2L209": "a rule does not refer to itself, directly or through others",
+    "A2L210": "losses, operators, sets and negatives stand each in their own place",
+    "A2L211": "the range of the horizon holds a number",
+    "A2L212": "no step lies before t, whatever the horizon",
+    "A2L213": "steps and horizons are at most 999",
+    "A2L214": "no run is empty, whatever the horizon",
+    "A2L215": "`require` asks for a state, an action, a reward or an element in source or target",
+    "A2L216": "a grammar has at most 100,000 forms: alternatives times horizons",
+    "A2L217": "a target can't be empty",
+    "A2L218": "a source can't lack a state",
+    "A2L219": "the `require` lines leave a loss",
+    "A2L220": "the sets of a grammar hold at most 1,000,000 elements, all horizons together",
+    # warnings
+    "A2L251": "every rule is used",
 }
-"""What each code stands for, in one sentence."""
+"""The rule behind each code."""
+
+WARNINGS = frozenset({"A2L251"})
 
 
 def error(code: str, message: str, span: Span, fix: str = "") -> Diagnostic:

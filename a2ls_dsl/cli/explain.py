@@ -1,0 +1,72 @@
+"""`a2l explain`: the rule behind every code of a diagnostic, and how to keep it."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from a2ls_dsl.cli import app
+from a2ls_dsl.diagnostics import A2lError
+
+WIDTH = 88
+
+_NEAR = 9
+"""How far the number of a suggested code may lie from what was asked for."""
+
+
+@app.command()
+def explain(
+    code: Annotated[
+        str | None, typer.Argument(metavar="CODE", help="As in `error[A2L021]`; without one, all codes.")
+    ] = None,
+) -> None:
+    """Explain a code of an error or a warning, with a wrong and a right example."""
+    from a2ls_dsl.lang.codes import RULES
+    from a2ls_dsl.lang.grammar.codes import RULES as GRAMMAR_RULES
+
+    if code is None:
+        for title, table in (("Loss files (.a2l)", RULES), ("Loss grammars (.a2g)", GRAMMAR_RULES)):
+            lines = [f"  {each}  {_kind(each):<7}  {rule}" for each, rule in table.items()]
+            print("\n".join([title, *lines]) + "\n")
+        print("a2l explain CODE says more.")
+        return
+    rules, known = RULES | GRAMMAR_RULES, code.upper()
+    if known not in rules:
+        guess = _near_code(known, rules)
+        fix = f"did you mean `{guess}`?" if guess else "`a2l explain` lists all codes"
+        raise A2lError(f"there is no code `{code}`", fix)
+    print(_page(known, rules[known]))
+
+
+def _kind(code: str) -> str:
+    from a2ls_dsl.lang.codes import WARNINGS
+    from a2ls_dsl.lang.grammar.codes import WARNINGS as GRAMMAR_WARNINGS
+
+    return "warning" if code in WARNINGS or code in GRAMMAR_WARNINGS else "error"
+
+
+def _near_code(code: str, codes: Iterable[str]) -> str | None:
+    """The code of the nearest number: codes that are spelled alike have nothing to do with each other."""
+    number = re.search(r"\d{1,6}$", code)
+    if number is None:
+        return None
+    distance = {each: abs(int(each.removeprefix("A2L")) - int(number[0])) for each in codes}
+    nearest = min(distance, key=lambda each: distance[each])
+    return nearest if distance[nearest] <= _NEAR else None
+
+
+def _page(code: str, rule: str) -> str:
+    """Everything about one code."""
+    from a2ls_dsl.lang.explanations import EXPLANATIONS
+    from a2ls_dsl.lang.grammar.explanations import EXPLANATIONS as GRAMMAR_EXPLANATIONS
+
+    explanation = (EXPLANATIONS | GRAMMAR_EXPLANATIONS)[code]
+    blocks = [f"{_kind(code)}[{code}]: {rule}", textwrap.fill(explanation.why, WIDTH)]
+    for title, example in (("wrong", explanation.wrong), ("right", explanation.right)):
+        if example is not None:
+            blocks.append(f"{title}:\n" + textwrap.indent(example, "    "))
+    return "\n\n".join(blocks)

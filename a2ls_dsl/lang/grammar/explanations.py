@@ -1,0 +1,127 @@
+"""Why each rule for loss grammars exists, with a grammar that breaks it and one that keeps it."""
+
+from __future__ import annotations
+
+from a2ls_dsl.lang.explanations import Explanation
+
+_HEAD = "grammar mine for k in 1..3\n"
+_LOSS = _HEAD + "loss = mse({ s[t] } -> { s[t+k] })"
+_MANY = "loss = operator(x -> x)\noperator = mse | nmse | inner | bilinear | cosine\n"
+_SETS = "x = { s[t] } | { s[t+1] } | { s[t+2] } | { s[t+3] } | { s[t+4] }"
+
+EXPLANATIONS: dict[str, Explanation] = {
+    "A2L201": Explanation(
+        "The message says what could not be read, and what belongs there. A first line without the word "
+        "`grammar` is often a loss file by mistake.",
+        _HEAD + "loss = mse({ s[t] -> { s[t+k] })",
+        _LOSS,
+    ),
+    "A2L202": Explanation(
+        "A rule is put in wherever its name stands, so the name has to be that of a rule, above or below, or "
+        "of an operator.",
+        _HEAD + "loss = mse(sorce -> { s[t+k] })\nother = { s[t] }",
+        _HEAD + "loss = mse(other -> { s[t+k] })\nother = { s[t] }",
+    ),
+    "A2L203": Explanation(
+        "A trajectory consists of states s, actions a and rewards r.",
+        _HEAD + "loss = mse({ x[t] } -> { s[t+k] })",
+        _LOSS,
+    ),
+    "A2L204": Explanation(
+        "A view augments images, and only states are images. Today there is crop.",
+        _HEAD + "loss = mse({ s[t], crop(a[t]) } -> { s[t+k] })",
+        _HEAD + "loss = mse({ crop(s[t]), a[t] } -> { s[t+k] })",
+    ),
+    "A2L205": Explanation(
+        "A step is a place in the window. Only the parameter of the first line has a value to count with.",
+        _HEAD + "loss = mse({ s[t] } -> { s[t+n] })",
+        _LOSS,
+    ),
+    "A2L206": Explanation(
+        "A rule lists all its alternatives in one place.",
+        _LOSS + "\nloss = nmse({ s[t] } -> { s[t+k] })",
+        _LOSS + "\n     | nmse({ s[t] } -> { s[t+k] })",
+    ),
+    "A2L207": Explanation(
+        "A rule named as an operator or as a word of the language could not be told from it, and t is always "
+        "the first step of the window.",
+        _HEAD + "loss = mse(x -> { s[t+k] })\nx = { s[t] }\nmse = { s[t] }",
+        _HEAD + "loss = mse(x -> { s[t+k] })\nx = { s[t] }",
+    ),
+    "A2L208": Explanation(
+        "The rule `loss` says what a whole loss is; all others are parts of it.",
+        _HEAD + "losses = mse({ s[t] } -> { s[t+k] })",
+        _LOSS,
+    ),
+    "A2L209": Explanation(
+        "A search space is finite and can be counted exactly. A rule that contains itself would have no end.",
+        _HEAD + "loss = mse(x -> { s[t+k] })\nx = { s[t] } and x",
+        _HEAD + "loss = mse(x -> { s[t+k] })\nx = { s[t] } and some of { a[t..t+k] }",
+    ),
+    "A2L210": Explanation(
+        "Every rule stands for one kind of thing: losses, operators, sets or negatives. Each place wants one "
+        "kind, and the alternatives of a rule are of the same.",
+        _HEAD + "loss = mse",
+        _LOSS,
+    ),
+    "A2L211": Explanation(
+        "Without a horizon the grammar would hold no loss.",
+        "grammar mine for k in 3..1\nloss = mse({ s[t] } -> { s[t+k] })",
+        _LOSS,
+    ),
+    "A2L212": Explanation(
+        "A window begins at t. The message names a horizon for which the step lies before it.",
+        _HEAD + "loss = mse({ s[t+k-2] } -> { s[t+k] })",
+        _HEAD + "loss = mse({ s[t+k-1] } -> { s[t+k] })",
+    ),
+    "A2L213": Explanation(
+        "A window lies inside one episode, and an episode of the DeepMind Control suite has at most 1,000 "
+        "steps: the last offset is 999.",
+        _HEAD + "loss = mse({ s[t] } -> { s[t+999+k] })",
+        _HEAD + "loss = mse({ s[t] } -> { s[t+996+k] })",
+    ),
+    "A2L214": Explanation(
+        "A run that holds nothing for some horizon is hardly ever meant. Whatever may be left out is written "
+        "with `some of` or in square brackets.",
+        _HEAD + "loss = mse({ s[t], a[t+2..t+k] } -> { s[t+k] })",
+        _HEAD + "loss = mse({ s[t], a[t..t+k] } -> { s[t+k+1] })",
+    ),
+    "A2L215": Explanation(
+        "A `require` line asks for one element of a stream, or any element, on one of the two sides.",
+        _LOSS + "\nrequire a stat in sources",
+        _LOSS + "\nrequire a state in source",
+    ),
+    "A2L216": Explanation(
+        "Alternatives multiply, and each combination is kept for each horizon. Elements under `some of` cost "
+        "nothing, however many there are.",
+        f"grammar mine for k in 1..999\n{_MANY}{_SETS}",
+        f"grammar mine for k in 1..9\n{_MANY}{_SETS}",
+    ),
+    "A2L217": Explanation(
+        "A loss without a target compares nothing, and a search would waste its time on it. `some of` and "
+        "square brackets may come out empty; a `require` line rules that out.",
+        _HEAD + "loss = mse({ s[t] } -> some of { s[t+1..t+k] })",
+        _HEAD + "loss = mse({ s[t] } -> some of { s[t+1..t+k] })\nrequire an element in target",
+    ),
+    "A2L218": Explanation(
+        "A source without a state sends no gradient to the encoder, which is all that an auxiliary loss is "
+        "for.",
+        _HEAD + "loss = mse(some of { s[t], a[t] } -> { s[t+k] })",
+        _HEAD + "loss = mse(some of { s[t], a[t] } -> { s[t+k] })\nrequire a state in source",
+    ),
+    "A2L219": Explanation(
+        "A `require` line rejects losses. When it rejects all of them, it asks for what no set can hold.",
+        _LOSS + "\nrequire an action in target",
+        _LOSS + "\nrequire a state in target",
+    ),
+    "A2L220": Explanation(
+        "The elements of all sets are listed for every horizon, and a short line can name very many.",
+        "grammar mine for k in 1..999\nloss = mse({ s[t..t+k] } -> { s[t..t+k], a[t..t+k] })",
+        "grammar mine for k in 1..99\nloss = mse({ s[t..t+k] } -> { s[t..t+k], a[t..t+k] })",
+    ),
+    "A2L251": Explanation(
+        "A rule that `loss` does not lead to changes nothing; perhaps its name was meant to stand somewhere.",
+        _LOSS + "\nspare = { s[t] }",
+        _HEAD + "loss = mse(spare -> { s[t+k] })\nspare = { s[t] }",
+    ),
+}

@@ -1,0 +1,98 @@
+"""`a2l explain`: every code is explained, and its examples do what they claim."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from a2ls_dsl.cli import main
+from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Source
+from a2ls_dsl.lang.codes import RULES, WARNINGS
+from a2ls_dsl.lang.explanations import EXPLANATIONS
+from a2ls_dsl.lang.files import MAX_SIZE
+from a2ls_dsl.lang.grammar import parse_grammar
+from a2ls_dsl.lang.grammar.codes import RULES as GRAMMAR_RULES
+from a2ls_dsl.lang.grammar.explanations import EXPLANATIONS as GRAMMAR_EXPLANATIONS
+from a2ls_dsl.lang.load import analyse
+
+ALL = RULES | GRAMMAR_RULES
+TOO_LARGE_TO_SHOW = {"A2L001": "#" * (MAX_SIZE + 1)}
+
+
+def codes(code: str, text: str) -> set[str]:
+    """The codes of all findings about a text of the language that `code` belongs to."""
+    find: Callable[[], list[Diagnostic] | tuple[Diagnostic, ...]]
+    if code in RULES:
+        find = lambda: analyse(Source("x.a2l", text))[1]  # noqa: E731
+    else:
+        find = lambda: parse_grammar(text, "x.a2g").warnings  # noqa: E731
+    try:
+        return {each.code for each in find()}
+    except LanguageError as error:
+        return {each.code for each in error.diagnostics}
+
+
+def explain(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Runs `a2l explain` in this process; its exit status."""
+    monkeypatch.setattr(sys, "argv", ["a2l", "explain", *words])
+    with pytest.raises(SystemExit) as leave:
+        main()
+    return int(leave.value.code or 0)
+
+
+def test_every_code_is_explained() -> None:
+    assert list(EXPLANATIONS) == list(RULES)
+    assert list(GRAMMAR_EXPLANATIONS) == list(GRAMMAR_RULES)
+
+
+@pytest.mark.parametrize("code", ALL)
+def test_the_examples_do_what_they_claim(code: str) -> None:
+    explanation = (EXPLANATIONS | GRAMMAR_EXPLANATIONS)[code]
+    assert (explanation.wrong is None) == (explanation.right is None) == (code in TOO_LARGE_TO_SHOW)
+    assert codes(code, explanation.wrong or TOO_LARGE_TO_SHOW[code]) == {code}
+    if explanation.right is not None:
+        assert codes(code, explanation.right) == set()
+
+
+def test_a_page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain(monkeypatch, "a2l036") == 0
+    assert capsys.readouterr().out == (
+        "error[A2L036]: a source holds a state, or no gradient reaches the encoder\n"
+        "\n"
+        "An auxiliary loss trains the encoder. Only states of the source go through it with\n"
+        "gradients; actions and rewards are used raw, and the target has none.\n"
+        "\n"
+        "wrong:\n"
+        "    loss mine = mse({ a[t], r[t] } -> { s[t+1] })\n"
+        "\n"
+        "right:\n"
+        "    loss mine = mse({ s[t], a[t], r[t] } -> { s[t+1] })\n"
+    )
+
+
+def test_the_list(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain(monkeypatch) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("  A2L")] == list(ALL)
+    for code in (*WARNINGS, "A2L251"):
+        assert f"  {code}  warning  {ALL[code]}" in lines
+
+
+@pytest.mark.parametrize(
+    ("code", "fix"),
+    [
+        ("A2L21", "did you mean `A2L021`?"),
+        ("a2l104", "did you mean `A2L102`?"),
+        ("A2L900", "lists all codes"),
+        ("operator", "lists all codes"),
+    ],
+)
+def test_unknown_codes(
+    code: str, fix: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert explain(monkeypatch, code) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: there is no code `{code}`")
+    assert fix in error
