@@ -35,6 +35,10 @@ def compile(loss: Loss, observation: int | Space, action: int | Space, features:
     observation, action: the sizes of the agent's vectors, or its spaces; features: how wide the encoder's
     output is. The module's parameters are initialised as torch does by default.
     """
+    if not isinstance(loss, Loss):
+        raise A2lError(f"{loss!r} is no loss", "pass what a2ls_dsl.load gives")
+    if features < 1:
+        raise A2lError(f"an encoder with {features} features", "pass the width of its output, at least 1")
     return compile_loss(loss, Spaces(_size(observation), _size(action), features))
 
 

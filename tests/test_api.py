@@ -52,8 +52,8 @@ def test_a_module_is_an_ordinary_module(tmp_path: object) -> None:
     ("change", "words"),
     [
         (lambda w: a2l.Window(w.observation[:, :3], w.action[:, :3], w.reward[:, :3]), "windows of 4 steps"),
-        (lambda w: a2l.Window(w.observation[..., :5], w.action, w.reward), "observations of 24 numbers"),
-        (lambda w: a2l.Window(w.observation, w.action[..., :5], w.reward), "actions of 6 numbers"),
+        (lambda w: a2l.Window(w.observation[..., :5], w.action, w.reward), "observations here 24 numbers"),
+        (lambda w: a2l.Window(w.observation, w.action[..., :5], w.reward), "actions here 6 numbers"),
         (lambda w: a2l.Window(w.observation[0], w.action[0], w.reward[0]), "first dimension"),
         (lambda w: a2l.Window(w.observation[:1], w.action[:1], w.reward[:1]), "two windows or more"),
     ],
@@ -72,6 +72,11 @@ def test_unknown_losses_and_names_are_refused() -> None:
         a2l.nonsense  # noqa: B018
     with pytest.raises(a2l.A2lError, match="at least one number"):
         a2l.compile(a2l.load("curl"), observation=0, action=1, features=3)
+    with pytest.raises(a2l.A2lError, match="0 features"):
+        a2l.compile(a2l.load("curl"), observation=2, action=1, features=0)
+    with pytest.raises(a2l.A2lError, match="is no loss"):
+        a2l.compile("curl", observation=2, action=1, features=3)
+    assert {"compile", "load", "Window"} <= set(dir(a2l))
 
 
 def test_the_package_alone_does_not_import_torch() -> None:

@@ -80,7 +80,7 @@ class CompiledLoss(nn.Module):
             )
         if batch[0] < 2:
             raise A2lError(
-                "one window is no batch: the predictor normalises over the batch",
+                f"a batch of {batch[0]}: the predictor normalises over the batch",
                 "sample two windows or more",
             )
         if window.steps <= self.horizon:
@@ -96,7 +96,7 @@ class CompiledLoss(nn.Module):
             if tuple(tensor.shape) != expected:
                 raise A2lError(
                     f"the window's {name} has the shape {tuple(tensor.shape)}, not {expected}",
-                    f"the loss was compiled for {name}s of {size} numbers",
+                    f"all parts have the same batch and steps, and {name}s here {size} numbers",
                 )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import sys
 
 import typer
@@ -23,9 +25,14 @@ def main() -> None:
     # Worker processes share the cores with torch's threads; threads that busy-wait for each other then cost
     # ten times what they save. Set before torch is imported; a user's own choice stands.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from a2ls_dsl.cli import commands  # noqa: F401  (registers the commands)
-
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may not fit the locale
     try:
+        # A polite kill ends as Ctrl-C does: cleanly, with a word on how to resume.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        from a2ls_dsl.cli import commands  # noqa: F401  (registers the commands)
+
         app()
     except A2lError as error:
         print(error.render(), file=sys.stderr)

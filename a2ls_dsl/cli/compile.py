@@ -52,13 +52,11 @@ def compile_command(
 def _write(path: Path, label: str, loss: Loss) -> None:
     from a2ls_dsl.backend.export import class_name, export
     from a2ls_dsl.diagnostics import A2lError
+    from a2ls_dsl.lang.files import write
 
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        partial.write_text(export(label, loss), encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise A2lError(f"cannot write {path}: {error.strerror}", "name another file with -o") from None
+    if path.suffix != ".py":
+        raise A2lError(f"`{path}` is no name of a Python file", "name one that ends in .py with -o")
+    write(path, export(label, loss))
     print(f"{path}: class {class_name(label)}(action, features), needs torch only")
 
 

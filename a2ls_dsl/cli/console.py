@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 import time
 
@@ -40,6 +41,7 @@ class StatusLine:
     def show(self, text: str) -> None:
         """The current state; replaces the one before."""
         if self._terminal:
+            text = text[: shutil.get_terminal_size().columns - 1]  # a line that wraps can't be rewritten
             print(f"\r{text:<{self._width}}", end="", flush=True)
             self._width = len(text)
         elif time.monotonic() - self._printed > self._every:

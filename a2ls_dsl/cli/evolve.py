@@ -59,7 +59,7 @@ def evolve(
     frames: Frames = None,
     strategy: StrategyName = Strategy.PAPER,
     operator: Operator = "mse",
-    seed: Annotated[int, typer.Option(min=0, help="Of the search and of every training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the search and of every training.")] = 0,
     stack: Stack = None,
     deterministic: Deterministic = False,
     study: StudyFolder = None,
@@ -143,7 +143,8 @@ def _run(
         with view:
             run(settings, folder, view, workers, device)
     except KeyboardInterrupt:
-        view.say("interrupted: what was scored is stored, and the same command resumes")
+        view.finish()
+        view.say(f"interrupted: what was scored is stored in {folder}, and the same command resumes")
         raise typer.Exit(130) from None
     with StudyReader(folder) as reader:
         console.print()

@@ -46,7 +46,7 @@ def leaderboard(candidates: Sequence[Candidate], limit: int, title: str = "") ->
         table.add_row(
             str(rank or ""),
             f"{score:.1f}",
-            "" if baseline is None or each.key == NO_LOSS else f"{score - baseline:+.1f}",
+            "" if baseline is None or each.key == NO_LOSS else f"{round(score - baseline, 1) + 0.0:+.1f}",
             "" if each.is_reference else str(each.generation),
             each.origin,
             Text(named(each)),  # Text, as markup would eat `[t]`.
@@ -98,6 +98,11 @@ class SearchView:
         if self._live:
             board = leaderboard(self._board, LIVE_ROWS) if self._board else Text("nothing scored yet")
             self._live.update(Group(Text(self._heading), Text(self._status), Text(), board))
+
+    def finish(self) -> None:
+        """Print the leaderboard as it is."""
+        if self._board:
+            self.console.print(leaderboard(self._board, LIVE_ROWS))
 
     def say(self, text: str) -> None:
         """A line that stays: broken between words where a terminal is too narrow, whole elsewhere."""

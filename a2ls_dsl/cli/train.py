@@ -20,12 +20,14 @@ def train(
     loss: Annotated[str, typer.Option(help="A .a2l file, the name of a shipped loss, or none (plain SAC).")],
     name: Annotated[str | None, typer.Option(help="Which loss of the file; the last one by default.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds are trained, as one stack.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="The first seed; the others follow it.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="The first seed; the others follow it.")] = 0,
     frames: Annotated[int, typer.Option(min=1, help="Environment frames a seed.")] = 500_000,
     eval_every: Annotated[int, typer.Option(min=1, help="Frames between two evaluations.")] = 10_000,
     eval_episodes: Annotated[int, typer.Option(min=1, help="Episodes an evaluation.")] = 10,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Instead of the paper's setting.")] = None,
-    hidden: Annotated[int | None, typer.Option(min=1, help="Hidden units of actor and critics.")] = None,
+    hidden: Annotated[
+        int | None, typer.Option(min=1, max=65_536, help="Hidden units of actor and critics.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/ENV-LOSS by default.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that run physics.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,
@@ -61,30 +63,32 @@ def _run(
     from a2ls_dsl.cli.console import StatusLine
     from a2ls_dsl.rl.device import choose_device, make_deterministic
     from a2ls_dsl.rl.folder import RunFolder
-    from a2ls_dsl.rl.trainer import Evaluation, Trainer
+    from a2ls_dsl.rl.trainer import Evaluation, Progress, Trainer
 
     chosen = choose_device(device)
     if deterministic:
         make_deterministic(chosen)
     line = StatusLine()
-    with Trainer(plan, chosen, workers, exact=deterministic) as trainer:
-        folder = RunFolder(out, trainer)
+    with (
+        Trainer(plan, chosen, workers, exact=deterministic) as trainer,
+        RunFolder(out, trainer) as folder,
+    ):
         _announce(plan, label, folder, chosen)
         try:
             for event in trainer.run():
                 if isinstance(event, Evaluation):
                     folder.record(event)
                     line.say(_evaluation_line(event))
-                else:
+                elif isinstance(event, Progress):
                     line.show(_progress_line(event))
+                else:
+                    folder.episodes_ended()
         except KeyboardInterrupt:
             line.say(
                 f"stopped at {trainer.frames:,} frames; run the same command again to go on from "
                 f"{folder.checkpoint_frames:,} frames"
             )
             raise typer.Exit(130) from None
-        finally:
-            folder.close()
         line.say(f"curves: {out}/seed-*.csv")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -17,6 +18,8 @@ def read(path: str | os.PathLike[str]) -> Source:
     """The text of a file. Raises `A2lError` for whatever can't be read as text, `LanguageError` over 1 MB."""
     name = os.fspath(path).encode(errors="backslashreplace").decode()
     try:
+        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+            raise A2lError(f"{name} is no regular file", "save its text in a file")  # a pipe may never end
         with open(path, "rb") as file:
             data = file.read(MAX_SIZE + 1)
     except FileNotFoundError:
@@ -45,16 +48,27 @@ def too_large(name: str) -> LanguageError:
 
 
 def write(path: str | os.PathLike[str], text: str) -> None:
-    """Replace the text of an existing file, all at once or not at all; mode and symbolic links stay."""
+    """Write a file, all at once or not at all. Of one that is there, mode and symbolic links stay.
+
+    Raises `A2lError`; nothing is left behind then.
+    """
     target = Path(os.path.realpath(path))
     temporary = None
     try:
         descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
-            os.fchmod(file.fileno(), target.stat().st_mode & 0o7777)
+            os.fchmod(file.fileno(), target.stat().st_mode & 0o7777 if target.exists() else 0o644)
         os.replace(temporary, target)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise A2lError(f"{path} can't be written: {error.strerror}", "check its permissions") from None
+        raise unwritable(path, error) from None
+
+
+def unwritable(path: str | os.PathLike[str], error: Exception) -> A2lError:
+    """The error for a file that could not be written: a full disk has another fix than all else."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    fix = "free some space, then run the command again" if full else "check the path and its permissions"
+    reason = getattr(error, "strerror", None) or str(error)
+    return A2lError(f"{os.fspath(path)} can't be written: {reason}", fix)

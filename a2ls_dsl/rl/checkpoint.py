@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.files import unwritable
 
 _VALUES = "values.json"
 
@@ -28,10 +29,8 @@ def save(path: Path, arrays: Mapping[str, NDArray[np.generic]], values: Mapping[
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise A2lError(
-            f"cannot write the checkpoint {path}: {error.strerror}",
-            "free some space, then run the command again",
-        ) from None
+        temporary.unlink(missing_ok=True)
+        raise unwritable(path, error) from None
 
 
 def load(path: Path) -> tuple[dict[str, NDArray[np.generic]], dict[str, Any]]:
@@ -40,7 +39,7 @@ def load(path: Path) -> tuple[dict[str, NDArray[np.generic]], dict[str, Any]]:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         values: dict[str, Any] = json.loads(arrays.pop(_VALUES).tobytes())
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise A2lError(
             f"{path} is not a checkpoint that can be read: {error}",
             "delete it to start again, or use another --out",

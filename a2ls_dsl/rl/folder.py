@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import platform
+from contextlib import ExitStack
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,16 +17,19 @@ import torch
 
 import a2ls_dsl
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.files import write
 from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.rl import checkpoint
+from a2ls_dsl.rl.lock import held
 from a2ls_dsl.rl.sac import METRICS
 from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer
 
+LOCK = "lock"
 COLUMNS = ("frames", "return", "return_std", "training_return", *METRICS, "diverged")
 
 
-def plan_values(plan: Plan) -> dict[str, Any]:
-    """A plan as JSON values: two plans with equal values compute the same."""
+def plan_values(plan: Plan, deterministic: bool) -> dict[str, Any]:
+    """A plan as JSON values: two runs with equal values compute the same."""
     values = {
         "env": plan.task.name,
         "losses": [print_loss(loss) if loss is not None else "none" for loss in plan.losses],
@@ -33,22 +37,34 @@ def plan_values(plan: Plan) -> dict[str, Any]:
         "frames": plan.frames,
         "settings": asdict(plan.settings),
         "evaluation": asdict(plan.evaluation),
+        "deterministic": deterministic,
     }
     normal: dict[str, Any] = json.loads(json.dumps(values))
     return normal
 
 
 class RunFolder:
-    """Writes what a trainer yields. An existing run of the same plan is resumed, any other is left alone."""
+    """Writes what a trainer yields. An existing run of the same plan is resumed, any other is left alone.
+
+    A context manager; one process at a time. Raises `A2lError` for a folder that holds something else, is in
+    use, or can't be written.
+    """
 
     def __init__(self, path: Path, trainer: Trainer) -> None:
         self.path, self.trainer = path, trainer
         self.rows: list[list[dict[str, float]]] = [[] for _ in trainer.plan.seeds]
         self.checkpoint_frames = 0
-        plan = plan_values(trainer.plan)
+        plan = plan_values(trainer.plan, trainer.exact)
+        self._open = ExitStack()
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if (path / "run.json").exists():
+            known = (path / "run.json").exists()
+            strange = sorted(each.name for each in path.iterdir() if each.name != LOCK)
+            if strange and not known:
+                raise A2lError(f"{path} is no run: it holds {strange[0]}", "choose another folder with --out")
+            fix = "wait for it, end it, or choose another folder with --out"
+            self._open.enter_context(held(path / LOCK, f"the run {path}", fix))
+            if known:
                 self._resume(plan)
             else:
                 versions = {
@@ -57,11 +73,23 @@ class RunFolder:
                     "python": platform.python_version(),
                 }
                 self._write("run.json", json.dumps({"plan": plan, "versions": versions}, indent=2) + "\n")
+            self._writers = self._tensorboard()
         except OSError as error:
+            self._open.close()
             raise A2lError(
                 f"cannot write to the folder {path}: {error.strerror}", "choose another one with --out"
             ) from None
-        self._writers = self._tensorboard()
+        except BaseException:
+            self._open.close()
+            raise
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for writer in self._writers:
+            writer.close()
+        self._open.close()
 
     @property
     def finished(self) -> bool:
@@ -69,26 +97,31 @@ class RunFolder:
         return self.trainer.step >= self.trainer.plan.steps
 
     def record(self, evaluation: Evaluation) -> None:
-        """Store an evaluation: curves always, a checkpoint if the state is complete without a simulation."""
+        """Store an evaluation in the curves."""
         for member, rows in enumerate(self.rows):
             rows.append(_row(evaluation, member))
             self._write_curve(member)
             if self._writers:
                 for name, value in rows[-1].items():
                     self._writers[member].add_scalar(name, value, evaluation.frames)
-        if self.trainer.between_episodes or self.finished:
-            arrays, values = self.trainer.state()
-            checkpoint.save(self.path / "checkpoint.npz", arrays, {"trainer": values, "rows": self.rows})
-            self.checkpoint_frames = evaluation.frames
+        if self.finished:
+            self._save()
 
-    def close(self) -> None:
-        """Flush the TensorBoard files."""
-        for writer in self._writers:
-            writer.close()
+    def episodes_ended(self) -> None:
+        """Store a checkpoint if there was an evaluation since the last: the state is complete now."""
+        if self.rows[0] and self.rows[0][-1]["frames"] > self.checkpoint_frames:
+            self._save()
+
+    def _save(self) -> None:
+        arrays, values = self.trainer.state()
+        checkpoint.save(self.path / "checkpoint.npz", arrays, {"trainer": values, "rows": self.rows})
+        self.checkpoint_frames = self.trainer.frames
 
     def _resume(self, plan: dict[str, Any]) -> None:
         try:
             stored = json.loads((self.path / "run.json").read_text())["plan"]
+            if not isinstance(stored, dict):
+                raise TypeError("no settings")
         except (ValueError, KeyError, TypeError):
             raise A2lError(
                 f"{self.path / 'run.json'} is not the settings of a run", "choose another folder with --out"
@@ -100,8 +133,14 @@ class RunFolder:
             )
         if (self.path / "checkpoint.npz").exists():
             arrays, values = checkpoint.load(self.path / "checkpoint.npz")
-            self.trainer.restore(arrays, values["trainer"])
-            self.rows = values["rows"]
+            try:
+                self.trainer.restore(arrays, values["trainer"])
+                self.rows = values["rows"]
+            except (RuntimeError, KeyError, ValueError, TypeError):
+                raise A2lError(
+                    f"{self.path / 'checkpoint.npz'} is not a checkpoint of this run",
+                    "delete it to start again, or use another --out",
+                ) from None
             self.checkpoint_frames = self.trainer.frames
         for member in range(len(self.rows)):
             self._write_curve(member)
@@ -114,9 +153,7 @@ class RunFolder:
         self._write(f"seed-{self.trainer.plan.seeds[member]}.csv", text.getvalue())
 
     def _write(self, name: str, text: str) -> None:
-        partial = self.path / f"{name}.partial"
-        partial.write_text(text)
-        partial.replace(self.path / name)
+        write(self.path / name, text)
 
     def _tensorboard(self) -> list[Any]:
         """A writer a seed where TensorBoard (the extra `track`) is installed, else none."""

@@ -108,9 +108,9 @@ class SacStack(nn.Module):
         return torch.stack([each.flatten(1).isfinite().all(dim=1) for each in parameters]).all(dim=0)
 
     def pop_metrics(self) -> dict[str, list[float]]:
-        """Means since the last call, by name, one number a member."""
+        """Means since the last call, by name, one number a member; NaN for what wasn't computed."""
         sums, counts = self.metrics
-        means = (sums / counts.clamp(min=1)).tolist()
+        means = (sums / counts).tolist()
         self.metrics.zero_()
         return dict(zip(METRICS, means, strict=True))
 

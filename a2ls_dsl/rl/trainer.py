@@ -40,16 +40,20 @@ class Plan:
     settings: SacSettings = field(default_factory=SacSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
 
+    def __post_init__(self) -> None:
+        """Raises `A2lError` where frames are no whole agent steps."""
+        self.task.check_frames("the budget", self.frames)
+        self.task.check_frames("the distance of two evaluations", self.evaluation.every_frames)
+
     @property
     def steps(self) -> int:
         """Agent steps of each member."""
         return self.task.frames_to_steps(self.frames)
 
-    @property
-    def evaluation_frames(self) -> tuple[int, ...]:
-        """The frames after which the policies are scored: every so many, and at the end."""
+    def next_evaluation(self, frames: int) -> int:
+        """After which frame the policies are scored next: every so many, and at the end."""
         every = self.evaluation.every_frames
-        return (*range(every, self.frames, every), self.frames)
+        return min((frames // every + 1) * every, self.frames)
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,13 @@ class Evaluation:
         return np.asarray(self.returns.mean(axis=1))
 
 
+@dataclass(frozen=True)
+class EpisodesEnded:
+    """The episodes of all members have just ended together: a moment at which `state` is complete."""
+
+    frames: int
+
+
 class Trainer:
     """Runs a plan. `run` yields; between two yields the state is consistent.
 
@@ -99,7 +110,7 @@ class Trainer:
     def __init__(
         self, plan: Plan, device: str = "cpu", workers: int | None = None, exact: bool = False
     ) -> None:
-        self.plan = plan
+        self.plan, self.exact = plan, exact
         members = len(plan.losses)
         self.pool = EnvPool(plan.task, members, workers)
         try:
@@ -161,16 +172,19 @@ class Trainer:
         self.step, self.evaluations = int(values["step"]), int(values["evaluations"])
         self._finished = [list(each) for each in values["finished"]]
 
-    def run(self) -> Iterator[Progress | Evaluation]:
+    def run(self) -> Iterator[Progress | Evaluation | EpisodesEnded]:
         """Train to the end of the plan from wherever the state stands; raises `A2lError` if a worker dies."""
         speed = _Speed(self.frames)
-        due = [frames for frames in self.plan.evaluation_frames if frames > self.frames]
+        due = self.plan.next_evaluation(self.frames)
         while self.step < self.plan.steps:
             self._begin(~self._running)
             self._step()
-            if due and self.frames >= due[0]:
-                yield self._evaluate(due.pop(0))
-            elif speed.due():
+            if self.frames == due:
+                yield self._evaluate(due)
+                due = self.plan.next_evaluation(due)
+            if self.between_episodes:
+                yield EpisodesEnded(self.frames)
+            if speed.due():
                 rate = speed.measure(self.frames)
                 yield Progress(self.frames, self.plan.frames, rate, self._last_return.copy())
 

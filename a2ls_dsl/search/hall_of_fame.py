@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
-
 from a2ls_dsl.diagnostics import A2lError, Source
+from a2ls_dsl.lang.files import write
 from a2ls_dsl.lang.layout import format_file
 from a2ls_dsl.search.candidates import Candidate
 from a2ls_dsl.search.study import StudyReader
@@ -26,7 +23,7 @@ def write_hall_of_fame(study: StudyReader) -> None:
     try:
         folder.mkdir(exist_ok=True)
         for name, text in files.items():
-            _replace(folder / name, text)
+            write(folder / name, text)
         for stale in {path.name for path in folder.glob("*.a2l")} - set(files):
             (folder / stale).unlink()
     except OSError as error:
@@ -42,19 +39,7 @@ def _text(study: StudyReader, candidate: Candidate, rank: int) -> str:
     lines = [
         f"# Found by a2l: rank {rank}, score {candidate.score:.1f} (area under one learning curve),",
         f"# from generation {candidate.generation} by {candidate.origin}. Environment {settings.env},",
-        f"# {settings.frames:,} frames, grammar {settings.grammar}, study seed {settings.seed}.",
+        f"# {settings.frames:,} frames, grammar {ascii(settings.grammar)[1:-1]}, study seed {settings.seed}.",
         f"loss found_{candidate.key[:8]} = {candidate.text}",
     ]
     return format_file(Source("hall of fame", "\n".join(lines) + "\n"))
-
-
-def _replace(path: Path, text: str) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            os.fchmod(file.fileno(), 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -80,6 +80,8 @@ class SearchSettings:
             raise A2lError("a search needs a population, generations and a stack", "use 1 or more of each")
         if self.seed < 0 or self.evaluation.episodes < 1:
             raise A2lError("a seed is 0 or more, and a score takes an episode or more", "use 0 or more")
+        task.check_frames("the budget", self.frames)
+        task.check_frames("the distance of two evaluations", self.evaluation.every_frames)
         if task.frames_to_steps(self.frames) <= self.sac.random_steps:
             least = task.steps_to_frames(self.sac.random_steps + 1)
             raise A2lError(

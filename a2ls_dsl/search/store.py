@@ -5,14 +5,13 @@ Everything but the table `events` is a function of the settings; `events` alone 
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.lock import held
 
 SCHEMA_VERSION = 1
 DATABASE, LOCK, HALL = "study.db", "lock", "hall_of_fame"
@@ -120,25 +119,13 @@ def locked(folder: Path) -> Iterator[None]:
             raise A2lError(
                 f"{folder} is no study: it holds {min(strange)}", "name a new or empty folder with --study"
             )
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise A2lError(
             f"the study {folder} can't be written: {error.strerror}", "choose another folder with --study"
         ) from None
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-            raise A2lError(
-                f"the study {folder} is in use by process {owner}",
-                "wait for it, end it, or name another folder with --study; `a2l best` reads it meanwhile",
-            ) from None
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    fix = "wait for it, end it, or name another folder with --study; `a2l best` reads it meanwhile"
+    with held(folder / LOCK, f"the study {folder}", fix):
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -147,5 +147,18 @@ def test_a_folder_that_is_not_there_is_explained(tmp_path: Path) -> None:
         [*run, str(tmp_path / "nowhere" / "x.py")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "name another file with -o" in done.stderr
+    assert "check the path" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_only_python_files_are_written(tmp_path: Path) -> None:
+    """`-o` must not replace the loss it reads."""
+    path = tmp_path / "mine.a2l"
+    path.write_text("loss mine = mse({ s[t] } -> { s[t+1] })\n")
+    run = [sys.executable, "-c", "from a2ls_dsl.cli import main; main()", "compile", str(path), "-o"]
+    for output in (str(path), str(tmp_path), "/", ""):
+        done = subprocess.run([*run, output], capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+    assert path.read_text().startswith("loss mine")
+    assert [each.name for each in tmp_path.iterdir()] == ["mine.a2l"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -162,3 +163,25 @@ def test_nothing_heavy_is_imported(words: list[str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.a2l"
+    os.mkfifo(pipe)
+    for command in ("check", "fmt", "show"):
+        script = ["-c", "from a2ls_dsl.cli import main; main()", command, str(pipe)]
+        done = subprocess.run(
+            [sys.executable, *script], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 2
+        assert "no regular file" in done.stderr
+
+
+def test_names_that_the_locale_cannot_print_are_escaped(tmp_path: Path) -> None:
+    path = tmp_path / "café.a2l"
+    path.write_text("loss mine = mse({ s[t] } -> { s[t+1] })\n")
+    env = os.environ | {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+    script = ["-c", "from a2ls_dsl.cli import main; main()", "check", str(path)]
+    done = subprocess.run([sys.executable, *script], capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "caf\\xe9.a2l" in done.stdout

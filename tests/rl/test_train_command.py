@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from a2ls_dsl.rl.folder import COLUMNS
@@ -95,6 +97,45 @@ def test_wrong_arguments_are_explained(arguments: list[str], words: str, tmp_pat
     assert "Traceback" not in done.stderr
 
 
+def test_checkpoints_do_not_wait_for_an_evaluation_at_an_episodes_end(tmp_path: Path) -> None:
+    """Evaluations in the middle of episodes: the next end of an episode stores the state."""
+    out = tmp_path / "run"
+    command = ["train", *QUICK, "--loss", "none", "--frames", "2304", "--eval-every", "1104"]
+    process = subprocess.Popen(a2l(*command, "--out", str(out)), stdout=subprocess.PIPE)
+    process.communicate(timeout=120)
+    with np.load(out / "checkpoint.npz") as file:
+        assert json.loads(file["values.json"].tobytes())["trainer"]["step"] == 2304 // 8
+    assert [row["frames"] for row in curve(out / "seed-0.csv")] == ["1104", "2208", "2304"]
+
+
+def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "seed-0.csv").write_text("mine")
+    done = run("train", *QUICK, "--loss", "none", "--out", str(tmp_path))
+    assert done.returncode == 2
+    assert "is no run: it holds seed-0.csv" in done.stderr
+    assert (tmp_path / "seed-0.csv").read_text() == "mine"
+
+
+def test_two_processes_do_not_share_a_run(tmp_path: Path) -> None:
+    command = ["train", *QUICK, "--loss", "none", "--frames", "80000", "--out", str(tmp_path / "run")]
+    first = subprocess.Popen(a2l(*command), stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None
+    assert "cartpole-swingup" in first.stdout.readline()
+    second = run(*command)
+    first.send_signal(signal.SIGTERM)
+    text, _ = first.communicate(timeout=60)
+    assert second.returncode == 2
+    assert f"in use by process {first.pid}" in second.stderr
+    assert first.returncode == 130
+    assert "run the same command again" in text
+
+
+def test_frames_that_end_within_a_step_are_refused(tmp_path: Path) -> None:
+    done = run("train", *QUICK, "--loss", "none", "--frames", "12500", "--out", str(tmp_path / "run"))
+    assert done.returncode == 2
+    assert "use 12,496 or 12,504" in done.stderr
+
+
 def test_a_folder_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run("train", *QUICK, "--loss", "none", "--out", str(tmp_path / "file" / "run"))
@@ -106,8 +147,9 @@ def test_a_folder_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
 def test_a_broken_checkpoint_is_explained(tmp_path: Path) -> None:
     command = ["train", *QUICK, "--loss", "none", "--frames", "1000", "--out", str(tmp_path)]
     assert run(*command).returncode == 0
-    (tmp_path / "checkpoint.npz").write_bytes(b"nonsense")
-    done = run(*command)
-    assert done.returncode == 2
-    assert "checkpoint" in done.stderr
-    assert "Traceback" not in done.stderr
+    for content in (b"nonsense", b""):
+        (tmp_path / "checkpoint.npz").write_bytes(content)
+        done = run(*command)
+        assert done.returncode == 2
+        assert "is not a checkpoint" in done.stderr
+        assert "Traceback" not in done.stderr

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.checkpoint import load, save
@@ -83,7 +84,7 @@ def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: object) -> None:
 
 
 def test_evaluation_does_not_disturb_training() -> None:
-    with Trainer(plan(WINNER, every=500, frames=2000)) as often:
+    with Trainer(plan(WINNER, every=504, frames=2000)) as often:
         evaluations(often)
     with Trainer(plan(WINNER, every=2000, frames=2000)) as rarely:
         evaluations(rarely)
@@ -111,8 +112,16 @@ def test_a_diverged_member_scores_nothing_and_hurts_nobody() -> None:
 
 
 def test_evaluation_frames_end_with_the_budget() -> None:
-    assert plan(None, frames=2500).evaluation_frames == (1000, 2000, 2500)
-    assert plan(None, frames=3000).evaluation_frames == (1000, 2000, 3000)
+    uneven, even = plan(None, frames=2504), plan(None, frames=3000)
+    assert [uneven.next_evaluation(each) for each in (0, 992, 1000, 2000)] == [1000, 1000, 2000, 2504]
+    assert [even.next_evaluation(each) for each in (0, 1000, 2000)] == [1000, 2000, 3000]
+
+
+def test_frames_are_whole_agent_steps() -> None:
+    """Else the last evaluation would come after the end of training, and its label would be wrong."""
+    for frames, every in ((12_500, 1000), (3, 1000), (2000, 777)):
+        with pytest.raises(A2lError, match="no whole number of agent steps"):
+            plan(None, frames=frames, every=every)
 
 
 def test_cheetah_has_settings_of_its_own() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.settings import EvaluationSettings
 from a2ls_dsl.search.settings import PRESETS, SearchSettings, paper, quick
 
 
@@ -53,6 +54,8 @@ def test_settings_of_another_version_are_refused(text: str) -> None:
         ({"population": 0}, "needs a population"),
         ({"seed": -1}, "a seed is 0 or more"),
         ({"frames": 1_000}, "end before learning begins"),
+        ({"frames": 5_001}, "no whole number of agent steps"),
+        ({"evaluation": EvaluationSettings(999, 1)}, "no whole number of agent steps"),
         ({"env": "walker-wolk"}, "there is no task"),
     ],
 )

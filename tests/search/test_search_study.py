@@ -17,6 +17,7 @@ import pytest
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.canonical import key
 from a2ls_dsl.lang.grammar import parse_grammar
+from a2ls_dsl.lang.library import folder as folder_of
 from a2ls_dsl.lang.load import load
 from a2ls_dsl.search.candidates import Outcome, Point, ranked, references
 from a2ls_dsl.search.evolution import Origin, first_population
@@ -145,6 +146,18 @@ def test_the_hall_of_fame_holds_the_best_as_loss_files(study: Study, folder: Pat
         assert list(load(path).values()) == [candidate.loss]
         assert "walker-walk" in path.read_text()
         assert f"score {candidate.score:.1f}" in path.read_text()
+
+
+def test_a_strange_name_of_a_grammar_does_not_break_the_files(tmp_path: Path) -> None:
+    """A path may hold line breaks and bytes that are no text; a comment may not."""
+    path = tmp_path / "we\nird\udcff.a2g"
+    path.write_text((folder_of("grammars") / "smoke.a2g").read_text())
+    settings = replace(SETTINGS, grammar=str(path))
+    with Study(tmp_path / "study", settings, settings.space()) as study:
+        propose(study)
+        score_all(study)
+        write_hall_of_fame(study)
+        assert all(len(load(each)) == 1 for each in study.hall_of_fame.iterdir())
 
 
 def test_more_generations_extend_a_study(study: Study, folder: Path) -> None:

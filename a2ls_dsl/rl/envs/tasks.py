@@ -84,6 +84,17 @@ class Task:
         """The whole agent steps that fit in a number of environment frames."""
         return frames // self.action_repeat
 
+    def check_frames(self, what: str, frames: int) -> None:
+        """Raise A2lError unless a number of frames, called `what`, is a whole number of agent steps."""
+        if frames < 1 or frames % self.action_repeat:
+            below = frames - frames % self.action_repeat
+            choices = [f"{each:,}" for each in (below, below + self.action_repeat) if each > 0]
+            raise A2lError(
+                f"{what}, {frames:,} frames, is no whole number of agent steps: one is {self.action_repeat} "
+                f"frames of {self.name}",
+                f"use {' or '.join(choices)}",
+            )
+
     def steps_to_frames(self, steps: int) -> int:
         """The environment frames that a number of agent steps lasts."""
         return steps * self.action_repeat
