@@ -22,8 +22,8 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point: every error a user can mend is printed as a message, never as a traceback."""
-    # Worker processes share the cores with torch's threads; threads that busy-wait for each other then cost
-    # ten times what they save. Set before torch is imported; a user's own choice stands.
+    # Worker processes share the cores with torch's threads, and threads that busy-wait for each other take
+    # the cores from them. Set before torch is imported; a user's own choice stands.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

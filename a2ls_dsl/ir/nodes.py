@@ -7,7 +7,6 @@ environment: a `Row(states=1, actions=3, rewards=0)` is features + 3 * action si
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from a2ls_dsl.lang.ast import Stream
@@ -160,9 +159,6 @@ class Builder:
     def add(self, node: Node) -> int:
         self.nodes.append(node)
         return len(self.nodes) - 1
-
-    def add_all(self, nodes: Iterable[Node]) -> tuple[int, ...]:
-        return tuple(self.add(node) for node in nodes)
 
     def program(self) -> Program:
         return Program(tuple(self.nodes))

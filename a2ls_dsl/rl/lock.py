@@ -9,15 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.files import unwritable
 
 
 @contextmanager
 def held(path: Path, what: str, fix: str) -> Iterator[None]:
     """Hold the lock at `path`. Raises `A2lError` (`what` is in use by process N, `fix`) if another does.
 
-    An `OSError` of a path that can't be written is the caller's to explain.
+    Also where the lock file can't be written.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise unwritable(path, error) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

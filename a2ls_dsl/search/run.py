@@ -245,6 +245,4 @@ def _outcome(candidate: Candidate, member: int, evaluations: Sequence[Evaluation
     training_score = aulc(training) if training else float("nan")
     if any(each.diverged[member] for each in evaluations):
         return Outcome(candidate.id, 0.0, training_score, curve, DIVERGED)
-    if not curve:
-        raise ValueError("a candidate without a single evaluation has no score")
     return Outcome(candidate.id, aulc([point.mean_return for point in curve]), training_score, curve)

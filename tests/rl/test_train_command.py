@@ -153,3 +153,13 @@ def test_a_broken_checkpoint_is_explained(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert "is not a checkpoint" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["train", "evolve"])
+def test_a_lock_that_cannot_be_written_is_explained(command: str, tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    where = ["--loss", "none", "--out"] if command == "train" else ["--study"]
+    done = run(command, "--env", "cartpole-swingup", *where, str(tmp_path))
+    assert done.returncode == 2
+    assert "can't be written" in done.stderr
+    assert "Traceback" not in done.stderr
