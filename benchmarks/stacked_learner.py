@@ -18,6 +18,7 @@ import torch
 
 from a2ls_dsl.lang.grammar import load_grammar
 from a2ls_dsl.rl.learner import Learner
+from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.settings import SacSettings
 
 OBSERVATION, ACTION = 24, 6  # walker-walk
@@ -30,7 +31,9 @@ def milliseconds(members: int, batch_size: int, hidden: int, device: str, exact:
     grammar = load_grammar("a2ls").restricted(operators=("mse",), against_batch=False)
     losses = [grammar.sample(rng) for _ in range(members)]
     settings = SacSettings(batch_size=batch_size, hidden=hidden)
-    learner = Learner(losses, range(members), OBSERVATION, ACTION, ROWS, settings, device, exact)
+    learner = Learner(
+        losses, range(members), Observations((OBSERVATION,)), ACTION, ROWS, settings, device, exact
+    )
     every = np.ones(members, np.bool_)
     learner.begin(rng.normal(size=(members, OBSERVATION)).astype(np.float32), every)
     for _ in range(ROWS - 2):

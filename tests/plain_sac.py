@@ -11,10 +11,12 @@ from torch.distributions import Normal, TanhTransform, TransformedDistribution
 from a2ls_dsl.backend.module import CompiledLoss, compile_loss
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.rl.layers import Linear
+from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Transitions
 from a2ls_dsl.rl.sac import SacStack
 
 OBSERVATION, ACTION, HIDDEN = 5, 2, 16
+VECTORS = Observations((OBSERVATION,))
 
 
 def mlp(inputs: int, outputs: int) -> nn.Sequential:

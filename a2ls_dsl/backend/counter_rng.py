@@ -34,6 +34,10 @@ class Purpose(IntEnum):
     WINDOW = 9
     NEXT_ACTION = 10
     POLICY = 11
+    CROP = 12
+    NEXT_CROP = 13
+    WINDOW_CROP = 14
+    VIEW = 15
 
 
 class CounterRng:

@@ -86,11 +86,11 @@ def _evaluate(node: Node, inputs: list[Tensor], context: Context) -> Tensor:
 def _sample(node: Sample, window: Window) -> Tensor:
     match node.stream:
         case Stream.STATE:
-            return window.observation[..., node.offset, :]
+            return window.observation[:, node.offset]
         case Stream.ACTION:
-            return window.action[..., node.offset, :]
+            return window.action[:, node.offset]
         case Stream.REWARD:
-            return window.reward[..., node.offset, None]
+            return window.reward[:, node.offset, None]
 
 
 def _encode(target: bool, observation: Tensor, context: Context) -> Tensor:

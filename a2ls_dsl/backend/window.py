@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from a2ls_dsl.ir.nodes import Row
@@ -44,6 +46,31 @@ class Window:
     @property
     def steps(self) -> int:
         return self.reward.shape[-1]
+
+    def states(self, step: Tensor, draw: Tensor) -> Tensor:
+        """Of a stack's windows: the observations of some steps, (members, T, B, ...).
+
+        step: (members, T) offsets; draw: (members, T), 0 for the draw of the augmentation that a step's
+        observation has wherever it stands, any other number for a draw of its own. Vectors have no
+        augmentation.
+        """
+        member = torch.arange(step.shape[0], device=step.device)[:, None]
+        return self.observation.transpose(1, 2)[member, step]
+
+
+class StackWindow(Protocol):
+    """What a stack of losses reads: windows of all members, whose states are fetched when they are needed."""
+
+    @property
+    def action(self) -> Tensor:
+        """(members, B, steps, action size)"""
+
+    @property
+    def reward(self) -> Tensor:
+        """(members, B, steps)"""
+
+    def states(self, step: Tensor, draw: Tensor) -> Tensor:
+        """See `Window.states`."""
 
 
 def views_without_effect(losses: Iterable[Loss | None]) -> list[str]:

@@ -11,7 +11,10 @@ from a2ls_dsl.cli import app
 
 if TYPE_CHECKING:
     from a2ls_dsl.rl.folder import RunFolder
+    from a2ls_dsl.rl.settings import PixelSettings
     from a2ls_dsl.rl.trainer import Evaluation, Plan, Progress
+
+OBSERVATIONS = ("vectors", "pixels")
 
 
 @app.command()
@@ -25,6 +28,17 @@ def train(
     eval_every: Annotated[int, typer.Option(min=1, help="Frames between two evaluations.")] = 10_000,
     eval_episodes: Annotated[int, typer.Option(min=1, help="Episodes an evaluation.")] = 10,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Instead of the paper's setting.")] = None,
+    obs: Annotated[str, typer.Option(help="What the agent sees: vectors or pixels.")] = "vectors",
+    shadow_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Pixels: a smaller shadow map; faster in software, other shadow edges."),
+    ] = None,
+    replay_capacity: Annotated[
+        int | None, typer.Option(min=100, help="Agent steps that are stored, instead of the paper's 100,000.")
+    ] = None,
+    random_steps: Annotated[
+        int | None, typer.Option(min=2, help="Agent steps before learning begins, instead of 1,000.")
+    ] = None,
     hidden: Annotated[
         int | None, typer.Option(min=1, max=65_536, help="Hidden units of actor and critics.")
     ] = None,
@@ -44,7 +58,13 @@ def train(
     task = find_task(env)
     label, tree = ("none", None) if loss == "none" else load_one(loss, name)
     paper = paper_settings(task)
-    settings = replace(paper, batch_size=batch_size or paper.batch_size, hidden=hidden or paper.hidden)
+    settings = replace(
+        paper,
+        batch_size=batch_size or paper.batch_size,
+        hidden=hidden or paper.hidden,
+        replay_capacity=replay_capacity or paper.replay_capacity,
+        random_steps=random_steps or paper.random_steps,
+    )
     plan = Plan(
         task,
         (tree,) * seeds,
@@ -52,8 +72,24 @@ def train(
         frames,
         settings,
         EvaluationSettings(eval_every, eval_episodes),
+        _pixels(obs, shadow_size),
     )
     _run(plan, label, out or Path("runs") / f"{task.name}-{label}", device, workers, deterministic)
+
+
+def _pixels(obs: str, shadow_size: int | None) -> PixelSettings | None:
+    """What --obs and its options mean."""
+    from a2ls_dsl.diagnostics import A2lError, unknown
+    from a2ls_dsl.rl.envs.rendering import Rendering
+    from a2ls_dsl.rl.settings import PixelSettings
+
+    if obs not in OBSERVATIONS:
+        raise unknown("kind of observation", obs, OBSERVATIONS)
+    if obs == "pixels":
+        return PixelSettings(Rendering(shadow_size=shadow_size))
+    if shadow_size is not None:
+        raise A2lError("there is no shadow on vector observations", "leave out --shadow-size")
+    return None
 
 
 def _run(
@@ -96,18 +132,16 @@ def _announce(plan: Plan, label: str, folder: RunFolder, device: str) -> None:
     """What is about to be spent, and where the results go."""
     from a2ls_dsl.backend.window import views_without_effect
     from a2ls_dsl.cli.console import size
-    from a2ls_dsl.rl.replay import Replay
 
     trainer, task = folder.trainer, plan.task
-    sizes = trainer.pool.observation_size, trainer.pool.action_size
-    memory = Replay.bytes_needed(len(plan.seeds), trainer.replay_rows, *sizes)
+    kind = "frames" if plan.pixels else "vectors"
     seeds = f"{len(plan.seeds)} seed" + "s" * (len(plan.seeds) > 1)
     print(
         f"{task.name}, loss {label}: {seeds} as one stack on {device}, {plan.frames:,} frames each "
         f"= {plan.steps:,} agent steps of {task.action_repeat} frames"
     )
-    print(f"replay memory {size(memory)}; results in {folder.path}")
-    for warning in views_without_effect(plan.losses):
+    print(f"replay of {kind}, {size(trainer.replay_bytes)} of memory; results in {folder.path}")
+    for warning in () if plan.pixels else views_without_effect(plan.losses):
         print(f"warning: {warning}")
     if folder.finished:
         print("this run has already ended")

@@ -37,6 +37,7 @@ def plan_values(plan: Plan, deterministic: bool) -> dict[str, Any]:
         "frames": plan.frames,
         "settings": asdict(plan.settings),
         "evaluation": asdict(plan.evaluation),
+        "pixels": asdict(plan.pixels) if plan.pixels else None,
         "deterministic": deterministic,
     }
     normal: dict[str, Any] = json.loads(json.dumps(values))

@@ -30,13 +30,45 @@ class Linear(nn.Module):
         `layer` tells apart the layers that are drawn for one purpose.
         """
         copies, inputs, outputs = self.weight.shape[1:]
-        tall, narrow = max(inputs, outputs), min(inputs, outputs)
         for copy in range(copies):
-            normal = rng.normal(purpose, layer * copies + copy, tall * narrow).view(tall, narrow)
-            q, r = torch.linalg.qr(normal)
-            q = q * r.diagonal().sign()  # makes the distribution uniform over orthogonal matrices
-            self.weight[member, copy] = q if inputs >= outputs else q.T
+            self.weight[member, copy] = orthogonal(inputs, outputs, rng, purpose, layer * copies + copy)
         self.bias[member] = 0
+
+
+class Conv(nn.Module):
+    """3x3 convolutions without padding, as one grouped convolution of all members.
+
+    (M, members * inputs, H, W) -> (M, members * outputs, H', W').
+    """
+
+    def __init__(self, members: int, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.members, self.stride = members, stride
+        self.weight = nn.Parameter(torch.zeros(members, outputs, inputs, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(members, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, bias = self.weight.flatten(0, 1), self.bias.flatten()
+        out: Tensor = F.conv2d(x, weight, bias, stride=self.stride, groups=self.members)
+        return out
+
+    @torch.no_grad()
+    def reset_delta_orthogonal(self, member: int, rng: CounterRng, purpose: Purpose, layer: int) -> None:
+        """Orthogonal in the centre of the kernel with ReLU's gain, zero elsewhere (Xiao et al. 2018)."""
+        outputs, inputs = self.weight.shape[1:3]
+        self.weight[member] = 0
+        self.weight[member, :, :, 1, 1] = 2**0.5 * orthogonal(outputs, inputs, rng, purpose, layer)
+        self.bias[member] = 0
+
+
+def orthogonal(rows: int, columns: int, rng: CounterRng, purpose: Purpose, draw: int) -> Tensor:
+    """A matrix drawn uniformly from those with orthonormal rows or columns, whichever are fewer."""
+    tall, narrow = max(rows, columns), min(rows, columns)
+    normal = rng.normal(purpose, draw, tall * narrow).view(tall, narrow)
+    q, r = torch.linalg.qr(normal)
+    q = q * r.diagonal().sign()  # a bare QR is not uniform
+    matrix: Tensor = q if rows >= columns else q.T
+    return matrix
 
 
 class LayerNorm(nn.Module):

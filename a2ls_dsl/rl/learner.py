@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay
 from a2ls_dsl.rl.sac import SacStack
 from a2ls_dsl.rl.settings import SacSettings
@@ -27,14 +28,14 @@ Arrays = dict[str, NDArray[np.generic]]
 class Learner:
     """Stacks and their replay buffers; members are in the order of `losses` throughout.
 
-    capacity: rows of replay a member; observation, action: sizes of the environment's vectors.
+    capacity: rows of replay a member; action: size of an action.
     """
 
     def __init__(
         self,
         losses: Sequence[Loss | None],
         seeds: Sequence[int],
-        observation: int,
+        observations: Observations,
         action: int,
         capacity: int,
         settings: SacSettings,
@@ -44,20 +45,20 @@ class Learner:
         width = 1 if exact else len(losses)
         self.parts = [slice(start, start + width) for start in range(0, len(losses), width)]
         self.stacks = [
-            SacStack(losses[part], seeds[part], observation, action, settings, device) for part in self.parts
+            SacStack(losses[part], seeds[part], observations, action, settings, device) for part in self.parts
         ]
         self.replays = [
-            Replay(stack.horizon, capacity, observation, action).to(device) for stack in self.stacks
+            Replay(stack.horizon, capacity, observations, action).to(device) for stack in self.stacks
         ]
         self._rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
-        self.device = device
+        self.device, self.observations = device, observations
 
     @property
     def updates(self) -> int:
         """Gradient updates of each member so far."""
         return self.stacks[0].ticks
 
-    def act(self, observation: NDArray[np.float32], counter: int | None = None) -> NDArray[np.float32]:
+    def act(self, observation: NDArray[Any], counter: int | None = None) -> NDArray[np.float32]:
         """Actions (members, action): sampled for step `counter`, or the policy's mean for None."""
         seen = self._tensor(observation)
         return self._joined(
@@ -68,7 +69,7 @@ class Learner:
         """Uniform actions (members, action) for step `counter`."""
         return self._joined([stack.random_action(counter) for stack in self.stacks])
 
-    def begin(self, observation: NDArray[np.float32], where: NDArray[np.bool_]) -> None:
+    def begin(self, observation: NDArray[Any], where: NDArray[np.bool_]) -> None:
         """Start an episode of the members in the mask."""
         seen, mask = self._tensor(observation), self._tensor(where)
         for replay, part in zip(self.replays, self.parts, strict=True):

@@ -1,4 +1,4 @@
-"""The networks of SAC on vector observations, for a whole stack: encoder, actor, twin critics.
+"""The networks of SAC, for a whole stack: encoders of vectors and of frames, actor, twin critics.
 
 Sizes and initialisation as in the release of He et al. 2022 (the settings of CURL): see `settings.py`.
 """
@@ -12,9 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
-from a2ls_dsl.rl.layers import LayerNorm, Linear
+from a2ls_dsl.rl.layers import Conv, LayerNorm, Linear
+from a2ls_dsl.rl.observations import Observations
 
 HIDDEN_ENCODER = 40
+PIXEL_FEATURES = 50
+FILTERS = 32
+STRIDES = (2, 1, 1, 1)
 
 
 class DenseEncoder(nn.Module):
@@ -31,15 +35,103 @@ class DenseEncoder(nn.Module):
         self.norm = LayerNorm(members, self.features)
 
     def forward(self, observation: Tensor) -> Tensor:
+        return self.base(observation)
+
+    def base(self, observation: Tensor) -> Tensor:
+        """What actor and critics share: all of it."""
         hidden = F.relu(self.hidden(observation))
         features: Tensor = self.norm(self.out(torch.cat([observation, hidden], dim=-1)))
         return features
+
+    def head(self, base: Tensor) -> Tensor:
+        """The features, from what `base` gave."""
+        return base
+
+    def head_for_actor(self) -> Head | None:
+        """The actor needs none of its own."""
+        return None
 
     def reset(self, member: int, rng: CounterRng) -> None:
         """Fresh parameters for a member."""
         self.hidden.reset_orthogonal(member, rng, Purpose.INIT_ENCODER, 0)
         self.out.reset_orthogonal(member, rng, Purpose.INIT_ENCODER, 1)
         self.norm.reset(member)
+
+
+class Head(nn.Module):
+    """Linear and LayerNorm, (members, M, inputs) -> (members, M, 50)."""
+
+    def __init__(self, members: int, inputs: int) -> None:
+        super().__init__()
+        self.linear = Linear(members, inputs, PIXEL_FEATURES)
+        self.norm = LayerNorm(members, PIXEL_FEATURES)
+
+    def forward(self, base: Tensor) -> Tensor:
+        features: Tensor = self.norm(self.linear(base))
+        return features
+
+    def reset(self, member: int, rng: CounterRng, purpose: Purpose, layer: int) -> None:
+        """Fresh parameters for a member."""
+        self.linear.reset_orthogonal(member, rng, purpose, layer)
+        self.norm.reset(member)
+
+
+class PixelEncoder(nn.Module):
+    """The paper's encoder of frames: four 3x3 convolutions of 32 filters, then Linear and LayerNorm.
+
+    (members, M, channels, size, size) uint8 -> (members, M, 50).
+    """
+
+    def __init__(self, members: int, channels: int, size: int) -> None:
+        super().__init__()
+        self.features = PIXEL_FEATURES
+        self.members = members
+        self.convs = nn.ModuleList()
+        for stride in STRIDES:
+            self.convs.append(Conv(members, channels, FILTERS, stride))
+            channels, size = FILTERS, (size - 3) // stride + 1
+        self.width = size * size * FILTERS
+        self._head = Head(members, self.width)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        return self.head(self.base(observation))
+
+    def base(self, observation: Tensor) -> Tensor:
+        """What actor and critics share, the convolutions: (members, M, 39,200) for frames of 84 pixels."""
+        x = observation.transpose(0, 1).flatten(1, 2)
+        kind = self._head.linear.weight.dtype
+        x = x.to(kind, memory_format=torch.channels_last) / 255
+        for conv in self.convs:
+            x = F.relu(conv(x))
+        # Channels last in the features too: a stack of one then moves nothing.
+        x = x.permute(0, 2, 3, 1)
+        return x.view(*x.shape[:3], self.members, FILTERS).permute(3, 0, 1, 2, 4).flatten(2)
+
+    def head(self, base: Tensor) -> Tensor:
+        """The features, from what `base` gave."""
+        features: Tensor = self._head(base)
+        return features
+
+    def head_for_actor(self) -> Head | None:
+        """The actor has a head of its own behind the shared convolutions."""
+        return Head(self.members, self.width)
+
+    def reset(self, member: int, rng: CounterRng) -> None:
+        """Fresh parameters for a member."""
+        for number, conv in enumerate(self.convs):
+            if isinstance(conv, Conv):
+                conv.reset_delta_orthogonal(member, rng, Purpose.INIT_ENCODER, number)
+        self._head.reset(member, rng, Purpose.INIT_ENCODER, len(self.convs))
+
+
+Encoder = DenseEncoder | PixelEncoder
+
+
+def make_encoder(members: int, observations: Observations) -> Encoder:
+    """The paper's encoder for vectors or for frames."""
+    if observations.crop is None:
+        return DenseEncoder(members, observations.shape[0])
+    return PixelEncoder(members, *observations.seen[:2])
 
 
 class MLP(nn.Module):
@@ -70,22 +162,32 @@ class MLP(nn.Module):
 
 
 class Actor(nn.Module):
-    """A Gaussian policy squashed by tanh; log standard deviations are squashed into a range."""
+    """A Gaussian policy squashed by tanh; log standard deviations are squashed into a range.
+
+    It reads what `Encoder.base` gives: (members, M, base), through a head of its own where it has one.
+    """
 
     def __init__(
-        self, members: int, features: int, action: int, hidden: int, log_std_range: tuple[float, float]
+        self,
+        members: int,
+        features: int,
+        action: int,
+        hidden: int,
+        log_std_range: tuple[float, float],
+        head: Head | None = None,
     ) -> None:
         super().__init__()
+        self.head = head
         self.trunk = MLP(members, features, hidden, 2 * action, Purpose.INIT_ACTOR)
         self.low, self.high = log_std_range
 
-    def mean(self, features: Tensor) -> Tensor:
-        """The deterministic action: (members, M, features) -> (members, M, action) in (-1, 1)."""
-        return torch.tanh(self.trunk(features)[:, 0].chunk(2, dim=-1)[0])
+    def mean(self, base: Tensor) -> Tensor:
+        """The deterministic action: (members, M, base) -> (members, M, action) in (-1, 1)."""
+        return torch.tanh(self._gaussian(base)[0])
 
-    def forward(self, features: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, base: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Actions for standard normal noise, both (members, M, action), and log-densities (members, M)."""
-        mean, log_std = self.trunk(features)[:, 0].chunk(2, dim=-1)
+        mean, log_std = self._gaussian(base)
         log_std = self.low + 0.5 * (self.high - self.low) * (torch.tanh(log_std) + 1)
         action = torch.tanh(mean + noise * log_std.exp())
         normal = -0.5 * noise.square() - log_std - _HALF_LOG_2PI
@@ -95,6 +197,13 @@ class Actor(nn.Module):
     def reset(self, member: int, rng: CounterRng) -> None:
         """Fresh parameters for a member."""
         self.trunk.reset(member, rng)
+        if self.head is not None:
+            self.head.reset(member, rng, Purpose.INIT_ACTOR, len(self.trunk.layers))
+
+    def _gaussian(self, base: Tensor) -> tuple[Tensor, Tensor]:
+        features = base if self.head is None else self.head(base)
+        mean, log_std = self.trunk(features)[:, 0].chunk(2, dim=-1)
+        return mean, log_std
 
 
 class TwinCritic(nn.Module):

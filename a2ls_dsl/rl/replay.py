@@ -3,6 +3,7 @@
 Each observation is stored once. Row i of an episode holds the observation, and the action and reward that
 followed it; one more row holds the episode's last observation. Which rows may start a window is known when a
 row is written, so sampling is exactly uniform and needs neither rejection nor a look at neighbouring rows.
+Stacks of frames are put together, and cut to random crops, when they are sampled.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
-from a2ls_dsl.backend.window import Window
+from a2ls_dsl.backend.window import StackWindow, Window
+from a2ls_dsl.rl.observations import Observations, crop_windows
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,27 @@ class Transitions:
     reward: Tensor
     terminated: Tensor
     next_observation: Tensor
+
+
+@dataclass(frozen=True)
+class PixelWindow:
+    """Windows of frames: only the states that a loss reads are fetched, each under its draw of the crop.
+
+    row: (members, B), where windows start; crops: (members, steps + views, B, 2), the draw of each step and
+    then that of each view's call.
+    """
+
+    replay: Replay
+    row: Tensor
+    crops: Tensor
+    action: Tensor
+    reward: Tensor
+
+    def states(self, step: Tensor, draw: Tensor) -> Tensor:
+        """See `Window.states`."""
+        member = torch.arange(step.shape[0], device=step.device)[:, None]
+        place = torch.where(draw > 0, self.reward.shape[-1] - 1 + draw, step)
+        return self.replay.observations_at(self.row[:, None] + step[..., None], self.crops[member, place])
 
 
 class Starts(nn.Module):
@@ -44,7 +67,7 @@ class Starts(nn.Module):
         self.register_buffer("tail", torch.zeros(members, dtype=torch.int64))
 
     def add(self, row: Tensor, position: Tensor, oldest: Tensor) -> None:
-        """Step `position` of an episode was written to `row`; rows before `oldest` are gone."""
+        """Step `position` of an episode was written to `row`; windows from before `oldest` are gone."""
         members = torch.arange(len(row), device=row.device)
         capacity = self.ring.shape[1]
         place = self.head % capacity
@@ -69,17 +92,21 @@ class Replay(nn.Module):
     """
 
     observation: Tensor
+    age: Tensor
     action: Tensor
     reward: Tensor
     terminated: Tensor
     written: Tensor
     position: Tensor
 
-    def __init__(self, horizon: Tensor, capacity: int, observation: int, action: int) -> None:
+    def __init__(self, horizon: Tensor, capacity: int, observations: Observations, action: int) -> None:
         super().__init__()
         members = len(horizon)
-        self.capacity = capacity
-        self.register_buffer("observation", torch.zeros(members, capacity, observation))
+        self.capacity, self.observations = capacity, observations
+        stored = torch.zeros(members, capacity, *observations.shape, dtype=observations.dtype)
+        self.register_buffer("observation", stored)
+        # The position in its episode of every row: a stack never reaches behind the first frame.
+        self.register_buffer("age", torch.zeros(members, capacity, dtype=torch.int32))
         self.register_buffer("action", torch.zeros(members, capacity, action))
         self.register_buffer("reward", torch.zeros(members, capacity))
         self.register_buffer("terminated", torch.zeros(members, capacity))
@@ -91,18 +118,20 @@ class Replay(nn.Module):
         self.members: Tensor
 
     @staticmethod
-    def bytes_needed(members: int, capacity: int, observation: int, action: int) -> int:
+    def bytes_needed(members: int, capacity: int, observations: Observations, action: int) -> int:
         """Bytes that the rings of a stack take."""
-        return members * capacity * (4 * (observation + action + 2) + 2 * 8)
+        return members * capacity * (observations.bytes + 4 * (action + 3) + 2 * 8)
 
     def begin(self, observation: Tensor, where: Tensor | None = None) -> None:
-        """Start an episode with (members, O) observations, in all members or in those of a mask."""
+        """Start an episode with (members, ...) observations, in all members or in those of a mask."""
         row = self.written % self.capacity
         if where is None:
             where = torch.ones_like(self.written, dtype=torch.bool)
         kept = self.observation[self.members, row]
-        self.observation[self.members, row] = torch.where(where[:, None], observation, kept)
+        mask = where.view(-1, *[1] * (kept.dim() - 1))
+        self.observation[self.members, row] = torch.where(mask, observation, kept)
         self.position.masked_fill_(where, 0)
+        self.age[self.members, row] = self.position.to(self.age)
 
     def append(
         self, action: Tensor, reward: Tensor, terminated: Tensor, observation: Tensor, last: Tensor
@@ -112,33 +141,69 @@ class Replay(nn.Module):
         `last` (members,) marks the last step of an episode; those members must `begin` before they go on.
         """
         row = self.written % self.capacity
+        after = (self.written + 1) % self.capacity
         self.action[self.members, row] = action
         self.reward[self.members, row] = reward
         self.terminated[self.members, row] = terminated.to(self.terminated)
-        self.observation[self.members, (self.written + 1) % self.capacity] = observation
+        self.observation[self.members, after] = observation
+        self.age[self.members, after] = (self.position + 1).to(self.age)
         # The newest row is the one of `observation`, or after an episode's end the one `begin` will write.
-        oldest = self.written + 2 + last.to(torch.int64) - self.capacity
+        # The frames before the first state of a window must still be there, too.
+        oldest = self.written + 1 + last.to(torch.int64) - self.capacity + self.observations.stack
         for starts in (self.steps, self.windows):
             starts.add(self.written, self.position, oldest)
         self.written += 1 + last.to(torch.int64)
         self.position += 1
 
     def sample_steps(self, rng: CounterRng, counter: Tensor, batch: int) -> Transitions:
-        """(members, batch) single steps."""
+        """(members, batch) single steps; of frames two independent crops, before and after the step."""
         row = self.steps.sample(rng, Purpose.BATCH, counter, batch)
         return Transitions(
-            self._read(self.observation, row),
+            self.observations_at(row, self._crops(rng, Purpose.CROP, counter, batch)[:, 0]),
             self._read(self.action, row),
             self._read(self.reward, row),
             self._read(self.terminated, row),
-            self._read(self.observation, row + 1),
+            self.observations_at(row + 1, self._crops(rng, Purpose.NEXT_CROP, counter, batch)[:, 0]),
         )
 
-    def sample_windows(self, rng: CounterRng, counter: Tensor, batch: int, steps: int) -> Window:
-        """(members, batch) windows of `steps` steps; steps beyond a member's own horizon are arbitrary."""
+    def sample_windows(
+        self, rng: CounterRng, counter: Tensor, batch: int, steps: int, views: int = 0
+    ) -> StackWindow:
+        """(members, batch) windows of `steps` steps; steps beyond a member's own horizon are arbitrary.
+
+        views: how many calls of views need a crop of their own.
+        """
         start = self.windows.sample(rng, Purpose.WINDOW, counter, batch)
         row = start[..., None] + torch.arange(steps, device=start.device)
-        return Window(*(self._read(each, row) for each in (self.observation, self.action, self.reward)))
+        action, reward = self._read(self.action, row), self._read(self.reward, row)
+        if self.observations.crop is None:
+            return Window(self._read(self.observation, row), action, reward)
+        shared = self._crops(rng, Purpose.WINDOW_CROP, counter, batch, steps)
+        own = self._crops(rng, Purpose.VIEW, counter, batch, views)
+        return PixelWindow(self, start, torch.cat([shared, own], dim=1), action, reward)
+
+    def observations_at(self, row: Tensor, crops: Tensor) -> Tensor:
+        """What the agent sees at rows (members, ...): (members, ..., *seen). crops: (members, ..., 2)."""
+        crop, stack = self.observations.crop, self.observations.stack
+        if crop is None:
+            return self._read(self.observation, row)
+        lag = torch.arange(stack - 1, -1, -1, device=row.device)
+        lag = torch.minimum(lag, self._read(self.age, row)[..., None])
+        rows = (row[..., None] - lag) % self.capacity
+        member = self.members.view(-1, *[1] * row.dim())
+        y, x = crops[..., None].unbind(-2)
+        # (members, capacity, channels, y, x, crop, crop) -> (members, ..., stack, channels, crop, crop)
+        cut = crop_windows(self.observation, crop).movedim(2, 4)[member, rows, y, x]
+        return cut.flatten(-4, -3)
+
+    def _crops(
+        self, rng: CounterRng, purpose: Purpose, counter: Tensor, batch: int, count: int = 1
+    ) -> Tensor:
+        """Offsets (members, count, batch, 2) of random crops; nothing is drawn for vectors."""
+        if self.observations.crop is None:
+            return self.written.new_zeros(len(self.members), count, batch, 2)
+        places = torch.full_like(self.written, self.observations.crops)
+        return rng.integers(purpose, counter, count * batch * 2, places).view(len(places), count, batch, 2)
 
     def _read(self, stored: Tensor, row: Tensor) -> Tensor:
         """(members, capacity, ...) at rows (members, ...)."""

@@ -8,6 +8,7 @@ are summed before one backward pass, and random numbers come from each member's 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -17,7 +18,8 @@ from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.stacked import Capacity, StackedLoss
 from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.rl.networks import Actor, DenseEncoder, TwinCritic
+from a2ls_dsl.rl.networks import Actor, TwinCritic, make_encoder
+from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay, Transitions
 from a2ls_dsl.rl.settings import SacSettings
 
@@ -27,8 +29,8 @@ METRICS = ("critic_loss", "actor_loss", "temperature", "entropy", "auxiliary_los
 class SacStack(nn.Module):
     """N members, each with a loss (None: plain SAC) and a seed of its own.
 
-    observation, action: sizes of the environment's vectors. A member's numbers depend on its loss, its seed
-    and the settings, not on its neighbours.
+    action: size of an action. A member's numbers depend on its loss, its seed and the settings, not on its
+    neighbours. On frames actor and critics share the convolutions, and each has a head of its own.
     """
 
     updates: Tensor
@@ -38,7 +40,7 @@ class SacStack(nn.Module):
         self,
         losses: Sequence[Loss | None],
         seeds: Sequence[int],
-        observation: int,
+        observations: Observations,
         action: int,
         settings: SacSettings,
         device: torch.device | str = "cpu",
@@ -46,14 +48,16 @@ class SacStack(nn.Module):
         super().__init__()
         members = len(losses)
         self.settings, self.action_size, self.losses = settings, action, tuple(losses)
-        self.encoder = DenseEncoder(members, observation)
+        self.encoder = make_encoder(members, observations)
         features = self.encoder.features
-        self.actor = Actor(members, features, action, settings.hidden, settings.log_std_range)
+        head = self.encoder.head_for_actor()
+        self.actor = Actor(members, features, action, settings.hidden, settings.log_std_range, head)
         self.critic = TwinCritic(members, features, action, settings.hidden)
-        self.target_encoder = DenseEncoder(members, observation)
+        self.target_encoder = make_encoder(members, observations)
         self.target_critic = TwinCritic(members, features, action, settings.hidden)
         self.log_temperature = nn.Parameter(torch.zeros(members))
-        self.auxiliary = StackedLoss(members, Spaces(observation, action, features), Capacity.of(losses))
+        spaces = Spaces(math.prod(observations.seen), action, features)
+        self.auxiliary = StackedLoss(members, spaces, Capacity.of(losses))
         self.ticks = 0  # the updates of the stack, on the host: which of every two updates this is
         self.register_buffer("updates", torch.zeros(members, dtype=torch.int64))
         self.register_buffer("metrics", torch.zeros(2, len(METRICS), members))  # sums and their counts
@@ -75,12 +79,12 @@ class SacStack(nn.Module):
 
     @torch.no_grad()
     def act(self, observation: Tensor, counter: int | Tensor | None = None) -> Tensor:
-        """Actions (members, action) for (members, observation): sampled for step `counter`, mean for None."""
-        features = self.encoder(observation[:, None])
+        """Actions (members, action) for (members, ...): sampled for step `counter`, the mean for None."""
+        base = self.encoder.base(observation[:, None])
         if counter is None:
-            return self.actor.mean(features)[:, 0]
+            return self.actor.mean(base)[:, 0]
         noise = self.rng.normal(Purpose.ACTION, counter, self.action_size)[:, None]
-        action: Tensor = self.actor(features, noise)[0]
+        action: Tensor = self.actor(base, noise)[0]
         return action[:, 0]
 
     def random_action(self, counter: int | Tensor) -> Tensor:
@@ -117,8 +121,8 @@ class SacStack(nn.Module):
     def _update_critic(self, batch: Transitions) -> None:
         """Clipped double Q-learning with entropy; trains critics and encoder."""
         with torch.no_grad():
-            next_features = self.encoder(batch.next_observation)
-            action, log_density = self.actor(next_features, self._noise(Purpose.NEXT_ACTION))
+            next_base = self.encoder.base(batch.next_observation)
+            action, log_density = self.actor(next_base, self._noise(Purpose.NEXT_ACTION))
             targets = self.target_critic(self.target_encoder(batch.next_observation), action)
             value = targets.min(dim=1).values - self._temperature()[:, None] * log_density
             goal = batch.reward + self.settings.discount * (1 - batch.terminated) * value
@@ -129,10 +133,11 @@ class SacStack(nn.Module):
         self._record("mean_value", values.mean(dim=(1, 2)))
 
     def _update_actor(self, observation: Tensor) -> None:
-        """Policy and temperature; the gradient stops at the features, so the encoder stays."""
+        """Policy and temperature; the gradient stops behind the encoder, which stays."""
         with torch.no_grad():
-            features = self.encoder(observation)
-        action, log_density = self.actor(features, self._noise(Purpose.POLICY))
+            base = self.encoder.base(observation)
+            features = self.encoder.head(base)
+        action, log_density = self.actor(base, self._noise(Purpose.POLICY))
         values = self.critic(features, action).min(dim=1).values
         temperature = self._temperature()
         losses = (temperature[:, None] * log_density - values).mean(dim=1)
@@ -154,8 +159,8 @@ class SacStack(nn.Module):
 
     def _update_auxiliary(self, replay: Replay) -> None:
         """The auxiliary loss on windows of its own; trains the encoder and the loss' predictors."""
-        steps = self.auxiliary.capacity.horizon + 1
-        window = replay.sample_windows(self.rng, self.updates, self.settings.batch_size, steps)
+        capacity, batch = self.auxiliary.capacity, self.settings.batch_size
+        window = replay.sample_windows(self.rng, self.updates, batch, capacity.horizon + 1, capacity.views)
         losses = self.auxiliary(self.encoder, self.target_encoder, window)
         self._step("auxiliary", self.settings.auxiliary_weight * losses)
         self._record("auxiliary_loss", losses)

@@ -6,8 +6,9 @@ Defaults are those of the release of He et al. 2022 on vector observations, whic
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import Task
 
 
@@ -33,6 +34,15 @@ class SacSettings:
     auxiliary_weight: float = 1.0
     hidden: int = 1024  # units in both hidden layers of actor and critics
     log_std_range: tuple[float, float] = (-10.0, 2.0)
+
+
+@dataclass(frozen=True)
+class PixelSettings:
+    """What an agent sees of rendered frames: random crops in training, the centre in evaluation."""
+
+    rendering: Rendering = field(default_factory=Rendering)  # frames of 100 x 100 pixels
+    crop: int = 84  # pixels of a side
+    stack: int = 3  # frames
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,10 @@ from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.envs.pool import EnvPool, StepResult
 from a2ls_dsl.rl.envs.tasks import Task
 from a2ls_dsl.rl.learner import Arrays, Learner
-from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
+from a2ls_dsl.rl.memory import check_memory
+from a2ls_dsl.rl.observations import History, Observations
+from a2ls_dsl.rl.replay import Replay
+from a2ls_dsl.rl.settings import EvaluationSettings, PixelSettings, SacSettings
 
 PROGRESS_SECONDS = 0.5
 SPEED_SECONDS = 10.0
@@ -30,7 +33,8 @@ SPEED_SECONDS = 10.0
 class Plan:
     """What is to be trained: one member per loss (None: no auxiliary loss), each with its seed, on one task.
 
-    frames: environment frames a member; replay capacity is cut to what they need.
+    frames: environment frames a member; replay capacity is cut to what they need. pixels: what is rendered;
+    None trains on vectors.
     """
 
     task: Task
@@ -39,6 +43,7 @@ class Plan:
     frames: int
     settings: SacSettings = field(default_factory=SacSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    pixels: PixelSettings | None = None
 
     def __post_init__(self) -> None:
         """Raises `A2lError` where frames are no whole agent steps."""
@@ -112,13 +117,16 @@ class Trainer:
     ) -> None:
         self.plan, self.exact = plan, exact
         members = len(plan.losses)
-        self.pool = EnvPool(plan.task, members, workers)
+        rendering = plan.pixels.rendering if plan.pixels else None
+        self.pool = EnvPool(plan.task, members, workers, rendering=rendering)
         try:
-            self.evaluation_pool = EnvPool(plan.task, members, workers)
-            sizes = self.pool.observation_size, self.pool.action_size
+            self.evaluation_pool = EnvPool(plan.task, members, workers, rendering=rendering)
+            sizes = self._observations(), self.pool.action_size
             # An episode takes one row more than it has steps, and one row is being written.
             episodes = plan.frames // plan.task.episode_frames + 2
             self.replay_rows = min(plan.settings.replay_capacity, plan.steps + 2 * episodes)
+            self.replay_bytes = Replay.bytes_needed(members, self.replay_rows, *sizes)
+            check_memory(self.replay_bytes, members, device)
             self.learner = Learner(
                 plan.losses, plan.seeds, *sizes, self.replay_rows, plan.settings, device, exact
             )
@@ -129,7 +137,7 @@ class Trainer:
         self.evaluations = 0
         self._episode = np.zeros(members, np.int64)
         self._running = np.zeros(members, np.bool_)
-        self._observation = np.zeros((members, sizes[0]), np.float32)
+        self._history = History(members, sizes[0])
         self._episode_return = np.zeros(members)
         self._finished: list[list[float]] = [[] for _ in range(members)]
         self._last_return = np.full(members, np.nan)
@@ -188,30 +196,35 @@ class Trainer:
                 rate = speed.measure(self.frames)
                 yield Progress(self.frames, self.plan.frames, rate, self._last_return.copy())
 
+    def _observations(self) -> Observations:
+        pixels, shape = self.plan.pixels, self.pool.observation_shape
+        return Observations(shape, pixels.stack, pixels.crop) if pixels else Observations(shape)
+
     def _step(self) -> None:
         """One agent step of every member, and one update once there is enough to learn from."""
         learning = self.step >= self.plan.settings.random_steps
         choose = self.learner.act if learning else self._random_action
-        action = choose(self._observation, self.step)
+        action = choose(self._history.seen, self.step)
         self.pool.start(action)
         if learning:
             self.learner.update()
         result = self.pool.wait()
         self.learner.append(action, result.reward, result.terminated, result.observation, result.last)
-        self._observation = result.observation
+        self._history.push(result.observation)
         self._running = ~result.last
         self.step += 1
         self._count(result)
 
-    def _random_action(self, _: NDArray[np.float32], counter: int) -> NDArray[np.float32]:
+    def _random_action(self, _: NDArray[Any], counter: int) -> NDArray[np.float32]:
         return self.learner.random_action(counter)
 
     def _begin(self, where: NDArray[np.bool_]) -> None:
         """Start the next episode of some members; it is a function of a member's seed and its number."""
         if where.any():
             seeds = self.learner.episode_seeds(Purpose.EPISODE, self._episode)
-            self._observation = self.pool.reset_where(where, seeds)
-            self.learner.begin(self._observation, where)
+            first = self.pool.reset_where(where, seeds)
+            self._history.begin(first, where)
+            self.learner.begin(first, where)
             self._episode += where
 
     def _count(self, result: StepResult) -> None:
@@ -235,16 +248,17 @@ class Trainer:
     def _score(self, number: int) -> NDArray[np.float64]:
         """One evaluation episode of every member: returns (members,)."""
         seeds = self.learner.episode_seeds(Purpose.EVALUATION, np.full(len(self.plan.losses), number))
-        seen = self.evaluation_pool.reset(seeds)
         total, running = np.zeros(len(seeds)), np.ones(len(seeds), np.bool_)
+        history = History(len(seeds), self.learner.observations)
+        history.begin(self.evaluation_pool.reset(seeds), running)
         while running.any():
-            result = self.evaluation_pool.step(self.learner.act(seen))
+            result = self.evaluation_pool.step(self.learner.act(history.seen))
             total += np.where(running, result.reward, 0.0)
             running &= ~result.last
-            seen = result.observation
+            history.push(result.observation)
             if result.last.any() and running.any():
                 # A lane that is done goes on in an episode that no longer counts.
-                seen = self.evaluation_pool.reset_where(result.last, seeds)
+                history.begin(self.evaluation_pool.reset_where(result.last, seeds), result.last)
         return total
 
 

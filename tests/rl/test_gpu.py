@@ -8,6 +8,7 @@ import torch
 
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.learner import Learner
+from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.settings import SacSettings
 
 pytestmark = [
@@ -18,7 +19,9 @@ pytestmark = [
 
 def trained(device: str) -> Learner:
     losses = (None, load_one("a2_winner")[1], load_one("atc")[1])
-    learner = Learner(losses, (0, 1, 2), 5, 2, 300, SacSettings(hidden=32, batch_size=16), device)
+    learner = Learner(
+        losses, (0, 1, 2), Observations((5,)), 2, 300, SacSettings(hidden=32, batch_size=16), device
+    )
     rng = np.random.default_rng(0)
     every = np.ones(3, np.bool_)
     learner.begin(rng.normal(size=(3, 5)).astype(np.float32), every)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
+from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay, Starts
 
 OBSERVATION, ACTION = 3, 2
@@ -64,7 +65,7 @@ class Recording:
 
     def __init__(self, capacity: int, horizons: list[int], lengths: list[list[int]]) -> None:
         self.models = [Model(capacity, each) for each in lengths]
-        self.replay = Replay(torch.tensor(horizons), capacity, OBSERVATION, ACTION)
+        self.replay = Replay(torch.tensor(horizons), capacity, Observations((OBSERVATION,)), ACTION)
         self.replay.begin(self.seen([(0, 0)] * len(lengths)))
 
     def seen(self, where: list[tuple[int, int]]) -> torch.Tensor:
@@ -193,8 +194,8 @@ def test_a_member_samples_the_same_in_any_company() -> None:
 
 def test_bytes_needed_is_what_is_allocated() -> None:
     """All that grows with the capacity; beside it stand a few counters a member."""
-    shape = {"members": 3, "capacity": 1000, "observation": 17, "action": 6}
-    replay = Replay(torch.tensor([0, 4, 9]), 1000, 17, 6)
+    shape = {"members": 3, "capacity": 1000, "observations": Observations((17,)), "action": 6}
+    replay = Replay(torch.tensor([0, 4, 9]), 1000, Observations((17,)), 6)
     allocated = sum(each.numel() * each.element_size() for each in replay.buffers() if each.dim() > 1)
     assert Replay.bytes_needed(**shape) == allocated
     counters = sum(each.numel() * each.element_size() for each in replay.buffers() if each.dim() == 1)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 import torch
-from plain_sac import ACTION, HIDDEN, OBSERVATION, PlainSac
+from plain_sac import ACTION, HIDDEN, OBSERVATION, VECTORS, PlainSac
 from torch import Tensor
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
@@ -29,8 +29,8 @@ def loss_of(name: str | None) -> Loss | None:
 
 def learner(names: Sequence[str | None], seeds: Sequence[int]) -> tuple[SacStack, Replay]:
     """A stack in float64, and a replay whose ring has wrapped around, filled by each member's own seed."""
-    stack = SacStack([loss_of(name) for name in names], seeds, OBSERVATION, ACTION, SETTINGS)
-    replay = Replay(stack.auxiliary.tables.horizon, CAPACITY, OBSERVATION, ACTION)
+    stack = SacStack([loss_of(name) for name in names], seeds, VECTORS, ACTION, SETTINGS)
+    replay = Replay(stack.auxiliary.tables.horizon, CAPACITY, VECTORS, ACTION)
     fill(replay, seeds)
     return stack.double(), replay.double()
 
@@ -127,7 +127,7 @@ def test_the_exact_mode_is_exact(names: tuple[str | None, ...]) -> None:
     """In float32, to the last bit: a member alone, and the same member in company."""
     seeds = [4, 5, 6]
     losses = [loss_of(name) for name in names]
-    learner = Learner(losses, seeds, OBSERVATION, ACTION, CAPACITY, SETTINGS, exact=True)
+    learner = Learner(losses, seeds, VECTORS, ACTION, CAPACITY, SETTINGS, exact=True)
     for replay, seed in zip(learner.replays, seeds, strict=True):
         fill(replay, [seed])
     for _ in range(20):
@@ -135,7 +135,7 @@ def test_the_exact_mode_is_exact(names: tuple[str | None, ...]) -> None:
     assert learner.finite().tolist() == [True] * 3
     metrics, observation = learner.pop_metrics(), np.ones((3, OBSERVATION), np.float32)
     for member, (loss, seed) in enumerate(zip(losses, seeds, strict=True)):
-        alone = Learner([loss], [seed], OBSERVATION, ACTION, CAPACITY, SETTINGS)
+        alone = Learner([loss], [seed], VECTORS, ACTION, CAPACITY, SETTINGS)
         fill(alone.replays[0], [seed])
         for _ in range(20):
             alone.update()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.stacked.operators import compare
 from a2ls_dsl.backend.stacked.tables import Capacity, Side, Tables
-from a2ls_dsl.backend.window import Spaces, Window
+from a2ls_dsl.backend.window import Spaces, StackWindow
 from a2ls_dsl.ir.lower import row_of
 from a2ls_dsl.ir.nodes import Row
 from a2ls_dsl.lang.ast import Loss
@@ -55,7 +55,7 @@ class StackedLoss(nn.Module):
             stack.reset(member, loss, rng.member(member))
         return stack
 
-    def forward(self, encode: StackEncoder, encode_target: StackEncoder, window: Window) -> Tensor:
+    def forward(self, encode: StackEncoder, encode_target: StackEncoder, window: StackWindow) -> Tensor:
         """The loss of every member, (members,), on windows (members, B, steps, ...) of horizon + 1 steps."""
         source = self._rows(self.tables.source, window, encode)
         with torch.no_grad():
@@ -107,11 +107,12 @@ class StackedLoss(nn.Module):
                 state[f"bilinear.{term}"] = self.matrix[lane, target[:, None], target]
         return {name: value.detach().clone() for name, value in state.items()}
 
-    def _rows(self, side: Side, window: Window, encode: StackEncoder) -> Tensor:
+    def _rows(self, side: Side, window: StackWindow, encode: StackEncoder) -> Tensor:
         """One side's rows, (lanes, B, width): states encoded in one call, actions and rewards as they are."""
         parts = []
         if side.states.places:
-            observations = side.states.gather(window.observation)
+            step, draw = side.states.step.flatten(1), side.states.draw.flatten(1)
+            observations = window.states(step, draw)
             features = encode(observations.flatten(1, 2))
             parts.append(side.states.join(features.view(*observations.shape[:3], -1)))
         if side.actions.places:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, islice
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,7 @@ class Capacity:
     target: Row
     horizon: int
     kinds: tuple[Kind, ...]
+    views: int = 0  # calls of views (each is a draw of its own) a loss
 
     @staticmethod
     def of(losses: Iterable[Loss | None]) -> Capacity:
@@ -44,6 +46,7 @@ class Capacity:
             target=_largest(row_of(term.target) for term in flat),
             horizon=max((term.horizon for term in flat), default=0),
             kinds=tuple(sorted({(term.operator, term.against_batch) for term in flat})),
+            views=max((_views(terms) for terms in present), default=0),
         )
 
     def holds(self, loss: Loss | None) -> bool:
@@ -57,6 +60,7 @@ class Capacity:
             and _largest([self.source, other.source]) == other.source
             and _largest([self.target, other.target]) == other.target
             and self.horizon <= other.horizon
+            and self.views <= other.views
             and set(self.kinds) <= set(other.kinds)
         )
 
@@ -71,6 +75,10 @@ class Capacity:
         )
 
 
+def _views(terms: Sequence[tuple[float, Comparison]]) -> int:
+    return sum(element.view is not None for _, term in terms for element in (*term.source, *term.target))
+
+
 def _largest(rows: Iterable[Row]) -> Row:
     rows = list(rows)
     return Row(
@@ -81,23 +89,27 @@ def _largest(rows: Iterable[Row]) -> Row:
 
 
 class Picks(nn.Module):
-    """Which steps of a stream a side reads: a table (members, terms, places) and a mask of used places."""
+    """Which steps of a stream a side reads: tables (members, terms, places) and a mask of used places.
+
+    draw: for states, the number of the view's call in the loss, from 1; 0 where there is none.
+    """
 
     step: Tensor
+    draw: Tensor
     mask: Tensor
 
     def __init__(self, members: int, terms: int, places: int) -> None:
         super().__init__()
         self.places = places
         self.register_buffer("step", torch.zeros(members, terms, places, dtype=torch.int64))
+        self.register_buffer("draw", torch.zeros(members, terms, places, dtype=torch.int64))
         self.register_buffer("mask", torch.zeros(members, terms, places))
 
-    def write(self, member: int, term: int, offsets: Sequence[int]) -> None:
+    def write(self, member: int, term: int, offsets: Sequence[int], draws: Sequence[int]) -> None:
         used = len(offsets)
-        self.step[member, term] = 0
-        self.mask[member, term] = 0
-        self.step[member, term, :used] = torch.tensor(offsets, dtype=torch.int64)
-        self.mask[member, term, :used] = 1
+        for table, values in ((self.step, offsets), (self.draw, draws), (self.mask, [1] * used)):
+            table[member, term] = 0
+            table[member, term, :used] = torch.tensor(values, dtype=table.dtype)
 
     def gather(self, values: Tensor) -> Tensor:
         """(members, B, steps, width) -> (members, terms * places, B, width): the steps of the table."""
@@ -121,13 +133,20 @@ class Side(nn.Module):
         self.actions = Picks(members, terms, row.actions)
         self.rewards = Picks(members, terms, row.rewards)
 
-    def write(self, member: int, term: int, elements: Sequence[Element]) -> None:
+    def write(self, member: int, term: int, elements: Sequence[Element], draws: int) -> None:
+        """Make `elements` the set of a term; `draws` views were called before it."""
+        numbers = accumulate((each.view is not None for each in elements), initial=draws)
+        called = [
+            number if each.view else 0
+            for each, number in zip(elements, islice(numbers, 1, None), strict=True)
+        ]
         for picks, stream in zip(
             (self.states, self.actions, self.rewards),
             (Stream.STATE, Stream.ACTION, Stream.REWARD),
             strict=True,
         ):
-            picks.write(member, term, [each.offset for each in elements if each.stream is stream])
+            own = [index for index, each in enumerate(elements) if each.stream is stream]
+            picks.write(member, term, [elements[i].offset for i in own], [called[i] for i in own])
 
 
 class Tables(nn.Module):
@@ -162,9 +181,11 @@ class Tables(nn.Module):
             )
         terms = comparisons(loss) if loss is not None else ()
         unused = [(0.0, Comparison("mse", (), ()))] * (self.capacity.terms - len(terms))
+        draws = 0
         for term, (weight, comparison) in enumerate([*terms, *unused]):
-            self.source.write(member, term, comparison.source)
-            self.target.write(member, term, comparison.target)
+            for side, elements in ((self.source, comparison.source), (self.target, comparison.target)):
+                side.write(member, term, elements, draws)
+                draws += sum(each.view is not None for each in elements)
             self.weight[member, term] = weight
             self.width[member, term] = target_widths[term] if comparison.target else 1
             operator = OPERATIONS[comparison.operator]

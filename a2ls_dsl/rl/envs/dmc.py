@@ -1,4 +1,4 @@
-"""One DeepMind Control environment with vector observations.
+"""One DeepMind Control environment, seen as vectors or as frames.
 
 An episode is a pure function of its seed and the actions: all of dm_control's randomness is re-seeded at
 its start. A run that resumes at the start of an episode therefore needs no stored environment state.
@@ -7,9 +7,10 @@ its start. A run that resumes at the start of an episode therefore needs no stor
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import metadata
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.envs.rendering import Camera, Rendering, use_renderer
 from a2ls_dsl.rl.envs.tasks import Task
 
 INSTALL = "pip install 'dm-control==1.0.50' 'mujoco>=3.17,<3.18'"
@@ -26,49 +28,56 @@ REINSTALL = f"pip uninstall -y mujoco mujoco-core mujoco-studio && {INSTALL}"
 class Step(NamedTuple):
     """What one agent step of one environment gave.
 
-    `observation` (obs,) float32; `reward` summed over the repeated frames; `terminated`: the task ended by
-    its own rules, so nothing follows and no value may be bootstrapped; `last`: the episode is over, by
-    its rules or by its time limit.
+    `observation` (obs,) float32, or one frame (3, size, size) uint8; `reward` summed over the repeated
+    frames; `terminated`: the task ended by its own rules, so nothing follows and no value may be
+    bootstrapped; `last`: the episode is over, by its rules or by its time limit.
     """
 
-    observation: NDArray[np.float32]
+    observation: NDArray[Any]
     reward: float
     terminated: bool
     last: bool
 
 
 class DmcEnv:
-    """A task of the DeepMind Control suite: flat float32 observations, actions in [-1, 1], action repeat.
+    """A task of the DeepMind Control suite: actions in [-1, 1], action repeat.
 
-    Raises A2lError, with the command that mends it, where dm_control can't be used.
+    Observations are flat float32 vectors, or with a `rendering` single uint8 frames, one an agent step.
+    Raises A2lError, with the command that mends it, where dm_control can't be used, or can't render.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, rendering: Rendering | None = None) -> None:
         self.task = task
-        self._env: Any = _load(task)
+        self._env: Any = _load(task, rendering)
+        self._camera = Camera(self._env.physics, rendering) if rendering is not None else None
         self._diverged = _physics_error()
         spec = self._env.action_spec()
         self._middle = (spec.maximum + spec.minimum) / 2.0
         self._half_width = (spec.maximum - spec.minimum) / 2.0
         self._last = True
-        self._observation = _flat(self._env.reset().observation)
+        self._observation = self._see(self._env.reset())
+
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        """(numbers,) of a vector, or (3, size, size) of a frame."""
+        return self._observation.shape
 
     @property
     def observation_size(self) -> int:
-        """Length of an observation."""
-        return int(self._observation.size)
+        """How many numbers an observation has."""
+        return math.prod(self.observation_shape)
 
     @property
     def action_size(self) -> int:
         """Length of an action."""
         return int(self._middle.size)
 
-    def reset(self, seed: int) -> NDArray[np.float32]:
-        """Start the episode that `seed` (0 to 2**64 - 1) names; gives its first observation (obs,)."""
+    def reset(self, seed: int) -> NDArray[Any]:
+        """Start the episode that `seed` (0 to 2**64 - 1) names; gives its first observation."""
         # `task.random` is the only generator the suite draws from, and a reset clears all of MuJoCo's
         # state, warm start included. The sequence spreads neighbouring and 64-bit seeds over the state.
         self._env.task.random.seed(np.random.SeedSequence(seed).generate_state(8))
-        self._observation = _flat(self._env.reset().observation)
+        self._observation = self._see(self._env.reset())
         self._last = False
         return self._observation.copy()
 
@@ -93,10 +102,13 @@ class DmcEnv:
             reward += float(time_step.reward)
             if time_step.last():
                 break
-        self._observation = _flat(time_step.observation)
+        self._observation = self._see(time_step)
         self._last = bool(time_step.last())
         terminated = self._last and time_step.discount == 0.0
         return Step(self._observation.copy(), reward, terminated, self._last)
+
+    def _see(self, time_step: Any) -> NDArray[Any]:
+        return _flat(time_step.observation) if self._camera is None else self._camera.frame()
 
     def _cut(self, reward: float) -> Step:
         """The episode's end by a fault of the simulation."""
@@ -109,10 +121,12 @@ def _flat(observation: dict[str, Any]) -> NDArray[np.float32]:
     return np.concatenate([np.ravel(part) for part in observation.values()]).astype(np.float32)
 
 
-def _load(task: Task) -> Any:
+def _load(task: Task, rendering: Rendering | None) -> Any:
     """dm_control's environment for a task; whatever stops it becomes an A2lError that says what to do."""
+    if rendering is not None:
+        use_renderer()
     try:
-        with _without_renderer():
+        with _without_renderer() if rendering is None else nullcontext():
             from dm_control import suite
         with _quiet_model_compiler():
             return suite.load(task.domain, task.task)

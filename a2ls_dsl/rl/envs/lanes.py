@@ -13,6 +13,7 @@ import socket
 import struct
 import tempfile
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,19 +37,23 @@ class Lanes:
     action: NDArray[np.float32]
     seed: NDArray[np.uint64]
     chosen: NDArray[np.bool_]
-    observation: NDArray[np.float32]
+    observation: NDArray[Any]
     reward: NDArray[np.float32]
     terminated: NDArray[np.bool_]
     last: NDArray[np.bool_]
 
     @classmethod
-    def map(cls, descriptor: int, size: int, observation_size: int, action_size: int) -> Lanes:
-        """The arrays in the memory behind `descriptor`, which is grown to hold them."""
-        columns = [
+    def map(cls, descriptor: int, size: int, observation_shape: tuple[int, ...], action_size: int) -> Lanes:
+        """The arrays in the memory behind `descriptor`, which is grown to hold them.
+
+        Observations are float32 vectors, or uint8 frames where they have three axes.
+        """
+        frames = len(observation_shape) > 1
+        columns: list[tuple[str, type, tuple[int, ...]]] = [
             ("seed", np.uint64, ()),
-            ("observation", np.float32, (observation_size,)),
             ("action", np.float32, (action_size,)),
             ("reward", np.float32, ()),
+            ("observation", np.uint8 if frames else np.float32, observation_shape),
             ("terminated", np.bool_, ()),
             ("last", np.bool_, ()),
             ("chosen", np.bool_, ()),

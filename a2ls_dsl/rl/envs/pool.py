@@ -14,16 +14,17 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs.lanes import FAILED, MAP, RESET, STEP, Lanes, receive, send, shared_memory
+from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import Task
 
 # A worker is one thread of physics: the libraries below it must not start their own.
@@ -34,12 +35,12 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP
 class StepResult:
     """What one agent step gave, a row a lane; the arrays are the caller's own.
 
-    `observation` (N, obs) float32; `reward` (N,) float32, summed over the frames of the step; `terminated`
-    (N,) bool, the task ended by its own rules (no bootstrapping); `last` (N,) bool, the episode is over:
-    reset that lane before the next step.
+    `observation` (N, obs) float32, or frames (N, 3, size, size) uint8; `reward` (N,) float32,
+    summed over the frames of the step; `terminated` (N,) bool, the task ended by its own rules (no
+    bootstrapping); `last` (N,) bool, the episode is over: reset that lane before the next step.
     """
 
-    observation: NDArray[np.float32]
+    observation: NDArray[Any]
     reward: NDArray[np.float32]
     terminated: NDArray[np.bool_]
     last: NDArray[np.bool_]
@@ -54,12 +55,20 @@ class _Worker:
 class EnvPool:
     """`size` environments (lanes) of `task` in `workers` processes: by default one a usable core.
 
+    With a `rendering` observations are frames, else vectors.
     Use it as a context manager, or `close` it; it is also closed when it is collected and at exit. Workers
     end with this process, however it ends. A worker that fails, dies, or is silent for `timeout` seconds
     closes the pool and raises A2lError. Linux and macOS.
     """
 
-    def __init__(self, task: Task, size: int, workers: int | None = None, timeout: float = 120.0) -> None:
+    def __init__(
+        self,
+        task: Task,
+        size: int,
+        workers: int | None = None,
+        timeout: float = 120.0,
+        rendering: Rendering | None = None,
+    ) -> None:
         if size < 1 or (workers is not None and workers < 1):
             raise A2lError("a pool needs at least one environment and one worker", "ask for one or more")
         self.task = task
@@ -73,10 +82,11 @@ class EnvPool:
         self._closer = weakref.finalize(self, _close, self._workers)
         try:
             for begin, end in pairwise(bounds):
-                self._workers.append(_launch(task, size, begin, end, memory, timeout))
+                self._workers.append(_launch(task, rendering, size, begin, end, memory, timeout))
             sizes = [json.loads(text) for text in self._collect()]
-            self.observation_size, self.action_size = (int(n) for n in sizes[0])
-            self._lanes = Lanes.map(memory, size, self.observation_size, self.action_size)
+            self.observation_shape: tuple[int, ...] = tuple(sizes[0][0])
+            self.action_size = int(sizes[0][1])
+            self._lanes = Lanes.map(memory, size, self.observation_shape, self.action_size)
             self._tell(MAP)
         except BaseException:
             self.close()
@@ -89,14 +99,14 @@ class EnvPool:
         """The number of worker processes."""
         return len(self._workers)
 
-    def reset(self, seeds: ArrayLike) -> NDArray[np.float32]:
-        """Start an episode in every lane, named by its seed (N,); gives the observations (N, obs)."""
+    def reset(self, seeds: ArrayLike) -> NDArray[Any]:
+        """Start an episode in every lane, named by its seed (N,); gives the observations (N, ...)."""
         return self.reset_where(np.ones(self.size, np.bool_), seeds)
 
-    def reset_where(self, mask: ArrayLike, seeds: ArrayLike) -> NDArray[np.float32]:
+    def reset_where(self, mask: ArrayLike, seeds: ArrayLike) -> NDArray[Any]:
         """Start an episode in the lanes where `mask` (N,) is true, named by their `seeds` (N,).
 
-        Gives the observations (N, obs); those of the other lanes are unchanged.
+        Gives the observations (N, ...); those of the other lanes are unchanged.
         """
         self._ready(pending=False)
         named, chosen = _seeds(seeds), np.asarray(mask, np.bool_)
@@ -207,7 +217,9 @@ def _check_shape(what: str, found: tuple[int, ...], expected: tuple[int, ...]) -
         raise A2lError(f"{what} must have the shape {expected}, a row an environment, got {found}")
 
 
-def _launch(task: Task, size: int, begin: int, end: int, memory: int, timeout: float) -> _Worker:
+def _launch(
+    task: Task, rendering: Rendering | None, size: int, begin: int, end: int, memory: int, timeout: float
+) -> _Worker:
     """Start the worker of the lanes from `begin` to `end` (exclusive).
 
     A fresh interpreter, not `multiprocessing`: a fork would copy torch's threads and locks, and a spawned
@@ -218,7 +230,8 @@ def _launch(task: Task, size: int, begin: int, end: int, memory: int, timeout: f
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     environment = os.environ | dict.fromkeys(_ONE_THREAD, "1") | {"PYTHONPATH": path}
     numbers = [theirs.fileno(), memory, begin, end, size]
-    settings = [task.domain, task.task, task.action_repeat, task.episode_frames]
+    look = json.dumps(asdict(rendering) if rendering is not None else None)
+    settings = [task.domain, task.task, task.action_repeat, task.episode_frames, look]
     with theirs:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "a2ls_dsl.rl.envs.worker", *map(str, numbers + settings)],

@@ -15,31 +15,36 @@ import traceback
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs.dmc import DmcEnv
 from a2ls_dsl.rl.envs.lanes import DONE, FAILED, MAP, RESET, Lanes, receive, send
+from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import Task
 
 
 def main(arguments: list[str]) -> None:
     """Arguments: the socket's and the memory's descriptor, the first lane and the one behind the last,
-    the pool's size, the task's domain, name, action repeat and episode frames."""
+    the pool's size, the task's domain, name, action repeat and episode frames, and the rendering as JSON."""
     # Ctrl-C is the pool's business: it closes the sockets.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel_number, memory, begin, end, size = (int(a) for a in arguments[:5])
     task = Task(arguments[5], arguments[6], int(arguments[7]), int(arguments[8]))
+    look = json.loads(arguments[9])
+    rendering = Rendering(**look) if look is not None else None
     with socket.socket(fileno=channel_number) as channel:
         try:
-            _serve(channel, memory, range(begin, end), size, task)
+            _serve(channel, memory, range(begin, end), size, task, rendering)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return
 
 
-def _serve(channel: socket.socket, memory: int, own: range, size: int, task: Task) -> None:
+def _serve(
+    channel: socket.socket, memory: int, own: range, size: int, task: Task, rendering: Rendering | None
+) -> None:
     """Answer the pool until it is gone, or until an environment fails."""
     lane = own.start
     try:
         envs = {}
         for lane in own:
-            envs[lane] = DmcEnv(task)
-        sizes = envs[own.start].observation_size, envs[own.start].action_size
+            envs[lane] = DmcEnv(task, rendering)
+        sizes = envs[own.start].observation_shape, envs[own.start].action_size
         send(channel, DONE, json.dumps(sizes))
         kind, _ = receive(channel)
         if kind != MAP:

@@ -23,7 +23,7 @@ def test_a_pool_equals_single_environments() -> None:
     seeds = np.array([5, 0, 2**64 - 1], np.uint64)
     with EnvPool(task, 3, workers=2) as pool:
         envs = [DmcEnv(task) for _ in seeds]
-        assert (pool.observation_size, pool.action_size) == (envs[0].observation_size, envs[0].action_size)
+        assert (pool.observation_shape, pool.action_size) == (envs[0].observation_shape, envs[0].action_size)
         observation = pool.reset(seeds)
         assert (observation.dtype, observation.shape) == (np.float32, (3, 24))
         np.testing.assert_array_equal(

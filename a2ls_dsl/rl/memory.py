@@ -1,0 +1,49 @@
+"""How much memory is free, before a replay buffer takes it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+from a2ls_dsl.diagnostics import A2lError
+
+_LIMITS = (
+    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+    (
+        Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+        Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ),
+)
+
+
+def check_memory(needed: int, members: int, device: str) -> None:
+    """Raise A2lError where a replay of `needed` bytes for so many members doesn't fit into free memory."""
+    free = free_bytes(device)
+    if needed > free:
+        fitting = int(free * members // needed)
+        fewer = f"train at most {fitting} members together, or " if fitting else ""
+        raise A2lError(
+            f"the replay of {members} member{'s' * (members > 1)} takes {needed / 1e9:.1f} GB, "
+            f"{needed / members / 1e9:.2f} GB each, but {free / 1e9:.1f} GB are free on {device}",
+            f"{fewer}store fewer agent steps with --replay-capacity",
+        )
+
+
+def free_bytes(device: str) -> int:
+    """Free bytes of a device's memory; for the CPU also within the limit of a container."""
+    if device != "cpu":
+        return torch.cuda.mem_get_info(device)[0]
+    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        free = 1024 * int(lines["MemAvailable"].split()[0])
+    except (OSError, KeyError, ValueError):  # Another system: all there is.
+        pass
+    for limit, used in _LIMITS:
+        try:
+            free = min(free, int(limit.read_text()) - int(used.read_text()))
+        except (OSError, ValueError):  # Another system, or `max`: no limit.
+            continue
+    return max(free, 0)
