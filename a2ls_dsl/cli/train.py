@@ -10,9 +10,10 @@ import typer
 from a2ls_dsl.cli import app
 
 if TYPE_CHECKING:
+    from a2ls_dsl.rl.evaluation import Evaluation
     from a2ls_dsl.rl.folder import RunFolder
     from a2ls_dsl.rl.settings import PixelSettings
-    from a2ls_dsl.rl.trainer import Evaluation, Plan, Progress
+    from a2ls_dsl.rl.trainer import Plan, Progress
 
 OBSERVATIONS = ("vectors", "pixels")
 
@@ -98,8 +99,9 @@ def _run(
     """Train with progress; a folder keeps the results."""
     from a2ls_dsl.cli.console import StatusLine
     from a2ls_dsl.rl.device import choose_device, make_deterministic
+    from a2ls_dsl.rl.evaluation import Evaluation
     from a2ls_dsl.rl.folder import RunFolder
-    from a2ls_dsl.rl.trainer import Evaluation, Progress, Trainer
+    from a2ls_dsl.rl.trainer import Progress, Trainer
 
     chosen = choose_device(device)
     if deterministic:

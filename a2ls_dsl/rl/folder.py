@@ -20,9 +20,10 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import write
 from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.rl import checkpoint
+from a2ls_dsl.rl.evaluation import Evaluation
 from a2ls_dsl.rl.lock import held
 from a2ls_dsl.rl.sac import METRICS
-from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer
+from a2ls_dsl.rl.trainer import Plan, Trainer
 
 LOCK = "lock"
 COLUMNS = ("frames", "return", "return_std", "training_return", *METRICS, "diverged")
@@ -38,6 +39,7 @@ def plan_values(plan: Plan, deterministic: bool) -> dict[str, Any]:
         "settings": asdict(plan.settings),
         "evaluation": asdict(plan.evaluation),
         "pixels": asdict(plan.pixels) if plan.pixels else None,
+        "precision": plan.computation.precision,
         "deterministic": deterministic,
     }
     normal: dict[str, Any] = json.loads(json.dumps(values))
@@ -55,6 +57,7 @@ class RunFolder:
         self.path, self.trainer = path, trainer
         self.rows: list[list[dict[str, float]]] = [[] for _ in trainer.plan.seeds]
         self.checkpoint_frames = 0
+        self._stored = 0  # evaluations in the checkpoint
         plan = plan_values(trainer.plan, trainer.exact)
         self._open = ExitStack()
         try:
@@ -95,7 +98,7 @@ class RunFolder:
     @property
     def finished(self) -> bool:
         """Whether the run had ended before."""
-        return self.trainer.step >= self.trainer.plan.steps
+        return self.trainer.finished
 
     def record(self, evaluation: Evaluation) -> None:
         """Store an evaluation in the curves."""
@@ -110,13 +113,13 @@ class RunFolder:
 
     def episodes_ended(self) -> None:
         """Store a checkpoint if there was an evaluation since the last: the state is complete now."""
-        if self.rows[0] and self.rows[0][-1]["frames"] > self.checkpoint_frames:
+        if len(self.rows[0]) > self._stored:
             self._save()
 
     def _save(self) -> None:
         arrays, values = self.trainer.state()
         checkpoint.save(self.path / "checkpoint.npz", arrays, {"trainer": values, "rows": self.rows})
-        self.checkpoint_frames = self.trainer.frames
+        self.checkpoint_frames, self._stored = self.trainer.frames, len(self.rows[0])
 
     def _resume(self, plan: dict[str, Any]) -> None:
         try:
@@ -142,7 +145,7 @@ class RunFolder:
                     f"{self.path / 'checkpoint.npz'} is not a checkpoint of this run",
                     "delete it to start again, or use another --out",
                 ) from None
-            self.checkpoint_frames = self.trainer.frames
+            self.checkpoint_frames, self._stored = self.trainer.frames, len(self.rows[0])
         for member in range(len(self.rows)):
             self._write_curve(member)
 

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.capture import Captured
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay
 from a2ls_dsl.rl.sac import SacStack
-from a2ls_dsl.rl.settings import SacSettings
+from a2ls_dsl.rl.settings import Computation, SacSettings
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -41,50 +42,62 @@ class Learner:
         settings: SacSettings,
         device: str = "cpu",
         exact: bool = False,
+        computation: Computation | None = None,
     ) -> None:
         width = 1 if exact else len(losses)
         self.parts = [slice(start, start + width) for start in range(0, len(losses), width)]
         self.stacks = [
-            SacStack(losses[part], seeds[part], observations, action, settings, device) for part in self.parts
+            SacStack(losses[part], seeds[part], observations, action, settings, device, computation)
+            for part in self.parts
         ]
         self.replays = [
             Replay(stack.horizon, capacity, observations, action).to(device) for stack in self.stacks
         ]
         self._rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
         self.device, self.observations = device, observations
+        capture = (computation or Computation()).capture
+        self._update = Captured(self._run_update, device, capture)
+        self._append = Captured(self._run_append, device, capture)
+        self._act = Captured(self._run_act, device, capture)
+        self._act_frozen = Captured(self._run_act_frozen, device, capture)
 
     @property
     def updates(self) -> int:
         """Gradient updates of each member so far."""
         return self.stacks[0].ticks
 
-    def act(self, observation: NDArray[Any], counter: int | None = None) -> NDArray[np.float32]:
-        """Actions (members, action): sampled for step `counter`, or the policy's mean for None."""
-        seen = self._tensor(observation)
-        return self._joined(
-            [stack.act(seen[part], counter) for stack, part in zip(self.stacks, self.parts, strict=True)]
-        )
+    def act(self, observation: NDArray[Any], counter: int) -> NDArray[np.float32]:
+        """Actions (members, action), sampled for step `counter`."""
+        return _host(self._act(None, _tensor(observation), torch.tensor(counter)))
+
+    def act_frozen(self, observation: NDArray[Any]) -> NDArray[np.float32]:
+        """The mean actions (members, action) of the policies as they were at the last `freeze`."""
+        return _host(self._act_frozen(None, _tensor(observation)))
+
+    def freeze(self) -> None:
+        """Keep the policies as they are now, to be evaluated while training goes on."""
+        for stack in self.stacks:
+            stack.freeze()
 
     def random_action(self, counter: int) -> NDArray[np.float32]:
         """Uniform actions (members, action) for step `counter`."""
-        return self._joined([stack.random_action(counter) for stack in self.stacks])
+        return _host(torch.cat([stack.random_action(counter) for stack in self.stacks]))
 
     def begin(self, observation: NDArray[Any], where: NDArray[np.bool_]) -> None:
         """Start an episode of the members in the mask."""
-        seen, mask = self._tensor(observation), self._tensor(where)
+        seen, mask = _tensor(observation).to(self.device), _tensor(where).to(self.device)
         for replay, part in zip(self.replays, self.parts, strict=True):
             replay.begin(seen[part], mask[part])
 
     def append(self, *step: NDArray[Any]) -> None:
         """Store one step of every member: the arguments of `Replay.append`."""
-        tensors = [self._tensor(each) for each in step]
-        for replay, part in zip(self.replays, self.parts, strict=True):
-            replay.append(*(each[part] for each in tensors))
+        self._append(None, *map(_tensor, step))
 
     def update(self) -> None:
         """One gradient update of every member."""
-        for stack, replay in zip(self.stacks, self.replays, strict=True):
-            stack.update(replay)
+        self._update(tuple(stack.parts_due for stack in self.stacks))
+        for stack in self.stacks:
+            stack.ticks += 1
 
     def finite(self) -> NDArray[np.bool_]:
         """(members,) whether each policy is finite."""
@@ -127,14 +140,35 @@ class Learner:
                     index, field = key.removeprefix(prefix).split("/")
                     state.setdefault(int(index), {})[field] = torch.as_tensor(arrays[key])
                 optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+        self._update.forget()  # the optimizers' state lies elsewhere now
 
     def _modules(self) -> dict[str, nn.Module]:
         stacks = {f"stack/{number}": stack for number, stack in enumerate(self.stacks)}
         return stacks | {f"replay/{number}": replay for number, replay in enumerate(self.replays)}
 
-    def _tensor(self, array: NDArray[Any]) -> Tensor:
-        return torch.as_tensor(array, device=self.device)
+    # What is captured. The first argument is the variant.
 
-    @staticmethod
-    def _joined(parts: list[Tensor]) -> NDArray[np.float32]:
-        return np.asarray(torch.cat(parts).cpu().numpy())
+    def _run_update(self, parts: tuple[tuple[bool, bool, bool], ...]) -> None:
+        for due, stack, replay in zip(parts, self.stacks, self.replays, strict=True):
+            stack.run_update(due, replay)
+
+    def _run_append(self, _: None, *step: Tensor) -> None:
+        for replay, part in zip(self.replays, self.parts, strict=True):
+            replay.append(*(each[part] for each in step))
+
+    def _run_act(self, _: None, seen: Tensor, counter: Tensor) -> Tensor:
+        pairs = zip(self.stacks, self.parts, strict=True)
+        return torch.cat([stack.act(seen[part], counter) for stack, part in pairs])
+
+    def _run_act_frozen(self, _: None, seen: Tensor) -> Tensor:
+        pairs = zip(self.stacks, self.parts, strict=True)
+        return torch.cat([stack.act_frozen(seen[part]) for stack, part in pairs])
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    return torch.as_tensor(array)
+
+
+def _host(tensor: Tensor) -> NDArray[np.float32]:
+    """The numbers of a tensor; waits for the device."""
+    return np.asarray(tensor.cpu().numpy())

@@ -151,7 +151,9 @@ class MLP(nn.Module):
         x = x[:, None].expand(-1, self.copies, -1, -1).flatten(0, 1)
         for layer in self.layers[:-1]:
             x = F.relu(layer(x))
-        out: Tensor = self.layers[-1](x)
+        last = self.layers[-1]
+        # What is made of it (densities, targets, sums) is computed as precisely as parameters are stored.
+        out: Tensor = last(x).to(last.bias.dtype)
         return out.view(members, self.copies, *out.shape[1:])
 
     def reset(self, member: int, rng: CounterRng) -> None:

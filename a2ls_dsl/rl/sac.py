@@ -9,19 +9,22 @@ are summed before one backward pass, and random numbers come from each member's 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.stacked import Capacity, StackedLoss
-from a2ls_dsl.backend.window import Spaces
+from a2ls_dsl.backend.window import Spaces, StackWindow
 from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.rl.networks import Actor, TwinCritic, make_encoder
+from a2ls_dsl.rl.arithmetic import arithmetic
+from a2ls_dsl.rl.networks import Actor, Encoder, TwinCritic, make_encoder
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay, Transitions
-from a2ls_dsl.rl.settings import SacSettings
+from a2ls_dsl.rl.settings import Computation, SacSettings
 
 METRICS = ("critic_loss", "actor_loss", "temperature", "entropy", "auxiliary_loss", "mean_value")
 
@@ -44,17 +47,26 @@ class SacStack(nn.Module):
         action: int,
         settings: SacSettings,
         device: torch.device | str = "cpu",
+        computation: Computation | None = None,
     ) -> None:
         super().__init__()
         members = len(losses)
         self.settings, self.action_size, self.losses = settings, action, tuple(losses)
+        self.computation, self.device = computation or Computation(), torch.device(device)
         self.encoder = make_encoder(members, observations)
         features = self.encoder.features
-        head = self.encoder.head_for_actor()
-        self.actor = Actor(members, features, action, settings.hidden, settings.log_std_range, head)
+
+        def make_actor(encoder: Encoder) -> Actor:
+            head = encoder.head_for_actor()
+            return Actor(members, features, action, settings.hidden, settings.log_std_range, head)
+
+        self.actor = make_actor(self.encoder)
         self.critic = TwinCritic(members, features, action, settings.hidden)
         self.target_encoder = make_encoder(members, observations)
         self.target_critic = TwinCritic(members, features, action, settings.hidden)
+        # The policies as they were when `freeze` was called, for an evaluation beside the training.
+        self.frozen_encoder = make_encoder(members, observations)
+        self.frozen_actor = make_actor(self.frozen_encoder)
         self.log_temperature = nn.Parameter(torch.zeros(members))
         spaces = Spaces(math.prod(observations.seen), action, features)
         self.auxiliary = StackedLoss(members, spaces, Capacity.of(losses))
@@ -64,9 +76,20 @@ class SacStack(nn.Module):
         self.rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
         for member, loss in enumerate(losses):
             self._reset(member, loss)
+        self.freeze()
         self.to(device)
         self.rng.seeds = self.rng.seeds.to(device)
         self.optimizers = self._make_optimizers()
+        self._losses: dict[str, Callable[..., Any]] = {
+            name: torch.compile(function, fullgraph=True, dynamic=False)
+            if self.computation.compile
+            else function
+            for name, function in (
+                ("critic", self._critic_losses),
+                ("actor", self._actor_losses),
+                ("auxiliary", self._auxiliary_losses),
+            )
+        }
 
     @property
     def members(self) -> int:
@@ -78,32 +101,63 @@ class SacStack(nn.Module):
         return self.auxiliary.tables.horizon
 
     @torch.no_grad()
-    def act(self, observation: Tensor, counter: int | Tensor | None = None) -> Tensor:
-        """Actions (members, action) for (members, ...): sampled for step `counter`, the mean for None."""
-        base = self.encoder.base(observation[:, None])
-        if counter is None:
-            return self.actor.mean(base)[:, 0]
-        noise = self.rng.normal(Purpose.ACTION, counter, self.action_size)[:, None]
-        action: Tensor = self.actor(base, noise)[0]
-        return action[:, 0]
+    def act(self, observation: Tensor, counter: int | Tensor) -> Tensor:
+        """Actions (members, action) for observations (members, ...), sampled for step `counter`."""
+        with self._arithmetic():
+            base = self.encoder.base(observation[:, None])
+            noise = self.rng.normal(Purpose.ACTION, counter, self.action_size)[:, None]
+            action: Tensor = self.actor(base, noise)[0]
+            return action[:, 0]
+
+    @torch.no_grad()
+    def act_frozen(self, observation: Tensor) -> Tensor:
+        """The mean actions (members, action) of the frozen policies for (members, ...)."""
+        with self._arithmetic():
+            return self.frozen_actor.mean(self.frozen_encoder.base(observation[:, None]))[:, 0]
+
+    @torch.no_grad()
+    def freeze(self) -> None:
+        """Copy the policies as they are now, for `act_frozen`."""
+        for network, frozen in ((self.encoder, self.frozen_encoder), (self.actor, self.frozen_actor)):
+            for source, copy in zip(network.parameters(), frozen.parameters(), strict=True):
+                copy.copy_(source)
 
     def random_action(self, counter: int | Tensor) -> Tensor:
         """Uniform actions (members, action) for step `counter`."""
         return 2 * self.rng.uniform(Purpose.ACTION, counter, self.action_size) - 1
 
     def update(self, replay: Replay) -> None:
-        """One gradient update of every member, in the order of the release (He et al. 2022)."""
-        number = self.ticks
-        batch = replay.sample_steps(self.rng, self.updates, self.settings.batch_size)
-        self._update_critic(batch)
-        if number % self.settings.actor_update_every == 0:
-            self._update_actor(batch.observation)
-        if number % self.settings.target_update_every == 0:
-            self._update_targets()
-        if self.auxiliary.capacity.kinds and number % self.settings.auxiliary_update_every == 0:
-            self._update_auxiliary(replay)
-        self.updates += 1
+        """One gradient update of every member."""
+        self.run_update(self.parts_due, replay)
         self.ticks += 1
+
+    @property
+    def parts_due(self) -> tuple[bool, bool, bool]:
+        """Whether actor, target networks and auxiliary loss take part in the next update."""
+        settings = self.settings
+        return (
+            self.ticks % settings.actor_update_every == 0,
+            self.ticks % settings.target_update_every == 0,
+            bool(self.auxiliary.capacity.kinds) and self.ticks % settings.auxiliary_update_every == 0,
+        )
+
+    def run_update(self, parts: tuple[bool, bool, bool], replay: Replay) -> None:
+        """The computation of an update, in the order of the release (He et al. 2022).
+
+        It reads and writes tensors of the stack and the replay in place, and waits for nothing: it can be
+        captured as one graph for each combination of `parts_due`.
+        """
+        actor, targets, auxiliary = parts
+        with self._arithmetic():
+            batch = replay.sample_steps(self.rng, self.updates, self.settings.batch_size)
+            self._update_critic(batch)
+            if actor:
+                self._update_actor(batch.observation)
+            if targets:
+                self._update_targets()
+            if auxiliary:
+                self._update_auxiliary(replay)
+            self.updates += 1
 
     def finite(self) -> Tensor:
         """(members,) booleans: whether all that a member's policy consists of is finite."""
@@ -120,33 +174,51 @@ class SacStack(nn.Module):
 
     def _update_critic(self, batch: Transitions) -> None:
         """Clipped double Q-learning with entropy; trains critics and encoder."""
-        with torch.no_grad():
-            next_base = self.encoder.base(batch.next_observation)
-            action, log_density = self.actor(next_base, self._noise(Purpose.NEXT_ACTION))
-            targets = self.target_critic(self.target_encoder(batch.next_observation), action)
-            value = targets.min(dim=1).values - self._temperature()[:, None] * log_density
-            goal = batch.reward + self.settings.discount * (1 - batch.terminated) * value
-        values = self.critic(self.encoder(batch.observation), batch.action)
-        losses = (values - goal[:, None]).square().mean(dim=2).sum(dim=1)
+        noise = self._noise(Purpose.NEXT_ACTION)
+        losses, values = self._losses["critic"](*vars(batch).values(), noise)
         self._step("critic", losses)
         self._record("critic_loss", losses)
-        self._record("mean_value", values.mean(dim=(1, 2)))
+        self._record("mean_value", values)
+
+    def _critic_losses(
+        self,
+        observation: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        terminated: Tensor,
+        next_observation: Tensor,
+        noise: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """The critics' losses and mean values, both (members,)."""
+        with torch.no_grad():
+            next_base = self.encoder.base(next_observation)
+            next_action, log_density = self.actor(next_base, noise)
+            targets = self.target_critic(self.target_encoder(next_observation), next_action)
+            value = targets.min(dim=1).values - self._temperature()[:, None] * log_density
+            goal = reward + self.settings.discount * (1 - terminated) * value
+        values = self.critic(self.encoder(observation), action)
+        losses = (values - goal[:, None]).square().mean(dim=2).sum(dim=1)
+        return losses, values.mean(dim=(1, 2))
 
     def _update_actor(self, observation: Tensor) -> None:
         """Policy and temperature; the gradient stops behind the encoder, which stays."""
-        with torch.no_grad():
-            base = self.encoder.base(observation)
-            features = self.encoder.head(base)
-        action, log_density = self.actor(base, self._noise(Purpose.POLICY))
-        values = self.critic(features, action).min(dim=1).values
-        temperature = self._temperature()
-        losses = (temperature[:, None] * log_density - values).mean(dim=1)
+        losses, entropy = self._losses["actor"](observation, self._noise(Purpose.POLICY))
+        entropy, temperature = entropy.detach(), self._temperature()
         self._step("actor", losses)
-        entropy = -log_density.detach().mean(dim=1)
         self._step("temperature", self.log_temperature.exp() * (entropy + self.action_size))
         self._record("actor_loss", losses)
         self._record("entropy", entropy)
         self._record("temperature", temperature)
+
+    def _actor_losses(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """The policies' losses and entropies, both (members,)."""
+        with torch.no_grad():
+            base = self.encoder.base(observation)
+            features = self.encoder.head(base)
+        action, log_density = self.actor(base, noise)
+        values = self.critic(features, action).min(dim=1).values
+        losses = (self._temperature()[:, None] * log_density - values).mean(dim=1)
+        return losses, -log_density.mean(dim=1)
 
     @torch.no_grad()
     def _update_targets(self) -> None:
@@ -161,9 +233,14 @@ class SacStack(nn.Module):
         """The auxiliary loss on windows of its own; trains the encoder and the loss' predictors."""
         capacity, batch = self.auxiliary.capacity, self.settings.batch_size
         window = replay.sample_windows(self.rng, self.updates, batch, capacity.horizon + 1, capacity.views)
-        losses = self.auxiliary(self.encoder, self.target_encoder, window)
+        losses = self._losses["auxiliary"](window)
         self._step("auxiliary", self.settings.auxiliary_weight * losses)
         self._record("auxiliary_loss", losses)
+
+    def _auxiliary_losses(self, window: StackWindow) -> Tensor:
+        """The auxiliary losses, (members,)."""
+        losses: Tensor = self.auxiliary(self.encoder, self.target_encoder, window)
+        return losses
 
     def _step(self, name: str, losses: Tensor) -> None:
         """One optimizer step on the members' summed losses, for that optimizer's parameters alone."""
@@ -173,12 +250,14 @@ class SacStack(nn.Module):
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         optimizer.step()
+        optimizer.zero_grad()  # gives the memory of the gradients back
 
     def _make_optimizers(self) -> dict[str, torch.optim.Adam]:
-        rate = self.settings.learning_rate
+        # On a GPU the count of steps lies there too: a captured update must not ask the host.
+        common = {"lr": self.settings.learning_rate, "fused": True, "capturable": self.device.type == "cuda"}
 
         def adam(parameters: Sequence[nn.Parameter], **kwargs: object) -> torch.optim.Adam:
-            return torch.optim.Adam(parameters, fused=True, **{"lr": rate, **kwargs})  # type: ignore[arg-type]
+            return torch.optim.Adam(parameters, **{**common, **kwargs})  # type: ignore[arg-type]
 
         encoder = list(self.encoder.parameters())
         betas = (self.settings.temperature_beta1, 0.999)
@@ -202,6 +281,9 @@ class SacStack(nn.Module):
                 copy[member] = source[member]
         self.log_temperature[member] = float(torch.tensor(self.settings.initial_temperature).log())
         self.auxiliary.reset(member, loss, rng)
+
+    def _arithmetic(self) -> AbstractContextManager[None]:
+        return arithmetic(self.computation.precision, self.device)
 
     def _temperature(self) -> Tensor:
         return self.log_temperature.detach().exp()

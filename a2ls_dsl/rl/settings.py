@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from a2ls_dsl.rl.arithmetic import Precision
 from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import Task
 
@@ -43,6 +44,19 @@ class PixelSettings:
     rendering: Rendering = field(default_factory=Rendering)  # frames of 100 x 100 pixels
     crop: int = 84  # pixels of a side
     stack: int = 3  # frames
+
+
+@dataclass(frozen=True)
+class Computation:
+    """How updates are computed; but for the precision it changes no result beyond the order of sums.
+
+    capture: launch whole updates as CUDA graphs; compile: let torch.compile fuse the losses. It takes a
+    minute or so at the start, once a stack, whatever its losses are.
+    """
+
+    precision: Precision = Precision.TF32
+    capture: bool = True
+    compile: bool = False
 
 
 @dataclass(frozen=True)

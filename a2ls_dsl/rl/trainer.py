@@ -19,11 +19,12 @@ from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.envs.pool import EnvPool, StepResult
 from a2ls_dsl.rl.envs.tasks import Task
+from a2ls_dsl.rl.evaluation import Evaluation, Evaluator
 from a2ls_dsl.rl.learner import Arrays, Learner
 from a2ls_dsl.rl.memory import check_memory
 from a2ls_dsl.rl.observations import History, Observations
 from a2ls_dsl.rl.replay import Replay
-from a2ls_dsl.rl.settings import EvaluationSettings, PixelSettings, SacSettings
+from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
 
 PROGRESS_SECONDS = 0.5
 SPEED_SECONDS = 10.0
@@ -44,6 +45,7 @@ class Plan:
     settings: SacSettings = field(default_factory=SacSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     pixels: PixelSettings | None = None
+    computation: Computation = field(default_factory=Computation)
 
     def __post_init__(self) -> None:
         """Raises `A2lError` where frames are no whole agent steps."""
@@ -78,27 +80,6 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """The policies' scores after `frames` frames of training.
-
-    returns: (members, episodes), undiscounted; training_return: (members,) mean over the training episodes
-    since the last evaluation (NaN without any); metrics: means of the learner's figures by name, (members,);
-    diverged: (members,) whether a member's parameters are no longer finite (its returns then count as 0).
-    """
-
-    frames: int
-    returns: NDArray[np.float64]
-    training_return: NDArray[np.float64]
-    metrics: dict[str, list[float]]
-    diverged: NDArray[np.bool_]
-
-    @property
-    def mean_return(self) -> NDArray[np.float64]:
-        """(members,)"""
-        return np.asarray(self.returns.mean(axis=1))
-
-
-@dataclass(frozen=True)
 class EpisodesEnded:
     """The episodes of all members have just ended together: a moment at which `state` is complete."""
 
@@ -108,8 +89,10 @@ class EpisodesEnded:
 class Trainer:
     """Runs a plan. `run` yields; between two yields the state is consistent.
 
-    Physics of a step overlaps with the update before it: update i sees the steps up to i - 1. `exact` makes
-    a member's results the same, bit for bit, in any company (see `learner.py`).
+    Physics of a step overlaps with an update: update i sees the steps up to i - 1. Evaluations are played on
+    the side, at a pace that has each at its end before the next begins; so they come out later than at the
+    frames that they are of. `exact` makes a member's results the same, bit for bit, in any company (see
+    `learner.py`).
     """
 
     def __init__(
@@ -128,13 +111,22 @@ class Trainer:
             self.replay_bytes = Replay.bytes_needed(members, self.replay_rows, *sizes)
             check_memory(self.replay_bytes, members, device)
             self.learner = Learner(
-                plan.losses, plan.seeds, *sizes, self.replay_rows, plan.settings, device, exact
+                plan.losses,
+                plan.seeds,
+                *sizes,
+                self.replay_rows,
+                plan.settings,
+                device,
+                exact,
+                plan.computation,
             )
         except BaseException:
             self.close()
             raise
+        self.evaluator = Evaluator(self.evaluation_pool, self.learner, plan.evaluation.episodes)
+        playing = plan.evaluation.episodes * plan.task.episode_steps
+        self._pace = -(-playing // plan.task.frames_to_steps(plan.evaluation.every_frames))
         self.step = 0
-        self.evaluations = 0
         self._episode = np.zeros(members, np.int64)
         self._running = np.zeros(members, np.bool_)
         self._history = History(members, sizes[0])
@@ -164,20 +156,30 @@ class Trainer:
         """Whether every member's episode has just ended: the state then needs no state of a simulation."""
         return not self._running.any()
 
+    @property
+    def finished(self) -> bool:
+        """Whether the plan is fulfilled, the last evaluation included."""
+        return self.step >= self.plan.steps and not self.evaluator.running
+
     def state(self) -> tuple[Arrays, dict[str, object]]:
         """Everything that a later process needs to go on, as arrays and JSON values.
 
         Only complete between episodes: the state of a simulation isn't kept.
         """
         arrays = self.learner.state() | {"episode": self._episode, "last_return": self._last_return}
-        return arrays, {"step": self.step, "evaluations": self.evaluations, "finished": self._finished}
+        return arrays, {
+            "step": self.step,
+            "evaluator": self.evaluator.state(),
+            "finished": self._finished,
+        }
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]], values: Mapping[str, Any]) -> None:
         """Take over a state that `state` of the same plan returned."""
         self.learner.restore(arrays)
         self._episode = arrays["episode"].astype(np.int64)
         self._last_return = arrays["last_return"].astype(np.float64)
-        self.step, self.evaluations = int(values["step"]), int(values["evaluations"])
+        self.step = int(values["step"])
+        self.evaluator.restore(values["evaluator"])
         self._finished = [list(each) for each in values["finished"]]
 
     def run(self) -> Iterator[Progress | Evaluation | EpisodesEnded]:
@@ -186,26 +188,38 @@ class Trainer:
         due = self.plan.next_evaluation(self.frames)
         while self.step < self.plan.steps:
             self._begin(~self._running)
-            self._step()
+            ended = self._step()
             if self.frames == due:
-                yield self._evaluate(due)
+                # Only one runs at a time. What is yielded comes last: it may be stored with the state.
+                ended = ended or self.evaluator.finish()
+                self._begin_evaluation(due)
                 due = self.plan.next_evaluation(due)
+            if ended is not None:
+                yield ended
             if self.between_episodes:
                 yield EpisodesEnded(self.frames)
             if speed.due():
                 rate = speed.measure(self.frames)
                 yield Progress(self.frames, self.plan.frames, rate, self._last_return.copy())
+        if (ended := self.evaluator.finish()) is not None:
+            yield ended
 
     def _observations(self) -> Observations:
         pixels, shape = self.plan.pixels, self.pool.observation_shape
         return Observations(shape, pixels.stack, pixels.crop) if pixels else Observations(shape)
 
-    def _step(self) -> None:
-        """One agent step of every member, and one update once there is enough to learn from."""
+    def _step(self) -> Evaluation | None:
+        """One agent step of every member, and one update once there is enough to learn from.
+
+        Gives an evaluation that ended beside it.
+        """
         learning = self.step >= self.plan.settings.random_steps
         choose = self.learner.act if learning else self._random_action
         action = choose(self._history.seen, self.step)
         self.pool.start(action)
+        evaluating = self.evaluator.running
+        if evaluating:
+            self.evaluator.start()
         if learning:
             self.learner.update()
         result = self.pool.wait()
@@ -214,6 +228,17 @@ class Trainer:
         self._running = ~result.last
         self.step += 1
         self._count(result)
+        return self._evaluation_steps() if evaluating else None
+
+    def _evaluation_steps(self) -> Evaluation | None:
+        """Collect the evaluation's step that has begun, and play as many more as the pace asks for."""
+        ended = self.evaluator.wait()
+        for _ in range(self._pace - 1):
+            if ended is not None:
+                break
+            self.evaluator.start()
+            ended = self.evaluator.wait()
+        return ended
 
     def _random_action(self, _: NDArray[Any], counter: int) -> NDArray[np.float32]:
         return self.learner.random_action(counter)
@@ -234,32 +259,10 @@ class Trainer:
             self._last_return[member] = self._episode_return[member]
             self._episode_return[member] = 0.0
 
-    def _evaluate(self, frames: int) -> Evaluation:
-        """Score the deterministic policies on fresh episodes in environments of their own."""
-        number, self.evaluations = self.evaluations, self.evaluations + 1
-        episodes = self.plan.evaluation.episodes
-        returns = np.stack([self._score(number * episodes + each) for each in range(episodes)], axis=1)
+    def _begin_evaluation(self, frames: int) -> None:
         training = [float(np.mean(each)) if each else float("nan") for each in self._finished]
         self._finished = [[] for _ in self._finished]
-        diverged = ~self.learner.finite()
-        returns[diverged] = 0.0
-        return Evaluation(frames, returns, np.array(training), self.learner.pop_metrics(), diverged)
-
-    def _score(self, number: int) -> NDArray[np.float64]:
-        """One evaluation episode of every member: returns (members,)."""
-        seeds = self.learner.episode_seeds(Purpose.EVALUATION, np.full(len(self.plan.losses), number))
-        total, running = np.zeros(len(seeds)), np.ones(len(seeds), np.bool_)
-        history = History(len(seeds), self.learner.observations)
-        history.begin(self.evaluation_pool.reset(seeds), running)
-        while running.any():
-            result = self.evaluation_pool.step(self.learner.act(history.seen))
-            total += np.where(running, result.reward, 0.0)
-            running &= ~result.last
-            history.push(result.observation)
-            if result.last.any() and running.any():
-                # A lane that is done goes on in an episode that no longer counts.
-                history.begin(self.evaluation_pool.reset_where(result.last, seeds), result.last)
-        return total
+        self.evaluator.begin(frames, np.array(training))
 
 
 class _Speed:

@@ -19,7 +19,8 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.rl.device import choose_device, make_deterministic
 from a2ls_dsl.rl.envs.tasks import find_task
-from a2ls_dsl.rl.trainer import Evaluation, Plan, Progress, Trainer, aulc
+from a2ls_dsl.rl.evaluation import Evaluation
+from a2ls_dsl.rl.trainer import Plan, Progress, Trainer, aulc
 from a2ls_dsl.search.candidates import Candidate, Outcome, Point, references
 from a2ls_dsl.search.evolution import Proposal, first_population, next_population
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame

@@ -107,9 +107,8 @@ def test_a_member_does_not_depend_on_its_neighbours(names: tuple[str | None, ...
     for member, (single, _) in enumerate(alone):
         assert_close(state(stack, member), state(single, 0), 1e-7)
         observation = torch.ones(3, OBSERVATION, dtype=torch.float64)
-        for counter in (None, 7):
-            action = stack.act(observation, counter)[member]
-            torch.testing.assert_close(action, single.act(observation[:1], counter)[0], rtol=1e-7, atol=1e-7)
+        action = stack.act(observation, 7)[member]
+        torch.testing.assert_close(action, single.act(observation[:1], 7)[0], rtol=1e-7, atol=1e-7)
         assert torch.equal(stack.random_action(7)[member], single.random_action(7)[0])
 
 
@@ -134,6 +133,8 @@ def test_the_exact_mode_is_exact(names: tuple[str | None, ...]) -> None:
         learner.update()
     assert learner.finite().tolist() == [True] * 3
     metrics, observation = learner.pop_metrics(), np.ones((3, OBSERVATION), np.float32)
+    learner.freeze()
+    frozen = learner.act_frozen(observation)
     for member, (loss, seed) in enumerate(zip(losses, seeds, strict=True)):
         alone = Learner([loss], [seed], VECTORS, ACTION, CAPACITY, SETTINGS)
         fill(alone.replays[0], [seed])
@@ -144,9 +145,9 @@ def test_the_exact_mode_is_exact(names: tuple[str | None, ...]) -> None:
         assert [key for key, value in found.items() if not torch.equal(value, expected[key])] == []
         own = [values[0] for values in alone.pop_metrics().values()]
         np.testing.assert_array_equal([values[member] for values in metrics.values()], own)
-        for counter in (None, 7):
-            action = learner.act(observation, counter)[member]
-            assert np.array_equal(action, alone.act(observation[:1], counter)[0])
+        assert np.array_equal(learner.act(observation, 7)[member], alone.act(observation[:1], 7)[0])
+        alone.freeze()
+        assert np.array_equal(frozen[member], alone.act_frozen(observation[:1])[0])
         assert np.array_equal(learner.random_action(7)[member], alone.random_action(7)[0])
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.checkpoint import load, save
+from a2ls_dsl.rl.envs.dmc import DmcEnv
 from a2ls_dsl.rl.envs.tasks import find_task
+from a2ls_dsl.rl.evaluation import Evaluation
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings, paper_settings
-from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer, aulc
+from a2ls_dsl.rl.trainer import EpisodesEnded, Plan, Trainer, aulc
 
 SMALL = SacSettings(hidden=32, batch_size=16, random_steps=100)
 WINNER = load_one("a2_winner")[1]
@@ -90,6 +94,56 @@ def test_evaluation_does_not_disturb_training() -> None:
         evaluations(rarely)
     mine, its = parameters(often, 0), parameters(rarely, 0)
     assert all(torch.equal(mine[name], its[name]) for name in mine)
+
+
+def test_evaluations_beside_the_training_score_the_policies_of_their_frames() -> None:
+    """Against a plain loop: one environment, the policy as it was, one episode after the other."""
+    task = find_task("cartpole-swingup")
+    settings = EvaluationSettings(every_frames=1000, episodes=2)
+    made = Plan(task, (WINNER, None), (3, 4), 3000, SMALL, settings)
+    with Trainer(made) as trainer:
+        found = evaluations(trainer)
+    assert [each.frames for each in found] == [1000, 2000, 3000]
+    with Trainer(made) as other:
+        due = iter(found)
+        learner, env = other.learner, DmcEnv(task)
+        for _ in range(3):
+            for _ in range(125):
+                other._begin(~other._running)
+                other._step()
+            learner.freeze()
+            expected, number = next(due), 2 * (other.step // 125 - 1)
+            for member, episode in ((0, 0), (1, 1)):
+                numbers = np.full(2, number + episode)
+                seen, last = env.reset(int(learner.episode_seeds(Purpose.EVALUATION, numbers)[member])), False
+                total = 0.0
+                while not last:
+                    both = np.stack([seen, seen])
+                    _, reward, _, last = step = env.step(learner.act_frozen(both)[member])
+                    seen, total = step.observation, total + float(np.float32(reward))
+                assert total == expected.returns[member, episode]
+
+
+def test_a_run_goes_on_in_the_middle_of_an_evaluation(tmp_path: Path) -> None:
+    """Evaluations that end long after the episode that was stored, at another pace than the training's."""
+    settings = EvaluationSettings(every_frames=2000, episodes=3)
+    made = Plan(find_task("cartpole-swingup"), (WINNER, None), (0, 1), 6000, SMALL, settings)
+    with Trainer(made) as whole:
+        expected = evaluations(whole)
+    path = tmp_path / "checkpoint.npz"
+    with Trainer(made) as first:
+        for event in first.run():
+            if isinstance(event, EpisodesEnded) and event.frames == 3000:
+                assert first.evaluator.running
+                save(path, *first.state())
+                break
+    with Trainer(made) as second:
+        second.restore(*load(path))
+        resumed = evaluations(second)
+    assert [each.frames for each in resumed] == [2000, 4000, 6000]
+    for one, other in zip(resumed, expected, strict=True):
+        np.testing.assert_array_equal(one.returns, other.returns)
+        np.testing.assert_array_equal(one.training_return, other.training_return)
 
 
 def test_seeds_differ() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from tiny_search import SETTINGS, results, rows, start
 
-from a2ls_dsl.rl.trainer import Evaluation
+from a2ls_dsl.rl.evaluation import Evaluation
 from a2ls_dsl.search.candidates import Candidate
 from a2ls_dsl.search.evolution import Origin
 from a2ls_dsl.search.run import DIVERGED, SpaceExhausted, _outcome, evolve

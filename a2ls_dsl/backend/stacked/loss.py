@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.amp import is_autocast_available
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.stacked.operators import compare
@@ -58,9 +60,14 @@ class StackedLoss(nn.Module):
     def forward(self, encode: StackEncoder, encode_target: StackEncoder, window: StackWindow) -> Tensor:
         """The loss of every member, (members,), on windows (members, B, steps, ...) of horizon + 1 steps."""
         source = self._rows(self.tables.source, window, encode)
+        prediction = self._predict(source)
         with torch.no_grad():
             target = self._rows(self.tables.target, window, encode_target)
-        lanes = compare(self.tables, self._predict(source), target, self.matrix)
+        kind = target.device.type
+        # Differences of like numbers and sums over the batch need all their digits, also under autocast.
+        with torch.autocast(kind, enabled=False) if is_autocast_available(kind) else nullcontext():
+            exact = self.bias_out.dtype
+            lanes = compare(self.tables, prediction.to(exact), target.to(exact), self.matrix)
         weight = self.tables.weight.to(lanes.dtype)
         return (weight * lanes.view_as(weight)).sum(dim=1)
 

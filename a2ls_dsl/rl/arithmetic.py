@@ -1,0 +1,37 @@
+"""How precisely matrix products and convolutions are computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from enum import StrEnum
+
+import torch
+
+
+class Precision(StrEnum):
+    """Arithmetic of matrix products and convolutions; parameters, sums and optimizers are float32 in all.
+
+    float32: the twin that the others are compared with; tf32: float32 with 10 bits of mantissa on the matrix
+    units of NVIDIA GPUs since Ampere, the same as float32 elsewhere; bf16: bfloat16 operands, 7 bits.
+    """
+
+    FLOAT32 = "float32"
+    TF32 = "tf32"
+    BF16 = "bf16"
+
+
+@contextmanager
+def arithmetic(precision: Precision, device: torch.device | str) -> Iterator[None]:
+    """Compute in `precision` inside. TF32 is a setting of the process: it is put back behind."""
+    kind = torch.device(device).type
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = precision is not Precision.FLOAT32
+    try:
+        # Casts of weights aren't kept: inside a captured graph they would be cast once and for all.
+        rounded = precision is Precision.BF16
+        with torch.autocast(kind, torch.bfloat16, cache_enabled=False) if rounded else nullcontext():
+            yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before

@@ -1,0 +1,118 @@
+"""What is captured as a CUDA graph may depend on tensors alone: no look at a value, nothing from the host.
+
+Tensors on the device `meta` have shapes and no values. An update that runs there can't have looked at a
+value, and one that took a tensor from the host would mix devices, which torch refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.rl.arithmetic import Precision
+from a2ls_dsl.rl.learner import Learner
+from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.settings import Computation, SacSettings
+
+NAMES = (None, "a2_winner", "curl", "atc", "spr")
+VECTORS, FRAMES = Observations((5,)), Observations((3, 20, 20), 3, 17)
+
+
+class Descent(torch.optim.SGD):
+    """Any optimizer: the fused one has no form for tensors without values."""
+
+    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+        super().__init__(parameters, lr=1e-3)
+
+
+def made(observations: Observations, device: str, computation: Computation | None = None) -> Learner:
+    losses = [None if name is None else load_one(name)[1] for name in NAMES]
+    settings = SacSettings(hidden=16, batch_size=8)
+    return Learner(losses, range(len(NAMES)), observations, 2, 60, settings, device, computation=computation)
+
+
+def filled(observations: Observations, device: str, computation: Computation | None = None) -> Learner:
+    """Two episodes and a half of random experience."""
+    learner, rng = made(observations, device, computation), np.random.default_rng(0)
+    members, shape = len(NAMES), observations.shape
+
+    def seen() -> np.ndarray:
+        if observations.crop is None:
+            return rng.normal(size=(members, *shape)).astype(np.float32)
+        return rng.integers(0, 256, (members, *shape), dtype=np.uint8)
+
+    for step in range(50):
+        if step % 20 == 0:
+            learner.begin(seen(), np.ones(members, np.bool_))
+        last = np.full(members, step % 20 == 19)
+        action = rng.uniform(-1, 1, (members, 2)).astype(np.float32)
+        reward = rng.uniform(size=members).astype(np.float32)
+        learner.append(action, reward, np.zeros(members, np.bool_), seen(), last)
+    return learner
+
+
+@pytest.mark.parametrize("observations", [VECTORS, FRAMES], ids=["vectors", "frames"])
+def test_an_update_and_all_around_it_depend_on_tensors_alone(observations: Observations) -> None:
+    learner = made(observations, "meta")
+    (stack,), (replay,) = learner.stacks, learner.replays
+    stack.optimizers = {
+        name: Descent([each for group in adam.param_groups for each in group["params"]])  # type: ignore[misc]
+        for name, adam in stack.optimizers.items()
+    }
+    members = len(NAMES)
+    seen = torch.empty(members, *observations.shape, dtype=observations.dtype, device="meta")
+    numbers = torch.empty(members, device="meta")
+    where = torch.empty(members, dtype=torch.bool, device="meta")
+    for parts in ((True, True, True), (False, False, True), (False, False, False)):
+        learner._run_update((parts,))
+    replay.begin(seen, where)
+    learner._run_append(None, torch.empty(members, 2, device="meta"), numbers, where, seen, where)
+    policy = torch.empty(members, *observations.seen, dtype=observations.dtype, device="meta")
+    assert learner._run_act(None, policy, torch.empty((), dtype=torch.int64, device="meta")).is_meta
+    assert learner._run_act_frozen(None, policy).is_meta
+    stack.freeze()
+
+
+def test_an_update_writes_in_place() -> None:
+    """A graph goes on reading and writing the memory that it was captured with."""
+    learner = filled(VECTORS, "cpu")
+    learner.update()  # the optimizers make their state
+
+    def places() -> dict[str, int]:
+        tensors: dict[str, Tensor] = dict(learner.stacks[0].state_dict()) | learner.replays[0].state_dict()
+        for name, adam in learner.stacks[0].optimizers.items():
+            for index, state in adam.state_dict()["state"].items():
+                tensors |= {f"{name}/{index}/{key}": value for key, value in state.items()}
+        return {name: tensor.data_ptr() for name, tensor in tensors.items()}
+
+    before = places()
+    for _ in range(3):
+        learner.update()
+    learner.append(
+        *(np.zeros((5, 2), np.float32), np.zeros(5, np.float32), np.zeros(5, np.bool_)),
+        np.zeros((5, 5), np.float32),
+        np.zeros(5, np.bool_),
+    )
+    assert places() == before
+
+
+@pytest.mark.parametrize("observations", [VECTORS, FRAMES], ids=["vectors", "frames"])
+def test_bf16_rounds_products_and_nothing_else(observations: Observations) -> None:
+    """After a few updates it is near float32, but not equal; parameters stay float32."""
+    twins = [filled(observations, "cpu", Computation(each)) for each in (Precision.FLOAT32, Precision.BF16)]
+    for learner in twins:
+        for _ in range(4):
+            learner.update()
+    exact, rounded = (learner.stacks[0].state_dict() for learner in twins)
+    assert all(rounded[name].dtype == value.dtype for name, value in exact.items())
+    same = [torch.equal(rounded[name], value) for name, value in exact.items() if value.is_floating_point()]
+    assert not all(same)
+    for name in ("encoder.norm.weight", "critic.trunk.layers.0.weight"):
+        if name in exact:
+            difference = (rounded[name] - exact[name]).norm() / exact[name].norm()
+            assert 0 < difference < 2e-2
