@@ -12,7 +12,7 @@ from a2ls_dsl.cli import app
 if TYPE_CHECKING:
     from a2ls_dsl.rl.evaluation import Evaluation
     from a2ls_dsl.rl.folder import RunFolder
-    from a2ls_dsl.rl.settings import PixelSettings
+    from a2ls_dsl.rl.settings import Computation, PixelSettings
     from a2ls_dsl.rl.trainer import Plan, Progress
 
 OBSERVATIONS = ("vectors", "pixels")
@@ -46,6 +46,13 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/ENV-LOSS by default.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that run physics.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,
+    precision: Annotated[
+        str, typer.Option(help="Of matrix products: tf32 (on a CPU the same as float32), float32, bf16.")
+    ] = "tf32",
+    compile: Annotated[
+        bool,
+        typer.Option("--compile", help="Fuse the losses with torch.compile: a minute at the start."),
+    ] = False,
     deterministic: Annotated[bool, typer.Option(help="On the CPU: repeat a run bit for bit.")] = False,
 ) -> None:
     """Train SAC with an auxiliary loss; run the same command again to resume."""
@@ -74,6 +81,7 @@ def train(
         settings,
         EvaluationSettings(eval_every, eval_episodes),
         _pixels(obs, shadow_size),
+        _computation(precision, compile),
     )
     _run(plan, label, out or Path("runs") / f"{task.name}-{label}", device, workers, deterministic)
 
@@ -91,6 +99,17 @@ def _pixels(obs: str, shadow_size: int | None) -> PixelSettings | None:
     if shadow_size is not None:
         raise A2lError("there is no shadow on vector observations", "leave out --shadow-size")
     return None
+
+
+def _computation(precision: str, compile: bool) -> Computation:
+    """What --precision and --compile mean."""
+    from a2ls_dsl.diagnostics import unknown
+    from a2ls_dsl.rl.arithmetic import Precision
+    from a2ls_dsl.rl.settings import Computation
+
+    if precision not in list(Precision):
+        raise unknown("precision", precision, Precision)
+    return Computation(Precision(precision), compile=compile)
 
 
 def _run(

@@ -35,3 +35,11 @@ def arithmetic(precision: Precision, device: torch.device | str) -> Iterator[Non
             yield
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
+def product_dtype(device: torch.device, otherwise: torch.dtype) -> torch.dtype:
+    """The type of a convolution's operands here: what autocast makes of them, or the parameters' own."""
+    kind = device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        return torch.get_autocast_dtype(kind)
+    return otherwise

@@ -47,8 +47,10 @@ class Conv(nn.Module):
         self.weight = nn.Parameter(torch.zeros(members, outputs, inputs, 3, 3))
         self.bias = nn.Parameter(torch.zeros(members, outputs))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, scale: float = 1.0) -> Tensor:
+        """The convolution of scale * x, without a pass over x for the scale."""
         weight, bias = self.weight.flatten(0, 1), self.bias.flatten()
+        weight = weight if scale == 1.0 else weight * scale
         out: Tensor = F.conv2d(x, weight, bias, stride=self.stride, groups=self.members)
         return out
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
+from a2ls_dsl.rl.arithmetic import product_dtype
 from a2ls_dsl.rl.layers import Conv, LayerNorm, Linear
 from a2ls_dsl.rl.observations import Observations
 
@@ -99,10 +100,11 @@ class PixelEncoder(nn.Module):
     def base(self, observation: Tensor) -> Tensor:
         """What actor and critics share, the convolutions: (members, M, 39,200) for frames of 84 pixels."""
         x = observation.transpose(0, 1).flatten(1, 2)
-        kind = self._head.linear.weight.dtype
-        x = x.to(kind, memory_format=torch.channels_last) / 255
-        for conv in self.convs:
-            x = F.relu(conv(x))
+        # The numbers 0..255 are exact in every type; that they are 255ths is left to the first kernels.
+        kind = product_dtype(x.device, self._head.linear.weight.dtype)
+        x = x.to(kind, memory_format=torch.channels_last)
+        for number, conv in enumerate(self.convs):
+            x = F.relu(conv(x, scale=1 / 255 if number == 0 else 1.0))
         # Channels last in the features too: a stack of one then moves nothing.
         x = x.permute(0, 2, 3, 1)
         return x.view(*x.shape[:3], self.members, FILTERS).permute(3, 0, 1, 2, 4).flatten(2)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.clock import Clock
 from a2ls_dsl.rl.envs.pool import EnvPool, StepResult
 from a2ls_dsl.rl.envs.tasks import Task
 from a2ls_dsl.rl.evaluation import Evaluation, Evaluator
@@ -98,7 +99,7 @@ class Trainer:
     def __init__(
         self, plan: Plan, device: str = "cpu", workers: int | None = None, exact: bool = False
     ) -> None:
-        self.plan, self.exact = plan, exact
+        self.plan, self.exact, self.clock = plan, exact, Clock()
         members = len(plan.losses)
         rendering = plan.pixels.rendering if plan.pixels else None
         self.pool = EnvPool(plan.task, members, workers, rendering=rendering)
@@ -215,20 +216,29 @@ class Trainer:
         """
         learning = self.step >= self.plan.settings.random_steps
         choose = self.learner.act if learning else self._random_action
-        action = choose(self._history.seen, self.step)
-        self.pool.start(action)
+        clock = self.clock
+        with clock.part("acting"):
+            action = choose(self._history.seen, self.step)
+            self.pool.start(action)
         evaluating = self.evaluator.running
         if evaluating:
-            self.evaluator.start()
+            with clock.part("evaluation"):
+                self.evaluator.start()
         if learning:
-            self.learner.update()
-        result = self.pool.wait()
-        self.learner.append(action, result.reward, result.terminated, result.observation, result.last)
-        self._history.push(result.observation)
+            with clock.part("update"):
+                self.learner.update()
+        with clock.part("environments"):
+            result = self.pool.wait()
+        with clock.part("storing"):
+            self.learner.append(action, result.reward, result.terminated, result.observation, result.last)
+            self._history.push(result.observation)
         self._running = ~result.last
         self.step += 1
         self._count(result)
-        return self._evaluation_steps() if evaluating else None
+        if not evaluating:
+            return None
+        with clock.part("evaluation"):
+            return self._evaluation_steps()
 
     def _evaluation_steps(self) -> Evaluation | None:
         """Collect the evaluation's step that has begun, and play as many more as the pace asks for."""

@@ -11,16 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
+from mixed_stack import FRAMES, NAMES, VECTORS, filled, made
 from torch import Tensor, nn
 
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.arithmetic import Precision
-from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.observations import Observations
-from a2ls_dsl.rl.settings import Computation, SacSettings
-
-NAMES = (None, "a2_winner", "curl", "atc", "spr")
-VECTORS, FRAMES = Observations((5,)), Observations((3, 20, 20), 3, 17)
+from a2ls_dsl.rl.settings import Computation
 
 
 class Descent(torch.optim.SGD):
@@ -28,32 +25,6 @@ class Descent(torch.optim.SGD):
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
         super().__init__(parameters, lr=1e-3)
-
-
-def made(observations: Observations, device: str, computation: Computation | None = None) -> Learner:
-    losses = [None if name is None else load_one(name)[1] for name in NAMES]
-    settings = SacSettings(hidden=16, batch_size=8)
-    return Learner(losses, range(len(NAMES)), observations, 2, 60, settings, device, computation=computation)
-
-
-def filled(observations: Observations, device: str, computation: Computation | None = None) -> Learner:
-    """Two episodes and a half of random experience."""
-    learner, rng = made(observations, device, computation), np.random.default_rng(0)
-    members, shape = len(NAMES), observations.shape
-
-    def seen() -> np.ndarray:
-        if observations.crop is None:
-            return rng.normal(size=(members, *shape)).astype(np.float32)
-        return rng.integers(0, 256, (members, *shape), dtype=np.uint8)
-
-    for step in range(50):
-        if step % 20 == 0:
-            learner.begin(seen(), np.ones(members, np.bool_))
-        last = np.full(members, step % 20 == 19)
-        action = rng.uniform(-1, 1, (members, 2)).astype(np.float32)
-        reward = rng.uniform(size=members).astype(np.float32)
-        learner.append(action, reward, np.zeros(members, np.bool_), seen(), last)
-    return learner
 
 
 @pytest.mark.parametrize("observations", [VECTORS, FRAMES], ids=["vectors", "frames"])
@@ -99,6 +70,31 @@ def test_an_update_writes_in_place() -> None:
         np.zeros(5, np.bool_),
     )
     assert places() == before
+
+
+def test_compiled_losses_are_the_losses_and_are_compiled_once() -> None:
+    """20 updates of a mixed stack in float64; in float32 Adam turns the last digit of a gradient into a step.
+
+    A second stack of the same sizes, with its losses in other places, finds what the first one compiled.
+    """
+    plain, compiled, other = (
+        filled(VECTORS, "cpu", Computation(Precision.FLOAT32, compile=each)) for each in (False, True, True)
+    )
+    for learner in (plain, compiled, other):
+        learner.stacks[0].double()
+        learner.replays[0].double()
+    for _ in range(20):
+        plain.update()
+        compiled.update()
+    torch.testing.assert_close(
+        compiled.stacks[0].state_dict(), plain.stacks[0].state_dict(), rtol=1e-6, atol=1e-6
+    )
+    for member, name in enumerate(reversed(NAMES)):
+        loss = None if name is None else load_one(name)[1]
+        other.stacks[0].auxiliary.reset(member, loss, other.stacks[0].rng.member(member))
+    with torch.compiler.set_stance("fail_on_recompile"):
+        other.update()
+        other.update()
 
 
 @pytest.mark.parametrize("observations", [VECTORS, FRAMES], ids=["vectors", "frames"])

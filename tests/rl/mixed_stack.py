@@ -1,0 +1,39 @@
+"""A stack of different losses with two and a half episodes of random experience, for tests of the learner."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.rl.learner import Learner
+from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.settings import Computation, SacSettings
+
+NAMES = (None, "a2_winner", "curl", "atc", "spr")
+VECTORS, FRAMES = Observations((5,)), Observations((3, 20, 20), 3, 17)
+
+
+def made(observations: Observations, device: str, computation: Computation | None = None) -> Learner:
+    losses = [None if name is None else load_one(name)[1] for name in NAMES]
+    settings = SacSettings(hidden=16, batch_size=8)
+    return Learner(losses, range(len(NAMES)), observations, 2, 60, settings, device, computation=computation)
+
+
+def filled(observations: Observations, device: str, computation: Computation | None = None) -> Learner:
+    """Two episodes and a half of random experience."""
+    learner, rng = made(observations, device, computation), np.random.default_rng(0)
+    members, shape = len(NAMES), observations.shape
+
+    def seen() -> np.ndarray:
+        if observations.crop is None:
+            return rng.normal(size=(members, *shape)).astype(np.float32)
+        return rng.integers(0, 256, (members, *shape), dtype=np.uint8)
+
+    for step in range(50):
+        if step % 20 == 0:
+            learner.begin(seen(), np.ones(members, np.bool_))
+        last = np.full(members, step % 20 == 19)
+        action = rng.uniform(-1, 1, (members, 2)).astype(np.float32)
+        reward = rng.uniform(size=members).astype(np.float32)
+        learner.append(action, reward, np.zeros(members, np.bool_), seen(), last)
+    return learner
