@@ -81,7 +81,7 @@ def train(
         settings,
         EvaluationSettings(eval_every, eval_episodes),
         _pixels(obs, shadow_size),
-        _computation(precision, compile),
+        computation(precision, compile),
     )
     _run(plan, label, out or Path("runs") / f"{task.name}-{label}", device, workers, deterministic)
 
@@ -101,7 +101,7 @@ def _pixels(obs: str, shadow_size: int | None) -> PixelSettings | None:
     return None
 
 
-def _computation(precision: str, compile: bool) -> Computation:
+def computation(precision: str, compile: bool) -> Computation:
     """What --precision and --compile mean."""
     from a2ls_dsl.diagnostics import unknown
     from a2ls_dsl.rl.arithmetic import Precision

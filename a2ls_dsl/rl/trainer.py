@@ -188,8 +188,7 @@ class Trainer:
         speed = _Speed(self.frames)
         due = self.plan.next_evaluation(self.frames)
         while self.step < self.plan.steps:
-            self._begin(~self._running)
-            ended = self._step()
+            ended = self.tick()
             if self.frames == due:
                 # Only one runs at a time. What is yielded comes last: it may be stored with the state.
                 ended = ended or self.evaluator.finish()
@@ -205,15 +204,12 @@ class Trainer:
         if (ended := self.evaluator.finish()) is not None:
             yield ended
 
-    def _observations(self) -> Observations:
-        pixels, shape = self.plan.pixels, self.pool.observation_shape
-        return Observations(shape, pixels.stack, pixels.crop) if pixels else Observations(shape)
-
-    def _step(self) -> Evaluation | None:
+    def tick(self) -> Evaluation | None:
         """One agent step of every member, and one update once there is enough to learn from.
 
-        Gives an evaluation that ended beside it.
+        Gives an evaluation that ended beside it; `run` begins them.
         """
+        self._begin(~self._running)
         learning = self.step >= self.plan.settings.random_steps
         choose = self.learner.act if learning else self._random_action
         clock = self.clock
@@ -239,6 +235,10 @@ class Trainer:
             return None
         with clock.part("evaluation"):
             return self._evaluation_steps()
+
+    def _observations(self) -> Observations:
+        pixels, shape = self.plan.pixels, self.pool.observation_shape
+        return Observations(shape, pixels.stack, pixels.crop) if pixels else Observations(shape)
 
     def _evaluation_steps(self) -> Evaluation | None:
         """Collect the evaluation's step that has begun, and play as many more as the pace asks for."""

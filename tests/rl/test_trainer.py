@@ -109,8 +109,7 @@ def test_evaluations_beside_the_training_score_the_policies_of_their_frames() ->
         learner, env = other.learner, DmcEnv(task)
         for _ in range(3):
             for _ in range(125):
-                other._begin(~other._running)
-                other._step()
+                other.tick()
             learner.freeze()
             expected, number = next(due), 2 * (other.step // 125 - 1)
             for member, episode in ((0, 0), (1, 1)):

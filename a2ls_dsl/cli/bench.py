@@ -1,0 +1,242 @@
+"""`a2l bench`: how fast this machine trains, and how fast it could."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from a2ls_dsl.cli import app
+
+if TYPE_CHECKING:
+    from a2ls_dsl.lang.ast import Loss
+    from a2ls_dsl.rl.bench.environments import EnvironmentSpeed
+    from a2ls_dsl.rl.bench.floor import Ceilings
+    from a2ls_dsl.rl.bench.training import TrainingSpeed
+    from a2ls_dsl.rl.bench.updates import UpdateTime
+    from a2ls_dsl.rl.settings import Computation
+
+PARTS = ("updates", "environments", "training")
+KINDS = ("vectors", "pixels")
+
+
+@app.command()
+def bench(
+    part: Annotated[
+        list[str] | None,
+        typer.Option(help="updates, environments or training (repeatable); all by default."),
+    ] = None,
+    obs: Annotated[
+        list[str] | None, typer.Option(help="vectors or pixels (repeatable); both by default.")
+    ] = None,
+    batch_size: Annotated[
+        list[int] | None, typer.Option(min=2, help="Repeatable; 128 and 512 by default.")
+    ] = None,
+    members: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Sizes of stacks (repeatable); by default doubled until it takes too long."),
+    ] = None,
+    env: Annotated[str, typer.Option(help="The task that is played.")] = "cheetah-run",
+    loss: Annotated[str, typer.Option(help="The auxiliary loss of every member, or none.")] = "a2_winner",
+    seconds: Annotated[float, typer.Option(min=0.1, help="Time for each measurement, about.")] = 10.0,
+    precision: Annotated[str, typer.Option(help="tf32, float32 or bf16.")] = "tf32",
+    compile: Annotated[bool, typer.Option("--compile", help="Fuse the losses with torch.compile.")] = False,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine readable.")] = False,
+) -> None:
+    """Measure updates, environments and training on this machine, beside the least time they can take."""
+    from a2ls_dsl.cli.train import computation
+    from a2ls_dsl.lang.load import load_one
+    from a2ls_dsl.rl.device import choose_device
+    from a2ls_dsl.rl.envs.tasks import find_task
+
+    request = _Request(
+        _chosen("part", part, PARTS),
+        _chosen("kind of observation", obs, KINDS),
+        batch_size or [128, 512],
+        members,
+        find_task(env).name,
+        None if loss == "none" else load_one(loss)[1],
+        loss,
+        seconds,
+        computation(precision, compile),
+        choose_device(device),
+    )
+    report: dict[str, Any] = {"machine": _machine(request)}
+    if not as_json:
+        print("\n".join(f"{name}: {value}" for name, value in report["machine"].items()))
+    for title, rows in _measured(request):
+        if as_json:
+            report[title] = [row for row, _ in rows if row]
+            continue
+        print(f"\n{title}")
+        for _, line in rows:
+            print(line, flush=True)
+    if as_json:
+        print(json.dumps(report, indent=2))
+
+
+@dataclass(frozen=True)
+class _Request:
+    parts: Sequence[str]
+    kinds: Sequence[str]
+    batch_sizes: Sequence[int]
+    members: Sequence[int] | None
+    env: str
+    loss: Loss | None
+    loss_name: str
+    seconds: float
+    computation: Computation
+    device: str
+
+
+Rows = Iterator[tuple[dict[str, Any], str]]
+"""Rows as data and as a line of text, one after the other as they are measured."""
+
+
+def _measured(request: _Request) -> Iterator[tuple[str, Rows]]:
+    from a2ls_dsl.rl.bench.floor import measure_ceilings
+
+    best: dict[tuple[str, int], UpdateTime] = {}
+    if "updates" in request.parts:
+        ceilings = measure_ceilings(request.device, request.computation.precision)
+        yield "ceilings", _ceilings(ceilings)
+        yield "updates", _updates(request, ceilings, best)
+    if "environments" in request.parts:
+        yield "environments", _environments(request)
+    if "training" in request.parts:
+        yield "training", _training(request, best)
+
+
+def _ceilings(ceilings: Ceilings) -> Rows:
+    copy = f"copy {ceilings.bytes_per_second / 1e9:,.1f} GB/s (read and written)"
+    yield asdict(ceilings), f"  {copy}, product {ceilings.operations_per_second / 1e12:,.3f} Tflop/s"
+
+
+def _updates(request: _Request, ceilings: Ceilings, best: dict[tuple[str, int], UpdateTime]) -> Rows:
+    from a2ls_dsl.rl.bench.updates import Case, measure_updates
+
+    yield {}, "  observations  batch  members   ms/member-update     floor   ratio"
+    for kind in request.kinds:
+        for batch in request.batch_sizes:
+            sizes = request.members or [2**power for power in range(8)]
+            cases = [Case(kind, batch, size) for size in sizes]
+            for row in measure_updates(
+                cases, request.loss, ceilings, request.device, request.computation, request.seconds
+            ):
+                head = f"  {kind:<12}  {batch:>5}  {row.case.members:>7}"
+                if row.left_out:
+                    yield _data(row), f"{head}   {row.left_out}"
+                    if request.members is None:
+                        break  # larger stacks would be left out as well
+                    continue
+                known = best.get((kind, batch))
+                if known is None or row.milliseconds < known.milliseconds:
+                    best[kind, batch] = row
+                times = f"{row.milliseconds:>18.3f}  {row.floor_milliseconds:>8.3f}  {row.ratio:>6.1f}"
+                yield _data(row), f"{head}{times}"
+
+
+def _data(row: UpdateTime) -> dict[str, Any]:
+    values = {name: each for name, each in asdict(row).items() if each == each}  # without NaN
+    case: dict[str, Any] = values.pop("case")
+    return case | values | ({} if row.left_out else {"ratio": row.ratio})
+
+
+def _environments(request: _Request) -> Rows:
+    from a2ls_dsl.rl.bench.environments import BACK_ENDS, measure_environments
+    from a2ls_dsl.rl.envs.tasks import find_task
+
+    task = find_task(request.env)
+    for back_end in BACK_ENDS:
+        if ("vectors" if back_end == "vectors" else "pixels") in request.kinds:
+            speed = measure_environments(task, back_end, request.seconds / 2)
+            yield asdict(speed), f"  {back_end:<8} {_speed(speed, task.action_repeat)}"
+
+
+def _speed(speed: EnvironmentSpeed, repeat: int) -> str:
+    if speed.failed:
+        return f"fails: {speed.failed}"
+    steps = speed.steps_per_second
+    return f"{steps:>9,.0f} agent steps/s = {steps * repeat:>9,.0f} frames/s, {speed.workers} workers"
+
+
+def _training(request: _Request, best: dict[tuple[str, int], UpdateTime]) -> Rows:
+    from dataclasses import replace
+
+    from a2ls_dsl.diagnostics import A2lError
+    from a2ls_dsl.rl.bench.training import measure_training
+    from a2ls_dsl.rl.envs.tasks import find_task
+    from a2ls_dsl.rl.settings import PixelSettings, paper_settings
+
+    task = find_task(request.env)
+    for kind in request.kinds:
+        for batch in request.batch_sizes:
+            alone = best.get((kind, batch))
+            if "updates" in request.parts and alone is None:
+                yield {}, f"  {kind}, batch {batch}: left out, as its updates were"
+                continue
+            size = alone.case.members if alone else (request.members or [1])[-1]
+            settings = replace(paper_settings(task), batch_size=batch)
+            try:
+                speed = measure_training(
+                    task,
+                    request.loss,
+                    size,
+                    settings,
+                    PixelSettings() if kind == "pixels" else None,
+                    request.device,
+                    request.computation,
+                    request.seconds,
+                )
+            except A2lError as error:
+                yield {"observations": kind, "failed": error.message}, f"  {kind}: fails: {error.message}"
+                continue
+            share = alone.milliseconds / speed.milliseconds if alone else None
+            data = asdict(speed) | {"candidates_per_hour": speed.candidates_per_hour, "of_learner": share}
+            yield data, _trained(speed, share)
+
+
+def _trained(speed: TrainingSpeed, share: float | None) -> str:
+    parts = ", ".join(
+        f"{name} {part:.0%}" for name, part in sorted(speed.shares.items(), key=lambda each: -each[1])
+    )
+    of = f" = {share:.0%} of the updates alone" if share is not None else ""
+    return (
+        f"  {speed.observations}, batch {speed.batch_size}, {speed.members} members: "
+        f"{speed.updates_per_second:,.1f} member-updates/s{of}; "
+        f"{speed.candidates_per_hour:,.1f} candidates of 100,000 frames an hour\n    time: {parts}"
+    )
+
+
+def _chosen(what: str, given: Sequence[str] | None, known: Sequence[str]) -> Sequence[str]:
+    from a2ls_dsl.diagnostics import unknown
+
+    for each in given or ():
+        if each not in known:
+            raise unknown(what, each, known)
+    return [each for each in known if not given or each in given]
+
+
+def _machine(request: _Request) -> dict[str, Any]:
+    import torch
+
+    from a2ls_dsl.rl.envs.pool import usable_cores
+
+    on_gpu = request.device != "cpu"
+    return {
+        "device": torch.cuda.get_device_name(request.device) if on_gpu else "cpu",
+        "cores": usable_cores(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "precision": str(request.computation.precision),
+        "captured": on_gpu and request.computation.capture,
+        "compiled": request.computation.compile,
+        "loss": request.loss_name,
+        "env": request.env,
+    }

@@ -1,0 +1,126 @@
+"""The least time that an update can take: its bytes and operations over what this machine was measured to do.
+
+Operations are those of matrix products and convolutions, counted from their shapes on tensors without values.
+Bytes are those that no order of computation avoids: parameters, gradients, the optimizers' moments and the
+sampled batch, each read or written where it must be. Activations are left out: they could stay in a cache.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.arithmetic import Precision, arithmetic
+from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.replay import Replay
+from a2ls_dsl.rl.sac import SacStack
+from a2ls_dsl.rl.settings import SacSettings
+
+FLOAT = 4  # bytes
+_CYCLE = 2  # updates after which the parts due repeat, with the paper's settings
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What was measured: bytes/s of a copy (read and written ones together), operations/s of a product."""
+
+    bytes_per_second: float
+    operations_per_second: float
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one update of one member must do: bytes moved, floating-point operations."""
+
+    bytes: float
+    operations: float
+
+    def seconds(self, ceilings: Ceilings) -> float:
+        """The least time: the larger of the two, as both can go on at once."""
+        return max(self.bytes / ceilings.bytes_per_second, self.operations / ceilings.operations_per_second)
+
+
+def measure_ceilings(device: str, precision: Precision) -> Ceilings:
+    """Copy and multiply matrices too large for the caches; the median of several runs each."""
+    large = device != "cpu"
+    numbers = torch.rand(2**28 if large else 2**25, device=device)
+    copy = torch.empty_like(numbers)
+    side = 8192 if large else 1536
+    kind = torch.bfloat16 if precision is Precision.BF16 else torch.float32
+    a, b = (torch.rand(side, side, device=device).to(kind) for _ in range(2))
+    out = torch.empty_like(a)
+    with arithmetic(precision, device):
+        copying = seconds(lambda: copy.copy_(numbers), device)
+        multiplying = seconds(lambda: torch.mm(a, b, out=out), device)
+    return Ceilings(2 * FLOAT * numbers.numel() / copying, 2 * side**3 / multiplying)
+
+
+def seconds(function: Callable[[], object], device: str, repeats: int = 10) -> float:
+    """Median seconds of a call, waiting for the device."""
+    times = []
+    for _ in range(repeats + 3):
+        synchronize(device)
+        begin = time.perf_counter()
+        function()
+        synchronize(device)
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times[3:])
+
+
+def synchronize(device: str) -> None:
+    """Wait for all that was launched."""
+    if device != "cpu":
+        torch.cuda.synchronize(device)
+
+
+def count_work(loss: Loss | None, observations: Observations, action: int, settings: SacSettings) -> Work:
+    """What an update of a member with this loss must do, on average over the updates of a cycle."""
+    stack = SacStack([loss], [0], observations, action, settings, "meta")
+    replay = Replay(stack.horizon, 1000, observations, action).to("meta")
+    _without_moments(stack)
+    with FlopCounterMode(display=False) as counter:
+        for _ in range(_CYCLE):
+            stack.update(replay)
+    return Work(_bytes(stack, settings, observations), counter.get_total_flops() / _CYCLE)
+
+
+def _without_moments(stack: SacStack) -> None:
+    """Optimizers that run on tensors without values; they hold no products to be counted."""
+    stack.optimizers = {
+        name: torch.optim.SGD([each for group in adam.param_groups for each in group["params"]], lr=0.0)  # type: ignore[misc]
+        for name, adam in stack.optimizers.items()
+    }
+
+
+def _bytes(stack: SacStack, settings: SacSettings, observations: Observations) -> float:
+    encoder, actor, critic, auxiliary = (
+        float(_size(each)) for each in (stack.encoder, stack.actor, stack.critic, stack.auxiliary)
+    )
+    # Trained: read going forward and back, gradient written, then Adam reads four and writes three.
+    trained, forward, moved = 10, 1, 3
+    every_actor, every_target = 1 / settings.actor_update_every, 1 / settings.target_update_every
+    parameters = trained * (encoder + critic) + forward * (encoder + actor + encoder + critic)
+    parameters += every_actor * (trained * actor + forward * encoder + 2 * forward * critic)
+    parameters += every_target * moved * (encoder + critic)
+    if stack.auxiliary.capacity.kinds:
+        parameters += (trained * (encoder + auxiliary) + forward * encoder) / settings.auxiliary_update_every
+    capacity = stack.auxiliary.capacity
+    states = 2 + (capacity.source.states + capacity.target.states) * bool(capacity.kinds)
+    seen = math.prod(observations.seen) * observations.dtype.itemsize
+    return parameters + settings.batch_size * states * seen
+
+
+def _size(network: nn.Module) -> int:
+    return FLOAT * _numbers(network.parameters())
+
+
+def _numbers(parameters: Iterable[nn.Parameter]) -> int:
+    return sum(math.prod(each.shape) for each in parameters)

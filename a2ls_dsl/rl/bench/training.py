@@ -1,0 +1,84 @@
+"""Training as it really runs, environments and all: member-updates a second and what the time goes to."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.bench.floor import synchronize
+from a2ls_dsl.rl.capture import WARM_UP
+from a2ls_dsl.rl.envs.tasks import Task
+from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
+from a2ls_dsl.rl.trainer import Plan, Trainer
+
+CANDIDATE_FRAMES = 100_000
+
+
+@dataclass(frozen=True)
+class TrainingSpeed:
+    """Of a stack on real environments.
+
+    updates_per_second: of all members together; shares: of the host's time by part. What waits for an update
+    on a GPU counts as `acting`, which needs its result.
+    """
+
+    observations: str
+    batch_size: int
+    members: int
+    action_repeat: int
+    updates_per_second: float
+    shares: dict[str, float]
+
+    @property
+    def milliseconds(self) -> float:
+        """Per member-update."""
+        return 1e3 / self.updates_per_second
+
+    @property
+    def candidates_per_hour(self) -> float:
+        """Candidates that train for 100,000 frames each."""
+        return 3600 * self.updates_per_second * self.action_repeat / CANDIDATE_FRAMES
+
+
+def measure_training(
+    task: Task,
+    loss: Loss | None,
+    members: int,
+    settings: SacSettings,
+    pixels: PixelSettings | None,
+    device: str,
+    computation: Computation,
+    budget: float,
+) -> TrainingSpeed:
+    """Train for about `budget` seconds after a warm-up; evaluations are left out."""
+    begin = 2 * (WARM_UP + 2)
+    short = replace(settings, random_steps=settings.batch_size, replay_capacity=5_000)
+    frames = task.steps_to_frames(100_000)
+    plan = Plan(
+        task,
+        (loss,) * members,
+        tuple(range(members)),
+        frames,
+        short,
+        EvaluationSettings(every_frames=frames),
+        pixels,
+        computation,
+    )
+    with Trainer(plan, device) as trainer:
+        first = short.random_steps + begin
+        while trainer.step < first:
+            trainer.tick()
+        synchronize(device)
+        trainer.clock.seconds.clear()
+        started = time.perf_counter()
+        while trainer.step < first + 2 or time.perf_counter() - started < budget:
+            trainer.tick()
+        synchronize(device)
+        seconds, ticks = time.perf_counter() - started, trainer.step - first
+        spent = dict(trainer.clock.seconds)
+    shares = {name: each / seconds for name, each in spent.items()}
+    shares["other"] = 1.0 - sum(shares.values())
+    kind = "pixels" if pixels else "vectors"
+    rate = members * ticks / seconds
+    return TrainingSpeed(kind, settings.batch_size, members, task.action_repeat, rate, shares)

@@ -1,0 +1,146 @@
+"""Milliseconds per member-update: of stacks of several sizes, on made-up experience."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.bench.floor import Ceilings, count_work, synchronize
+from a2ls_dsl.rl.capture import WARM_UP
+from a2ls_dsl.rl.learner import Learner
+from a2ls_dsl.rl.memory import free_bytes
+from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.replay import Replay
+from a2ls_dsl.rl.settings import Computation, SacSettings
+
+VECTORS = Observations((17,))  # cheetah-run
+FRAMES = Observations((3, 100, 100), stack=3, crop=84)
+ACTION = 6
+EPISODE = 100  # agent steps of the made-up episodes
+_ROWS = 600
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured: `observations` is `vectors` or `pixels`."""
+
+    observations: str
+    batch_size: int
+    members: int
+
+
+@dataclass(frozen=True)
+class UpdateTime:
+    """A case with its time, milliseconds per member-update, and the floor of that; or why it was left out."""
+
+    case: Case
+    milliseconds: float = math.nan
+    floor_milliseconds: float = math.nan
+    left_out: str = ""
+
+    @property
+    def ratio(self) -> float:
+        """How many times the floor."""
+        return self.milliseconds / self.floor_milliseconds
+
+
+def measure_updates(
+    cases: list[Case],
+    loss: Loss | None,
+    ceilings: Ceilings,
+    device: str,
+    computation: Computation,
+    budget: float,
+) -> Iterator[UpdateTime]:
+    """Measure cases one after the other; `budget`: seconds for each.
+
+    A case that would take longer, to judge by a smaller one, or more memory than there is, is left out.
+    """
+    known: dict[str, float] = {}  # seconds of one update, a member and sample of a batch
+    for case in cases:
+        samples = case.members * case.batch_size
+        observations = VECTORS if case.observations == "vectors" else FRAMES
+        expected = known.get(case.observations, 0.0) * samples * _least_updates(device)
+        if expected > budget:
+            yield UpdateTime(case, left_out=f"would take {expected:.0f} s, more than {budget:.0f}")
+            continue
+        settings = SacSettings(batch_size=case.batch_size)
+        needed = Replay.bytes_needed(case.members, _ROWS, observations, ACTION)
+        if needed > free_bytes(device):
+            yield UpdateTime(case, left_out="does not fit into memory")
+            continue
+        floor = count_work(loss, observations, ACTION, settings).seconds(ceilings)
+        try:
+            learner = Learner(
+                [loss] * case.members,
+                range(case.members),
+                observations,
+                ACTION,
+                _ROWS,
+                settings,
+                device,
+                computation=computation,
+            )
+            seconds = _seconds(learner, budget)
+        except torch.OutOfMemoryError:
+            yield UpdateTime(case, left_out="does not fit into memory")
+            continue
+        known[case.observations] = seconds / samples
+        yield UpdateTime(case, 1e3 * seconds / case.members, 1e3 * floor)
+
+
+def _least_updates(device: str) -> int:
+    return _warm_up(device) + 2
+
+
+def _warm_up(device: str) -> int:
+    return 2 if device == "cpu" else 2 * (WARM_UP + 1)
+
+
+def _seconds(learner: Learner, budget: float) -> float:
+    """Median seconds of an update of all members: pairs of updates, as every second one trains the actor."""
+    _fill(learner)
+    begin = time.perf_counter()
+    for _ in range(_warm_up(learner.device)):
+        learner.update()
+    times: list[float] = []
+    pairs = 1 if learner.device == "cpu" else 20
+    while not times or (time.perf_counter() - begin < budget and len(times) < 20):
+        synchronize(learner.device)
+        start = time.perf_counter()
+        for _ in range(2 * pairs):
+            learner.update()
+        synchronize(learner.device)
+        times.append((time.perf_counter() - start) / (2 * pairs))
+    return statistics.median(times)
+
+
+def _fill(learner: Learner) -> None:
+    """A full ring of random experience; zeros would be quicker to multiply."""
+    rng, members = np.random.default_rng(0), sum(stack.members for stack in learner.stacks)
+    every = np.ones(members, np.bool_)
+    for step in range(_ROWS - 2 * _ROWS // EPISODE):
+        if step % EPISODE == 0:
+            learner.begin(_seen(rng, learner.observations, members), every)
+        learner.append(
+            rng.uniform(-1, 1, (members, ACTION)).astype(np.float32),
+            rng.uniform(size=members).astype(np.float32),
+            ~every,
+            _seen(rng, learner.observations, members),
+            every & (step % EPISODE == EPISODE - 1),
+        )
+
+
+def _seen(rng: np.random.Generator, observations: Observations, members: int) -> NDArray[np.generic]:
+    shape = (members, *observations.shape)
+    if observations.crop is None:
+        return rng.normal(size=shape).astype(np.float32)
+    return rng.integers(0, 256, shape, dtype=np.uint8)

@@ -1,0 +1,49 @@
+"""`a2l bench` as a user runs it, on cases that take a moment."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from a2ls_dsl.cli import main; main()", "bench", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+
+
+def test_a_report_as_data() -> None:
+    size = ["--batch-size", "4", "--members", "1", "--members", "2", "--obs", "vectors"]
+    done = bench(*size, "--seconds", "0.4", "--env", "cartpole-swingup", "--device", "cpu", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    report = json.loads(done.stdout)
+    assert list(report) == ["machine", "ceilings", "updates", "environments", "training"]
+    assert [row["members"] for row in report["updates"]] == [1, 2]
+    for row in report["updates"]:
+        assert row["milliseconds"] > row["floor_milliseconds"] > 0
+        assert row["ratio"] == row["milliseconds"] / row["floor_milliseconds"]
+    (played,) = report["environments"]
+    assert played["back_end"] == "vectors"
+    assert played["steps_per_second"] > 0
+    (trained,) = report["training"]
+    assert trained["updates_per_second"] > 0
+    assert abs(sum(trained["shares"].values()) - 1) < 1e-9
+    assert trained["candidates_per_hour"] == 3600 * trained["updates_per_second"] * 8 / 100_000
+
+
+def test_what_would_take_too_long_is_left_out_with_the_reason() -> None:
+    size = ["--batch-size", "64", "--members", "1", "--members", "4000", "--obs", "vectors"]
+    done = bench("--part", "updates", *size, "--seconds", "0.5", "--device", "cpu")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "would take" in done.stdout
+    assert "floor" in done.stdout
+
+
+def test_wrong_names_are_explained() -> None:
+    done = bench("--part", "update")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no part `update`" in done.stderr
+    assert "did you mean `updates`?" in done.stderr
+    done = bench("--precision", "fp16")
+    assert done.returncode == 2
+    assert "precision" in done.stderr
