@@ -42,7 +42,10 @@ def test_a_machine_that_can_train() -> None:
         r"dm_control 1\.0\.50 with mujoco 3\.17\.\d+: walker-walk, [\d,]+ frames/s a core",
         status["environments"],
     )
-    assert done.stdout.endswith("ready to train on vector observations\n")
+    kinds = (
+        "vector observations; not on pixels" if "renderer" in status else "vector observations and on pixels"
+    )
+    assert done.stdout.endswith(f"ready to train on {kinds}\n")
 
 
 def test_mujoco_4_is_recognised(tmp_path: Path) -> None:

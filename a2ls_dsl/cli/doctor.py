@@ -58,11 +58,13 @@ class Finding:
 @app.command()
 def doctor() -> None:
     """Check this machine: packages, devices, environments, renderers. Exits with 1 if it can't train."""
-    broken = False
+    broken, kinds = False, "vector observations and on pixels"
     for finding in _findings():
         broken = broken or finding.status is Status.FAIL
+        if finding.subject == "renderer":
+            kinds = "vector observations; not on pixels"
         typer.echo(finding.render())  # `echo` drops colours where the output is no terminal.
-    typer.echo("\nsomething required is broken" if broken else "\nready to train on vector observations")
+    typer.echo("\nsomething required is broken" if broken else f"\nready to train on {kinds}")
     if broken:
         raise typer.Exit(1)
 
@@ -144,11 +146,14 @@ def _renderers() -> Iterator[Finding]:
                 yield Finding(Status.WARNING, name, detail, fix)
             continue
         working = True
-        speed = f"{found['vendor']}: 84x84 images, {found['speed']:,.0f} frames/s"
+        speed = f"{found['vendor']}: 100x100 images, {found['speed']:,.0f} frames/s"
         if any(word in found["vendor"].lower() for word in _SOFTWARE):
-            yield Finding(
-                Status.WARNING, name, f"{speed} in software, slow", "a GPU driver with EGL renders faster"
-            )
+            fix = "a GPU with its driver's EGL renders faster"
+            if Path("/dev/nvidia0").exists():
+                fix = (
+                    "there is a GPU: install the EGL of its driver (Debian: libnvidia-egl1, or libnvidia-gl)"
+                )
+            yield Finding(Status.WARNING, name, f"{speed} in software, slow", fix)
         else:
             yield Finding(Status.OK, name, speed)
     if not working:

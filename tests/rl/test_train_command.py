@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -77,6 +78,29 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path: Path, sign: signa
         assert "run the same command again" in text
     again = run(*command, "--out", str(out))
     assert again.returncode == 0, again.stderr
+    assert (out / "seed-0.csv").read_bytes() == (tmp_path / "whole" / "seed-0.csv").read_bytes()
+
+
+def test_a_killed_worker_ends_the_run_with_a_message_and_it_resumes(tmp_path: Path) -> None:
+    command = ["train", *QUICK, "--loss", "a2_winner", "--frames", "6000", "--eval-every", "1000"]
+    command += ["--deterministic", "--workers", "1"]
+    whole = run(*command, "--out", str(tmp_path / "whole"))
+    assert whole.returncode == 0, whole.stderr
+    out = tmp_path / "stopped"
+    process = subprocess.Popen(
+        a2l(*command, "--out", str(out)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not (out / "checkpoint.npz").exists() and process.poll() is None:
+        time.sleep(0.02)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "an environment worker of cartpole-swingup died with exit code -9" in errors
+    assert "Traceback" not in errors
+    again = run(*command, "--out", str(out))
+    assert again.returncode == 0, again.stderr
+    assert "resuming from" in again.stdout
     assert (out / "seed-0.csv").read_bytes() == (tmp_path / "whole" / "seed-0.csv").read_bytes()
 
 

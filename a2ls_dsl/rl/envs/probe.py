@@ -15,9 +15,9 @@ import numpy as np
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs.dmc import DmcEnv, installed
+from a2ls_dsl.rl.envs.rendering import Camera, Rendering
 from a2ls_dsl.rl.envs.tasks import find_task
 
-IMAGE = 84
 _SECONDS = 0.5
 
 
@@ -46,12 +46,12 @@ def render() -> dict[str, str | float]:
     from OpenGL import GL  # type: ignore[import-untyped]
 
     scene = suite.load("walker", "walk").physics
-    scene.render(IMAGE, IMAGE)
+    camera = Camera(scene, Rendering())
     with scene.contexts.gl.make_current() as context:
         vendor = [context.call(GL.glGetString, name).decode() for name in (GL.GL_VENDOR, GL.GL_RENDERER)]
 
     def frames() -> int:
-        scene.render(IMAGE, IMAGE)
+        camera.frame()
         return 1
 
     return {"vendor": ", ".join(vendor), "speed": _per_second(frames)}
