@@ -48,7 +48,11 @@ class CounterRng:
     """
 
     def __init__(self, seeds: Tensor) -> None:
-        self.seeds = _mix(seeds.to(torch.int64) * _GOLDEN + 1)
+        self.seeds = _seeded(seeds)
+
+    def reseed(self, index: int, seed: int) -> None:
+        """Give one member the streams of another seed, in place."""
+        self.seeds[index] = _seeded(torch.tensor(seed))
 
     def member(self, index: int) -> CounterRng:
         """The streams of one member alone."""
@@ -79,6 +83,10 @@ class CounterRng:
         """(N, n) int64 in [0, high); high: (N,) int64, at most 2^31."""
         top = (self.bits(purpose, counter, n) >> 33) & 0x7FFFFFFF
         return (top * high[:, None]) >> 31
+
+
+def _seeded(seeds: Tensor) -> Tensor:
+    return _mix(seeds.to(torch.int64) * _GOLDEN + 1)
 
 
 def _mix(x: Tensor) -> Tensor:

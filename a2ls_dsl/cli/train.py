@@ -10,10 +10,9 @@ import typer
 from a2ls_dsl.cli import app
 
 if TYPE_CHECKING:
-    from a2ls_dsl.rl.evaluation import Evaluation
     from a2ls_dsl.rl.folder import RunFolder
     from a2ls_dsl.rl.settings import Computation, PixelSettings
-    from a2ls_dsl.rl.trainer import Plan, Progress
+    from a2ls_dsl.rl.trainer import Evaluation, Plan, Progress
 
 OBSERVATIONS = ("vectors", "pixels")
 
@@ -61,6 +60,7 @@ def train(
     from a2ls_dsl.lang.load import load_one
     from a2ls_dsl.rl.envs.tasks import find_task
     from a2ls_dsl.rl.settings import EvaluationSettings, paper_settings
+    from a2ls_dsl.rl.slots import Training
     from a2ls_dsl.rl.trainer import Plan
 
     task = find_task(env)
@@ -73,16 +73,15 @@ def train(
         replay_capacity=replay_capacity or paper.replay_capacity,
         random_steps=random_steps or paper.random_steps,
     )
-    plan = Plan(
+    training = Training(
         task,
-        (tree,) * seeds,
-        tuple(range(seed, seed + seeds)),
         frames,
         settings,
         EvaluationSettings(eval_every, eval_episodes),
         _pixels(obs, shadow_size),
         computation(precision, compile),
     )
+    plan = Plan(training, (tree,) * seeds, tuple(range(seed, seed + seeds)))
     _run(plan, label, out or Path("runs") / f"{task.name}-{label}", device, workers, deterministic)
 
 
@@ -118,9 +117,8 @@ def _run(
     """Train with progress; a folder keeps the results."""
     from a2ls_dsl.cli.console import StatusLine
     from a2ls_dsl.rl.device import choose_device, make_deterministic
-    from a2ls_dsl.rl.evaluation import Evaluation
     from a2ls_dsl.rl.folder import RunFolder
-    from a2ls_dsl.rl.trainer import Progress, Trainer
+    from a2ls_dsl.rl.trainer import Evaluation, Progress, Trainer
 
     chosen = choose_device(device)
     if deterministic:
@@ -154,15 +152,16 @@ def _announce(plan: Plan, label: str, folder: RunFolder, device: str) -> None:
     from a2ls_dsl.backend.window import views_without_effect
     from a2ls_dsl.cli.console import size
 
-    trainer, task = folder.trainer, plan.task
-    kind = "frames" if plan.pixels else "vectors"
+    trainer, training = folder.trainer, plan.training
+    kind = "frames" if training.pixels else "vectors"
     seeds = f"{len(plan.seeds)} seed" + "s" * (len(plan.seeds) > 1)
+    repeat = training.task.action_repeat
     print(
-        f"{task.name}, loss {label}: {seeds} as one stack on {device}, {plan.frames:,} frames each "
-        f"= {plan.steps:,} agent steps of {task.action_repeat} frames"
+        f"{training.task.name}, loss {label}: {seeds} as one stack on {device}, {training.frames:,} frames "
+        f"each = {training.steps:,} agent steps of {repeat} frames"
     )
-    print(f"replay of {kind}, {size(trainer.replay_bytes)} of memory; results in {folder.path}")
-    for warning in () if plan.pixels else views_without_effect(plan.losses):
+    print(f"replay of {kind}, {size(trainer.slots.replay_bytes)} of memory; results in {folder.path}")
+    for warning in () if training.pixels else views_without_effect(plan.losses):
         print(f"warning: {warning}")
     if folder.finished:
         print("this run has already ended")

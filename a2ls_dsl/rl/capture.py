@@ -41,10 +41,6 @@ class Captured(Generic[T]):
             self._variants[variant] = _Variant(self._device, inputs, self._pool)
         return self._variants[variant].call(lambda *given: self._function(variant, *given), inputs)
 
-    def forget(self) -> None:
-        """Capture anew: tensors that the function reads have been replaced."""
-        self._variants.clear()
-
 
 class _Variant(Generic[T]):
     """The graph of one variant and the buffers of its inputs."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.rl.envs.pool import EnvPool
@@ -16,132 +15,118 @@ from a2ls_dsl.rl.observations import History
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """The policies' scores after `frames` frames of training.
+class Score:
+    """One member's evaluation after `frames` frames of training.
 
-    returns: (members, episodes), undiscounted; training_return: (members,) mean over the training episodes
-    since the last evaluation (NaN without any); metrics: means of the learner's figures by name, (members,);
-    diverged: (members,) whether a member's parameters are no longer finite (its returns then count as 0).
+    returns: of the episodes, undiscounted; training_return: mean over the member's training episodes since
+    its last evaluation (NaN without any); metrics: means of its learner's figures by name; diverged: its
+    policy is no longer finite (its returns then count as 0).
     """
 
+    member: int
+    number: int
     frames: int
-    returns: NDArray[np.float64]
-    training_return: NDArray[np.float64]
-    metrics: dict[str, list[float]]
-    diverged: NDArray[np.bool_]
-
-    @property
-    def mean_return(self) -> NDArray[np.float64]:
-        """(members,)"""
-        return np.asarray(self.returns.mean(axis=1))
+    training_return: float
+    metrics: dict[str, float]
+    diverged: bool
+    returns: tuple[float, ...] = ()
 
 
 @dataclass
 class _Open:
-    """An evaluation that has begun: all but the returns is as it was then."""
+    """An evaluation that has begun: what is known since then, and the returns so far."""
 
-    number: int
-    frames: int
-    training_return: NDArray[np.float64]
-    metrics: dict[str, list[float]]
-    diverged: NDArray[np.bool_]
-    returns: list[NDArray[np.float64]]
+    score: Score
+    returns: list[float] = field(default_factory=list)
 
 
 class Evaluator:
-    """One evaluation after the other: `episodes` episodes of every member, by the deterministic policies.
+    """At most one evaluation a member at a time: `episodes` episodes by its deterministic policy.
 
-    `begin` freezes the policies; then `start` and `wait` play one agent step of every member, with time for
-    something else in between. What comes out depends on the frozen policies and on the evaluation's number
-    alone, so neither the pace nor an interruption changes a score.
+    `begin` freezes a policy; then `start` and `wait` play one agent step of every member that is being
+    evaluated, with time for something else in between. What comes out depends on the frozen policy, the
+    member's seed and the evaluation's number alone, so neither the pace nor an interruption changes a score.
     """
 
     def __init__(self, pool: EnvPool, learner: Learner, episodes: int) -> None:
         self.pool, self.learner, self.episodes = pool, learner, episodes
-        self.count = 0
-        self._open: _Open | None = None
+        self._open: dict[int, _Open] = {}
         self._history = History(pool.size, learner.observations)
-        self._playing = np.zeros(pool.size, np.bool_)  # members whose episode still counts
-        self._seeds = np.zeros(pool.size, np.int64)
+        self._playing = np.zeros(pool.size, np.bool_)
         self._total = np.zeros(pool.size)
 
     @property
     def running(self) -> bool:
-        """Whether an evaluation has begun and not ended."""
-        return self._open is not None
+        """Whether any evaluation has begun and not ended."""
+        return bool(self._open)
 
-    def begin(self, frames: int, training_return: NDArray[np.float64]) -> None:
-        """Evaluate the policies as they are now, after `frames` frames; none may be running."""
-        self.learner.freeze()
-        diverged, metrics = ~self.learner.finite(), self.learner.pop_metrics()
-        self._open = _Open(self.count, frames, training_return, metrics, diverged, [])
-        self.count += 1
+    def evaluates(self, member: int) -> bool:
+        """Whether an evaluation of a member has begun and not ended."""
+        return member in self._open
+
+    def begin(self, member: int, number: int, frames: int, training_return: float) -> None:
+        """Evaluate a member's policy as it is now, after `frames` frames; `number` were before it."""
+        self.learner.freeze([member])
+        metrics, diverged = self.learner.pop_metrics(member), not self.learner.finite()[member]
+        self._open[member] = _Open(Score(member, number, frames, training_return, metrics, diverged))
+
+    def cancel(self, member: int) -> None:
+        """Forget a member's evaluation, if one is running."""
+        self._open.pop(member, None)
+        self._playing[member] = False
 
     def start(self) -> None:
-        """Let every member take a step; returns at once."""
-        if not self._playing.any():
-            self._begin_episode()
-        self.pool.start(self.learner.act_frozen(self._history.seen))
+        """Let every member that is evaluated take a step; returns at once."""
+        self._begin_episodes()
+        self.pool.start(self.learner.act_frozen(self._history.seen), self._playing)
 
-    def wait(self) -> Evaluation | None:
-        """Collect the step that `start` began; the evaluation, if that was its last."""
+    def wait(self) -> list[Score]:
+        """Collect the step that `start` began; the evaluations that it ended."""
         result = self.pool.wait()
         self._total += np.where(self._playing, result.reward, 0.0)
-        self._playing &= ~result.last
-        if not self._playing.any():
-            return self._end_episode()
         self._history.push(result.observation)
-        if result.last.any():
-            # A lane that is done goes on in an episode that no longer counts.
-            self._history.begin(self.pool.reset_where(result.last, self._seeds), result.last)
-        return None
+        ended = np.flatnonzero(self._playing & result.last)
+        self._playing &= ~result.last
+        return [score for member in ended if (score := self._end_episode(int(member)))]
 
-    def finish(self) -> Evaluation | None:
-        """Play what is left of the running evaluation."""
-        found = None
+    def finish(self) -> list[Score]:
+        """Play what is left of all evaluations that are running."""
+        found: list[Score] = []
         while self.running:
             self.start()
-            found = self.wait()
+            found += self.wait()
         return found
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> list[dict[str, Any]]:
         """What is known so far, as JSON values; episodes that have not ended are played again."""
-        if self._open is None:
-            return {"count": self.count, "open": None}
-        arrays = {
-            name: np.asarray(value).tolist() if name != "metrics" else value
-            for name, value in vars(self._open).items()
-        }
-        return {"count": self.count, "open": arrays}
+        return [asdict(each.score) | {"returns": each.returns} for each in self._open.values()]
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: Iterable[Mapping[str, Any]]) -> None:
         """Take over what `state` of an equal evaluator returned; the learner holds the frozen policies."""
-        self.count, opened = int(state["count"]), state["open"]
         self._playing[:] = False
-        self._open = None
-        if opened is not None:
-            self._open = _Open(
-                number=int(opened["number"]),
-                frames=int(opened["frames"]),
-                training_return=np.array(opened["training_return"], np.float64),
-                metrics=dict(opened["metrics"]),
-                diverged=np.array(opened["diverged"], np.bool_),
-                returns=[np.array(each, np.float64) for each in opened["returns"]],
-            )
+        self._open = {}
+        for values in state:
+            score = Score(**{**values, "returns": ()})
+            self._open[score.member] = _Open(score, [float(each) for each in values["returns"]])
 
-    def _begin_episode(self) -> None:
-        assert self._open is not None
-        number = self._open.number * self.episodes + len(self._open.returns)
-        members = self.pool.size
-        self._seeds = self.learner.episode_seeds(Purpose.EVALUATION, np.full(members, number))
-        self._playing, self._total = np.ones(members, np.bool_), np.zeros(members)
-        self._history.begin(self.pool.reset(self._seeds), self._playing)
+    def _begin_episodes(self) -> None:
+        """Start the next episode of those members that have just begun, or ended one."""
+        numbers = np.zeros(self.pool.size, np.int64)
+        waiting = np.zeros(self.pool.size, np.bool_)
+        for member, each in self._open.items():
+            if not self._playing[member]:
+                waiting[member] = True
+                numbers[member] = each.score.number * self.episodes + len(each.returns)
+        if waiting.any():
+            seeds = self.learner.episode_seeds(Purpose.EVALUATION, numbers)
+            self._history.begin(self.pool.reset_where(waiting, seeds), waiting)
+            self._playing |= waiting
+            self._total[waiting] = 0.0
 
-    def _end_episode(self) -> Evaluation | None:
-        assert self._open is not None
-        self._open.returns.append(np.where(self._open.diverged, 0.0, self._total))
-        if len(self._open.returns) < self.episodes:
+    def _end_episode(self, member: int) -> Score | None:
+        known = self._open[member]
+        known.returns.append(0.0 if known.score.diverged else float(self._total[member]))
+        if len(known.returns) < self.episodes:
             return None
-        done, self._open = self._open, None
-        returns = np.stack(done.returns, axis=1)
-        return Evaluation(done.frames, returns, done.training_return, done.metrics, done.diverged)
+        del self._open[member]
+        return Score(**{**vars(known.score), "returns": tuple(known.returns)})

@@ -20,10 +20,10 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import write
 from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.rl import checkpoint
-from a2ls_dsl.rl.evaluation import Evaluation
+from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.lock import held
 from a2ls_dsl.rl.sac import METRICS
-from a2ls_dsl.rl.trainer import Plan, Trainer
+from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer
 
 LOCK = "lock"
 COLUMNS = ("frames", "return", "return_std", "training_return", *METRICS, "diverged")
@@ -31,15 +31,16 @@ COLUMNS = ("frames", "return", "return_std", "training_return", *METRICS, "diver
 
 def plan_values(plan: Plan, deterministic: bool) -> dict[str, Any]:
     """A plan as JSON values: two runs with equal values compute the same."""
+    training = plan.training
     values = {
-        "env": plan.task.name,
+        "env": training.task.name,
         "losses": [print_loss(loss) if loss is not None else "none" for loss in plan.losses],
         "seeds": list(plan.seeds),
-        "frames": plan.frames,
-        "settings": asdict(plan.settings),
-        "evaluation": asdict(plan.evaluation),
-        "pixels": asdict(plan.pixels) if plan.pixels else None,
-        "precision": plan.computation.precision,
+        "frames": training.frames,
+        "settings": asdict(training.settings),
+        "evaluation": asdict(training.evaluation),
+        "pixels": asdict(training.pixels) if training.pixels else None,
+        "precision": training.computation.precision,
         "deterministic": deterministic,
     }
     normal: dict[str, Any] = json.loads(json.dumps(values))
@@ -103,7 +104,7 @@ class RunFolder:
     def record(self, evaluation: Evaluation) -> None:
         """Store an evaluation in the curves."""
         for member, rows in enumerate(self.rows):
-            rows.append(_row(evaluation, member))
+            rows.append(_row(evaluation.scores[member]))
             self._write_curve(member)
             if self._writers:
                 for name, value in rows[-1].items():
@@ -169,14 +170,14 @@ class RunFolder:
         return [SummaryWriter(str(folder / f"seed-{seed}")) for seed in self.trainer.plan.seeds]
 
 
-def _row(evaluation: Evaluation, member: int) -> dict[str, float]:
+def _row(score: Score) -> dict[str, float]:
     return {
-        "frames": evaluation.frames,
-        "return": float(evaluation.mean_return[member]),
-        "return_std": float(np.std(evaluation.returns[member])),
-        "training_return": float(evaluation.training_return[member]),
-        **{name: values[member] for name, values in evaluation.metrics.items()},
-        "diverged": int(evaluation.diverged[member]),
+        "frames": score.frames,
+        "return": float(np.mean(score.returns)),
+        "return_std": float(np.std(score.returns)),
+        "training_return": score.training_return,
+        **score.metrics,
+        "diverged": int(score.diverged),
     }
 
 

@@ -7,7 +7,7 @@ bit for bit in any company, members are computed one by one; the price is speed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
+from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.capture import Captured
 from a2ls_dsl.rl.observations import Observations
@@ -29,7 +30,8 @@ Arrays = dict[str, NDArray[np.generic]]
 class Learner:
     """Stacks and their replay buffers; members are in the order of `losses` throughout.
 
-    capacity: rows of replay a member; action: size of an action.
+    rows: of replay a member; action: size of an action. capacity: the largest loss that a slot may ever hold;
+    without one, members stay from the first update to the last, and `reset` is not to be called.
     """
 
     def __init__(
@@ -38,50 +40,95 @@ class Learner:
         seeds: Sequence[int],
         observations: Observations,
         action: int,
-        capacity: int,
+        rows: int,
         settings: SacSettings,
         device: str = "cpu",
         exact: bool = False,
         computation: Computation | None = None,
+        capacity: Capacity | None = None,
     ) -> None:
+        self.device, self.observations, self.exact = device, observations, exact
+        self._action, self._rows, self._settings = action, rows, settings
+        self._computation, self._capacity = computation or Computation(), capacity
+        self._rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
         width = 1 if exact else len(losses)
         self.parts = [slice(start, start + width) for start in range(0, len(losses), width)]
-        self.stacks = [
-            SacStack(losses[part], seeds[part], observations, action, settings, device, computation)
-            for part in self.parts
-        ]
-        self.replays = [
-            Replay(stack.horizon, capacity, observations, action).to(device) for stack in self.stacks
-        ]
-        self._rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
-        self.device, self.observations = device, observations
-        capture = (computation or Computation()).capture
+        self.stacks, self.replays = list[SacStack](), list[Replay]()
+        for part in self.parts:
+            stack, replay = self._made(losses[part], seeds[part])
+            self.stacks.append(stack)
+            self.replays.append(replay)
+        capture = self._computation.capture
         self._update = Captured(self._run_update, device, capture)
         self._append = Captured(self._run_append, device, capture)
         self._act = Captured(self._run_act, device, capture)
         self._act_frozen = Captured(self._run_act_frozen, device, capture)
 
+    def _made(self, losses: Sequence[Loss | None], seeds: Sequence[int]) -> tuple[SacStack, Replay]:
+        # Alone, a member computes at its own sizes, so that its numbers are the same in any search.
+        capacity = None if self.exact else self._capacity
+        stack = SacStack(
+            losses,
+            seeds,
+            self.observations,
+            self._action,
+            self._settings,
+            self.device,
+            self._computation,
+            capacity,
+            together=self._capacity is None,
+        )
+        replay = Replay(stack.horizon, self._rows, self.observations, self._action)
+        return stack, replay.to(self.device)
+
+    @property
+    def members(self) -> int:
+        """How many members, or slots for them."""
+        return self.parts[-1].stop
+
     @property
     def updates(self) -> int:
-        """Gradient updates of each member so far."""
+        """The number of the next update: it says which parts take part in it."""
         return self.stacks[0].ticks
 
-    def act(self, observation: NDArray[Any], counter: int) -> NDArray[np.float32]:
-        """Actions (members, action), sampled for step `counter`."""
-        return _host(self._act(None, _tensor(observation), torch.tensor(counter)))
+    def reset(self, member: int, loss: Loss | None, seed: int) -> None:
+        """Give a slot to a new member, which learns from its `activate` on. No neighbour is disturbed."""
+        self._rng.reseed(member, seed)
+        if self.exact:
+            ticks = self.stacks[member].ticks
+            self.stacks[member], self.replays[member] = self._made([loss], [seed])
+            self.stacks[member].ticks = ticks
+            self.stacks[member].active[0] = False
+        else:
+            stack = self.stacks[0]
+            stack.reset(member, loss, seed)
+            self.replays[0].reset(member, int(stack.horizon[member]))
+
+    def activate(self, member: int) -> None:
+        """Let a member learn from the next update on."""
+        part, place = self._place(member)
+        self.stacks[part].activate(place)
+
+    def deactivate(self, member: int) -> None:
+        """Leave a member out of all updates from now on."""
+        part, place = self._place(member)
+        self.stacks[part].active[place] = False
+
+    def act(
+        self, observation: NDArray[Any], counter: NDArray[np.int64], random: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """Actions (members, action) for each member's step `counter`: the policy's, or uniform ones."""
+        return _host(self._act(None, _tensor(observation), _tensor(counter), _tensor(random)))
 
     def act_frozen(self, observation: NDArray[Any]) -> NDArray[np.float32]:
         """The mean actions (members, action) of the policies as they were at the last `freeze`."""
         return _host(self._act_frozen(None, _tensor(observation)))
 
-    def freeze(self) -> None:
-        """Keep the policies as they are now, to be evaluated while training goes on."""
-        for stack in self.stacks:
-            stack.freeze()
-
-    def random_action(self, counter: int) -> NDArray[np.float32]:
-        """Uniform actions (members, action) for step `counter`."""
-        return _host(torch.cat([stack.random_action(counter) for stack in self.stacks]))
+    def freeze(self, members: Iterable[int] | None = None) -> None:
+        """Keep policies (by default all) as they are now, to be evaluated while training goes on."""
+        for member in range(self.members) if members is None else members:
+            part, place = self._place(member)
+            self.stacks[part].freeze([place])
 
     def begin(self, observation: NDArray[Any], where: NDArray[np.bool_]) -> None:
         """Start an episode of the members in the mask."""
@@ -94,19 +141,24 @@ class Learner:
         self._append(None, *map(_tensor, step))
 
     def update(self) -> None:
-        """One gradient update of every member."""
+        """One gradient update of every active member."""
         self._update(tuple(stack.parts_due for stack in self.stacks))
         for stack in self.stacks:
             stack.ticks += 1
+
+    def skip(self, updates: int) -> None:
+        """Count so many updates without making them: nobody learns yet."""
+        for stack in self.stacks:
+            stack.ticks += updates
 
     def finite(self) -> NDArray[np.bool_]:
         """(members,) whether each policy is finite."""
         return np.concatenate([stack.finite().cpu().numpy() for stack in self.stacks])
 
-    def pop_metrics(self) -> dict[str, list[float]]:
-        """Means since the last call, by name, one number a member."""
-        parts = [stack.pop_metrics() for stack in self.stacks]
-        return {name: [value for part in parts for value in part[name]] for name in parts[0]}
+    def pop_metrics(self, member: int) -> dict[str, float]:
+        """A member's means since the last call, by name."""
+        part, place = self._place(member)
+        return self.stacks[part].metrics.pop(place)
 
     def episode_seeds(self, purpose: Purpose, number: NDArray[np.int64]) -> NDArray[np.int64]:
         """(members,) seeds of the episodes with these numbers: a function of each member's own seed."""
@@ -119,11 +171,6 @@ class Learner:
         for prefix, module in self._modules().items():
             for name, value in module.state_dict().items():
                 arrays[f"{prefix}/{name}"] = value.detach().cpu().numpy()
-        for number, stack in enumerate(self.stacks):
-            for name, optimizer in stack.optimizers.items():
-                for index, values in optimizer.state_dict()["state"].items():
-                    for key, value in values.items():
-                        arrays[f"adam/{number}/{name}/{index}/{key}"] = value.cpu().numpy()
         return arrays
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -132,19 +179,16 @@ class Learner:
             module.load_state_dict(
                 {name: torch.as_tensor(arrays[f"{prefix}/{name}"]) for name in module.state_dict()}
             )
-        for number, stack in enumerate(self.stacks):
+        for stack in self.stacks:
             stack.ticks = int(arrays["updates"])
-            for name, optimizer in stack.optimizers.items():
-                prefix, state = f"adam/{number}/{name}/", dict[int, dict[str, Tensor]]()
-                for key in (key for key in arrays if key.startswith(prefix)):
-                    index, field = key.removeprefix(prefix).split("/")
-                    state.setdefault(int(index), {})[field] = torch.as_tensor(arrays[key])
-                optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-        self._update.forget()  # the optimizers' state lies elsewhere now
 
     def _modules(self) -> dict[str, nn.Module]:
         stacks = {f"stack/{number}": stack for number, stack in enumerate(self.stacks)}
         return stacks | {f"replay/{number}": replay for number, replay in enumerate(self.replays)}
+
+    def _place(self, member: int) -> tuple[int, int]:
+        """A member's stack and its place there."""
+        return (member, 0) if self.exact else (0, member)
 
     # What is captured. The first argument is the variant.
 
@@ -156,9 +200,13 @@ class Learner:
         for replay, part in zip(self.replays, self.parts, strict=True):
             replay.append(*(each[part] for each in step))
 
-    def _run_act(self, _: None, seen: Tensor, counter: Tensor) -> Tensor:
-        pairs = zip(self.stacks, self.parts, strict=True)
-        return torch.cat([stack.act(seen[part], counter) for stack, part in pairs])
+    def _run_act(self, _: None, seen: Tensor, counter: Tensor, random: Tensor) -> Tensor:
+        actions = []
+        for stack, part in zip(self.stacks, self.parts, strict=True):
+            chosen = stack.act(seen[part], counter[part])
+            drawn = stack.random_action(counter[part])
+            actions.append(torch.where(random[part, None], drawn, chosen))
+        return torch.cat(actions)
 
     def _run_act_frozen(self, _: None, seen: Tensor) -> Tensor:
         pairs = zip(self.stacks, self.parts, strict=True)

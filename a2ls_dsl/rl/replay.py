@@ -122,6 +122,14 @@ class Replay(nn.Module):
         """Bytes that the rings of a stack take."""
         return members * capacity * (observations.bytes + 4 * (action + 3) + 2 * 8)
 
+    @torch.no_grad()
+    def reset(self, member: int, horizon: int) -> None:
+        """Empty the ring of a member, for one whose loss has this horizon."""
+        self.windows.horizon[member] = horizon
+        for counts in (self.written, self.position, self.steps.head, self.steps.tail):
+            counts[member] = 0
+        self.windows.head[member] = self.windows.tail[member] = 0
+
     def begin(self, observation: Tensor, where: Tensor | None = None) -> None:
         """Start an episode with (members, ...) observations, in all members or in those of a mask."""
         row = self.written % self.capacity

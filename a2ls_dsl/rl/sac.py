@@ -9,7 +9,7 @@ are summed before one backward pass, and random numbers come from each member's 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -20,7 +20,9 @@ from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.stacked import Capacity, StackedLoss
 from a2ls_dsl.backend.window import Spaces, StackWindow
 from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.adam import StackedAdam
 from a2ls_dsl.rl.arithmetic import arithmetic
+from a2ls_dsl.rl.metrics import Metrics
 from a2ls_dsl.rl.networks import Actor, Encoder, TwinCritic, make_encoder
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay, Transitions
@@ -34,10 +36,12 @@ class SacStack(nn.Module):
 
     action: size of an action. A member's numbers depend on its loss, its seed and the settings, not on its
     neighbours. On frames actor and critics share the convolutions, and each has a head of its own.
+    capacity: the largest loss that a slot can hold, by default the largest of `losses`; together: members
+    stay from the first update to the last, which is quicker than slots that are given to others meanwhile.
     """
 
     updates: Tensor
-    metrics: Tensor
+    active: Tensor
 
     def __init__(
         self,
@@ -48,10 +52,12 @@ class SacStack(nn.Module):
         settings: SacSettings,
         device: torch.device | str = "cpu",
         computation: Computation | None = None,
+        capacity: Capacity | None = None,
+        together: bool = True,
     ) -> None:
         super().__init__()
         members = len(losses)
-        self.settings, self.action_size, self.losses = settings, action, tuple(losses)
+        self.settings, self.action_size, self.losses = settings, action, list(losses)
         self.computation, self.device = computation or Computation(), torch.device(device)
         self.encoder = make_encoder(members, observations)
         features = self.encoder.features
@@ -69,17 +75,19 @@ class SacStack(nn.Module):
         self.frozen_actor = make_actor(self.frozen_encoder)
         self.log_temperature = nn.Parameter(torch.zeros(members))
         spaces = Spaces(math.prod(observations.seen), action, features)
-        self.auxiliary = StackedLoss(members, spaces, Capacity.of(losses))
+        self.auxiliary = StackedLoss(members, spaces, capacity or Capacity.of(losses))
         self.ticks = 0  # the updates of the stack, on the host: which of every two updates this is
         self.register_buffer("updates", torch.zeros(members, dtype=torch.int64))
-        self.register_buffer("metrics", torch.zeros(2, len(METRICS), members))  # sums and their counts
+        self.register_buffer("active", torch.ones(members, dtype=torch.bool))
+        self.metrics = Metrics(METRICS, members)
         self.rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
         for member, loss in enumerate(losses):
-            self._reset(member, loss)
+            self._initialise(member, loss)
         self.freeze()
         self.to(device)
         self.rng.seeds = self.rng.seeds.to(device)
-        self.optimizers = self._make_optimizers()
+        self.optimizers = self._make_optimizers(together)
+        self.moments = nn.ModuleList(self.optimizers.values())  # they belong to the state
         self._losses: dict[str, Callable[..., Any]] = {
             name: torch.compile(function, fullgraph=True, dynamic=False)
             if self.computation.compile
@@ -116,11 +124,35 @@ class SacStack(nn.Module):
             return self.frozen_actor.mean(self.frozen_encoder.base(observation[:, None]))[:, 0]
 
     @torch.no_grad()
-    def freeze(self) -> None:
-        """Copy the policies as they are now, for `act_frozen`."""
-        for network, frozen in ((self.encoder, self.frozen_encoder), (self.actor, self.frozen_actor)):
-            for source, copy in zip(network.parameters(), frozen.parameters(), strict=True):
-                copy.copy_(source)
+    def freeze(self, members: Iterable[int] | None = None) -> None:
+        """Copy policies (by default all) as they are now, for `act_frozen`."""
+        for member in range(self.members) if members is None else members:
+            for network, frozen in ((self.encoder, self.frozen_encoder), (self.actor, self.frozen_actor)):
+                for source, copy in zip(network.parameters(), frozen.parameters(), strict=True):
+                    copy[member] = source[member]
+
+    @torch.no_grad()
+    def reset(self, member: int, loss: Loss | None, seed: int) -> None:
+        """Give a slot to a new member, in place: nothing of the one before is left, and no neighbour moves.
+
+        The member is not `active` yet. Its loss must fit into the stack's capacity.
+        """
+        self.losses[member] = loss
+        self.rng.reseed(member, seed)
+        self._initialise(member, loss)
+        self.freeze([member])
+        for optimizer in self.optimizers.values():
+            optimizer.reset(member)
+        self.updates[member] = 0
+        self.active[member] = False
+        self.metrics.reset(member)
+
+    @torch.no_grad()
+    def activate(self, member: int) -> None:
+        """From the next update on a member learns. Until then updates leave it as it is."""
+        for optimizer in self.optimizers.values():
+            optimizer.reset(member)  # it counted the updates of its neighbours
+        self.active[member] = True
 
     def random_action(self, counter: int | Tensor) -> Tensor:
         """Uniform actions (members, action) for step `counter`."""
@@ -157,20 +189,13 @@ class SacStack(nn.Module):
                 self._update_targets()
             if auxiliary:
                 self._update_auxiliary(replay)
-            self.updates += 1
+            self.updates += self.active
 
     def finite(self) -> Tensor:
         """(members,) booleans: whether all that a member's policy consists of is finite."""
         networks = (self.encoder, self.actor)
         parameters = [each for network in networks for each in network.parameters()]
         return torch.stack([each.flatten(1).isfinite().all(dim=1) for each in parameters]).all(dim=0)
-
-    def pop_metrics(self) -> dict[str, list[float]]:
-        """Means since the last call, by name, one number a member; NaN for what wasn't computed."""
-        sums, counts = self.metrics
-        means = (sums / counts).tolist()
-        self.metrics.zero_()
-        return dict(zip(METRICS, means, strict=True))
 
     def _update_critic(self, batch: Transitions) -> None:
         """Clipped double Q-learning with entropy; trains critics and encoder."""
@@ -243,35 +268,22 @@ class SacStack(nn.Module):
         return losses
 
     def _step(self, name: str, losses: Tensor) -> None:
-        """One optimizer step on the members' summed losses, for that optimizer's parameters alone."""
-        optimizer = self.optimizers[name]
-        parameters = [each for group in optimizer.param_groups for each in group["params"]]
-        gradients = torch.autograd.grad(losses.sum(), parameters)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
-        optimizer.step()
-        optimizer.zero_grad()  # gives the memory of the gradients back
+        """One optimizer step of the active members on their losses, for that optimizer's parameters alone."""
+        self.optimizers[name].step(torch.where(self.active, losses, 0.0))
 
-    def _make_optimizers(self) -> dict[str, torch.optim.Adam]:
-        # On a GPU the count of steps lies there too: a captured update must not ask the host.
-        common = {"lr": self.settings.learning_rate, "fused": True, "capturable": self.device.type == "cuda"}
-
-        def adam(parameters: Sequence[nn.Parameter], **kwargs: object) -> torch.optim.Adam:
-            return torch.optim.Adam(parameters, **{**common, **kwargs})  # type: ignore[arg-type]
-
+    def _make_optimizers(self, together: bool) -> dict[str, StackedAdam]:
         encoder = list(self.encoder.parameters())
+        rate, slow = self.settings.learning_rate, self.settings.temperature_learning_rate
         betas = (self.settings.temperature_beta1, 0.999)
         return {
-            "critic": adam([*encoder, *self.critic.parameters()]),
-            "actor": adam(list(self.actor.parameters())),
-            "temperature": adam(
-                [self.log_temperature], lr=self.settings.temperature_learning_rate, betas=betas
-            ),
-            "auxiliary": adam([*encoder, *self.auxiliary.parameters()]),
+            "critic": StackedAdam([*encoder, *self.critic.parameters()], rate, together=together),
+            "actor": StackedAdam(self.actor.parameters(), rate, together=together),
+            "temperature": StackedAdam([self.log_temperature], slow, betas, together=together),
+            "auxiliary": StackedAdam([*encoder, *self.auxiliary.parameters()], rate, together=together),
         }
 
     @torch.no_grad()
-    def _reset(self, member: int, loss: Loss | None) -> None:
+    def _initialise(self, member: int, loss: Loss | None) -> None:
         """Fresh parameters for a member, drawn from its own streams."""
         rng = self.rng.member(member)
         for network in (self.encoder, self.actor, self.critic):
@@ -295,6 +307,4 @@ class SacStack(nn.Module):
         return noise.to(self.log_temperature.dtype)
 
     def _record(self, name: str, values: Tensor) -> None:
-        index = METRICS.index(name)
-        self.metrics[0, index] += values.detach()
-        self.metrics[1, index] += 1
+        self.metrics.record(name, values, self.active)

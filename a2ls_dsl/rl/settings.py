@@ -6,6 +6,7 @@ Defaults are those of the release of He et al. 2022 on vector observations, whic
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from a2ls_dsl.rl.arithmetic import Precision
@@ -35,6 +36,11 @@ class SacSettings:
     auxiliary_weight: float = 1.0
     hidden: int = 1024  # units in both hidden layers of actor and critics
     log_std_range: tuple[float, float] = (-10.0, 2.0)
+
+    @property
+    def cycle(self) -> int:
+        """Updates after which it is the same parts' turn again."""
+        return math.lcm(self.actor_update_every, self.target_update_every, self.auxiliary_update_every)
 
 
 @dataclass(frozen=True)

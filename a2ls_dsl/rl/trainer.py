@@ -1,4 +1,4 @@
-"""Trains a stack of members on one task: physics in worker processes, learning here, evaluation in between.
+"""Trains a stack of members to a plan: all begin together, each has its slot to the end.
 
 The trainer only computes. It hands out what happened as it happens, and keeps its whole state in arrays, so
 that commands decide what to show, what to store and when to stop.
@@ -9,23 +9,16 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.rl.clock import Clock
-from a2ls_dsl.rl.envs.pool import EnvPool, StepResult
-from a2ls_dsl.rl.envs.tasks import Task
-from a2ls_dsl.rl.evaluation import Evaluation, Evaluator
-from a2ls_dsl.rl.learner import Arrays, Learner
-from a2ls_dsl.rl.memory import check_memory
-from a2ls_dsl.rl.observations import History, Observations
-from a2ls_dsl.rl.replay import Replay
-from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
+from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.rl.learner import Arrays
+from a2ls_dsl.rl.slots import Member, Slots, Training
 
 PROGRESS_SECONDS = 0.5
 SPEED_SECONDS = 10.0
@@ -33,35 +26,16 @@ SPEED_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be trained: one member per loss (None: no auxiliary loss), each with its seed, on one task.
+    """What is to be trained: one member per loss (None: no auxiliary loss), each with its seed."""
 
-    frames: environment frames a member; replay capacity is cut to what they need. pixels: what is rendered;
-    None trains on vectors.
-    """
-
-    task: Task
+    training: Training
     losses: tuple[Loss | None, ...]
     seeds: tuple[int, ...]
-    frames: int
-    settings: SacSettings = field(default_factory=SacSettings)
-    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
-    pixels: PixelSettings | None = None
-    computation: Computation = field(default_factory=Computation)
-
-    def __post_init__(self) -> None:
-        """Raises `A2lError` where frames are no whole agent steps."""
-        self.task.check_frames("the budget", self.frames)
-        self.task.check_frames("the distance of two evaluations", self.evaluation.every_frames)
 
     @property
-    def steps(self) -> int:
-        """Agent steps of each member."""
-        return self.task.frames_to_steps(self.frames)
-
-    def next_evaluation(self, frames: int) -> int:
-        """After which frame the policies are scored next: every so many, and at the end."""
-        every = self.evaluation.every_frames
-        return min((frames // every + 1) * every, self.frames)
+    def members(self) -> tuple[Member, ...]:
+        """Losses and seeds together."""
+        return tuple(Member(loss, seed) for loss, seed in zip(self.losses, self.seeds, strict=True))
 
 
 @dataclass(frozen=True)
@@ -81,6 +55,29 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """The policies' scores after `frames` frames of training; a score a member, in their order."""
+
+    frames: int
+    scores: tuple[Score, ...]
+
+    @property
+    def returns(self) -> NDArray[np.float64]:
+        """(members, episodes), undiscounted."""
+        return np.array([score.returns for score in self.scores])
+
+    @property
+    def mean_return(self) -> NDArray[np.float64]:
+        """(members,)"""
+        return np.asarray(self.returns.mean(axis=1))
+
+    @property
+    def diverged(self) -> NDArray[np.bool_]:
+        """(members,) whether a member's policy is no longer finite; its returns then count as 0."""
+        return np.array([score.diverged for score in self.scores])
+
+
+@dataclass(frozen=True)
 class EpisodesEnded:
     """The episodes of all members have just ended together: a moment at which `state` is complete."""
 
@@ -92,54 +89,20 @@ class Trainer:
 
     Physics of a step overlaps with an update: update i sees the steps up to i - 1. Evaluations are played on
     the side, at a pace that has each at its end before the next begins; so they come out later than at the
-    frames that they are of. `exact` makes a member's results the same, bit for bit, in any company (see
-    `learner.py`).
+    frames that they are of. exact: a member's results are the same, bit for bit, in any company.
     """
 
     def __init__(
         self, plan: Plan, device: str = "cpu", workers: int | None = None, exact: bool = False
     ) -> None:
-        self.plan, self.exact, self.clock = plan, exact, Clock()
-        members = len(plan.losses)
-        rendering = plan.pixels.rendering if plan.pixels else None
-        self.pool = EnvPool(plan.task, members, workers, rendering=rendering)
-        try:
-            self.evaluation_pool = EnvPool(plan.task, members, workers, rendering=rendering)
-            sizes = self._observations(), self.pool.action_size
-            # An episode takes one row more than it has steps, and one row is being written.
-            episodes = plan.frames // plan.task.episode_frames + 2
-            self.replay_rows = min(plan.settings.replay_capacity, plan.steps + 2 * episodes)
-            self.replay_bytes = Replay.bytes_needed(members, self.replay_rows, *sizes)
-            check_memory(self.replay_bytes, members, device)
-            self.learner = Learner(
-                plan.losses,
-                plan.seeds,
-                *sizes,
-                self.replay_rows,
-                plan.settings,
-                device,
-                exact,
-                plan.computation,
-            )
-        except BaseException:
-            self.close()
-            raise
-        self.evaluator = Evaluator(self.evaluation_pool, self.learner, plan.evaluation.episodes)
-        playing = plan.evaluation.episodes * plan.task.episode_steps
-        self._pace = -(-playing // plan.task.frames_to_steps(plan.evaluation.every_frames))
-        self.step = 0
-        self._episode = np.zeros(members, np.int64)
-        self._running = np.zeros(members, np.bool_)
-        self._history = History(members, sizes[0])
-        self._episode_return = np.zeros(members)
-        self._finished: list[list[float]] = [[] for _ in range(members)]
-        self._last_return = np.full(members, np.nan)
+        self.plan, self.exact = plan, exact
+        self.slots = Slots(plan.training, plan.members, device, workers, exact)
+        # By frames and member, until those of all members are there.
+        self._scores: dict[int, dict[int, Score]] = {}
 
     def close(self) -> None:
         """End the worker processes."""
-        for name in ("pool", "evaluation_pool"):
-            if hasattr(self, name):
-                getattr(self, name).close()
+        self.slots.close()
 
     def __enter__(self) -> Trainer:
         return self
@@ -150,129 +113,56 @@ class Trainer:
     @property
     def frames(self) -> int:
         """Frames trained so far, a member."""
-        return min(self.plan.task.steps_to_frames(self.step), self.plan.frames)
+        return int(self.slots.frames.max())
 
     @property
-    def between_episodes(self) -> bool:
-        """Whether every member's episode has just ended: the state then needs no state of a simulation."""
-        return not self._running.any()
+    def trained(self) -> bool:
+        """Whether all frames of the plan are trained; the last evaluation may still be running."""
+        return not self.slots.busy.any()
 
     @property
     def finished(self) -> bool:
         """Whether the plan is fulfilled, the last evaluation included."""
-        return self.step >= self.plan.steps and not self.evaluator.running
+        return self.trained and not self.slots.evaluator.running and not self._scores
 
-    def state(self) -> tuple[Arrays, dict[str, object]]:
-        """Everything that a later process needs to go on, as arrays and JSON values.
+    def state(self) -> tuple[Arrays, dict[str, Any]]:
+        """Everything that a later process needs to go on. Only complete between episodes."""
+        arrays, values = self.slots.state()
+        scores = [vars(score) for scores in self._scores.values() for score in scores.values()]
+        return arrays, {"slots": values, "scores": scores}
 
-        Only complete between episodes: the state of a simulation isn't kept.
-        """
-        arrays = self.learner.state() | {"episode": self._episode, "last_return": self._last_return}
-        return arrays, {
-            "step": self.step,
-            "evaluator": self.evaluator.state(),
-            "finished": self._finished,
-        }
-
-    def restore(self, arrays: Mapping[str, NDArray[np.generic]], values: Mapping[str, Any]) -> None:
+    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Take over a state that `state` of the same plan returned."""
-        self.learner.restore(arrays)
-        self._episode = arrays["episode"].astype(np.int64)
-        self._last_return = arrays["last_return"].astype(np.float64)
-        self.step = int(values["step"])
-        self.evaluator.restore(values["evaluator"])
-        self._finished = [list(each) for each in values["finished"]]
+        self.slots.restore(arrays, values["slots"])
+        self._scores = {}
+        for each in values["scores"]:
+            self._keep(Score(**{**each, "returns": tuple(each["returns"])}))
 
     def run(self) -> Iterator[Progress | Evaluation | EpisodesEnded]:
         """Train to the end of the plan from wherever the state stands; raises `A2lError` if a worker dies."""
         speed = _Speed(self.frames)
-        due = self.plan.next_evaluation(self.frames)
-        while self.step < self.plan.steps:
-            ended = self.tick()
-            if self.frames == due:
-                # Only one runs at a time. What is yielded comes last: it may be stored with the state.
-                ended = ended or self.evaluator.finish()
-                self._begin_evaluation(due)
-                due = self.plan.next_evaluation(due)
-            if ended is not None:
-                yield ended
-            if self.between_episodes:
+        while not self.trained:
+            scores = self.slots.tick()
+            yield from self._complete(scores)
+            if self.slots.between_episodes:
                 yield EpisodesEnded(self.frames)
             if speed.due():
                 rate = speed.measure(self.frames)
-                yield Progress(self.frames, self.plan.frames, rate, self._last_return.copy())
-        if (ended := self.evaluator.finish()) is not None:
-            yield ended
+                total = self.plan.training.frames
+                yield Progress(self.frames, total, rate, self.slots.last_return.copy())
+        yield from self._complete(self.slots.evaluator.finish())
 
-    def tick(self) -> Evaluation | None:
-        """One agent step of every member, and one update once there is enough to learn from.
+    def _complete(self, scores: Sequence[Score]) -> Iterator[Evaluation]:
+        """The evaluations of all members that these scores complete."""
+        for score in scores:
+            self._keep(score)
+        ready = [frames for frames, each in self._scores.items() if len(each) == len(self.plan.losses)]
+        for frames in sorted(ready):
+            found = self._scores.pop(frames)
+            yield Evaluation(frames, tuple(found[member] for member in sorted(found)))
 
-        Gives an evaluation that ended beside it; `run` begins them.
-        """
-        self._begin(~self._running)
-        learning = self.step >= self.plan.settings.random_steps
-        choose = self.learner.act if learning else self._random_action
-        clock = self.clock
-        with clock.part("acting"):
-            action = choose(self._history.seen, self.step)
-            self.pool.start(action)
-        evaluating = self.evaluator.running
-        if evaluating:
-            with clock.part("evaluation"):
-                self.evaluator.start()
-        if learning:
-            with clock.part("update"):
-                self.learner.update()
-        with clock.part("environments"):
-            result = self.pool.wait()
-        with clock.part("storing"):
-            self.learner.append(action, result.reward, result.terminated, result.observation, result.last)
-            self._history.push(result.observation)
-        self._running = ~result.last
-        self.step += 1
-        self._count(result)
-        if not evaluating:
-            return None
-        with clock.part("evaluation"):
-            return self._evaluation_steps()
-
-    def _observations(self) -> Observations:
-        pixels, shape = self.plan.pixels, self.pool.observation_shape
-        return Observations(shape, pixels.stack, pixels.crop) if pixels else Observations(shape)
-
-    def _evaluation_steps(self) -> Evaluation | None:
-        """Collect the evaluation's step that has begun, and play as many more as the pace asks for."""
-        ended = self.evaluator.wait()
-        for _ in range(self._pace - 1):
-            if ended is not None:
-                break
-            self.evaluator.start()
-            ended = self.evaluator.wait()
-        return ended
-
-    def _random_action(self, _: NDArray[Any], counter: int) -> NDArray[np.float32]:
-        return self.learner.random_action(counter)
-
-    def _begin(self, where: NDArray[np.bool_]) -> None:
-        """Start the next episode of some members; it is a function of a member's seed and its number."""
-        if where.any():
-            seeds = self.learner.episode_seeds(Purpose.EPISODE, self._episode)
-            first = self.pool.reset_where(where, seeds)
-            self._history.begin(first, where)
-            self.learner.begin(first, where)
-            self._episode += where
-
-    def _count(self, result: StepResult) -> None:
-        self._episode_return += result.reward
-        for member in np.flatnonzero(result.last):
-            self._finished[member].append(float(self._episode_return[member]))
-            self._last_return[member] = self._episode_return[member]
-            self._episode_return[member] = 0.0
-
-    def _begin_evaluation(self, frames: int) -> None:
-        training = [float(np.mean(each)) if each else float("nan") for each in self._finished]
-        self._finished = [[] for _ in self._finished]
-        self.evaluator.begin(frames, np.array(training))
+    def _keep(self, score: Score) -> None:
+        self._scores.setdefault(score.frames, {})[score.member] = score
 
 
 class _Speed:

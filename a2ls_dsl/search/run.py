@@ -19,8 +19,8 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.rl.device import choose_device, make_deterministic
 from a2ls_dsl.rl.envs.tasks import find_task
-from a2ls_dsl.rl.evaluation import Evaluation
-from a2ls_dsl.rl.trainer import Plan, Progress, Trainer, aulc
+from a2ls_dsl.rl.slots import Training
+from a2ls_dsl.rl.trainer import Evaluation, Plan, Progress, Trainer, aulc
 from a2ls_dsl.search.candidates import Candidate, Outcome, Point, references
 from a2ls_dsl.search.evolution import Proposal, first_population, next_population
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
@@ -191,14 +191,8 @@ class _Search:
         # Every candidate has the study's seed: equal first weights, equal episodes. That pairs the
         # comparison. The paper has one seed a candidate too; which, it does not say [U]. Finalists need
         # fresh seeds, as this one is spent.
-        plan = Plan(
-            self.task,
-            tuple(each.loss for each in stack),
-            (settings.seed,) * len(stack),
-            settings.frames,
-            settings.sac,
-            settings.evaluation,
-        )
+        training = Training(self.task, settings.frames, settings.sac, settings.evaluation)
+        plan = Plan(training, tuple(each.loss for each in stack), (settings.seed,) * len(stack))
         later = self._members_after(number)
         found: list[Evaluation] = []
         try:
@@ -239,7 +233,7 @@ def stack_sizes(candidates: int, limit: int) -> tuple[int, ...]:
 def _outcome(candidate: Candidate, member: int, evaluations: Sequence[Evaluation]) -> Outcome:
     """The curve and the score of one member of a stack."""
     curve = tuple(
-        Point(each.frames, tuple(each.returns[member].tolist()), float(each.training_return[member]))
+        Point(each.frames, tuple(each.returns[member].tolist()), each.scores[member].training_return)
         for each in evaluations
     )
     training = [point.training_return for point in curve if math.isfinite(point.training_return)]

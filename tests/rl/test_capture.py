@@ -6,35 +6,25 @@ value, and one that took a tensor from the host would mix devices, which torch r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 import torch
 from mixed_stack import FRAMES, NAMES, VECTORS, filled, made
-from torch import Tensor, nn
+from torch import Tensor
 
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.arithmetic import Precision
+from a2ls_dsl.rl.bench.floor import GradientsAlone
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.settings import Computation
-
-
-class Descent(torch.optim.SGD):
-    """Any optimizer: the fused one has no form for tensors without values."""
-
-    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
-        super().__init__(parameters, lr=1e-3)
 
 
 @pytest.mark.parametrize("observations", [VECTORS, FRAMES], ids=["vectors", "frames"])
 def test_an_update_and_all_around_it_depend_on_tensors_alone(observations: Observations) -> None:
     learner = made(observations, "meta")
     (stack,), (replay,) = learner.stacks, learner.replays
-    stack.optimizers = {
-        name: Descent([each for group in adam.param_groups for each in group["params"]])  # type: ignore[misc]
-        for name, adam in stack.optimizers.items()
-    }
+    for name, adam in stack.optimizers.items():
+        stack.optimizers[name] = GradientsAlone(adam.trained, adam.lr)
     members = len(NAMES)
     seen = torch.empty(members, *observations.shape, dtype=observations.dtype, device="meta")
     numbers = torch.empty(members, device="meta")
@@ -44,7 +34,8 @@ def test_an_update_and_all_around_it_depend_on_tensors_alone(observations: Obser
     replay.begin(seen, where)
     learner._run_append(None, torch.empty(members, 2, device="meta"), numbers, where, seen, where)
     policy = torch.empty(members, *observations.seen, dtype=observations.dtype, device="meta")
-    assert learner._run_act(None, policy, torch.empty((), dtype=torch.int64, device="meta")).is_meta
+    counters = torch.empty(members, dtype=torch.int64, device="meta")
+    assert learner._run_act(None, policy, counters, where).is_meta
     assert learner._run_act_frozen(None, policy).is_meta
     stack.freeze()
 
@@ -52,13 +43,9 @@ def test_an_update_and_all_around_it_depend_on_tensors_alone(observations: Obser
 def test_an_update_writes_in_place() -> None:
     """A graph goes on reading and writing the memory that it was captured with."""
     learner = filled(VECTORS, "cpu")
-    learner.update()  # the optimizers make their state
 
     def places() -> dict[str, int]:
         tensors: dict[str, Tensor] = dict(learner.stacks[0].state_dict()) | learner.replays[0].state_dict()
-        for name, adam in learner.stacks[0].optimizers.items():
-            for index, state in adam.state_dict()["state"].items():
-                tensors |= {f"{name}/{index}/{key}": value for key, value in state.items()}
         return {name: tensor.data_ptr() for name, tensor in tensors.items()}
 
     before = places()

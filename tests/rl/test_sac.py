@@ -132,7 +132,7 @@ def test_the_exact_mode_is_exact(names: tuple[str | None, ...]) -> None:
     for _ in range(20):
         learner.update()
     assert learner.finite().tolist() == [True] * 3
-    metrics, observation = learner.pop_metrics(), np.ones((3, OBSERVATION), np.float32)
+    observation = np.ones((3, OBSERVATION), np.float32)
     learner.freeze()
     frozen = learner.act_frozen(observation)
     for member, (loss, seed) in enumerate(zip(losses, seeds, strict=True)):
@@ -143,12 +143,15 @@ def test_the_exact_mode_is_exact(names: tuple[str | None, ...]) -> None:
         expected, found = state(alone.stacks[0], 0), state(learner.stacks[member], 0)
         assert found.keys() == expected.keys()
         assert [key for key, value in found.items() if not torch.equal(value, expected[key])] == []
-        own = [values[0] for values in alone.pop_metrics().values()]
-        np.testing.assert_array_equal([values[member] for values in metrics.values()], own)
-        assert np.array_equal(learner.act(observation, 7)[member], alone.act(observation[:1], 7)[0])
+        np.testing.assert_array_equal(
+            list(learner.pop_metrics(member).values()), list(alone.pop_metrics(0).values())
+        )
+        for random in (True, False):
+            counters, chosen = np.full(3, 7), np.full(3, random)
+            action = learner.act(observation, counters, chosen)[member]
+            assert np.array_equal(action, alone.act(observation[:1], counters[:1], chosen[:1])[0])
         alone.freeze()
         assert np.array_equal(frozen[member], alone.act_frozen(observation[:1])[0])
-        assert np.array_equal(learner.random_action(7)[member], alone.random_action(7)[0])
 
 
 def test_updates_of_every_other_number() -> None:
@@ -178,12 +181,7 @@ def test_targets_are_moving_averages_and_get_no_gradients() -> None:
     stack.update(replay)
     targets = [*stack.target_encoder.parameters(), *stack.target_critic.parameters()]
     assert all(parameter.grad is None for parameter in targets)
-    optimised = {
-        id(parameter)
-        for optimizer in stack.optimizers.values()
-        for group in optimizer.param_groups
-        for parameter in group["params"]
-    }
+    optimised = {id(parameter) for optimizer in stack.optimizers.values() for parameter in optimizer.trained}
     assert not optimised & {id(parameter) for parameter in targets}
 
 
@@ -225,25 +223,28 @@ def test_a_diverged_member_stays_alone() -> None:
     for member in (0, 2):
         expected = state(healthy, member)
         assert all(torch.equal(value, expected[key]) for key, value in state(sick, member).items())
-    metrics = sick.pop_metrics()
-    for name, values in healthy.pop_metrics().items():
-        assert (metrics[name][0], metrics[name][2]) == (values[0], values[2])
+    for member in (0, 2):
+        assert sick.metrics.pop(member) == healthy.metrics.pop(member)
 
 
 def test_metrics_are_means_since_the_last_call() -> None:
     stack, replay = learner(["a2_winner", None], [0, 1])
+
+    def popped() -> dict[str, list[float]]:
+        first, second = stack.metrics.pop(0), stack.metrics.pop(1)
+        return {name: [first[name], second[name]] for name in first}
+
     stack.update(replay)
-    first = stack.pop_metrics()
-    assert all(len(values) == 2 for values in first.values())
+    first = popped()
     assert first["temperature"] == pytest.approx([0.1] * 2, rel=1e-6)
     assert first["auxiliary_loss"][0] > 0
     assert first["auxiliary_loss"][1] == 0
     # The second update leaves the temperature alone, the third sees what the first made of it.
     stack.update(replay)
-    assert np.isnan(stack.pop_metrics()["temperature"]).all()
+    assert np.isnan(popped()["temperature"]).all()
     now = stack.log_temperature.exp().tolist()
     stack.update(replay)
-    second = stack.pop_metrics()
+    second = popped()
     assert second["temperature"] == pytest.approx(now)
     assert second["critic_loss"] != first["critic_loss"]
-    assert all(np.isnan(values).all() for values in stack.pop_metrics().values())
+    assert all(np.isnan(values).all() for values in popped().values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import signal
 import subprocess
@@ -128,7 +127,7 @@ def test_checkpoints_do_not_wait_for_an_evaluation_at_an_episodes_end(tmp_path: 
     process = subprocess.Popen(a2l(*command, "--out", str(out)), stdout=subprocess.PIPE)
     process.communicate(timeout=120)
     with np.load(out / "checkpoint.npz") as file:
-        assert json.loads(file["values.json"].tobytes())["trainer"]["step"] == 2304 // 8
+        assert file["step"].tolist() == [2304 // 8]
     assert [row["frames"] for row in curve(out / "seed-0.csv")] == ["1104", "2208", "2304"]
 
 

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from tiny_search import SETTINGS, results, rows, start
 
-from a2ls_dsl.rl.evaluation import Evaluation
+from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.rl.trainer import Evaluation
 from a2ls_dsl.search.candidates import Candidate
 from a2ls_dsl.search.evolution import Origin
 from a2ls_dsl.search.run import DIVERGED, SpaceExhausted, _outcome, evolve
@@ -163,10 +164,10 @@ def test_a_member_that_diverged_fails_with_score_zero() -> None:
     evaluations = [
         Evaluation(
             frames,
-            np.array([[3.0, 5.0], [1.0, 1.0]]),
-            np.array([2.0, np.nan]),
-            {},
-            np.array([frames > 100, False]),
+            (
+                Score(0, 0, frames, 2.0, {}, frames > 100, (3.0, 5.0)),
+                Score(1, 0, frames, float("nan"), {}, False, (1.0, 1.0)),
+            ),
         )
         for frames in (100, 200)
     ]

@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.adam import StackedAdam
 from a2ls_dsl.rl.arithmetic import Precision, arithmetic
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay
@@ -25,7 +26,6 @@ from a2ls_dsl.rl.sac import SacStack
 from a2ls_dsl.rl.settings import SacSettings
 
 FLOAT = 4  # bytes
-_CYCLE = 2  # updates after which the parts due repeat, with the paper's settings
 
 
 @dataclass(frozen=True)
@@ -85,19 +85,19 @@ def count_work(loss: Loss | None, observations: Observations, action: int, setti
     """What an update of a member with this loss must do, on average over the updates of a cycle."""
     stack = SacStack([loss], [0], observations, action, settings, "meta")
     replay = Replay(stack.horizon, 1000, observations, action).to("meta")
-    _without_moments(stack)
+    for name, adam in stack.optimizers.items():
+        stack.optimizers[name] = GradientsAlone(adam.trained, adam.lr)
     with FlopCounterMode(display=False) as counter:
-        for _ in range(_CYCLE):
+        for _ in range(settings.cycle):
             stack.update(replay)
-    return Work(_bytes(stack, settings, observations), counter.get_total_flops() / _CYCLE)
+    return Work(_bytes(stack, settings, observations), counter.get_total_flops() / settings.cycle)
 
 
-def _without_moments(stack: SacStack) -> None:
-    """Optimizers that run on tensors without values; they hold no products to be counted."""
-    stack.optimizers = {
-        name: torch.optim.SGD([each for group in adam.param_groups for each in group["params"]], lr=0.0)  # type: ignore[misc]
-        for name, adam in stack.optimizers.items()
-    }
+class GradientsAlone(StackedAdam):
+    """An optimizer that takes gradients and makes no step: the fused one has no form without values."""
+
+    def descend(self, gradients: Sequence[Tensor]) -> None:
+        pass
 
 
 def _bytes(stack: SacStack, settings: SacSettings, observations: Observations) -> float:

@@ -10,7 +10,7 @@ from a2ls_dsl.rl.bench.floor import synchronize
 from a2ls_dsl.rl.capture import WARM_UP
 from a2ls_dsl.rl.envs.tasks import Task
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
-from a2ls_dsl.rl.trainer import Plan, Trainer
+from a2ls_dsl.rl.slots import Member, Slots, Training
 
 CANDIDATE_FRAMES = 100_000
 
@@ -55,28 +55,19 @@ def measure_training(
     begin = 2 * (WARM_UP + 2)
     short = replace(settings, random_steps=settings.batch_size, replay_capacity=5_000)
     frames = task.steps_to_frames(100_000)
-    plan = Plan(
-        task,
-        (loss,) * members,
-        tuple(range(members)),
-        frames,
-        short,
-        EvaluationSettings(every_frames=frames),
-        pixels,
-        computation,
-    )
-    with Trainer(plan, device) as trainer:
-        first = short.random_steps + begin
-        while trainer.step < first:
-            trainer.tick()
+    training = Training(task, frames, short, EvaluationSettings(every_frames=frames), pixels, computation)
+    with Slots(training, [Member(loss, seed) for seed in range(members)], device) as slots:
+        first, ticks = short.random_steps + begin, 0
+        for _ in range(first):
+            slots.tick()
         synchronize(device)
-        trainer.clock.seconds.clear()
+        slots.clock.seconds.clear()
         started = time.perf_counter()
-        while trainer.step < first + 2 or time.perf_counter() - started < budget:
-            trainer.tick()
+        while ticks < 2 or time.perf_counter() - started < budget:
+            slots.tick()
+            ticks += 1
         synchronize(device)
-        seconds, ticks = time.perf_counter() - started, trainer.step - first
-        spent = dict(trainer.clock.seconds)
+        seconds, spent = time.perf_counter() - started, dict(slots.clock.seconds)
     shares = {name: each / seconds for name, each in spent.items()}
     shares["other"] = 1.0 - sum(shares.values())
     kind = "pixels" if pixels else "vectors"

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# From the pool: the sizes are known, map the arrays; step every lane; reset the lanes in `chosen`.
+# From the pool: the sizes are known, map the arrays; step, or reset, the lanes in `chosen`.
 MAP, STEP, RESET = b"M", b"S", b"R"
 # From a worker: done; failed, with a text.
 DONE, FAILED = b"D", b"F"
@@ -30,7 +30,7 @@ _HEADER = struct.Struct("<cI")
 class Lanes:
     """Arrays with one row a lane (an environment), N lanes: views of the shared memory.
 
-    `action` (N, act), `seed` (N,) and `chosen` (N,), the lanes to reset, are written by the pool; the
+    `action` (N, act), `seed` (N,) and `chosen` (N,), the lanes that are meant, are written by the pool; the
     rest by the worker that owns the lane. `reward` is summed over the frames of one agent step.
     """
 

@@ -118,12 +118,18 @@ class EnvPool:
         self._collect()
         return self._lanes.observation.copy()
 
-    def start(self, actions: ArrayLike) -> None:
-        """Begin one agent step of every lane with `actions` (N, act) in [-1, 1]; returns at once."""
+    def start(self, actions: ArrayLike, mask: ArrayLike | None = None) -> None:
+        """Begin one agent step of all lanes, or those of a mask (N,), with `actions` (N, act) in [-1, 1].
+
+        Returns at once. Lanes outside the mask keep their last result.
+        """
         self._ready(pending=False)
         given = np.asarray(actions, np.float32)
         _check_shape("actions", given.shape, (self.size, self.action_size))
+        chosen = np.ones(self.size, np.bool_) if mask is None else np.asarray(mask, np.bool_)
+        _check_shape("mask", chosen.shape, (self.size,))
         self._lanes.action[:] = given
+        self._lanes.chosen[:] = chosen
         self._pending = True
         self._tell(STEP)
 

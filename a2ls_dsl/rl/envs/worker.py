@@ -53,10 +53,12 @@ def _serve(
         while True:
             kind, _ = receive(channel)
             for lane in own:
-                if kind != RESET:
-                    _step(lanes, envs[lane], lane)
-                elif lanes.chosen[lane]:
+                if not lanes.chosen[lane]:
+                    continue
+                if kind == RESET:
                     lanes.observation[lane] = envs[lane].reset(int(lanes.seed[lane]))
+                else:
+                    _step(lanes, envs[lane], lane)
             send(channel, DONE)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise

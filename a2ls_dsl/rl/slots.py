@@ -1,0 +1,286 @@
+"""The engine of all training: members flow through the slots of one stack, on one task.
+
+All slots take an agent step at each tick: the policies act, physics runs in worker processes while the
+learner updates, evaluations of frozen policies are played on the side. A slot that becomes free takes another
+member at once, and no neighbour notices: a member's results are a function of its loss, its seed and the
+settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2ls_dsl.backend.counter_rng import Purpose
+from a2ls_dsl.backend.stacked import Capacity
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.clock import Clock
+from a2ls_dsl.rl.envs.pool import EnvPool, StepResult
+from a2ls_dsl.rl.envs.tasks import Task
+from a2ls_dsl.rl.evaluation import Evaluator, Score
+from a2ls_dsl.rl.learner import Arrays, Learner
+from a2ls_dsl.rl.memory import check_memory
+from a2ls_dsl.rl.observations import History, Observations
+from a2ls_dsl.rl.replay import Replay
+from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
+
+
+@dataclass(frozen=True)
+class Training:
+    """How every member of a stack trains: the task, its budget in environment frames, the settings."""
+
+    task: Task
+    frames: int
+    settings: SacSettings = field(default_factory=SacSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    pixels: PixelSettings | None = None
+    computation: Computation = field(default_factory=Computation)
+
+    def __post_init__(self) -> None:
+        """Raises `A2lError` where frames are no whole agent steps."""
+        self.task.check_frames("the budget", self.frames)
+        self.task.check_frames("the distance of two evaluations", self.evaluation.every_frames)
+
+    @property
+    def steps(self) -> int:
+        """Agent steps of each member."""
+        return self.task.frames_to_steps(self.frames)
+
+
+@dataclass(frozen=True)
+class Member:
+    """Who takes a slot: a loss (None: no auxiliary loss) and a seed."""
+
+    loss: Loss | None
+    seed: int
+
+
+_COUNTS = ("step", "busy", "episode", "evaluations", "last_return")
+
+
+class Slots:
+    """Slots for members that train alike. `tick` by `tick`, members that `fill` put in train to their end.
+
+    capacity: the largest loss that may ever take a slot. Without one, all slots are filled by `members` at
+    the start and stay theirs. exact: a member's results are the same, bit for bit, in any company (see
+    `learner.py`). A context manager that ends the worker processes; raises `A2lError` if one of them dies.
+    """
+
+    def __init__(
+        self,
+        training: Training,
+        members: Sequence[Member | None],
+        device: str = "cpu",
+        workers: int | None = None,
+        exact: bool = False,
+        capacity: Capacity | None = None,
+    ) -> None:
+        self.training, self.exact, self.clock = training, exact, Clock()
+        self.members = list(members)
+        size = len(members)
+        rendering = training.pixels.rendering if training.pixels else None
+        self.pool = EnvPool(training.task, size, workers, rendering=rendering)
+        try:
+            self.evaluation_pool = EnvPool(training.task, size, workers, rendering=rendering)
+            sizes = self._observations(), self.pool.action_size
+            # An episode takes one row more than it has steps, and one row is being written.
+            episodes = training.frames // training.task.episode_frames + 2
+            self.replay_rows = min(training.settings.replay_capacity, training.steps + 2 * episodes)
+            self.replay_bytes = Replay.bytes_needed(size, self.replay_rows, *sizes)
+            check_memory(self.replay_bytes, size, device)
+            self.learner = Learner(
+                [each.loss if each else None for each in members],
+                [each.seed if each else 0 for each in members],
+                *sizes,
+                self.replay_rows,
+                training.settings,
+                device,
+                exact,
+                training.computation,
+                capacity,
+            )
+        except BaseException:
+            self.close()
+            raise
+        # Learning begins at update 0 for members that are there from the first tick on.
+        self.learner.skip(-training.settings.random_steps)
+        self.evaluator = Evaluator(self.evaluation_pool, self.learner, training.evaluation.episodes)
+        playing = training.evaluation.episodes * training.task.episode_steps
+        self._pace = -(-playing // training.task.frames_to_steps(training.evaluation.every_frames))
+        self._history = History(size, sizes[0])
+        self._waiting: dict[int, Member] = {}
+        self.step = np.zeros(size, np.int64)  # agent steps of each member so far
+        self.busy = np.array([each is not None for each in members])  # who takes steps
+        self._running = np.zeros(size, np.bool_)  # whose episode goes on
+        self.episode = np.zeros(size, np.int64)
+        self.evaluations = np.zeros(size, np.int64)  # that were begun
+        self._episode_return = np.zeros(size)
+        self._finished: list[list[float]] = [[] for _ in members]
+        self.last_return = np.full(size, np.nan)
+        for slot in np.flatnonzero(~self.busy):
+            self.learner.deactivate(int(slot))
+
+    def close(self) -> None:
+        """End the worker processes."""
+        for name in ("pool", "evaluation_pool"):
+            if hasattr(self, name):
+                getattr(self, name).close()
+
+    def __enter__(self) -> Slots:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def frames(self) -> NDArray[np.int64]:
+        """(slots,) environment frames that each member has trained so far."""
+        steps = self.training.task.steps_to_frames(1) * self.step
+        return np.asarray(np.minimum(steps, self.training.frames))
+
+    @property
+    def between_episodes(self) -> bool:
+        """Whether every episode has just ended: the state then needs no state of a simulation."""
+        return not self._running.any()
+
+    def free(self) -> list[int]:
+        """The slots that can be filled."""
+        return [slot for slot, member in enumerate(self.members) if member is None]
+
+    def fill(self, slot: int, member: Member) -> None:
+        """Give a free slot to a member; it begins at the next tick, or at one soon after."""
+        self.members[slot] = self._waiting[slot] = member
+
+    def clear(self, slot: int) -> None:
+        """Take a member out, whatever it is doing; the slot is free."""
+        self.members[slot] = None
+        self._waiting.pop(slot, None)
+        self.evaluator.cancel(slot)
+        self.learner.deactivate(slot)
+        self.busy[slot] = self._running[slot] = False
+
+    def state(self) -> tuple[Arrays, dict[str, object]]:
+        """Everything that a later process needs to go on with the same members, as arrays and JSON values.
+
+        Only complete between episodes: the state of a simulation isn't kept.
+        """
+        arrays = self.learner.state() | {name: getattr(self, name) for name in _COUNTS}
+        return arrays, {"finished": self._finished, "evaluator": self.evaluator.state()}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """Take over a state that `state` of equal slots returned."""
+        self.learner.restore(arrays)
+        for name in _COUNTS:
+            getattr(self, name)[:] = arrays[name]
+        self._finished = [list(each) for each in values["finished"]]
+        self.evaluator.restore(values["evaluator"])
+
+    def tick(self) -> list[Score]:
+        """One agent step and one update of every member that has begun; gives the evaluations that ended.
+
+        A member whose last evaluation is given has ended: its slot is free.
+        """
+        self._begin_members()
+        self._begin_episodes()
+        scores = self._step()
+        scores += self._evaluate_due()
+        for score in scores:
+            if score.frames == self.training.frames:
+                self.clear(score.member)
+        return scores
+
+    def _begin_members(self) -> None:
+        """Let waiting members in at a tick from which their updates are in step with the stack's."""
+        settings = self.training.settings
+        if self._waiting and (self.learner.updates + settings.random_steps) % settings.cycle == 0:
+            for slot, member in self._waiting.items():
+                self.learner.reset(slot, member.loss, member.seed)
+                self.step[slot] = self.episode[slot] = self.evaluations[slot] = 0
+                self._episode_return[slot], self.last_return[slot] = 0.0, np.nan
+                self._finished[slot] = []
+                self.busy[slot] = True
+            self._waiting.clear()
+
+    def _begin_episodes(self) -> None:
+        """Start the next episode of some members; it is a function of a member's seed and its number."""
+        where = self.busy & ~self._running
+        if where.any():
+            seeds = self.learner.episode_seeds(Purpose.EPISODE, self.episode)
+            first = self.pool.reset_where(where, seeds)
+            self._history.begin(first, where)
+            self.learner.begin(first, where)
+            self.episode += where
+
+    def _step(self) -> list[Score]:
+        """Act and update; physics and a step of the evaluations run beside the update."""
+        random_steps = self.training.settings.random_steps
+        for slot in np.flatnonzero(self.busy & (self.step == random_steps)):
+            self.learner.activate(int(slot))
+        learning = self.busy & (self.step >= random_steps)
+        clock = self.clock
+        with clock.part("acting"):
+            action = self.learner.act(self._history.seen, self.step, self.step < random_steps)
+            self.pool.start(action, self.busy)
+        evaluating = self.evaluator.running
+        if evaluating:
+            with clock.part("evaluation"):
+                self.evaluator.start()
+        with clock.part("update"):
+            if learning.any():
+                self.learner.update()
+            else:
+                self.learner.skip(1)
+        with clock.part("environments"):
+            result = self.pool.wait()
+        with clock.part("storing"):
+            self.learner.append(action, result.reward, result.terminated, result.observation, result.last)
+            self._history.push(result.observation)
+        self._count(result)
+        if not evaluating:
+            return []
+        with clock.part("evaluation"):
+            scores = self.evaluator.wait()
+            for _ in range(self._pace - 1):
+                if self.evaluator.running:
+                    self.evaluator.start()
+                    scores += self.evaluator.wait()
+            return scores
+
+    def _count(self, result: StepResult) -> None:
+        self.step += self.busy
+        self._episode_return += np.where(self.busy, result.reward, 0.0)
+        last = self.busy & result.last
+        self._running = self.busy & ~result.last
+        for member in np.flatnonzero(last):
+            self._finished[member].append(float(self._episode_return[member]))
+            self.last_return[member] = self._episode_return[member]
+            self._episode_return[member] = 0.0
+
+    def _evaluate_due(self) -> list[Score]:
+        """Begin the evaluations that are due now; one that is still running is played to its end first."""
+        scores: list[Score] = []
+        frames = self.frames
+        for slot in map(int, np.flatnonzero(self.busy)):
+            now, number = int(frames[slot]), int(self.evaluations[slot])
+            if now != min((number + 1) * self.training.evaluation.every_frames, self.training.frames):
+                continue
+            while self.evaluator.evaluates(slot):
+                self.evaluator.start()
+                scores += self.evaluator.wait()
+            finished = self._finished[slot]
+            training = float(np.mean(finished)) if finished else float("nan")
+            self.evaluator.begin(slot, number, now, training)
+            self._finished[slot] = []
+            self.evaluations[slot] += 1
+            if now == self.training.frames:
+                self.learner.deactivate(slot)
+                self.busy[slot] = self._running[slot] = False
+        return scores
+
+    def _observations(self) -> Observations:
+        pixels, shape = self.training.pixels, self.pool.observation_shape
+        return Observations(shape, pixels.stack, pixels.crop) if pixels else Observations(shape)
