@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +13,7 @@ import typer
 from a2ls_dsl.cli import app
 
 if TYPE_CHECKING:
+    from a2ls_dsl.cli.evolve_view import SearchView
     from a2ls_dsl.search.candidates import Candidate
     from a2ls_dsl.search.settings import SearchSettings
 
@@ -26,6 +29,7 @@ class Strategy(StrEnum):
     """How populations are made."""
 
     PAPER = "paper"
+    ASYNC = "async"
     RANDOM = "random"
 
 
@@ -38,7 +42,20 @@ Stack = Annotated[int | None, typer.Option(min=1, help="Members trained together
 PresetName = Annotated[
     Preset, typer.Option(help="quick: minutes on a CPU, noisy scores; paper: the search of He et al. 2022.")
 ]
-StrategyName = Annotated[Strategy, typer.Option(help="The paper's evolution, or random search.")]
+StrategyName = Annotated[
+    Strategy,
+    typer.Option(
+        help="paper: population by population; async: steady-state, with gates and early stopping; random."
+    ),
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option("--without", metavar="GATE", help="Leave out `batch` or `rungs` (async; repeatable)."),
+]
+Confirm = Annotated[
+    int | None, typer.Option(min=0, help="So many of the best run again with fresh seeds; async: 3.")
+]
+ConfirmSeeds = Annotated[int, typer.Option(min=1, help="Fresh seeds a confirmed candidate.")]
 Operator = Annotated[str, typer.Option(help="The operator to search with, or `any` that the grammar has.")]
 Deterministic = Annotated[bool, typer.Option("--deterministic", help="Repeatable bit by bit; slower.")]
 StudyFolder = Annotated[
@@ -61,6 +78,9 @@ def evolve(
     operator: Operator = "mse",
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the search and of every training.")] = 0,
     stack: Stack = None,
+    without: Without = None,
+    confirm: Confirm = None,
+    confirm_seeds: ConfirmSeeds = 3,
     deterministic: Deterministic = False,
     study: StudyFolder = None,
     workers: Workers = None,
@@ -84,6 +104,8 @@ def evolve(
         operator=operator,
         seed=seed,
         deterministic=deterministic,
+        confirm_seeds=confirm_seeds,
+        **_cascade(str(strategy), without or [], confirm),
         **{name: value for name, value in given.items() if value is not None},
     )
     _run(settings, preset, study or _default_folder(settings, preset), workers, device)
@@ -101,7 +123,7 @@ def best(
     from a2ls_dsl.search.study import StudyReader
 
     with StudyReader(study) as reader:
-        board, everything, settings = reader.leaderboard(), reader.candidates(), reader.settings
+        board, counts, settings = reader.leaderboard(number), reader.counts(), reader.settings
     if as_json:
         print(json.dumps(_as_data(board, settings, number), indent=2))
         return
@@ -109,8 +131,8 @@ def best(
 
     from a2ls_dsl.cli.evolve_view import leaderboard
 
-    done, failed = sum(each.done for each in everything), sum(bool(each.reason) for each in everything)
-    print(f"{settings.env}, {settings.frames:,} frames: {done} of {len(everything)} scored, {failed} failed")
+    told = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+    print(f"{settings.env}, {settings.frames:,} frames: {told}")
     Console(highlight=False).print(leaderboard(board, number))
 
 
@@ -124,7 +146,7 @@ _SAID = {
 def _default_folder(settings: SearchSettings, preset: str) -> Path:
     """A folder of the settings that one varies, so that the same command finds its study again."""
     parts = [settings.env, Path(settings.grammar).stem, preset, f"seed{settings.seed}"]
-    return Path("studies") / "-".join(parts + ["random"] * (settings.strategy == "random"))
+    return Path("studies") / "-".join(parts + [settings.strategy] * (settings.strategy != "paper"))
 
 
 def _run(
@@ -139,16 +161,19 @@ def _run(
     console = Console(highlight=False)
     view = SearchView(console)
     view.say(_SAID[preset])
-    try:
-        with view:
-            run(settings, folder, view, workers, device)
-    except KeyboardInterrupt:
+    with _interrupts(view) as stopping:
+        try:
+            with view:
+                ended = run(settings, folder, view, workers, device, stopping)
+        except KeyboardInterrupt:
+            ended = False
+    if not ended:
         view.finish()
         view.say(f"interrupted: what was scored is stored in {folder}, and the same command resumes")
-        raise typer.Exit(130) from None
+        raise typer.Exit(130)
     with StudyReader(folder) as reader:
         console.print()
-        console.print(leaderboard(reader.leaderboard(), 10))
+        console.print(leaderboard(reader.leaderboard(10), 10))
         console.print()
         view.say(f"as files: {reader.hall_of_fame}")
     view.say("one seed a candidate: the best of many is partly luck; train it with fresh seeds to know")
@@ -156,6 +181,45 @@ def _run(
         view.say(
             "the same seed gives the same proposals, and scores up to rounding; --deterministic: exactly"
         )
+
+
+def _cascade(strategy: str, without: list[str], confirm: int | None) -> dict[str, Any]:
+    """The gates, rungs and confirmations of a search: all of them with the async strategy."""
+    from a2ls_dsl.diagnostics import unknown
+    from a2ls_dsl.search.rungs import Rungs
+    from a2ls_dsl.search.settings import GATES
+
+    for each in without:
+        if each not in (*GATES, "rungs"):
+            raise unknown("gate", each, (*GATES, "rungs"))
+    if strategy != "async":
+        return {"confirm": confirm or 0}
+    return {
+        "gates": tuple(gate for gate in GATES if gate not in without),
+        "rungs": None if "rungs" in without else Rungs(),
+        "confirm": 3 if confirm is None else confirm,
+    }
+
+
+@contextmanager
+def _interrupts(view: SearchView) -> Iterator[Callable[[], bool]]:
+    """Ctrl-C once: no run begins any more, those in training end; twice: stop now. Tells whether it came."""
+    import signal
+
+    asked: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        view.say("stopping when the runs in training have ended; Ctrl-C again stops now")
+
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _as_data(board: list[Candidate], settings: SearchSettings, number: int) -> dict[str, Any]:
@@ -167,6 +231,9 @@ def _as_data(board: list[Candidate], settings: SearchSettings, number: int) -> d
             "rank": rank,
             "score": each.score,
             "training_score": each.training_score,
+            "fresh_score": each.fresh_score,
+            "fresh_error": each.fresh_error,
+            "fresh_runs": each.fresh_runs,
             "generation": each.generation,
             "origin": each.origin,
             "parents": each.parents,

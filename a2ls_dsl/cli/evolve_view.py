@@ -12,16 +12,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from a2ls_dsl.cli.console import duration
-from a2ls_dsl.search.candidates import NO_LOSS, Candidate, ranked
-from a2ls_dsl.search.run import (
-    Event,
-    GenerationStarted,
-    SearchStarted,
-    SpaceExhausted,
-    StackProgress,
-    StackScored,
-)
+from a2ls_dsl.cli.console import duration, size
+from a2ls_dsl.search.candidates import NO_LOSS, Candidate, Status, ranked
+from a2ls_dsl.search.conductor import Ended
+from a2ls_dsl.search.run import Event, Placed, Progress, RunsEnded, SearchStarted
 
 PLAIN_SECONDS = 10.0
 """Seconds between two lines of progress where the output is no terminal."""
@@ -32,11 +26,13 @@ LIVE_ROWS = 8
 def leaderboard(candidates: Sequence[Candidate], limit: int, title: str = "") -> Table:
     """Rank, score, difference to no auxiliary loss, origin and loss: the best `limit`, and the references.
 
-    candidates: scored, the best first. Long losses wrap.
+    candidates: scored, the best first. Long losses wrap. Where fresh seeds confirmed any, their mean and its
+    standard error stand in a column of their own.
     """
     baseline = next((each.score for each in candidates if each.key == NO_LOSS), None)
+    confirmed = any(each.fresh_runs for each in candidates)
     table = Table(box=None, pad_edge=False, title=title or None, title_justify="left", header_style="bold")
-    for name in ("rank", "score", "vs none"):
+    for name in ("rank", "score", "vs none", *(["fresh seeds"] if confirmed else [])):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("gen", justify="right", no_wrap=True)
     table.add_column("origin", no_wrap=True)
@@ -47,6 +43,7 @@ def leaderboard(candidates: Sequence[Candidate], limit: int, title: str = "") ->
             str(rank or ""),
             f"{score:.1f}",
             "" if baseline is None or each.key == NO_LOSS else f"{round(score - baseline, 1) + 0.0:+.1f}",
+            *([_fresh(each)] if confirmed else []),
             "" if each.is_reference else str(each.generation),
             each.origin,
             Text(named(each)),  # Text, as markup would eat `[t]`.
@@ -60,6 +57,14 @@ def named(candidate: Candidate) -> str:
     return candidate.name or candidate.text
 
 
+def _fresh(candidate: Candidate) -> str:
+    """The mean over fresh seeds and its standard error: `402.1 ± 5.3`."""
+    if candidate.fresh_score is None:
+        return ""
+    error = "" if candidate.fresh_error is None else f" ± {candidate.fresh_error:.1f}"
+    return f"{candidate.fresh_score:.1f}{error}"
+
+
 class SearchView:
     """Shows a search while it runs: give it every event. A context manager."""
 
@@ -70,7 +75,7 @@ class SearchView:
         )
         self._heading, self._status = "", ""
         self._board: tuple[Candidate, ...] = ()
-        self._generations, self._frames, self._shown = 0, 0, -math.inf
+        self._generations, self._shown = 0, -math.inf
 
     def __enter__(self) -> SearchView:
         if self._live:
@@ -87,14 +92,14 @@ class SearchView:
         """Show what happened."""
         if isinstance(event, SearchStarted):
             self._started(event)
-        elif isinstance(event, GenerationStarted):
-            self._generation(event)
-        elif isinstance(event, StackProgress):
+        elif isinstance(event, Placed):
+            return
+        elif isinstance(event, Progress):
             self._progress(event)
-        elif isinstance(event, StackScored):
-            self._scored(event)
+        elif isinstance(event, RunsEnded):
+            self._ended(event)
         else:
-            self._exhausted(event)
+            self.say(f"the search ends here: its space has no more than these {event.found} losses")
         if self._live:
             board = leaderboard(self._board, LIVE_ROWS) if self._board else Text("nothing scored yet")
             self._live.update(Group(Text(self._heading), Text(self._status), Text(), board))
@@ -110,8 +115,7 @@ class SearchView:
 
     def _started(self, event: SearchStarted) -> None:
         settings = event.settings
-        self._board = event.leaderboard
-        self._generations, self._frames = settings.generations, settings.frames
+        self._board, self._generations = event.leaderboard, settings.generations
         self.say(
             f"{'resuming' if event.resumed else 'searching'} {settings.grammar} on {settings.env}: "
             f"{settings.generations} generations of {settings.population} candidates, {settings.frames:,} "
@@ -119,39 +123,41 @@ class SearchView:
         )
         waiting = event.total - event.done
         self.say(
-            f"to train: {waiting} of {event.total} with the two references, {waiting * settings.frames:,} "
-            f"frames in all, at most {settings.stack} members in a stack"
+            f"to train: {waiting} of {event.total} with the two references, at most "
+            f"{waiting * settings.frames:,} frames in all, in {event.slots} slots with "
+            f"{size(event.replay_bytes)} of replay"
         )
         self.say(f"study: {event.folder}")
 
-    def _generation(self, event: GenerationStarted) -> None:
-        self._heading = f"generation {event.number}/{self._generations}"
-        stacks = " + ".join(str(size) for size in event.stacks)
-        self._status = f"{event.candidates} to train, in stacks of {stacks}"
-        if not self._live:
-            self.say(f"{self._heading}: {self._status}")
-
-    def _progress(self, event: StackProgress) -> None:
+    def _progress(self, event: Progress) -> None:
+        counts = event.counts
+        told = ", ".join(f"{counts[each]} {each}" for each in Status if counts[each])
+        self._heading = f"generation {event.generation}/{self._generations}: {told}"
+        doing = "taking up again what was in training" if event.catching_up else f"{event.frames:,} frames"
         self._status = (
-            f"{event.frames:,} of {self._frames:,} frames, {event.members} members, "
-            f"{event.frames_per_second * event.members:,.0f} frames/s; "
-            f"to go: stack {duration(event.seconds_left)}, search {duration(event.search_seconds_left)}"
+            f"{doing}, {event.frames_per_second:,.0f} frames/s, {event.busy} of {event.slots} slots busy "
+            f"({event.utilisation:.0%} so far), {duration(event.seconds_left)} to go"
         )
         if not self._live and time.monotonic() - self._shown > PLAIN_SECONDS:
             self._shown = time.monotonic()
             self.say(f"{self._heading}: {self._status}")
 
-    def _scored(self, event: StackScored) -> None:
+    def _ended(self, event: RunsEnded) -> None:
         self._board = event.leaderboard
         baseline = next((each.score for each in self._board if each.key == NO_LOSS), None)
-        for each in event.scored:
-            if each.reason:
-                self.say(f"failed {each.id}: {each.reason}: {named(each)}")
+        # Of runs with fresh seeds that end together, one line says all.
+        for each in {one.candidate.id: one for one in event.ended}.values():
+            if each.status is Status.FAILED:
+                self.say(f"failed {each.candidate.id}: {each.candidate.reason}: {named(each.candidate)}")
             elif not self._live:
-                score = each.score or 0.0
-                against = f" ({score - baseline:+.1f})" if baseline is not None else ""
-                self.say(f"scored {each.id}: {score:.1f}{against} {each.origin}: {named(each)}")
+                self.say(self._line(each, baseline))
 
-    def _exhausted(self, event: SpaceExhausted) -> None:
-        rest = f"only {event.found} losses are left for it" if event.found else "the search ends here"
-        self.say(f"generation {event.generation}: the search space has no more losses: {rest}")
+    def _line(self, ended: Ended, baseline: float | None) -> str:
+        candidate = ended.candidate
+        if candidate.fresh_runs:
+            return f"confirmed {candidate.id}: {_fresh(candidate)} over fresh seeds: {named(candidate)}"
+        score = candidate.score or 0.0
+        against = ""
+        if baseline is not None and ended.status is Status.SCORED:
+            against = f" ({score - baseline:+.1f})"
+        return f"{ended.status} {candidate.id}: {score:.1f}{against} {candidate.origin}: {named(candidate)}"

@@ -52,7 +52,8 @@ class Evaluator:
         self.pool, self.learner, self.episodes = pool, learner, episodes
         self._open: dict[int, _Open] = {}
         self._history = History(pool.size, learner.observations)
-        self._playing = np.zeros(pool.size, np.bool_)
+        self._playing = np.zeros(pool.size, np.bool_)  # whose episode goes on
+        self._stepping = np.zeros(pool.size, np.bool_)  # who takes the step that has begun
         self._total = np.zeros(pool.size)
 
     @property
@@ -75,18 +76,22 @@ class Evaluator:
         self._open.pop(member, None)
         self._playing[member] = False
 
-    def start(self) -> None:
-        """Let every member that is evaluated take a step; returns at once."""
-        self._begin_episodes()
-        self.pool.start(self.learner.act_frozen(self._history.seen), self._playing)
+    def start(self, only: int | None = None) -> None:
+        """Let every member that is evaluated, or one of them alone, take a step; returns at once."""
+        self._begin_episodes(only)
+        self._stepping = self._playing.copy()
+        if only is not None:
+            self._stepping &= np.arange(self.pool.size) == only
+        self.pool.start(self.learner.act_frozen(self._history.seen), self._stepping)
 
     def wait(self) -> list[Score]:
         """Collect the step that `start` began; the evaluations that it ended."""
         result = self.pool.wait()
-        self._total += np.where(self._playing, result.reward, 0.0)
-        self._history.push(result.observation)
-        ended = np.flatnonzero(self._playing & result.last)
-        self._playing &= ~result.last
+        self._total += np.where(self._stepping, result.reward, 0.0)
+        self._history.push(result.observation, self._stepping)
+        over = self._stepping & result.last
+        ended = np.flatnonzero(over)
+        self._playing &= ~over
         return [score for member in ended if (score := self._end_episode(int(member)))]
 
     def finish(self) -> list[Score]:
@@ -109,12 +114,12 @@ class Evaluator:
             score = Score(**{**values, "returns": ()})
             self._open[score.member] = _Open(score, [float(each) for each in values["returns"]])
 
-    def _begin_episodes(self) -> None:
+    def _begin_episodes(self, only: int | None) -> None:
         """Start the next episode of those members that have just begun, or ended one."""
         numbers = np.zeros(self.pool.size, np.int64)
         waiting = np.zeros(self.pool.size, np.bool_)
         for member, each in self._open.items():
-            if not self._playing[member]:
+            if not self._playing[member] and only in (None, member):
                 waiting[member] = True
                 numbers[member] = each.score.number * self.episodes + len(each.returns)
         if waiting.any():

@@ -73,10 +73,13 @@ class History:
         copies = (1, self.observations.stack) + (1,) * (observation.ndim - 2)
         self._stacked[where] = np.tile(observation[where], copies)
 
-    def push(self, observation: NDArray[Any]) -> None:
-        """The next observation of all members."""
+    def push(self, observation: NDArray[Any], where: NDArray[np.bool_] | None = None) -> None:
+        """The next observation of all members, or of those in a mask."""
         channels = self.observations.shape[0]
-        self._stacked = np.concatenate([self._stacked[:, channels:], observation], axis=1)
+        newer = np.concatenate([self._stacked[:, channels:], observation], axis=1)
+        if where is not None:
+            newer[~where] = self._stacked[~where]
+        self._stacked = newer
 
     @property
     def seen(self) -> NDArray[Any]:

@@ -269,7 +269,7 @@ class Slots:
             if now != min((number + 1) * self.training.evaluation.every_frames, self.training.frames):
                 continue
             while self.evaluator.evaluates(slot):
-                self.evaluator.start()
+                self.evaluator.start(slot)  # alone: when others' evaluations end must not depend on this
                 scores += self.evaluator.wait()
             finished = self._finished[slot]
             training = float(np.mean(finished)) if finished else float("nan")

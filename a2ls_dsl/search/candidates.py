@@ -1,10 +1,11 @@
-"""What a study holds: candidates, and what training them gave."""
+"""What a study holds: candidates, the runs that train them, and what those gave."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 
 from a2ls_dsl.lang.ast import Loss
@@ -18,12 +19,29 @@ NO_LOSS = "none"
 """Key and text of the reference without an auxiliary loss."""
 
 
+class Status(StrEnum):
+    """What became of a candidate.
+
+    culled: stopped at a rung, with the score of what it had; failed: diverged; rejected: stopped by a gate
+    before it trained.
+    """
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SCORED = "scored"
+    CULLED = "culled"
+    FAILED = "failed"
+    REJECTED = "rejected"
+
+
 @dataclass(frozen=True)
 class Candidate:
-    """A row of the table of candidates: a loss, where it comes from and what became of it.
+    """A loss, where it comes from and what became of it.
 
-    score: AULC of the evaluation returns; training_score: the same of the training returns (None where no
-    episode ended in time). Of a candidate that failed, score is 0 and `reason` says why.
+    score: AULC of the evaluation returns of its search run; training_score: the same of the training returns
+    (None where no episode ended in time). A failed or rejected one has none, and `reason` says why.
+    fresh_score, fresh_error, fresh_runs: mean, standard error and number of the runs with fresh seeds that
+    confirm it. frames: trained in all its runs.
     """
 
     id: int
@@ -32,10 +50,14 @@ class Candidate:
     generation: int
     origin: Origin
     parents: tuple[str, ...]
-    status: str
+    status: Status
     score: float | None
     training_score: float | None
     reason: str
+    frames: int = 0
+    fresh_score: float | None = None
+    fresh_error: float | None = None
+    fresh_runs: int = 0
 
     @property
     def is_reference(self) -> bool:
@@ -44,8 +66,13 @@ class Candidate:
 
     @property
     def done(self) -> bool:
-        """Whether it need not be trained any more."""
-        return self.status in ("scored", "failed")
+        """Whether its search run need not be trained any more."""
+        return self.status not in (Status.QUEUED, Status.RUNNING)
+
+    @property
+    def lower_bound(self) -> float | None:
+        """The fresh runs' mean less its standard error: what confirmed candidates are ranked by."""
+        return None if self.fresh_score is None else self.fresh_score - (self.fresh_error or 0.0)
 
     @property
     def name(self) -> str:
@@ -55,7 +82,23 @@ class Candidate:
     @property
     def loss(self) -> Loss | None:
         """The loss, parsed; None is no auxiliary loss."""
-        return None if self.key == NO_LOSS else loads(f"loss candidate = {self.text}")["candidate"]
+        return parsed(self.text)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of a candidate: with the study's own seed, or with a fresh one to confirm it.
+
+    slot: where it trains; began: the tick of the search at which it took its slot (None while queued).
+    """
+
+    id: int
+    candidate: int
+    loss: Loss | None
+    seed: int
+    status: Status
+    slot: int | None
+    began: int | None
 
 
 @dataclass(frozen=True)
@@ -70,17 +113,6 @@ class Point:
     def mean_return(self) -> float:
         """The mean over the evaluation's episodes."""
         return math.fsum(self.returns) / len(self.returns)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What training a candidate gave. `reason` is empty, or says why it failed."""
-
-    candidate: int
-    score: float
-    training_score: float
-    curve: tuple[Point, ...]
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,6 +133,11 @@ def references() -> tuple[Reference, ...]:
             _, loss = load_one(name)
             found.append(Reference(name, key(loss), print_loss(loss)))
     return tuple(found)
+
+
+def parsed(text: str) -> Loss | None:
+    """The loss that a candidate's text stands for; None is no auxiliary loss."""
+    return None if text == NO_LOSS else loads(f"loss candidate = {text}")["candidate"]
 
 
 def ranked(board: Iterable[Candidate], limit: int) -> list[tuple[int | None, Candidate]]:

@@ -93,6 +93,23 @@ def next_population(
     return proposals
 
 
+def child_of(
+    grammar: Grammar,
+    parents: Sequence[Loss],
+    settings: EvolutionSettings,
+    rng: Generator,
+    taken: Collection[str] = (),
+) -> Proposal | None:
+    """One child by a move drawn with the evolution's shares; None when the grammar holds no new loss.
+
+    The first of `parents` is what a move is applied to; it is crossed with another of its horizon, if any.
+    """
+    origins, shares = zip(*_shares(settings).items(), strict=True)
+    origin = origins[int(rng.choice(len(origins), p=shares))]
+    child = _child(grammar, origin, parents[:1], rng, taken, parents)
+    return child or _fresh(grammar, rng, None, taken)
+
+
 def best(scored: Sequence[tuple[Loss, float]], keep: float) -> list[Loss]:
     """The best share of a population, rounded up; of equal scores the smaller key."""
     ranked = sorted(scored, key=lambda each: (-each[1], key(each[0])))
@@ -101,12 +118,7 @@ def best(scored: Sequence[tuple[Loss, float]], keep: float) -> list[Loss]:
 
 def quotas(n: int, settings: EvolutionSettings) -> dict[Origin, int]:
     """How many of `n` proposals each move makes: its share, rounded so that they add up to `n`."""
-    shares = {
-        Origin.REPLACEMENT: settings.replacement,
-        Origin.CROSSOVER: settings.crossover,
-        Origin.HORIZON: settings.horizon,
-        Origin.RANDOM: settings.random,
-    }
+    shares = _shares(settings)
     # Whole parts first, the rest to the largest remainders; rounded, as 0.2 * 10 must not depend on luck.
     exact = {origin: round(share * n, 9) for origin, share in shares.items()}
     counts = {origin: math.floor(number) for origin, number in exact.items()}
@@ -116,8 +128,22 @@ def quotas(n: int, settings: EvolutionSettings) -> dict[Origin, int]:
     return counts
 
 
+def _shares(settings: EvolutionSettings) -> dict[Origin, float]:
+    return {
+        Origin.REPLACEMENT: settings.replacement,
+        Origin.CROSSOVER: settings.crossover,
+        Origin.HORIZON: settings.horizon,
+        Origin.RANDOM: settings.random,
+    }
+
+
 def _child(
-    grammar: Grammar, origin: Origin, parents: Sequence[Loss], rng: Generator, known: Collection[str]
+    grammar: Grammar,
+    origin: Origin,
+    parents: Sequence[Loss],
+    rng: Generator,
+    known: Collection[str],
+    mates: Sequence[Loss] | None = None,
 ) -> Proposal | None:
     """A child by one move. One that is known is rejected, and what is rejected is mutated again [P]."""
     if origin is Origin.RANDOM or not parents:
@@ -129,10 +155,10 @@ def _child(
     elif origin is Origin.HORIZON:
         child = grammar.change_horizon(parent, rng)
     else:
-        mates = _mates(parent, parents)
-        if not mates:
+        fitting = _mates(parent, parents if mates is None else mates)
+        if not fitting:
             return None
-        used.append(pick(rng, mates))
+        used.append(pick(rng, fitting))
         child = grammar.crossover(parent, used[1], rng)
     for _ in range(ATTEMPTS):
         if key(child) not in known:

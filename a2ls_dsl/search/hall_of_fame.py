@@ -17,7 +17,7 @@ def write_hall_of_fame(study: StudyReader) -> None:
 
     Every file is replaced as a whole, so that a reader never sees half of one. Raises `A2lError`.
     """
-    best = [each for each in study.leaderboard() if not each.is_reference][:SIZE]
+    best = [each for each in study.leaderboard(SIZE) if not each.is_reference]
     files = {f"{rank:02}-{one.key[:8]}.a2l": _text(study, one, rank) for rank, one in enumerate(best, 1)}
     folder = study.hall_of_fame
     try:

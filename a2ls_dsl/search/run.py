@@ -1,4 +1,4 @@
-"""Runs a search: proposes, trains stacks of candidates, stores what they scored, tells what happens.
+"""Runs a search on this machine: lets candidates flow through the slots of one stack, and tells what happens.
 
 It shows nothing. Commands hand in a function that is called with every event.
 """
@@ -7,27 +7,29 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-import numpy as np
 import torch
 
+from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.rl.device import choose_device, make_deterministic
 from a2ls_dsl.rl.envs.tasks import find_task
-from a2ls_dsl.rl.slots import Training
-from a2ls_dsl.rl.trainer import Evaluation, Plan, Progress, Trainer, aulc
-from a2ls_dsl.search.candidates import Candidate, Outcome, Point, references
-from a2ls_dsl.search.evolution import Proposal, first_population, next_population
+from a2ls_dsl.rl.slots import Member, Slots, Training
+from a2ls_dsl.search.candidates import Candidate, Run, Status, parsed, references
+from a2ls_dsl.search.conductor import Conductor, Ended
+from a2ls_dsl.search.gates import BatchGate, Gate
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.study import Study
 
-DIVERGED = "diverged: parameters are no longer finite"
+PROGRESS_SECONDS = 0.5
+BOARD = 20
+"""How many of the best an event carries."""
 
 
 @dataclass(frozen=True)
@@ -39,48 +41,53 @@ class SearchStarted:
     resumed: bool
     done: int
     total: int
+    slots: int
+    replay_bytes: int
     leaderboard: tuple[Candidate, ...]
 
 
 @dataclass(frozen=True)
-class GenerationStarted:
-    """A population is proposed, or taken up again: what is still to be trained, in stacks of these sizes."""
+class Placed:
+    """Runs took slots."""
 
-    number: int
-    candidates: int
-    stacks: tuple[int, ...]
+    runs: tuple[Run, ...]
 
 
 @dataclass(frozen=True)
-class StackProgress:
-    """Where the stack in training stands. frames: of each member; seconds left: for the stack, the search."""
+class Progress:
+    """Where the search stands.
+
+    frames: trained in all, of which `culled` candidates' are part; frames_per_second: of all slots together;
+    utilisation: share of the slots that train, on average; seconds_left: infinite while nothing is known.
+    """
 
     generation: int
-    members: int
+    counts: dict[Status, int]
+    busy: int
+    slots: int
     frames: int
     frames_per_second: float
+    utilisation: float
     seconds_left: float
-    search_seconds_left: float
+    catching_up: bool
 
 
 @dataclass(frozen=True)
-class StackScored:
-    """The scores of a stack are stored; `leaderboard` is that of the study now."""
+class RunsEnded:
+    """Runs have ended; `leaderboard` is that of the study now."""
 
-    generation: int
-    scored: tuple[Candidate, ...]
+    ended: tuple[Ended, ...]
     leaderboard: tuple[Candidate, ...]
 
 
 @dataclass(frozen=True)
 class SpaceExhausted:
-    """The grammar holds fewer new losses than a population needs. found: those it still had."""
+    """The grammar holds fewer losses than the search may train. found: those it had."""
 
-    generation: int
     found: int
 
 
-Event: TypeAlias = SearchStarted | GenerationStarted | StackProgress | StackScored | SpaceExhausted
+Event: TypeAlias = SearchStarted | Placed | Progress | RunsEnded | SpaceExhausted
 OnEvent: TypeAlias = Callable[[Event], None]
 
 
@@ -90,12 +97,14 @@ def evolve(
     on_event: OnEvent = lambda event: None,
     workers: int | None = None,
     device: str | None = None,
-) -> None:
-    """Run a search to its end, from wherever the study in `folder` stands.
+    stopping: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Run a search to its end, from wherever the study in `folder` stands; False if it was stopped before.
 
     workers: processes of physics, by default one a core; device: of the learner, by default CUDA if there.
-    Raises `A2lError`; whatever it raises, all stacks that were scored are stored. A deterministic search sets
-    torch to one thread and deterministic algorithms for the whole process.
+    stopping: asked at every tick; once it says so no run begins any more, and the search stops when those in
+    training have ended. Raises `A2lError`; whatever it raises, all that was scored is stored. A deterministic
+    search sets torch to one thread and deterministic algorithms for the whole process.
     """
     grammar = settings.space()
     chosen = choose_device(device)
@@ -104,11 +113,13 @@ def evolve(
     with Study(folder, settings, grammar) as study:
         search = _Search(settings, grammar, study, on_event, workers, chosen)
         try:
-            search.run()
+            ended = search.run(stopping)
         except KeyboardInterrupt:
             study.log("interrupted", {})
             raise
-        study.log("finished", {})
+        study.log("finished" if ended else "stopped", search.cost())
+        write_hall_of_fame(study)
+    return ended
 
 
 class _Search:
@@ -124,120 +135,125 @@ class _Search:
         self.settings, self.grammar, self.study = settings, grammar, study
         self.tell, self.workers, self.device = on_event, workers, device
         self.task = find_task(settings.env)
+        self.total = settings.candidates + len(references())
+        self.slots = min(settings.stack, self.total)
+        self.ticks = self.busy_ticks = 0
+        self.began = self._told = time.perf_counter()
 
-    def run(self) -> None:
-        settings, stored = self.settings, self.study.candidates()
-        unproposed = max(0, settings.generations - self.study.generations)
-        total = len(stored) + unproposed * settings.population + (0 if stored else len(references()))
-        done = sum(each.done for each in stored)
-        board = tuple(self.study.leaderboard())
-        self.tell(SearchStarted(settings, self.study.folder, self.study.resumed, done, total, board))
-        for number in range(1, settings.generations + 1):
-            if number > self.study.generations and not self._propose(number):
-                break
-            self._train_generation(number)
-        write_hall_of_fame(self.study)
-
-    def _propose(self, number: int) -> bool:
-        """Queue the next population; False if the space holds nothing that isn't scored."""
-        rng = np.random.default_rng(self.settings.seed)
-        if state := self.study.rng_state():
-            rng.bit_generator.state = state
-        proposals = self._population(number, rng)
-        if len(proposals) < self.settings.population:
-            self.tell(SpaceExhausted(number, len(proposals)))
-        if proposals:
-            self.study.add_generation(proposals, rng.bit_generator.state)
-        return bool(proposals)
-
-    def _population(self, number: int, rng: np.random.Generator) -> list[Proposal]:
+    def run(self, stopping: Callable[[], bool]) -> bool:
+        """True when the search has come to its end."""
         settings = self.settings
-        taken = {each.key for each in self.study.candidates()} | {one.key for one in references()}
-        if number == 1 or settings.strategy == "random":
-            return first_population(self.grammar, settings.population, settings.evolution, rng, taken)
-        before = [each for each in self.study.candidates(number - 1) if not each.is_reference]
-        # One that diverged is no parent, even where the best quarter would have room for it.
-        scored = [
-            (loss, each.score or 0.0)
-            for each in before
-            if each.status == "scored" and (loss := each.loss) is not None
-        ]
-        return next_population(self.grammar, scored, settings.population, settings.evolution, rng, taken)
-
-    def _train_generation(self, number: int) -> None:
-        queued = self.study.candidates(number, queued=True)
-        if not queued:
-            return
-        stacks = stack_sizes(len(queued), self.settings.stack)
-        self.tell(GenerationStarted(number, len(queued), stacks))
-        while queued := self.study.candidates(number, queued=True):
-            # A stack is stored as a whole, so that a resumed search cuts the rest into the same stacks.
-            size = stack_sizes(len(queued), self.settings.stack)[0]
-            self._train_stack(number, queued[:size])
-
-    def _train_stack(self, number: int, stack: Sequence[Candidate]) -> None:
-        started = time.perf_counter()
-        self.study.start(stack)
-        evaluations = self._evaluations(number, stack)
-        outcomes = [_outcome(each, index, evaluations) for index, each in enumerate(stack)]
-        self.study.record(outcomes, round(time.perf_counter() - started, 1))
-        write_hall_of_fame(self.study)
-        ids = {each.id for each in stack}
-        scored = tuple(each for each in self.study.candidates(number) if each.id in ids)
-        self.tell(StackScored(number, scored, tuple(self.study.leaderboard())))
-
-    def _evaluations(self, number: int, stack: Sequence[Candidate]) -> list[Evaluation]:
-        settings = self.settings
-        # Every candidate has the study's seed: equal first weights, equal episodes. That pairs the
-        # comparison. The paper has one seed a candidate too; which, it does not say [U]. Finalists need
-        # fresh seeds, as this one is spent.
+        gates = self._gates()
+        conductor = Conductor(settings, self.grammar, self.study, gates)
         training = Training(self.task, settings.frames, settings.sac, settings.evaluation)
-        plan = Plan(training, tuple(each.loss for each in stack), (settings.seed,) * len(stack))
-        later = self._members_after(number)
-        found: list[Evaluation] = []
         try:
-            with Trainer(plan, self.device, self.workers, exact=settings.deterministic) as trainer:
-                for event in trainer.run():
-                    if isinstance(event, Evaluation):
-                        found.append(event)
-                    elif isinstance(event, Progress):
-                        self.tell(self._progress(number, len(stack), later, event))
+            with Slots(
+                training,
+                [None] * self.slots,
+                self.device,
+                self.workers,
+                # On a CPU a stack is no quicker than its members one by one, each at its own sizes.
+                exact=self.device == "cpu",
+                capacity=self._capacity(),
+            ) as slots:
+                self._started(slots)
+                return self._loop(conductor, slots, stopping)
         except torch.OutOfMemoryError:
             raise A2lError(
-                f"a stack of {len(stack)} members does not fit into the memory of {self.device}",
-                f"run the same command with --stack {max(1, len(stack) // 2)}; what was scored stays",
+                f"a stack of {self.slots} members does not fit into the memory of {self.device}",
+                f"run the same command with --stack {max(1, self.slots // 2)}; what was scored stays",
             ) from None
-        return found
 
-    def _progress(self, number: int, members: int, later: int, event: Progress) -> StackProgress:
-        left = rest = math.inf
-        # The random steps before learning begins say nothing about its speed.
-        if event.frames > self.task.steps_to_frames(self.settings.sac.random_steps):
-            # Time goes with members times frames: about true for large stacks, and on a CPU.
-            left = event.seconds_left
-            rest = later * event.total_frames / (members * event.frames_per_second)
-        return StackProgress(number, members, event.frames, event.frames_per_second, left, left + rest)
+    def cost(self) -> dict[str, object]:
+        """What was spent, for the study's log."""
+        seconds = time.perf_counter() - self.began
+        return {"seconds": round(seconds, 1), "slots": self.slots, "utilisation": self._utilisation()}
 
-    def _members_after(self, number: int) -> int:
-        """How many members are still to be trained when the current ones are done."""
-        waiting = len(self.study.candidates(number, queued=True))
-        return waiting + (self.settings.generations - number) * self.settings.population
+    def _loop(self, conductor: Conductor, slots: Slots, stopping: Callable[[], bool]) -> bool:
+        tick = conductor.first_tick
+        while True:
+            stop = stopping()
+            if stop and not conductor.busy:
+                return conductor.finished
+            # What is taken up again is no new run.
+            placed = conductor.fill(tick, [] if stop else slots.free())
+            for slot, run in placed:
+                slots.fill(slot, Member(run.loss, run.seed))
+            if placed:
+                self.tell(Placed(tuple(run for _, run in placed)))
+            if conductor.finished:
+                if conductor.proposed < self.settings.candidates:
+                    self.tell(SpaceExhausted(conductor.proposed))
+                return True
+            scores = slots.tick()
+            cleared, ended = conductor.score(tick, scores)
+            for slot in cleared:
+                slots.clear(slot)
+            if ended:
+                write_hall_of_fame(self.study)
+                self.tell(RunsEnded(tuple(ended), tuple(self.study.leaderboard(BOARD))))
+            self._count(slots, catching_up=2 * tick < conductor.stored)
+            tick += 1
 
+    def _gates(self) -> list[Gate]:
+        made = {"batch": lambda: BatchGate(self.task, self.settings.sac, self.settings.seed)}
+        return [made[name]() for name in self.settings.gates]
 
-def stack_sizes(candidates: int, limit: int) -> tuple[int, ...]:
-    """As few stacks as possible of at most `limit` members, as equal as possible, the large ones first."""
-    count = math.ceil(candidates / limit)
-    return tuple(len(range(index, candidates, count)) for index in range(count))
+    def _capacity(self) -> Capacity:
+        """What holds every loss that may come: slots are then filled without building anything anew."""
+        return Capacity.of([*self.grammar.largest(), *(parsed(one.text) for one in references())])
 
+    def _started(self, slots: Slots) -> None:
+        counts = self.study.counts()
+        done = sum(counts.values()) - counts[Status.QUEUED] - counts[Status.RUNNING]
+        self.tell(
+            SearchStarted(
+                self.settings,
+                self.study.folder,
+                self.study.resumed,
+                done,
+                self.total + counts[Status.REJECTED],
+                self.slots,
+                slots.replay_bytes,
+                tuple(self.study.leaderboard(BOARD)),
+            )
+        )
 
-def _outcome(candidate: Candidate, member: int, evaluations: Sequence[Evaluation]) -> Outcome:
-    """The curve and the score of one member of a stack."""
-    curve = tuple(
-        Point(each.frames, tuple(each.returns[member].tolist()), each.scores[member].training_return)
-        for each in evaluations
-    )
-    training = [point.training_return for point in curve if math.isfinite(point.training_return)]
-    training_score = aulc(training) if training else float("nan")
-    if any(each.diverged[member] for each in evaluations):
-        return Outcome(candidate.id, 0.0, training_score, curve, DIVERGED)
-    return Outcome(candidate.id, aulc([point.mean_return for point in curve]), training_score, curve)
+    def _count(self, slots: Slots, catching_up: bool) -> None:
+        """Count a tick, and now and then say where the search stands."""
+        self.ticks += 1
+        busy = int(slots.busy.sum())
+        self.busy_ticks += busy
+        now = time.perf_counter()
+        if now - self._told < PROGRESS_SECONDS:
+            return
+        self._told = now
+        counts, frames = self.study.counts(), self.study.frames()
+        random_steps = self.settings.sac.random_steps
+        # Of this process: frames of all slots since it began.
+        rate = self.task.steps_to_frames(self.busy_ticks) / (now - self.began)
+        self.tell(
+            Progress(
+                self.study.generations,
+                counts,
+                busy,
+                self.slots,
+                frames,
+                rate,
+                self._utilisation(),
+                # Random steps before learning begins say nothing about its speed.
+                self._frames_left(counts, slots) / rate if self.ticks > 2 * random_steps else math.inf,
+                catching_up,
+            )
+        )
+
+    def _frames_left(self, counts: dict[Status, int], slots: Slots) -> float:
+        """Frames that are still to be trained, if those to come are stopped as early as those before."""
+        ended = counts[Status.SCORED] + counts[Status.CULLED] + counts[Status.FAILED]
+        mean = self.study.frames() / ended if ended >= self.slots else self.settings.frames
+        to_come = self.total + counts[Status.REJECTED] - sum(counts.values()) + counts[Status.QUEUED]
+        running = float(sum(mean - each for each in slots.frames[slots.busy] if each < mean))
+        return to_come * mean + running
+
+    def _utilisation(self) -> float:
+        return self.busy_ticks / (self.ticks * self.slots) if self.ticks else 0.0

@@ -16,11 +16,16 @@ from a2ls_dsl.lang.ast import OPERATORS, Stream
 from a2ls_dsl.lang.grammar import Grammar, load_grammar
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings, paper_settings
+from a2ls_dsl.search.rungs import Rungs
 
 ANY = "any"
 """The operator setting that leaves the whole grammar."""
 
-STRATEGIES = ("paper", "random")
+STRATEGIES = ("paper", "async", "random")
+GATES = ("batch",)
+FRESH = 1_000_003
+"""Fresh seeds are so far from the search's own that no study has both."""
+
 REFERENCES = ("none", "a2_winner_v")
 """What every study also scores, to hold its candidates against: no auxiliary loss, and the published one."""
 
@@ -57,13 +62,17 @@ class SearchSettings:
 
     env: str
     grammar: str = "a2ls"  # a shipped grammar's name, or a path
-    strategy: str = "paper"  # or `random`: fresh draws with the same budget
+    strategy: str = "paper"  # or `async`: steady-state; `random`: fresh draws with the same budget
     operator: str = "mse"  # chosen before the evolution [U]; `bilinear against batch`, ...; `any`: no choice
     population: int = 100  # candidates a generation, about [U]
     generations: int = 7  # the paper ran 7, 7 and 4 [P]
     frames: int = 500_000  # of training a candidate [U]
     seed: int = 0  # of the search, and of every candidate's training
-    stack: int = 102  # members trained together at most; a whole population and the two references
+    stack: int = 102  # slots: members trained together; a whole population and the two references
+    gates: tuple[str, ...] = ()  # that look at candidates before they train
+    rungs: Rungs | None = None  # at which candidates are stopped early
+    confirm: int = 0  # so many of the best run again, with fresh seeds, and the references beside them
+    confirm_seeds: int = 3
     deterministic: bool = False
     evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
     sac: SacSettings = field(default_factory=SacSettings)
@@ -71,6 +80,9 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         task = find_task(self.env)
+        for gate in self.gates:
+            if gate not in GATES:
+                raise unknown("gate", gate, GATES)
         object.__setattr__(self, "env", task.name)  # One name a task, so that settings can be compared.
         if self.strategy not in STRATEGIES:
             raise unknown("search strategy", self.strategy, STRATEGIES)
@@ -95,6 +107,16 @@ class SearchSettings:
         """The operator, and whether it stands against the batch."""
         name = self.operator.removesuffix(" against batch")
         return name, name != self.operator
+
+    @property
+    def candidates(self) -> int:
+        """How many candidates may train."""
+        return self.population * self.generations
+
+    @property
+    def fresh_seeds(self) -> tuple[int, ...]:
+        """The seeds of the runs that confirm a candidate."""
+        return tuple(self.seed + FRESH + number for number in range(self.confirm_seeds))
 
     def space(self) -> Grammar:
         """The part of the grammar that is searched. Raises if the grammar lacks the operator."""
@@ -121,7 +143,8 @@ class SearchSettings:
                 ("sac", SacSettings),
                 ("evaluation", EvaluationSettings),
             )
-            return cls(**data | {name: kind(**data[name]) for name, kind in parts})
+            rungs = Rungs(**data["rungs"]) if data["rungs"] else None
+            return cls(**data | {name: kind(**data[name]) for name, kind in parts} | {"rungs": rungs})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise A2lError(
                 f"the settings of a study can't be read: {error}", "use the version of a2l that made it"

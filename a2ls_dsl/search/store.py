@@ -13,38 +13,64 @@ from pathlib import Path
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.lock import held
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DATABASE, LOCK, HALL = "study.db", "lock", "hall_of_fame"
 
 _OURS = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", LOCK, HALL}
 _TABLES = (
+    # Beside settings: `clock`, the last time of the search at which anything was decided, in halves of ticks,
+    # and `rng`, the state of the generator that proposes.
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    # rng: the generator's state after this generation was proposed, from which the next one is.
-    """CREATE TABLE generations (
-        number INTEGER PRIMARY KEY,
-        rng TEXT NOT NULL,
-        status TEXT NOT NULL CHECK (status IN ('proposed', 'scored'))
-    )""",
-    # Ids count from 1 in the order of proposal; reason says why a candidate failed.
+    # Ids count from 1 in the order of proposal; reason says why a candidate failed or was rejected. The
+    # fresh_ columns sum up its runs with fresh seeds.
     """CREATE TABLE candidates (
         id INTEGER PRIMARY KEY,
         key TEXT NOT NULL UNIQUE,
         text TEXT NOT NULL,
-        generation INTEGER NOT NULL REFERENCES generations (number),
+        generation INTEGER NOT NULL,
         origin TEXT NOT NULL,
         parents TEXT NOT NULL,
-        status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'scored', 'failed')),
+        status TEXT NOT NULL
+            CHECK (status IN ('queued', 'running', 'scored', 'culled', 'failed', 'rejected')),
         score REAL,
         training_score REAL,
-        reason TEXT NOT NULL DEFAULT ''
+        reason TEXT NOT NULL DEFAULT '',
+        frames INTEGER NOT NULL DEFAULT 0,
+        fresh_score REAL,
+        fresh_error REAL,
+        fresh_runs INTEGER NOT NULL DEFAULT 0
     )""",
-    """CREATE TABLE curves (
+    "CREATE INDEX by_score ON candidates (status, score)",
+    "CREATE INDEX by_generation ON candidates (generation, status)",
+    # slot, began, ended: where, and between which ticks of the search, a run trained.
+    """CREATE TABLE runs (
+        id INTEGER PRIMARY KEY,
         candidate INTEGER NOT NULL REFERENCES candidates (id),
+        seed INTEGER NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'scored', 'culled', 'failed')),
+        score REAL,
+        training_score REAL,
+        frames INTEGER NOT NULL DEFAULT 0,
+        slot INTEGER,
+        began INTEGER,
+        ended INTEGER,
+        UNIQUE (candidate, seed)
+    )""",
+    "CREATE INDEX by_status ON runs (status)",
+    """CREATE TABLE curves (
+        run INTEGER NOT NULL REFERENCES runs (id),
         frames INTEGER NOT NULL,
         mean_return REAL NOT NULL,
         training_return REAL,
         returns TEXT NOT NULL,
-        PRIMARY KEY (candidate, frames)
+        PRIMARY KEY (run, frames)
+    )""",
+    # What each gate let through and what it stopped; frames: those that it saved.
+    """CREATE TABLE gates (
+        name TEXT PRIMARY KEY,
+        passed INTEGER NOT NULL DEFAULT 0,
+        stopped INTEGER NOT NULL DEFAULT 0,
+        frames INTEGER NOT NULL DEFAULT 0
     )""",
     """CREATE TABLE events (
         id INTEGER PRIMARY KEY,

@@ -1,13 +1,15 @@
 """A study: everything that a search has proposed and scored, kept so that no finished score is ever lost.
 
-A population is stored in one transaction with the state of the generator that made it, the scores of a stack
-in one with their curves. Whatever moment a process dies at, what follows is the same.
+Whatever the search decides at a time is stored in one transaction, together with that time, in ticks of its
+own, and the state of the generator that proposes. Whatever moment a process dies at, the same follows.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -19,10 +21,16 @@ from a2ls_dsl import __version__
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.lang.printer import print_loss
-from a2ls_dsl.search.candidates import Candidate, Outcome, references
+from a2ls_dsl.search.candidates import Candidate, Point, Run, Status, parsed, references
 from a2ls_dsl.search.evolution import Origin, Proposal
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.store import HALL, create_or_open, explained, locked, open_readonly, transaction
+
+_BEST_FIRST = "fresh_score - coalesce(fresh_error, 0) DESC NULLS LAST, score DESC, id"
+_RUN = (
+    "SELECT runs.id, candidate, text, seed, runs.status, slot, began"
+    " FROM runs JOIN candidates ON candidate = candidates.id"
+)
 
 
 class StudyReader:
@@ -54,19 +62,100 @@ class StudyReader:
 
     @property
     def generations(self) -> int:
-        """How many populations were proposed so far."""
-        return int(self._rows("SELECT count(*) FROM generations")[0][0])
+        """The number of the newest generation; 0 before the first."""
+        return int(self._rows("SELECT coalesce(max(generation), 0) FROM candidates")[0][0])
 
-    def candidates(self, generation: int | None = None, queued: bool = False) -> list[Candidate]:
-        """The candidates and references in the order of proposal: all, of a generation, or those to train."""
-        chosen = "(?1 IS NULL OR generation = ?1)" + (" AND status = 'queued'" if queued else "")
-        rows = self._rows(f"SELECT * FROM candidates WHERE {chosen} ORDER BY id", generation)
+    @property
+    def clock(self) -> int:
+        """The last time of the search at which anything was decided; -1 before the first."""
+        return int(self._meta("clock"))
+
+    def counts(self) -> dict[Status, int]:
+        """How many candidates and references there are of each status."""
+        found = {
+            Status(name): n for name, n in self._rows("SELECT status, count(*) FROM candidates GROUP BY 1")
+        }
+        return {status: found.get(status, 0) for status in Status}
+
+    def frames(self) -> int:
+        """Environment frames trained in all."""
+        return int(self._rows("SELECT coalesce(sum(frames), 0) FROM runs")[0][0])
+
+    def candidates(
+        self, generation: int | None = None, status: Status | None = None, limit: int = -1
+    ) -> list[Candidate]:
+        """Candidates and references in the order of proposal: all, or of a generation or a status."""
+        chosen = "(?1 IS NULL OR generation = ?1) AND (?2 IS NULL OR status = ?2)"
+        rows = self._rows(
+            f"SELECT * FROM candidates WHERE {chosen} ORDER BY id LIMIT ?3", generation, status, limit
+        )
         return [_candidate(row) for row in rows]
 
-    def leaderboard(self) -> list[Candidate]:
-        """All that is scored, references too, the best first; of equal scores the earlier. No failures."""
-        scored = [each for each in self.candidates() if each.status == "scored"]
-        return sorted(scored, key=lambda each: (-(each.score or 0.0), each.id))
+    def candidate(self, number: int) -> Candidate:
+        """The candidate with an id."""
+        return _candidate(self._rows("SELECT * FROM candidates WHERE id = ?", number)[0])
+
+    def leaderboard(self, limit: int = -1) -> list[Candidate]:
+        """What is scored, the best first, with all references: confirmed ones by their lower bound, then the
+        rest by their score; of equal scores the earlier. No culled ones, no failures."""
+        scored = "status = 'scored'"
+        best = self._rows(
+            f"SELECT * FROM candidates WHERE {scored} AND origin != ?1 ORDER BY {_BEST_FIRST} LIMIT ?2",
+            Origin.REFERENCE,
+            limit,
+        )
+        known = self._rows(f"SELECT * FROM candidates WHERE {scored} AND origin = ?", Origin.REFERENCE)
+        board = [_candidate(row) for row in best + known]
+        return sorted(board, key=lambda each: (*_order(each), each.id))
+
+    def latest(self, number: int) -> list[Candidate]:
+        """The `number` candidates whose search runs ended last with a score, in the order of their end."""
+        rows = self._rows(
+            "SELECT candidates.* FROM runs JOIN candidates ON candidate = candidates.id"
+            " WHERE candidates.status = 'scored' AND origin != ?1 AND runs.seed = ?2"
+            " ORDER BY ended DESC, runs.id DESC LIMIT ?3",
+            *(Origin.REFERENCE, self.settings.seed, number),
+        )
+        return [_candidate(row) for row in reversed(rows)]
+
+    def keys(self) -> set[str]:
+        """The keys of all candidates and references."""
+        return {key for (key,) in self._rows("SELECT key FROM candidates")}
+
+    def runs(self, status: Status | None = None, candidate: int | None = None, limit: int = -1) -> list[Run]:
+        """Runs in the order in which they were queued: all, or of a status or a candidate."""
+        chosen = "(?1 IS NULL OR runs.status = ?1) AND (?2 IS NULL OR candidate = ?2)"
+        rows = self._rows(f"{_RUN} WHERE {chosen} ORDER BY runs.id LIMIT ?3", status, candidate, limit)
+        return [_run(row) for row in rows]
+
+    def curve(self, run: int) -> tuple[Point, ...]:
+        """The evaluations of a run so far."""
+        rows = self._rows(
+            "SELECT frames, returns, training_return FROM curves WHERE run = ? ORDER BY frames", run
+        )
+        return tuple(
+            Point(frames, tuple(json.loads(returns)), float("nan") if training is None else training)
+            for frames, returns, training in rows
+        )
+
+    def areas(self, frames: int) -> list[float]:
+        """The mean returns up to `frames` of all search runs of candidates that came so far, still sound."""
+        rows = self._rows(
+            "SELECT avg(mean_return) FROM runs JOIN candidates ON candidate = candidates.id"
+            " JOIN curves ON run = runs.id AND curves.frames <= ?1"
+            " WHERE origin != ?2 AND runs.seed = ?3 AND runs.frames >= ?1"
+            " AND (runs.status != 'failed' OR runs.frames > ?1)"
+            " GROUP BY runs.id HAVING max(curves.frames) = ?1 ORDER BY runs.began, runs.slot",
+            *(frames, Origin.REFERENCE, self.settings.seed),
+        )
+        return [area for (area,) in rows]
+
+    def gates(self) -> dict[str, tuple[int, int, int]]:
+        """What each gate let through, what it stopped, and the frames that it saved."""
+        return {
+            name: (passed, stopped, frames)
+            for name, passed, stopped, frames in self._rows("SELECT * FROM gates")
+        }
 
     def _meta(self, name: str) -> str:
         rows = self._rows("SELECT value FROM meta WHERE name = ?", name)
@@ -83,11 +172,11 @@ class Study(StudyReader):
     """A study for writing: made if it isn't there, else resumed. One process at a time.
 
     Raises `A2lError` if another process has it, or if it was begun with other settings or another grammar;
-    more generations, and another size of stack, are not other settings.
+    more generations are not other settings.
     """
 
     def __init__(self, folder: Path, settings: SearchSettings, grammar: Grammar) -> None:
-        self.folder = folder
+        self.folder, self.seed = folder, settings.seed
         with ExitStack() as opening:
             opening.enter_context(locked(folder))
             self._connection = create_or_open(folder)
@@ -98,65 +187,131 @@ class Study(StudyReader):
             with self._writing():
                 self._store("package", __version__, replace=False)
                 self._store("grammar", fingerprint(grammar), replace=False)
+                self._store("clock", "-1", replace=False)
                 self._store("settings", settings.to_json())
-                # Whoever was training these is gone: the lock is ours.
-                self._rows("UPDATE candidates SET status = 'queued' WHERE status = 'running'")
                 self._log("resumed" if self.resumed else "started", {"version": __version__})
             self._open = opening.pop_all()
 
     def rng_state(self) -> dict[str, Any] | None:
         """The generator's state after the last proposals; None before the first."""
-        rows = self._rows("SELECT rng FROM generations ORDER BY number DESC LIMIT 1")
+        rows = self._rows("SELECT value FROM meta WHERE name = 'rng'")
         return json.loads(rows[0][0]) if rows else None
 
-    def add_generation(self, proposals: Sequence[Proposal], rng_state: Mapping[str, Any]) -> int:
-        """Queue the next population, the references before the first one; gives its number, from 1."""
-        number = self.generations + 1
+    @contextmanager
+    def deciding(self, clock: int) -> Iterator[None]:
+        """What is stored inside belongs to this time of the search, and is stored as a whole or not at all.
+
+        The methods below, up to `count`, may be called only inside.
+        """
+        with self._writing():
+            before = self._connection.total_changes
+            yield
+            if self._connection.total_changes > before:
+                self._store("clock", str(clock))
+
+    def propose(self, proposals: Sequence[Proposal], generation: int, rng_state: Mapping[str, Any]) -> None:
+        """Queue proposals with the study's own seed; before the first ones the references."""
         rows = [(p.key, print_loss(p.loss), p.origin, json.dumps(p.parents)) for p in proposals]
-        if number == 1:
+        if not self.generations:
             rows = [(one.key, one.text, Origin.REFERENCE, "[]") for one in references()] + rows
-        with self._writing():
-            self._rows("INSERT INTO generations VALUES (?, ?, 'proposed')", number, json.dumps(rng_state))
-            for key, text, origin, parents in rows:
-                self._rows(
-                    "INSERT INTO candidates (key, text, generation, origin, parents, status)"
-                    " VALUES (?, ?, ?, ?, ?, 'queued')",
-                    *(key, text, number, origin, parents),
-                )
-        return number
-
-    def start(self, candidates: Sequence[Candidate]) -> None:
-        """Mark candidates as in training."""
-        with self._writing():
-            for each in candidates:
-                self._rows("UPDATE candidates SET status = 'running' WHERE id = ?", each.id)
-
-    def record(self, outcomes: Sequence[Outcome], seconds: float) -> None:
-        """Store what training a stack gave: all of it or, should this fail, nothing."""
-        with self._writing():
-            for one in outcomes:
-                self._rows(
-                    "UPDATE candidates SET status = ?, score = ?, training_score = ?, reason = ?"
-                    " WHERE id = ?",
-                    *("failed" if one.reason else "scored", one.score, one.training_score, one.reason),
-                    one.candidate,
-                )
-                for point in one.curve:
-                    self._rows(
-                        "INSERT INTO curves VALUES (?, ?, ?, ?, ?)",
-                        *(one.candidate, point.frames, point.mean_return, point.training_return),
-                        json.dumps(point.returns),
-                    )
-            self._rows(
-                "UPDATE generations SET status = 'scored' WHERE number NOT IN"
-                " (SELECT generation FROM candidates WHERE status IN ('queued', 'running'))"
+        self._store("rng", json.dumps(rng_state))
+        for key, text, origin, parents in rows:
+            ((number,),) = self._rows(
+                "INSERT INTO candidates (key, text, generation, origin, parents, status)"
+                " VALUES (?, ?, ?, ?, ?, 'queued') RETURNING id",
+                *(key, text, generation, origin, parents),
             )
-            self._log("scored", {"candidates": [one.candidate for one in outcomes], "seconds": seconds})
+            self._queue(number, self.seed)
+
+    def confirm(self, candidate: int, seeds: Sequence[int]) -> None:
+        """Queue runs of a candidate with fresh seeds."""
+        for seed in seeds:
+            self._queue(candidate, seed)
+
+    def reject(self, run: Run, gate: str, reason: str) -> None:
+        """A gate stopped a candidate before it trained."""
+        self._rows("DELETE FROM runs WHERE id = ?", run.id)
+        self._rows(
+            "UPDATE candidates SET status = 'rejected', reason = ? WHERE id = ?",
+            f"{gate}: {reason}",
+            run.candidate,
+        )
+        self.count(gate, stopped=1, frames=self.settings.frames)
+
+    def start(self, run: Run, slot: int, clock: int) -> None:
+        """A run takes a slot."""
+        self._rows(
+            "UPDATE runs SET status = 'running', slot = ?, began = ? WHERE id = ?", slot, clock, run.id
+        )
+        self._rows(
+            "UPDATE candidates SET status = 'running' WHERE id = ? AND status = 'queued'", run.candidate
+        )
+
+    def requeue(self, run: Run) -> None:
+        """A run that was in training goes back to the queue."""
+        self._rows("DELETE FROM curves WHERE run = ?", run.id)
+        self._rows(
+            "UPDATE runs SET status = 'queued', slot = NULL, began = NULL, frames = 0 WHERE id = ?", run.id
+        )
+
+    def point(self, run: Run, point: Point) -> None:
+        """Store an evaluation of a run."""
+        training = None if point.training_return != point.training_return else point.training_return
+        self._rows(
+            "INSERT OR REPLACE INTO curves VALUES (?, ?, ?, ?, ?)",
+            *(run.id, point.frames, point.mean_return, training, json.dumps(point.returns)),
+        )
+        self._rows("UPDATE runs SET frames = ? WHERE id = ?", point.frames, run.id)
+
+    def finish(
+        self,
+        run: Run,
+        status: Status,
+        score: float | None,
+        training_score: float | None,
+        clock: int,
+        reason: str,
+    ) -> None:
+        """A run has ended: scored, culled or failed, with its score; a failed one has none."""
+        self._rows(
+            "UPDATE runs SET status = ?, score = ?, training_score = ?, ended = ? WHERE id = ?",
+            *(status, score, training_score, clock, run.id),
+        )
+        if run.seed == self.seed:
+            self._rows(
+                "UPDATE candidates SET status = ?, score = ?, training_score = ?, reason = ? WHERE id = ?",
+                *(status, score, training_score, reason, run.candidate),
+            )
+        fresh = [
+            float(each)
+            for (each,) in self._rows(
+                "SELECT coalesce(score, 0) FROM runs WHERE candidate = ? AND seed != ? AND ended IS NOT NULL",
+                *(run.candidate, self.seed),
+            )
+        ]
+        mean = statistics.fmean(fresh) if fresh else None
+        error = statistics.stdev(fresh) / math.sqrt(len(fresh)) if len(fresh) > 1 else None
+        self._rows(
+            "UPDATE candidates SET frames = (SELECT sum(frames) FROM runs WHERE candidate = ?1),"
+            " fresh_score = ?2, fresh_error = ?3, fresh_runs = ?4 WHERE id = ?1",
+            *(run.candidate, mean, error, len(fresh)),
+        )
+
+    def count(self, gate: str, passed: int = 0, stopped: int = 0, frames: int = 0) -> None:
+        """Count what a gate did."""
+        self._rows("INSERT OR IGNORE INTO gates (name) VALUES (?)", gate)
+        self._rows(
+            "UPDATE gates SET passed = passed + ?, stopped = stopped + ?, frames = frames + ? WHERE name = ?",
+            *(passed, stopped, frames, gate),
+        )
 
     def log(self, kind: str, detail: Mapping[str, object]) -> None:
-        """Note an event with its time; nothing that matters to results."""
+        """Note an event with its time; nothing that matters to results. Not inside a tick."""
         with self._writing():
             self._log(kind, detail)
+
+    def _queue(self, candidate: int, seed: int) -> None:
+        self._rows("INSERT INTO runs (candidate, seed, status) VALUES (?, ?, 'queued')", candidate, seed)
 
     def _compare(self, settings: SearchSettings, grammar: Grammar) -> None:
         """Raise unless these settings go on with what the study was begun with."""
@@ -164,7 +319,7 @@ class Study(StudyReader):
         differing = stored.differences(settings)
         if settings.generations >= stored.generations:
             differing.pop("generations", None)
-        # Which members share a stack changes results by rounding only, and memory may force another one.
+        # Memory may force another number of slots; results of candidates don't depend on it.
         differing.pop("stack", None)
         if differing:
             said = "; ".join(f"{name} was {old}, now {new}" for name, (old, new) in differing.items())
@@ -184,8 +339,8 @@ class Study(StudyReader):
             yield
 
     def _store(self, name: str, value: str, replace: bool = True) -> None:
-        how = "REPLACE" if replace else "IGNORE"
-        self._rows(f"INSERT OR {how} INTO meta VALUES (?, ?)", name, value)
+        how = "UPDATE SET value = excluded.value" if replace else "NOTHING"
+        self._rows(f"INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO {how}", name, value)
 
     def _log(self, kind: str, detail: Mapping[str, object]) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -198,6 +353,18 @@ def fingerprint(grammar: Grammar) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
+def _order(candidate: Candidate) -> tuple[bool, float, float]:
+    bound = candidate.lower_bound
+    return bound is None, -(bound or 0.0), -(candidate.score or 0.0)
+
+
 def _candidate(row: tuple[Any, ...]) -> Candidate:
-    number, key, text, generation, origin, parents, *rest = row
-    return Candidate(number, key, text, generation, Origin(origin), tuple(json.loads(parents)), *rest)
+    number, key, text, generation, origin, parents, status, *rest = row
+    return Candidate(
+        number, key, text, generation, Origin(origin), tuple(json.loads(parents)), Status(status), *rest
+    )
+
+
+def _run(row: tuple[Any, ...]) -> Run:
+    number, candidate, text, seed, status, slot, began = row
+    return Run(number, candidate, parsed(text), seed, Status(status), slot, began)

@@ -14,7 +14,6 @@ from a2ls_dsl.lang.ast import Comparison, Loss, Stream
 from a2ls_dsl.lang.canonical import key
 from a2ls_dsl.lang.grammar import Grammar, load_grammar, parse_grammar
 from a2ls_dsl.search.evolution import Origin, best, first_population, next_population, quotas
-from a2ls_dsl.search.run import stack_sizes
 from a2ls_dsl.search.settings import EvolutionSettings
 
 EVOLUTION = EvolutionSettings()
@@ -140,14 +139,3 @@ def test_without_anything_scored_a_population_is_fresh(a2ls: Grammar) -> None:
 def test_moves_that_do_not_add_up_are_refused() -> None:
     with pytest.raises(A2lError, match="shares"):
         EvolutionSettings(replacement=0.9)
-
-
-@given(st.integers(1, 300), st.integers(1, 120))
-def test_stacks_are_few_and_even_and_a_resumed_search_cuts_no_more(candidates: int, limit: int) -> None:
-    sizes = stack_sizes(candidates, limit)
-    assert sum(sizes) == candidates
-    assert max(sizes) <= limit
-    assert max(sizes) - min(sizes) <= 1
-    assert len(sizes) == -(-candidates // limit)
-    rest = candidates - sizes[0]
-    assert not rest or stack_sizes(rest, limit) == sizes[1:]

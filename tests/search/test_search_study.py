@@ -19,7 +19,7 @@ from a2ls_dsl.lang.canonical import key
 from a2ls_dsl.lang.grammar import parse_grammar
 from a2ls_dsl.lang.library import folder as folder_of
 from a2ls_dsl.lang.load import load
-from a2ls_dsl.search.candidates import Outcome, Point, ranked, references
+from a2ls_dsl.search.candidates import Point, Status, ranked, references
 from a2ls_dsl.search.evolution import Origin, first_population
 from a2ls_dsl.search.hall_of_fame import SIZE, write_hall_of_fame
 from a2ls_dsl.search.settings import quick
@@ -44,19 +44,26 @@ def study(folder: Path) -> Iterator[Study]:
 
 def propose(study: Study, n: int = 6) -> None:
     rng = np.random.default_rng(study.generations)
-    taken = {each.key for each in study.candidates()}
-    proposals = first_population(GRAMMAR, n, SETTINGS.evolution, rng, taken)
-    study.add_generation(proposals, rng.bit_generator.state)
+    proposals = first_population(GRAMMAR, n, SETTINGS.evolution, rng, study.keys())
+    with study.deciding(study.clock + 1):
+        study.propose(proposals, study.generations + 1, rng.bit_generator.state)
 
 
-def outcome(candidate: int, score: float, reason: str = "") -> Outcome:
-    curve = (Point(1_000, (score - 1, score), float("nan")), Point(2_000, (score, score + 1), score))
-    return Outcome(candidate, score, score, curve, reason)
+def end(study: Study, number: int, score: float | None, reason: str = "") -> None:
+    """Train a candidate's queued run to its end."""
+    (run,) = study.runs(Status.QUEUED, number)
+    with study.deciding(study.clock + 1):
+        study.start(run, 0, study.clock)
+        if score is not None:
+            for frames, value in ((1_000, score - 1), (2_000, score + 1)):
+                study.point(run, Point(frames, (value, value), float("nan")))
+        status = Status.FAILED if reason else Status.SCORED
+        study.finish(run, status, score, score, study.clock + 1, reason)
 
 
 def score_all(study: Study) -> None:
-    """Score what is queued, in an order that is not that of the ids."""
-    study.record([outcome(each.id, 7.0 * each.id % 5) for each in study.candidates(queued=True)], 1.5)
+    for run in study.runs(Status.QUEUED):
+        end(study, run.candidate, 7.0 * run.candidate % 5)
 
 
 def test_a_study_begins_with_the_references(study: Study) -> None:
@@ -65,26 +72,31 @@ def test_a_study_begins_with_the_references(study: Study) -> None:
     assert first.loss is None
     assert all(each.status == "queued" and not each.is_reference for each in rest)
     assert [key(each.loss) for each in rest if each.loss] == [each.key for each in rest]
+    assert [run.candidate for run in study.runs(Status.QUEUED)] == [each.id for each in study.candidates()]
     propose(study)
     assert sum(each.is_reference for each in study.candidates()) == 2
     assert [each.generation for each in study.candidates(2)] == [2] * 6
 
 
-def test_scores_are_kept_and_what_was_running_is_queued_again(folder: Path) -> None:
+def test_scores_clock_and_generator_are_kept(folder: Path) -> None:
     with Study(folder, SETTINGS, GRAMMAR) as study:
+        assert (study.clock, study.rng_state()) == (-1, None)
         propose(study)
         state = study.rng_state()
-        study.start(study.candidates()[:4])
-        study.record([outcome(1, 5.0), outcome(2, 0.0, "diverged")], 1.0)
-        assert [each.status for each in study.candidates()[:5]] == [
-            *("scored", "failed", "running", "running", "queued")
-        ]
+        end(study, 1, 5.0)
+        end(study, 2, None, "diverged")
+        with study.deciding(77):
+            study.start(study.runs(Status.QUEUED)[0], 4, 77)
     with Study(folder, SETTINGS, GRAMMAR) as study:
         assert study.resumed
-        assert study.rng_state() == state
-        assert [each.id for each in study.candidates(queued=True)] == [3, 4, 5, 6, 7, 8]
-        assert study.candidates()[0].score == 5.0
-        assert study.candidates()[1].reason == "diverged"
+        assert (study.clock, study.rng_state()) == (77, state)
+        assert study.candidate(1).score == 5.0
+        assert (study.candidate(2).score, study.candidate(2).reason) == (None, "diverged")
+        (running,) = study.runs(Status.RUNNING)
+        assert (running.candidate, running.slot, running.began) == (3, 4, 77)
+        assert [point.mean_return for point in study.curve(1)] == [4.0, 6.0]
+        counts = study.counts()
+        assert (counts[Status.SCORED], counts[Status.FAILED], counts[Status.QUEUED]) == (1, 1, 5)
 
 
 def test_a_generator_goes_on_from_the_stored_state(study: Study) -> None:
@@ -94,40 +106,85 @@ def test_a_generator_goes_on_from_the_stored_state(study: Study) -> None:
     assert restored.integers(2**60) == used.integers(2**60)
 
 
-def test_a_population_is_stored_whole_or_not_at_all(study: Study) -> None:
-    before = study.candidates(), study.generations
+def test_a_decision_is_stored_whole_or_not_at_all(study: Study, folder: Path) -> None:
+    before, clock = study.candidates(), study.clock
     proposals = first_population(GRAMMAR, 2, SETTINGS.evolution, np.random.default_rng(5))
-    with pytest.raises(A2lError):
-        study.add_generation([*proposals, proposals[0]], {})
-    assert (study.candidates(), study.generations) == before
 
+    def half() -> None:
+        with study.deciding(9):
+            study.start(study.runs(Status.QUEUED)[0], 0, 9)
+            study.propose([*proposals, proposals[0]], 2, {})
 
-def test_the_scores_of_a_stack_are_stored_whole_or_not_at_all(study: Study, folder: Path) -> None:
     with pytest.raises(A2lError):
-        study.record([outcome(1, 1.0), outcome(2, 2.0), outcome(1, 3.0)], 1.0)
-    assert not any(each.done for each in study.candidates())
-    assert count(folder, "curves") == 0
+        half()
+    assert (study.candidates(), study.clock, study.runs(Status.RUNNING)) == (before, clock, [])
 
 
 def test_a_full_disk_loses_nothing_and_says_what_to_do(study: Study, folder: Path) -> None:
-    study.record([outcome(1, 1.0)], 1.0)
+    end(study, 1, 1.0)
     study._connection.execute("PRAGMA max_page_count = 1")
+    run = study.runs(Status.QUEUED, 2)[0]
+
+    def much() -> None:
+        with study.deciding(50):
+            for frames in range(999):
+                study.point(run, Point(frames, (1.0,) * 99, 0.0))
+
     with pytest.raises(A2lError, match="no space left") as caught:
-        study.record(
-            [replace(outcome(2, 1.0), curve=tuple(Point(i, (1.0,) * 99, 0.0) for i in range(999)))], 1
-        )
+        much()
     assert "run the same command again" in caught.value.fix
-    assert [each.id for each in study.candidates() if each.done] == [1]
+    assert [each.id for each in study.candidates(status=Status.SCORED)] == [1]
+    assert count(folder, "curves") == 2
     study._connection.execute("PRAGMA max_page_count = 100000")
-    study.record([outcome(2, 1.0)], 1.0)
+    end(study, 2, 1.0)
+
+
+def test_fresh_runs_are_summed_up_and_decide_the_ranks(study: Study) -> None:
+    for number, score in ((3, 9.0), (4, 8.0), (5, 7.0)):
+        end(study, number, score)
+    for number, scores in ((4, (1.0, 3.0, 5.0)), (5, (2.0, 2.0, 2.0))):
+        with study.deciding(study.clock + 1):
+            study.confirm(number, (100, 101, 102))
+        for run, score in zip(study.runs(Status.QUEUED, number), scores, strict=True):
+            with study.deciding(study.clock + 1):
+                study.finish(run, Status.SCORED, score, None, study.clock, "")
+    confirmed = study.candidate(4)
+    assert (confirmed.score, confirmed.fresh_score, confirmed.fresh_runs) == (8.0, 3.0, 3)
+    assert confirmed.fresh_error == pytest.approx(2 / 3**0.5)
+    assert study.candidate(5).lower_bound == 2.0
+    assert [each.id for each in study.leaderboard()] == [5, 4, 3]
+
+
+def test_a_study_of_a_hundred_thousand_candidates(study: Study, folder: Path) -> None:
+    rng = np.random.default_rng(1)
+    with study.deciding(5):
+        for number in range(100_000):
+            study._rows(
+                "INSERT INTO candidates (key, text, generation, origin, parents, status, score)"
+                " VALUES (?, 'mse({ s[t] } -> { s[t+1] })', ?, 'random', '[]', 'scored', ?)",
+                *(f"key{number}", 1 + number // 100, float(rng.random())),
+            )
+            study._rows(
+                "INSERT INTO runs (candidate, seed, status, ended)"
+                " VALUES (last_insert_rowid(), 0, 'scored', ?)",
+                number,
+            )
+    study.__exit__(None, None, None)
+    with Study(folder, replace(SETTINGS, generations=1000, population=6), GRAMMAR) as again:
+        assert len(again.leaderboard(10)) == 10
+        assert len(again.latest(100)) == 100
+        assert again.counts()[Status.SCORED] == 100_000
+        write_hall_of_fame(again)
 
 
 def test_the_leaderboard_ranks_candidates_and_keeps_references_in_place(study: Study) -> None:
-    study.record([outcome(1, 3.0), outcome(2, 0.5), outcome(3, 2.0), outcome(4, 4.0)], 1.0)
-    study.record([outcome(5, 4.0), outcome(6, 0.0, "diverged")], 1.0)
+    for number, score in ((1, 3.0), (2, 0.5), (3, 2.0), (4, 4.0), (5, 4.0)):
+        end(study, number, score)
+    end(study, 6, None, "diverged")
     board = study.leaderboard()
     assert [each.id for each in board] == [4, 5, 1, 3, 2]
     assert [(rank, each.id) for rank, each in ranked(board, 2)] == [(1, 4), (2, 5), (None, 1), (None, 2)]
+    assert [each.id for each in study.leaderboard(1)] == [4, 1, 2]
 
 
 def test_the_hall_of_fame_holds_the_best_as_loss_files(study: Study, folder: Path) -> None:

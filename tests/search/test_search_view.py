@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from a2ls_dsl.cli.evolve_view import SearchView, leaderboard
-from a2ls_dsl.search.candidates import Candidate, references
+from a2ls_dsl.search.candidates import Candidate, Run, Status, references
+from a2ls_dsl.search.conductor import Ended
 from a2ls_dsl.search.evolution import Origin
-from a2ls_dsl.search.run import (
-    Event,
-    GenerationStarted,
-    SearchStarted,
-    SpaceExhausted,
-    StackProgress,
-    StackScored,
-)
+from a2ls_dsl.search.run import Event, Placed, Progress, RunsEnded, SearchStarted, SpaceExhausted
 from a2ls_dsl.search.settings import quick
 
 LOSS = "mse({ s[t], s[t+2], s[t+8], a[t..t+5], a[t+7], a[t+8], r[t+3] } -> { s[t+1], s[t+3], s[t+6] })"
 
 
 def candidate(number: int, score: float, text: str, origin: Origin, key: str = "") -> Candidate:
-    return Candidate(number, key or f"key{number}", text, 1, origin, (), "scored", score, score, "")
+    return Candidate(number, key or f"key{number}", text, 1, origin, (), Status.SCORED, score, score, "")
 
 
 NONE = candidate(1, 30.0, "none", Origin.REFERENCE, "none")
@@ -62,13 +57,21 @@ def test_long_losses_wrap(width: int) -> None:
     assert "".join(line[38:] for line in lines[1:] if line[:6].strip() in ("", "1")).startswith("mse({")
 
 
+def run(number: int) -> Run:
+    return Run(number, number, None, 0, Status.RUNNING, 0, 0)
+
+
+COUNTS = dict.fromkeys(Status, 0) | {Status.RUNNING: 4, Status.QUEUED: 10}
+CONFIRMED = replace(BEST, fresh_score=50.0, fresh_error=1.5, fresh_runs=2)
 EVENTS: tuple[Event, ...] = (
-    SearchStarted(quick("walker-walk"), Path("studies/mine"), False, 0, 14, ()),
-    GenerationStarted(1, 4, (2, 2)),
-    StackProgress(1, 2, 500, 100.0, float("inf"), float("inf")),
-    StackProgress(1, 2, 2_500, 100.0, 25.0, 125.0),
-    StackScored(1, BOARD, BOARD),
-    SpaceExhausted(2, 0),
+    SearchStarted(quick("walker-walk"), Path("studies/mine"), False, 0, 14, 8, 266_000, ()),
+    Placed((run(1), run(2))),
+    Progress(1, COUNTS, 4, 8, 500, 100.0, 0.5, float("inf"), False),
+    Progress(1, COUNTS, 4, 8, 2_500, 200.0, 0.5, 125.0, False),
+    RunsEnded((Ended(run(2), Status.SCORED, WINNER), Ended(run(3), Status.SCORED, BEST)), BOARD),
+    RunsEnded((Ended(run(4), Status.CULLED, WORST),), BOARD),
+    RunsEnded((Ended(run(5), Status.SCORED, CONFIRMED), Ended(run(6), Status.SCORED, CONFIRMED)), BOARD),
+    SpaceExhausted(12),
 )
 
 
@@ -83,16 +86,32 @@ def shown(terminal: bool, width: int) -> str:
 def test_plain_output_is_a_line_an_event() -> None:
     lines = shown(False, 80).splitlines()
     assert lines[0].startswith("searching a2ls on walker-walk: 2 generations of 6 candidates, 5,000 frames")
-    assert lines[1].startswith("to train: 14 of 14 with the two references, 70,000 frames in all")
-    assert "generation 1/2: 4 to train, in stacks of 2 + 2" in lines
-    assert "generation 1/2: 500 of 5,000 frames, 2 members, 200 frames/s; to go: stack ?, search ?" in lines
-    assert f"scored 3: 52.2 (+22.2) random: {LOSS}" in lines
-    assert "scored 2: 40.0 (+10.0) reference: a2_winner_v" in lines
-    assert lines[-1] == "generation 2: the search space has no more losses: the search ends here"
+    assert lines[1] == (
+        "to train: 14 of 14 with the two references, at most 70,000 frames in all, in 8 slots with 266 kB "
+        "of replay"
+    )
+    assert lines[3] == (
+        "generation 1/2: 10 queued, 4 running: 500 frames, 100 frames/s, 4 of 8 slots busy (50% so far), "
+        "? to go"
+    )
+    assert lines[4:] == [
+        "scored 2: 40.0 (+10.0) reference: a2_winner_v",
+        f"scored 3: 52.2 (+22.2) random: {LOSS}",
+        "culled 4: 10.0 crossover: mse({ s[t] } -> { s[t+1] })",
+        f"confirmed 3: 50.0 ± 1.5 over fresh seeds: {LOSS}",
+        "the search ends here: its space has no more than these 12 losses",
+    ]
 
 
 def test_a_terminal_shows_the_state_of_the_search() -> None:
     text = shown(True, 100)
-    assert "2,500 of 5,000 frames, 2 members, 200 frames/s; to go: stack 25 s, search 2 min 05 s" in text
+    assert "2,500 frames, 200 frames/s, 4 of 8 slots busy (50% so far), 2 min 05 s to go" in text
     assert "a2_winner_v" in text
     assert "scored 3" not in text
+
+
+def test_confirmed_candidates_show_their_fresh_runs() -> None:
+    file = io.StringIO()
+    Console(file=file, width=160).print(leaderboard((CONFIRMED, NONE), 5))
+    assert file.getvalue().splitlines()[0].split()[:5] == ["rank", "score", "vs", "none", "fresh"]
+    assert " 50.0 ± 1.5 " in file.getvalue()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.search.run import evolve
+from a2ls_dsl.search.rungs import Rungs
 from a2ls_dsl.search.settings import SearchSettings
 
 SETTINGS = SearchSettings(
@@ -17,12 +18,14 @@ SETTINGS = SearchSettings(
     generations=2,
     frames=1_200,
     stack=3,
+    strategy="async",
+    rungs=Rungs(shares=(0.5,), grace=2),
     deterministic=True,
     sac=SacSettings(hidden=8, batch_size=4, random_steps=130),
     evaluation=EvaluationSettings(every_frames=600, episodes=1),
 )
 
-RESULTS = ("meta", "generations", "candidates", "curves")
+RESULTS = ("meta", "candidates", "runs", "curves", "gates")
 """The tables that are a function of the settings: all but `events`."""
 
 

@@ -57,6 +57,12 @@ class Space:
             for mask in members(cubes, self.requirements, self.layout.digits):
                 yield self.layout.decode(operator, against_batch, mask)
 
+    def largest(self) -> list[Loss]:
+        """The largest loss of each form, all its optional elements there: what has to fit if all are to."""
+        return [
+            self.layout.decode(form.operator, form.against_batch, form.must | form.may) for form in self.live
+        ]
+
     def contains(self, loss: Loss) -> bool:
         """Whether the grammar can produce a loss."""
         return self.form_of(loss) is not None

@@ -1,0 +1,190 @@
+"""The search as a machine: strategies, gates and rungs over known learning curves, interrupted anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
+from a2ls_dsl.search.candidates import Status
+from a2ls_dsl.search.conductor import Conductor
+from a2ls_dsl.search.rehearsal import rehearse
+from a2ls_dsl.search.rungs import Rungs
+from a2ls_dsl.search.settings import SearchSettings
+from a2ls_dsl.search.study import Study
+
+SETTINGS = SearchSettings(
+    "cartpole-swingup",
+    population=8,
+    generations=4,
+    frames=8_000,
+    stack=5,
+    sac=SacSettings(random_steps=10),
+    evaluation=EvaluationSettings(1_000, 1),
+)
+CASCADE = replace(SETTINGS, strategy="async", rungs=Rungs(grace=4), confirm=2, confirm_seeds=2)
+VARIANTS = [SETTINGS, replace(SETTINGS, strategy="random"), replace(SETTINGS, strategy="async"), CASCADE]
+TABLES = ("meta", "candidates", "runs", "curves", "gates")
+
+
+def curve(loss: Loss | None, seed: int) -> Sequence[float]:
+    """Rises to a height that the loss decides, with a little noise of the seed; one in twenty diverges."""
+    text = print_loss(loss) if loss else "none"
+    digits = hashlib.sha256(f"{text} {seed}".encode()).digest()
+    height = int.from_bytes(hashlib.sha256(text.encode()).digest()[:2]) / 65.535 + digits[0] / 16
+    returns = [height * (point + 1) / 8 for point in range(8)]
+    if digits[1] < 13:
+        returns[digits[2] % 8] = float("nan")
+    return returns
+
+
+class Even:
+    """A gate with an opinion."""
+
+    name = "even"
+
+    def stops(self, loss: Loss | None) -> str:
+        return "an odd number of characters" if len(print_loss(loss) if loss else "") % 3 == 1 else ""
+
+
+def searched(settings: SearchSettings, folder: Path, ticks: int | None = None) -> None:
+    grammar = settings.space()
+    with Study(folder, settings, grammar) as study:
+        gates = [Even()] if settings is CASCADE else []
+        rehearse(Conductor(settings, grammar, study, gates), settings, settings.stack, curve, ticks=ticks)
+
+
+def tables(folder: Path) -> dict[str, list[tuple[object, ...]]]:
+    connection = sqlite3.connect(folder / "study.db")
+    try:
+        return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("settings", VARIANTS, ids=["paper", "random", "async", "cascade"])
+def test_a_search_trains_its_budget_and_ends(settings: SearchSettings, tmp_path: Path) -> None:
+    searched(settings, tmp_path)
+    with Study(tmp_path, settings, settings.space()) as study:
+        counts = study.counts()
+        assert counts[Status.QUEUED] == counts[Status.RUNNING] == 0
+        trained = counts[Status.SCORED] + counts[Status.CULLED] + counts[Status.FAILED]
+        assert trained == settings.candidates + 2
+        assert len(study.keys()) == sum(counts.values())
+        assert study.generations == settings.generations or settings is CASCADE
+        for each in study.candidates(status=Status.SCORED):
+            run = study.runs(candidate=each.id)[0]
+            points = study.curve(run.id)
+            assert each.score == pytest.approx(sum(p.mean_return for p in points) / 8)
+            assert [point.frames for point in points] == [1000 * (n + 1) for n in range(8)]
+
+
+@pytest.mark.parametrize("settings", VARIANTS, ids=["paper", "random", "async", "cascade"])
+def test_a_search_that_is_killed_anywhere_is_the_uninterrupted_one(
+    settings: SearchSettings, tmp_path: Path
+) -> None:
+    """After every number of ticks, and again and again: equal tables, so nothing is lost or trained twice."""
+    whole = tmp_path / "whole"
+    searched(settings, whole)
+    expected = tables(whole)
+    ticks = 0
+    while True:
+        ticks += 7
+        folder = tmp_path / f"{ticks}"
+        searched(settings, folder, ticks)
+        with Study(folder, settings, settings.space()) as study:
+            ended = study.clock
+        searched(settings, folder, 3)
+        searched(settings, folder)
+        assert tables(folder) == expected, f"killed after {ticks} ticks"
+        shutil.rmtree(folder)
+        if ended >= int(dict(expected["meta"])["clock"]):  # type: ignore[arg-type]
+            return
+
+
+def test_the_paper_waits_for_a_population_and_async_for_nobody(tmp_path: Path) -> None:
+    for settings, waits in ((SETTINGS, True), (VARIANTS[2], False)):
+        folder = tmp_path / settings.strategy
+        searched(settings, folder)
+        runs = dict(enumerate(tables(folder)["runs"]))
+        ended = {run[1]: run[9] for run in runs.values()}
+        began = {run[1]: run[8] for run in runs.values()}
+        generation = {row[0]: row[3] for row in tables(folder)["candidates"]}
+        overlap = [
+            one
+            for one in began
+            for other in ended
+            if generation[one] == generation[other] + 1 and began[one] < ended[other]  # type: ignore[operator]
+        ]
+        assert bool(overlap) is not waits
+        assert all(run[9] is not None for run in runs.values())
+
+
+def test_rungs_and_gates_count_what_they_save(tmp_path: Path) -> None:
+    searched(CASCADE, tmp_path)
+    with Study(tmp_path, CASCADE, CASCADE.space()) as study:
+        gates, counts = study.gates(), study.counts()
+        rungs = {name: each for name, each in gates.items() if name.startswith("rung")}
+        assert list(rungs) == ["rung 2000", "rung 4000"]
+        assert sum(stopped for _, stopped, _ in rungs.values()) == counts[Status.CULLED] > 0
+        assert rungs["rung 2000"][2] == 6_000 * rungs["rung 2000"][1]
+        assert gates["even"][1] == counts[Status.REJECTED] > 0
+        assert all(each.reason.startswith("even: ") for each in study.candidates(status=Status.REJECTED))
+        full = (CASCADE.candidates + 2) * CASCADE.frames
+        assert study.frames() < full - sum(frames for _, _, frames in rungs.values()) + full / 4
+
+
+def test_the_best_are_confirmed_with_fresh_seeds(tmp_path: Path) -> None:
+    searched(CASCADE, tmp_path)
+    with Study(tmp_path, CASCADE, CASCADE.space()) as study:
+        confirmed = [each for each in study.candidates() if each.fresh_runs]
+        assert all(each.fresh_runs == 2 for each in confirmed)
+        assert sum(not each.is_reference for each in confirmed) == 2
+        best = sorted(
+            (each for each in study.candidates(status=Status.SCORED) if not each.is_reference),
+            key=lambda each: -(each.score or 0),
+        )
+        assert {each.id for each in best[:2]} <= {each.id for each in confirmed}
+        for each in confirmed:
+            seeds = {run.seed for run in study.runs(candidate=each.id)}
+            assert seeds == {0, *CASCADE.fresh_seeds}
+
+
+def test_fewer_slots_take_up_a_search(tmp_path: Path) -> None:
+    searched(CASCADE, tmp_path, ticks=20)
+    searched(replace(CASCADE, stack=2), tmp_path)
+    with Study(tmp_path, CASCADE, CASCADE.space()) as study:
+        counts = study.counts()
+        assert counts[Status.QUEUED] == counts[Status.RUNNING] == 0
+        assert counts[Status.SCORED] + counts[Status.CULLED] + counts[Status.FAILED] == CASCADE.candidates + 2
+
+
+def test_a_space_that_is_exhausted_ends_the_search(tmp_path: Path) -> None:
+    grammar = tmp_path / "three.a2g"
+    grammar.write_text(
+        "grammar three\nloss = mse(source -> { s[t+1] })\nsource = some of { s[t], a[t] }\n"
+        "require a state in source\n"
+    )
+    for settings in VARIANTS[:3]:
+        small = replace(settings, grammar=str(grammar))
+        searched(small, tmp_path / settings.strategy)
+        with Study(tmp_path / settings.strategy, small, small.space()) as study:
+            assert study.counts()[Status.SCORED] + study.counts()[Status.FAILED] == 2 + 2
+
+
+def test_a_rung_lets_the_best_share_and_near_ones_pass() -> None:
+    rungs = Rungs(shares=(0.3, 0.99), keep=0.5, grace=2, tolerance=0.1)
+    assert rungs.frames(8_000, 1_000) == (3_000,)
+    assert rungs.goes_on(0.0, [100.0])  # grace
+    before = [10.0, 20.0, 30.0]
+    assert rungs.goes_on(30.0, before)
+    assert not rungs.goes_on(15.0, before)  # two of four go on: the second best is 20
+    assert rungs.goes_on(18.5, before)
