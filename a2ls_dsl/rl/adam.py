@@ -47,8 +47,8 @@ class StackedAdam(nn.Module):
         tensors: list[list[Tensor]] = [
             list(self.trained),
             list(gradients),
-            self._moments("first"),
-            self._moments("second"),
+            self.moments("first"),
+            self.moments("second"),
         ]
         if not self.together:
             tensors = [_members(each) for each in tensors]
@@ -75,7 +75,8 @@ class StackedAdam(nn.Module):
         for state in self.buffers():
             state[member] = 0
 
-    def _moments(self, moment: str) -> list[Tensor]:
+    def moments(self, moment: str) -> list[Tensor]:
+        """The `first` or `second` moments, in the order of the trained parameters."""
         return [self.get_buffer(f"{moment}_{number}") for number in range(len(self.trained))]
 
 

@@ -30,8 +30,9 @@ Arrays = dict[str, NDArray[np.generic]]
 class Learner:
     """Stacks and their replay buffers; members are in the order of `losses` throughout.
 
-    rows: of replay a member; action: size of an action. capacity: the largest loss that a slot may ever hold;
-    without one, members stay from the first update to the last, and `reset` is not to be called.
+    rows: of replay a member; action: size of an action. refill: slots may be given to other members, by
+    `reset`; capacity: the largest loss that may then come. Without one the stack is rebuilt for the losses
+    that are in it, which computes no more than they need, and can't be captured.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class Learner:
         device: str = "cpu",
         exact: bool = False,
         computation: Computation | None = None,
+        refill: bool = False,
         capacity: Capacity | None = None,
     ) -> None:
         self.device, self.observations, self.exact = device, observations, exact
         self._action, self._rows, self._settings = action, rows, settings
-        self._computation, self._capacity = computation or Computation(), capacity
+        self._computation = computation or Computation()
+        self._refill, self._capacity = refill, capacity
         self._rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
         width = 1 if exact else len(losses)
         self.parts = [slice(start, start + width) for start in range(0, len(losses), width)]
@@ -58,7 +61,7 @@ class Learner:
             stack, replay = self._made(losses[part], seeds[part])
             self.stacks.append(stack)
             self.replays.append(replay)
-        capture = self._computation.capture
+        capture = self._computation.capture and not (refill and capacity is None)
         self._update = Captured(self._run_update, device, capture)
         self._append = Captured(self._run_append, device, capture)
         self._act = Captured(self._run_act, device, capture)
@@ -76,7 +79,7 @@ class Learner:
             self.device,
             self._computation,
             capacity,
-            together=self._capacity is None,
+            together=not self._refill,
         )
         replay = Replay(stack.horizon, self._rows, self.observations, self._action)
         return stack, replay.to(self.device)
@@ -101,6 +104,8 @@ class Learner:
             self.stacks[member].active[0] = False
         else:
             stack = self.stacks[0]
+            if self._capacity is None:
+                stack.refit([*stack.losses[:member], loss, *stack.losses[member + 1 :]])
             stack.reset(member, loss, seed)
             self.replays[0].reset(member, int(stack.horizon[member]))
 

@@ -87,7 +87,7 @@ class SacStack(nn.Module):
         self.to(device)
         self.rng.seeds = self.rng.seeds.to(device)
         self.optimizers = self._make_optimizers(together)
-        self.moments = nn.ModuleList(self.optimizers.values())  # they belong to the state
+        self.adams = nn.ModuleList(self.optimizers.values())  # they belong to the state
         self._losses: dict[str, Callable[..., Any]] = {
             name: torch.compile(function, fullgraph=True, dynamic=False)
             if self.computation.compile
@@ -146,6 +146,32 @@ class SacStack(nn.Module):
         self.updates[member] = 0
         self.active[member] = False
         self.metrics.reset(member)
+
+    @torch.no_grad()
+    def refit(self, losses: Sequence[Loss | None]) -> None:
+        """Make the capacity what `losses`, those of the slots, need; where the loss stays, the state does.
+
+        The others have to be `reset`. Not for updates that are captured.
+        """
+        capacity = Capacity.of(losses)
+        if capacity == self.auxiliary.capacity:
+            return
+        old, adam = self.auxiliary, self.optimizers["auxiliary"]
+        self.auxiliary = new = StackedLoss(self.members, old.spaces, capacity).to(old.weight_in)
+        fresh = self._make_optimizers(adam.together)["auxiliary"].to(old.weight_in)
+        fresh.steps.copy_(adam.steps)
+        pairs = [(list[Tensor](new.parameters()), list[Tensor](old.parameters()))]
+        shared = len(list(self.encoder.parameters()))
+        for mine, its in ((fresh.moments(each), adam.moments(each)) for each in ("first", "second")):
+            torch._foreach_copy_(mine[:shared], its[:shared])
+            pairs.append((mine[shared:], its[shared:]))
+        for member, (loss, known) in enumerate(zip(losses, self.losses, strict=True)):
+            if loss is not None and loss == known:
+                new.write(member, loss)
+                for mine, its in pairs:
+                    new.take(member, old, mine, its)
+        self.optimizers["auxiliary"] = fresh
+        self.adams = nn.ModuleList(self.optimizers.values())
 
     @torch.no_grad()
     def activate(self, member: int) -> None:

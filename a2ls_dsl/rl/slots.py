@@ -65,8 +65,8 @@ _COUNTS = ("step", "busy", "episode", "evaluations", "last_return")
 class Slots:
     """Slots for members that train alike. `tick` by `tick`, members that `fill` put in train to their end.
 
-    capacity: the largest loss that may ever take a slot. Without one, all slots are filled by `members` at
-    the start and stay theirs. exact: a member's results are the same, bit for bit, in any company (see
+    refill: whether slots are given to others than `members`; capacity: the largest loss that may then come
+    (see `Learner`). exact: a member's results are the same, bit for bit, in any company (see
     `learner.py`). A context manager that ends the worker processes; raises `A2lError` if one of them dies.
     """
 
@@ -77,6 +77,7 @@ class Slots:
         device: str = "cpu",
         workers: int | None = None,
         exact: bool = False,
+        refill: bool = False,
         capacity: Capacity | None = None,
     ) -> None:
         self.training, self.exact, self.clock = training, exact, Clock()
@@ -101,6 +102,7 @@ class Slots:
                 device,
                 exact,
                 training.computation,
+                refill,
                 capacity,
             )
         except BaseException:

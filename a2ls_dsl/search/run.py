@@ -152,8 +152,8 @@ class _Search:
                 [None] * self.slots,
                 self.device,
                 self.workers,
-                # On a CPU a stack is no quicker than its members one by one, each at its own sizes.
-                exact=self.device == "cpu",
+                exact=settings.deterministic,
+                refill=True,
                 capacity=self._capacity(),
             ) as slots:
                 self._started(slots)
@@ -199,8 +199,13 @@ class _Search:
         made = {"batch": lambda: BatchGate(self.task, self.settings.sac, self.settings.seed)}
         return [made[name]() for name in self.settings.gates]
 
-    def _capacity(self) -> Capacity:
-        """What holds every loss that may come: slots are then filled without building anything anew."""
+    def _capacity(self) -> Capacity | None:
+        """What holds every loss that may come: slots are then filled without capturing anything anew.
+
+        On a CPU nothing is captured, and what isn't there need not be computed.
+        """
+        if self.device == "cpu":
+            return None
         return Capacity.of([*self.grammar.largest(), *(parsed(one.text) for one in references())])
 
     def _started(self, slots: Slots) -> None:

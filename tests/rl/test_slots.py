@@ -59,7 +59,7 @@ def flow(exact: bool, culled: int | None = None) -> dict[int, list[Score]]:
     inside = {0: waiting.pop(0), 1: waiting.pop(0)}
     found: dict[int, list[Score]] = {member: [] for member in range(len(MEMBERS))}
     first = [MEMBERS[0], MEMBERS[1], None]
-    with Slots(TRAINING, first, workers=1, exact=exact, capacity=CAPACITY) as slots:
+    with Slots(TRAINING, first, workers=1, exact=exact, refill=True) as slots:
         for tick in range(400):
             if tick >= 7:  # the third slot takes its first member at an odd moment
                 for slot in slots.free():
@@ -86,12 +86,22 @@ def test_a_member_is_the_same_in_whatever_slot_it_trains() -> None:
             np.testing.assert_array_equal(list(mine.metrics.values()), list(its.metrics.values()))
 
 
-def test_in_one_stack_a_new_member_learns_as_alone() -> None:
+@pytest.mark.parametrize("capacity", [CAPACITY, None], ids=["fixed", "refitted"])
+def test_in_one_stack_a_new_member_learns_as_alone(capacity: Capacity | None) -> None:
     """In float64, 20 updates after it took the slot of another in the middle of a run; neighbours go on."""
 
-    def made(members: list[Member], capacity: Capacity | None) -> Learner:
+    def made(members: list[Member], refill: bool) -> Learner:
         losses, seeds = [each.loss for each in members], [each.seed for each in members]
-        learner = Learner(losses, seeds, Observations((5,)), 2, 60, TRAINING.settings, capacity=capacity)
+        learner = Learner(
+            losses,
+            seeds,
+            Observations((5,)),
+            2,
+            60,
+            TRAINING.settings,
+            refill=refill,
+            capacity=capacity if refill else None,
+        )
         learner.stacks[0].double()
         learner.replays[0].double()
         return learner
@@ -111,14 +121,18 @@ def test_in_one_stack_a_new_member_learns_as_alone() -> None:
         for _ in range(20):
             learner.update()
 
-    crowd = made(MEMBERS[:3], CAPACITY)
-    experience(crowd, [0, 1, 2], 30)
-    updated(crowd)
-    crowd.reset(1, MEMBERS[3].loss, MEMBERS[3].seed)
-    experience(crowd, [3, 3, 3], 30)  # what the neighbours see is not compared
-    crowd.activate(1)
-    updated(crowd)
-    single = made([MEMBERS[3]], None)
+    def crowded() -> Learner:
+        crowd = made(MEMBERS[:3], refill=True)
+        experience(crowd, [0, 1, 2], 30)
+        updated(crowd)
+        crowd.reset(1, MEMBERS[3].loss, MEMBERS[3].seed)
+        experience(crowd, [3, 3, 3], 30)  # what the neighbours see is not compared
+        crowd.activate(1)
+        updated(crowd)
+        return crowd
+
+    crowd = crowded()
+    single = made([MEMBERS[3]], refill=False)
     experience(single, [3], 30)
     updated(single)
     mine, its = crowd.stacks[0], single.stacks[0]
@@ -127,6 +141,12 @@ def test_in_one_stack_a_new_member_learns_as_alone() -> None:
             torch.testing.assert_close(one[1], other[0], rtol=1e-6, atol=1e-6)
     for name, value in its.auxiliary.member_state(0).items():
         torch.testing.assert_close(mine.auxiliary.member_state(1)[name], value, rtol=1e-6, atol=1e-6)
+    # Its neighbours are what they are in a stack of the other kind.
+    capacity = None if capacity else CAPACITY
+    others = crowded().stacks[0].auxiliary
+    for member in (0, 2):
+        for name, value in others.member_state(member).items():
+            torch.testing.assert_close(mine.auxiliary.member_state(member)[name], value, rtol=1e-5, atol=1e-5)
 
 
 def test_culling_one_disturbs_no_other() -> None:
@@ -139,7 +159,7 @@ def test_culling_one_disturbs_no_other() -> None:
 
 def test_updates_stay_in_step_with_the_stack() -> None:
     """Members begin at any tick; their first update is one with the actor's part, as alone."""
-    with Slots(TRAINING, [MEMBERS[0], None], workers=1, capacity=CAPACITY) as slots:
+    with Slots(TRAINING, [MEMBERS[0], None], workers=1, refill=True, capacity=CAPACITY) as slots:
         for _ in range(3):
             slots.tick()
         slots.fill(1, MEMBERS[2])

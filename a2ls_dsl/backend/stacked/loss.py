@@ -24,6 +24,9 @@ StackEncoder = Callable[[Tensor], Tensor]
 """(members, M, observation) -> (members, M, features), each member with its own parameters."""
 
 
+Index = tuple[int | Tensor, ...]
+
+
 class StackedLoss(nn.Module):
     """The losses of a stack of members; parameters carry a leading lane axis (member * terms + term).
 
@@ -78,8 +81,8 @@ class StackedLoss(nn.Module):
         Fan-ins are those of the loss alone; numbers are drawn at its own sizes, so a member's start doesn't
         depend on the stack's capacity. rng: the streams of this member.
         """
+        self.write(member, loss)
         rows = [(row_of(each.source), row_of(each.target)) for _, each in comparisons(loss)] if loss else []
-        self.tables.write(member, loss, [self.spaces.width(target) for _, target in rows])
         terms = self.capacity.terms
         for parameter in self.parameters():
             parameter[member * terms : (member + 1) * terms] = 0
@@ -93,26 +96,48 @@ class StackedLoss(nn.Module):
                     self.matrix
                 )
 
+    def write(self, member: int, loss: Loss | None) -> None:
+        """Make `loss` the loss of a member; its parameters stay as they are."""
+        targets = [row_of(each.target) for _, each in comparisons(loss)] if loss else []
+        self.tables.write(member, loss, [self.spaces.width(target) for target in targets])
+
     def member_state(self, member: int) -> dict[str, Tensor]:
         """The parameters of one member as the `state_dict` of its `CompiledLoss`."""
-        state: dict[str, Tensor] = {}
+        parameters = dict(self.named_parameters())
+        places = self.places(member).items()
+        return {name: parameters[stacked][at].detach().clone() for name, (stacked, at) in places}
+
+    def take(self, member: int, other: StackedLoss, mine: Sequence[Tensor], its: Sequence[Tensor]) -> None:
+        """Copy a member's numbers from `its`, tensors like the parameters of another stack, into `mine`.
+
+        Both stacks hold the same loss for the member; `mine` are like this one's parameters, in their order.
+        """
+        targets = {name: tensor for (name, _), tensor in zip(self.named_parameters(), mine, strict=True)}
+        sources = {name: tensor for (name, _), tensor in zip(other.named_parameters(), its, strict=True)}
+        here = self.places(member)
+        for name, (stacked, at) in other.places(member).items():
+            targets[here[name][0]][here[name][1]] = sources[stacked][at]
+
+    def places(self, member: int) -> dict[str, tuple[str, Index]]:
+        """Where the parameters of a member's `CompiledLoss` lie: a stacked parameter and an index into it."""
+        found: dict[str, tuple[str, Index]] = {}
         for term in range(self.capacity.terms):
             source = self._places(self._row(self.tables.source, member, term), self.capacity.source)
             target = self._places(self._row(self.tables.target, member, term), self.capacity.target)
             if not len(target):
                 continue
             lane = member * self.capacity.terms + term
-            hidden = slice(0, 2 * len(source))
+            hidden = torch.arange(2 * len(source), device=source.device)
             name = f"predictors.{term}"
-            state[f"{name}.0.weight"] = self.weight_in[lane, hidden][:, source]
-            state[f"{name}.0.bias"] = self.bias_in[lane, hidden, 0]
-            state[f"{name}.1.weight"] = self.norm_weight[lane, hidden, 0]
-            state[f"{name}.1.bias"] = self.norm_bias[lane, hidden, 0]
-            state[f"{name}.3.weight"] = self.weight_out[lane, target][:, hidden]
-            state[f"{name}.3.bias"] = self.bias_out[lane, target, 0]
+            found[f"{name}.0.weight"] = "weight_in", (lane, hidden[:, None], source)
+            found[f"{name}.0.bias"] = "bias_in", (lane, hidden, 0)
+            found[f"{name}.1.weight"] = "norm_weight", (lane, hidden, 0)
+            found[f"{name}.1.bias"] = "norm_bias", (lane, hidden, 0)
+            found[f"{name}.3.weight"] = "weight_out", (lane, target[:, None], hidden)
+            found[f"{name}.3.bias"] = "bias_out", (lane, target, 0)
             if self.matrix is not None and self.tables.bilinear[member, term]:
-                state[f"bilinear.{term}"] = self.matrix[lane, target[:, None], target]
-        return {name: value.detach().clone() for name, value in state.items()}
+                found[f"bilinear.{term}"] = "matrix", (lane, target[:, None], target)
+        return found
 
     def _rows(self, side: Side, window: StackWindow, encode: StackEncoder) -> Tensor:
         """One side's rows, (lanes, B, width): states encoded in one call, actions and rewards as they are."""
