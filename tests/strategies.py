@@ -6,17 +6,18 @@ import torch
 from hypothesis import strategies as st
 
 from a2ls_dsl.backend.window import Spaces, Window
-from a2ls_dsl.lang.ast import OPERATORS, Comparison, Element, Loss, Stream, Weighted
+from a2ls_dsl.lang.ast import Call, Comparison, Element, Loss, Stream, Weighted
 from a2ls_dsl.lang.canonical import canonical, single
+from a2ls_dsl.lang.operators import PAPER_OPERATORS
 
 
 def elements(horizon: int, views: bool = False) -> st.SearchStrategy[tuple[Element, ...]]:
-    view = st.sampled_from([None, "crop"]) if views else st.none()
+    calls = st.sampled_from([(), (Call("crop"),)]) if views else st.just(())
     one = st.builds(
-        lambda stream, offset, view: Element(stream, offset, view if stream is Stream.STATE else None),
-        st.sampled_from(list(Stream)),
+        lambda stream, offset, calls: Element(stream, offset, calls if stream is Stream.STATE else ()),
+        st.sampled_from([Stream.STATE, Stream.ACTION, Stream.REWARD]),
         st.integers(0, horizon),
-        view,
+        calls,
     )
     return st.lists(one, min_size=1, max_size=3 * (horizon + 1)).map(tuple)
 
@@ -27,7 +28,7 @@ def comparisons(horizon: int = 10, views: bool = False) -> st.SearchStrategy[Com
         lambda each: (*each[0], Element(Stream.STATE, each[1]))
     )
     return st.builds(
-        Comparison, st.sampled_from(OPERATORS), with_state, elements(horizon, views), st.booleans()
+        Comparison, st.sampled_from(PAPER_OPERATORS), with_state, elements(horizon, views), st.booleans()
     )
 
 

@@ -56,7 +56,7 @@ _HABITS = (
     ),
     _Habit(
         "A2L012",
-        re.compile(rf"\b([sar])(?:\(\s*({_STEP})\s*\)|\{{\s*({_STEP})\s*\}})"),
+        re.compile(rf"\b([saro]|done)(?:\(\s*({_STEP})\s*\)|\{{\s*({_STEP})\s*\}})"),
         "a step stands in square brackets",
         r"write \1[\2\3]",
     ),
@@ -74,9 +74,26 @@ _HABITS = (
     ),
     _Habit(
         "A2L017",
-        re.compile(r"\b(?:vs\b\.?|versus\b|with\b|against\b(?!\s+batch\b))(?:[ \t]+\w+)*"),
+        re.compile(
+            r"\b(?:vs\b\.?|versus\b|with(?=\s+(?:\w+\s+)?negatives?\b)|against\b(?!\s+batch\b))(?:[ \t]+\w+)*"
+        ),
         "negatives are asked for with `against batch`",
         "write against batch",
+    ),
+    _Habit(
+        "A2L019",
+        re.compile(
+            r"^[^\S\n]*(?:import|include|from|use)\b[^\S\n]+[\"'<]?([\w./-]+?)(?:\.a2l)?[\"'>]?(?:[^\S\n]+import\b.*)?$",
+            re.M,
+        ),
+        "an import names a file in double quotes, on a line of its own",
+        r'write import "\1.a2l"',
+    ),
+    _Habit(
+        "A2L020",
+        re.compile(r"\b(?:with|using|where)\b[^\S\n]+(\w+)[^\S\n]*(?::|:=|==)?[^\S\n]*(\d[\w.]*)"),
+        "an option is written with an equals sign",
+        r"write with \1 = \2",
     ),
     _Habit(
         "A2L015",
@@ -89,9 +106,13 @@ _HABITS = (
 _TERMINALS = {
     "NAME": "a name",
     "NUMBER": "a number",
+    "STRING": "a file in double quotes",
     "PLUS": "`+`",
     "MINUS": "`-`",
     "_LOSS": "the next `loss`",
+    "_IMPORT": "an `import`",
+    "_WITH": "`with`",
+    "_AS": "`as`",
     "_AGAINST": "`against batch`",
     "_BATCH": "`batch`",
     "_EQUAL": "`=`",
@@ -164,9 +185,10 @@ def _bracket(trouble: Trouble) -> _Finding | None:
     terminal, closer = _CLOSERS[bracket]
     if trouble.found == "$END":
         return "A2L011", f"`{bracket}` is never closed", f"close it with {closer}", opened[-1], opened[-1] + 1
-    # Between items a missing comma is the likelier slip.
+    # Between items a missing comma is the likelier slip, between two sets a missing arrow.
     comma = "_COMMA" in trouble.expected and trouble.found == "NAME"
-    if terminal not in trouble.expected or comma:
+    arrow = "_ARROW" in trouble.expected and trouble.found in ("_COMMA", "_LBRACE", "_EQUAL", "NAME", "MINUS")
+    if terminal not in trouble.expected or comma or arrow:
         return None
     message = f"`{bracket}` is not closed before {trouble.shown}"
     return "A2L011", message, f"write {closer} first", trouble.start, trouble.end
@@ -176,9 +198,9 @@ def _expected(trouble: Trouble) -> _Finding:
     """What the parser waited for; single expectations that name a part of the language get its rule."""
     place = trouble.start, trouble.end
     expected, shown = trouble.expected, trouble.shown
-    if expected == {"_LBRACE"}:
+    if expected <= {"_LBRACE", "NUMBER", "MINUS"} and "_LBRACE" in expected:
         return "A2L014", f"a set stands in braces; found {shown}", "write { s[t], a[t] }", *place
-    if expected == {"_ARROW"}:
+    if "_ARROW" in expected:
         message = f"an arrow stands between source and target; found {shown}"
         return "A2L013", message, "write { source } -> { target }", *place
     if expected == {"_BATCH"}:
@@ -187,6 +209,11 @@ def _expected(trouble: Trouble) -> _Finding:
     if expected == {"_LBRACKET"} or expected == {"_LBRACKET", "_LPAR"}:
         message = f"an element is a stream and a step; found {shown}"
         return "A2L012", message, "e.g. s[t+1]", *place
+    if expected == {"STRING"}:
+        message = f"an import names a file in double quotes; found {shown}"
+        return "A2L019", message, 'e.g. import "curl.a2l"', *place
+    if option := _option(trouble):
+        return option
     if trouble.found == "_LBRACE" and "_LPAR" in expected:
         message = "an operator takes its sets in parentheses"
         return "A2L010", message, "write operator({ source } -> { target })", *place
@@ -198,3 +225,12 @@ def _expected(trouble: Trouble) -> _Finding:
         return "A2L018", message, "e.g. 1.0 * a2_winner + 0.1 * curl", *place
     names = [text for terminal, text in _TERMINALS.items() if terminal in expected]
     return "A2L010", f"{shown} can't stand here", f"expected {' or '.join(names)}", *place
+
+
+def _option(trouble: Trouble) -> _Finding | None:
+    """What is wrong behind `with`: nothing else than options stands there."""
+    before = re.search(r"\bwith\b[^(){}]*(?:\([^(){}]*\)?[^(){}]*)*\Z", trouble.text[: trouble.start])
+    if before is None or trouble.found in ("PLUS", "_STAR"):
+        return None
+    message = f"behind `with` stand options, each with its value; found {trouble.shown}"
+    return "A2L020", message, "e.g. with head = mlp(256), temperature = 0.1", trouble.start, trouble.end

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from strategies import losses
 
 from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Span
-from a2ls_dsl.lang.ast import Comparison, Element, Loss, Ref, Stream, Weighted
+from a2ls_dsl.lang.ast import Call, Comparison, Element, Loss, Ref, Stream, Weighted
 from a2ls_dsl.lang.canonical import canonical, key
 from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import loads
@@ -32,7 +32,7 @@ def test_the_tree() -> None:
     one, two = parse(TEXT).definitions
     assert one.name == "one"
     source = (Element(S, 1), Element(A, 1), Element(A, 2), Element(A, 3))
-    target = (Element(S, 0, "crop"), Element(S, 1, "crop"), Element(R, 0))
+    target = (Element(S, 0, (Call("crop"),)), Element(S, 1, (Call("crop"),)), Element(R, 0))
     assert one.loss == Loss((Weighted(1.0, Comparison("mse", source, target)),))
     inner = Comparison("inner", (Element(S, 0),), (Element(S, 1),), against_batch=True)
     assert two.loss == Loss((Weighted(1.0, Ref("one")), Weighted(0.25, inner)))

@@ -13,10 +13,9 @@ from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.stacked.operators import compare
 from a2ls_dsl.backend.stacked.tables import Capacity, Side, Tables
 from a2ls_dsl.backend.window import Spaces, StackWindow
-from a2ls_dsl.ir.lower import row_of
+from a2ls_dsl.ir.lower import row_of, supported_terms
 from a2ls_dsl.ir.nodes import Row
 from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.canonical import comparisons
 
 StackEncoder = Callable[[Tensor], Tensor]
 """(members, M, observation) -> (members, M, features), each member with its own parameters."""
@@ -71,7 +70,8 @@ class StackedLoss(nn.Module):
         Fan-ins are those of the loss alone; numbers are drawn at its own sizes, so a member's start doesn't
         depend on the stack's capacity. rng: the streams of this member.
         """
-        rows = [(row_of(each.source), row_of(each.target)) for _, each in comparisons(loss)] if loss else []
+        known = supported_terms(loss) if loss else ()
+        rows = [(row_of(term.source), row_of(term.target)) for _, term in known]
         self.tables.write(member, loss, [self.spaces.width(target) for _, target in rows])
         terms = self.capacity.terms
         for parameter in self.parameters():
