@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from a2ls_dsl.lang.ast import Comparison, Element, Item, Return, Rollout, Stream, elements_of
-from a2ls_dsl.lang.canonical import SOURCE, TARGET, canonical_item, is_fresh, ordered_set
+from a2ls_dsl.lang.canonical import SOURCE, TARGET, canonical_items, is_fresh, ordered_set
 from a2ls_dsl.lang.findings import Findings
 from a2ls_dsl.lang.functions import ONLINE, VALUE, Type
 from a2ls_dsl.lang.operators import Negatives, Operator, Sets
@@ -28,9 +28,8 @@ class Advice:
 
     def set(self, items: Iterable[Item], side: str) -> None:
         """Repetition, and calls without effect."""
-        seen, told = set[Item](), False
-        for item in items:
-            bare = canonical_item(item, side)
+        seen, told, items = set[Item](), False, list(items)
+        for item, bare in zip(items, canonical_items(items, side), strict=True):
             if bare in seen and not is_fresh(bare) and not told:
                 message = f"{_words([item])} is named twice in this set; it counts once"
                 self._findings.note("A2L102", message, item.span, "remove one")
@@ -100,7 +99,7 @@ def _named(item: Item, side: str) -> object:
         return None
     if isinstance(item, Element) and type_of(item) is not Type.VALUE:
         return item.stream, item.offset
-    return canonical_item(item, side)
+    return canonical_items([item], side)[0]
 
 
 def _outermost(item: Item) -> str:

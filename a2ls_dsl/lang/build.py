@@ -54,7 +54,8 @@ class Builder:
         return Definition(str(name), Loss(terms, span(total)), span(node), name_span=span(name))
 
     def _weighted(self, node: Node) -> Weighted:
-        *weight, term = nodes(node)
+        parts = nodes(node) if node.data == "weighted" else [node]  # without a weight, the term stands alone
+        *weight, term = parts
         value = self._weight(weight[0]) if weight else 1.0
         return Weighted(value, self._term(term), self._piece.span(node))
 

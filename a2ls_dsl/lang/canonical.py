@@ -86,7 +86,30 @@ def times(outer: Weight, inner: Weight) -> Weight:
 
 def canonical_set(items: Iterable[Item], side: str) -> tuple[Item, ...]:
     """Items in canonical order without defaults; the same tensor named twice is one element."""
-    return ordered_set(canonical_item(item, side) for item in items)
+    return ordered_set(canonical_items(items, side))
+
+
+def canonical_items(items: Iterable[Item], side: str) -> list[Item]:
+    """Items without places and defaults, in the order given."""
+    known: dict[int, tuple[Call, ...]] = {}  # the elements of a run have one tuple of calls together
+
+    def calls_of(element: Element) -> tuple[Call, ...]:
+        place = id(element.calls)
+        if place not in known:
+            known[place] = _canonical_calls(element.calls, side)
+        return known[place]
+
+    def bare(item: Item) -> Item:
+        match item:
+            case Element(stream, offset, calls):
+                return Element(stream, offset, calls_of(item) if calls else ())
+            case Rollout(start, first, length):
+                return Rollout(Element(start.stream, start.offset, calls_of(start)), first, length)
+            case Return(first, last, end, discount):
+                value = Element(end.stream, end.offset, calls_of(end)) if end else None
+                return Return(first, last, value, float(discount))
+
+    return [bare(item) for item in items]
 
 
 def ordered_set(items: Iterable[Item]) -> tuple[Item, ...]:
@@ -109,22 +132,6 @@ def ordered_comparison(term: Comparison) -> Comparison:
         target=ordered_set(term.target),
         options=tuple(_sorted_options(term)),
     )
-
-
-def canonical_item(item: Item, side: str) -> Item:
-    """An item without places and defaults."""
-    match item:
-        case Element(stream, offset, calls):
-            return Element(stream, offset, _canonical_calls(calls, side) if calls else ())
-        case Rollout(start, first, length):
-            bare = Element(start.stream, start.offset, _canonical_calls(start.calls, side))
-            return Rollout(bare, first, length)
-        case Return(first, last, bootstrap, discount):
-            if bootstrap is not None:
-                bootstrap = Element(
-                    bootstrap.stream, bootstrap.offset, _canonical_calls(bootstrap.calls, side)
-                )
-            return Return(first, last, bootstrap, float(discount))
 
 
 def is_fresh(item: Item) -> bool:

@@ -12,7 +12,7 @@ from a2ls_dsl.lang.codes import report
 
 SUFFIX = ".a2l"
 
-MAX_SIZE = 100_000
+MAX_SIZE = 50_000
 """The size of the largest file that is looked at, in bytes. The longest shipped loss has some thousand.
 
 What is refused unread can't take long: every text up to this size is checked in less than a second.
@@ -20,7 +20,7 @@ What is refused unread can't take long: every text up to this size is checked in
 
 
 def read(path: str | os.PathLike[str]) -> Source:
-    """The text of a file. Raises `A2lError` for what can't be read as text, `LanguageError` over 100 kB."""
+    """The text of a file. Raises `A2lError` for what can't be read as text, `LanguageError` over 50 kB."""
     name = os.fspath(path).encode(errors="backslashreplace").decode()
     try:
         if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):

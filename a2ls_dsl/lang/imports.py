@@ -24,6 +24,9 @@ from a2ls_dsl.lang.parse import recover
 MAX_FILES = 50
 """How many files one file may import, directly and through others."""
 
+_FEW = 50
+"""Until so many findings, a near name is looked for."""
+
 
 @dataclass
 class Unit:
@@ -57,7 +60,8 @@ class Importer:
         file, mistakes = recover(source)
         self._elements += _elements(file)
         unit.found += mistakes
-        imported, losses, complete = dict[str, Imported](), dict[str, Loss](), True
+        imported, losses = dict[str, Imported](), dict[str, Loss]()
+        complete = not any(each.code == "A2L019" for each in mistakes)
         for each in file.imports:
             inner = self._imported(each, path, unit)
             complete = complete and inner is not None
@@ -76,7 +80,7 @@ class Importer:
     def _imported(self, each: Import, path: Path | None, unit: Unit) -> Unit | None:
         """The unit that an import names, or None after noting why there is none."""
         try:
-            target = find(each.path, path)
+            target = find(each.path, path, guess=len(unit.found) < _FEW)
             key = os.path.realpath(target)
             if key in self._open:
                 names = [self.units[one].source.name for one in [*self._open[self._open.index(key) :], key]]
@@ -109,8 +113,8 @@ class Importer:
                 return
 
 
-def find(text: str, path: Path | None) -> Path:
-    """The file that an import in the file `path` names. Raises `A2lError`."""
+def find(text: str, path: Path | None, guess: bool = True) -> Path:
+    """The file that an import in the file `path` names. Raises `A2lError`; with `guess` with a near name."""
     stem = text.removesuffix(SUFFIX)
     library = shipped("losses", SUFFIX)
     if os.path.isabs(text) or "\\" in text or not stem or not stem.isprintable():
@@ -122,9 +126,9 @@ def find(text: str, path: Path | None) -> Path:
         return beside
     if stem in library:
         return library[stem]
-    guess = near(stem, library)
-    if guess:
-        fix = f"did you mean the shipped loss `{guess}`?"
+    close = near(stem, library) if guess else None
+    if close:
+        fix = f"did you mean the shipped loss `{close}`?"
     elif path is None:
         fix = "a text imports shipped losses only; save it in a file beside the other"
     else:

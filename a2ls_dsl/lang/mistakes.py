@@ -91,9 +91,12 @@ _HABITS = (
     ),
     _Habit(
         "A2L020",
-        re.compile(r"\b(?:with|using|where)\b[^\S\n]+(\w+)[^\S\n]*(?::|:=|==)?[^\S\n]*(\d[\w.]*)"),
+        re.compile(
+            r"(?:\b(?:with|using|where)\b[^\S\n]+|,[^\S\n]*)(\w+)[^\S\n]*"
+            r"(?:(?::=?|==)[^\S\n]*(\w[\w.]*(?:\([\d, ]*\))?)|[^\S\n](\d[\w.]*))"
+        ),
         "an option is written with an equals sign",
-        r"write with \1 = \2",
+        r"write with \1 = \2\3",
     ),
     _Habit(
         "A2L015",
@@ -145,7 +148,7 @@ _Finding = tuple[str, str, str, int, int]
 
 def _habit(trouble: Trouble) -> _Finding | None:
     """A known habit at the offending token or the one before it."""
-    low, high = max(0, trouble.start - 200), trouble.end + 200
+    low, high = max(0, trouble.start - 200), min(trouble.end, trouble.start + 200) + 200
     before = re.search(r"(?:\w+|[^\w\s]+)\s*\Z", trouble.text[low : trouble.start])
     touching = low + before.start() if before else trouble.start
     for habit in _HABITS:
@@ -229,7 +232,10 @@ def _expected(trouble: Trouble) -> _Finding:
 
 def _option(trouble: Trouble) -> _Finding | None:
     """What is wrong behind `with`: nothing else than options stands there."""
-    before = re.search(r"\bwith\b[^(){}]*(?:\([^(){}]*\)?[^(){}]*)*\Z", trouble.text[: trouble.start])
+    before = re.search(
+        r"\bwith\b[^(){}]*(?:\([^(){}]*\)?[^(){}]*)*\Z",
+        trouble.text[max(0, trouble.start - 2000) : trouble.start],
+    )
     if before is None or trouble.found in ("PLUS", "_STAR"):
         return None
     message = f"behind `with` stand options, each with its value; found {trouble.shown}"

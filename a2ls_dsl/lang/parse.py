@@ -26,7 +26,7 @@ MAX_BROKEN = 100
 
 _COMMENT = re.compile(r"(\"[^\"\r\n]*\")|#[^\r\n]*")
 _START = re.compile(r"^[^\S\n]*(?:loss|import)\b", re.MULTILINE)
-_NAMES = re.compile(r"\bloss\s+([A-Za-z_]\w*)|([A-Za-z_]\w*)\s*=(?!>)")
+_NAMES = re.compile(r"\bloss\s+([A-Za-z_]\w*)|\b([A-Za-z_]\w*)\s*=(?!>)")
 
 
 def parse(text: str, name: str = "<string>") -> LossFile:
