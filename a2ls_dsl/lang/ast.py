@@ -157,6 +157,7 @@ class Comparison:
     span: Span | None = field(default=None, compare=False, repr=False)
     sides: tuple[Span, ...] | None = field(default=None, compare=False, repr=False)
     """The places of the sets that were written: one or two."""
+    against_span: Span | None = field(default=None, compare=False, repr=False)
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -196,6 +197,7 @@ class Weighted:
     weight: Weight
     term: Comparison | Ref
     span: Span | None = field(default=None, compare=False, repr=False)
+    weight_span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,8 @@ class Builder:
         parts = nodes(node) if node.data == "weighted" else [node]  # without a weight, the term stands alone
         *weight, term = parts
         value = self._weight(weight[0]) if weight else 1.0
-        return Weighted(value, self._term(term), self._piece.span(node))
+        place = self._piece.span(weight[0]) if weight else None
+        return Weighted(value, self._term(term), self._piece.span(node), weight_span=place)
 
     def _weight(self, node: Node) -> Weight:
         if node.data == "weight":
@@ -84,14 +85,16 @@ class Builder:
         sets = [part for part in parts if part.data == "set"]
         options = [each for part in parts if part.data == "options" for each in nodes(part)]
         sides = [self._set(each) for each in sets]
+        against = [self._piece.span(part) for part in parts if part.data == "negatives"]
         return Comparison(
             str(name),
             sides[0],
             sides[1] if len(sides) > 1 else (),
-            any(part.data == "negatives" for part in parts),
+            bool(against),
             tuple(each for each in map(self._option, options) if each),
             self._piece.span(node),
             sides=tuple(map(self._piece.span, sets)),
+            against_span=next(iter(against), None),
         )
 
     def _set(self, node: Node) -> tuple[Item, ...]:

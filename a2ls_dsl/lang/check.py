@@ -141,22 +141,22 @@ class FileChecker:
 
     def _ends(self, weighted: Weighted) -> tuple[float, float] | None:
         """The least weight above 0 and the greatest, or None after noting what is wrong with them."""
-        weight = weighted.weight
+        weight, where = weighted.weight, weighted.weight_span or weighted.span
         if not isinstance(weight, Schedule):
             if weight > 0 and math.isfinite(weight):
                 return weight, weight
             message = f"the weight {weight!r} is not positive and finite"
-            self._note("A2L037", message, weighted.span, "write a number above 0, or leave the term out")
+            self._note("A2L037", message, where, "write a number above 0, or leave the term out")
             return None
         ends = [each for each in (weight.start, weight.end) if each != 0]
         if not ends or min(ends) < 0 or not all(map(math.isfinite, ends)):
             message = f"the weights of {print_weight(weight)} are not 0 or more, with one above 0"
             fix = "a term that is never there is left out" if not ends else SCHEDULE_FIX
-            self._note("A2L051", message, weighted.span, fix)
+            self._note("A2L051", message, where, fix)
             return None
         if not 1 <= weight.frames <= MAX_FRAMES:
             message = f"a schedule takes from 1 to {MAX_FRAMES:,} frames"
-            self._note("A2L051", message, weighted.span, SCHEDULE_FIX)
+            self._note("A2L051", message, where, SCHEDULE_FIX)
             return None
         return min(ends), max(ends)
 

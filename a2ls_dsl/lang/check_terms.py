@@ -182,5 +182,6 @@ class TermChecker:
             message = f"`{entry.name}` is against the batch by nature"
         else:
             message = f"`{entry.name}` takes no negatives"
-        self._findings.note("A2L053", message, term.span, "leave out `against batch`")
+        where = term.against_span or term.span
+        self._findings.note("A2L053", message, where, "leave out `against batch`")
         return False

@@ -19,9 +19,12 @@ What is refused unread can't take long: every text up to this size is checked in
 """
 
 
-def read(path: str | os.PathLike[str]) -> Source:
-    """The text of a file. Raises `A2lError` for what can't be read as text, `LanguageError` over 50 kB."""
-    name = os.fspath(path).encode(errors="backslashreplace").decode()
+def read(path: str | os.PathLike[str], called: str | None = None) -> Source:
+    """The text of a file; in messages it is named by its path, or as it is `called`.
+
+    Raises `A2lError` for what can't be read as text, `LanguageError` over 50 kB.
+    """
+    name = (called or os.fspath(path)).encode(errors="backslashreplace").decode()
     try:
         if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
             raise A2lError(f"{name} is no regular file", "save its text in a file")  # a pipe may never end

@@ -90,17 +90,18 @@ class Importer:
                 return None
             if key in self.units:
                 return self.units[key]
-            source = read(target)
+            source = read(target, _called(each.path, target, unit.source))
         except A2lError as error:
             unit.found.append(report("A2L028", error.message, place(each.path_span), error.fix))
             return None
-        too_many = len(self.units) > MAX_FILES or self._size + len(source.text) > MAX_SIZE
-        if too_many or self._elements > MAX_ELEMENTS:
+        fits = len(self.units) <= MAX_FILES and self._size + len(source.text) <= MAX_SIZE
+        inner = self.unit(source, target) if fits else None
+        if not fits or self._elements > MAX_ELEMENTS:
             message = f"a file imports at most {MAX_FILES} files, {MAX_SIZE // 1000} kB"
             message += f" and {MAX_ELEMENTS:,} elements, directly and through others"
             unit.found.append(report("A2L030", message, place(each.path_span), "import less"))
             return None
-        return self.unit(source, target)
+        return inner
 
     def _bring(self, each: Import, inner: Unit, imported: dict[str, Imported], unit: Unit) -> None:
         """Make the losses of `inner` known."""
@@ -134,6 +135,12 @@ def find(text: str, path: Path | None, guess: bool = True) -> Path:
     else:
         fix = "a path is relative to this file"
     raise A2lError(f'there is no file or shipped loss "{text[:80]}"', fix)
+
+
+def _called(text: str, target: Path, importer: Source) -> str:
+    """What an imported file is called in messages: where it lies as seen from where the importer does."""
+    beside = os.path.join(os.path.dirname(importer.name), text.removesuffix(SUFFIX) + SUFFIX)
+    return target.name if target in shipped("losses", SUFFIX).values() else os.path.normpath(beside)
 
 
 def _elements(file: LossFile) -> int:

@@ -50,6 +50,21 @@ _STEP = r"t(?:\s*\+\s*\d+)?"
 _HABITS = (
     _Habit(
         "A2L012",
+        re.compile(
+            r"\\(?:bar|overline|hat|tilde|mathbf|bm|vec)\s*\{?\s*([A-Za-z])\s*\}?"
+            r"_?\{?\s*t?(?:\s*([+-])\s*(\d+))?\s*\}?"
+        ),
+        "LaTeX is not used here",
+        r"write \1[t\2\3]; a target encoder is written ema(\1[t\2\3])",
+    ),
+    _Habit(
+        "A2L010",
+        re.compile(r"(?:\\[lr]?Vert|\|\|?|\\\|)[^|\n]*"),
+        "a distance is written as an operator",
+        "write mse({ source } -> { target })",
+    ),
+    _Habit(
+        "A2L012",
         re.compile(r"\b([A-Za-z])_(?:t\b|\{\s*t\b)(?:\s*([+-])\s*(\d+))?\s*\}?"),
         "LaTeX subscripts are not used here",
         r"write \1[t\2\3]",
@@ -164,6 +179,9 @@ def _stranger(trouble: Trouble) -> _Finding | None:
     if trouble.found:
         return None
     character = trouble.text[trouble.start]
+    if character == '"':
+        message = "the name of a file stands between two double quotes, on one line"
+        return "A2L019", message, 'e.g. import "curl.a2l"', trouble.start, trouble.end
     shown = f"`{character}`" if character.isprintable() else "this character"
     message = f"{shown} (U+{ord(character):04X}) is not used in loss files"
     plain = unicodedata.normalize("NFKC", character)
@@ -209,9 +227,13 @@ def _expected(trouble: Trouble) -> _Finding:
     if expected == {"_BATCH"}:
         message = "negatives are asked for with `against batch`"
         return "A2L017", message, "write against batch", *place
+    if trouble.found == "_EQUAL" and "_LBRACKET" in expected:
+        return "A2L039", "a number is given without its name", "e.g. shift(s[t], 4)", *place
     if expected == {"_LBRACKET"} or expected == {"_LBRACKET", "_LPAR"}:
         message = f"an element is a stream and a step; found {shown}"
         return "A2L012", message, "e.g. s[t+1]", *place
+    if trouble.found.startswith("_") and "NAME" in expected and shown[1:-1].isalpha():
+        return "A2L010", f"{shown} is a word of the language", "choose another name", *place
     if expected == {"STRING"}:
         message = f"an import names a file in double quotes; found {shown}"
         return "A2L019", message, 'e.g. import "curl.a2l"', *place
