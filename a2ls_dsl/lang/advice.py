@@ -11,7 +11,7 @@ from a2ls_dsl.lang.findings import Findings
 from a2ls_dsl.lang.functions import ONLINE, VALUE, Type
 from a2ls_dsl.lang.operators import Negatives, Operator, Sets
 from a2ls_dsl.lang.printer import print_runs
-from a2ls_dsl.lang.types import is_latent, steps, trains_encoder, type_of
+from a2ls_dsl.lang.types import Width, is_latent, steps, trains_encoder, type_of, widths
 
 _SCALE_FREE = ("l2", "avgl1")
 """Normalisers that give the same for a latent and for any positive multiple of it."""
@@ -47,6 +47,9 @@ class Advice:
             message = "nearly all samples have the same terminal flag, so the negatives equal the positive"
             self._findings.note("A2L107", message, term.target[0].span, "use ce without negatives")
         row = steps(term)[0][1]
+        if entry.name in _UNIT_ROWS and widths(row) == (Width.NUMBER,):
+            message = f"`{entry.name}` divides this number by its size, which leaves only its sign"
+            self._findings.note("A2L108", message, row[0].span, "use mse, huber or ce")
         if entry.name in _UNIT_ROWS and len(row) == 1 and _outermost(row[0]) in _SCALE_FREE:
             self._no_effect(
                 f"`{_outermost(row[0])}`", f"`{entry.name}` divides each row by its length", row[0]

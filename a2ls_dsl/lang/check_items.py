@@ -29,7 +29,7 @@ class ItemChecker:
     def check(self, items: tuple[Item, ...]) -> bool:
         """Check the items of a set; the elements of a run are checked once."""
         clean = True
-        for item in {item.span or item: item for item in items}.values():
+        for item in {item.span or item: item for item in reversed(items)}.values():
             clean = self._item(item) and clean
         return clean
 

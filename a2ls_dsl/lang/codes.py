@@ -65,6 +65,7 @@ RULES: dict[str, str] = {
     "A2L105": "a loss of an imported file is used",
     "A2L106": "a head's name stands in two terms of a loss or more",
     "A2L107": "negatives differ from the positive",
+    "A2L108": "a row that is divided by its length holds more than one number",
 }
 
 FIRST_WARNING = 101

@@ -193,4 +193,9 @@ VALUES: dict[str, Explanation] = {
         "loss mine = infonce({ s[t], a[t] } -> { done[t+1] })",
         "loss mine = ce({ s[t], a[t] } -> { done[t+1] })",
     ),
+    "A2L108": Explanation(
+        "nmse, cosine and infonce compare directions. One number has two of them, plus and minus.",
+        "loss mine = nmse({ s[t], a[t] } -> { r[t] })",
+        "loss mine = mse({ s[t], a[t] } -> { r[t] })",
+    ),
 }

@@ -1,6 +1,7 @@
 """The one layout of a loss file, `a2l fmt`.
 
-A definition stands on one line up to `WIDTH` columns, else with one row per stream. Sets and options are in
+A definition stands on one line up to `WIDTH` columns, else with negatives and options on a line of their
+own, else with one row per stream. Sets and options are in
 canonical order; terms, references, weights and defaults that were written stay as written. Comments stay
 too: those inside a definition or an import move above it. Between definitions, imports and comments, one
 blank line stays where there was at least one.
@@ -22,6 +23,7 @@ from a2ls_dsl.lang.printer import (
     print_option,
     print_runs,
     print_tail,
+    print_term,
     print_weight,
     print_weighted,
     sets_of,
@@ -120,6 +122,10 @@ def _term(weighted: Weighted, lead: str, indent: str, weight: bool = True) -> li
     if len(line) <= WIDTH or not isinstance(weighted.term, Comparison):
         return [line]
     term, factor = weighted.term, f"{print_weight(weighted.weight)} * " if weight else ""
+    bare = f"{lead}{factor}{print_term(replace(term, against_batch=False, options=()))}"
+    tail = f"{indent}{_INDENT}{print_tail(term).strip()}"
+    if max(len(bare), len(tail)) <= WIDTH:
+        return [bare, tail]
     source, *target = sets_of(term)
     return [
         f"{lead}{factor}{term.operator}(",
