@@ -5,6 +5,8 @@ Whatever can't be written as a tree is noted and left out, so that one run over 
 
 from __future__ import annotations
 
+from lark import Token, Tree
+
 from a2ls_dsl.diagnostics import Diagnostic, Source
 from a2ls_dsl.lang.ast import (
     Call,
@@ -49,16 +51,18 @@ class Builder:
 
     def _definition(self, node: Node) -> Definition:
         (name,), (total,) = tokens(node), nodes(node)
-        terms = tuple(self._weighted(each) for each in nodes(total))
+        terms = tuple(self._weighted(each) for each in total.children if each != "+")
         span = self._piece.span
         return Definition(str(name), Loss(terms, span(total)), span(node), name_span=span(name))
 
-    def _weighted(self, node: Node) -> Weighted:
-        parts = nodes(node) if node.data == "weighted" else [node]  # without a weight, the term stands alone
-        *weight, term = parts
-        value = self._weight(weight[0]) if weight else 1.0
-        place = self._piece.span(weight[0]) if weight else None
-        return Weighted(value, self._term(term), self._piece.span(node), weight_span=place)
+    def _weighted(self, node: Node | Token) -> Weighted:
+        span = self._piece.span
+        if isinstance(node, Token) or node.data == "comparison":
+            return Weighted(1.0, self._term(node), span(node))
+        weight, term = node.children
+        if not isinstance(weight, Tree):
+            raise TypeError("a weight is a rule of the grammar, never a word")
+        return Weighted(self._weight(weight), self._term(term), span(node), weight_span=span(weight))
 
     def _weight(self, node: Node) -> Weight:
         if node.data == "weight":
@@ -77,10 +81,10 @@ class Builder:
             return 1.0
         return Schedule(values[0], values[1], int(values[2]))
 
-    def _term(self, node: Node) -> Comparison | Ref:
+    def _term(self, node: Node | Token) -> Comparison | Ref:
+        if isinstance(node, Token):
+            return Ref(str(node), self._piece.span(node))
         (name,) = tokens(node)
-        if node.data == "reference":
-            return Ref(str(name), self._piece.span(node))
         parts = nodes(node)
         sets = [part for part in parts if part.data == "set"]
         options = [each for part in parts if part.data == "options" for each in nodes(part)]

@@ -190,7 +190,7 @@ VALUES: dict[str, Explanation] = {
     "A2L107": Explanation(
         "Contrast tells a sample's target from those of the others. Nearly all steps have the flag 0, so "
         "there is nothing to tell.",
-        "loss mine = infonce({ s[t], a[t] } -> { done[t+1] })",
+        "loss mine = inner({ s[t], a[t] } -> { done[t+1] }) against batch",
         "loss mine = ce({ s[t], a[t] } -> { done[t+1] })",
     ),
     "A2L108": Explanation(

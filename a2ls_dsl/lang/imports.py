@@ -7,6 +7,7 @@ imports shipped losses only.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,6 +48,7 @@ class Importer:
 
     def __init__(self) -> None:
         self.units: dict[str, Unit] = {}
+        self._library = shipped("losses", SUFFIX)
         self._open: list[str] = []
         self._size = 0
         self._elements = 0
@@ -62,7 +64,7 @@ class Importer:
         unit.found += mistakes
         imported, losses = dict[str, Imported](), dict[str, Loss]()
         complete = not any(each.code == "A2L019" for each in mistakes)
-        for each in file.imports:
+        for each in dict.fromkeys(file.imports):  # imports are equal if their paths are
             inner = self._imported(each, path, unit)
             complete = complete and inner is not None
             if inner is not None:
@@ -80,7 +82,7 @@ class Importer:
     def _imported(self, each: Import, path: Path | None, unit: Unit) -> Unit | None:
         """The unit that an import names, or None after noting why there is none."""
         try:
-            target = find(each.path, path, guess=len(unit.found) < _FEW)
+            target = find(each.path, path, self._library, guess=len(unit.found) < _FEW)
             key = os.path.realpath(target)
             if key in self._open:
                 names = [self.units[one].source.name for one in [*self._open[self._open.index(key) :], key]]
@@ -90,7 +92,7 @@ class Importer:
                 return None
             if key in self.units:
                 return self.units[key]
-            source = read(target, _called(each.path, target, unit.source))
+            source = read(target, self._called(each.path, target, unit.source))
         except A2lError as error:
             unit.found.append(report("A2L028", error.message, place(each.path_span), error.fix))
             return None
@@ -103,6 +105,11 @@ class Importer:
             return None
         return inner
 
+    def _called(self, text: str, target: Path, importer: Source) -> str:
+        """What an imported file is called in messages: where it lies as seen from where the importer does."""
+        beside = os.path.join(os.path.dirname(importer.name), text.removesuffix(SUFFIX) + SUFFIX)
+        return target.name if target in self._library.values() else os.path.normpath(beside)
+
     def _bring(self, each: Import, inner: Unit, imported: dict[str, Imported], unit: Unit) -> None:
         """Make the losses of `inner` known."""
         for name, summary in inner.summaries.items():
@@ -114,10 +121,12 @@ class Importer:
                 return
 
 
-def find(text: str, path: Path | None, guess: bool = True) -> Path:
-    """The file that an import in the file `path` names. Raises `A2lError`; with `guess` with a near name."""
+def find(text: str, path: Path | None, library: Mapping[str, Path], guess: bool = True) -> Path:
+    """The file that an import in the file `path` names, or a shipped one of `library`.
+
+    Raises `A2lError`; with `guess` with a near name.
+    """
     stem = text.removesuffix(SUFFIX)
-    library = shipped("losses", SUFFIX)
     if os.path.isabs(text) or "\\" in text or not stem or not stem.isprintable():
         raise A2lError(
             f'an import is a relative path to a file, not "{text[:80]}"', f'e.g. import "curl{SUFFIX}"'
@@ -135,12 +144,6 @@ def find(text: str, path: Path | None, guess: bool = True) -> Path:
     else:
         fix = "a path is relative to this file"
     raise A2lError(f'there is no file or shipped loss "{text[:80]}"', fix)
-
-
-def _called(text: str, target: Path, importer: Source) -> str:
-    """What an imported file is called in messages: where it lies as seen from where the importer does."""
-    beside = os.path.join(os.path.dirname(importer.name), text.removesuffix(SUFFIX) + SUFFIX)
-    return target.name if target in shipped("losses", SUFFIX).values() else os.path.normpath(beside)
 
 
 def _elements(file: LossFile) -> int:
