@@ -115,9 +115,15 @@ def render_all(diagnostics: Sequence[Diagnostic], limit: int = 20) -> str:
     return "\n\n".join(texts)
 
 
+_LONGEST = 60
+"""Longer names are not compared."""
+
+
 def near(name: str, choices: Iterable[str]) -> str | None:
     """The choice that `name` is probably a misspelling of, or None when none is near."""
-    lowered = {choice.lower(): choice for choice in choices}
+    if len(name) > _LONGEST:
+        return None  # comparing takes time that grows with the square of the length
+    lowered = {choice.lower(): choice for choice in choices if len(choice) <= _LONGEST}
     found = difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.7)
     return lowered[min(found, key=lambda choice: _slips(name.lower(), choice))] if found else None
 

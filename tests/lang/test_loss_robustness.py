@@ -144,6 +144,8 @@ SLOW_BY_DESIGN = {
     "references": "loss a=mse({s[t]}->{s[t+1]})\nloss b=" + "+".join(["a"] * (N // 2)),
     "losses": "".join(f"loss a{i}=mse({{s[t]}}->{{s[t+1]}})\n" for i in range(N // 34)),
     "unknown names": "".join(f"loss lo{i}=refe{i}\n" for i in range(N // 21)),
+    "long names": "".join(f"loss {'ab' * 6000}{i}=mse({{s[t]}}->{{s[t+1]}})\n" for i in range(2))
+    + f"loss b = {'ba' * 6000}1\nloss c = {'bab' * 3000}({{s[t]}})",
     "unknown operators": "".join(f"loss a{i}=msa{i}({{s[t]}}->{{s[t+1]}})\n" for i in range(N // 36)),
     "unknown functions": "loss a = mse({ " + ", ".join(f"crip{i}(s[t])" for i in range(N // 17)) + " })",
     "imports": "".join(f'import "crul{i}"\n' for i in range(N // 18)),
