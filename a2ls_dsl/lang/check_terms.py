@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from a2ls_dsl.diagnostics import Span
 from a2ls_dsl.lang.advice import Advice
 from a2ls_dsl.lang.aliases import unknown_operator
-from a2ls_dsl.lang.ast import Comparison, Item, Rollout, Stream
+from a2ls_dsl.lang.ast import Comparison, Element, Item, Rollout, Stream
 from a2ls_dsl.lang.canonical import SOURCE, TARGET
 from a2ls_dsl.lang.check_items import ItemChecker
 from a2ls_dsl.lang.check_options import OptionChecker
 from a2ls_dsl.lang.findings import Findings, head
 from a2ls_dsl.lang.functions import Type
 from a2ls_dsl.lang.operators import Negatives, Operator, Sets
-from a2ls_dsl.lang.printer import print_item, print_run, print_runs, stream_of
+from a2ls_dsl.lang.printer import print_item, print_runs, stream_of
 from a2ls_dsl.lang.registry import operators
 from a2ls_dsl.lang.types import Width, groups, is_latent, rollouts, trains_encoder, type_of, width_of
 
@@ -135,9 +136,13 @@ class TermChecker:
             named = ", ".join(text for _, text in print_runs(group))
             count = f"{rollout.length} step" + "s" * (rollout.length > 1)
             message = f"this rollout has {count}, and so has each part of its target; not so {named}"
-            stream = stream_of(group[0])
-            start = rollout.first + (stream is not Stream.ACTION and stream is not Stream.REWARD)
-            fix = f"e.g. {print_run(stream, start, start + rollout.length - 1)}"
+            each = group[0]
+            fix = "e.g. one return a step, each one step later"
+            if isinstance(each, Element):
+                early = each.stream in (Stream.ACTION, Stream.REWARD)
+                start = rollout.first + (not early)
+                run = [replace(each, offset=start + step) for step in range(rollout.length)]
+                fix = f"e.g. {', '.join(text for _, text in print_runs(run))}"
             self._findings.note("A2L045", message, group[0].span, fix)
             return False
         return True

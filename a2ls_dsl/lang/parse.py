@@ -17,7 +17,8 @@ from a2ls_dsl.lang.build import Builder
 from a2ls_dsl.lang.codes import report
 from a2ls_dsl.lang.files import MAX_SIZE, too_large
 from a2ls_dsl.lang.library import folder
-from a2ls_dsl.lang.mistakes import Trouble, explain
+from a2ls_dsl.lang.mistakes import explain
+from a2ls_dsl.lang.trouble import Trouble
 
 EXAMPLE = "loss forward = mse({ s[t], a[t] } -> { s[t+1] })"
 
