@@ -37,6 +37,7 @@ class Builder:
 
     @property
     def mistakes(self) -> list[Diagnostic]:
+        """What was found so far."""
         return self._piece.mistakes
 
     def build(self, start: Node, base: int) -> tuple[list[Definition], list[Import]]:

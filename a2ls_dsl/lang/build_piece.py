@@ -34,6 +34,7 @@ class Piece:
         return len(self.mistakes) < 50
 
     def span(self, node: Node | Token) -> Span:
+        """Where a rule or a word stands in the source."""
         place = node if isinstance(node, Token) else node.meta
         return Span(self.source, self.base + (place.start_pos or 0), self.base + (place.end_pos or 0))
 
@@ -43,6 +44,7 @@ class Piece:
         return short(self.source.text[span.start : span.end])
 
     def note(self, code: str, message: str, node: Node | Token, fix: str) -> None:
+        """Remember a mistake at a rule or a word."""
         self.mistakes.append(report(code, message, self.span(node), fix))
 
     def number(self, node: Node, code: str) -> float | None:
@@ -82,4 +84,5 @@ def tokens(node: Node) -> list[Token]:
 
 
 def short(text: str, limit: int = 40) -> str:
+    """A text for a message, cut where it is long."""
     return text if len(text) <= limit else text[:limit] + "..."

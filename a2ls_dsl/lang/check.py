@@ -78,6 +78,7 @@ class FileChecker:
 
     @property
     def found(self) -> list[Diagnostic]:
+        """Errors and warnings in the order of their places."""
         return sorted(self._findings.found, key=lambda each: each.span.start)
 
     def check(self, file: LossFile, imported: Mapping[str, Imported], complete: bool = True) -> None:

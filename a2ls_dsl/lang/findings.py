@@ -25,6 +25,7 @@ class Findings:
         return len(self.found) < _FEW
 
     def note(self, code: str, message: str, span: Span | None, fix: str) -> None:
+        """Add a diagnostic; its severity follows from its code."""
         self.found.append(report(code, message, place(span), fix))
 
     def damaged(self, where: Span | None) -> bool:

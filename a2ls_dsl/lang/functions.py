@@ -72,6 +72,7 @@ class Function:
 
     @property
     def takes(self) -> tuple[Type, ...]:
+        """The types that the function may be applied to."""
         return TAKES[self.kind]
 
     def numbers(self, given: tuple[float, ...]) -> tuple[float, ...]:

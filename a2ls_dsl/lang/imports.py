@@ -40,6 +40,7 @@ class Unit:
 
     @property
     def errors(self) -> list[Diagnostic]:
+        """What makes the file unusable."""
         return [each for each in self.found if each.severity is Severity.ERROR]
 
 

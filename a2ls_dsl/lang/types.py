@@ -68,6 +68,7 @@ def is_latent(item: Item) -> bool:
 
 
 def width_of(item: Item) -> Width:
+    """How wide an item of a checked set is in a row."""
     return _WIDTHS.get(type_of(item), Width.NUMBER)
 
 
