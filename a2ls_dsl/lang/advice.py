@@ -43,7 +43,7 @@ class Advice:
         if entry.sets is not Sets.TRANSITION:
             self._overlap(term)
         contrast = term.against_batch or entry.negatives is Negatives.ALWAYS
-        if contrast and all(type_of(item) is Type.DONE for item in term.target):
+        if contrast and term.target and all(type_of(item) is Type.DONE for item in term.target):
             message = "nearly all samples have the same terminal flag, so the negatives equal the positive"
             self._findings.note("A2L107", message, term.target[0].span, "use ce without negatives")
         row = steps(term)[0][1]

@@ -78,6 +78,16 @@ def test_their_rules_hold(text: str, code: str) -> None:
     assert [each.code for each in caught.value.diagnostics] == [code]
 
 
+def test_an_operator_of_one_set_may_take_negatives() -> None:
+    entry = Operator("apart", "", unary=True, head=False, negatives=Negatives.ON_REQUEST, sets=Sets.LATENTS)
+    register_operator(entry)
+    try:
+        text = "apart({ s[t] }) against batch"
+        assert print_loss(loads(f"loss it = {text}")["it"]) == text
+    finally:
+        forget("apart")
+
+
 @pytest.mark.usefixtures("entries")
 def test_they_are_suggested_and_compared() -> None:
     with pytest.raises(LanguageError, match="did you mean `cauchy`"):
