@@ -115,11 +115,29 @@ def render_all(diagnostics: Sequence[Diagnostic], limit: int = 20) -> str:
     return "\n\n".join(texts)
 
 
+_LONGEST = 60
+"""Longer names are not compared."""
+
+
 def near(name: str, choices: Iterable[str]) -> str | None:
     """The choice that `name` is probably a misspelling of, or None when none is near."""
-    lowered = {choice.lower(): choice for choice in choices}
-    found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.7)
-    return lowered[found[0]] if found else None
+    if len(name) > _LONGEST:
+        return None  # comparing takes time that grows with the square of the length
+    lowered = {choice.lower(): choice for choice in choices if len(choice) <= _LONGEST}
+    found = difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.7)
+    return lowered[min(found, key=lambda choice: _slips(name.lower(), choice))] if found else None
+
+
+def _slips(a: str, b: str) -> int:
+    """How many slips lead from one word to the other: a letter more, less, another, or two swapped."""
+    before, row = list[int](), list(range(len(b) + 1))
+    for i, left in enumerate(a, start=1):
+        earlier, before, row = before, row, [i]
+        for j, right in enumerate(b, start=1):
+            row.append(min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (left != right)))
+            if i > 1 < j and left == b[j - 2] and right == a[i - 2]:
+                row[j] = min(row[j], earlier[j - 2] + 1)
+    return row[-1]
 
 
 def unknown(what: str, name: str, choices: Iterable[str]) -> A2lError:

@@ -1,22 +1,63 @@
-"""Random losses and data for property tests."""
+"""Random losses and data for property tests.
+
+`losses` draws from the space of He et al. 2022, with crops and sums; `any_losses` from the whole language:
+every stream, function, operator and option, rollouts, returns, shared heads and schedules.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from hypothesis import strategies as st
 
 from a2ls_dsl.backend.window import Spaces, Window
-from a2ls_dsl.lang.ast import OPERATORS, Comparison, Element, Loss, Stream, Weighted
-from a2ls_dsl.lang.canonical import canonical, single
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.ir.lower import supported_terms
+from a2ls_dsl.lang.ast import (
+    Call,
+    Comparison,
+    Element,
+    Item,
+    Loss,
+    Option,
+    Return,
+    Rollout,
+    Schedule,
+    Stream,
+    Weighted,
+)
+from a2ls_dsl.lang.canonical import canonical, canonical_comparison, single
+from a2ls_dsl.lang.functions import FUNCTIONS, VALUE, Kind
+from a2ls_dsl.lang.library import shipped
+from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.lang.numbers import Range
+from a2ls_dsl.lang.operators import (
+    HEAD,
+    HEADS,
+    MLP,
+    NONE,
+    OPERATORS,
+    PAPER_OPERATORS,
+    Needs,
+    Negatives,
+    Operator,
+    Sets,
+)
+from a2ls_dsl.lang.settings import head_of, number_of
+from a2ls_dsl.lang.types import rollouts, steps, widths
+
+S, A, R = Stream.STATE, Stream.ACTION, Stream.REWARD
 
 
 def elements(horizon: int, views: bool = False) -> st.SearchStrategy[tuple[Element, ...]]:
-    view = st.sampled_from([None, "crop"]) if views else st.none()
+    calls = st.sampled_from([(), (Call("crop"),)]) if views else st.just(())
     one = st.builds(
-        lambda stream, offset, view: Element(stream, offset, view if stream is Stream.STATE else None),
-        st.sampled_from(list(Stream)),
+        lambda stream, offset, calls: Element(stream, offset, calls if stream is S else ()),
+        st.sampled_from([S, A, R]),
         st.integers(0, horizon),
-        view,
+        calls,
     )
     return st.lists(one, min_size=1, max_size=3 * (horizon + 1)).map(tuple)
 
@@ -24,10 +65,10 @@ def elements(horizon: int, views: bool = False) -> st.SearchStrategy[tuple[Eleme
 def comparisons(horizon: int = 10, views: bool = False) -> st.SearchStrategy[Comparison]:
     """Any comparison of the a2ls space (with `views` also with crops)."""
     with_state = st.tuples(elements(horizon, views), st.integers(0, horizon)).map(
-        lambda each: (*each[0], Element(Stream.STATE, each[1]))
+        lambda each: (*each[0], Element(S, each[1]))
     )
     return st.builds(
-        Comparison, st.sampled_from(OPERATORS), with_state, elements(horizon, views), st.booleans()
+        Comparison, st.sampled_from(PAPER_OPERATORS), with_state, elements(horizon, views), st.booleans()
     )
 
 
@@ -37,6 +78,164 @@ def losses(horizon: int = 10, terms: int = 1, views: bool = False) -> st.SearchS
         return comparisons(horizon, views).map(single)
     weighted = st.builds(Weighted, st.sampled_from([0.1, 0.5, 1.0, 2.0]), comparisons(horizon, views))
     return st.lists(weighted, min_size=1, max_size=terms).map(lambda each: canonical(Loss(tuple(each))))
+
+
+def compilable() -> list[str]:
+    """The shipped losses that the compiler takes."""
+    found = []
+    for name in shipped("losses", ".a2l"):
+        try:
+            supported_terms(load_one(name)[1])
+        except A2lError:
+            continue
+        found.append(name)
+    return found
+
+
+def numbers(allowed: Range, default: float) -> st.SearchStrategy[float]:
+    """Numbers that a parameter takes, often its default."""
+    if allowed.whole:
+        others = st.integers(int(allowed.least), int(min(allowed.most, allowed.least + 200))).map(float)
+    else:
+        others = st.floats(allowed.least, allowed.most, exclude_min=allowed.above, exclude_max=allowed.below)
+    return st.just(float(default)) | others
+
+
+@st.composite
+def calls(draw: st.DrawFn, kind: Kind) -> Call:
+    function = draw(st.sampled_from([each for each in FUNCTIONS.values() if each.kind is kind]))
+    given = [draw(numbers(each.range, each.default)) for each in function.parameters]
+    return Call(function.name, tuple(given[: draw(st.integers(0, len(given)))]))
+
+
+@st.composite
+def chains(draw: st.DrawFn, encoders: Sequence[str] = ("", "online", "ema", "stop")) -> tuple[Call, ...]:
+    """Calls around a state that give a latent; `encoders` are those to choose from, "" the default."""
+    views = draw(st.lists(calls(Kind.VIEW), max_size=2))
+    encoder = draw(st.sampled_from(encoders))
+    normalisers = draw(st.lists(calls(Kind.NORMALISER), max_size=2))
+    return (*views, *([Call(encoder)] if encoder else []), *normalisers)
+
+
+@st.composite
+def data(draw: st.DrawFn, horizon: int, raw: bool = True) -> Item:
+    """An item without gradient: an action, a reward, a flag, a value, a return, with `raw` an observation."""
+    kinds = [A, R, Stream.DONE, VALUE, "return", *([Stream.RAW] if raw else [])]
+    kind, first = draw(st.sampled_from(kinds)), draw(st.integers(0, horizon))
+    if kind == VALUE:
+        return Element(S, first, (*draw(chains()), Call(VALUE)))
+    if kind == "return":
+        last = draw(st.integers(first, first + 3))
+        ends = (Element(S, last + 1, (*draw(chains()), Call(VALUE))), None)
+        return Return(first, last, draw(st.sampled_from(ends)), draw(st.sampled_from([0.99, 1.0, 0.5])))
+    return Element(Stream(kind), first)
+
+
+def latents(
+    horizon: int, encoders: Sequence[str] = ("", "online", "ema", "stop")
+) -> st.SearchStrategy[Element]:
+    return st.builds(Element, st.just(S), st.integers(0, horizon), chains(encoders))
+
+
+@st.composite
+def sets(draw: st.DrawFn, entry: Operator, horizon: int) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """Source and target of a comparison without rollouts."""
+    learned = draw(latents(horizon, ("", "online")))
+    if entry.sets is Sets.TRANSITION:
+        reward = draw(st.sampled_from([Element(R, 0), Return(0, 1), Return(0, 0, None, 0.5)]))
+        return (learned,), (reward, draw(latents(horizon)))
+    if entry.sets is Sets.LATENTS:
+        source = (learned, *draw(st.lists(latents(horizon), max_size=2)))
+        # Repetition goes away in canonical form, and without a head both sides hold equally many.
+        count = len(canonical_comparison(Comparison(entry.name, source)).source)
+        target = [replace(draw(latents(0)), offset=place) for place in range(count)]
+        return source, () if entry.unary else tuple(target)
+    any_item = latents(horizon) | data(horizon)
+    of_target = data(horizon, raw=False) if entry.sets is Sets.DATA_TARGET else any_item
+    source = (learned, *draw(st.lists(any_item, max_size=4)))
+    return source, tuple(draw(st.lists(of_target, min_size=1, max_size=4)))
+
+
+@st.composite
+def rolled(draw: st.DrawFn, entry: Operator, horizon: int) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """Source and target of a comparison step by step."""
+    length = draw(st.integers(1, 4))
+    starts = [draw(latents(horizon, ("", "online")))]
+    starts += draw(st.lists(latents(horizon), max_size=1)) if entry.sets is not Sets.LATENTS else []
+    groups: dict[object, list[Item]] = {}
+    of_target = (
+        data(horizon, raw=False) if entry.sets is Sets.DATA_TARGET else latents(horizon) | data(horizon)
+    )
+    if entry.sets is Sets.LATENTS:
+        of_target = latents(horizon)
+    for first in draw(st.lists(of_target, min_size=1, max_size=1 if entry.sets is Sets.LATENTS else 3)):
+        run = [_later(first, step) for step in range(length)]
+        shape = canonical_comparison(Comparison(entry.name, (), (_later(first, -first.last),))).target
+        groups[shape] = run
+    source = tuple(Rollout(start, start.offset, length) for start in starts)
+    return source, tuple(item for run in groups.values() for item in run)
+
+
+def _later(item: Item, steps: int) -> Item:
+    match item:
+        case Return(first, last, bootstrap, discount):
+            end = replace(bootstrap, offset=bootstrap.offset + steps) if bootstrap else None
+            return Return(first + steps, last + steps, end, discount)
+        case Element(_, offset, _):
+            return replace(item, offset=offset + steps)
+    raise TypeError(item)
+
+
+@st.composite
+def any_comparisons(draw: st.DrawFn, horizon: int = 4) -> Comparison:
+    """A canonical comparison of any operator, free of errors; its head is its own."""
+    entry = draw(st.sampled_from(list(OPERATORS.values())))
+    steps_apply = not (entry.unary or entry.pairwise)
+    source, target = draw(
+        rolled(entry, horizon) if steps_apply and draw(st.booleans()) else sets(entry, horizon)
+    )
+    against = entry.negatives is Negatives.ON_REQUEST and draw(st.booleans())
+    bare = canonical_comparison(Comparison(entry.name, source, target, against))
+    options = [
+        Option(each.name, draw(numbers(each.range, each.default)))
+        for each in entry.options
+        if draw(st.booleans())
+        and (each.needs is not Needs.NEGATIVES or against)
+        and (each.needs is not Needs.ROLLOUT or rollouts(bare))
+    ]
+    kinds = list(HEADS)
+    here, there = steps(bare)[0]
+    if entry.needs_head or widths(here) != widths(there):
+        kinds.remove(NONE)
+    kind = draw(st.sampled_from(kinds))
+    layers = draw(st.lists(st.integers(1, 64), min_size=1, max_size=2)) if kind == MLP else []
+    if entry.head and draw(st.booleans()):
+        options.append(Option(HEAD, Call(kind, tuple(map(float, layers)))))
+    return canonical_comparison(replace(bare, options=tuple(options)))
+
+
+WEIGHTS = st.sampled_from([0.1, 0.5, 1.0, 2.0, 25.0]) | st.builds(
+    Schedule, st.sampled_from([0.0, 1.0]), st.sampled_from([0.5, 1.0]), st.integers(1, 10**6)
+)
+
+
+@st.composite
+def any_losses(draw: st.DrawFn, horizon: int = 4, terms: int = 3) -> Loss:
+    """Canonical losses of the whole language, some of whose heads are shared."""
+    drawn = draw(st.lists(any_comparisons(horizon), min_size=1, max_size=terms))
+    drawn += draw(st.lists(st.sampled_from(drawn), max_size=1))  # equal terms are allowed, and share well
+    named: dict[object, str] = {}
+    for place, term in enumerate(drawn):
+        head = head_of(term)
+        if head is None or head.kind == NONE or not draw(st.booleans()):
+            continue
+        here, there = steps(term)[0]
+        make = (head, widths(here), widths(there), number_of(term, "bins", 1.0))
+        name = named.setdefault(make, f"n{len(named)}")
+        option = Option(HEAD, Call(head.kind, tuple(map(float, head.layers))), name)
+        others = [each for each in term.options if each.name != HEAD]
+        drawn[place] = replace(term, options=(option, *others))
+    return canonical(Loss(tuple(Weighted(draw(WEIGHTS), term) for term in drawn)))
 
 
 def windows(spaces: Spaces, batch: int, steps: int, seed: int, members: tuple[int, ...] = ()) -> Window:

@@ -11,8 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from a2ls_dsl.lang.ast import Stream
+from a2ls_dsl.lang.codes import WARNINGS
+from a2ls_dsl.lang.functions import FUNCTIONS, Kind
 from a2ls_dsl.lang.grammar import parse_grammar
+from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import loads
+from a2ls_dsl.lang.numbers import print_number
+from a2ls_dsl.lang.operators import HEAD, HEADS, OPERATORS
+from a2ls_dsl.lang.registry import KEYWORDS, SCHEDULE
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -46,6 +53,8 @@ def commands() -> list[str]:
 
 
 LOSSES, GRAMMARS, CODE = blocks("a2l"), blocks("a2g"), blocks("python", ROOT / "README.md")
+SCRIPTS = blocks("python", *sorted((ROOT / "docs").glob("*.md")))
+REFERENCE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -60,6 +69,43 @@ def checkout(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("text", LOSSES.values(), ids=LOSSES)
 def test_losses_check(text: str) -> None:
     assert loads(text)
+
+
+def test_every_construct_has_an_example_that_checks() -> None:
+    words = set(re.findall(r"\w+", "\n".join(LOSSES.values())))
+    options = {each.name for operator in OPERATORS.values() for each in operator.options}
+    names = {*OPERATORS, *FUNCTIONS, *Stream, *options, *HEADS, *KEYWORDS, HEAD, SCHEDULE}
+    assert names <= words
+
+
+def test_the_reference_names_what_the_tables_hold() -> None:
+    sections = re.split(r"^### ", REFERENCE, flags=re.MULTILINE)
+    section = {each.split("\n")[0]: each for each in sections}
+    for function in FUNCTIONS.values():
+        text = section["Functions" if function.kind is not Kind.SEQUENCE else "Rollouts"]
+        if function.name in ("value", "return"):
+            text = section["Returns and values"]
+        assert f"`{function.name}(" in text
+        if function.kind in (Kind.VIEW, Kind.ENCODER, Kind.NORMALISER):
+            assert f"| `{function.example}` |" in text
+    for operator in OPERATORS.values():
+        assert f"| `{operator.name}` |" in section["Operators"]
+        for option in operator.options:
+            (row,) = re.findall(rf"^\| `{option.name}` \|.*$", section["Options"], re.MULTILINE)
+            assert print_number(option.default) in row
+    for head in HEADS:
+        assert f"| `{head}" in section["Options"]
+    for name in shipped("losses", ".a2l"):
+        assert f"`{name}`" in section["Shipped losses"]
+    for code in WARNINGS:
+        assert f"| {code} |" in section["Errors and warnings"]
+
+
+@pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
+def test_scripts_run(text: str) -> None:
+    call = [sys.executable, "-c", text]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("text", GRAMMARS.values(), ids=GRAMMARS)
@@ -89,4 +135,5 @@ def test_every_kind_of_example_is_found() -> None:
     assert LOSSES
     assert GRAMMARS
     assert CODE
+    assert SCRIPTS
     assert {"check", "explain", "fmt", "grammar", "show"} <= {line.split()[1] for line in commands()}

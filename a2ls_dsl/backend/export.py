@@ -15,7 +15,7 @@ import a2ls_dsl
 from a2ls_dsl.backend import operators
 from a2ls_dsl.backend.module import predictor
 from a2ls_dsl.backend.operators import OPERATIONS
-from a2ls_dsl.ir.lower import lower, row_of
+from a2ls_dsl.ir.lower import lower, row_of, supported_terms
 from a2ls_dsl.ir.nodes import (
     Augment,
     Compare,
@@ -32,7 +32,6 @@ from a2ls_dsl.ir.nodes import (
 )
 from a2ls_dsl.ir.passes import optimise
 from a2ls_dsl.lang.ast import Comparison, Loss, Stream
-from a2ls_dsl.lang.canonical import comparisons
 from a2ls_dsl.lang.printer import RUN_LENGTH, print_loss, print_step
 
 _ITEM = re.compile(r"(\w+)\[(\d+)\]")
@@ -45,7 +44,7 @@ def export(name: str, loss: Loss) -> str:
     The class' parameters have the names and shapes of `CompiledLoss`', whose state it can load.
     """
     program = optimise(lower(loss))
-    terms = [term for _, term in comparisons(loss)]
+    terms = [term for _, term in supported_terms(loss)]
     blocks = [
         _header(name, loss),
         *(inspect.getsource(function).rstrip() for function in _helpers(terms)),
@@ -61,10 +60,10 @@ def class_name(name: str) -> str:
 
 def _header(name: str, loss: Loss) -> str:
     formula = textwrap.fill(print_loss(loss), 96, initial_indent="    ", subsequent_indent="        ")
-    similarity = any(OPERATIONS[term.operator].similarity for _, term in comparisons(loss))
+    similarity = any(OPERATIONS[term.operator].similarity for _, term in supported_terms(loss))
     functional = any(
         OPERATIONS[term.operator].similarity or OPERATIONS[term.operator].normalised
-        for _, term in comparisons(loss)
+        for _, term in supported_terms(loss)
     )
     imports = [
         *(["import math"] if similarity else []),

@@ -91,6 +91,7 @@ def _sample(node: Sample, window: Window) -> Tensor:
             return window.action[:, node.offset]
         case Stream.REWARD:
             return window.reward[:, node.offset, None]
+    raise TypeError(f"no window holds the stream {node.stream}")
 
 
 def _encode(target: bool, observation: Tensor, context: Context) -> Tensor:

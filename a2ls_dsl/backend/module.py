@@ -12,11 +12,10 @@ from a2ls_dsl.backend.interpreter import Context, Encoder, evaluate
 from a2ls_dsl.backend.operators import OPERATIONS
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.ir.lower import lower, row_of
+from a2ls_dsl.ir.lower import lower, row_of, supported_terms
 from a2ls_dsl.ir.nodes import Program
 from a2ls_dsl.ir.passes import PASSES
 from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.canonical import comparisons
 
 
 def predictor(inputs: int, outputs: int) -> nn.Sequential:
@@ -37,7 +36,7 @@ def term_widths(loss: Loss, spaces: Spaces) -> list[tuple[int, int]]:
     """The widths of source and target row of every term."""
     return [
         (spaces.width(row_of(term.source)), spaces.width(row_of(term.target)))
-        for _, term in comparisons(loss)
+        for _, term in supported_terms(loss)
     ]
 
 
@@ -57,7 +56,7 @@ class CompiledLoss(nn.Module):
         self.bilinear = nn.ParameterDict()
         widths = term_widths(loss, spaces)
         for term, ((_, comparison), (inputs, outputs)) in enumerate(
-            zip(comparisons(loss), widths, strict=True)
+            zip(supported_terms(loss), widths, strict=True)
         ):
             self.predictors.append(predictor(inputs, outputs))
             if OPERATIONS[comparison.operator].bilinear:

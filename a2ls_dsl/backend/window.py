@@ -9,9 +9,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from a2ls_dsl.ir.lower import supported_terms
 from a2ls_dsl.ir.nodes import Row
-from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.canonical import comparisons
+from a2ls_dsl.lang.ast import Loss, elements_of
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ def views_without_effect(losses: Iterable[Loss | None]) -> list[str]:
     """Warnings for losses with views, which are augmentations of images, on vector observations."""
     views = sorted(
         {
-            element.view
+            call.name
             for loss in losses
             if loss is not None
-            for _, term in comparisons(loss)
-            for element in (*term.source, *term.target)
-            if element.view
+            for _, term in supported_terms(loss)
+            for element in elements_of(term.items)
+            for call in element.calls
         }
     )
     return [

@@ -20,6 +20,7 @@ Allow = Annotated[
 ]
 OnlyCheck = Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a file would change.")]
 Timeline = Annotated[bool, typer.Option("--timeline", help="Draw the window as a grid.")]
+Latex = Annotated[bool, typer.Option("--latex", help="Print the formula as a paper would, for amsmath.")]
 Ir = Annotated[bool, typer.Option("--ir", help="Print the compiled program.")]
 Passes = Annotated[bool, typer.Option("--passes", help="Print the program as lowered and after each pass.")]
 
@@ -41,9 +42,15 @@ def fmt(files: Files, check: OnlyCheck = False) -> None:
 
 
 @app.command()
-def show(files: Losses, timeline: Timeline = False, ir: Ir = False, passes: Passes = False) -> None:
+def show(
+    files: Losses,
+    timeline: Timeline = False,
+    latex: Latex = False,
+    ir: Ir = False,
+    passes: Passes = False,
+) -> None:
     """Print losses in canonical form, with key and horizon."""
-    _each(files, lambda file: _show(file, timeline, ir or passes, passes))
+    _each(files, lambda file: _show(file, timeline, latex, ir or passes, passes))
 
 
 def _each(files: Iterable[str], action: Callable[[str], None]) -> None:
@@ -63,9 +70,10 @@ def _check(file: str, allowed: Collection[str]) -> None:
     from a2ls_dsl.lang.files import read
     from a2ls_dsl.lang.load import analyse, locate
 
-    source = read(locate(file))
+    path = locate(file)
+    source = read(path)
     try:
-        losses, warnings = analyse(source)
+        losses, warnings = analyse(source, path)
     except LanguageError as error:
         # Warnings stand among the errors; an error itself is never allowed, so something is left to show.
         raise LanguageError(each for each in error.diagnostics if each.code not in allowed) from None
@@ -106,16 +114,21 @@ def _format(file: str, only_check: bool, changed: list[str]) -> None:
         print(f"formatted {source.name}")
 
 
-def _show(file: str, timeline: bool, ir: bool, passes: bool) -> None:
+def _show(file: str, timeline: bool, latex: bool, ir: bool, passes: bool) -> None:
     from a2ls_dsl.lang import load
     from a2ls_dsl.lang.canonical import key
+    from a2ls_dsl.lang.latex import latex as typeset
     from a2ls_dsl.lang.printer import print_loss
     from a2ls_dsl.lang.timeline import timeline as draw
 
     for name, loss in load.load(file).items():
         blocks = [f"{name} = {print_loss(loss)}\n  key {key(loss)}   horizon {loss.horizon}"]
+        if latex:
+            blocks = ["\n".join(f"% {line.strip()}" for line in blocks[0].splitlines())]
         if timeline:
             blocks.append(draw(loss))
+        if latex:
+            blocks.append(typeset(name, loss))
         if ir:
             from a2ls_dsl.ir.show import show_ir
 

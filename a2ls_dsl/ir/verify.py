@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from a2ls_dsl.ir.lower import VIEWS
 from a2ls_dsl.ir.nodes import (
     Augment,
     Compare,
@@ -20,7 +21,8 @@ from a2ls_dsl.ir.nodes import (
     Type,
     WeightedSum,
 )
-from a2ls_dsl.lang.ast import OPERATORS, VIEWS, Stream
+from a2ls_dsl.lang.ast import Stream
+from a2ls_dsl.lang.operators import PAPER_OPERATORS
 
 
 class IRError(Exception):
@@ -87,7 +89,7 @@ def _type(node: Node, inputs: list[Type]) -> Type:
         case Compare():
             _need(len(inputs) == 2 and inputs[0] == inputs[1], "only two equal rows can be compared")
             _need(isinstance(inputs[0], Row), "only rows are compared")
-            _need(node.operator in OPERATORS, f"unknown operator {node.operator}")
+            _need(node.operator in PAPER_OPERATORS, f"unknown operator {node.operator}")
             return Scalar()
         case WeightedSum():
             _need(len(inputs) == len(node.weights) > 0, "one weight a term")

@@ -2,13 +2,17 @@
 
 Every node carries the place it came from, for diagnostics; places do not count in comparisons, so a tree
 that was parsed equals the same tree built by a search. The canonical form (`canonical.py`) has no `Ref`,
-sorted elements and sorted terms; its print is a loss' identity.
+sorted sets and sorted terms; its print is a loss' identity.
+
+What the names of functions, operators and options mean stands in two tables: `functions.py`, `operators.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
 from a2ls_dsl.diagnostics import Span
 
@@ -19,66 +23,181 @@ class Stream(StrEnum):
     STATE = "s"
     ACTION = "a"
     REWARD = "r"
+    RAW = "o"
+    """The observation as data: a vector as it is, of frames the newest one, small and in 0..1."""
+    DONE = "done"
+    """1 where the step's state is terminal by the task's own rules, else 0."""
 
 
-OPERATORS = ("mse", "nmse", "inner", "bilinear", "cosine")
-"""The operators of He et al. 2022; each also stands with `against batch`: ten in all."""
-
-VIEWS = ("crop",)
-"""Augmentations that may be called on a state. Every call is a new draw."""
+STREAM_RANK = {stream: rank for rank, stream in enumerate(Stream)}
 
 MAX_OFFSET = 999
 """The last step an offset may name: a DeepMind Control episode has at most 1,000 steps."""
 
 
 @dataclass(frozen=True)
+class Call:
+    """A function's name and the numbers it is called with; without its defaults in the canonical form."""
+
+    name: str
+    numbers: tuple[float, ...] = ()
+    spans: tuple[Span, ...] = field(default=(), compare=False, repr=False)
+    """The places of the name and of each number."""
+
+    @property
+    def key(self) -> str:
+        """The call as text, for sorting."""
+        return f"{self.name}({','.join(map(repr, self.numbers))})" if self.numbers else self.name
+
+
+Order: TypeAlias = tuple[int, int, str, int, str]
+"""Sort key of an item: stream, kind of item, calls, first step, whatever else there is."""
+
+
+@dataclass(frozen=True)
 class Element:
-    """One tensor of the window: `s[t+2]`, or with a view `crop(s[t])`. A run is several elements."""
+    """One tensor of the window: `s[t+2]`, or a function of it: `l2(ema(crop(s[t])))`.
+
+    `calls` stand innermost first. A run is several elements, so each step has its own call of a view.
+    """
 
     stream: Stream
     offset: int
-    view: str | None = None
+    calls: tuple[Call, ...] = ()
     span: Span | None = field(default=None, compare=False, repr=False)
 
     @property
-    def order(self) -> tuple[int, str, int]:
-        """Sort key of the canonical order: s, a, r; in each the plain tensors before views; then time."""
-        return list(Stream).index(self.stream), self.view or "", self.offset
+    def last(self) -> int:
+        """The largest offset used."""
+        return self.offset
+
+    @property
+    def order(self) -> Order:
+        """Sort key of the canonical order: s, a, r, o, done; in each plain tensors first; then time."""
+        return STREAM_RANK[self.stream], 0, ".".join(call.key for call in self.calls), self.offset, ""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """`rollout(s[t], a[t..t+4])`: latents for the steps after `start`'s, from a learned transition.
+
+    The run of actions begins at offset `first` and has `length` steps.
+    """
+
+    start: Element
+    first: int
+    length: int
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def last(self) -> int:
+        """The largest offset used: that of the last action, or of the start."""
+        return max(self.start.offset, self.first + self.length - 1)
+
+    @property
+    def order(self) -> Order:
+        rank, _, calls, offset, _ = self.start.order
+        return rank, 1, calls, offset, f"{self.first}.{self.length}"
+
+
+@dataclass(frozen=True)
+class Return:
+    """`return(r[t..t+2], value(s[t+3]), 0.99)`: the discounted sum of a run of rewards, with a bootstrap.
+
+    `first` and `last_reward` are the offsets of the run's ends.
+    """
+
+    first: int
+    last_reward: int
+    bootstrap: Element | None = None
+    discount: float = 0.99
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def last(self) -> int:
+        """The largest offset used."""
+        return max(self.last_reward, self.bootstrap.offset if self.bootstrap else 0)
+
+    @property
+    def order(self) -> Order:
+        bootstrap = repr(self.bootstrap.order) if self.bootstrap else ""
+        rest = f"{self.discount!r}.{bootstrap}"
+        # Returns of equal length stand together, in time: as rows of a target that is compared step by step.
+        length = f"{self.last_reward - self.first:04}"
+        return STREAM_RANK[Stream.REWARD], 1, length, self.first, rest
+
+
+Item: TypeAlias = Element | Rollout | Return
+"""What a set holds."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """`head = mlp(256) as q`, `temperature = 0.1`: one of the options of a comparison."""
+
+    name: str
+    value: float | Call
+    shared: str | None = None
+    """The name behind `as`: heads of one name are one module."""
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """`operator(source -> target)`, optionally `against batch`: one term of a loss."""
+    """`operator(source -> target)`, optionally `against batch` and with options: one term of a loss.
+
+    The target of an operator of one set, such as `variance`, is empty.
+    """
 
     operator: str
-    source: tuple[Element, ...]
-    target: tuple[Element, ...]
+    source: tuple[Item, ...]
+    target: tuple[Item, ...] = ()
     against_batch: bool = False
+    options: tuple[Option, ...] = ()
     span: Span | None = field(default=None, compare=False, repr=False)
-    sides: tuple[Span, Span] | None = field(default=None, compare=False, repr=False)
-    """The places of the two sets."""
+    sides: tuple[Span, ...] | None = field(default=None, compare=False, repr=False)
+    """The places of the sets that were written: one or two."""
+    against_span: Span | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """All items of both sides."""
+        return self.source + self.target
 
     @property
     def horizon(self) -> int:
         """The largest offset used: the window holds steps t..t+horizon."""
-        return max(element.offset for element in (*self.source, *self.target))
+        return max(item.last for item in self.items)
 
 
 @dataclass(frozen=True)
 class Ref:
-    """The name of a loss defined earlier in the file."""
+    """The name of a loss defined earlier in the file, or imported."""
 
     name: str
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
-class Weighted:
-    """One summand: `0.1 * curl`."""
+class Schedule:
+    """`linear(0.0, 1.0, 100000)`: from `start` to `end` over so many environment frames, then constant."""
 
-    weight: float
+    start: float
+    end: float
+    frames: int
+
+
+Weight: TypeAlias = float | Schedule
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """One summand: `0.1 * curl`, `linear(0.0, 1.0, 100000) * spr`."""
+
+    weight: Weight
     term: Comparison | Ref
     span: Span | None = field(default=None, compare=False, repr=False)
+    weight_span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -105,8 +224,32 @@ class Definition:
 
 
 @dataclass(frozen=True)
+class Import:
+    """`import "file.a2l"`: the losses of another file may be referred to."""
+
+    path: str
+    span: Span | None = field(default=None, compare=False, repr=False)
+    path_span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
 class LossFile:
-    """A whole file: its definitions in order."""
+    """A whole file: its definitions and its imports, each in order."""
 
     definitions: tuple[Definition, ...]
+    imports: tuple[Import, ...] = ()
     span: Span | None = field(default=None, compare=False, repr=False)
+
+
+def elements_of(items: Iterable[Item]) -> list[Element]:
+    """Every element in a set that stands for a tensor of its own: also starts and bootstraps."""
+    found = []
+    for item in items:
+        match item:
+            case Element():
+                found.append(item)
+            case Rollout():
+                found.append(item.start)
+            case Return(bootstrap=Element() as bootstrap):
+                found.append(bootstrap)
+    return found

@@ -1,166 +1,120 @@
-"""From lark's tree to ours: runs become elements, steps become offsets, places are kept.
+"""From lark's tree to ours: definitions, weights, options; `build_items.py` does what stands inside sets.
 
-Whatever a step or a stream can get wrong is noted and the element left out, so that one run over a file
-finds all of it.
+Whatever can't be written as a tree is noted and left out, so that one run over a file finds all of it.
 """
 
 from __future__ import annotations
 
-import math
-
 from lark import Token, Tree
 
-from a2ls_dsl.diagnostics import Diagnostic, Source, Span
+from a2ls_dsl.diagnostics import Diagnostic, Source
 from a2ls_dsl.lang.ast import (
-    MAX_OFFSET,
+    Call,
     Comparison,
     Definition,
-    Element,
+    Import,
+    Item,
     Loss,
+    Option,
     Ref,
-    Stream,
+    Schedule,
+    Weight,
     Weighted,
 )
-from a2ls_dsl.lang.codes import report
+from a2ls_dsl.lang.build_items import ItemBuilder
+from a2ls_dsl.lang.build_piece import Node, Piece, nodes, tokens
+from a2ls_dsl.lang.registry import SCHEDULE
 
-MAX_ELEMENTS = 100_000
-"""How many elements a file may name; a run of a thousand is written in a dozen characters."""
-
-MAX_DIGITS = 40
-"""The length of the longest number that is looked at, in characters."""
-
-Node = Tree[Token]
+SCHEDULE_FIX = f"write {SCHEDULE}(FROM, TO, FRAMES), e.g. {SCHEDULE}(0.0, 1.0, 100000)"
 
 
 class Builder:
     """Builds the definitions of one file, piece by piece, and collects `mistakes` on the way."""
 
     def __init__(self, source: Source) -> None:
-        self.mistakes: list[Diagnostic] = []
-        self._source = source
-        self._base = 0
-        self._elements = 0
+        self._piece = Piece(source)
+        self._items = ItemBuilder(self._piece)
 
-    def definitions(self, start: Node, base: int) -> list[Definition]:
-        """The definitions in the tree of a piece of the source that begins at character `base`."""
-        self._base = base
-        return [self._definition(node) for node in _nodes(start)]
+    @property
+    def mistakes(self) -> list[Diagnostic]:
+        """What was found so far."""
+        return self._piece.mistakes
+
+    def build(self, start: Node, base: int) -> tuple[list[Definition], list[Import]]:
+        """What stands in the tree of a piece of the source that begins at character `base`."""
+        self._piece.base = base
+        definitions = [self._definition(node) for node in nodes(start) if node.data == "definition"]
+        return definitions, [self._import(node) for node in nodes(start) if node.data == "import"]
+
+    def _import(self, node: Node) -> Import:
+        (path,) = tokens(node)
+        return Import(path[1:-1], self._piece.span(node), self._piece.span(path))
 
     def _definition(self, node: Node) -> Definition:
-        (name,), (total,) = _tokens(node), _nodes(node)
-        terms = tuple(self._weighted(each) for each in _nodes(total))
-        return Definition(
-            str(name), Loss(terms, self._span(total)), self._span(node), name_span=self._span(name)
-        )
+        (name,), (total,) = tokens(node), nodes(node)
+        terms = tuple(self._weighted(each) for each in total.children if each != "+")
+        span = self._piece.span
+        return Definition(str(name), Loss(terms, span(total)), span(node), name_span=span(name))
 
-    def _weighted(self, node: Node) -> Weighted:
-        *weight, term = _nodes(node)
-        value = self._weight(weight[0]) if weight else 1.0
-        return Weighted(value, self._term(term), self._span(node))
+    def _weighted(self, node: Node | Token) -> Weighted:
+        span = self._piece.span
+        if isinstance(node, Token) or node.data == "comparison":
+            return Weighted(1.0, self._term(node), span(node))
+        weight, term = node.children
+        if not isinstance(weight, Tree):
+            raise TypeError("a weight is a rule of the grammar, never a word")
+        return Weighted(self._weight(weight), self._term(term), span(node), weight_span=span(weight))
 
-    def _weight(self, node: Node) -> float:
-        text = "".join(_tokens(node))
-        if len(text) > MAX_DIGITS:
-            self._note("A2L037", f"a number has at most {MAX_DIGITS} characters", node, "write a shorter one")
-        elif not math.isfinite(float(text)):
-            self._note("A2L037", f"the weight {text} is not finite", node, "write a smaller one")
-        else:
-            return float(text)
-        return 1.0
+    def _weight(self, node: Node) -> Weight:
+        if node.data == "weight":
+            value = self._piece.number(node, "A2L037")
+            return 1.0 if value is None else value
+        (name,) = tokens(node)
+        if name != SCHEDULE:
+            self._piece.note("A2L051", f"there is no schedule `{name}`", name, SCHEDULE_FIX)
+            return 1.0
+        values = self._piece.numbers(nodes(node), "A2L051")
+        if values is None:
+            return 1.0
+        if len(values) != 3 or values[2] != int(values[2]):
+            message = "a schedule takes three numbers, the last one whole"
+            self._piece.note("A2L051", message, node, SCHEDULE_FIX)
+            return 1.0
+        return Schedule(values[0], values[1], int(values[2]))
 
-    def _term(self, node: Node) -> Comparison | Ref:
-        (name,) = _tokens(node)
-        if node.data == "reference":
-            return Ref(str(name), self._span(node))
-        source, target, *negatives = _nodes(node)
+    def _term(self, node: Node | Token) -> Comparison | Ref:
+        if isinstance(node, Token):
+            return Ref(str(node), self._piece.span(node))
+        (name,) = tokens(node)
+        parts = nodes(node)
+        sets = [part for part in parts if part.data == "set"]
+        options = [each for part in parts if part.data == "options" for each in nodes(part)]
+        sides = [self._set(each) for each in sets]
+        against = [self._piece.span(part) for part in parts if part.data == "negatives"]
         return Comparison(
             str(name),
-            self._set(source),
-            self._set(target),
-            bool(negatives),
-            self._span(node),
-            sides=(self._span(source), self._span(target)),
+            sides[0],
+            sides[1] if len(sides) > 1 else (),
+            bool(against),
+            tuple(each for each in map(self._option, options) if each),
+            self._piece.span(node),
+            sides=tuple(map(self._piece.span, sets)),
+            against_span=next(iter(against), None),
         )
 
-    def _set(self, node: Node) -> tuple[Element, ...]:
-        return tuple(element for item in _nodes(node) for element in self._item(item))
+    def _set(self, node: Node) -> tuple[Item, ...]:
+        return tuple(item for each in nodes(node) for item in self._items.build(each))
 
-    def _item(self, node: Node) -> list[Element]:
-        """The elements of one item of a set: none if something is wrong with it."""
-        view = next(map(str, _tokens(node)), None)
-        (run,) = _nodes(node)
-        stream, steps = self._stream(run), [self._step(step, run) for step in _nodes(run)]
-        first, last = steps[0], steps[-1]
-        if stream is None or first is None or last is None:
-            return []
-        if last < first:
-            fix = f"write {stream}[{_step_text(last)}..{_step_text(first)}]"
-            self._note("A2L034", "a run goes forward in time; this one is empty", run, fix)
-            return []
-        if not self._affordable(last - first + 1, run):
-            # One element stands for the run, so that the set isn't called empty on top.
-            last = first
-        span = self._span(node)
-        return [Element(stream, offset, view, span) for offset in range(first, last + 1)]
-
-    def _stream(self, run: Node) -> Stream | None:
-        (name,) = _tokens(run)
-        if name in list(Stream):
-            return Stream(str(name))
-        known = name.lower() in list(Stream)
-        fix = f"write {name.lower()}" if known else "the streams are s (state), a (action), r (reward)"
-        self._note("A2L022", f"there is no stream `{_short(name)}`", name, fix)
-        return None
-
-    def _step(self, node: Node, run: Node) -> int | None:
-        """The offset that a step means, or None after noting what is wrong with it."""
-        match _tokens(node):
-            case ["t"]:
-                return 0
-            case ["t", "+", number] if number.isdecimal():
-                digits = number.lstrip("0") or "0"
-                if len(digits) <= len(str(MAX_OFFSET)):
-                    return int(digits)
-                fix = f"an episode has at most {MAX_OFFSET + 1:,} steps"
-                self._note("A2L033", f"an offset is at most {MAX_OFFSET}", node, fix)
-            case ["t", "-", number] if number.isdecimal():
-                shown = self._source.text[self._span(run).start : self._span(run).end]
-                message = f"steps start at t; {_short(shown)} lies before the window"
-                fix = "write t" if int(number[:9]) == 0 else f"shift every element by {_short(number)}"
-                self._note("A2L031", message, node, fix)
-            case [number] if number.isdecimal():
-                self._note("A2L032", "steps are counted from t", node, f"write t+{_short(number)}")
-            case _:
-                self._note("A2L032", "a step is t, or t plus a whole number", node, "e.g. t+3")
-        return None
-
-    def _affordable(self, elements: int, run: Node) -> bool:
-        """Count the elements of a run, before it is expanded."""
-        before, self._elements = self._elements, self._elements + elements
-        if before <= MAX_ELEMENTS < self._elements:
-            message = f"a file names at most {MAX_ELEMENTS:,} elements"
-            self._note("A2L038", message, run, "split the file")
-        return self._elements <= MAX_ELEMENTS
-
-    def _span(self, node: Node | Token) -> Span:
-        place = node if isinstance(node, Token) else node.meta
-        return Span(self._source, self._base + (place.start_pos or 0), self._base + (place.end_pos or 0))
-
-    def _note(self, code: str, message: str, node: Node | Token, fix: str) -> None:
-        self.mistakes.append(report(code, message, self._span(node), fix))
-
-
-def _nodes(node: Node) -> list[Node]:
-    return [child for child in node.children if isinstance(child, Tree)]
-
-
-def _tokens(node: Node) -> list[Token]:
-    return [child for child in node.children if isinstance(child, Token)]
-
-
-def _step_text(offset: int) -> str:
-    return f"t+{offset}" if offset else "t"
-
-
-def _short(text: str, limit: int = 40) -> str:
-    return text if len(text) <= limit else text[:limit] + "..."
+    def _option(self, node: Node) -> Option | None:
+        name, *shared = tokens(node)
+        (given,) = nodes(node)
+        value: float | Call | None
+        if given.data == "number":
+            value = self._piece.number(given, "A2L041")
+        else:
+            (head,) = tokens(given)
+            numbers = self._piece.numbers(nodes(given), "A2L041")
+            value = None if numbers is None else Call(str(head), numbers)
+        if value is None:
+            return None
+        return Option(str(name), value, next(map(str, shared), None), self._piece.span(node))

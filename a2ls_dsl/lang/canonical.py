@@ -1,51 +1,158 @@
 """The canonical form of a loss, and with it the loss' identity.
 
-Canonical means: references replaced by what they name, nested weights multiplied out, the elements of every
-set sorted (s, a, r, then time) and free of repetition, the terms of a sum sorted by their print. A view is a
-new draw each time it is called, so repeated views stay.
+Canonical means: references replaced by what they name, nested weights multiplied out, defaults left out
+(numbers, encoders, options), the items of every set sorted (s, a, r, o, done, then time) and free of
+repetition, the terms of a sum sorted by their print, shared heads called h1, h2, ... in the order of the
+terms. A view is a new draw each time it is called, so repeated views stay.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from a2ls_dsl.lang.ast import Comparison, Element, Loss, Ref, Weighted
-from a2ls_dsl.lang.printer import print_loss, print_term
+from a2ls_dsl.lang.ast import (
+    Call,
+    Comparison,
+    Element,
+    Item,
+    Loss,
+    Option,
+    Ref,
+    Return,
+    Rollout,
+    Schedule,
+    Weight,
+    Weighted,
+    elements_of,
+)
+from a2ls_dsl.lang.canonical_heads import named_apart, ordered_terms
+from a2ls_dsl.lang.functions import EMA, ONLINE, STOP, VALUE, Kind
+from a2ls_dsl.lang.operators import HEAD, PREDICTOR
+from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.registry import functions, operators
+
+SOURCE, TARGET = ONLINE, EMA
+"""The sides of a comparison, named after the encoder that states have there by default."""
 
 
 def canonical(loss: Loss, scope: Mapping[str, Loss] | None = None) -> Loss:
     """The canonical form of `loss`; `scope` maps the names it refers to onto canonical losses."""
     terms: list[Weighted] = []
-    for weighted in loss.terms:
+    for place, weighted in enumerate(loss.terms):
         if isinstance(weighted.term, Ref):
-            inner = (scope or {})[weighted.term.name]
-            terms += [Weighted(weighted.weight * each.weight, each.term) for each in inner.terms]
+            inner = named_apart((scope or {})[weighted.term.name], place)
+            terms += [Weighted(times(weighted.weight, each.weight), each.term) for each in inner.terms]
         else:
-            terms.append(Weighted(float(weighted.weight), canonical_comparison(weighted.term)))
-    return Loss(tuple(sorted(terms, key=lambda each: (print_term(each.term), each.weight))))
+            terms.append(Weighted(canonical_weight(weighted.weight), canonical_comparison(weighted.term)))
+    return Loss(ordered_terms(terms))
 
 
 def canonical_comparison(term: Comparison) -> Comparison:
+    """A comparison with sorted sets and without defaults; its heads keep their names."""
     return Comparison(
-        term.operator, canonical_set(term.source), canonical_set(term.target), term.against_batch
+        term.operator,
+        canonical_set(term.source, SOURCE),
+        canonical_set(term.target, TARGET),
+        term.against_batch,
+        tuple(
+            replace(each, value=value, span=None)
+            for each in _sorted_options(term)
+            if (value := _plain(each.value)) != _default(term, each.name) or each.shared
+        ),
     )
 
 
-def canonical_set(elements: Iterable[Element]) -> tuple[Element, ...]:
-    """Elements in canonical order; the same tensor named twice is one element."""
-    plain, views = set(), []
-    for element in elements:
-        bare = Element(element.stream, element.offset, element.view)
-        if bare.view is None:
-            plain.add(bare)
+def canonical_weight(weight: Weight) -> Weight:
+    """A schedule between two equal weights is a constant."""
+    if isinstance(weight, Schedule):
+        start, end = float(weight.start), float(weight.end)
+        return start if start == end else Schedule(start, end, weight.frames)
+    return float(weight)
+
+
+def times(outer: Weight, inner: Weight) -> Weight:
+    """The weight of a term of weight `inner` in a loss that has the weight `outer`."""
+    match canonical_weight(outer), canonical_weight(inner):
+        case Schedule(start, end, frames), float(factor):
+            return Schedule(factor * start, factor * end, frames)
+        case float(factor), Schedule(start, end, frames):
+            return Schedule(factor * start, factor * end, frames)
+        case float(factor), float(other):
+            return factor * other
+    raise ValueError("the product of two schedules is none; the checker refuses it (A2L054)")
+
+
+def canonical_set(items: Iterable[Item], side: str) -> tuple[Item, ...]:
+    """Items in canonical order without defaults; the same tensor named twice is one element."""
+    return ordered_set(canonical_items(items, side))
+
+
+def canonical_items(items: Iterable[Item], side: str) -> list[Item]:
+    """Items without places and defaults, in the order given."""
+    known: dict[int, tuple[Call, ...]] = {}  # the elements of a run have one tuple of calls together
+
+    def calls_of(element: Element) -> tuple[Call, ...]:
+        place = id(element.calls)
+        if place not in known:
+            known[place] = _canonical_calls(element.calls, side)
+        return known[place]
+
+    def bare(item: Item) -> Item:
+        match item:
+            case Element(stream, offset, calls):
+                return Element(stream, offset, calls_of(item) if calls else ())
+            case Rollout(start, first, length):
+                return Rollout(Element(start.stream, start.offset, calls_of(start)), first, length)
+            case Return(first, last, end, discount):
+                value = Element(end.stream, end.offset, calls_of(end)) if end else None
+                return Return(first, last, value, float(discount))
+
+    return [bare(item) for item in items]
+
+
+def ordered_set(items: Iterable[Item]) -> tuple[Item, ...]:
+    """Items in canonical order, as written otherwise; what is equal and no fresh draw counts once."""
+    plain, fresh = dict[Item, None](), list[Item]()
+    for item in items:
+        if is_fresh(item):
+            fresh.append(item)
         else:
-            views.append(bare)
+            plain[item] = None
     # Views stand behind all plain elements of their stream, so that both kinds can print as runs.
-    return tuple(sorted([*plain, *views], key=lambda element: element.order))
+    return tuple(sorted([*plain, *fresh], key=lambda item: item.order))
 
 
-def comparisons(loss: Loss) -> tuple[tuple[float, Comparison], ...]:
+def ordered_comparison(term: Comparison) -> Comparison:
+    """A comparison with sorted sets and options, as written otherwise."""
+    return replace(
+        term,
+        source=ordered_set(term.source),
+        target=ordered_set(term.target),
+        options=tuple(_sorted_options(term)),
+    )
+
+
+def is_fresh(item: Item) -> bool:
+    """Whether an item calls a view, so that each occurrence is a draw of its own."""
+    return any(_kind(call) is Kind.VIEW for element in elements_of([item]) for call in element.calls)
+
+
+def explicit_calls(element: Element, side: str) -> tuple[Call, ...]:
+    """The calls of a state with the encoder written out and every number filled in, innermost first.
+
+    What backends read. A state under `value` is encoded by the target encoder unless it says otherwise.
+    """
+    calls = [Call(each.name, _with_defaults(each)) for each in element.calls]
+    if any(_kind(call) is Kind.ENCODER for call in calls):
+        return tuple(calls)
+    encoder = EMA if any(call.name == VALUE for call in calls) else side
+    views = [call for call in calls if _kind(call) is Kind.VIEW]
+    return (*views, Call(encoder), *calls[len(views) :])
+
+
+def comparisons(loss: Loss) -> tuple[tuple[Weight, Comparison], ...]:
     """The weights and comparisons of a loss without references."""
     return tuple(
         (weighted.weight, weighted.term) for weighted in loss.terms if isinstance(weighted.term, Comparison)
@@ -54,9 +161,55 @@ def comparisons(loss: Loss) -> tuple[tuple[float, Comparison], ...]:
 
 def single(comparison: Comparison) -> Loss:
     """The canonical loss that consists of one comparison with weight 1."""
-    return Loss((Weighted(1.0, canonical_comparison(comparison)),))
+    return canonical(Loss((Weighted(1.0, comparison),)))
 
 
 def key(loss: Loss) -> str:
     """32 hexadecimal digits that name a canonical loss: a hash of its print."""
     return hashlib.sha256(print_loss(loss).encode()).hexdigest()[:32]
+
+
+def _canonical_calls(calls: Iterable[Call], side: str) -> tuple[Call, ...]:
+    written = [Call(each.name, _without_defaults(each)) for each in calls]
+    if any(call.name == VALUE for call in written):
+        # A value has no gradient, so there the encoder as it is now is `stop`.
+        written = [Call(STOP) if call.name == ONLINE else call for call in written]
+        side = EMA
+    return tuple(call for call in written if call.name != side)
+
+
+def _with_defaults(call: Call) -> tuple[float, ...]:
+    return functions[call.name].numbers(call.numbers) if call.name in functions else call.numbers
+
+
+def _without_defaults(call: Call) -> tuple[float, ...]:
+    """The numbers of a call up to the last one that is no default."""
+    numbers = tuple(float(each) for each in call.numbers)
+    defaults = functions[call.name].numbers(()) if call.name in functions else ()
+    while numbers and len(numbers) <= len(defaults) and numbers[-1] == defaults[len(numbers) - 1]:
+        numbers = numbers[:-1]
+    return numbers
+
+
+def _sorted_options(term: Comparison) -> list[Option]:
+    """The head first, then the others in the order of the table."""
+    entry = operators.get(term.operator)
+    names = [HEAD, *(each.name for each in entry.options)] if entry else [HEAD]
+    ranks = {name: rank for rank, name in enumerate(names)}
+    return sorted(term.options, key=lambda each: (ranks.get(each.name, len(ranks)), each.name))
+
+
+def _default(term: Comparison, name: str) -> float | Call | None:
+    if name == HEAD:
+        return Call(PREDICTOR)
+    entry = operators.get(term.operator)
+    option = entry.option(name) if entry else None
+    return option.default if option else None
+
+
+def _plain(value: float | Call) -> float | Call:
+    return Call(value.name, tuple(map(float, value.numbers))) if isinstance(value, Call) else float(value)
+
+
+def _kind(call: Call) -> Kind | None:
+    return functions[call.name].kind if call.name in functions else None

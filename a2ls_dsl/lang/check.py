@@ -1,201 +1,233 @@
 """What a loss file must satisfy beyond its syntax. Every rule has a code in `codes.py`.
 
-One mistake gives one message: where something was already found, what follows from it is not reported.
+Here are names, references and weights; `check_terms.py`, `check_items.py` and `check_options.py` look inside
+the terms, `advice.py` warns. One mistake gives one message: where something was already found, what follows
+from it is not reported.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from a2ls_dsl.diagnostics import Diagnostic, Source, Span, near
-from a2ls_dsl.lang.ast import (
-    OPERATORS,
-    VIEWS,
-    Comparison,
-    Definition,
-    Element,
-    LossFile,
-    Ref,
-    Stream,
-    Weighted,
-)
-from a2ls_dsl.lang.build import MAX_ELEMENTS
-from a2ls_dsl.lang.canonical import canonical_set
-from a2ls_dsl.lang.codes import report
-from a2ls_dsl.lang.printer import print_runs
+from a2ls_dsl.lang.advice import anchored, collapses
+from a2ls_dsl.lang.ast import Comparison, Definition, Import, LossFile, Ref, Schedule, Weighted
+from a2ls_dsl.lang.build import SCHEDULE_FIX
+from a2ls_dsl.lang.build_piece import MAX_ELEMENTS
+from a2ls_dsl.lang.check_terms import TermChecker
+from a2ls_dsl.lang.files import SUFFIX
+from a2ls_dsl.lang.findings import Findings, head, place
+from a2ls_dsl.lang.library import shipped
+from a2ls_dsl.lang.printer import print_weight
+from a2ls_dsl.lang.registry import operators
 
-_STREAM_WORDS = {Stream.STATE: "a state", Stream.ACTION: "an action", Stream.REWARD: "a reward"}
+MAX_FRAMES = 10**12
+"""The longest schedule, in environment frames."""
 
-
-def check(file: LossFile, earlier: Sequence[Diagnostic] = ()) -> list[Diagnostic]:
-    """Errors and warnings of a parsed file in the order of their places, without the `earlier` ones."""
-    checker = _Checker({each.name: each for each in reversed(file.definitions)}, earlier)
-    for definition in file.definitions:
-        checker.definition(definition)
-    return sorted(checker.found, key=lambda each: each.span.start)
+_COMPARED = 300
+"""With how many names an unknown one is compared."""
 
 
 @dataclass(frozen=True)
-class _Extent:
-    """What a loss amounts to with its references multiplied out: elements, least and greatest weight."""
+class Summary:
+    """What a loss amounts to with its references multiplied out.
+
+    elements: how many it names. least, greatest: its weights. scheduled: whether one of them is a schedule.
+    anchored, collapsing: whether a term keeps the encoder from collapse, and a term that invites it.
+    """
 
     elements: int = 0
     least: float = 1.0
     greatest: float = 1.0
+    scheduled: bool = False
+    anchored: bool = False
+    collapsing: Span | None = None
 
 
-class _Checker:
-    def __init__(self, everywhere: Mapping[str, Definition], earlier: Sequence[Diagnostic]) -> None:
-        self.found: list[Diagnostic] = []
-        self._everywhere = everywhere
-        self._earlier = sorted(diagnostic.span.start for diagnostic in earlier)
+@dataclass(frozen=True)
+class Imported:
+    """A loss of another file: the import that brings it, the file, and what the loss amounts to."""
+
+    by: Import
+    source: Source
+    summary: Summary
+
+
+def check(file: LossFile, earlier: Sequence[Diagnostic] = ()) -> list[Diagnostic]:
+    """Errors and warnings of a parsed file in the order of their places, without the `earlier` ones."""
+    checker = FileChecker(earlier)
+    checker.check(file, {})
+    return checker.found
+
+
+class FileChecker:
+    """Checks one file; afterwards `summaries` says what each of its losses amounts to."""
+
+    def __init__(self, earlier: Sequence[Diagnostic] = ()) -> None:
+        self.summaries: dict[str, Summary] = {}
+        self._findings = Findings(earlier)
+        self._everywhere: dict[str, Definition] = {}
         self._defined: dict[str, Definition] = {}
-        self._extents: dict[str, _Extent] = {}
+        self._imported: Mapping[str, Imported] = {}
+        self._used: set[str] = set()
         self._elements = 0
+        self._complete = True
 
-    def definition(self, definition: Definition) -> None:
-        extents = [self._weighted(weighted) for weighted in definition.loss.terms]
-        extent = _Extent(
-            sum(each.elements for each in extents),
-            min((each.least for each in extents), default=1.0),
-            max((each.greatest for each in extents), default=1.0),
-        )
-        if self._damaged(definition.span):
-            extent = _Extent()
-        before, self._elements = self._elements, self._elements + extent.elements
+    @property
+    def found(self) -> list[Diagnostic]:
+        """Errors and warnings in the order of their places."""
+        return sorted(self._findings.found, key=lambda each: each.span.start)
+
+    def check(self, file: LossFile, imported: Mapping[str, Imported], complete: bool = True) -> None:
+        """Check every definition of a file that may refer to `imported` losses.
+
+        Where these are not `complete`, since an import failed, an unknown name may be one of those missing.
+        """
+        self._complete = complete
+        self._everywhere = {each.name: each for each in reversed(file.definitions)}
+        self._imported = imported
+        for definition in file.definitions:
+            self._definition(definition)
+        for name, definition in self._defined.items():
+            self._collapse(name, definition)
+        self._unused(file)
+
+    def _definition(self, definition: Definition) -> None:
+        terms = TermChecker(self._findings)
+        summary = _total([self._weighted(weighted, terms) for weighted in definition.loss.terms])
+        terms.finish()
+        if self._findings.damaged(definition.span):
+            summary = Summary(anchored=True)
+        before, self._elements = self._elements, self._elements + summary.elements
         if self._elements > MAX_ELEMENTS:
             if before <= MAX_ELEMENTS:
                 message = f"with references multiplied out, a file names at most {MAX_ELEMENTS:,} elements"
                 self._note("A2L038", message, definition.name_span, "name fewer, or split the file")
-            extent = _Extent()
+            summary = Summary(anchored=True)
         first = self._defined.setdefault(definition.name, definition)
-        self._extents.setdefault(definition.name, extent)
-        if first is not definition and definition.loss.terms:
+        self.summaries.setdefault(definition.name, summary)
+        if not definition.loss.terms:
+            return
+        if first is not definition:
             message = f"the name `{definition.name}` is taken"
-            fix = f"first defined in line {_place(first.span).line}; choose another name"
+            fix = f"first defined in line {place(first.span).line}; choose another name"
+            self._note("A2L025", message, definition.name_span, fix)
+        elif definition.name in self._imported:
+            message = f"the name `{definition.name}` is taken by an import"
+            fix = f'it is a loss of "{self._imported[definition.name].by.path}"; choose another name'
             self._note("A2L025", message, definition.name_span, fix)
 
-    def _weighted(self, weighted: Weighted) -> _Extent:
+    def _weighted(self, weighted: Weighted, terms: TermChecker) -> Summary:
         """Check one summand; what it amounts to."""
         if isinstance(weighted.term, Ref):
             inner = self._reference(weighted.term)
         else:
-            self._comparison(weighted.term)
-            inner = _Extent(max(1, len(weighted.term.source) + len(weighted.term.target)))
-        weight = weighted.weight
-        if not (weight > 0 and math.isfinite(weight)):
-            message = f"the weight {weight!r} is not positive and finite"
-            self._note("A2L037", message, weighted.span, "write a number above 0, or leave the term out")
-            return _Extent(inner.elements)
-        least, greatest = weight * inner.least, weight * inner.greatest
+            inner = _of_comparison(weighted.term, terms.check(weighted.term))
+        ends = self._ends(weighted)
+        if ends is None:
+            return replace(inner, least=1.0, greatest=1.0, scheduled=False)
+        least, greatest = ends[0] * inner.least, ends[1] * inner.greatest
         if not (least > 0 and math.isfinite(greatest)):
             message = "with references multiplied out, a weight is no longer positive and finite"
             self._note("A2L037", message, weighted.span, "use weights nearer to 1")
-            return _Extent(inner.elements)
-        return _Extent(inner.elements, least, greatest)
+            return replace(inner, least=1.0, greatest=1.0)
+        scheduled = isinstance(weighted.weight, Schedule)
+        if scheduled and inner.scheduled:
+            message = "with references multiplied out, this weight is a product of two schedules"
+            self._note("A2L054", message, weighted.span, "let one of the two be a number")
+        return replace(inner, least=least, greatest=greatest, scheduled=scheduled or inner.scheduled)
 
-    def _reference(self, ref: Ref) -> _Extent:
-        extent = self._extents.get(ref.name)
-        if extent is not None:
-            return extent
+    def _ends(self, weighted: Weighted) -> tuple[float, float] | None:
+        """The least weight above 0 and the greatest, or None after noting what is wrong with them."""
+        weight, where = weighted.weight, weighted.weight_span or weighted.span
+        if not isinstance(weight, Schedule):
+            if weight > 0 and math.isfinite(weight):
+                return weight, weight
+            message = f"the weight {weight!r} is not positive and finite"
+            self._note("A2L037", message, where, "write a number above 0, or leave the term out")
+            return None
+        ends = [each for each in (weight.start, weight.end) if each != 0]
+        if not ends or min(ends) < 0 or not all(map(math.isfinite, ends)):
+            message = f"the weights of {print_weight(weight)} are not 0 or more, with one above 0"
+            fix = "a term that is never there is left out" if not ends else SCHEDULE_FIX
+            self._note("A2L051", message, where, fix)
+            return None
+        if not 1 <= weight.frames <= MAX_FRAMES:
+            message = f"a schedule takes from 1 to {MAX_FRAMES:,} frames"
+            self._note("A2L051", message, where, SCHEDULE_FIX)
+            return None
+        return min(ends), max(ends)
+
+    def _reference(self, ref: Ref) -> Summary:
+        self._used.add(ref.name)
+        if ref.name in self.summaries:
+            summary = self.summaries[ref.name]
+            return replace(summary, collapsing=summary.collapsing and (ref.span or summary.collapsing))
+        if ref.name in self._imported:
+            summary = self._imported[ref.name].summary
+            return replace(summary, collapsing=summary.collapsing and (ref.span or summary.collapsing))
+        if not self._complete and ref.name not in self._everywhere:
+            return Summary(anchored=True)
         message = f"no loss `{ref.name}` is defined above this one"
-        guess = near(ref.name, self._defined)
-        if ref.name in OPERATORS:
-            fix = f"`{ref.name}` is an operator: write {ref.name}({{ s[t] }} -> {{ s[t+1] }})"
-        elif ref.name in self._everywhere:
-            line = _place(self._everywhere[ref.name].span).line
-            fix = f"it is defined in line {line}; a loss refers only to losses above it"
-        elif guess is not None:
-            fix = f"did you mean `{guess}`?"
-        else:
-            fix = "define it above, in this file"
-        self._note("A2L026", message, ref.span, fix)
-        return _Extent()
+        self._note("A2L026", message, ref.span, self._where_it_is(ref.name))
+        return Summary(anchored=True)
 
-    def _comparison(self, term: Comparison) -> None:
-        if term.operator not in OPERATORS:
-            guess = near(term.operator, OPERATORS)
-            fix = f"did you mean `{guess}`?" if guess else f"the operators are {', '.join(OPERATORS)}"
-            where = _head(term.span, term.operator)
-            self._note("A2L021", f"there is no operator `{term.operator}`", where, fix)
-        sides = term.sides or (term.span, term.span)
-        source = self._set("source", term.source, sides[0])
-        target = self._set("target", term.target, sides[1])
-        if source and not any(element.stream is Stream.STATE for element in term.source):
-            message = "the source holds no state; no gradient would reach the encoder"
-            self._note("A2L036", message, sides[0], "add one, e.g. s[t]")
-        elif source and target:
-            self._overlap(term)
+    def _where_it_is(self, name: str) -> str:
+        """The fix for a reference to nothing."""
+        if name in operators:
+            return f"`{name}` is an operator: write {name}({{ s[t] }} -> {{ s[t+1] }})"
+        if name in self._everywhere:
+            line = place(self._everywhere[name].span).line
+            return f"it is defined in line {line}; a loss refers only to losses above it"
+        names = [*self._imported, *islice(reversed(self._defined), _COMPARED)]
+        guess = near(name, names) if self._findings.few else None
+        if guess is not None:
+            return f"did you mean `{guess}`?"
+        if name in shipped("losses", SUFFIX):
+            return f'to use the shipped loss, begin the file with: import "{name}{SUFFIX}"'
+        return "define it above, or import it"
 
-    def _set(self, side: str, elements: tuple[Element, ...], place: Span | None) -> bool:
-        """Check one set; False if something is wrong with it, so that nothing more is said about it."""
-        if self._damaged(place):
-            return False
-        if not elements:
-            self._note("A2L035", f"the {side} is empty", place, "put an element in it, e.g. s[t]")
-            return False
-        clean = True
-        for element in {element.span or element: element for element in elements}.values():
-            clean = self._view(element) and clean
-        self._repeats(elements)
-        return clean
-
-    def _view(self, element: Element) -> bool:
-        if element.view is None:
-            return True
-        where = _head(element.span, element.view)
-        if element.view not in VIEWS:
-            guess = near(element.view, VIEWS)
-            fix = f"did you mean `{guess}`?" if guess else f"the views are {', '.join(VIEWS)}"
-            self._note("A2L023", f"there is no view `{element.view}`", where, fix)
-            return False
-        if element.stream is not Stream.STATE:
-            message = f"`{element.view}` is taken of a state, this is {_STREAM_WORDS[element.stream]}"
-            self._note("A2L024", message, element.span, "name the element alone")
-            return False
-        return True
-
-    def _repeats(self, elements: Iterable[Element]) -> None:
-        seen: set[Element] = set()
-        for element in elements:
-            if element in seen and element.view is None:
-                message = f"{_words([element])} is named twice in this set; it counts once"
-                self._note("A2L102", message, element.span, "remove one")
-                return
-            seen.add(element)
-
-    def _overlap(self, term: Comparison) -> None:
-        both = {element for element in term.source if element.view is None}.intersection(term.target)
-        if not both:
+    def _collapse(self, name: str, definition: Definition) -> None:
+        """Only losses that no other one refers to are judged: the others are parts."""
+        summary = self.summaries[name]
+        if name in self._used or summary.anchored or summary.collapsing is None:
             return
-        first = next(element for element in term.target if element in both)
-        verb, pronoun = ("is", "it") if len(both) == 1 else ("are", "them")
-        message = f"{_words(both)} {verb} in the source and in the target; the predictor can copy {pronoun}"
-        self._note("A2L101", message, first.span, "allowed, as in a2_winner_v")
+        message = "nothing keeps the encoder from giving every state the same latent"
+        fix = "encode the target with ema or stop, or add negatives, a variance or a data label"
+        self._note("A2L103", message, summary.collapsing, fix)
 
-    def _damaged(self, place: Span | None) -> bool:
-        """Whether an earlier diagnostic lies in this place."""
-        if place is None:
-            return False
-        following = bisect_left(self._earlier, place.start)
-        return following < len(self._earlier) and self._earlier[following] < place.end
+    def _unused(self, file: LossFile) -> None:
+        brought = {each.by for name, each in self._imported.items() if name in self._used}
+        known = {each.by for each in self._imported.values()}
+        for each in file.imports:
+            if each in known and each not in brought:
+                message = f'no loss of "{each.path}" is used'
+                self._note("A2L105", message, each.span, "remove the import")
 
     def _note(self, code: str, message: str, span: Span | None, fix: str) -> None:
-        self.found.append(report(code, message, _place(span), fix))
+        self._findings.note(code, message, span, fix)
 
 
-def _place(span: Span | None) -> Span:
-    """A tree that was built rather than parsed has no places; its diagnostics point at nothing."""
-    return span or Span(Source("<tree>", ""), 0, 0)
+def _of_comparison(term: Comparison, clean: bool) -> Summary:
+    elements = max(1, len(term.items))
+    entry = operators.get(term.operator)
+    if not clean or entry is None:
+        return Summary(elements, anchored=True)
+    collapsing = collapses(term, entry)
+    where = place(head(term.span, term.operator)) if collapsing else None
+    return Summary(elements, anchored=anchored(term, entry), collapsing=where)
 
 
-def _head(span: Span | None, name: str) -> Span | None:
-    """The name that a node begins with."""
-    return span and Span(span.source, span.start, span.start + len(name))
-
-
-def _words(elements: Iterable[Element]) -> str:
-    return ", ".join(text for _, text in print_runs(canonical_set(elements)))
+def _total(summaries: Sequence[Summary]) -> Summary:
+    """What a sum amounts to."""
+    return Summary(
+        sum(each.elements for each in summaries),
+        min((each.least for each in summaries), default=1.0),
+        max((each.greatest for each in summaries), default=1.0),
+        any(each.scheduled for each in summaries),
+        any(each.anchored for each in summaries),
+        next((each.collapsing for each in summaries if each.collapsing), None),
+    )

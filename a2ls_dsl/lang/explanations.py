@@ -5,28 +5,15 @@ The rules themselves are in `codes.py`; those for loss grammars have a table lik
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Behind a rule: `wrong` is a whole file that breaks it and nothing else, `right` the same file mended.
-
-    Both are None where the smallest file that breaks the rule is too large to show.
-    """
-
-    why: str
-    wrong: str | None = None
-    right: str | None = None
-
+from a2ls_dsl.lang.explanation import Explanation
+from a2ls_dsl.lang.explanations_values import VALUES
 
 _STEP = "loss mine = mse({ s[t] } -> { s[t+1] })"
-_LONG = "\nloss b = a + a + a + a + a\nloss c = b + b + b + b + b\nloss d = c + c + c + c + c"
 
 EXPLANATIONS: dict[str, Explanation] = {
     # the file
     "A2L001": Explanation(
-        "A loss has a few lines. A file of more than 1 MB is most likely not a loss file, so it is refused "
+        "A loss has a few lines. A file of more than 50 kB is most likely not a loss file, so it is refused "
         "before it is read as one; so is a loss grammar. Split a file that really holds so many losses."
     ),
     "A2L002": Explanation(
@@ -94,26 +81,43 @@ EXPLANATIONS: dict[str, Explanation] = {
         f"{_STEP}\nloss both = mine - 0.1 * mine",
         f"{_STEP}\nloss both = mine + 0.1 * mine",
     ),
+    "A2L019": Explanation(
+        "An import brings the losses of another file, so that this one can refer to them. The file is named "
+        "relative to this one, else it is a shipped loss; no path leads anywhere else, and nothing is run.",
+        "import curl\nloss both = curl + mse({ s[t], a[t] } -> { r[t] })",
+        'import "curl.a2l"\nloss both = curl + mse({ s[t], a[t] } -> { r[t] })',
+    ),
+    "A2L020": Explanation(
+        "Options say how an operator compares: its head, a temperature, the number of bins. They stand "
+        "behind the comparison, so that what is compared can be read without them.",
+        "loss mine = mse({ s[t] } -> { s[t+1] }) with head: linear",
+        "loss mine = mse({ s[t] } -> { s[t+1] }) with head = linear",
+    ),
     # names
     "A2L021": Explanation(
-        "The operators are mse, nmse, inner, bilinear and cosine, those of He et al. 2022.",
+        "The operators are those of He et al. 2022 (mse, nmse, inner, bilinear, cosine), huber, ce, infonce, "
+        "variance, covariance, barlow, mico and bisim, and what a program has registered.",
         "loss mine = l2({ s[t] } -> { s[t+1] })",
         _STEP,
     ),
     "A2L022": Explanation(
-        "A trajectory consists of states s, actions a and rewards r. Capitals are other names.",
+        "A trajectory consists of states s, actions a, rewards r, raw observations o and the flag done. "
+        "Capitals are other names.",
         "loss mine = mse({ S[t], u[t] } -> { s[t+1] })",
         "loss mine = mse({ s[t], a[t] } -> { s[t+1] })",
     ),
     "A2L023": Explanation(
-        "A view is a random augmentation that the project knows how to compute; today there is crop.",
+        "A function is a view (crop, shift, intensity, noise, mask), an encoder (online, ema, stop), a "
+        "normaliser (l2, avgl1, simnorm), value, return or rollout, or was registered by a program.",
         "loss mine = mse({ blur(s[t]) } -> { s[t+1] })",
         "loss mine = mse({ crop(s[t]) } -> { s[t+1] })",
     ),
     "A2L024": Explanation(
-        "Views augment images, and only states are images. Actions and rewards enter a loss as they are.",
-        "loss mine = mse({ s[t], crop(a[t]) } -> { s[t+1] })",
-        "loss mine = mse({ s[t], a[t] } -> { s[t+1] })",
+        "A view is taken of a state, an encoder makes a latent of it, a normaliser changes the latent, and "
+        "value estimates either. So calls nest in this order, value(l2(ema(crop(s[t])))), and none is "
+        "applied to actions, rewards or flags, which enter a loss as they are.",
+        "loss mine = mse({ s[t], crop(a[t]) } -> { crop(l2(s[t+1])) })",
+        "loss mine = mse({ s[t], a[t] } -> { l2(crop(s[t+1])) })",
     ),
     "A2L025": Explanation(
         "A name that meant two losses would leave open which of them a reference or a command means.",
@@ -121,67 +125,31 @@ EXPLANATIONS: dict[str, Explanation] = {
         f"{_STEP}\nloss other = mse({{ s[t] }} -> {{ s[t+2] }})",
     ),
     "A2L026": Explanation(
-        "References look upwards only, so no loss can contain itself, and a file is read from top to bottom.",
+        "References look upwards only, so no loss can contain itself, and a file is read from top to bottom. "
+        "Losses of other files can be referred to once these are imported.",
         f"loss both = mine + 0.1 * mine\n{_STEP}",
         f"{_STEP}\nloss both = mine + 0.1 * mine",
     ),
-    # values
-    "A2L031": Explanation(
-        "A window begins at t and looks ahead. What a loss says about the past it says about a later window: "
-        "shift all its steps so that the first is t.",
-        "loss mine = mse({ s[t-1] } -> { s[t] })",
-        _STEP,
+    "A2L027": Explanation(
+        "Every operator has its own options, and an option that could change nothing is most likely meant "
+        "for something else: a temperature needs negatives, a decay a rollout.",
+        "loss mine = mse({ s[t], a[t] } -> { s[t+1] }) with temperature = 0.1",
+        "loss mine = infonce({ s[t], a[t] } -> { s[t+1] }) with temperature = 0.2",
     ),
-    "A2L032": Explanation(
-        "A trajectory has whole steps, counted from t. Fixed steps of an episode can't be named, and loss "
-        "files have no parameters such as k; those belong in a loss grammar.",
-        "loss mine = mse({ s[t] } -> { s[t+k] })",
-        "loss mine = mse({ s[t] } -> { s[t+3] })",
+    "A2L028": Explanation(
+        "An import names a .a2l file relative to the file that it stands in, or a shipped loss. A text that "
+        "is no file has no folder, so it can import shipped losses only.",
+        'import "crul.a2l"\nloss both = curl + mse({ s[t], a[t] } -> { r[t] })',
+        'import "curl.a2l"\nloss both = curl + mse({ s[t], a[t] } -> { r[t] })',
     ),
-    "A2L033": Explanation(
-        "A window lies inside one episode, and an episode of the DeepMind Control suite has at most 1,000 "
-        "steps.",
-        "loss mine = mse({ s[t] } -> { s[t+1000] })",
-        "loss mine = mse({ s[t] } -> { s[t+999] })",
+    "A2L029": Explanation(
+        "A file that imports itself, directly or through others, could be read for ever. Losses that two "
+        "files need belong into a third one."
     ),
-    "A2L034": Explanation(
-        "A run from a later to an earlier step holds nothing, which is never what was meant.",
-        "loss mine = mse({ s[t], a[t+3..t] } -> { s[t+1] })",
-        "loss mine = mse({ s[t], a[t..t+3] } -> { s[t+1] })",
+    "A2L030": Explanation(
+        "Imports count as if everything stood in one file: 50 kB and 20,000 elements together, in 50 files. "
+        "More is most likely an accident."
     ),
-    "A2L035": Explanation(
-        "Without a source there is nothing to predict from, without a target nothing to predict.",
-        "loss mine = mse({ s[t] } -> { })",
-        _STEP,
-    ),
-    "A2L036": Explanation(
-        "An auxiliary loss trains the encoder. Only states of the source go through it with gradients; "
-        "actions and rewards are used raw, and the target has none.",
-        "loss mine = mse({ a[t], r[t] } -> { s[t+1] })",
-        "loss mine = mse({ s[t], a[t], r[t] } -> { s[t+1] })",
-    ),
-    "A2L037": Explanation(
-        "A weight of zero does nothing, a negative one drives its term up without bounds, and an infinite "
-        "one hides all others. This holds after references are multiplied out, too.",
-        "loss mine = 0 * mse({ s[t] } -> { s[t+1] })",
-        "loss mine = 0.5 * mse({ s[t] } -> { s[t+1] })",
-    ),
-    "A2L038": Explanation(
-        "Runs and references name many elements in few characters; no agent could train with so many.",
-        "loss a = mse({ s[t..t+999] } -> { r[t] })" + _LONG,
-        "loss a = mse({ s[t..t+99] } -> { r[t] })" + _LONG,
-    ),
-    # warnings
-    "A2L101": Explanation(
-        "What stands on both sides can be passed through without learning anything. It is allowed: "
-        "a2_winner_v, found by the search of He et al. 2022, does so with a[t+4].",
-        "loss mine = mse({ s[t], a[t] } -> { s[t+1], a[t] })",
-        "loss mine = mse({ s[t], a[t] } -> { s[t+1] })",
-    ),
-    "A2L102": Explanation(
-        "A set holds an element or does not; named twice it counts once. Views are another matter: every "
-        "call of crop is a draw of its own, so { crop(s[t]), crop(s[t]) } holds two elements.",
-        "loss mine = mse({ s[t], a[t], a[t..t+2] } -> { s[t+1] })",
-        "loss mine = mse({ s[t], a[t..t+2] } -> { s[t+1] })",
-    ),
+    # values and warnings
+    **VALUES,
 }

@@ -10,13 +10,21 @@ from pathlib import Path
 from a2ls_dsl.diagnostics import A2lError, LanguageError, Source, Span
 from a2ls_dsl.lang.codes import report
 
-MAX_SIZE = 1_000_000
-"""The size of the largest file that is looked at, in bytes. The longest shipped loss has under a thousand."""
+SUFFIX = ".a2l"
+
+MAX_SIZE = 50_000
+"""The size of the largest file that is looked at, in bytes. The longest shipped loss has some thousand.
+
+What is refused unread can't take long: every text up to this size is checked in less than a second.
+"""
 
 
-def read(path: str | os.PathLike[str]) -> Source:
-    """The text of a file. Raises `A2lError` for whatever can't be read as text, `LanguageError` over 1 MB."""
-    name = os.fspath(path).encode(errors="backslashreplace").decode()
+def read(path: str | os.PathLike[str], called: str | None = None) -> Source:
+    """The text of a file; in messages it is named by its path, or as it is `called`.
+
+    Raises `A2lError` for what can't be read as text, `LanguageError` over 50 kB.
+    """
+    name = (called or os.fspath(path)).encode(errors="backslashreplace").decode()
     try:
         if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
             raise A2lError(f"{name} is no regular file", "save its text in a file")  # a pipe may never end
@@ -44,7 +52,9 @@ def read(path: str | os.PathLike[str]) -> Source:
 def too_large(name: str) -> LanguageError:
     """The refusal of a text of more than `MAX_SIZE`, which is not even looked at."""
     place = Span(Source(name, ""), 0, 0)
-    return LanguageError([report("A2L001", "the file has more than 1 MB", place, "split it")])
+    return LanguageError(
+        [report("A2L001", f"the file has more than {MAX_SIZE // 1000} kB", place, "split it")]
+    )
 
 
 def write(path: str | os.PathLike[str], text: str) -> None:

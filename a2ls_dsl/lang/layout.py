@@ -1,32 +1,44 @@
 """The one layout of a loss file, `a2l fmt`.
 
-A definition stands on one line up to `WIDTH` columns, else with one row per stream. Sets are in canonical
-order; terms, references and weights stay as written. Comments stay too: those inside a definition move
-above it. Between definitions and comments, one blank line stays where there was at least one.
+A definition stands on one line up to `WIDTH` columns, else with negatives and options on a line of their
+own, else with one row per stream. Sets and options are in
+canonical order; terms, references, weights and defaults that were written stay as written. Comments stay
+too: those inside a definition or an import move above it. Between definitions, imports and comments, one
+blank line stays where there was at least one.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from a2ls_dsl.diagnostics import Source
-from a2ls_dsl.lang.ast import Comparison, Definition, Element, Loss, Weighted
-from a2ls_dsl.lang.canonical import canonical_comparison, canonical_set
+from a2ls_dsl.lang.ast import Comparison, Definition, Import, Item, Loss, Weighted
+from a2ls_dsl.lang.canonical import ordered_comparison
 from a2ls_dsl.lang.parse import parse
-from a2ls_dsl.lang.printer import print_loss, print_runs, print_weighted
+from a2ls_dsl.lang.printer import (
+    print_loss,
+    print_option,
+    print_runs,
+    print_tail,
+    print_term,
+    print_weight,
+    print_weighted,
+    sets_of,
+)
 
 WIDTH = 88
 _INDENT = "    "
-_COMMENT = re.compile(r"#[^\n]*")
+_COMMENT = re.compile(r"\"[^\"\n]*\"|(#[^\n]*)")
 
 
 def format_file(source: Source) -> str:
     """The text of a loss file in its one layout. Raises `LanguageError` if it doesn't parse."""
     text = source.text.replace("\r\n", "\n").replace("\r", "\n")
-    blocks = _blocks(text, parse(text, source.name).definitions)
+    file = parse(text, source.name)
+    blocks = _blocks(text, [*file.imports, *file.definitions])
     lines: list[str] = []
     end = len(text)
     for block in blocks:
@@ -39,27 +51,28 @@ def format_file(source: Source) -> str:
 
 @dataclass
 class _Block:
-    """A definition with the comments that belong to it, or a comment on its own."""
+    """A definition or an import with the comments that belong to it, or a comment on its own."""
 
     start: int
     end: int
-    definition: Definition | None = None
+    content: Definition | Import | None = None
     above: list[str] = field(default_factory=list)
     behind: str = ""
 
     def lines(self) -> Iterator[str]:
         yield from self.above
-        if self.definition is not None:
-            *first, last = format_definition(self.definition)
+        if self.content is not None:
+            *first, last = _lines(self.content)
             yield from first
             yield last + (f"  {self.behind}" if self.behind else "")
 
 
-def _blocks(text: str, definitions: Iterable[Definition]) -> list[_Block]:
-    """Definitions and comments in the order of the text."""
-    blocks = [_Block(each.span.start, each.span.end, each) for each in definitions if each.span]
+def _blocks(text: str, contents: Iterable[Definition | Import]) -> list[_Block]:
+    """Definitions, imports and comments in the order of the text."""
+    blocks = [_Block(each.span.start, each.span.end, each) for each in contents if each.span]
+    comments = (match for match in _COMMENT.finditer(text) if match[1])
     pieces: list[_Block | re.Match[str]] = sorted(
-        [*blocks, *_COMMENT.finditer(text)],
+        [*blocks, *comments],
         key=lambda piece: piece.start if isinstance(piece, _Block) else piece.start(),
     )
     merged: list[_Block] = []
@@ -71,7 +84,7 @@ def _blocks(text: str, definitions: Iterable[Definition]) -> list[_Block]:
         last = merged[-1] if merged else None
         if last is not None and piece.start() < last.end:
             last.above.append(words)
-        elif last is not None and last.definition is not None and "\n" not in text[last.end : piece.start()]:
+        elif last is not None and last.content is not None and "\n" not in text[last.end : piece.start()]:
             last.behind, last.end = words, piece.end()
         else:
             merged.append(_Block(piece.start(), piece.end(), above=[words]))
@@ -93,9 +106,13 @@ def format_definition(definition: Definition) -> list[str]:
     return lines
 
 
+def _lines(content: Definition | Import) -> list[str]:
+    return format_definition(content) if isinstance(content, Definition) else [f'import "{content.path}"']
+
+
 def _sorted(weighted: Weighted) -> Weighted:
     if isinstance(weighted.term, Comparison):
-        return Weighted(weighted.weight, canonical_comparison(weighted.term))
+        return Weighted(weighted.weight, ordered_comparison(weighted.term))
     return weighted
 
 
@@ -104,21 +121,39 @@ def _term(weighted: Weighted, lead: str, indent: str, weight: bool = True) -> li
     line = lead + (print_weighted(weighted) if weight else print_loss(Loss((weighted,))))
     if len(line) <= WIDTH or not isinstance(weighted.term, Comparison):
         return [line]
-    term, factor = weighted.term, f"{weighted.weight!r} * " if weight else ""
+    term, factor = weighted.term, f"{print_weight(weighted.weight)} * " if weight else ""
+    bare = f"{lead}{factor}{print_term(replace(term, against_batch=False, options=()))}"
+    tail = f"{indent}{_INDENT}{print_tail(term).strip()}"
+    if max(len(bare), len(tail)) <= WIDTH:
+        return [bare, tail]
+    source, *target = sets_of(term)
     return [
         f"{lead}{factor}{term.operator}(",
-        *_set(term.source, f"{indent}{_INDENT}{{ "),
-        *_set(term.target, f"{indent}{_INDENT}-> {{ "),
-        f"{indent})" + (" against batch" if term.against_batch else ""),
+        *_set(source, f"{indent}{_INDENT}{{ "),
+        *(line for each in target for line in _set(each, f"{indent}{_INDENT}-> {{ ")),
+        *_tail(term, indent),
     ]
 
 
-def _set(elements: Iterable[Element], lead: str) -> list[str]:
+def _tail(term: Comparison, indent: str) -> list[str]:
+    """The closing parenthesis and what stands behind it; options that don't fit have a line each."""
+    line = f"{indent}){print_tail(term)}"
+    if len(line) <= WIDTH:
+        return [line]
+    bare = f"{indent}){print_tail(replace(term, options=()))}"
+    lead = f"{indent}{_INDENT}with "
+    margins = [lead, *[" " * len(lead)] * (len(term.options) - 1)]
+    ends = [","] * (len(term.options) - 1) + [""]
+    options = zip(margins, map(print_option, term.options), ends, strict=True)
+    return [bare, *(margin + option + end for margin, option, end in options)]
+
+
+def _set(items: Iterable[Item], lead: str) -> list[str]:
     """A set behind `lead` with a row per stream, longer rows broken, all items aligned."""
     rows: list[str] = []
-    for _, items in groupby(print_runs(canonical_set(elements)), key=lambda item: item[0]):
+    for _, texts in groupby(print_runs(items), key=lambda item: item[0]):
         row = ""
-        for _, item in items:
+        for _, item in texts:
             if row and len(lead) + len(row) + len(item) + len(",  }") > WIDTH:
                 rows.append(row)
                 row = ""

@@ -7,26 +7,24 @@ from pathlib import Path
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, LanguageError, Severity, Source, near, unknown
 from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.canonical import canonical
-from a2ls_dsl.lang.check import check
-from a2ls_dsl.lang.files import read
+from a2ls_dsl.lang.files import SUFFIX, read
+from a2ls_dsl.lang.imports import Importer
 from a2ls_dsl.lang.library import shipped
-from a2ls_dsl.lang.parse import recover
-
-SUFFIX = ".a2l"
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Loss]:
     """The canonical losses of a file, or of a shipped loss' file by plain name, in the order of the file.
 
-    Raises `LanguageError` with every error in the file, `A2lError` if it can't be read.
+    Raises `LanguageError` with every error in the file and in those that it imports, `A2lError` if it can't
+    be read.
     """
-    losses, _ = analyse(read(locate(path)))
+    found = locate(path)
+    losses, _ = analyse(read(found), found)
     return losses
 
 
 def loads(text: str, name: str = "<string>") -> dict[str, Loss]:
-    """The canonical losses of a text, in its order. Raises `LanguageError`."""
+    """The canonical losses of a text, in its order; it can import shipped ones. Raises `LanguageError`."""
     losses, _ = analyse(Source(name, text))
     return losses
 
@@ -41,16 +39,20 @@ def load_one(path: str | os.PathLike[str], name: str | None = None) -> tuple[str
     return name, losses[name]
 
 
-def analyse(source: Source) -> tuple[dict[str, Loss], list[Diagnostic]]:
-    """The canonical losses of a text and its warnings. Raises `LanguageError` if there is any error."""
-    file, mistakes = recover(source)
-    found = sorted([*mistakes, *check(file, mistakes)], key=lambda each: each.span.start)
+def analyse(source: Source, path: Path | None = None) -> tuple[dict[str, Loss], list[Diagnostic]]:
+    """The canonical losses of a text and its warnings. Raises `LanguageError` if there is any error.
+
+    path: the file that the text stands in, whose imports are relative to it. Warnings about imported files
+    are not among those of the file itself.
+    """
+    importer = Importer()
+    unit = importer.unit(source, path)
+    found = list(unit.found)
+    for each in importer.units.values():
+        found += each.errors if each is not unit else []
     if any(diagnostic.severity is Severity.ERROR for diagnostic in found):
         raise LanguageError(found)
-    losses: dict[str, Loss] = {}
-    for definition in file.definitions:
-        losses[definition.name] = canonical(definition.loss, losses)
-    return losses, found
+    return unit.losses, found
 
 
 def locate(path: str | os.PathLike[str]) -> Path:

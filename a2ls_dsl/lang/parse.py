@@ -1,7 +1,7 @@
 """From text to the syntax tree. What the names in it mean is the checker's business (`check.py`).
 
-A file is cut at the lines that begin with `loss` and parsed piece by piece, so that a mistake in one
-definition doesn't hide the next.
+A file is cut at the lines that begin with `loss` or `import` and parsed piece by piece, so that a mistake in
+one definition doesn't hide the next.
 """
 
 from __future__ import annotations
@@ -12,18 +12,22 @@ from functools import lru_cache
 from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Source, Span
-from a2ls_dsl.lang.ast import Definition, Loss, LossFile
+from a2ls_dsl.lang.ast import Definition, Import, Loss, LossFile
 from a2ls_dsl.lang.build import Builder
 from a2ls_dsl.lang.codes import report
 from a2ls_dsl.lang.files import MAX_SIZE, too_large
 from a2ls_dsl.lang.library import folder
-from a2ls_dsl.lang.mistakes import Trouble, explain
+from a2ls_dsl.lang.mistakes import explain
+from a2ls_dsl.lang.trouble import Trouble
 
 EXAMPLE = "loss forward = mse({ s[t], a[t] } -> { s[t+1] })"
 
-_COMMENT = re.compile(r"#[^\r\n]*")
-_START = re.compile(r"^[^\S\n]*loss\b", re.MULTILINE)
-_NAMES = re.compile(r"\bloss\s+([A-Za-z_]\w*)|([A-Za-z_]\w*)\s*=(?!>)")
+MAX_BROKEN = 100
+"""So many pieces of a file are explained that don't parse; what comes behind is left alone."""
+
+_COMMENT = re.compile(r"(\"[^\"\r\n]*\")|#[^\r\n]*")
+_START = re.compile(r"^[^\S\n]*(?:loss|import)\b", re.MULTILINE)
+_NAMES = re.compile(r"\bloss\s+([A-Za-z_]\w*)|\b([A-Za-z_]\w*)\s*=(?!>)")
 
 
 def parse(text: str, name: str = "<string>") -> LossFile:
@@ -42,20 +46,27 @@ def recover(source: Source) -> tuple[LossFile, list[Diagnostic]]:
     if len(source.text) > MAX_SIZE:
         raise too_large(source.name)
     builder = Builder(source)
-    clean = _COMMENT.sub(lambda comment: " " * len(comment[0]), source.text)
+    clean = _COMMENT.sub(lambda found: found[1] or " " * len(found[0]), source.text)
     starts = [0, *(match.start() for match in _START.finditer(clean) if match.start())]
-    definitions: list[Definition] = []
+    definitions, imports, broken = list[Definition](), list[Import](), 0
     for start, end in zip(starts, [*starts[1:], len(clean)], strict=True):
         piece = clean[start:end]
+        if broken >= MAX_BROKEN:
+            definitions += _placeholders(source, piece, start)
+            continue
         try:
-            definitions += builder.definitions(_parser().parse(piece), start)
+            found, brought = builder.build(_parser().parse(piece), start)
+            definitions += found
+            imports += brought
         except UnexpectedInput as error:
+            broken += 1
             builder.mistakes.append(explain(source, _trouble(error, piece), start))
             definitions += _placeholders(source, piece, start)
     if not definitions and not builder.mistakes:
         nothing = Span(source, len(source.text), len(source.text))
         builder.mistakes.append(report("A2L002", "there is no loss in this file", nothing, f"e.g. {EXAMPLE}"))
-    return LossFile(tuple(definitions), Span(source, 0, len(source.text))), builder.mistakes
+    whole = Span(source, 0, len(source.text))
+    return LossFile(tuple(definitions), tuple(imports), whole), builder.mistakes
 
 
 @lru_cache(maxsize=1)

@@ -12,8 +12,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError, unknown
-from a2ls_dsl.lang.ast import OPERATORS, Stream
+from a2ls_dsl.lang.ast import Stream
 from a2ls_dsl.lang.grammar import Grammar, load_grammar
+from a2ls_dsl.lang.grammar.check import STREAMS
+from a2ls_dsl.lang.operators import PAPER_OPERATORS
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings, paper_settings
 from a2ls_dsl.search.rungs import Rungs
@@ -53,7 +55,7 @@ class EvolutionSettings:
     def first_prior(self) -> dict[tuple[str, Stream], float]:
         """The rates of the first population as `Grammar.sample` takes them."""
         rates = {"source": self.first_source, "target": self.first_target}
-        return {(s, stream): rate for s in rates for stream, rate in zip(Stream, rates[s], strict=True)}
+        return {(s, stream): rate for s in rates for stream, rate in zip(STREAMS, rates[s], strict=True)}
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,8 @@ class SearchSettings:
         object.__setattr__(self, "env", task.name)  # One name a task, so that settings can be compared.
         if self.strategy not in STRATEGIES:
             raise unknown("search strategy", self.strategy, STRATEGIES)
-        if self.operator != ANY and self._operator[0] not in OPERATORS:
-            raise unknown("operator", self.operator, (*OPERATORS, ANY))
+        if self.operator != ANY and self._operator[0] not in PAPER_OPERATORS:
+            raise unknown("operator", self.operator, (*PAPER_OPERATORS, ANY))
         if min(self.population, self.generations, self.stack, self.evaluation.every_frames) < 1:
             raise A2lError("a search needs a population, generations and a stack", "use 1 or more of each")
         if self.seed < 0 or self.evaluation.episodes < 1:

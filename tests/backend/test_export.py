@@ -12,14 +12,13 @@ from tempfile import TemporaryDirectory
 import pytest
 import torch
 from hypothesis import given, settings
-from strategies import losses, windows
+from strategies import compilable, losses, windows
 from torch import nn
 
 from a2ls_dsl.backend.export import class_name, export
 from a2ls_dsl.backend.module import CompiledLoss, compile_loss
 from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import load_one
 
 SPACES = Spaces(observation=3, action=2, features=4)
@@ -55,7 +54,7 @@ def same(loss: Loss, module: nn.Module, compiled: CompiledLoss) -> None:
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", sorted(shipped("losses", ".a2l")))
+@pytest.mark.parametrize("name", compilable())
 def test_every_shipped_loss_is_the_same_outside(name: str) -> None:
     label, loss = load_one(name)
     same(loss, exported(label, loss), compile_loss(loss, SPACES))
@@ -115,7 +114,7 @@ def test_the_file_runs_in_a_process_without_the_package(tmp_path: Path) -> None:
 
 
 def test_the_file_imports_torch_only_and_is_clean(tmp_path: Path) -> None:
-    for name in shipped("losses", ".a2l"):
+    for name in compilable():
         label, loss = load_one(name)
         text = export(label, loss)
         roots = {

@@ -12,10 +12,12 @@ import pytest
 from scipy.stats import binomtest, chisquare
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.ast import OPERATORS, Comparison, Element, Loss, Stream, Weighted
+from a2ls_dsl.lang.ast import Comparison, Element, Loss, Stream, Weighted
 from a2ls_dsl.lang.canonical import canonical, comparisons, single
 from a2ls_dsl.lang.grammar import load_grammar, parse_grammar
+from a2ls_dsl.lang.grammar.check import STREAMS
 from a2ls_dsl.lang.load import loads
+from a2ls_dsl.lang.operators import PAPER_OPERATORS
 from a2ls_dsl.lang.printer import print_loss
 
 A2LS = load_grammar("a2ls")
@@ -36,7 +38,7 @@ def term(of: Loss) -> Comparison:
 
 
 def every_element(operator: str, horizon: int, against_batch: bool = False) -> Loss:
-    elements = tuple(Element(stream, step) for stream in Stream for step in range(horizon + 1))
+    elements = tuple(Element(stream, step) for stream in STREAMS for step in range(horizon + 1))
     return single(Comparison(operator, elements, elements, against_batch))
 
 
@@ -117,7 +119,7 @@ def test_samples_reach_every_horizon_operator_and_element() -> None:
     assert all(loss(print_loss(each)) == each for each in sampled[:100])
     assert {each.horizon for each in sampled} >= set(range(1, 11))
     kinds = Counter((term(each).operator, term(each).against_batch) for each in sampled)
-    assert set(kinds) == {(operator, against) for operator in OPERATORS for against in (False, True)}
+    assert set(kinds) == {(operator, against) for operator in PAPER_OPERATORS for against in (False, True)}
     assert chisquare(list(kinds.values())).pvalue > 1e-3
     seen = {(side, e) for each in sampled for side in ("source", "target") for e in getattr(term(each), side)}
     assert len(seen) == 66
@@ -204,7 +206,7 @@ def test_mutation_never_gives_its_parent_back() -> None:
     children = [A2LS.mutate(loss(A2_WINNER), rng) for _ in range(500)]
     assert loss(A2_WINNER) not in children
     assert all(A2LS.contains(each) and canonical(each) == each for each in children)
-    assert {term(each).operator for each in children} == set(OPERATORS)
+    assert {term(each).operator for each in children} == set(PAPER_OPERATORS)
     assert {each.horizon for each in children} >= {2, 3, 4}
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2ls_dsl.diagnostics import LanguageError
-from a2ls_dsl.lang.ast import Comparison, Element, Loss, Stream
+from a2ls_dsl.lang.ast import Call, Comparison, Element, Loss, Stream
 from a2ls_dsl.lang.canonical import canonical, single
 from a2ls_dsl.lang.grammar import Grammar, parse_grammar
 from a2ls_dsl.lang.grammar.counting import union_size
@@ -93,7 +93,9 @@ def grammars(draw):
 
 def loss_of(meaning) -> Loss:
     operator, against, *both = meaning
-    source, target = (tuple(Element(Stream(s), t, v) for s, t, v in side) for side in both)
+    source, target = (
+        tuple(Element(Stream(s), t, (Call(v),) if v else ()) for s, t, v in side) for side in both
+    )
     return single(Comparison(operator, source, target, against))
 
 

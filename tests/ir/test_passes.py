@@ -21,7 +21,7 @@ from a2ls_dsl.ir.nodes import Augment, Concat, Encode, Program, WeightedSum
 from a2ls_dsl.ir.passes import PASSES, drop_unused, optimise, share_equal, simplify
 from a2ls_dsl.ir.show import show_ir
 from a2ls_dsl.ir.verify import verify
-from a2ls_dsl.lang.ast import Comparison, Loss, Weighted
+from a2ls_dsl.lang.ast import Comparison, Loss, Weighted, elements_of
 from a2ls_dsl.lang.canonical import canonical
 from a2ls_dsl.lang.canonical import comparisons as terms_of
 from a2ls_dsl.lang.load import load_one, loads
@@ -109,10 +109,7 @@ def test_each_encoder_is_called_once_and_each_crop_drawn_once(loss: Loss, seed: 
     run(optimise(lower(loss)))
     assert max(run.calls.values()) == 1
     crops = sum(
-        element.view is not None
-        for weight, term in terms_of(loss)
-        if weight
-        for element in (*term.source, *term.target)
+        len(element.calls) for weight, term in terms_of(loss) if weight for element in elements_of(term.items)
     )
     assert len(run.draws) == len(set(run.draws)) == crops
 

@@ -19,6 +19,8 @@ from a2ls_dsl.lang.load import analyse
 
 ALL = RULES | GRAMMAR_RULES
 TOO_LARGE_TO_SHOW = {"A2L001": "#" * (MAX_SIZE + 1)}
+SEVERAL_FILES = ("A2L029", "A2L030")
+"""What takes several files to break; tests/bad has them."""
 
 
 def codes(code: str, text: str) -> set[str]:
@@ -50,7 +52,10 @@ def test_every_code_is_explained() -> None:
 @pytest.mark.parametrize("code", ALL)
 def test_the_examples_do_what_they_claim(code: str) -> None:
     explanation = (EXPLANATIONS | GRAMMAR_EXPLANATIONS)[code]
-    assert (explanation.wrong is None) == (explanation.right is None) == (code in TOO_LARGE_TO_SHOW)
+    hidden = code in TOO_LARGE_TO_SHOW or code in SEVERAL_FILES
+    assert (explanation.wrong is None) == (explanation.right is None) == hidden
+    if code in SEVERAL_FILES:
+        return
     assert codes(code, explanation.wrong or TOO_LARGE_TO_SHOW[code]) == {code}
     if explanation.right is not None:
         assert codes(code, explanation.right) == set()
@@ -59,10 +64,11 @@ def test_the_examples_do_what_they_claim(code: str) -> None:
 def test_a_page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert explain(monkeypatch, "a2l036") == 0
     assert capsys.readouterr().out == (
-        "error[A2L036]: a source holds a state, or no gradient reaches the encoder\n"
+        "error[A2L036]: a state is encoded with gradient, or none reaches the encoder\n"
         "\n"
-        "An auxiliary loss trains the encoder. Only states of the source go through it with\n"
-        "gradients; actions and rewards are used raw, and the target has none.\n"
+        "An auxiliary loss trains the encoder. States of the source go through it with gradient,\n"
+        "unless they are encoded by ema or stop; in the target, only online(...) does. Values,\n"
+        "returns and all that is no state have no gradient.\n"
         "\n"
         "wrong:\n"
         "    loss mine = mse({ a[t], r[t] } -> { s[t+1] })\n"
@@ -84,7 +90,7 @@ def test_the_list(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
     ("code", "fix"),
     [
         ("A2L21", "did you mean `A2L021`?"),
-        ("a2l104", "did you mean `A2L102`?"),
+        ("a2l111", "did you mean `A2L108`?"),
         ("A2L900", "lists all codes"),
         ("operator", "lists all codes"),
     ],

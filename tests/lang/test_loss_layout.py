@@ -7,7 +7,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import losses
+from strategies import any_losses, losses
 
 from a2ls_dsl.diagnostics import LanguageError, Source
 from a2ls_dsl.lang.ast import Loss
@@ -82,6 +82,46 @@ def test_a_long_sum_has_a_line_per_term() -> None:
     )
 
 
+def test_negatives_and_options_have_a_line_before_sets_are_broken() -> None:
+    sets = "{ s[t], a[t..t+2] } -> { stop(l2(shift(s[t+3]))) }".replace("stop(l2(", "l2(stop(")
+    text = f"loss long_name = bilinear({sets}) with temperature = 0.25, head = mlp(64) as q"
+    assert layout(text.replace(" with", " against batch with")) == (
+        f"loss long_name = bilinear({sets})\n    against batch with head = mlp(64) as q, temperature = 0.25\n"
+    )
+    names = "it = huber({ s[t] } -> { r[t] }) with head = mlp(64, 64)"
+    assert layout(f"loss {names}") == f"loss {names}\n"
+
+
+def test_options_that_do_not_fit_have_a_line_each() -> None:
+    rollout = "rollout(simnorm(shift(intensity(s[t], 0.125), 12), 16), a[t..t+2])"
+    text = (
+        f"loss x = 0.5 * infonce({{ {rollout} }} -> {{ simnorm(stop(crop(s[t+1..t+3])), 16), done[t..t+2] }})"
+        f" with head = mlp({', '.join(['1024'] * 8)}) as shared, decay = 0.875, temperature = 0.0625"
+    )
+    assert layout(text) == (
+        "loss x = 0.5 * infonce(\n"
+        f"    {{ {rollout} }}\n"
+        "    -> { simnorm(stop(crop(s[t+1..t+3])), 16),\n"
+        "         done[t..t+2] }\n"
+        ")\n"
+        f"    with head = mlp({', '.join(['1024'] * 8)}) as shared,\n"
+        "         temperature = 0.0625,\n"
+        "         decay = 0.875\n"
+    )
+
+
+def test_what_was_written_stays_as_it_was() -> None:
+    text = "loss a = mse({ online(s[t]), shift(s[t], 4) } -> { ema(s[t+1]) })\n"
+    assert layout(text) == text
+    assert (
+        layout("loss a = variance({ s[t], online(s[t]) })") == "loss a = variance({ s[t], online(s[t]) })\n"
+    )
+    one_set = "loss a = mse({ s[t] })\nloss b = mse({ s[t] } -> {  })\nloss c = l(0)*a"
+    assert layout(one_set.replace("l(0)", "linear(0, 1, 5)")) == (
+        f"{one_set[: one_set.index('loss c')]}loss c = linear(0.0, 1.0, 5) * a\n"
+    )
+
+
 def test_a_long_empty_set_is_laid_out_too() -> None:
     text = f"loss {'x' * 80} = mse({{ }} -> {{ s[t] }})"
     assert layout(layout(text)) == layout(text)
@@ -106,7 +146,9 @@ def files(draw: st.DrawFn) -> str:
     """Files of one to three random losses, with comments and gaps between any two tokens."""
     loose = draw(st.booleans())
     pieces = [*draw(GAPS)]
-    for number, loss in enumerate(draw(st.lists(losses(terms=2, views=True), min_size=1, max_size=3))):
+    for number, loss in enumerate(
+        draw(st.lists(losses(terms=2, views=True) | any_losses(terms=2), min_size=1, max_size=3))
+    ):
         text = f"loss l{number} = {print_loss(loss)}" + (f" + 0.5 * l{number - 1}" if number else "")
         if number and len(loss.terms) == 1 and loss.terms[0].weight == 1.0:
             text = text.replace("= ", "= 1.0 * ", 1)

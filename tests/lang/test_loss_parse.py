@@ -5,10 +5,23 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from strategies import losses
+from strategies import any_losses, losses
 
 from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Span
-from a2ls_dsl.lang.ast import Comparison, Element, Loss, Ref, Stream, Weighted
+from a2ls_dsl.lang.ast import (
+    Call,
+    Comparison,
+    Element,
+    Import,
+    Loss,
+    Option,
+    Ref,
+    Return,
+    Rollout,
+    Schedule,
+    Stream,
+    Weighted,
+)
 from a2ls_dsl.lang.canonical import canonical, key
 from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import loads
@@ -32,7 +45,7 @@ def test_the_tree() -> None:
     one, two = parse(TEXT).definitions
     assert one.name == "one"
     source = (Element(S, 1), Element(A, 1), Element(A, 2), Element(A, 3))
-    target = (Element(S, 0, "crop"), Element(S, 1, "crop"), Element(R, 0))
+    target = (Element(S, 0, (Call("crop"),)), Element(S, 1, (Call("crop"),)), Element(R, 0))
     assert one.loss == Loss((Weighted(1.0, Comparison("mse", source, target)),))
     inner = Comparison("inner", (Element(S, 0),), (Element(S, 1),), against_batch=True)
     assert two.loss == Loss((Weighted(1.0, Ref("one")), Weighted(0.25, inner)))
@@ -55,6 +68,59 @@ def test_places() -> None:
     assert shown(term.sides[0]) == "{ s[t+1], a[t+1..t+3], }"
     assert [shown(element.span) for element in term.source][1:] == ["a[t+1..t+3]"] * 3
     assert [shown(element.span) for element in term.target] == ["crop(s[t..t+1])"] * 2 + ["r[t]"]
+
+
+WHOLE = """\
+import "curl.a2l"
+loss it = linear(0, 1.5, 2000) * mse({ rollout(l2(s[t]), a[t..t+2]) } -> { stop(shift(s[t+1..t+3], 3)) })
+    against batch with head = mlp(64, 32) as q, decay = 0.5
+    + ce({ s[t], o[t] } -> { return(r[t..t+1], value(s[t+2]), 0.9), done[t] })
+    + variance({ s[t] })
+"""
+
+
+def test_the_tree_of_everything_else() -> None:
+    file = parse(WHOLE)
+    assert file.imports == (Import("curl.a2l"),)
+    rolled, returns, unary = file.definitions[0].loss.terms
+    steps = tuple(Element(S, step, (Call("shift", (3.0,)), Call("stop"))) for step in (1, 2, 3))
+    options = (Option("head", Call("mlp", (64.0, 32.0)), "q"), Option("decay", 0.5))
+    start = Rollout(Element(S, 0, (Call("l2"),)), 0, 3)
+    assert rolled == Weighted(Schedule(0.0, 1.5, 2000), Comparison("mse", (start,), steps, True, options))
+    bootstrap = Element(S, 2, (Call("value"),))
+    target = (Return(0, 1, bootstrap, 0.9), Element(Stream.DONE, 0))
+    assert returns.term == Comparison("ce", (Element(S, 0), Element(Stream.RAW, 0)), target)
+    assert unary.term == Comparison("variance", (Element(S, 0),))
+
+
+def test_places_of_everything_else() -> None:
+    file = parse(WHOLE)
+    assert (shown(file.imports[0].span), shown(file.imports[0].path_span)) == (
+        'import "curl.a2l"',
+        '"curl.a2l"',
+    )
+    rolled, returns, unary = file.definitions[0].loss.terms
+    assert shown(rolled.weight_span) == "linear(0, 1.5, 2000)"
+    term = rolled.term
+    assert isinstance(term, Comparison)
+    assert shown(term.against_span) == "against batch"
+    assert [shown(option.span) for option in term.options] == ["head = mlp(64, 32) as q", "decay = 0.5"]
+    (start,) = term.source
+    assert shown(start.span) == "rollout(l2(s[t]), a[t..t+2])"
+    assert isinstance(start, Rollout)
+    assert shown(start.start.span) == "l2(s[t])"
+    assert {shown(item.span) for item in term.target} == {"stop(shift(s[t+1..t+3], 3))"}
+    element = term.target[0]
+    assert isinstance(element, Element)
+    assert [[shown(span) for span in call.spans] for call in element.calls] == [["shift", "3"], ["stop"]]
+    assert isinstance(returns.term, Comparison)
+    bootstrap = returns.term.target[0]
+    assert isinstance(bootstrap, Return)
+    assert bootstrap.bootstrap is not None
+    assert shown(bootstrap.bootstrap.span) == "value(s[t+2])"
+    assert isinstance(unary.term, Comparison)
+    assert unary.term.sides is not None
+    assert [shown(side) for side in unary.term.sides] == ["{ s[t] }"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +150,7 @@ def test_references_are_multiplied_out() -> None:
     assert loads("loss other = " + print_loss(found["three"]))["other"] == found["three"]
 
 
-@given(losses(terms=3, views=True))
+@given(losses(terms=3, views=True) | any_losses())
 def test_the_print_of_a_loss_parses_to_the_loss(loss: Loss) -> None:
     (definition,) = parse(f"loss it = {print_loss(loss)}").definitions
     assert canonical(definition.loss) == loss
@@ -125,7 +191,9 @@ PIECES = st.sampled_from(
         *("loss", "mine", "one", "=", "mse", "l2", "(", ")", "{", "}", "[", "]", "->", "=>", "..", "..."),
         *(",", "+", "-", "*", "#", "against", "vs", "batch", "crop", "s", "a", "r", "x", "t", "t+1", "t-1"),
         *("s[t]", "a[t..t+3]", "s_t", "s_{t+1}", "0", "1.5", "1e999", "999", "1000", ":", ";"),
-        *("\n", "\t", "é", "\x00"),
+        *("\n", "\t", "é", "\x00", "import", '"curl.a2l"', '"', "with", "as", "head = mlp(8)", "decay = 0.5"),
+        *("ce", "variance", "rollout(", "return(", "value(", "l2(", "shift(s[t], 4)", "o[t]", "done[t+1]"),
+        *("rollout(s[t], a[t..t+2])", "return(r[t..t+2], value(s[t+3]))", "linear(0, 1, 10)", "bins = 3"),
     ]
 )
 

@@ -15,10 +15,9 @@ from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.stacked.operators import compare
 from a2ls_dsl.backend.stacked.tables import Capacity, Side, Tables
 from a2ls_dsl.backend.window import Spaces, StackWindow
-from a2ls_dsl.ir.lower import row_of
+from a2ls_dsl.ir.lower import row_of, supported_terms
 from a2ls_dsl.ir.nodes import Row
 from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.canonical import comparisons
 
 StackEncoder = Callable[[Tensor], Tensor]
 """(members, M, observation) -> (members, M, features), each member with its own parameters."""
@@ -82,7 +81,9 @@ class StackedLoss(nn.Module):
         depend on the stack's capacity. rng: the streams of this member.
         """
         self.write(member, loss)
-        rows = [(row_of(each.source), row_of(each.target)) for _, each in comparisons(loss)] if loss else []
+        rows = (
+            [(row_of(term.source), row_of(term.target)) for _, term in supported_terms(loss)] if loss else []
+        )
         terms = self.capacity.terms
         for parameter in self.parameters():
             parameter[member * terms : (member + 1) * terms] = 0
@@ -98,7 +99,7 @@ class StackedLoss(nn.Module):
 
     def write(self, member: int, loss: Loss | None) -> None:
         """Make `loss` the loss of a member; its parameters stay as they are."""
-        targets = [row_of(each.target) for _, each in comparisons(loss)] if loss else []
+        targets = [row_of(each.target) for _, each in supported_terms(loss)] if loss else []
         self.tables.write(member, loss, [self.spaces.width(target) for target in targets])
 
     def member_state(self, member: int) -> dict[str, Tensor]:

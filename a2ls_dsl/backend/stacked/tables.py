@@ -11,10 +11,9 @@ from torch import Tensor, nn
 
 from a2ls_dsl.backend.operators import OPERATIONS
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.ir.lower import row_of
+from a2ls_dsl.ir.lower import row_of, supported_terms
 from a2ls_dsl.ir.nodes import Row
-from a2ls_dsl.lang.ast import Comparison, Element, Loss, Stream
-from a2ls_dsl.lang.canonical import comparisons
+from a2ls_dsl.lang.ast import Comparison, Element, Loss, Stream, elements_of
 from a2ls_dsl.lang.printer import print_loss
 
 Kind = tuple[str, bool]
@@ -38,7 +37,7 @@ class Capacity:
     @staticmethod
     def of(losses: Iterable[Loss | None]) -> Capacity:
         """The smallest capacity that holds each of `losses` (None, no auxiliary loss, fits anywhere)."""
-        present = [comparisons(loss) for loss in losses if loss is not None]
+        present = [supported_terms(loss) for loss in losses if loss is not None]
         flat = [term for terms in present for _, term in terms]
         return Capacity(
             terms=max((len(terms) for terms in present), default=1),
@@ -76,7 +75,7 @@ class Capacity:
 
 
 def _views(terms: Sequence[tuple[float, Comparison]]) -> int:
-    return sum(element.view is not None for _, term in terms for element in (*term.source, *term.target))
+    return sum(len(element.calls) for _, term in terms for element in elements_of(term.items))
 
 
 def _largest(rows: Iterable[Row]) -> Row:
@@ -135,9 +134,9 @@ class Side(nn.Module):
 
     def write(self, member: int, term: int, elements: Sequence[Element], draws: int) -> None:
         """Make `elements` the set of a term; `draws` views were called before it."""
-        numbers = accumulate((each.view is not None for each in elements), initial=draws)
+        numbers = accumulate((len(each.calls) for each in elements), initial=draws)
         called = [
-            number if each.view else 0
+            number if each.calls else 0
             for each, number in zip(elements, islice(numbers, 1, None), strict=True)
         ]
         for picks, stream in zip(
@@ -179,13 +178,14 @@ class Tables(nn.Module):
                 f"the loss `{print_loss(loss) if loss else 'none'}` does not fit into this stack",
                 "build the stack with a capacity that covers all of its losses",
             )
-        terms = comparisons(loss) if loss is not None else ()
+        terms = supported_terms(loss) if loss is not None else ()
         unused = [(0.0, Comparison("mse", (), ()))] * (self.capacity.terms - len(terms))
         draws = 0
         for term, (weight, comparison) in enumerate([*terms, *unused]):
-            for side, elements in ((self.source, comparison.source), (self.target, comparison.target)):
+            for side, items in ((self.source, comparison.source), (self.target, comparison.target)):
+                elements = elements_of(items)
                 side.write(member, term, elements, draws)
-                draws += sum(each.view is not None for each in elements)
+                draws += sum(len(each.calls) for each in elements)
             self.weight[member, term] = weight
             self.width[member, term] = target_widths[term] if comparison.target else 1
             operator = OPERATIONS[comparison.operator]

@@ -7,14 +7,21 @@ from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
 
 from a2ls_dsl.diagnostics import Diagnostic, Span, near
-from a2ls_dsl.lang.ast import MAX_OFFSET, OPERATORS, VIEWS, Stream
+from a2ls_dsl.lang.ast import MAX_OFFSET, Stream
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.codes import error, warning
 from a2ls_dsl.lang.grammar.forms import SIDES
 from a2ls_dsl.lang.grammar.parse import WORDS
+from a2ls_dsl.lang.operators import PAPER_OPERATORS
 
 STREAM_WORDS = {"state": Stream.STATE, "action": Stream.ACTION, "reward": Stream.REWARD, "element": None}
 """What a `require` line may ask for; an element is of any stream."""
+
+STREAMS = (Stream.STATE, Stream.ACTION, Stream.REWARD)
+"""The streams of the losses that a grammar describes."""
+
+VIEWS = ("crop",)
+"""The views of the losses that a grammar describes."""
 
 _SHOWN = 12
 """How many names a message lists."""
@@ -31,7 +38,7 @@ class Kind(StrEnum):
 
 _EXAMPLES = {
     Kind.LOSS: "operator(source -> target)",
-    Kind.OPERATOR: f"{', '.join(OPERATORS)}, or a rule made of them",
+    Kind.OPERATOR: f"{', '.join(PAPER_OPERATORS)}, or a rule made of them",
     Kind.NEGATIVES: "`against batch`, `none` or a rule made of them",
     Kind.SET: "{ ... }, some of { ... } or a rule made of them",
 }
@@ -106,8 +113,8 @@ def _rule_names(file: tree.GrammarFile) -> Iterator[Diagnostic]:
         name, span = rule.name.text, rule.name.span
         if name in seen:
             yield error("A2L206", f"the rule `{name}` is defined above", span, "join both with `|`")
-        elif name in WORDS or name in OPERATORS:
-            what = "an operator" if name in OPERATORS else "a word of the language"
+        elif name in WORDS or name in PAPER_OPERATORS:
+            what = "an operator" if name in PAPER_OPERATORS else "a word of the language"
             yield error("A2L207", f"`{name}` is {what}, no rule can have its name", span, "rename the rule")
         seen.add(name)
     if "loss" not in seen:
@@ -125,7 +132,7 @@ def _requires(file: tree.GrammarFile) -> Iterator[Diagnostic]:
 
 def _item(item: tree.Item, file: tree.GrammarFile) -> Iterator[Diagnostic]:
     stream, view = item.stream, item.view
-    if stream.text not in list(Stream):
+    if stream.text not in STREAMS:
         fix = "the streams are s (states), a (actions), r (rewards)"
         yield error("A2L203", f"there is no stream `{stream.text}`", stream.span, fix)
     if view and view.text not in VIEWS:
@@ -236,13 +243,13 @@ class _Kinds:
         return Kind.LOSS
 
     def of_name(self, name: str, span: Span) -> Kind | None:
-        if name in OPERATORS:
+        if name in PAPER_OPERATORS:
             return Kind.OPERATOR
         if name in self.rules:
             return self.kinds[name]
         # Looking for near names takes long in a long file, and nobody reads that many suggestions.
         fix = (
-            guess(name, [*(rule for rule in self.rules if rule != "loss"), *OPERATORS])
+            guess(name, [*(rule for rule in self.rules if rule != "loss"), *PAPER_OPERATORS])
             if len(self.found) < _SHOWN
             else ""
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, reduce
 from itertools import product
 
-from a2ls_dsl.lang.ast import Element, Stream
+from a2ls_dsl.lang.ast import Call, Element, Stream
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.check import STREAM_WORDS, ordered, uses, walk
 from a2ls_dsl.lang.grammar.forms import SIDES, Form, Layout
@@ -133,6 +133,6 @@ def _literals(expression: tree.Expression) -> Iterator[tree.Elements]:
 
 def _at(literal: tree.Elements, horizon: int) -> Iterator[Element]:
     for item in literal.items:
-        view = item.view.text if item.view else None
+        calls = (Call(item.view.text),) if item.view else ()
         for offset in range(item.first.at(horizon), item.last.at(horizon) + 1):
-            yield Element(Stream(item.stream.text), offset, view)
+            yield Element(Stream(item.stream.text), offset, calls)

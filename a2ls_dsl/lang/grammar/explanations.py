@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from a2ls_dsl.lang.explanations import Explanation
+from a2ls_dsl.lang.explanation import Explanation
 
 _HEAD = "grammar mine for k in 1..3\n"
 _LOSS = _HEAD + "loss = mse({ s[t] } -> { s[t+k] })"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from a2ls_dsl.lang.ast import Comparison, Element, Loss, Stream
-from a2ls_dsl.lang.canonical import canonical_set, single
+from a2ls_dsl.lang.canonical import ordered_set, single
 from a2ls_dsl.lang.grammar.counting import Cube
 
 SOURCE, TARGET = SIDES = ("source", "target")
@@ -56,12 +56,13 @@ class Layout:
         return mask
 
     def encode(self, term: Comparison) -> int | None:
-        """The mask of a comparison; None if an element has no bit, or a view is called twice."""
-        pairs = [(SOURCE, each) for each in canonical_set(term.source)]
-        pairs += [(TARGET, each) for each in canonical_set(term.target)]
-        if len(set(pairs)) < len(pairs) or not all(pair in self._bits for pair in pairs):
+        """The mask of a comparison; None if an item has no bit, a view is called twice, or it has options."""
+        sides = ((SOURCE, term.source), (TARGET, term.target))
+        pairs = [(side, each) for side, items in sides for each in ordered_set(items)]
+        known = [(side, each) for side, each in pairs if isinstance(each, Element)]
+        if term.options or len(set(known)) < len(pairs) or not all(pair in self._bits for pair in known):
             return None
-        return sum(self._bits[pair] for pair in pairs)
+        return sum(self._bits[pair] for pair in known)
 
     def decode(self, operator: str, against_batch: bool, mask: int) -> Loss:
         """The canonical loss that a mask stands for."""

@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import Self
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, unknown
-from a2ls_dsl.lang.ast import OPERATORS, Comparison, Loss
+from a2ls_dsl.lang.ast import Comparison, Loss
 from a2ls_dsl.lang.grammar.counting import members, total_size, under, union_size
 from a2ls_dsl.lang.grammar.forms import Form, Layout
+from a2ls_dsl.lang.operators import PAPER_OPERATORS
 from a2ls_dsl.lang.printer import print_loss
 
 
@@ -75,8 +76,8 @@ class Space:
     def restricted(self, operators: Collection[str] | None = None, against_batch: bool | None = None) -> Self:
         """The part of the space with these operators, with or without negatives. Raises if it is empty."""
         for operator in operators or ():
-            if operator not in OPERATORS:
-                raise unknown("operator", operator, OPERATORS)
+            if operator not in PAPER_OPERATORS:
+                raise unknown("operator", operator, PAPER_OPERATORS)
         forms = tuple(
             form
             for form in self.forms

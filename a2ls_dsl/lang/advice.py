@@ -1,0 +1,113 @@
+"""Warnings: what is allowed, and often not meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+from a2ls_dsl.lang.ast import Comparison, Element, Item, Return, Rollout, Stream, elements_of
+from a2ls_dsl.lang.canonical import SOURCE, TARGET, canonical_items, is_fresh, ordered_set
+from a2ls_dsl.lang.findings import Findings
+from a2ls_dsl.lang.functions import ONLINE, VALUE, Type
+from a2ls_dsl.lang.operators import Negatives, Operator, Sets
+from a2ls_dsl.lang.printer import print_runs
+from a2ls_dsl.lang.types import Width, is_latent, steps, trains_encoder, type_of, widths
+
+_SCALE_FREE = ("l2", "avgl1")
+"""Normalisers that give the same for a latent and for any positive multiple of it."""
+
+_UNIT_ROWS = ("nmse", "cosine", "infonce")
+"""Operators that divide whole rows by their length."""
+
+
+class Advice:
+    """Looks at what is free of errors."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+
+    def set(self, items: Iterable[Item], side: str) -> None:
+        """Repetition, and calls without effect."""
+        seen, told, items = set[Item](), False, list(items)
+        for item, bare in zip(items, canonical_items(items, side), strict=True):
+            if bare in seen and not is_fresh(bare) and not told:
+                message = f"{_words([item])} is named twice in this set; it counts once"
+                self._findings.note("A2L102", message, item.span, "remove one")
+                told = True
+            seen.add(bare)
+        for item in {item.span or item: item for item in items}.values():
+            self._idle(item)
+
+    def term(self, term: Comparison, entry: Operator) -> None:
+        """What source and target have to do with each other."""
+        if entry.sets is not Sets.TRANSITION:
+            self._overlap(term)
+        contrast = term.against_batch or entry.negatives is Negatives.ALWAYS
+        if contrast and term.target and all(type_of(item) is Type.DONE for item in term.target):
+            message = "nearly all samples have the same terminal flag, so the negatives equal the positive"
+            self._findings.note("A2L107", message, term.target[0].span, "use ce without negatives")
+        row = steps(term)[0][1]
+        if entry.name in _UNIT_ROWS and widths(row) == (Width.NUMBER,):
+            message = f"`{entry.name}` divides this number by its size, which leaves only its sign"
+            self._findings.note("A2L108", message, row[0].span, "use mse, huber or ce")
+        if entry.name in _UNIT_ROWS and len(row) == 1 and _outermost(row[0]) in _SCALE_FREE:
+            self._no_effect(
+                f"`{_outermost(row[0])}`", f"`{entry.name}` divides each row by its length", row[0]
+            )
+
+    def _overlap(self, term: Comparison) -> None:
+        known = {_named(item, SOURCE) for item in term.source} - {None}
+        both = [item for item in term.target if _named(item, TARGET) in known]
+        if not both:
+            return
+        verb, pronoun = ("is", "it") if len({_named(item, TARGET) for item in both}) == 1 else ("are", "them")
+        message = f"{_words(both)} {verb} in the source and in the target; the predictor can copy {pronoun}"
+        self._findings.note("A2L101", message, both[0].span, "allowed, as in a2_winner_v")
+
+    def _idle(self, item: Item) -> None:
+        if isinstance(item, Return) and item.bootstrap is None and item.first == item.last_reward:
+            message = "the return of one reward is the reward"
+            self._findings.note("A2L104", message, item.span, f"write {Stream.REWARD}[...] alone")
+            return
+        names = [call.name for element in elements_of([item]) for call in element.calls]
+        for inner, outer in pairwise(names):
+            if inner in _SCALE_FREE and outer in _SCALE_FREE:
+                self._no_effect(f"`{inner}`", f"`{outer}` divides by the size anew", item)
+                return
+        if ONLINE in names and VALUE in names:
+            self._no_effect(f"`{ONLINE}`", "a value passes no gradient on; it means the same as `stop`", item)
+
+    def _no_effect(self, what: str, why: str, item: Item) -> None:
+        self._findings.note("A2L104", f"{what} has no effect: {why}", item.span, "leave it out")
+
+
+def anchored(term: Comparison, entry: Operator) -> bool:
+    """Whether a term can't be made small by encoding every state as the same latent.
+
+    Negatives, a variance, a data label in the target: any of these in a loss keeps the encoder from collapse.
+    """
+    return entry.anchored or entry.pairwise or term.against_batch or not all(map(is_latent, term.target))
+
+
+def collapses(term: Comparison, entry: Operator) -> bool:
+    """Whether a term alone is least where every state has the same latent, and both sides can go there."""
+    if anchored(term, entry):
+        return False
+    return all(trains_encoder(item, SOURCE if entry.unary else TARGET) for item in term.target or term.source)
+
+
+def _named(item: Item, side: str) -> object:
+    """What an item names, whatever is done to it: None for a fresh draw and what is computed."""
+    if isinstance(item, Rollout) or is_fresh(item):
+        return None
+    if isinstance(item, Element) and type_of(item) is not Type.VALUE:
+        return item.stream, item.offset
+    return canonical_items([item], side)[0]
+
+
+def _outermost(item: Item) -> str:
+    return item.calls[-1].name if isinstance(item, Element) and item.calls else ""
+
+
+def _words(items: Iterable[Item]) -> str:
+    return ", ".join(text for _, text in print_runs(ordered_set(items)))

@@ -1,0 +1,101 @@
+"""Names that other papers and code bases use for what this language calls otherwise, and near names.
+
+Each function gives the fix for a name that does not exist: what it probably means, else what there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from a2ls_dsl.diagnostics import near
+from a2ls_dsl.lang.registry import functions, operators
+
+
+def _spread(groups: Mapping[str, str]) -> dict[str, str]:
+    """One entry a name out of `fix: names`."""
+    return {name: fix for fix, names in groups.items() for name in names.split()}
+
+
+STREAMS = _spread(
+    {
+        "write s, or o for the observation as data": "obs observation state states",
+        "write a": "u act action actions",
+        "write r": "rew reward rewards",
+        "write done": "d terminal terminated term end",
+        "a latent is an encoded state: write s": "z h latent latents feature features",
+        "write value(s[t])": "v q",
+        "write return(r[t..t+2], value(s[t+3]))": "g ret",
+    }
+)
+
+_FUNCTIONS = _spread(
+    {
+        "a stop-gradient is written stop(s[t])": "sg stopgrad stop_grad stop_gradient detach no_grad",
+        "a target encoder is written ema(s[t])": "target momentum slow polyak",
+        "write crop(s[t])": "random_crop center_crop",
+        "write shift(s[t], 4)": "random_shift pad aug augment augmentation drq",
+        "write noise(s[t], 0.1)": "gaussian gaussian_noise jitter",
+        "write mask(s[t], 0.5)": "dropout cutout erase masked",
+        "write intensity(s[t], 0.05)": "brightness color colour color_jitter",
+        "write l2(s[t])": "normalize normalise norm unit",
+        "write simnorm(s[t], 8)": "softmax sem",
+        "write value(s[t])": "v q critic values",
+        "write return(r[t..t+2], value(s[t+3]))": "g returns nstep n_step discounted",
+        "write rollout(s[t], a[t..t+4])": "unroll dynamics transition imagine predict",
+    }
+)
+
+_OPERATORS = _spread(
+    {
+        "did you mean `mse`?": "l2 square squared euclidean",
+        "did you mean `huber`?": "l1 mae smooth_l1",
+        "did you mean `ce`?": "cross_entropy crossentropy xent two_hot twohot bce kl",
+        "did you mean `infonce`?": "nce contrastive ntxent nt_xent simclr cpc",
+        "did you mean `cosine`?": "cos cosine_similarity cossim",
+        "did you mean `inner`?": "dot dot_product",
+        "did you mean `nmse`?": "byol simsiam",
+        "write variance(...) + covariance(...) + mse(...)": "vicreg",
+        "did you mean `barlow`?": "barlow_twins",
+        "did you mean `bisim`?": "bisimulation dbc",
+    }
+)
+
+_OPTIONS = _spread(
+    {
+        "did you mean `temperature`?": "tau temp t",
+        "did you mean `discount`?": "gamma",
+        "did you mean `redundancy`?": "lambda lambd",
+        "did you mean `decay`?": "rho",
+        "did you mean `bins`?": "num_bins nbins buckets",
+        "did you mean `head`?": "proj projector projection predictor mlp",
+    }
+)
+
+
+def unknown_function(name: str, guess: bool = True) -> str:
+    """The fix for a function that does not exist; without `guess` only what there is (that is cheap)."""
+    listed = f"the functions are {', '.join(functions)}"
+    if name in operators:
+        return f"`{name}` is an operator, it stands before the sets; {listed}"
+    return _fix(name, _FUNCTIONS, functions, listed, guess)
+
+
+def unknown_operator(name: str, guess: bool = True) -> str:
+    """The fix for an operator that does not exist."""
+    fix = _fix(name, _OPERATORS, operators, f"the operators are {', '.join(operators)}", guess)
+    return f"`{name}` is a function of an item; {fix}" if name in functions else fix
+
+
+def unknown_option(name: str, known: Iterable[str], guess: bool = True) -> str:
+    """The fix for an option that the operator does not have; `known` are those it has."""
+    known = list(known)
+    listed = f"it has {', '.join(known)}" if known else "it has none"
+    hints = {each: hint for each, hint in _OPTIONS.items() if any(f"`{one}`" in hint for one in known)}
+    return _fix(name, hints, known, listed, guess)
+
+
+def _fix(name: str, aliases: Mapping[str, str], known: Iterable[str], listed: str, guess: bool) -> str:
+    if name.lower() in aliases:
+        return aliases[name.lower()]
+    close = near(name, known) if guess else None
+    return f"did you mean `{close}`?" if close else listed

@@ -1,0 +1,88 @@
+"""What building a tree out of lark's needs everywhere: places, numbers, and the mistakes found on the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from lark import Token, Tree
+
+from a2ls_dsl.diagnostics import Diagnostic, Source, Span
+from a2ls_dsl.lang.codes import report
+
+MAX_ELEMENTS = 20_000
+"""How many elements a file may name; a run of a thousand is written in a dozen characters."""
+
+MAX_DIGITS = 40
+"""The length of the longest number that is looked at, in characters."""
+
+Node = Tree[Token]
+
+
+class Piece:
+    """The piece of a source that is being built, from character `base` on, and the file's `mistakes`."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.base = 0
+        self.mistakes: list[Diagnostic] = []
+        self._elements = 0
+
+    @property
+    def few(self) -> bool:
+        """Whether there is time to look for a near name: nobody reads more suggestions."""
+        return len(self.mistakes) < 50
+
+    def span(self, node: Node | Token) -> Span:
+        """Where a rule or a word stands in the source."""
+        place = node if isinstance(node, Token) else node.meta
+        return Span(self.source, self.base + (place.start_pos or 0), self.base + (place.end_pos or 0))
+
+    def text(self, node: Node) -> str:
+        """What was written, shortened where it is long."""
+        span = self.span(node)
+        return short(self.source.text[span.start : span.end])
+
+    def note(self, code: str, message: str, node: Node | Token, fix: str) -> None:
+        """Remember a mistake at a rule or a word."""
+        self.mistakes.append(report(code, message, self.span(node), fix))
+
+    def number(self, node: Node, code: str) -> float | None:
+        """The value of a number with its sign, or None after noting that it has none, under `code`."""
+        text = "".join(tokens(node))
+        if len(text) > MAX_DIGITS:
+            self.note(code, f"a number has at most {MAX_DIGITS} characters", node, "write a shorter one")
+        elif not math.isfinite(float(text)):
+            self.note(code, f"the number {text} is not finite", node, "write a smaller one")
+        else:
+            return float(text)
+        return None
+
+    def numbers(self, nodes: Iterable[Node], code: str) -> tuple[float, ...] | None:
+        """The values of several numbers, or None if one of them has none."""
+        values = [self.number(node, code) for node in nodes]
+        found = tuple(value for value in values if value is not None)
+        return found if len(found) == len(values) else None
+
+    def affordable(self, elements: int, run: Node) -> bool:
+        """Count the elements of a run, before it is expanded."""
+        before, self._elements = self._elements, self._elements + elements
+        if before <= MAX_ELEMENTS < self._elements:
+            message = f"a file names at most {MAX_ELEMENTS:,} elements"
+            self.note("A2L038", message, run, "split the file")
+        return self._elements <= MAX_ELEMENTS
+
+
+def nodes(node: Node) -> list[Node]:
+    """The rules directly inside a rule."""
+    return [child for child in node.children if isinstance(child, Tree)]
+
+
+def tokens(node: Node) -> list[Token]:
+    """The words directly inside a rule."""
+    return [child for child in node.children if isinstance(child, Token)]
+
+
+def short(text: str, limit: int = 40) -> str:
+    """A text for a message, cut where it is long."""
+    return text if len(text) <= limit else text[:limit] + "..."

@@ -1,0 +1,138 @@
+"""Is every item of a set typed: functions exist, take what they are applied to, with numbers in range."""
+
+from __future__ import annotations
+
+from a2ls_dsl.diagnostics import Span
+from a2ls_dsl.lang.aliases import unknown_function
+from a2ls_dsl.lang.ast import Call, Element, Item, Return, Rollout, Stream
+from a2ls_dsl.lang.findings import Findings, head
+from a2ls_dsl.lang.functions import DISCOUNT, GIVES, ROLLOUT, VALUE, Function, Kind, Type
+from a2ls_dsl.lang.numbers import print_number
+from a2ls_dsl.lang.printer import print_item, print_run, print_step
+from a2ls_dsl.lang.registry import functions
+from a2ls_dsl.lang.types import STREAM_TYPES
+
+_TAKEN = {
+    Kind.VIEW: "is taken of a state",
+    Kind.ENCODER: "encodes a state",
+    Kind.NORMALISER: "is applied to a latent",
+    Kind.ESTIMATE: "estimates a state or a latent",
+}
+
+
+class ItemChecker:
+    """Checks items one by one. Methods say whether all is well, so that nothing follows from a mistake."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+
+    def check(self, items: tuple[Item, ...]) -> bool:
+        """Check the items of a set; the elements of a run are checked once."""
+        clean = True
+        for item in {item.span or item: item for item in reversed(items)}.values():
+            clean = self._item(item) and clean
+        return clean
+
+    def _item(self, item: Item) -> bool:
+        match item:
+            case Rollout():
+                return self._rollout(item)
+            case Return():
+                return self._return(item)
+            case Element():
+                return self._type(item) is not None
+
+    def _rollout(self, item: Rollout) -> bool:
+        kind = self._type(item.start)
+        if kind is None:
+            return False
+        if kind not in (Type.OBSERVATION, Type.LATENT):
+            message = f"`{ROLLOUT}` starts at a state, this is {kind}"
+            fix = f"e.g. {functions[ROLLOUT].example}"
+            self._findings.note("A2L024", message, item.start.span, fix)
+            return False
+        if item.first != item.start.offset or item.length < 1:
+            first = item.start.offset
+            action, state = print_step(item.first), print_step(first)
+            message = f"the first action of this rollout is a[{action}], its state s[{state}]"
+            run = print_run(Stream.ACTION, first, first + max(item.length, 1) - 1)
+            self._findings.note("A2L046", message, item.span, f"let them begin at one step: {run}")
+            return False
+        return True
+
+    def _return(self, item: Return) -> bool:
+        if item.last_reward < item.first:
+            self._findings.note("A2L034", "a return sums a reward or more", item.span, "e.g. r[t..t+2]")
+            return False
+        if not DISCOUNT.range.holds(item.discount):
+            message = f"the discount of a return is {DISCOUNT.range}, not {print_number(item.discount)}"
+            self._findings.note("A2L040", message, item.span, f"leave it out for {DISCOUNT.default}")
+            return False
+        if item.bootstrap is None:
+            return True
+        kind, after = self._type(item.bootstrap), item.last_reward + 1
+        if kind is None:
+            return False
+        if kind is not Type.VALUE or item.bootstrap.offset != after:
+            message = f"a return over rewards up to {print_run(Stream.REWARD, *[item.last_reward] * 2)}"
+            message += f" ends in the value of step {print_step(after)}, not in {print_item(item.bootstrap)}"
+            fix = f"write {VALUE}(s[{print_step(after)}])"
+            self._findings.note("A2L047", message, item.bootstrap.span, fix)
+            return False
+        return True
+
+    def _type(self, element: Element) -> Type | None:
+        """The type of an element, or None after noting why it has none."""
+        current = STREAM_TYPES[element.stream]
+        for place, call in enumerate(element.calls):
+            function = functions.get(call.name)
+            if function is None:
+                fix = unknown_function(call.name, self._findings.few)
+                message = f"there is no function `{call.name}`"
+                self._findings.note("A2L023", message, _name(call, element), fix)
+                return None
+            if current not in function.takes:
+                self._misapplied(element, place, function, current)
+                return None
+            if not self._numbers(call, function, element):
+                return None
+            current = GIVES[function.kind]
+        return current
+
+    def _misapplied(self, element: Element, place: int, function: Function, current: Type) -> None:
+        taken = _TAKEN.get(function.kind, "is no function of one element")
+        message = f"`{function.name}` {taken}, this is {current}"
+        calls = element.calls[: place + 1]
+        if function.kind is Kind.SEQUENCE:
+            fix = f"e.g. {function.example}"
+        elif current is not Type.LATENT:
+            fix = "name the element alone" if place == 0 else f"leave out {function.name}"
+        elif sum(functions[call.name].kind is Kind.ENCODER for call in calls) > 1:
+            fix = "encode it once: keep one of online, ema and stop"
+        else:
+            kinds = list(Kind)
+            sorted_calls = sorted(calls, key=lambda call: kinds.index(functions[call.name].kind))
+            fix = f"write {print_item(Element(element.stream, element.offset, tuple(sorted_calls)))}"
+        self._findings.note("A2L024", message, element.span, fix)
+
+    def _numbers(self, call: Call, function: Function, element: Element) -> bool:
+        parameters = function.parameters
+        if len(call.numbers) > len(parameters):
+            count = len(parameters)
+            takes = f"{count} number{'s' * (count > 1)}" if count else "no numbers"
+            message = f"`{call.name}` takes {takes}"
+            where = call.spans[1 + len(parameters)] if call.spans else element.span
+            self._findings.note("A2L039", message, where, f"e.g. {function.example}")
+            return False
+        for place, (value, each) in enumerate(zip(call.numbers, parameters, strict=False)):
+            if not each.range.holds(value):
+                message = f"`{each.name}` of `{call.name}` is {each.range}, not {print_number(value)}"
+                where = call.spans[1 + place] if call.spans else element.span
+                fix = f"leave it out for {print_number(each.default)}"
+                self._findings.note("A2L040", message, where, fix)
+                return False
+        return True
+
+
+def _name(call: Call, element: Element) -> Span | None:
+    return call.spans[0] if call.spans else head(element.span, call.name)

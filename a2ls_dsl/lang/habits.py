@@ -1,0 +1,108 @@
+"""What people write out of habit, from LaTeX, Python or other notations, and what to write instead."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from a2ls_dsl.lang.trouble import Finding, Trouble
+
+
+@dataclass(frozen=True)
+class Habit:
+    """`message` and `fix` may refer to groups of the pattern."""
+
+    code: str
+    pattern: re.Pattern[str]
+    message: str
+    fix: str
+
+
+_STEP = r"t(?:\s*\+\s*\d+)?"
+
+HABITS = (
+    Habit(
+        "A2L012",
+        re.compile(
+            r"\\(?:bar|overline|hat|tilde|mathbf|bm|vec)\s*\{?\s*([A-Za-z])\s*\}?"
+            r"_?\{?\s*t?(?:\s*([+-])\s*(\d+))?\s*\}?"
+        ),
+        "LaTeX is not used here",
+        r"write \1[t\2\3]; a target encoder is written ema(\1[t\2\3])",
+    ),
+    Habit(
+        "A2L010",
+        re.compile(r"(?:\\[lr]?Vert|\|\|?|\\\|)[^|\n]*"),
+        "a distance is written as an operator",
+        "write mse({ source } -> { target })",
+    ),
+    Habit(
+        "A2L012",
+        re.compile(r"\b([A-Za-z])_(?:t\b|\{\s*t\b)(?:\s*([+-])\s*(\d+))?\s*\}?"),
+        "LaTeX subscripts are not used here",
+        r"write \1[t\2\3]",
+    ),
+    Habit(
+        "A2L012",
+        re.compile(rf"\b([saro]|done)(?:\(\s*({_STEP})\s*\)|\{{\s*({_STEP})\s*\}})"),
+        "a step stands in square brackets",
+        r"write \1[\2\3]",
+    ),
+    Habit(
+        "A2L016",
+        re.compile(rf"\b({_STEP})\s*(?:\.{{3,}}|…|:|\.|-)\s*({_STEP}|\d+)"),
+        "a run has two dots between its steps",
+        r"write \1..\2",
+    ),
+    Habit(
+        "A2L013",
+        re.compile(r"=>|--+>|~>|- +>|<[-=~]+|[→⟶⇒↦←—–]>?"),
+        "source and target are separated by an arrow `->`",
+        "write { source } -> { target }",
+    ),
+    Habit(
+        "A2L017",
+        re.compile(
+            r"\b(?:vs\b\.?|versus\b|with(?=\s+(?:\w+\s+)?negatives?\b)|against\b(?!\s+batch\b))(?:[ \t]+\w+)*"
+        ),
+        "negatives are asked for with `against batch`",
+        "write against batch",
+    ),
+    Habit(
+        "A2L019",
+        re.compile(
+            r"^[^\S\n]*(?:import|include|from|use)\b[^\S\n]+[\"'<]?([\w./-]+?)(?:\.a2l)?[\"'>]?(?:[^\S\n]+import\b.*)?$",
+            re.M,
+        ),
+        "an import names a file in double quotes, on a line of its own",
+        r'write import "\1.a2l"',
+    ),
+    Habit(
+        "A2L020",
+        re.compile(
+            r"(?:\b(?:with|using|where)\b[^\S\n]+|,[^\S\n]*)(\w+)[^\S\n]*"
+            r"(?:(?::=?|==)[^\S\n]*(\w[\w.]*(?:\([\d, ]*\))?)|[^\S\n](\d[\w.]*))"
+        ),
+        "an option is written with an equals sign",
+        r"write with \1 = \2\3",
+    ),
+    Habit(
+        "A2L015",
+        re.compile(r"^[^\S\n]*(?!loss\b)(?:\w+[^\S\n]+)?(\w+)\s*=(?!>)", re.MULTILINE),
+        "a definition begins with `loss`",
+        r"write loss \1 = ...",
+    ),
+)
+
+
+def habit(trouble: Trouble) -> Finding | None:
+    """A known habit at the offending token or the one before it."""
+    low, high = max(0, trouble.start - 200), min(trouble.end, trouble.start + 200) + 200
+    before = re.search(r"(?:\w+|[^\w\s]+)\s*\Z", trouble.text[low : trouble.start])
+    touching = low + before.start() if before else trouble.start
+    for each in HABITS:
+        for match in each.pattern.finditer(trouble.text, low, high):
+            if match.start() < trouble.end and match.end() > touching:
+                start = match.start() + len(match[0]) - len(match[0].lstrip())
+                return each.code, each.message, match.expand(each.fix), start, match.end()
+    return None

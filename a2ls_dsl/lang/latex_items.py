@@ -1,0 +1,96 @@
+"""The items of a set in the notation of papers: f_theta encodes, f_bar-theta follows, sg stops gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from a2ls_dsl.lang.ast import Call, Element, Item, Return, Rollout, Stream
+from a2ls_dsl.lang.canonical import explicit_calls
+from a2ls_dsl.lang.functions import EMA, ONLINE, STOP, VALUE
+from a2ls_dsl.lang.numbers import print_number
+from a2ls_dsl.lang.printer import RUN_LENGTH
+
+_SYMBOLS = {stream: stream.value for stream in Stream} | {Stream.DONE: "d"}
+_ENCODERS = {ONLINE: r"f_\theta(%s)", EMA: r"f_{\bar\theta}(%s)", STOP: r"\operatorname{sg}(f_\theta(%s))"}
+_NAMES = {
+    "l2": r"\ell_2",
+    "avgl1": r"\mathrm{AvgL1}",
+    "simnorm": r"\mathrm{SimNorm}",
+    VALUE: r"\bar V",
+}
+
+
+def row(items: Iterable[Item], side: str, brackets: bool = False) -> str:
+    r"""A set as a row, runs with dots between their ends: `f_\theta(s_{t}), a_{t}, \ldots, a_{t+4}`."""
+    runs: list[list[Item]] = []
+    for item in items:
+        if runs and _follows(runs[-1][-1], item):
+            runs[-1].append(item)
+        else:
+            runs.append([item])
+    parts = list[str]()
+    for run in runs:
+        ends = [run[0], r"\ldots", run[-1]] if len(run) >= RUN_LENGTH else run
+        parts += [each if isinstance(each, str) else latex_item(each, side) for each in ends]
+    text = ", ".join(parts)
+    return rf"\bigl({text}\bigr)" if brackets and len(parts) > 1 else text
+
+
+def latex_item(item: Item, side: str) -> str:
+    """One item."""
+    match item:
+        case Rollout(_, first, length):
+            return rf"\hat z_{{{step(first + 1)}}}, \ldots, \hat z_{{{step(first + length)}}}"
+        case Return(first, last, bootstrap, discount):
+            gamma = print_number(discount)
+            text = rf"\sum_{{i=0}}^{{{last - first}}} {gamma}^{{i}}\, r_{{{step(first)}+i}}"
+            if bootstrap is None:
+                return text
+            return rf"{text} + {gamma}^{{{last - first + 1}}}\, {latex_item(bootstrap, side)}"
+        case Element(stream, offset, _):
+            text = f"{_SYMBOLS[stream]}_{{{step(offset)}}}"
+            calls = explicit_calls(item, side) if stream is Stream.STATE else ()
+            for call in calls:
+                text = _applied(call, text)
+            return text
+
+
+def start_of(rollout: Rollout, side: str) -> str:
+    """The latent that a rollout starts from."""
+    return latex_item(rollout.start, side)
+
+
+def normalised(rollout: Rollout, text: str) -> str:
+    """A latent under the normalisers of a rollout's start, which come after every step too."""
+    calls = explicit_calls(rollout.start, ONLINE)
+    names = [call.name for call in calls]
+    encoded = max(names.index(each) for each in _ENCODERS if each in names)
+    for call in calls[encoded + 1 :]:
+        text = _applied(call, text)
+    return text
+
+
+def step(offset: int) -> str:
+    """`t`, `t+3`."""
+    return f"t+{offset}" if offset else "t"
+
+
+def escaped(name: str) -> str:
+    r"""A name in text: `a2\_winner`."""
+    return name.replace("_", r"\_")
+
+
+def _applied(call: Call, text: str) -> str:
+    if call.name in _ENCODERS:
+        return _ENCODERS[call.name] % text
+    name = _NAMES.get(call.name, rf"\mathrm{{{escaped(call.name)}}}")
+    index = ",".join(map(print_number, call.numbers))
+    return f"{name}_{{{index}}}({text})" if index else f"{name}({text})"
+
+
+def _follows(before: Item, after: Item) -> bool:
+    return (
+        isinstance(before, Element)
+        and isinstance(after, Element)
+        and (before.stream, before.calls, before.offset + 1) == (after.stream, after.calls, after.offset)
+    )

@@ -1,0 +1,58 @@
+"""`a2l show --latex`: formulas that LaTeX can read, of every loss."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from hypothesis import given, settings
+from strategies import any_losses
+
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.latex import latex
+from a2ls_dsl.lang.load import load_one, loads
+
+GOLDEN = Path(__file__).parent / "golden"
+SHOWN = ("a2_winner", "curl", "spr_rollout", "tdmpc2", "vicreg", "dbc", "svea", "multi_horizon")
+
+WORDS = """
+align bar begin bigl bigr Bigl Bigr cos ell end exp frac hat lambda ldots log lVert lvert mathbb mathcal
+mathrm max min neq operatorname prime quad rVert rvert sum text tfrac theta top
+"""
+KNOWN = set(WORDS.split())
+"""Commands of LaTeX with amsmath that formulas are made of."""
+
+
+def test_formulas(golden: Callable[[Path, str], None]) -> None:
+    golden(GOLDEN / "latex.txt", "\n\n".join(latex(*load_one(name)) for name in SHOWN) + "\n")
+
+
+def test_a_schedule_has_a_line() -> None:
+    text = latex("it", loads("loss it = linear(0.0, 0.5, 1000) * mse({ s[t] } -> { r[t] })")["it"])
+    assert r"\lambda(n)\, \mathbb{E}" in text
+    assert r"\lambda(n) &= 0 + (0.5 - 0)\, \min\bigl(1, n / 1000\bigr)" in text
+
+
+def test_heads_that_are_shared_have_one_name() -> None:
+    text = latex(*load_one("svea"))
+    assert text.count(r"h_{\text{h1}}\bigl(") == 2
+
+
+@settings(max_examples=200)
+@given(any_losses())
+def test_any_formula_is_well_formed(loss: Loss) -> None:
+    text = latex("some_loss", loss)
+    body = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
+    plain = body.replace(r"\{", "").replace(r"\}", "")
+    depth = 0
+    for character in plain:
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        assert depth >= 0
+    assert depth == 0
+    assert set(re.findall(r"\\([A-Za-z]+)", body)) <= KNOWN
+    for size in ("bigl", "Bigl"):
+        assert body.count(rf"\{size}") == body.count(rf"\{size.replace('l', 'r')}")
+    assert body.startswith("\\begin{align*}\n")
+    assert body.endswith("\n\\end{align*}")
+    assert all(line.count("&") == 1 for line in body.splitlines()[1:-1])
