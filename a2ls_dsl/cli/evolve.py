@@ -15,6 +15,7 @@ from a2ls_dsl.cli import app
 if TYPE_CHECKING:
     from a2ls_dsl.cli.evolve_view import SearchView
     from a2ls_dsl.search.candidates import Candidate
+    from a2ls_dsl.search.scale_out import Cluster
     from a2ls_dsl.search.settings import SearchSettings
 
 
@@ -63,6 +64,12 @@ StudyFolder = Annotated[
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes of physics; by default one a core.")]
 
+Ray = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Train on a Ray cluster: HOST:PORT, or `local` to start one here."),
+]
+Gpus = Annotated[int, typer.Option(min=0, help="Ray: stacks on so many GPUs, one each; 0: on CPUs.")]
+Stacks = Annotated[int, typer.Option(min=1, help="Ray without GPUs: how many stacks.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")]
 
 
@@ -85,6 +92,9 @@ def evolve(
     study: StudyFolder = None,
     workers: Workers = None,
     device: Device = None,
+    ray: Ray = None,
+    gpus: Gpus = 0,
+    stacks: Stacks = 1,
 ) -> None:
     """Search for losses that make an agent learn faster. The same command resumes a stopped search."""
     from dataclasses import replace
@@ -108,7 +118,12 @@ def evolve(
         **_cascade(str(strategy), without or [], confirm),
         **{name: value for name, value in given.items() if value is not None},
     )
-    _run(settings, preset, study or _default_folder(settings, preset), workers, device)
+    cluster = None
+    if ray is not None:
+        from a2ls_dsl.search.scale_out import Cluster
+
+        cluster = Cluster(ray, gpus or stacks, min(gpus, 1))
+    _run(settings, preset, study or _default_folder(settings, preset), workers, device, cluster)
 
 
 @app.command()
@@ -150,7 +165,12 @@ def _default_folder(settings: SearchSettings, preset: str) -> Path:
 
 
 def _run(
-    settings: SearchSettings, preset: Preset, folder: Path, workers: int | None, device: str | None
+    settings: SearchSettings,
+    preset: Preset,
+    folder: Path,
+    workers: int | None,
+    device: str | None,
+    cluster: Cluster | None,
 ) -> None:
     from rich.console import Console
 
@@ -164,7 +184,7 @@ def _run(
     with _interrupts(view) as stopping:
         try:
             with view:
-                ended = run(settings, folder, view, workers, device, stopping)
+                ended = run(settings, folder, view, workers, device, stopping, cluster)
         except KeyboardInterrupt:
             ended = False
     if not ended:

@@ -153,6 +153,10 @@ class Slots:
         """The slots that can be filled."""
         return [slot for slot, member in enumerate(self.members) if member is None]
 
+    def lost(self) -> list[int]:
+        """The slots whose members were lost: none, as long as this process lives."""
+        return []
+
     def fill(self, slot: int, member: Member) -> None:
         """Give a free slot to a member; it begins at the next tick, or at one soon after."""
         self.members[slot] = self._waiting[slot] = member

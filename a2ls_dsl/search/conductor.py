@@ -40,8 +40,14 @@ class Conductor:
     """Leads a search through its ticks. `gates` look at candidates before they train."""
 
     def __init__(
-        self, settings: SearchSettings, grammar: Grammar, study: Study, gates: Sequence[Gate] = ()
+        self,
+        settings: SearchSettings,
+        grammar: Grammar,
+        study: Study,
+        gates: Sequence[Gate] = (),
+        repeat: bool = True,
     ) -> None:
+        """repeat: lead an interrupted search through its ticks again; else what was in training is queued."""
         self.settings, self.study, self.gates = settings, study, gates
         self.strategy = strategy_of(settings, grammar)
         self.stored = study.clock  # up to this half of a tick all is decided
@@ -52,7 +58,7 @@ class Conductor:
         every = settings.evaluation.every_frames
         self._rungs = settings.rungs.frames(settings.frames, every) if settings.rungs else ()
         self._at_rung = {frames: study.areas(frames) for frames in self._rungs}
-        self._resume = self._interrupted()
+        self._resume = self._interrupted(repeat)
 
     @property
     def first_tick(self) -> int:
@@ -104,6 +110,14 @@ class Conductor:
         self._waiting = self._waiting and not ended
         cleared = [score.member for score in scores if score.member not in self._running]
         return cleared, [Ended(run, status, self.study.candidate(run.candidate)) for run, status in ended]
+
+    def lose(self, slots: Sequence[int]) -> None:
+        """The members of these slots are lost: their runs are queued again, and come first."""
+        runs = [self._running.pop(slot) for slot in slots if slot in self._running]
+        for run in runs:
+            del self._points[run.id]
+        self._queue_again(runs)
+        self._waiting = self._waiting and not runs
 
     # What the study knows, as strategies ask for it.
 
@@ -253,15 +267,18 @@ class Conductor:
         """Whether gates and rungs may stop it: neither references nor runs with fresh seeds."""
         return run.seed == self.study.seed and not self.study.candidate(run.candidate).is_reference
 
-    def _interrupted(self) -> list[Run]:
-        """The runs that were in training; those whose slot there no longer is are queued again."""
+    def _interrupted(self, repeat: bool) -> list[Run]:
+        """The runs to be taken up again; those whose slot there no longer is are queued."""
         runs = self.study.runs(Status.RUNNING)
-        lost = [run for run in runs if run.slot is None or run.slot >= self.settings.stack]
-        if lost:
-            with self.study.deciding(self.stored):
-                for run in lost:
-                    self.study.requeue(run)
+        lost = [run for run in runs if not repeat or run.slot is None or run.slot >= self.settings.stack]
+        self._queue_again(lost)
         return [run for run in runs if run not in lost]
+
+    def _queue_again(self, runs: Sequence[Run]) -> None:
+        if runs:
+            with self.study.deciding(self.stored):
+                for run in runs:
+                    self.study.requeue(run)
 
 
 def _point(score: Score) -> Point:

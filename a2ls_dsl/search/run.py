@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 
@@ -24,6 +24,7 @@ from a2ls_dsl.search.candidates import Candidate, Run, Status, parsed, reference
 from a2ls_dsl.search.conductor import Conductor, Ended
 from a2ls_dsl.search.gates import BatchGate, Gate
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
+from a2ls_dsl.search.scale_out import Cluster, RayStacks
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.study import Study
 
@@ -98,20 +99,24 @@ def evolve(
     workers: int | None = None,
     device: str | None = None,
     stopping: Callable[[], bool] = lambda: False,
+    cluster: Cluster | None = None,
 ) -> bool:
     """Run a search to its end, from wherever the study in `folder` stands; False if it was stopped before.
 
     workers: processes of physics, by default one a core; device: of the learner, by default CUDA if there.
     stopping: asked at every tick; once it says so no run begins any more, and the search stops when those in
-    training have ended. Raises `A2lError`; whatever it raises, all that was scored is stored. A deterministic
+    training have ended. cluster: let stacks train on a Ray cluster, on whose machines the other arguments are
+    meant. Raises `A2lError`; whatever it raises, all that was scored is stored. A deterministic
     search sets torch to one thread and deterministic algorithms for the whole process.
     """
     grammar = settings.space()
-    chosen = choose_device(device)
+    if cluster is not None and settings.deterministic:
+        raise A2lError("a search on a cluster does not repeat bit for bit", "leave out --deterministic")
+    chosen = choose_device(device) if cluster is None else "cuda" if cluster.gpus else "cpu"
     if settings.deterministic:
         make_deterministic(chosen)
     with Study(folder, settings, grammar) as study:
-        search = _Search(settings, grammar, study, on_event, workers, chosen)
+        search = _Search(settings, grammar, study, on_event, workers, chosen, cluster)
         try:
             ended = search.run(stopping)
         except KeyboardInterrupt:
@@ -131,12 +136,16 @@ class _Search:
         on_event: OnEvent,
         workers: int | None,
         device: str,
+        cluster: Cluster | None,
     ) -> None:
+        self.cluster = cluster
         self.settings, self.grammar, self.study = settings, grammar, study
         self.tell, self.workers, self.device = on_event, workers, device
         self.task = find_task(settings.env)
         self.total = settings.candidates + len(references())
-        self.slots = min(settings.stack, self.total)
+        stacks = cluster.stacks if cluster else 1
+        self.stack = min(settings.stack, -(-self.total // stacks))
+        self.slots = self.stack * stacks
         self.ticks = self.busy_ticks = 0
         self.began = self._told = time.perf_counter()
 
@@ -144,24 +153,16 @@ class _Search:
         """True when the search has come to its end."""
         settings = self.settings
         gates = self._gates()
-        conductor = Conductor(settings, self.grammar, self.study, gates)
-        training = Training(self.task, settings.frames, settings.sac, settings.evaluation)
+        repeat = self.cluster is None
+        conductor = Conductor(settings, self.grammar, self.study, gates, repeat)
         try:
-            with Slots(
-                training,
-                [None] * self.slots,
-                self.device,
-                self.workers,
-                exact=settings.deterministic,
-                refill=True,
-                capacity=self._capacity(),
-            ) as slots:
+            with self._stacks() as slots:
                 self._started(slots)
                 return self._loop(conductor, slots, stopping)
         except torch.OutOfMemoryError:
             raise A2lError(
-                f"a stack of {self.slots} members does not fit into the memory of {self.device}",
-                f"run the same command with --stack {max(1, self.slots // 2)}; what was scored stays",
+                f"a stack of {self.stack} members does not fit into the memory of {self.device}",
+                f"run the same command with --stack {max(1, self.stack // 2)}; what was scored stays",
             ) from None
 
     def cost(self) -> dict[str, object]:
@@ -169,7 +170,19 @@ class _Search:
         seconds = time.perf_counter() - self.began
         return {"seconds": round(seconds, 1), "slots": self.slots, "utilisation": self._utilisation()}
 
-    def _loop(self, conductor: Conductor, slots: Slots, stopping: Callable[[], bool]) -> bool:
+    def _stacks(self) -> Slots | RayStacks:
+        settings = self.settings
+        training = Training(self.task, settings.frames, settings.sac, settings.evaluation)
+        common: dict[str, Any] = {
+            "device": self.device,
+            "workers": self.workers,
+            "capacity": self._capacity(),
+        }
+        if self.cluster is not None:
+            return RayStacks(training, self.stack, self.cluster, common)
+        return Slots(training, [None] * self.slots, exact=settings.deterministic, refill=True, **common)
+
+    def _loop(self, conductor: Conductor, slots: Slots | RayStacks, stopping: Callable[[], bool]) -> bool:
         tick = conductor.first_tick
         while True:
             stop = stopping()
@@ -186,6 +199,7 @@ class _Search:
                     self.tell(SpaceExhausted(conductor.proposed))
                 return True
             scores = slots.tick()
+            conductor.lose(slots.lost())
             cleared, ended = conductor.score(tick, scores)
             for slot in cleared:
                 slots.clear(slot)
@@ -208,7 +222,7 @@ class _Search:
             return None
         return Capacity.of([*self.grammar.largest(), *(parsed(one.text) for one in references())])
 
-    def _started(self, slots: Slots) -> None:
+    def _started(self, slots: Slots | RayStacks) -> None:
         counts = self.study.counts()
         done = sum(counts.values()) - counts[Status.QUEUED] - counts[Status.RUNNING]
         self.tell(
@@ -224,7 +238,7 @@ class _Search:
             )
         )
 
-    def _count(self, slots: Slots, catching_up: bool) -> None:
+    def _count(self, slots: Slots | RayStacks, catching_up: bool) -> None:
         """Count a tick, and now and then say where the search stands."""
         self.ticks += 1
         busy = int(slots.busy.sum())
@@ -252,7 +266,7 @@ class _Search:
             )
         )
 
-    def _frames_left(self, counts: dict[Status, int], slots: Slots) -> float:
+    def _frames_left(self, counts: dict[Status, int], slots: Slots | RayStacks) -> float:
         """Frames that are still to be trained, if those to come are stopped as early as those before."""
         ended = counts[Status.SCORED] + counts[Status.CULLED] + counts[Status.FAILED]
         mean = self.study.frames() / ended if ended >= self.slots else self.settings.frames

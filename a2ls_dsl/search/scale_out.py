@@ -1,0 +1,215 @@
+"""A search on many machines: an actor on each GPU of a Ray cluster holds a stack, the study stays in place.
+
+`RayStacks` looks like one large set of slots: the search's loop fills and clears them as those of a stack in
+its own process. What an actor does for it takes many ticks a call, so that messages are few; what a lost
+actor was training is reported, to be trained again, and another actor takes its place.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.rl.slots import Member, Slots, Training
+
+TICKS = 50
+"""Agent steps that a stack takes between two messages."""
+
+WAIT_SECONDS = 1.0
+CONNECT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where a search runs: `address` of a Ray cluster, or `local`; stacks: how many actors; gpus: of each."""
+
+    address: str = "local"
+    stacks: int = 1
+    gpus: float = 0.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a stack says after some ticks: evaluations that ended, and the state of its slots."""
+
+    scores: list[Score]
+    busy: NDArray[np.bool_]
+    frames: NDArray[np.int64]
+
+
+class StackActor:
+    """A stack in a process of its own; Ray makes an actor of it."""
+
+    def __init__(self, training: Training, slots: int, settings: Mapping[str, Any]) -> None:
+        self._slots = Slots(training, [None] * slots, refill=True, **settings)
+
+    def replay_bytes(self) -> int:
+        """What its replay buffers take."""
+        return self._slots.replay_bytes
+
+    def advance(self, fills: Mapping[int, Member], clears: Sequence[int]) -> Report:
+        """Clear and fill slots, then take steps, up to an evaluation that ends."""
+        for slot in clears:
+            self._slots.clear(slot)
+        for slot, member in fills.items():
+            self._slots.fill(slot, member)
+        scores: list[Score] = []
+        for _ in range(TICKS):
+            scores += self._slots.tick()
+            if scores:
+                break
+        return Report(scores, self._slots.busy.copy(), self._slots.frames.copy())
+
+
+@dataclass
+class _Stack:
+    """The driver's view of an actor: its slots from `first` on, what it is to do next, what it is doing."""
+
+    first: int
+    actor: Any
+    fills: dict[int, Member] = field(default_factory=dict)
+    clears: list[int] = field(default_factory=list)
+    doing: Any = None
+    members: set[int] = field(default_factory=set)
+
+
+class RayStacks:
+    """The slots of all stacks as one. A context manager; see `Slots` for what it can do."""
+
+    def __init__(self, training: Training, slots: int, cluster: Cluster, settings: Mapping[str, Any]) -> None:
+        """slots: of each stack; settings: further arguments of each stack's `Slots`."""
+        self._ray: Any = _ray(cluster.address)
+        self._make: Callable[[], Any] = lambda: (
+            self._ray.remote(StackActor)
+            .options(num_gpus=cluster.gpus)
+            .remote(training, slots, dict(settings))
+        )
+        self._size = slots
+        self._stacks = [_Stack(number * slots, self._make()) for number in range(cluster.stacks)]
+        self._lost: list[int] = []
+        self.busy = np.zeros(slots * cluster.stacks, np.bool_)
+        self.frames = np.zeros(slots * cluster.stacks, np.int64)
+        try:
+            sizes = [each.actor.replay_bytes.remote() for each in self._stacks]
+            self.replay_bytes = sum(self._ray.get(sizes))
+        except self._ray.exceptions.RayError as error:
+            self._ray.shutdown()
+            raise A2lError(
+                f"a stack could not be started on the cluster: {str(error).strip().splitlines()[-1]}",
+                "every machine needs this package and what `a2l doctor` asks for",
+            ) from None
+
+    def __enter__(self) -> RayStacks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stack in self._stacks:
+            self._ray.kill(stack.actor)
+        self._ray.shutdown()
+
+    def free(self) -> list[int]:
+        """The slots that can be filled."""
+        return [
+            stack.first + slot
+            for stack in self._stacks
+            for slot in range(self._size)
+            if slot not in stack.members
+        ]
+
+    def fill(self, slot: int, member: Member) -> None:
+        """Give a free slot to a member; it begins when its stack is next told what to do."""
+        stack, place = self._at(slot)
+        stack.fills[place] = member
+        stack.members.add(place)
+
+    def clear(self, slot: int) -> None:
+        """Take a member out; calling it for a free slot does nothing."""
+        stack, place = self._at(slot)
+        if place in stack.members:
+            stack.members.discard(place)
+            if stack.fills.pop(place, None) is None:
+                stack.clears.append(place)
+
+    def tick(self) -> list[Score]:
+        """Tell idle stacks what to do, and wait a moment for one that has done it."""
+        for stack in self._stacks:
+            if stack.doing is None and (stack.members or stack.clears):
+                stack.doing = stack.actor.advance.remote(stack.fills, stack.clears)
+                stack.fills, stack.clears = {}, []
+        doing = {stack.doing: stack for stack in self._stacks if stack.doing is not None}
+        if not doing:
+            time.sleep(0.01)
+            return []
+        ready, _ = self._ray.wait(list(doing), num_returns=1, timeout=WAIT_SECONDS)
+        return [score for done in ready for score in self._collect(doing[done], done)]
+
+    def lost(self) -> list[int]:
+        """The slots whose members were lost with their actor since the last call; they are free."""
+        lost, self._lost = self._lost, []
+        return lost
+
+    def _collect(self, stack: _Stack, done: Any) -> list[Score]:
+        stack.doing = None
+        own = slice(stack.first, stack.first + self._size)
+        try:
+            report: Report = self._ray.get(done)
+        except self._ray.exceptions.RayActorError:
+            self._lost += [stack.first + place for place in sorted(stack.members)]
+            self.busy[own] = False
+            stack.members, stack.fills, stack.clears = set(), {}, []
+            stack.actor = self._make()
+            return []
+        except self._ray.exceptions.RayTaskError as error:
+            cause = error.as_instanceof_cause()
+            if isinstance(cause, A2lError):
+                raise A2lError(cause.message, cause.fix) from None
+            raise
+        self.busy[own], self.frames[own] = report.busy, report.frames
+        return [replace(score, member=stack.first + score.member) for score in report.scores]
+
+    def _at(self, slot: int) -> tuple[_Stack, int]:
+        return self._stacks[slot // self._size], slot % self._size
+
+
+def _ray(address: str) -> Any:
+    """The module `ray`, connected. Raises `A2lError` where it isn't installed or can't be reached."""
+    try:
+        import ray
+    except ModuleNotFoundError:
+        raise A2lError("Ray is not installed", "pip install 'a2ls-dsl[ray]'") from None
+    if address != "local":
+        _reach(address)
+    try:
+        ray.init(
+            None if address == "local" else address,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise A2lError(
+            f"the Ray cluster `{address}` can't be used: {reason}", "name its address, or `local`"
+        ) from None
+    return ray
+
+
+def _reach(address: str) -> None:
+    """Raise `A2lError` unless something answers there: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise A2lError(
+            f"the Ray cluster `{address}` can't be reached: {error}",
+            "name it as HOST:PORT, as `ray status` on it says, or `local` to start one here",
+        ) from None

@@ -1,0 +1,102 @@
+"""A search on a local Ray cluster of two stacks, one of which is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny_search import SETTINGS, rows
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.search.candidates import Status
+from a2ls_dsl.search.run import Event, Placed, evolve
+from a2ls_dsl.search.scale_out import Cluster
+
+ray = pytest.importorskip("ray")
+
+SEARCH = replace(SETTINGS, deterministic=False, population=4, stack=2)
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Ray's processes import this package from where the tests do."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    yield
+    ray.shutdown()
+
+
+def actors() -> list[int]:
+    """The processes of the stacks' actors on this machine."""
+    found = subprocess.run(["pgrep", "-f", "ray::StackActor"], capture_output=True, text=True, check=False)
+    return [int(each) for each in found.stdout.split()]
+
+
+def test_a_killed_stack_is_replaced_and_its_candidates_are_trained_again(tmp_path: Path) -> None:
+    killed: list[int] = []
+    placed: Counter[int] = Counter()
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, Placed):
+            placed.update(run.id for run in event.runs)
+            if not killed and len(actors()) == 2:
+                killed.append(actors()[0])
+                os.kill(killed[0], signal.SIGKILL)
+
+    assert evolve(SEARCH, tmp_path, on_event, workers=1, cluster=Cluster("local", stacks=2))
+    assert killed
+    statuses = Counter(status for (status,) in rows(tmp_path, "SELECT status FROM candidates"))
+    assert statuses[Status.SCORED] + statuses[Status.CULLED] == SEARCH.candidates + 2
+    ended = rows(tmp_path, "SELECT count(*) FROM runs WHERE ended IS NOT NULL")
+    assert ended == [(SEARCH.candidates + 2,)]
+    again = [run for run, times in placed.items() if times > 1]
+    assert 1 <= len(again) <= 2  # those of the stack that was killed, and no others
+    curves = "SELECT run, count(*), max(frames) FROM curves GROUP BY run"
+    assert all(points == frames // 600 for _, points, frames in rows(tmp_path, curves))
+
+
+def test_what_a_cluster_cannot_do_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(A2lError, match="does not repeat bit for bit"):
+        evolve(SETTINGS, tmp_path / "one", cluster=Cluster())
+    with pytest.raises(A2lError, match=r"Ray cluster `127.0.0.1:1` can't be reached"):
+        evolve(SEARCH, tmp_path / "two", cluster=Cluster("127.0.0.1:1"))
+
+
+def test_without_ray_the_extra_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ray.py").write_text("raise ModuleNotFoundError(\"No module named 'ray'\")\n")
+    command = "from a2ls_dsl.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", command, "evolve", "--env", "walker-walk", "--ray", "local"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])},
+    )
+    assert done.returncode == 2
+    assert "Ray is not installed" in done.stderr
+    assert "pip install 'a2ls-dsl[ray]'" in done.stderr
+
+
+def test_a_search_on_a_cluster_is_resumed(tmp_path: Path) -> None:
+    """Stopped after its first scores: what is scored stays, what was in training is trained anew."""
+    ended: list[object] = []
+    stopped = evolve(
+        SEARCH,
+        tmp_path,
+        ended.append,
+        workers=1,
+        stopping=lambda: len(ended) > 3,
+        cluster=Cluster("local", stacks=1),
+    )
+    assert not stopped
+    before = set(rows(tmp_path, "SELECT id, score FROM candidates WHERE score IS NOT NULL"))
+    assert evolve(SEARCH, tmp_path, workers=1, cluster=Cluster("local", stacks=1))
+    assert before <= set(rows(tmp_path, "SELECT id, score FROM candidates"))
