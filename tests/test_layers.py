@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "a2ls_dsl"
-LAYERS = ("diagnostics", "lang", "ir", "backend", "rl", "search", "report", "cli")
+LAYERS = ("diagnostics", "lang", "ir", "backend", "rl", "search", "report", "experiment", "cli")
 FACE = ("__init__", "api")
 """The package's public names, for user code; they reach as far as the backend."""
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))

@@ -1,0 +1,88 @@
+"""`a2l experiment`: run a table of arms, environments and seeds; see what is there; collect it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from a2ls_dsl.cli import app
+
+if TYPE_CHECKING:
+    from a2ls_dsl.cli.console import StatusLine
+    from a2ls_dsl.experiment.plan import Experiment
+    from a2ls_dsl.experiment.run import Event
+
+commands = typer.Typer(help="Run experiments (a .toml file each), and collect their results.")
+app.add_typer(commands, name="experiment", no_args_is_help=True)
+
+File = Annotated[Path, typer.Argument(metavar="FILE.toml", help="What to run; results lie beside it.")]
+
+
+@commands.command()
+def run(
+    file: File,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that run physics.")] = None,
+    save_seconds: Annotated[float, typer.Option(min=0.0, help="Between two checkpoints, at least.")] = 60.0,
+) -> None:
+    """Run what is missing of an experiment; stop it whenever you like, the same command goes on."""
+    from a2ls_dsl.cli.console import StatusLine
+    from a2ls_dsl.experiment.plan import read
+    from a2ls_dsl.experiment.run import run as run_missing
+    from a2ls_dsl.experiment.store import missing
+
+    experiment, line = read(file), StatusLine()
+    _announce(experiment, len(missing(experiment)))
+    try:
+        run_missing(experiment, lambda event: _show(event, line), device, workers, save_seconds)
+    except KeyboardInterrupt:
+        line.say("stopped; run the same command again to go on")
+        raise typer.Exit(130) from None
+    line.say(f"complete: {len(experiment.runs)} runs in {experiment.folder}")
+
+
+@commands.command()
+def status(file: File) -> None:
+    """Say which runs of an experiment are there and which are missing."""
+    from a2ls_dsl.experiment.plan import read
+    from a2ls_dsl.experiment.store import load
+
+    experiment = read(file)
+    done = {run for run in experiment.runs if load(experiment, run) is not None}
+    print(f"{experiment.name}: {len(done)} of {len(experiment.runs)} runs, {experiment.frames:,} frames each")
+    width = max(len(arm.name) for arm in experiment.arms)
+    for env in experiment.envs:
+        print(env)
+        for arm in experiment.arms:
+            own = [run for run in experiment.runs if (run.env, run.arm) == (env, arm)]
+            marks = "".join("+" if run in done else "." for run in own)
+            print(f"  {arm.name:{width}}  {marks}  {sum(run in done for run in own)} of {len(own)} seeds")
+
+
+def _announce(experiment: Experiment, left: int) -> None:
+    print(
+        f"{experiment.name}: {len(experiment.arms)} arms on {len(experiment.envs)} environments with "
+        f"{experiment.seeds} seeds, {experiment.frames:,} frames each: {left} of {len(experiment.runs)} "
+        "runs are missing"
+    )
+
+
+def _show(event: Event, line: StatusLine) -> None:
+    from a2ls_dsl.cli.console import duration
+    from a2ls_dsl.experiment.run import PieceEnded, PieceStarted
+    from a2ls_dsl.rl.trainer import Progress
+
+    if isinstance(event, PieceStarted):
+        again = f", from {event.frames:,} frames" if event.frames else ""
+        line.say(f"{event.runs[0].env}: {len(event.runs)} of {event.left} missing runs as one stack{again}")
+    elif isinstance(event, PieceEnded):
+        line.say(f"  stored {len(event.runs)} runs after {duration(event.seconds)}")
+    elif isinstance(event, Progress):
+        line.show(
+            f"  {event.frames:,}/{event.total_frames:,} frames  {event.frames_per_second:,.0f} frames/s a run"
+            f"  {duration(event.seconds_left)} to go"
+        )
+    else:
+        line.say(f"  {event.frames:>9,} frames  mean return {event.mean_return.mean():6.1f}")

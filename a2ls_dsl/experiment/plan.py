@@ -1,0 +1,186 @@
+"""An experiment as a file says it: arms x environments x seeds, and how all of them train.
+
+name = "vector-parity"
+question = "Do the published losses help on vector observations?"
+envs = ["cartpole-swingup", "cheetah-run"]
+seeds = 5
+frames = 60_000
+
+[arms]                      # name = loss: a file, a shipped loss by name, or none
+none = "none"
+a2_winner = "a2_winner"
+
+[settings]                  # optional: fields of SacSettings, evaluation, observations
+hidden = 256
+eval_every = 10_000
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from a2ls_dsl.diagnostics import A2lError, unknown
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.rl.arithmetic import Precision
+from a2ls_dsl.rl.envs.tasks import find_task
+from a2ls_dsl.rl.settings import (
+    Computation,
+    EvaluationSettings,
+    PixelSettings,
+    SacSettings,
+    paper_settings,
+)
+from a2ls_dsl.rl.slots import Training
+
+_KEYS = ("name", "question", "envs", "seeds", "frames", "stack", "arms", "settings")
+_REQUIRED = ("name", "envs", "seeds", "frames", "arms")
+_SAC = {field.name for field in fields(SacSettings)}
+_SETTINGS = {*_SAC, "obs", "eval_every", "eval_episodes", "precision"}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is compared: a name and a loss; None is no auxiliary loss."""
+
+    name: str
+    loss: Loss | None
+
+    @property
+    def text(self) -> str:
+        """The loss' canonical print, or `none`."""
+        return "none" if self.loss is None else print_loss(self.loss)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: an arm on an environment with a seed."""
+
+    env: str
+    arm: Arm
+    seed: int
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All of a file. folder: where its results lie, `results/NAME` beside the file's folder."""
+
+    path: Path
+    name: str
+    question: str
+    envs: tuple[str, ...]
+    seeds: int
+    frames: int
+    stack: int
+    arms: tuple[Arm, ...]
+    settings: Mapping[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """Where results are kept: `results/NAME` beside the file."""
+        return self.path.parent / self.name
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Every run, seed by seed, so that all arms have few seeds before any has many."""
+        return tuple(
+            Run(env, arm, seed) for env in self.envs for seed in range(self.seeds) for arm in self.arms
+        )
+
+    def training(self, env: str) -> Training:
+        """How runs on an environment train."""
+        task, given = find_task(env), dict(self.settings)
+        sac = replace(paper_settings(task), **{name: given[name] for name in given if name in _SAC})
+        return Training(
+            task,
+            self.frames,
+            sac,
+            EvaluationSettings(given.get("eval_every", 10_000), given.get("eval_episodes", 10)),
+            PixelSettings() if given.get("obs", "vectors") == "pixels" else None,
+            Computation(Precision(given.get("precision", "tf32"))),
+        )
+
+    def identity(self, run: Run) -> dict[str, Any]:
+        """All that a run's result depends on, as JSON values."""
+        training = self.training(run.env)
+        values = {
+            "env": run.env,
+            "loss": run.arm.text,
+            "seed": run.seed,
+            "frames": training.frames,
+            "settings": asdict(training.settings),
+            "evaluation": asdict(training.evaluation),
+            "pixels": asdict(training.pixels) if training.pixels else None,
+            "precision": str(training.computation.precision),
+        }
+        normal: dict[str, Any] = json.loads(json.dumps(values))
+        return normal
+
+    def hash(self, run: Run) -> str:
+        """16 hexadecimal digits that name a run: two runs with the same ones compute the same."""
+        text = json.dumps(self.identity(run), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read(path: Path) -> Experiment:
+    """The experiment of a TOML file. Raises `A2lError` that names what is wrong in it."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise A2lError(f"{path} is no experiment: {error}", "see results/*.toml for examples") from None
+    for name in data:
+        if name not in _KEYS:
+            raise unknown(f"key in {path}", name, _KEYS)
+    for name in _REQUIRED:
+        if name not in data:
+            raise A2lError(f"{path} doesn't say `{name}`", f"an experiment has {', '.join(_REQUIRED)}")
+    settings = _checked(path, data, "settings", dict, {})
+    for name in settings:
+        if name not in _SETTINGS:
+            raise unknown(f"setting in {path}", name, _SETTINGS)
+    arms = _checked(path, data, "arms", dict, {})
+    experiment = Experiment(
+        path,
+        _checked(path, data, "name", str),
+        _checked(path, data, "question", str, ""),
+        tuple(find_task(env).name for env in _checked(path, data, "envs", list)),
+        _checked(path, data, "seeds", int),
+        _checked(path, data, "frames", int),
+        _checked(path, data, "stack", int, 64),
+        tuple(Arm(name, _loss(path, str(loss))) for name, loss in arms.items()),
+        settings,
+    )
+    if not (experiment.arms and experiment.envs) or min(experiment.seeds, experiment.stack) < 1:
+        raise A2lError(f"{path} has nothing to run", "give it arms, envs and one seed or more")
+    for env in experiment.envs:
+        _tried(path, experiment, env)
+    return experiment
+
+
+def _checked(path: Path, data: Mapping[str, Any], name: str, kind: type, otherwise: object = None) -> Any:
+    value = data.get(name, otherwise)
+    if not isinstance(value, kind):
+        raise A2lError(f"{path}: `{name}` is {value!r}", f"it has to be of the type {kind.__name__}")
+    return value
+
+
+def _loss(path: Path, text: str) -> Loss | None:
+    """A shipped loss by name, or a file beside the experiment's."""
+    if text == "none":
+        return None
+    beside = path.parent / text
+    return load_one(beside if beside.exists() else text)[1]
+
+
+def _tried(path: Path, experiment: Experiment, env: str) -> None:
+    try:
+        experiment.training(env)
+    except (TypeError, ValueError) as error:
+        raise A2lError(f"{path}: its settings make no sense: {error}", "see `a2l train --help`") from None

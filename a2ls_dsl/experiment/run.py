@@ -1,0 +1,143 @@
+"""Runs what is missing of an experiment, piece by piece: a piece is a stack of runs on one environment.
+
+The state of the piece in training is stored now and then, where all of its episodes end together, and its
+results when it ends. So the command can be stopped at any moment and repeated: it does what is missing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.experiment.plan import Experiment, Run
+from a2ls_dsl.experiment.store import missing, store
+from a2ls_dsl.rl import checkpoint
+from a2ls_dsl.rl.device import choose_device
+from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.rl.lock import held
+from a2ls_dsl.rl.trainer import EpisodesEnded, Evaluation, Plan, Progress, Trainer
+
+PIECE = ".piece.npz"
+LOCK = ".lock"
+SAVE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class PieceStarted:
+    """A stack of runs begins, or goes on from `frames`; left: runs that are missing, these included."""
+
+    runs: tuple[Run, ...]
+    frames: int
+    left: int
+
+
+@dataclass(frozen=True)
+class PieceEnded:
+    """The results of a stack are stored. seconds: that it took in this process."""
+
+    runs: tuple[Run, ...]
+    seconds: float
+
+
+Event: TypeAlias = PieceStarted | PieceEnded | Progress | Evaluation
+
+
+def run(
+    experiment: Experiment,
+    on_event: Callable[[Event], None] = lambda event: None,
+    device: str | None = None,
+    workers: int | None = None,
+    save_seconds: float = SAVE_SECONDS,
+) -> None:
+    """Run all that is missing. One process an experiment at a time; raises `A2lError`."""
+    chosen = choose_device(device)
+    try:
+        experiment.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise A2lError(f"{experiment.folder} can't be made: {error.strerror}", "check the path") from None
+    with ExitStack() as stack:
+        fix = "wait for it, or end it"
+        stack.enter_context(held(experiment.folder / LOCK, f"the experiment {experiment.name}", fix))
+        for piece, left in pieces(experiment):
+            _run_piece(experiment, piece, left, on_event, chosen, workers, save_seconds)
+
+
+def pieces(experiment: Experiment) -> Iterator[tuple[tuple[Run, ...], int]]:
+    """Stacks of missing runs, until none is missing; and how many are, those of the stack included.
+
+    What is missing is looked up anew for every piece.
+    """
+    while todo := missing(experiment):
+        env = todo[0].env
+        yield tuple(each for each in todo if each.env == env)[: experiment.stack], len(todo)
+
+
+def _run_piece(
+    experiment: Experiment,
+    runs: Sequence[Run],
+    left: int,
+    on_event: Callable[[Event], None],
+    device: str,
+    workers: int | None,
+    save_seconds: float,
+) -> None:
+    plan = Plan(
+        experiment.training(runs[0].env),
+        tuple(each.arm.loss for each in runs),
+        tuple(each.seed for each in runs),
+    )
+    path = experiment.folder / PIECE
+    names = [experiment.hash(each) for each in runs]
+    scores: list[list[Score]] = [[] for _ in runs]
+    begun = saved = time.perf_counter()
+    spent = 0.0  # seconds in earlier processes
+    with Trainer(plan, device, workers) as trainer:
+        if path.exists():
+            spent = _restored(path, trainer, names, scores)
+        on_event(PieceStarted(tuple(runs), trainer.frames, left))
+        for event in trainer.run():
+            if isinstance(event, Evaluation):
+                for member, score in enumerate(event.scores):
+                    scores[member].append(score)
+                on_event(event)
+            elif isinstance(event, Progress):
+                on_event(event)
+            elif time.perf_counter() - saved >= save_seconds and not trainer.trained:
+                saved = time.perf_counter()
+                _save(path, trainer, names, scores, spent + saved - begun, event)
+    seconds = time.perf_counter() - begun
+    for each, own in zip(runs, scores, strict=True):
+        store(experiment, each, own, (spent + seconds) / len(runs), device)
+    path.unlink(missing_ok=True)
+    on_event(PieceEnded(tuple(runs), seconds))
+
+
+def _save(
+    path: Path,
+    trainer: Trainer,
+    names: Sequence[str],
+    scores: Sequence[Sequence[Score]],
+    seconds: float,
+    _: EpisodesEnded,
+) -> None:
+    arrays, values = trainer.state()
+    known = [[vars(score) for score in own] for own in scores]
+    checkpoint.save(
+        path, arrays, {"trainer": values, "runs": list(names), "scores": known, "seconds": seconds}
+    )
+
+
+def _restored(path: Path, trainer: Trainer, names: Sequence[str], scores: Sequence[list[Score]]) -> float:
+    """Take up a stored piece if it is of these runs; the seconds that were spent on it."""
+    arrays, values = checkpoint.load(path)
+    if values.get("runs") != list(names):
+        return 0.0  # of runs that are not wanted any more, or of other settings
+    trainer.restore(arrays, values["trainer"])
+    for own, known in zip(scores, values["scores"], strict=True):
+        own += [Score(**{**each, "returns": tuple(each["returns"])}) for each in known]
+    return float(values["seconds"])

@@ -1,0 +1,96 @@
+"""The results of an experiment: one small CSV a run, with all that it depends on in its first line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import a2ls_dsl
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.experiment.plan import Experiment, Run
+from a2ls_dsl.lang.files import write
+from a2ls_dsl.rl.evaluation import Score
+
+COLUMNS = ("frames", "return", "return_std", "training_return")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run's learning curve. frames, returns: (points,); about: what the file's first line holds."""
+
+    about: dict[str, Any]
+    frames: tuple[int, ...]
+    returns: tuple[float, ...]
+
+    @property
+    def final(self) -> float:
+        """The return at the end of the budget."""
+        return self.returns[-1]
+
+    @property
+    def area(self) -> float:
+        """The area under the learning curve: the mean of its points."""
+        return float(np.mean(self.returns))
+
+
+def path_of(experiment: Experiment, run: Run) -> Path:
+    """Where a run's result is kept."""
+    return experiment.folder / run.env / run.arm.name / f"seed-{run.seed}.csv"
+
+
+def store(experiment: Experiment, run: Run, scores: list[Score], seconds: float, device: str) -> None:
+    """Write a run's result, all at once. seconds: its share of the time its stack took."""
+    about = {
+        "hash": experiment.hash(run),
+        "arm": run.arm.name,
+        **experiment.identity(run),
+        "seconds": round(seconds, 1),
+        "device": device,
+        "versions": {
+            "a2ls_dsl": a2ls_dsl.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+    text = io.StringIO()
+    text.write(f"# {json.dumps(about)}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for score in scores:
+        row = (np.mean(score.returns), np.std(score.returns), score.training_return)
+        writer.writerow([score.frames, *(f"{value:.2f}" for value in row)])
+    path = path_of(experiment, run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, text.getvalue())
+
+
+def load(experiment: Experiment, run: Run) -> Result | None:
+    """A run's result; None if it isn't there, or is of other settings than the experiment has now."""
+    path = path_of(experiment, run)
+    if not path.exists():
+        return None
+    try:
+        first, *lines = path.read_text(encoding="utf-8").splitlines()
+        about = json.loads(first.removeprefix("# "))
+        rows = list(csv.DictReader(lines))
+        result = Result(
+            about,
+            tuple(int(row["frames"]) for row in rows),
+            tuple(float(row["return"]) for row in rows),
+        )
+    except (ValueError, KeyError) as error:
+        raise A2lError(f"{path} is no result of a run: {error}", "delete it, it is then run again") from None
+    return result if about.get("hash") == experiment.hash(run) and result.frames else None
+
+
+def missing(experiment: Experiment) -> list[Run]:
+    """The runs whose results are not there."""
+    return [run for run in experiment.runs if load(experiment, run) is None]

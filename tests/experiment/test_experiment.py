@@ -1,0 +1,168 @@
+"""Experiments: files, storage, runs that are killed and resumed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.experiment.plan import Experiment, read
+from a2ls_dsl.experiment.run import run
+from a2ls_dsl.experiment.store import load, missing, path_of
+
+SMALL = """
+name = "small"
+question = "Is it stored?"
+envs = ["cartpole-swingup", "pendulum-swingup"]
+seeds = 2
+frames = 2_000
+stack = 3
+
+[arms]
+none = "none"
+own = "mine.a2l"
+
+[settings]
+hidden = 8
+batch_size = 4
+random_steps = 20
+eval_every = 1_000
+eval_episodes = 1
+"""
+LOSS = "loss mine = mse({ s[t], a[t] } -> { s[t+1] })\n"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    return written(tmp_path, SMALL)
+
+
+def written(folder: Path, text: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "mine.a2l").write_text(LOSS)
+    path = folder / "small.toml"
+    path.write_text(text)
+    return path
+
+
+def files(experiment: Experiment) -> dict[str, list[str]]:
+    """The curves of all runs, without what depends on the clock."""
+    return {
+        str(path.relative_to(experiment.folder)): path.read_text().splitlines()[1:]
+        for path in sorted(experiment.folder.rglob("*.csv"))
+    }
+
+
+def test_a_file_says_what_is_run(small: Path) -> None:
+    experiment = read(small)
+    assert [arm.text for arm in experiment.arms] == ["none", "mse({ s[t], a[t] } -> { s[t+1] })"]
+    assert len(experiment.runs) == 8
+    training = experiment.training("pendulum-swingup")
+    assert (training.frames, training.settings.hidden, training.evaluation.every_frames) == (2000, 8, 1000)
+    assert len({experiment.hash(each) for each in experiment.runs}) == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("seeds = 2", "seeds = 0"), "nothing to run"),
+        (("seeds = 2", 'seeds = "2"'), "`seeds` is '2'"),
+        (("seeds = 2", "seed = 2"), "there is no key in"),
+        (("frames = 2_000", ""), "doesn't say `frames`"),
+        (("hidden = 8", "hiden = 8"), "there is no setting in"),
+        (("hidden = 8", 'precision = "fp8"'), "make no sense"),
+        (("mine.a2l", "yours"), "no file or shipped loss"),
+        (("pendulum-swingup", "pendulum-swinup"), "there is no task"),
+        (("frames = 2_000", "frames = 2_001"), "no whole number of agent steps"),
+        (("[arms]", "[arms"), "is no experiment"),
+    ],
+)
+def test_what_makes_no_sense_is_explained(change: tuple[str, str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(A2lError, match=message):
+        read(written(tmp_path, SMALL.replace(*change)))
+
+
+def test_results_are_kept_and_only_what_is_missing_is_run(small: Path) -> None:
+    experiment = read(small)
+    run(experiment, workers=1)
+    assert missing(experiment) == []
+    assert not list(experiment.folder.glob(".piece*"))
+    kept = files(experiment)
+    assert len(kept) == 8
+    gone = experiment.runs[3]
+    path_of(experiment, gone).unlink()
+    before = {path: path.stat().st_mtime_ns for path in experiment.folder.rglob("*.csv")}
+    begun: list[object] = []
+    run(experiment, begun.append, workers=1)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert files(experiment).keys() == kept.keys()
+    result = load(experiment, gone)
+    assert result is not None
+    assert result.frames == (1000, 2000)
+    assert result.area == pytest.approx(np.mean(result.returns))
+    assert result.about["loss"] == gone.arm.text
+
+    changed = read(written(small.parent, SMALL.replace("hidden = 8", "hidden = 9")))
+    assert len(missing(changed)) == 8
+    assert files(changed).keys() == kept.keys()  # what is there stays until it is run again
+
+
+def test_a_broken_result_is_explained(small: Path) -> None:
+    experiment = read(small)
+    path = path_of(experiment, experiment.runs[0])
+    path.parent.mkdir(parents=True)
+    path.write_text("nonsense\n")
+    with pytest.raises(A2lError, match="is no result of a run"):
+        missing(experiment)
+
+
+def test_a_harness_that_is_killed_often_loses_and_repeats_nothing(tmp_path: Path) -> None:
+    """Killed at random moments: the curves of the uninterrupted run, to the last digit stored."""
+    whole, killed = (read(written(tmp_path / name, SMALL)) for name in ("whole", "killed"))
+    run(whole, workers=1)
+    command = [sys.executable, "-c", "from a2ls_dsl.cli import main; main()", "experiment", "run"]
+    command += [str(killed.path), "--workers", "1", "--save-seconds", "0"]
+    rng = np.random.default_rng(0)
+    known: dict[str, list[str]] = {}
+    for _ in range(6):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        time.sleep(float(rng.uniform(2.0, 6.0)))
+        process.kill()
+        process.wait()
+        now = files(killed)
+        assert known.items() <= now.items()
+        known = now
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert "complete: 8 runs" in done.stdout
+    assert files(killed) == files(whole)
+    again = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "0 of 8 runs are missing" in again.stdout
+
+
+def test_status_says_what_is_there(small: Path) -> None:
+    experiment = read(small)
+    path = path_of(experiment, experiment.runs[0])
+    run(experiment, workers=1)
+    path.unlink()
+    command = "from a2ls_dsl.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", command, "experiment", "status", str(small)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [
+        "small: 7 of 8 runs, 2,000 frames each",
+        "cartpole-swingup",
+        "  none  .+  1 of 2 seeds",
+        "  own   ++  2 of 2 seeds",
+        "pendulum-swingup",
+        "  none  ++  2 of 2 seeds",
+        "  own   ++  2 of 2 seeds",
+    ]
