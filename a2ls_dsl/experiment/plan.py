@@ -21,7 +21,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +42,17 @@ from a2ls_dsl.rl.slots import Training
 
 _KEYS = ("name", "question", "envs", "seeds", "frames", "stack", "arms", "settings")
 _REQUIRED = ("name", "envs", "seeds", "frames", "arms")
-_SAC = {field.name for field in fields(SacSettings)}
-_SETTINGS = {*_SAC, "obs", "eval_every", "eval_episodes", "precision"}
+_SAC = {each.name for each in fields(SacSettings)}
+_SETTINGS = {*_SAC, "obs", "random_crops", "eval_every", "eval_episodes", "precision"}
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What is compared: a name and a loss; None is no auxiliary loss."""
+    """What is compared: a name, a loss (None: no auxiliary loss), and settings of its own."""
 
     name: str
     loss: Loss | None
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def text(self) -> str:
@@ -94,22 +95,22 @@ class Experiment:
             Run(env, arm, seed) for env in self.envs for seed in range(self.seeds) for arm in self.arms
         )
 
-    def training(self, env: str) -> Training:
-        """How runs on an environment train."""
-        task, given = find_task(env), dict(self.settings)
+    def training(self, env: str, arm: Arm) -> Training:
+        """How the runs of an arm on an environment train."""
+        task, given = find_task(env), {**self.settings, **arm.settings}
         sac = replace(paper_settings(task), **{name: given[name] for name in given if name in _SAC})
         return Training(
             task,
             self.frames,
             sac,
             EvaluationSettings(given.get("eval_every", 10_000), given.get("eval_episodes", 10)),
-            PixelSettings() if given.get("obs", "vectors") == "pixels" else None,
+            _pixels(given),
             Computation(Precision(given.get("precision", "tf32"))),
         )
 
     def identity(self, run: Run) -> dict[str, Any]:
         """All that a run's result depends on, as JSON values."""
-        training = self.training(run.env)
+        training = self.training(run.env, run.arm)
         values = {
             "env": run.env,
             "loss": run.arm.text,
@@ -142,9 +143,7 @@ def read(path: Path) -> Experiment:
         if name not in data:
             raise A2lError(f"{path} doesn't say `{name}`", f"an experiment has {', '.join(_REQUIRED)}")
     settings = _checked(path, data, "settings", dict, {})
-    for name in settings:
-        if name not in _SETTINGS:
-            raise unknown(f"setting in {path}", name, _SETTINGS)
+    _known(path, settings)
     arms = _checked(path, data, "arms", dict, {})
     experiment = Experiment(
         path,
@@ -154,13 +153,14 @@ def read(path: Path) -> Experiment:
         _checked(path, data, "seeds", int),
         _checked(path, data, "frames", int),
         _checked(path, data, "stack", int, 64),
-        tuple(Arm(name, _loss(path, str(loss))) for name, loss in arms.items()),
+        tuple(_arm(path, name, given) for name, given in arms.items()),
         settings,
     )
     if not (experiment.arms and experiment.envs) or min(experiment.seeds, experiment.stack) < 1:
         raise A2lError(f"{path} has nothing to run", "give it arms, envs and one seed or more")
     for env in experiment.envs:
-        _tried(path, experiment, env)
+        for arm in experiment.arms:
+            _tried(path, experiment, env, arm)
     return experiment
 
 
@@ -171,6 +171,30 @@ def _checked(path: Path, data: Mapping[str, Any], name: str, kind: type, otherwi
     return value
 
 
+def _known(path: Path, settings: Mapping[str, Any]) -> None:
+    for name in settings:
+        if name not in _SETTINGS:
+            raise unknown(f"setting in {path}", name, _SETTINGS)
+
+
+def _pixels(settings: Mapping[str, Any]) -> PixelSettings | None:
+    kind = settings.get("obs", "vectors")
+    if kind not in ("vectors", "pixels"):
+        raise ValueError(f"obs is vectors or pixels, not {kind!r}")
+    return PixelSettings(random_crops=settings.get("random_crops", True)) if kind == "pixels" else None
+
+
+def _arm(path: Path, name: str, given: object) -> Arm:
+    """`name = "loss"`, or `name = { loss = "...", SETTING = ... }`."""
+    if isinstance(given, str):
+        return Arm(name, _loss(path, given))
+    if not isinstance(given, dict) or not isinstance(given.get("loss"), str):
+        raise A2lError(f"{path}: the arm `{name}` has no loss", f'write {name} = "none", say')
+    settings = {key: value for key, value in given.items() if key != "loss"}
+    _known(path, settings)
+    return Arm(name, _loss(path, given["loss"]), settings)
+
+
 def _loss(path: Path, text: str) -> Loss | None:
     """A shipped loss by name, or a file beside the experiment's."""
     if text == "none":
@@ -179,8 +203,8 @@ def _loss(path: Path, text: str) -> Loss | None:
     return load_one(beside if beside.exists() else text)[1]
 
 
-def _tried(path: Path, experiment: Experiment, env: str) -> None:
+def _tried(path: Path, experiment: Experiment, env: str, arm: Arm) -> None:
     try:
-        experiment.training(env)
+        experiment.training(env, arm)
     except (TypeError, ValueError) as error:
         raise A2lError(f"{path}: its settings make no sense: {error}", "see `a2l train --help`") from None

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -73,8 +74,9 @@ def pieces(experiment: Experiment) -> Iterator[tuple[tuple[Run, ...], int]]:
     What is missing is looked up anew for every piece.
     """
     while todo := missing(experiment):
-        env = todo[0].env
-        yield tuple(each for each in todo if each.env == env)[: experiment.stack], len(todo)
+        first = experiment.training(todo[0].env, todo[0].arm)
+        alike = (each for each in todo if experiment.training(each.env, each.arm) == first)
+        yield tuple(islice(alike, experiment.stack)), len(todo)
 
 
 def _run_piece(
@@ -87,7 +89,7 @@ def _run_piece(
     save_seconds: float,
 ) -> None:
     plan = Plan(
-        experiment.training(runs[0].env),
+        experiment.training(runs[0].env, runs[0].arm),
         tuple(each.arm.loss for each in runs),
         tuple(each.seed for each in runs),
     )

@@ -22,12 +22,13 @@ class Observations:
 
     shape: of what the environment gives, (numbers,) for vectors or (3, size, size) for frames; stack: how
     many of the newest frames the agent sees as one observation; crop: side in pixels of the square it sees of
-    them, None for vectors.
+    them, None for vectors; random_crops: whether the place of that square is drawn in training.
     """
 
     shape: tuple[int, ...]
     stack: int = 1
     crop: int | None = None
+    random_crops: bool = True
 
     def __post_init__(self) -> None:
         if self.crop is not None and not SMALLEST_CROP <= self.crop <= self.shape[-1]:

@@ -210,6 +210,9 @@ class Replay(nn.Module):
         """Offsets (members, count, batch, 2) of random crops; nothing is drawn for vectors."""
         if self.observations.crop is None:
             return self.written.new_zeros(len(self.members), count, batch, 2)
+        if not self.observations.random_crops and purpose is not Purpose.VIEW:
+            middle = (self.observations.crops - 1) // 2
+            return self.written.new_full((len(self.members), count, batch, 2), middle)
         places = torch.full_like(self.written, self.observations.crops)
         return rng.integers(purpose, counter, count * batch * 2, places).view(len(places), count, batch, 2)
 

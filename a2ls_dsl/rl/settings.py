@@ -45,11 +45,16 @@ class SacSettings:
 
 @dataclass(frozen=True)
 class PixelSettings:
-    """What an agent sees of rendered frames: random crops in training, the centre in evaluation."""
+    """What an agent sees of rendered frames: random crops in training, the centre in evaluation.
+
+    random_crops: False for the centre in training, too, as in SAC from pixels before augmentation. Crops that
+    a loss calls for are random all the same.
+    """
 
     rendering: Rendering = field(default_factory=Rendering)  # frames of 100 x 100 pixels
     crop: int = 84  # pixels of a side
     stack: int = 3  # frames
+    random_crops: bool = True
 
 
 @dataclass(frozen=True)

@@ -289,4 +289,6 @@ class Slots:
 
     def _observations(self) -> Observations:
         pixels, shape = self.training.pixels, self.pool.observation_shape
-        return Observations(shape, pixels.stack, pixels.crop) if pixels else Observations(shape)
+        if pixels is None:
+            return Observations(shape)
+        return Observations(shape, pixels.stack, pixels.crop, pixels.random_crops)

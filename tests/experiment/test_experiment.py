@@ -25,7 +25,7 @@ stack = 3
 
 [arms]
 none = "none"
-own = "mine.a2l"
+own = { loss = "mine.a2l", batch_size = 6 }
 
 [settings]
 hidden = 8
@@ -62,7 +62,8 @@ def test_a_file_says_what_is_run(small: Path) -> None:
     experiment = read(small)
     assert [arm.text for arm in experiment.arms] == ["none", "mse({ s[t], a[t] } -> { s[t+1] })"]
     assert len(experiment.runs) == 8
-    training = experiment.training("pendulum-swingup")
+    assert experiment.training("pendulum-swingup", experiment.arms[1]).settings.batch_size == 6
+    training = experiment.training("pendulum-swingup", experiment.arms[0])
     assert (training.frames, training.settings.hidden, training.evaluation.every_frames) == (2000, 8, 1000)
     assert len({experiment.hash(each) for each in experiment.runs}) == 8
 
@@ -77,6 +78,9 @@ def test_a_file_says_what_is_run(small: Path) -> None:
         (("hidden = 8", "hiden = 8"), "there is no setting in"),
         (("hidden = 8", 'precision = "fp8"'), "make no sense"),
         (("mine.a2l", "yours"), "no file or shipped loss"),
+        (('none = "none"', "none = 3"), "the arm `none` has no loss"),
+        (("batch_size = 6", "batchsize = 6"), "there is no setting in"),
+        (("hidden = 8", 'obs = "sounds"'), "make no sense"),
         (("pendulum-swingup", "pendulum-swinup"), "there is no task"),
         (("frames = 2_000", "frames = 2_001"), "no whole number of agent steps"),
         (("[arms]", "[arms"), "is no experiment"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_replay import LENGTHS, Model, stored
 
 from a2ls_dsl.backend.counter_rng import CounterRng
-from a2ls_dsl.rl.observations import History, Observations
+from a2ls_dsl.rl.observations import History, Observations, center_crop
 from a2ls_dsl.rl.replay import PixelWindow, Replay
 
 SIZE, CROP, STACK, BATCH = 20, 15, 3, 24
@@ -148,3 +149,22 @@ def test_frames_are_stored_once() -> None:
     )
     assert Replay.bytes_needed(2, 100, FRAMES, 6) == allocated
     assert FRAMES.bytes == 3 * SIZE * SIZE
+
+
+def test_without_random_crops_all_see_the_centre_but_views() -> None:
+    plain = Observations((3, SIZE, SIZE), 3, CROP, random_crops=False)
+    replay = Replay(torch.tensor([2]), 30, plain, 1)
+    generator = np.random.default_rng(0)
+    frames = generator.integers(0, 256, (21, 1, 3, SIZE, SIZE), dtype=np.uint8)
+    replay.begin(torch.as_tensor(frames[0]))
+    for frame in frames[1:]:
+        zero = torch.zeros(1)
+        replay.append(torch.zeros(1, 1), zero, zero.bool(), torch.as_tensor(frame), zero.bool())
+    rng, counter = CounterRng(torch.tensor([1])), torch.tensor([0])
+    window = replay.sample_windows(rng, counter, 50, 3, 1)
+    seen = window.states(torch.tensor([[2, 2]]), torch.tensor([[0, 1]]))[0]
+    assert isinstance(window, PixelWindow)
+    for sample, row in enumerate(window.row[0].tolist()):
+        stacked = np.concatenate([frames[row + step, 0] for step in range(3)])
+        assert np.array_equal(seen[0, sample], center_crop(stacked, CROP))
+    assert len({tuple(each.flatten().tolist()) for each in seen[1]}) > 30
