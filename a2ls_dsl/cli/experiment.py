@@ -61,6 +61,21 @@ def status(file: File) -> None:
             print(f"  {arm.name:{width}}  {marks}  {sum(run in done for run in own)} of {len(own)} seeds")
 
 
+@commands.command()
+def collect(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE.toml...", help="Experiments, in this order.")],
+    to: Annotated[Path, typer.Option(metavar="FILE.md", help="The page.")] = Path("docs/results.md"),
+) -> None:
+    """Write a page on what experiments show: verdicts, tables with intervals, curves, what is missing."""
+    from a2ls_dsl.experiment.collect import collect as collected
+    from a2ls_dsl.experiment.page import write
+    from a2ls_dsl.experiment.plan import read
+
+    found = [collected(read(file)) for file in files]
+    for path in write(to, found):
+        print(path)
+
+
 def _announce(experiment: Experiment, left: int) -> None:
     print(
         f"{experiment.name}: {len(experiment.arms)} arms on {len(experiment.envs)} environments with "

@@ -13,6 +13,8 @@ a2_winner = "a2_winner"
 [settings]                  # optional: fields of SacSettings, evaluation, observations
 hidden = 256
 eval_every = 10_000
+
+`claims.py` says what else may stand there: claims to be judged, published scores to stand beside.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError, unknown
+from a2ls_dsl.experiment.claims import Claim, Published, read_claims, read_published
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.printer import print_loss
@@ -40,7 +43,7 @@ from a2ls_dsl.rl.settings import (
 )
 from a2ls_dsl.rl.slots import Training
 
-_KEYS = ("name", "question", "envs", "seeds", "frames", "stack", "arms", "settings")
+_KEYS = ("name", "question", "envs", "seeds", "frames", "stack", "arms", "settings", "claims", "published")
 _REQUIRED = ("name", "envs", "seeds", "frames", "arms")
 _SAC = {each.name for each in fields(SacSettings)}
 _SETTINGS = {*_SAC, "obs", "random_crops", "eval_every", "eval_episodes", "precision"}
@@ -82,6 +85,8 @@ class Experiment:
     stack: int
     arms: tuple[Arm, ...]
     settings: Mapping[str, Any]
+    claims: tuple[Claim, ...] = ()
+    published: Published | None = None
 
     @property
     def folder(self) -> Path:
@@ -155,6 +160,8 @@ def read(path: Path) -> Experiment:
         _checked(path, data, "stack", int, 64),
         tuple(_arm(path, name, given) for name, given in arms.items()),
         settings,
+        read_claims(path, data.get("claims", []), tuple(arms)),
+        read_published(path, _checked(path, data, "published", dict, {}), data["frames"]),
     )
     if not (experiment.arms and experiment.envs) or min(experiment.seeds, experiment.stack) < 1:
         raise A2lError(f"{path} has nothing to run", "give it arms, envs and one seed or more")

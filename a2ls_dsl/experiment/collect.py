@@ -1,0 +1,129 @@
+"""What the results of an experiment say: intervals, comparisons, and a verdict on each of its claims.
+
+The measure that claims are judged by is the return at the end of the budget, put together over environments
+by the interquartile mean; areas under the curves stand beside it. Intervals hold 95 % each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from a2ls_dsl.experiment.claims import Claim
+from a2ls_dsl.experiment.plan import Arm, Experiment
+from a2ls_dsl.experiment.store import Result, load
+from a2ls_dsl.report.statistics import (
+    Interval,
+    bootstrap,
+    bootstrap_difference,
+    mean_interval,
+    probability_of_improvement,
+)
+
+
+class Verdict(StrEnum):
+    """What the runs say of a claim."""
+
+    HOLDS = "holds here"
+    OPPOSITE = "does not hold here, the opposite does"
+    OPEN = "open: the interval holds 0"
+    MISSING = "open: not run"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One arm beside another on the environments where both have runs.
+
+    difference: of their interquartile means; improvement: the probability that a run of the first is better.
+    """
+
+    envs: tuple[str, ...]
+    difference: Interval
+    improvement: Interval
+
+
+@dataclass(frozen=True)
+class Collected:
+    """An experiment and the results that are there: results[arm][env] has one a seed."""
+
+    experiment: Experiment
+    results: Mapping[str, Mapping[str, tuple[Result, ...]]]
+
+    @property
+    def count(self) -> int:
+        """How many runs have a result."""
+        return sum(len(runs) for arm in self.results.values() for runs in arm.values())
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """The time that all runs took, by device: of a stack, each run has its share."""
+        spent: dict[str, float] = {}
+        for result in self.all:
+            device = str(result.about["device"])
+            spent[device] = spent.get(device, 0.0) + float(result.about["seconds"])
+        return spent
+
+    @property
+    def all(self) -> list[Result]:
+        """Every result."""
+        return [each for arm in self.results.values() for runs in arm.values() for each in runs]
+
+    def envs_of(self, *arms: str) -> tuple[str, ...]:
+        """The environments on which all these arms have a result."""
+        return tuple(env for env in self.experiment.envs if all(self.results[arm][env] for arm in arms))
+
+    def mean(self, arm: str, env: str) -> Interval | None:
+        """The mean final return of an arm on an environment with Student's interval; None without runs."""
+        runs = self.results[arm][env]
+        return mean_interval([each.final for each in runs]) if runs else None
+
+    def total(self, arm: str, area: bool = False) -> Interval | None:
+        """The interquartile mean over all environments; None where a run is missing on one of them."""
+        if self.envs_of(arm) != self.experiment.envs:
+            return None
+        return bootstrap(self._scores(arm, self.experiment.envs, area), _rng())
+
+    def compare(self, arm: str, other: str) -> Comparison | None:
+        """An arm beside another; None where no environment has runs of both."""
+        envs = self.envs_of(arm, other)
+        if not envs:
+            return None
+        ours, theirs = self._scores(arm, envs), self._scores(other, envs)
+        return Comparison(
+            envs,
+            bootstrap_difference(ours, theirs, _rng()),
+            probability_of_improvement(ours, theirs, _rng()),
+        )
+
+    def judge(self, claim: Claim) -> tuple[Verdict, Comparison | None]:
+        """Whether the interval of the difference lies above 0, below, or around it."""
+        found = self.compare(claim.better, claim.than)
+        if found is None or not found.difference.known:
+            return Verdict.MISSING, found
+        if not found.difference.excludes(0.0):
+            return Verdict.OPEN, found
+        return (Verdict.HOLDS if found.difference.value > 0 else Verdict.OPPOSITE), found
+
+    def _scores(self, arm: str, envs: Sequence[str], area: bool = False) -> list[list[float]]:
+        return [[each.area if area else each.final for each in self.results[arm][env]] for env in envs]
+
+
+def collect(experiment: Experiment) -> Collected:
+    """All results of an experiment that are there."""
+
+    def found(arm: Arm, env: str) -> tuple[Result, ...]:
+        own = (load(experiment, run) for run in experiment.runs if (run.arm.name, run.env) == (arm.name, env))
+        return tuple(each for each in own if each is not None)
+
+    return Collected(
+        experiment,
+        {arm.name: {env: found(arm, env) for env in experiment.envs} for arm in experiment.arms},
+    )
+
+
+def _rng() -> np.random.Generator:
+    """The same draws in every place: a page made twice is the same page."""
+    return np.random.default_rng(0)

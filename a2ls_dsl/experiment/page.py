@@ -1,0 +1,157 @@
+"""One page of Markdown about experiments: verdicts first, then tables, curves, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from a2ls_dsl.experiment.claims import Published
+from a2ls_dsl.experiment.collect import Collected, Comparison
+from a2ls_dsl.experiment.figure import figure
+from a2ls_dsl.experiment.plan import Experiment
+from a2ls_dsl.lang import files
+from a2ls_dsl.report.statistics import Interval
+
+COMMAND = "a2l experiment collect results/*.toml"
+_HEAD = f"""\
+# Results
+
+Made by `{COMMAND}`; not to be edited by hand. Every figure is
+computed from the committed curves, one CSV a run. A return is the mean over evaluation episodes of the final
+policy; on DeepMind Control it lies in 0..1000. Intervals are 95 % ones: Student's for a mean over seeds, and
+for what is put together over environments a bootstrap, stratified by environment, of the interquartile mean
+(IQM) of final returns. Claims are judged by the difference of two IQMs. No interval is corrected for how many
+of them there are.
+"""
+
+
+def write(path: Path, found: Sequence[Collected]) -> list[Path]:
+    """Write the page and, into a folder beside it, its figures; gives all paths. Raises `A2lError`."""
+    written = [path]
+    folder = path.with_suffix("")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise files.unwritable(folder, error) from None
+    for each in found:
+        if each.count:
+            written.append(path.parent / _figure_of(path, each))
+            files.write(written[-1], figure(each))
+    files.write(path, page(path, found))
+    return written
+
+
+def page(path: Path, found: Sequence[Collected]) -> str:
+    """The text of the page at `path`; of the experiments without a result it says how to run them."""
+    parts = [_HEAD, _verdicts(found)]
+    parts += ["\n".join(_experiment(each, _figure_of(path, each))) for each in found]
+    return "\n".join(parts)
+
+
+def _figure_of(path: Path, found: Collected) -> str:
+    return f"{path.stem}/{found.experiment.name}.svg"
+
+
+def _verdicts(found: Sequence[Collected]) -> str:
+    lines = ["## What holds here, what doesn't, what is open", ""]
+    rows = [
+        [
+            claim.says,
+            verdict.value,
+            _difference(comparison),
+            f"[{each.experiment.name}](#{each.experiment.name})",
+        ]
+        for each in found
+        for claim in each.experiment.claims
+        for verdict, comparison in [each.judge(claim)]
+    ]
+    return "\n".join([*lines, *_table(["claim", "verdict", "difference of IQMs", "experiment"], rows), ""])
+
+
+def _difference(comparison: Comparison | None) -> str:
+    return "" if comparison is None else interval(comparison.difference, signed=True)
+
+
+def _experiment(found: Collected, figure: str) -> Iterator[str]:
+    experiment = found.experiment
+    arms = [arm.name for arm in experiment.arms]
+    yield from (f"## {experiment.name}", "", experiment.question, "")
+    command = f"a2l experiment run results/{experiment.path.name}"
+    missing = len(experiment.runs) - found.count
+    there = f"{found.count} of {len(experiment.runs)} runs"
+    more = f"; `{command}` adds the {missing} that are missing" if missing else f", by `{command}`"
+    yield f"{len(arms)} arms, {experiment.seeds} seeds, {experiment.frames:,} frames: {there}{more}."
+    if not found.count:
+        yield ""
+        return
+    yield f"{_spent(found)} {_versions(found)}"
+    yield ""
+    reference = arms[0]
+    yield from _table(
+        [
+            "arm",
+            *experiment.envs,
+            "IQM",
+            f"IQM less {reference}",
+            f"P(better than {reference})",
+            "IQM of areas",
+        ],
+        [_arm(found, arm, reference) for arm in arms],
+    )
+    yield ""
+    if experiment.published:
+        yield from _published(experiment, experiment.published)
+    yield from (f"![Learning curves of {experiment.name}: mean return and interval]({figure})", "")
+
+
+def _arm(found: Collected, arm: str, reference: str) -> list[str]:
+    cells = [interval(found.mean(arm, env)) for env in found.experiment.envs]
+    beside = found.compare(arm, reference) if arm != reference else None
+    return [
+        f"`{arm}`",
+        *cells,
+        interval(found.total(arm)),
+        _difference(beside),
+        "" if beside is None else interval(beside.improvement, digits=2),
+        interval(found.total(arm, area=True)),
+    ]
+
+
+def _published(experiment: Experiment, published: Published) -> Iterator[str]:
+    yield f"Published means and standard deviations at {experiment.frames:,} frames. {published.difference}"
+    yield ""
+    rows = [
+        [
+            method,
+            *(str(scores[env]) if env in scores else "" for env in experiment.envs),
+            published.sources[method],
+        ]
+        for method, scores in published.scores.items()
+    ]
+    yield from _table(["method", *experiment.envs, "source"], rows)
+    yield ""
+
+
+def _spent(found: Collected) -> str:
+    parts = [f"{seconds / 3600:.1f} hours on {device}" for device, seconds in sorted(found.seconds.items())]
+    return f"They took {' and '.join(parts)}."
+
+
+def _versions(found: Collected) -> str:
+    versions = sorted({f"torch {each.about['versions']['torch']}" for each in found.all})
+    return f"Trained with {', '.join(versions)}."
+
+
+def interval(found: Interval | None, signed: bool = False, digits: int = 0) -> str:
+    """`value [low, high]`; an empty text for what isn't there."""
+    if found is None:
+        return ""
+    sign = "+" if signed else ""
+    value = f"{found.value:{sign}.{digits}f}"
+    return f"{value} [{found.low:{sign}.{digits}f}, {found.high:{sign}.{digits}f}]" if found.known else value
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    yield from (f"| {' | '.join(row)} |" for row in rows)

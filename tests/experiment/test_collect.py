@@ -1,0 +1,145 @@
+"""What is said of results: intervals, verdicts, the page; on results whose meaning is known beforehand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import xml.etree.ElementTree as xml
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+from test_experiment import SMALL, written
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.experiment.collect import Verdict, collect
+from a2ls_dsl.experiment.page import write
+from a2ls_dsl.experiment.plan import Experiment, Run, read
+from a2ls_dsl.experiment.store import path_of, store
+from a2ls_dsl.rl.evaluation import Score
+
+ROOT = Path(__file__).parents[2]
+CLAIMS = """
+[[claims]]
+says = "The loss helps"
+better = "own"
+than = "none"
+"""
+PUBLISHED = """
+[published]
+file = "published.csv"
+difference = "Another agent."
+"""
+
+
+def experiment(folder: Path, text: str = SMALL + CLAIMS) -> Experiment:
+    return read(written(folder, text.replace("seeds = 2", "seeds = 5")))
+
+
+def fill(found: Experiment, final: Callable[[Run], float]) -> None:
+    """Results of all runs: half of `final` at the first point, all of it at the last."""
+    for run in found.runs:
+        store(found, run, [score(1_000, final(run) / 2), score(2_000, final(run))], 1800.0, "cpu")
+
+
+def score(frames: int, value: float) -> Score:
+    return Score(0, 0, frames, value, {}, False, (value,))
+
+
+def final(run: Run, gain: float) -> float:
+    """Seeds 10 apart around 100 (200 on the second environment), more with the loss."""
+    base = 100.0 if run.env == "cartpole-swingup" else 200.0
+    return base + 10 * run.seed + (gain if run.arm.name == "own" else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("gain", "verdict"), [(300, Verdict.HOLDS), (-90, Verdict.OPPOSITE), (1, Verdict.OPEN)]
+)
+def test_a_verdict_is_where_the_interval_lies(tmp_path: Path, gain: float, verdict: Verdict) -> None:
+    found = experiment(tmp_path)
+    fill(found, lambda run: final(run, gain))
+    said, beside = collect(found).judge(found.claims[0])
+    assert said is verdict
+    assert beside is not None
+    assert beside.difference.value == pytest.approx(gain)
+
+
+def test_without_runs_a_claim_is_open(tmp_path: Path) -> None:
+    found = experiment(tmp_path)
+    assert collect(found).judge(found.claims[0]) == (Verdict.MISSING, None)
+
+
+def test_numbers_equal_those_of_scipy(tmp_path: Path) -> None:
+    found = experiment(tmp_path)
+    fill(found, lambda run: final(run, 15))
+    collected = collect(found)
+    ours = [100 + 15 + 10 * seed for seed in range(5)]
+    theirs = [100 + 10 * seed for seed in range(5)]
+    mean = collected.mean("own", "cartpole-swingup")
+    t = stats.t.interval(0.95, 4, np.mean(ours), stats.sem(ours))
+    assert mean is not None
+    assert (mean.value, mean.low, mean.high) == pytest.approx((np.mean(ours), *t))
+    total = collected.total("own")
+    assert total is not None
+    both = [*ours, *(each + 100 for each in ours)]
+    assert total.value == pytest.approx(stats.trim_mean(both, 0.2))  # 2 of 10 from each end
+    area = collected.total("own", area=True)
+    assert area is not None
+    assert area.value == pytest.approx(0.75 * total.value)
+    beside = collected.compare("own", "none")
+    assert beside is not None
+    wins = stats.mannwhitneyu(ours, theirs).statistic / 25
+    assert beside.improvement.value == pytest.approx(wins)  # the same on both environments
+
+
+def test_an_arm_that_lacks_an_environment_has_no_total(tmp_path: Path) -> None:
+    found = experiment(tmp_path)
+    fill(found, lambda run: final(run, 15))
+    for run in found.runs:
+        if run.arm.name == "own" and run.env == "pendulum-swingup":
+            path_of(found, run).unlink()
+    collected = collect(found)
+    assert collected.total("own") is None
+    beside = collected.compare("own", "none")
+    assert beside is not None
+    assert beside.envs == ("cartpole-swingup",)
+
+
+def test_the_page(tmp_path: Path) -> None:
+    (tmp_path / "published.csv").write_text(
+        "method,env,frames,mean,sd,source\nTheirs,pendulum-swingup,2000,812,30,a paper\n"
+        "Theirs,pendulum-swingup,9000,999,30,a paper\n"
+    )
+    found = experiment(tmp_path, SMALL + PUBLISHED + CLAIMS)
+    fill(found, lambda run: final(run, 300))
+    path_of(found, found.runs[0]).unlink()
+    page, figure = write(tmp_path / "docs" / "results.md", [collect(found)])
+    text = page.read_text()
+    assert "| The loss helps | holds here | +290 [" in text
+    assert "19 of 20 runs; `a2l experiment run results/small.toml` adds the 1 that are missing" in text
+    assert "They took 9.5 hours on cpu." in text
+    assert "| Theirs |  | 812 ± 30 | a paper |" in text
+    assert "999" not in text  # at another budget
+    lines = xml.fromstring(figure.read_text()).findall(".//{*}polyline")
+    assert len(lines) == 4  # two arms on two environments
+    assert str(figure.relative_to(page.parent)) in text
+
+
+def test_wrong_claims_and_tables_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(A2lError, match=r"no arm in a claim of .*`owm`"):
+        experiment(tmp_path / "a", SMALL + CLAIMS.replace('"own"', '"owm"'))
+    with pytest.raises(A2lError, match=r"is no claim"):
+        experiment(tmp_path / "b", SMALL + '[[claims]]\nsays = "so"\n')
+    with pytest.raises(A2lError, match=r"published.csv holds no published scores"):
+        experiment(tmp_path / "c", SMALL + PUBLISHED)
+
+
+def test_the_committed_page_is_what_its_command_writes(tmp_path: Path) -> None:
+    files = [str(each) for each in sorted((ROOT / "results").glob("*.toml"))]
+    command = ["experiment", "collect", *files, "--to", str(tmp_path / "results.md")]
+    subprocess.run([sys.executable, "-c", "from a2ls_dsl.cli import main; main()", *command], check=True)
+    assert (tmp_path / "results.md").read_text() == (ROOT / "docs" / "results.md").read_text()
+    for figure in (ROOT / "docs" / "results").glob("*.svg"):
+        assert (tmp_path / "results" / figure.name).read_text() == figure.read_text()
