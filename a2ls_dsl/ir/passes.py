@@ -9,19 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from a2ls_dsl.ir.nodes import (
-    ENCODERS,
-    Builder,
-    Concat,
-    Encode,
-    EncodeBatch,
-    Estimate,
-    EstimateBatch,
-    Node,
-    Pick,
-    Program,
-    WeightedSum,
-)
+from a2ls_dsl.ir.nodes import Builder, Concat, Encode, EncodeBatch, Node, Pick, Program, WeightedSum
 
 
 def drop_unused(program: Program) -> Program:
@@ -36,12 +24,13 @@ def drop_unused(program: Program) -> Program:
 
 
 def simplify(program: Program) -> Program:
-    """Replace rows of one part by that part."""
+    """Replace rows of one part, and a sum of one term with weight 1, by what they hold."""
     builder = Builder()
 
     def visit(node: Node) -> int:
-        trivial = isinstance(node, Concat) and len(node.inputs) == 1
-        return node.inputs[0] if trivial else builder.add(node)
+        trivial_row = isinstance(node, Concat) and len(node.inputs) == 1
+        trivial_sum = isinstance(node, WeightedSum) and node.weights == (1.0,)
+        return node.inputs[0] if trivial_row or trivial_sum else builder.add(node)
 
     return _rebuild(program, builder, visit)
 
@@ -58,32 +47,28 @@ def share_equal(program: Program) -> Program:
     return _rebuild(program, builder, visit)
 
 
-def batch_calls(program: Program) -> Program:
-    """Batch the encodes of each encoder into one call, and the estimates of values into one."""
-    for encoder in ENCODERS:
-        calls = [
+def batch_encodes(program: Program) -> Program:
+    """Batch the encodes of each encoder into one call."""
+    calls = {
+        target: [
             index
             for index, node in enumerate(program.nodes)
-            if isinstance(node, Encode) and node.encoder == encoder
+            if isinstance(node, Encode) and node.target is target
         ]
-        inputs = [program.nodes[index].inputs[0] for index in calls]
-        program = _batched(program, calls, EncodeBatch(inputs=tuple(inputs), encoder=encoder))
-    calls = [index for index, node in enumerate(program.nodes) if isinstance(node, Estimate)]
-    pairs = [program.nodes[index].inputs for index in calls]
-    inputs = [latent for latent, _ in pairs] + [seen for _, seen in pairs]
-    return _batched(program, calls, EstimateBatch(inputs=tuple(inputs)))
-
-
-def _batched(program: Program, calls: Sequence[int], batch: Node) -> Program:
-    """Replace several calls by one: what they read moves to the front, for none of it depends on them."""
-    if len(calls) < 2:
-        return program
+        for target in (False, True)
+    }
+    calls = {target: encodes for target, encodes in calls.items() if len(encodes) > 1}
+    batched = {index for encodes in calls.values() for index in encodes}
+    # Whatever the batched encoders read depends on no encoder, so it can all come first.
     builder, moved = Builder(), dict[int, int]()
-    for index in _ancestors(program, calls):
+    ahead = _ancestors(program, batched)
+    for index in ahead:
         moved[index] = builder.add(_moved(program.nodes[index], moved))
-    call = builder.add(_moved(batch, moved))
-    for position, index in enumerate(calls):
-        moved[index] = builder.add(Pick(inputs=(call,), index=position))
+    for target, encodes in calls.items():
+        inputs = tuple(moved[program.nodes[index].inputs[0]] for index in encodes)
+        call = builder.add(EncodeBatch(inputs=inputs, target=target))
+        for position, index in enumerate(encodes):
+            moved[index] = builder.add(Pick(inputs=(call,), index=position))
     for index, node in enumerate(program.nodes):
         if index not in moved:
             moved[index] = builder.add(_moved(node, moved))
@@ -92,7 +77,7 @@ def _batched(program: Program, calls: Sequence[int], batch: Node) -> Program:
 
 Pass = Callable[[Program], Program]
 
-PASSES: tuple[Pass, ...] = (drop_unused, simplify, share_equal, batch_calls)
+PASSES: tuple[Pass, ...] = (drop_unused, simplify, share_equal, batch_encodes)
 
 
 def optimise(program: Program) -> Program:
@@ -121,7 +106,7 @@ def _moved(node: Node, moved: Mapping[int, int]) -> Node:
     return replace(node, inputs=tuple(moved[read] for read in node.inputs))
 
 
-def _ancestors(program: Program, roots: Sequence[int]) -> list[int]:
+def _ancestors(program: Program, roots: set[int]) -> list[int]:
     """All nodes that `roots` read, directly or not, in order."""
     found: set[int] = set()
     stack = [read for root in roots for read in program.nodes[root].inputs]
