@@ -51,7 +51,9 @@ StrategyName = Annotated[
 ]
 Without = Annotated[
     list[str] | None,
-    typer.Option("--without", metavar="GATE", help="Leave out `batch` or `rungs` (async; repeatable)."),
+    typer.Option(
+        "--without", metavar="GATE", help="Leave out `duplicates`, `batch` or `rungs` (async; repeatable)."
+    ),
 ]
 Confirm = Annotated[
     int | None, typer.Option(min=0, help="So many of the best run again with fresh seeds; async: 3.")

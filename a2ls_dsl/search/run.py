@@ -22,6 +22,7 @@ from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.slots import Member, Slots, Training
 from a2ls_dsl.search.candidates import Candidate, Run, Status, parsed, references
 from a2ls_dsl.search.conductor import Conductor, Ended
+from a2ls_dsl.search.duplicates import DuplicateGate
 from a2ls_dsl.search.gates import BatchGate, Gate
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
 from a2ls_dsl.search.scale_out import Cluster, RayStacks
@@ -210,8 +211,18 @@ class _Search:
             tick += 1
 
     def _gates(self) -> list[Gate]:
-        made = {"batch": lambda: BatchGate(self.task, self.settings.sac, self.settings.seed)}
+        made: dict[str, Callable[[], Gate]] = {
+            "duplicates": self._duplicates,
+            "batch": lambda: BatchGate(self.task, self.settings.sac, self.settings.seed),
+        }
         return [made[name]() for name in self.settings.gates]
+
+    def _duplicates(self) -> DuplicateGate:
+        """Knows the references, and all that it has let through before the search was interrupted."""
+        stopped = f"{DuplicateGate.name}: "
+        asked = [each for each in self.study.candidates() if each.status is not Status.QUEUED]
+        passed = [parsed(each.text) for each in asked if not each.reason.startswith(stopped)]
+        return DuplicateGate(False, [*(parsed(one.text) for one in references()), *passed])
 
     def _capacity(self) -> Capacity | None:
         """What holds every loss that may come: slots are then filled without capturing anything anew.

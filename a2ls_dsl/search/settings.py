@@ -24,7 +24,9 @@ ANY = "any"
 """The operator setting that leaves the whole grammar."""
 
 STRATEGIES = ("paper", "async", "random")
-GATES = ("batch",)
+GATES = ("duplicates", "batch")
+"""What looks at candidates before they train, in this order."""
+
 FRESH = 1_000_003
 """Fresh seeds are so far from the search's own that no study has both."""
 

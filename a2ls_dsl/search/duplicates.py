@@ -1,0 +1,144 @@
+"""Losses that are written differently and computed alike: found by what they compute.
+
+The canonical form joins what is equal as text. Two losses can still be one computation: `infonce` is `cosine`
+against the batch at a temperature of 0.1, and a crop of a vector is the vector. Here both are evaluated on
+the same random numbers, and what they give is compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from a2ls_dsl.backend.module import compile_loss
+from a2ls_dsl.backend.window import Spaces, Window
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.ast import Comparison, Loss, Weighted
+from a2ls_dsl.lang.canonical import canonical, is_fresh, key
+from a2ls_dsl.lang.canonical_heads import shared_names
+from a2ls_dsl.lang.printer import print_item, print_weight
+
+SPACES = Spaces(observation=6, action=3, features=16)
+BATCH = 12
+PROBES = 8
+"""On so many random directions the gradient of the encoder is projected."""
+DIGITS = 6
+"""Of each number so many digits count: far more than chance could match, far fewer than rounding touches."""
+
+Meaning: TypeAlias = tuple[tuple[object, ...], ...]
+
+
+class DuplicateGate:
+    """Stops a loss that computes what an earlier one computes. `earlier`: losses that it has let through.
+
+    frames: whether the task's observations are frames; on vectors, views that change nothing don't count.
+    """
+
+    name = "duplicates"
+
+    def __init__(self, frames: bool, earlier: Iterable[Loss | None] = ()) -> None:
+        self._frames = frames
+        self._seen: dict[Meaning, str] = {}
+        for loss in earlier:
+            self.stops(loss)
+
+    def stops(self, loss: Loss | None) -> str:
+        """See `Gate.stops`; a loss that passes is remembered."""
+        if loss is None or (found := meaning(loss, self._frames)) is None:
+            return ""
+        mine = key(loss)
+        first = self._seen.setdefault(found, mine)
+        return "" if first == mine else f"it computes the same as {first[:8]}"
+
+
+def meaning(loss: Loss, frames: bool) -> Meaning | None:
+    """What a canonical loss computes, as something that can be compared; None if it can't be compiled.
+
+    Every term is evaluated by itself on a fixed batch: its value, and the direction of its gradient for a
+    small encoder. Learned parameters are fixed numbers that depend on their place in the term and their shape
+    alone, so a term gives the same in whatever loss it stands. Equal terms stay two: each has a head of its
+    own. Which terms share a head counts, too.
+    """
+    found: dict[str, list[tuple[object, ...]]] = {}
+    for place, weighted in enumerate(loss.terms):
+        term = weighted.term
+        if not isinstance(term, Comparison):
+            raise TypeError("a canonical loss has no references")
+        name = next(iter(shared_names(term)), f"{place}")
+        try:
+            numbers = _numbers(term)
+        except A2lError:
+            return None
+        views = tuple(_views(term)) if frames else ()
+        found.setdefault(name, []).append((print_weight(weighted.weight), *numbers, *views))
+    return tuple(sorted((tuple(sorted(block, key=repr)) for block in found.values()), key=repr))
+
+
+def _numbers(term: Comparison) -> tuple[str, ...]:
+    options = tuple(replace(option, shared=None) for option in term.options)
+    alone = canonical(Loss((Weighted(1.0, replace(term, options=options)),)))
+    module = compile_loss(alone, SPACES).double()
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            parameter.copy_(_fixed(f"{name} {tuple(parameter.shape)}", *parameter.shape))
+    encoder = [_fixed(f"encoder {layer}", *shape).requires_grad_() for layer, shape in enumerate(_LAYERS)]
+    follower = [_fixed(f"follower {layer}", *shape) for layer, shape in enumerate(_LAYERS)]
+    value = module(
+        lambda x: _encoded(encoder, x), lambda x: _encoded(follower, x), _window(alone.horizon + 1)
+    )
+    gradients = torch.autograd.grad(value, encoder, allow_unused=True)
+    flat = torch.cat(
+        [
+            torch.zeros_like(p).flatten() if g is None else g.flatten()
+            for p, g in zip(encoder, gradients, strict=True)
+        ]
+    )
+    length = flat.norm()
+    direction = flat / length if float(length) > 1e-12 else torch.zeros_like(flat)
+    probes = _fixed("probes", PROBES, flat.numel()) @ direction
+    return tuple(_rounded(number) for number in (value, *probes))
+
+
+_LAYERS = ((SPACES.features, SPACES.observation), (SPACES.features, SPACES.features))
+
+
+def _encoded(layers: list[Tensor], observation: Tensor) -> Tensor:
+    hidden = observation
+    for layer in layers:
+        hidden = torch.tanh(hidden @ layer.T)
+    return hidden
+
+
+def _window(steps: int) -> Window:
+    """Random windows; a step's numbers are the same in longer ones."""
+    return Window(
+        observation=torch.stack(
+            [_fixed(f"observation {step}", BATCH, SPACES.observation) for step in range(steps)], dim=1
+        ),
+        action=torch.stack(
+            [_fixed(f"action {step}", BATCH, SPACES.action).tanh() for step in range(steps)], dim=1
+        ),
+        reward=torch.stack([_fixed(f"reward {step}", BATCH) for step in range(steps)], dim=1),
+    )
+
+
+def _fixed(name: str, *shape: int) -> Tensor:
+    """Normal numbers in double precision that depend on a name and a shape alone."""
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) >> 1
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) * 0.5
+
+
+def _rounded(number: Tensor) -> str:
+    value = float(number.detach())
+    return f"{value:.{DIGITS - 1}e}" if abs(value) > 1e-9 else "0"
+
+
+def _views(term: Comparison) -> Iterable[str]:
+    """What is drawn at random, by side: a vector's numbers say nothing of what frames go through."""
+    for side, items in (("source", term.source), ("target", term.target)):
+        yield from sorted(f"{side} {print_item(item)}" for item in items if is_fresh(item))

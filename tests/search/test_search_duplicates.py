@@ -1,0 +1,86 @@
+"""Losses that are the same computation are found; losses that are not are never taken for one another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_search import SETTINGS
+
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.canonical import key
+from a2ls_dsl.lang.grammar import load_grammar
+from a2ls_dsl.lang.load import loads
+from a2ls_dsl.search.candidates import Status, references
+from a2ls_dsl.search.duplicates import DuplicateGate, meaning
+from a2ls_dsl.search.run import evolve
+from a2ls_dsl.search.study import StudyReader
+
+FORWARD, CROPPED = "mse({ s[t], a[t] } -> { s[t+1] })", "mse({ crop(s[t]), a[t] } -> { s[t+1] })"
+
+
+def loss(text: str) -> Loss:
+    return loads(f"loss candidate = {text}")["candidate"]
+
+
+def test_no_two_losses_of_the_papers_space_are_taken_for_one() -> None:
+    rng, grammar = np.random.default_rng(0), load_grammar("a2ls")
+    losses = {key(each): each for each in (grammar.sample(rng) for _ in range(60))}
+    losses |= {key(each): each for each in (grammar.replace(one, rng) for one in list(losses.values()))}
+    meanings = {meaning(each, False) for each in losses.values()}
+    assert len(meanings) == len(losses) > 90
+    assert None not in meanings
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{FORWARD} against batch",
+        f"0.5 * {FORWARD}",
+        f"1.0 * {FORWARD} + 1.0 * {FORWARD}",
+        f"2.0 * {FORWARD}",
+        "mse({ s[t], a[t+1] } -> { s[t+1] })",
+        "mse({ s[t], a[t] } -> { s[t+2] })",
+        "nmse({ s[t], a[t] } -> { s[t+1] })",
+        "inner({ s[t], a[t] } -> { s[t+1] })",
+    ],
+)
+def test_near_losses_differ(text: str) -> None:
+    assert meaning(loss(text), False) != meaning(loss(FORWARD), False)
+
+
+def test_a_view_without_effect_makes_a_duplicate_on_vectors_only() -> None:
+    assert meaning(loss(CROPPED), frames=False) == meaning(loss(FORWARD), frames=False)
+    assert meaning(loss(CROPPED), frames=True) != meaning(loss(FORWARD), frames=True)
+    sums = [f"1.0 * {one} + 0.1 * nmse({{ s[t] }} -> {{ a[t] }})" for one in (FORWARD, CROPPED)]
+    assert meaning(loss(sums[0]), False) == meaning(loss(sums[1]), False)
+
+
+def test_the_gate_stops_the_second_of_two() -> None:
+    gate = DuplicateGate(False, [loss(FORWARD)])
+    assert gate.stops(None) == ""
+    assert gate.stops(loss(CROPPED)) == f"it computes the same as {key(loss(FORWARD))[:8]}"
+    assert gate.stops(loss(FORWARD)) == ""  # as when its run is lost and queued again
+    assert gate.stops(loss("mse({ s[t] } -> { s[t+1] })")) == ""
+    assert gate.stops(loss("mse({ crop(s[t]) } -> { s[t+1] })")) != ""
+    assert DuplicateGate(True, [loss(FORWARD)]).stops(loss(CROPPED)) == ""
+
+
+def test_a_search_trains_no_duplicate(tmp_path: Path) -> None:
+    """Half of this space are duplicates on vectors, and one loss of it is a reference's."""
+    grammar = tmp_path / "twins.a2g"
+    grammar.write_text(
+        "grammar twins for k in 1..4\nloss = mse(source -> { s[t+k] })\n"
+        "source = { s[t], a[t] } | { crop(s[t]), a[t] }\n"
+    )
+    settings = replace(SETTINGS, grammar=str(grammar), gates=("duplicates",), rungs=None, population=4)
+    evolve(settings, tmp_path / "study", workers=1)
+    with StudyReader(tmp_path / "study") as study:
+        counts, (passed, stopped, frames) = study.counts(), study.gates()["duplicates"]
+        assert (passed, stopped, frames) == (4, 4, 4 * settings.frames)
+        assert counts[Status.REJECTED] == 4
+        assert counts[Status.SCORED] == 4 + len(references())
+        reasons = [each.reason for each in study.candidates(status=Status.REJECTED)]
+        assert all(each.startswith("duplicates: it computes the same as ") for each in reasons)
