@@ -7,9 +7,10 @@ imports shipped losses only.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, Severity, Source, near
 from a2ls_dsl.lang.ast import Comparison, Import, Loss, LossFile
@@ -28,12 +29,22 @@ MAX_FILES = 50
 _FEW = 50
 """Until so many findings, a near name is looked for."""
 
+Read: TypeAlias = Callable[[Path, str], Source]
+"""Gives the text of a file, which in messages is called as the second argument says; raises `A2lError`."""
+
 
 @dataclass
 class Unit:
-    """A file that was read and checked; `losses` is empty while there are errors."""
+    """A file that was read and checked; `losses` is empty while there are errors.
+
+    path: where it lies, None for a text that is no file. brought: what its imports stand for, as far as that
+    could be read.
+    """
 
     source: Source
+    path: Path | None = None
+    file: LossFile = field(default_factory=lambda: LossFile(()))
+    brought: dict[Import, Unit] = field(default_factory=dict)
     found: list[Diagnostic] = field(default_factory=list)
     summaries: dict[str, Summary] = field(default_factory=dict)
     losses: dict[str, Loss] = field(default_factory=dict)
@@ -45,9 +56,10 @@ class Unit:
 
 
 class Importer:
-    """Reads and checks a file and whatever it imports."""
+    """Reads and checks a file and whatever it imports; an editor has a `read` that knows its open files."""
 
-    def __init__(self) -> None:
+    def __init__(self, read: Read = read) -> None:
+        self._read = read
         self.units: dict[str, Unit] = {}
         self._library = shipped("losses", SUFFIX)
         self._open: list[str] = []
@@ -57,10 +69,11 @@ class Importer:
     def unit(self, source: Source, path: Path | None) -> Unit:
         """The unit of a file, after those that it imports; `path` is None for a text that is no file."""
         key = os.path.realpath(path) if path else source.name
-        self.units[key] = unit = Unit(source)
+        self.units[key] = unit = Unit(source, path)
         self._open.append(key)
         self._size += len(source.text)
-        file, mistakes = recover(source)
+        unit.file, mistakes = recover(source)
+        file = unit.file
         self._elements += _elements(file)
         unit.found += mistakes
         imported, losses = dict[str, Imported](), dict[str, Loss]()
@@ -69,6 +82,7 @@ class Importer:
             inner = self._imported(each, path, unit)
             complete = complete and inner is not None
             if inner is not None:
+                unit.brought[each] = inner
                 self._bring(each, inner, imported, unit)
                 losses |= inner.losses
         checker = FileChecker(unit.found)
@@ -93,7 +107,7 @@ class Importer:
                 return None
             if key in self.units:
                 return self.units[key]
-            source = read(target, self._called(each.path, target, unit.source))
+            source = self._read(target, self._called(each.path, target, unit.source))
         except A2lError as error:
             unit.found.append(report("A2L028", error.message, place(each.path_span), error.fix))
             return None

@@ -1,0 +1,25 @@
+"""`a2l lsp`: the language server, for editors."""
+
+from __future__ import annotations
+
+import sys
+
+from a2ls_dsl.cli import app
+from a2ls_dsl.diagnostics import A2lError
+
+
+@app.command()
+def lsp() -> None:
+    """Serve editors: errors, hover, completion, formatting of .a2l and .a2g files (LSP over stdio)."""
+    try:
+        from a2ls_dsl.editor.server import create
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("pygls", "lsprotocol"):
+            raise
+        fix = "pip install 'a2ls-dsl[lsp]'"
+        raise A2lError("the language server needs pygls, which is not installed", fix) from None
+    from a2ls_dsl import __version__
+
+    if sys.stdin.isatty():
+        print("the language server waits for an editor; Ctrl-C ends it", file=sys.stderr)
+    create(__version__).start_io()

@@ -1,0 +1,254 @@
+"""What may be written at the cursor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from a2ls_dsl.editor.project import Analysis
+from a2ls_dsl.editor.scan import Place, State, Token, scan
+from a2ls_dsl.editor.words import (
+    STREAMS,
+    SYNTAX,
+    function_page,
+    head_page,
+    operator_page,
+    option_page,
+    stream_page,
+)
+from a2ls_dsl.lang.ast import Stream
+from a2ls_dsl.lang.files import SUFFIX
+from a2ls_dsl.lang.functions import GIVES, RETURN, ROLLOUT, VALUE, Function, Kind, Type
+from a2ls_dsl.lang.library import shipped
+from a2ls_dsl.lang.numbers import print_number
+from a2ls_dsl.lang.operators import HEAD, HEADS, MLP, NONE, Needs, Negatives, Operator
+from a2ls_dsl.lang.registry import SCHEDULE, functions, operators
+
+_MANY = 200
+"""So many files are offered at most."""
+
+
+class Sort(StrEnum):
+    """What is offered; an editor has a sign for each."""
+
+    OPERATOR = "operator"
+    FUNCTION = "function"
+    STREAM = "stream"
+    LOSS = "loss"
+    WORD = "word"
+    OPTION = "option"
+    VALUE = "value"
+    FILE = "file"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A word to write in place of the characters from `start` to the cursor.
+
+    text: what is written; in `snippet`, `$1` and `${1:default}` mark what is filled in next.
+    """
+
+    label: str
+    sort: Sort
+    start: int
+    detail: str = ""
+    documentation: str = ""
+    text: str = ""
+    snippet: str = ""
+
+
+def complete(text: str, offset: int, path: Path | None, analysis: Analysis) -> list[Proposal]:
+    """The proposals at a character; `path` is where the file lies, for imports."""
+    tokens, state = scan(text[:offset])
+    last = tokens[-1] if tokens else None
+    if last is not None and last.end == offset:
+        if last.kind == "comment":
+            return []
+        if last.kind == "string":
+            closed = len(last.text) > 1 and last.text.endswith('"')
+            return (
+                []
+                if closed or last.state.place is not Place.IMPORT
+                else list(_files(last, path, text[offset:]))
+            )
+        if last.kind == "number":
+            return []
+        if last.kind == "name":
+            state, offset = last.state, last.start
+    found = list(_proposals(text, offset, state, tokens, path, analysis))
+    if not text[text.rfind("\n", 0, offset) + 1 : offset].strip() and state.place in _ENDS:
+        found += _beginnings(offset)
+    return found
+
+
+_ENDS = (Place.TOP, Place.CALLED, Place.BEHIND_TERM, Place.BEHIND_VALUE)
+"""Where a definition may be over."""
+
+
+def _proposals(
+    text: str, start: int, state: State, tokens: list[Token], path: Path | None, analysis: Analysis
+) -> Iterator[Proposal]:
+    entry = operators.get(state.operator)
+    match state.place:
+        case Place.TERM:
+            yield from _terms(start, state, tokens, analysis)
+        case Place.ITEM:
+            yield from _items(start, state)
+        case Place.STEP:
+            yield Proposal("t", Sort.VALUE, start, *SYNTAX["t"])
+        case Place.BEHIND_TERM:
+            yield from _behind(start, state, entry)
+        case Place.BATCH:
+            yield Proposal("batch", Sort.WORD, start, SYNTAX["batch"][0])
+        case Place.OPTION:
+            rolled = any(each.text == ROLLOUT and each.state.operator == state.operator for each in tokens)
+            yield from _options(start, state, entry, rolled)
+        case Place.VALUE:
+            yield from _values(start, state, entry)
+        case Place.BEHIND_VALUE if state.options[-1:] == (HEAD,):
+            yield Proposal("as", Sort.WORD, start, *SYNTAX["as"], snippet="as $0")
+        case Place.SHARED:
+            yield from (Proposal(name, Sort.VALUE, start, "a head of this loss") for name in _heads(tokens))
+        case Place.IMPORT:
+            yield from _quoted(start, path)
+
+
+def _beginnings(start: int) -> Iterator[Proposal]:
+    yield Proposal("loss", Sort.WORD, start, *SYNTAX["loss"], snippet="loss ${1:name} = $0")
+    yield Proposal("import", Sort.WORD, start, *SYNTAX["import"], snippet='import "$1"$0')
+
+
+def _terms(start: int, state: State, tokens: Iterable[Token], analysis: Analysis) -> Iterator[Proposal]:
+    """An operator, or a loss from above."""
+    for name, entry in operators.items():
+        sets = "({ $1 })$0" if entry.unary else "({ $1 } -> { $2 })$0"
+        yield Proposal(name, Sort.OPERATOR, start, entry.summary, operator_page(entry), snippet=name + sets)
+    if state.name != "*":
+        snippet = f"{SCHEDULE}(${{1:0.0}}, ${{2:1.0}}, ${{3:100000}}) * $0"
+        yield Proposal(SCHEDULE, Sort.WORD, start, *SYNTAX[SCHEDULE], snippet=snippet)
+    if analysis.unit is None:
+        return
+    above = [each.text for each in tokens if each.state.place is Place.LOSS_NAME and each.kind == "name"][:-1]
+    brought = [
+        (each.name, f'from "{by.path}"')
+        for by, unit in analysis.unit.brought.items()
+        for each in unit.file.definitions
+    ]
+    for name, origin in dict([*brought, *((name, "from above") for name in above)]).items():
+        yield Proposal(name, Sort.LOSS, start, f"loss {origin}")
+
+
+def _items(start: int, state: State) -> Iterator[Proposal]:
+    """What stands in a set, or in the call that is open there."""
+    name, argument = state.functions[-1] if state.functions else ("", 0)
+    inside = functions.get(name)
+    if inside is None:
+        streams, calls = list(Stream), [each for each in functions.values() if _fits_set(each, state)]
+    elif inside.kind is Kind.SEQUENCE:
+        streams, calls = _of_sequence(inside.name, argument)
+    elif argument:
+        for number in inside.parameters[argument - 1 : argument]:
+            yield Proposal(print_number(number.default), Sort.VALUE, start, f"{number.name}: {number.range}")
+        return
+    else:
+        streams = [Stream.STATE] if Type.OBSERVATION in inside.takes else []
+        calls = [each for each in functions.values() if GIVES.get(each.kind) in inside.takes]
+    for stream in streams:
+        detail, _ = STREAMS[stream]
+        yield Proposal(
+            stream.value, Sort.STREAM, start, detail, stream_page(stream), snippet=f"{stream.value}[t$1]$0"
+        )
+    for each in calls:
+        yield Proposal(
+            each.name, Sort.FUNCTION, start, each.summary, function_page(each), snippet=f"{each.name}($1)$0"
+        )
+
+
+def _fits_set(entry: Function, state: State) -> bool:
+    """Whether a call may stand in the set itself: a rollout is a source."""
+    return entry.name != ROLLOUT or not state.target
+
+
+def _of_sequence(name: str, argument: int) -> tuple[list[Stream], list[Function]]:
+    if name == ROLLOUT:
+        states = [each for each in functions.values() if each.kind not in (Kind.SEQUENCE, Kind.ESTIMATE)]
+        return ([Stream.STATE], states) if argument == 0 else ([Stream.ACTION], [])
+    if argument == 0:
+        return [Stream.REWARD], []
+    return [], [functions[VALUE]] if name == RETURN and argument == 1 else []
+
+
+def _behind(start: int, state: State, entry: Operator | None) -> Iterator[Proposal]:
+    """Negatives and options of a comparison."""
+    if entry is not None and entry.negatives is Negatives.ON_REQUEST and not state.negatives:
+        yield Proposal("against batch", Sort.WORD, start, *SYNTAX["against"])
+    if entry is None or entry.head or entry.options:
+        yield Proposal("with", Sort.WORD, start, *SYNTAX["with"], snippet="with $0")
+
+
+def _options(start: int, state: State, entry: Operator | None, rolled: bool) -> Iterator[Proposal]:
+    """The options that the operator has and that aren't given yet."""
+    if entry is None:
+        return
+    if entry.head and HEAD not in state.options:
+        detail = "what maps the source row onto the target row"
+        yield Proposal(HEAD, Sort.OPTION, start, detail, head_page(), snippet=f"{HEAD} = $0")
+    for each in entry.options:
+        missing = {Needs.NEGATIVES: not state.negatives, Needs.ROLLOUT: not rolled}
+        if each.name not in state.options and not missing.get(each.needs):
+            snippet = f"{each.name} = ${{1:{print_number(each.default)}}}$0"
+            yield Proposal(each.name, Sort.OPTION, start, each.summary, option_page(each), snippet=snippet)
+
+
+def _values(start: int, state: State, entry: Operator | None) -> Iterator[Proposal]:
+    option = state.options[-1] if state.options else ""
+    if option == HEAD:
+        for name, meaning in HEADS.items():
+            if name != NONE or entry is None or not entry.needs_head:
+                snippet = f"{name}(${{1:256}})$0" if name == MLP else ""
+                yield Proposal(name, Sort.VALUE, start, meaning, head_page(name), snippet=snippet)
+    elif entry is not None and (known := entry.option(option)):
+        yield Proposal(print_number(known.default), Sort.VALUE, start, f"the default; {known.range}")
+
+
+def _heads(tokens: Iterable[Token]) -> list[str]:
+    """The names of the heads of the definition that is being written."""
+    names: list[str] = []
+    for token in tokens:
+        if token.kind == "name" and token.text == "loss":
+            names = []
+        elif token.kind == "name" and token.state.place is Place.SHARED:
+            names.append(token.text)
+    return list(dict.fromkeys(names))
+
+
+def _quoted(start: int, path: Path | None) -> Iterator[Proposal]:
+    """Files to import, with their quotes."""
+    for name, detail in _importable("", path):
+        yield Proposal(f'"{name}"', Sort.FILE, start, detail)
+
+
+def _files(string: Token, path: Path | None, behind: str) -> Iterator[Proposal]:
+    """Files to import, inside quotes; `behind` is the text from the cursor on, which may close them."""
+    for name, detail in _importable(string.text[1:], path):
+        text = name if behind.startswith('"') else f'{name}"'
+        yield Proposal(name, Sort.FILE, string.start + 1, detail, text=text)
+
+
+def _importable(begun: str, path: Path | None) -> Iterator[tuple[str, str]]:
+    """Loss files beside this one and below the folder that the text begins with, then shipped losses."""
+    folder = begun[: begun.rfind("/") + 1]
+    names: list[str] = []
+    if path is not None and not os.path.isabs(folder):
+        try:
+            inside = sorted(os.listdir(path.parent / folder))
+        except (OSError, ValueError):
+            inside = []
+        names = [each for each in inside if each.endswith(SUFFIX) and each != path.name][:_MANY]
+        yield from ((folder + each, "a file beside this one") for each in names)
+    if not folder:
+        library = (f"{name}{SUFFIX}" for name in shipped("losses", SUFFIX))
+        yield from ((each, "a shipped loss") for each in library if each not in names)

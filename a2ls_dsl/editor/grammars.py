@@ -1,0 +1,186 @@
+"""Loss grammars (`.a2g`) in an editor: findings, meanings, what may be written, outline, definitions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from a2ls_dsl.diagnostics import A2lError, LanguageError, Source, Span
+from a2ls_dsl.editor.complete import Proposal, Sort
+from a2ls_dsl.editor.hover import Page, fenced
+from a2ls_dsl.editor.places import Symbol, Target
+from a2ls_dsl.editor.project import Analysis, Finding, plain
+from a2ls_dsl.editor.words import STREAMS, function_page, operator_page, stream_page
+from a2ls_dsl.lang.ast import Stream
+from a2ls_dsl.lang.grammar import Grammar, parse_grammar
+from a2ls_dsl.lang.grammar.check import STREAM_WORDS, VIEWS
+from a2ls_dsl.lang.grammar.check import STREAMS as GRAMMAR_STREAMS
+from a2ls_dsl.lang.grammar.codes import error
+from a2ls_dsl.lang.grammar.forms import SIDES
+from a2ls_dsl.lang.operators import PAPER_OPERATORS
+from a2ls_dsl.lang.registry import functions, operators
+
+WORDS = {
+    "grammar": ("names the grammar, in the first line", "grammar mine for k in 1..10"),
+    "for": ("makes the grammar the union over the values of its parameter", "grammar mine for k in 1..10"),
+    "some": ("any of these elements: all, a few or none", "some of { s[t..t+k], a[t..t+k] }"),
+    "and": ("the elements of one set and those of another", "{ s[t] } and some of { a[t..t+k] }"),
+    "none": ("no negatives", "negatives = none | against batch"),
+    "against": ("the other samples of the batch as negatives", "negatives = none | against batch"),
+    "require": ("leaves out every loss that lacks what is asked for", "require a state in source"),
+}
+"""What the words of grammars do, with an example."""
+WORDS |= {"in": WORDS["for"], "of": WORDS["some"], "batch": WORDS["against"]}
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_COMMENT = re.compile(r"#[^\n]*")
+_RULE = re.compile(r"^[ \t]*([A-Za-z_]\w*)[ \t]*=", re.MULTILINE)
+
+
+def check(text: str, name: str) -> Analysis:
+    """Every error of a grammar, or its warnings."""
+    grammar = _parsed(text, name)
+    if isinstance(grammar, Grammar):
+        return Analysis(tuple(map(Finding, grammar.warnings)))
+    return Analysis(tuple(map(Finding, grammar.diagnostics)))
+
+
+def hover(text: str, offset: int) -> Page | None:
+    """What the word at a character means."""
+    found = _word(text, offset)
+    if found is None:
+        return None
+    word, start, end = found
+    said = _meaning(_plain(text), word, start)
+    return (said, start, end) if said else None
+
+
+def complete(text: str, offset: int) -> list[Proposal]:
+    """The proposals at a character."""
+    clean = _plain(text)
+    if "#" in text[text.rfind("\n", 0, offset) + 1 : offset]:
+        return []
+    begun = re.search(r"\w*\Z", clean[:offset])
+    start = begun.start() if begun else offset
+    before = clean[:start].rstrip()
+    line = clean[clean.rfind("\n", 0, start) + 1 : start].strip()
+    inside = before.rfind("{") > before.rfind("}")
+    if not before:
+        header = "grammar ${1:mine} for k in ${2:1..10}"
+        return [Proposal("grammar", Sort.WORD, start, *WORDS["grammar"], snippet=header)]
+    if asked := re.match(r"require(?:\s+(an?)(?:\s+(\w+)(\s+in)?)?)?\Z", line):
+        return list(_requirement(start, asked))
+    if inside:
+        return list(_items(start, before))
+    if not line and not before.endswith(("=", "|", "->", "(", "and", "[")):
+        sides = [f"require a state in {side}" for side in SIDES]
+        return [Proposal(each, Sort.WORD, start, WORDS["require"][0]) for each in sides]
+    return list(_expressions(clean, start))
+
+
+def symbols(text: str) -> list[Symbol]:
+    """The rules of a grammar."""
+    clean = _plain(text)
+    matches = list(_RULE.finditer(clean))
+    ends = [*(match.start() for match in matches[1:]), len(clean)]
+    found = []
+    for match, end in zip(matches, ends, strict=False):
+        start = match.start(1)
+        body = re.split(r"^\s*require\b", clean[start:end], maxsplit=1, flags=re.MULTILINE)[0].rstrip()
+        found.append(Symbol(match[1], "rule", (start, start + len(body)), match.span(1)))
+    return found
+
+
+def definition(text: str, offset: int) -> Target | None:
+    """Where the rule under the cursor is defined."""
+    found = _word(text, offset)
+    for each in symbols(text) if found else ():
+        if found and each.name == found[0]:
+            return Target(None, Span(Source("", text), *each.named))
+    return None
+
+
+def _parsed(text: str, name: str) -> Grammar | LanguageError:
+    try:
+        return parse_grammar(plain(text, name).replace("\ufeff", " ", 1), name)
+    except LanguageError as found:
+        return found
+    except A2lError as found:
+        at = max(text.find("\0"), 0)
+        return LanguageError(
+            [error("A2L201", found.message, Span(Source(name, text), at, at + 1), found.fix)]
+        )
+
+
+def _plain(text: str) -> str:
+    """The text with blanks in place of comments."""
+    return _COMMENT.sub(lambda found: " " * len(found[0]), text)
+
+
+def _word(text: str, offset: int) -> tuple[str, int, int] | None:
+    for match in _WORD.finditer(_plain(text)):
+        if match.start() <= offset <= match.end():
+            return match[0], *match.span()
+    return None
+
+
+def _meaning(text: str, word: str, start: int) -> str:
+    rule = next((each for each in symbols(text) if each.name == word), None)
+    behind = text[start + len(word) :].lstrip()
+    if behind.startswith("[") and word in GRAMMAR_STREAMS:
+        return stream_page(Stream(word))
+    if rule is not None:
+        return f"**{word}** (rule)\n\n{fenced(text[slice(*rule.whole)], 'a2g')}"
+    if word in VIEWS:
+        return function_page(functions[word])
+    if word in PAPER_OPERATORS:
+        return operator_page(operators[word])
+    if word in WORDS:
+        meaning, example = WORDS[word]
+        return f"**{word}** (word of the language): {meaning}\n\n    {example}"
+    header = re.match(r"\s*grammar\s+\w+\s+for\s+(\w+)", text)
+    return f"**{word}** (parameter): the horizon" if header and header[1] == word else ""
+
+
+def _requirement(start: int, asked: re.Match[str]) -> Iterator[Proposal]:
+    """What a `require` line goes on with."""
+    article, what, inside = asked.groups()
+    if inside:
+        yield from (Proposal(side, Sort.VALUE, start, f"the {side} set") for side in SIDES)
+    elif what:
+        yield Proposal("in", Sort.WORD, start)
+    else:
+        for each in STREAM_WORDS:
+            full = f"{'an' if each[0] in 'aeiou' else 'a'} {each}"
+            if article is None or full.split()[0] == article:
+                yield Proposal(each if article else full, Sort.VALUE, start)
+
+
+def _items(start: int, before: str) -> Iterator[Proposal]:
+    """What stands in braces."""
+    if before.rfind("[") > before.rfind("]"):
+        yield Proposal("t", Sort.VALUE, start, "the first step of the window")
+        return
+    for stream in GRAMMAR_STREAMS:
+        snippet = f"{stream.value}[t$1]$0"
+        yield Proposal(
+            stream.value, Sort.STREAM, start, STREAMS[stream][0], stream_page(stream), snippet=snippet
+        )
+    for view in VIEWS:
+        known = functions[view]
+        yield Proposal(
+            view, Sort.FUNCTION, start, known.summary, function_page(known), snippet=f"{view}($1)$0"
+        )
+
+
+def _expressions(text: str, start: int) -> Iterator[Proposal]:
+    """Whatever may stand in a rule."""
+    for name in PAPER_OPERATORS:
+        yield Proposal(name, Sort.OPERATOR, start, operators[name].summary, operator_page(operators[name]))
+    own = next((each.name for each in reversed(symbols(text)) if each.named[0] < start), "")
+    for name in dict.fromkeys(each.name for each in symbols(text)):
+        if name not in ("loss", own):  # rules are not recursive
+            yield Proposal(name, Sort.LOSS, start, "a rule")
+    yield Proposal("some of", Sort.WORD, start, *WORDS["some"], snippet="some of { $1 }$0")
+    yield Proposal("against batch", Sort.WORD, start, *WORDS["against"])
+    yield Proposal("none", Sort.WORD, start, *WORDS["none"])

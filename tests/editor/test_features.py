@@ -1,0 +1,364 @@
+"""What an editor shows: findings, meanings, proposals, outline, definitions, for a text with a mark in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from a2ls_dsl.editor import grammars, places
+from a2ls_dsl.editor.complete import complete
+from a2ls_dsl.editor.formulas import FORMULAS
+from a2ls_dsl.editor.hover import hover, shapes
+from a2ls_dsl.editor.project import analyse
+from a2ls_dsl.editor.scan import Place, scan
+from a2ls_dsl.editor.words import SYNTAX, page
+from a2ls_dsl.lang.ast import Comparison, Stream
+from a2ls_dsl.lang.files import MAX_SIZE
+from a2ls_dsl.lang.functions import FUNCTIONS, Kind
+from a2ls_dsl.lang.grammar.parse import WORDS
+from a2ls_dsl.lang.library import shipped
+from a2ls_dsl.lang.load import loads
+from a2ls_dsl.lang.operators import HEADS, OPERATORS, Negatives
+from a2ls_dsl.lang.registry import KEYWORDS, SCHEDULE
+
+STREAMS = [each.value for each in Stream]
+PAIR = "mse({ s[t], a[t] } -> { s[t+1] })"
+
+
+def offered(marked: str, path: Path | None = None) -> list[str]:
+    """The labels that are offered at the `|` of a loss file."""
+    before, _, behind = marked.partition("|")
+    text = before + behind
+    return [each.label for each in complete(text, len(before), path, analyse(text, path))]
+
+
+def offered_in_grammar(marked: str) -> list[str]:
+    before, _, behind = marked.partition("|")
+    return [each.label for each in grammars.complete(before + behind, len(before))]
+
+
+def said(marked: str, path: Path | None = None) -> str:
+    """The page of the word behind the `|` of a loss file."""
+    before, _, behind = marked.partition("|")
+    found = hover(before + behind, len(before), analyse(before + behind, path))
+    return found[0] if found else ""
+
+
+# proposals
+
+
+@pytest.mark.parametrize("text", ["|", "lo|", f"loss a = {PAIR}\n|", '# c\nimport "curl.a2l"\n|'])
+def test_a_line_begins_with_loss_or_import(text: str) -> None:
+    assert offered(text)[-2:] == ["loss", "import"]
+
+
+def test_a_term_is_an_operator_or_a_loss_from_above() -> None:
+    text = f'import "curl.a2l"\nloss one = {PAIR}\nloss two = 0.5 * one + |\nloss three = {PAIR}'
+    assert offered(text) == [*OPERATORS, SCHEDULE, "curl", "one"]
+    assert SCHEDULE not in offered("loss a = 0.5 * |")
+
+
+def test_a_set_holds_streams_and_functions() -> None:
+    assert offered("loss a = mse({ |") == [*STREAMS, *FUNCTIONS]
+    assert offered("loss a = mse({ s[t], a|") == [*STREAMS, *FUNCTIONS]
+    in_target = [each for each in FUNCTIONS if each != "rollout"]
+    assert offered("loss a = mse({ s[t] } -> { |") == [*STREAMS, *in_target]
+
+
+def test_a_function_takes_what_it_takes() -> None:
+    kinds = {kind: [each.name for each in FUNCTIONS.values() if each.kind is kind] for kind in Kind}
+    assert offered("loss a = mse({ crop(|") == ["s", *kinds[Kind.VIEW]]
+    assert offered("loss a = mse({ ema(|") == ["s", *kinds[Kind.VIEW]]
+    inner = [*kinds[Kind.VIEW], *kinds[Kind.ENCODER], *kinds[Kind.NORMALISER]]
+    assert offered("loss a = mse({ value(l2(|") == ["s", *inner]
+    assert offered("loss a = mse({ shift(s[t], |") == ["4"]
+    assert offered("loss a = mse({ rollout(s[t], |") == ["a"]
+    assert offered("loss a = mse({ s[t] } -> { return(|") == ["r"]
+    assert offered("loss a = mse({ s[t] } -> { return(r[t], |") == ["value"]
+    assert offered("loss a = mse({ s[|") == ["t"]
+
+
+def test_options_are_those_of_the_operator_and_not_given_yet() -> None:
+    assert offered(f"loss a = {PAIR} |") == ["against batch", "with"]
+    assert offered("loss a = ce({ s[t] } -> { r[t] }) |") == ["with"]
+    assert offered("loss a = variance({ s[t] }) |") == []
+    assert offered(f"loss a = {PAIR} against |") == ["batch"]
+    assert offered(f"loss a = {PAIR} with |") == ["head"]
+    assert offered("loss a = ce({ rollout(s[t], a[t]) } -> { r[t] }) with bins = 5, |") == ["head", "decay"]
+    contrast = "loss a = inner({ s[t] } -> { s[t+1] }) against batch"
+    assert offered(f"{contrast} with head = mlp(5), |") == ["temperature"]
+    assert offered(f"{contrast} with temperature = |") == ["1"]
+
+
+def test_heads_and_their_names() -> None:
+    assert offered(f"loss a = {PAIR} with head = |") == list(HEADS)
+    assert "none" not in offered("loss a = ce({ s[t] } -> { r[t] }) with head = |")
+    shared = f"loss a = {PAIR} with head = linear as q\nloss b = {PAIR} with head = linear as p + {PAIR}"
+    assert offered(f"{shared} with head = linear |") == ["as"]
+    assert offered(f"{shared} with head = linear as |") == ["p"]
+
+
+def test_imports_are_files_beside_and_shipped_losses(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    for name in ("mine.a2l", "other.a2l", "notes.txt", "below/inner.a2l"):
+        (tmp_path / name).write_text(f"loss x = {PAIR}\n")
+    library = [f"{name}.a2l" for name in shipped("losses", ".a2l")]
+    assert offered("import |") == [f'"{name}"' for name in library]
+    assert offered('import "|', tmp_path / "mine.a2l") == ["other.a2l", *library]
+    assert offered('import "below/|', tmp_path / "mine.a2l") == ["below/inner.a2l"]
+    text = 'import "cu"'
+    (found, *_) = complete(text, len(text) - 1, None, analyse(text, None))
+    assert (found.start, found.text) == (8, found.label), "the quote that is there stays"
+
+
+def test_comments_and_finished_strings_get_no_proposals() -> None:
+    assert offered("# loss |") == []
+    assert offered("loss a = mse({ s[t] # and |") == []
+    assert offered('import "curl.a2l"|') == []
+
+
+# meanings
+
+
+@pytest.mark.parametrize("name", [*OPERATORS, *FUNCTIONS, *STREAMS, *KEYWORDS, SCHEDULE, "t"])
+def test_every_word_has_a_page(name: str) -> None:
+    assert page(name)
+
+
+def test_operators_have_formulas_of_their_own() -> None:
+    assert list(FORMULAS) == list(OPERATORS)
+    assert len({alone for alone, _ in FORMULAS.values()}) == len(FORMULAS)
+    for name, (alone, against) in FORMULAS.items():
+        assert alone
+        assert bool(against) == (OPERATORS[name].negatives is Negatives.ON_REQUEST)
+
+
+def test_hover_tells_an_operator_from_a_loss_and_a_schedule_from_a_head() -> None:
+    named = f"loss both = {PAIR}\n"
+    assert "mean (y − z)²" in said(f"loss a = |{PAIR}")
+    assert "head of the source row" in said(f"loss a = |{PAIR}")
+    assert "(word of the language)" in said(f"{named}loss a = |linear(0, 1, 5) * both")
+    assert "(head)" in said(f"loss a = {PAIR} with head = |linear")
+    assert "(loss)" in said(f"{named}loss a = |both")
+    assert "Default: 65" in said("loss a = ce({ s[t] } -> { r[t] }) with |bins = 5")
+    assert "(stream)" in said("loss a = mse({ |s[t] } -> { s[t+1] })")
+    assert "0.05 if left out" in said("loss a = mse({ |intensity(s[t]) } -> { s[t+1] })")
+    assert said("loss a = mse({ s[t] } -> { s[t+1] }) # |mse") == ""
+
+
+def test_hover_of_a_loss_shows_canonical_form_shapes_and_timeline() -> None:
+    text = "loss a = mse({ a[t], s[t] } -> { s[t+1], r[t] })\nloss b = 2 * |a"
+    shown = said(text)
+    assert "mse({ s[t], a[t] } -> { s[t+1], r[t] })" in shown
+    assert "source (B, F + A) -> predictor -> (B, F + 1) = target" in shown
+    assert "horizon 1" in shown
+    assert "ST both" in shown
+
+
+def test_hover_of_a_loss_in_a_broken_file_shows_its_text() -> None:
+    shown = said(f"loss a = {PAIR}\nloss b = mze({{ s[t] }} -> {{ s[t] }})\nloss c = |a")
+    assert PAIR in shown
+
+
+def test_hover_of_an_import_lists_its_losses() -> None:
+    assert "`curl`" in said('import "|curl.a2l"\nloss a = curl')
+
+
+@pytest.mark.parametrize(
+    ("term", "words"),
+    [
+        ("variance({ s[t] })", "latents (B, F)"),
+        ("barlow({ s[t] } -> { s[t] })", "source (B, F), target (B, F)"),
+        (
+            "mse({ s[t], s[t+1] } -> { o[t], r[t], r[t+1] })",
+            "source (B, 2F) -> predictor -> (B, O + 2) = target",
+        ),
+        (
+            "mse({ rollout(s[t], a[t..t+2]) } -> { s[t+1..t+3] }) with head = none",
+            "source (B, F), target (B, F) at each of 3 steps",
+        ),
+    ],
+)
+def test_shapes(term: str, words: str) -> None:
+    (weighted,) = loads(f"loss a = {term}")["a"].terms
+    assert isinstance(weighted.term, Comparison)
+    assert shapes(weighted.term) == words
+
+
+# findings
+
+
+def test_findings_carry_code_place_and_fix() -> None:
+    text = "# é😀\nloss a = hubr({ s[t] } -> { s[t+1] })\n"
+    (found,) = analyse(text, None).findings
+    assert (found.diagnostic.code, found.diagnostic.fix) == ("A2L021", "did you mean `huber`?")
+    span = found.diagnostic.span
+    assert text[span.start : span.end] == "hubr"
+
+
+def test_imports_see_unsaved_buffers(tmp_path: Path) -> None:
+    inner, outer = tmp_path / "inner.a2l", tmp_path / "outer.a2l"
+    inner.write_text(f"loss saved = {PAIR}\n")
+    text = 'import "inner.a2l"\nloss b = fresh\n'
+    assert [each.diagnostic.code for each in analyse(text, outer).findings] == ["A2L105", "A2L026"]
+    buffers = {str(inner.resolve()): f"loss fresh = {PAIR}\n"}
+    assert analyse(text, outer, buffers).findings == ()
+
+
+def test_errors_of_an_import_stand_at_the_import(tmp_path: Path) -> None:
+    (tmp_path / "deep.a2l").write_text("\nloss x = mze({ s[t] } -> { s[t+1] })\n")
+    (tmp_path / "inner.a2l").write_text(f'import "deep.a2l"\nloss y = x + {PAIR}\n')
+    text = 'import "inner.a2l"\nloss b = y\n'
+    (found,) = analyse(text, tmp_path / "outer.a2l").findings
+    assert text[found.diagnostic.span.start : found.diagnostic.span.end] == '"inner.a2l"'
+    (related,) = found.related
+    assert (related.path.name, related.span.line) == ("deep.a2l", 2)
+
+
+def test_circles_and_missing_files_are_told_once(tmp_path: Path) -> None:
+    outer = tmp_path / "outer.a2l"
+    text = f'import "inner.a2l"\nloss b = {PAIR}\n'
+    (tmp_path / "inner.a2l").write_text(f'import "outer.a2l"\nloss c = {PAIR}\n')
+    codes = [each.diagnostic.code for each in analyse(text, outer).findings]
+    assert codes.count("A2L028") + codes.count("A2L029") == 1
+    missing = analyse(f'import "nowhere.a2l"\nloss b = {PAIR}\n', outer).findings
+    assert [each.diagnostic.code for each in missing] == ["A2L028"]
+
+
+@pytest.mark.parametrize("text", ["loss a = \0", "\ufeff# only a comment", "x" * (MAX_SIZE + 1), ""])
+def test_whatever_is_in_a_buffer_gets_findings(text: str) -> None:
+    assert analyse(text, None).findings
+    assert grammars.check(text, "a.a2g").findings
+
+
+def test_a_byte_order_mark_is_no_character() -> None:
+    assert analyse(f"\ufeffloss a = {PAIR}\n", None).findings == ()
+
+
+# outline and definitions
+
+
+def test_symbols_and_definitions(tmp_path: Path) -> None:
+    text = f'import "inner.a2l"\nloss one = {PAIR}\nloss two = one + inner\n'
+    (tmp_path / "inner.a2l").write_text(f"# first\nloss inner = {PAIR}\n")
+    path = tmp_path / "outer.a2l"
+    analysis = analyse(text, path)
+    found = places.symbols(analysis)
+    assert [(each.name, text[slice(*each.named)]) for each in found] == [("one", "one"), ("two", "two")]
+    here = places.definition(text, text.index("one +"), analysis)
+    assert here is not None
+    assert (here.path, here.span.start) == (None, text.index("one"))
+    there = places.definition(text, text.rindex("inner"), analysis)
+    assert there is not None
+    assert there.path == tmp_path / "inner.a2l"
+    assert (there.span.line, there.span.column) == (2, 6)
+    file = places.definition(text, text.index("inner.a2l"), analysis)
+    assert file is not None
+    assert (file.path, file.span.start) == (tmp_path / "inner.a2l", 0)
+
+
+# loss grammars
+
+GRAMMAR = """grammar mine for k in 1..3  # é
+loss = operator(source -> { r[t+k] })
+operator = mse | nmse
+source = { s[t] } and some of { a[t..t+k] }
+require an action in source
+"""
+
+
+def test_proposals_in_a_grammar() -> None:
+    assert offered_in_grammar("# c\n|") == ["grammar"]
+    names = offered_in_grammar("grammar g\nset = { s[t] }\nloss = |")
+    assert "set" in names
+    assert {"mse", "some of", "against batch"} <= set(names)
+    assert "loss" not in names
+    assert offered_in_grammar("grammar g\nset = { |")[:3] == ["s", "a", "r"]
+    assert offered_in_grammar("grammar g\nset = { s[|") == ["t"]
+    assert "a state" in offered_in_grammar("grammar g\nset = { s[t] }\nrequire |")
+    assert offered_in_grammar("grammar g\nset = { s[t] }\nrequire a state in |") == ["source", "target"]
+    assert offered_in_grammar("grammar g # |") == []
+
+
+def test_meanings_in_a_grammar() -> None:
+    def shown(word: str) -> str:
+        found = grammars.hover(GRAMMAR, GRAMMAR.index(word))
+        return found[0] if found else ""
+
+    assert "operator = mse | nmse" in shown("operator(")
+    assert "(operator)" in shown("nmse")
+    assert "(stream)" in shown("s[t]")
+    assert "(parameter)" in shown("k in")
+    for word in ("some", "and", "require", "grammar", "for"):
+        assert "(word of the language)" in shown(word)
+    assert set(WORDS) <= set(grammars.WORDS)
+
+
+def test_outline_and_definitions_in_a_grammar() -> None:
+    found = grammars.symbols(GRAMMAR)
+    assert [each.name for each in found] == ["loss", "operator", "source"]
+    assert GRAMMAR[slice(*found[2].whole)] == "source = { s[t] } and some of { a[t..t+k] }"
+    target = grammars.definition(GRAMMAR, GRAMMAR.index("operator("))
+    assert target is not None
+    assert (target.span.line, target.span.column) == (3, 1)
+
+
+def test_findings_in_a_grammar() -> None:
+    assert grammars.check(GRAMMAR, "mine.a2g").findings == ()
+    (found,) = grammars.check(GRAMMAR.replace("nmse", "nmze"), "mine.a2g").findings
+    assert found.diagnostic.code == "A2L202"
+
+
+# the scanner
+
+PIECES = [
+    *SYNTAX,
+    *OPERATORS,
+    *FUNCTIONS,
+    *STREAMS,
+    *HEADS,
+    *'(){}[]+*,=.#"\n ',
+    "->",
+    "..",
+    "0.5",
+    "é",
+    "\0",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=40).map(" ".join), st.integers(0, 200))
+def test_any_text_has_meanings_and_proposals(text: str, at: int) -> None:
+    """Half a file is what an editor sees most; nothing in it may raise."""
+    at, analysis = min(at, len(text)), analyse(text, None)
+    hover(text, at, analysis)
+    places.definition(text, at, analysis)
+    for proposal in complete(text, at, None, analysis):
+        assert 0 <= proposal.start <= at
+    for proposal in grammars.complete(text, at):
+        assert 0 <= proposal.start <= at
+    grammars.hover(text, at)
+    grammars.definition(text, at)
+
+
+@pytest.mark.parametrize("name", shipped("losses", ".a2l"))
+def test_the_scanner_agrees_with_the_parser_on_shipped_losses(name: str) -> None:
+    """Every name that it takes for an operator is one, and so on; nothing is left in a place of its own."""
+    text = shipped("losses", ".a2l")[name].read_text(encoding="utf-8")
+    losses, (tokens, end) = loads_names(text), scan(text)
+    names = [each.text for each in tokens if each.state.place is Place.LOSS_NAME and each.kind == "name"]
+    assert names == losses
+    assert end.place in (Place.BEHIND_TERM, Place.BEHIND_VALUE, Place.CALLED)
+    for token in tokens:
+        if token.kind == "name" and token.state.place is Place.ITEM:
+            assert token.text in (*STREAMS, *FUNCTIONS)
+        if token.kind == "name" and token.state.place is Place.TERM:
+            assert hover(text, token.start, analyse(text, shipped("losses", ".a2l")[name])) is not None
+
+
+def loads_names(text: str) -> list[str]:
+    from a2ls_dsl.lang.parse import parse
+
+    return [each.name for each in parse(text).definitions]

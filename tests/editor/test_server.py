@@ -1,0 +1,194 @@
+"""`a2l lsp` as an editor meets it: a process that is spoken to over its pipes in the protocol's bytes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+A2L = "from a2ls_dsl.cli import main; main()"
+TEXT = """# é 😀 a comment
+import "inner.a2l"
+loss one=mse({a[t],s[t]}->{s[t+1]}) # 😀
+loss two = 0.5 * one + inner
+"""
+INNER = "loss inner = mse({ s[t] } -> { r[t] })\n"
+
+
+class Editor:
+    """The client's half of the protocol, as little as is needed."""
+
+    def __init__(self, folder: Path, encodings: list[str] | None = None) -> None:
+        call = [sys.executable, "-c", A2L, "lsp"]
+        self.process = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder)
+        self.folder, self.published, self._number = folder, dict[str, Any](), 0
+        general = {"positionEncodings": encodings} if encodings else {}
+        snippets = {"completion": {"completionItem": {"snippetSupport": True}}}
+        capabilities = {"general": general, "textDocument": snippets}
+        self.server = self.ask(
+            "initialize", processId=None, rootUri=folder.as_uri(), capabilities=capabilities
+        )
+        self.tell("initialized")
+
+    def uri(self, name: str) -> str:
+        return (self.folder / name).as_uri()
+
+    def tell(self, method: str, **params: Any) -> None:
+        self._send({"jsonrpc": "2.0", "method": method, "params": params})
+
+    def ask(self, method: str, **params: Any) -> Any:
+        """Send a request and wait for its answer; what is published before is kept."""
+        self._number += 1
+        self._send({"jsonrpc": "2.0", "id": self._number, "method": method, "params": params})
+        while (message := self._receive()).get("id") != self._number:
+            self._keep(message)
+        assert "error" not in message, message
+        return message["result"]
+
+    def at(self, method: str, name: str, line: int, column: int) -> Any:
+        position = {"line": line, "character": column}
+        return self.ask(f"textDocument/{method}", textDocument={"uri": self.uri(name)}, position=position)
+
+    def open(self, name: str, text: str) -> list[Any]:
+        """Open a file and wait for what is wrong with it."""
+        self.published.pop(self.uri(name), None)
+        language = name.rpartition(".")[2]
+        document = {"uri": self.uri(name), "languageId": language, "version": 1, "text": text}
+        self.tell("textDocument/didOpen", textDocument=document)
+        return self.wait(name)
+
+    def change(self, name: str, version: int, text: str) -> None:
+        document = {"uri": self.uri(name), "version": version}
+        self.tell("textDocument/didChange", textDocument=document, contentChanges=[{"text": text}])
+
+    def wait(self, name: str) -> list[Any]:
+        """The next diagnostics of a file, unless some are there already."""
+        while self.uri(name) not in self.published:
+            self._keep(self._receive())
+        found: list[Any] = self.published.pop(self.uri(name))
+        return found
+
+    def leave(self) -> int:
+        self.ask("shutdown")
+        self.tell("exit")
+        return self.process.wait(timeout=30)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self.process.stdin is not None
+        body = json.dumps(message).encode()
+        self.process.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        self.process.stdin.flush()
+
+    def _receive(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        length = 0
+        while line := self.process.stdout.readline().strip():
+            name, _, value = line.partition(b":")
+            length = int(value) if name.lower() == b"content-length" else length
+        assert length, "the server has gone"
+        message: dict[str, Any] = json.loads(self.process.stdout.read(length))
+        return message
+
+    def _keep(self, message: dict[str, Any]) -> None:
+        if message.get("method") == "textDocument/publishDiagnostics":
+            self.published[message["params"]["uri"]] = message["params"]["diagnostics"]
+
+
+@pytest.fixture
+def editor(tmp_path: Path) -> Iterator[Editor]:
+    (tmp_path / "inner.a2l").write_text(INNER)
+    editor = Editor(tmp_path)
+    yield editor
+    if editor.process.poll() is None:
+        editor.process.kill()
+
+
+def test_a_session(editor: Editor) -> None:
+    """One process for all that an editor asks; starting one takes a second."""
+    capabilities = editor.server["capabilities"]
+    assert capabilities["positionEncoding"] == "utf-16"
+    assert capabilities["textDocumentSync"]["change"] == 1
+    assert editor.open("mine.a2l", TEXT) == []
+
+    # hover, with its range
+    found = editor.at("hover", "mine.a2l", 2, 10)
+    assert "mean (y − z)²" in found["contents"]["value"]
+    assert found["range"] == {"start": {"line": 2, "character": 9}, "end": {"line": 2, "character": 12}}
+
+    # completion
+    items = editor.at("completion", "mine.a2l", 3, 17)
+    assert {"mse", "one", "inner"} <= {item["label"] for item in items}
+    (mse,) = [item for item in items if item["label"] == "mse"]
+    assert mse["textEdit"]["newText"] == "mse({ $1 } -> { $2 })$0"
+    assert mse["insertTextFormat"] == 2
+
+    # formatting replaces the whole text
+    request = {
+        "textDocument": {"uri": editor.uri("mine.a2l")},
+        "options": {"tabSize": 4, "insertSpaces": True},
+    }
+    (edit,) = editor.ask("textDocument/formatting", **request)
+    assert "loss one = mse({ s[t], a[t] } -> { s[t+1] })  # 😀\n" in edit["newText"]
+    assert edit["range"]["end"] == {"line": 4, "character": 0}
+
+    # outline and definitions
+    symbols = editor.ask("textDocument/documentSymbol", textDocument={"uri": editor.uri("mine.a2l")})
+    assert [symbol["name"] for symbol in symbols] == ["one", "two"]
+    assert editor.at("definition", "mine.a2l", 3, 18)["range"]["start"] == {"line": 2, "character": 5}
+    assert editor.at("definition", "mine.a2l", 3, 25)["uri"] == editor.uri("inner.a2l")
+
+    # an unsaved change of a file that another one imports, and back
+    editor.open("inner.a2l", INNER)
+    assert editor.wait("mine.a2l") == []
+    editor.change("inner.a2l", 2, INNER.replace("inner", "other"))
+    assert [each["code"] for each in editor.wait("mine.a2l")] == ["A2L105", "A2L026"]
+    editor.tell("textDocument/didClose", textDocument={"uri": editor.uri("inner.a2l")})
+    assert editor.wait("mine.a2l") == []
+
+    # a file with errors is not formatted
+    editor.change("mine.a2l", 2, "loss broken = mse({ s[t]")
+    assert editor.wait("mine.a2l")[0]["code"] == "A2L011"
+    assert editor.ask("textDocument/formatting", **request) is None
+    assert editor.leave() == 0
+
+
+def test_columns_are_code_units(editor: Editor) -> None:
+    """The comment in front holds an é of one unit and a 😀 of two."""
+    text = "loss a = mse( # é😀\n{ s[t] } -> # 😀\n{ q[t] }) # 😀\n loss b = /* 😀 */ mse"
+    found = editor.open("mine.a2l", text)
+    places = {each["code"]: each["range"] for each in found}
+    assert places["A2L022"] == {"start": {"line": 2, "character": 2}, "end": {"line": 2, "character": 3}}
+    wide = editor.open("wide.a2l", 'import "😀😀" loss a = hubr({ s[t] } -> { s[t+1] })')
+    (operator,) = [each for each in wide if each["code"] == "A2L021"]
+    start = len('import "😀😀" loss a = ') + 2
+    assert operator["range"]["start"] == {"line": 0, "character": start}
+    assert operator["message"].endswith("fix: did you mean `huber`?")
+    assert operator["severity"] == 1
+
+
+def test_grammars_and_the_encoding_that_the_editor_prefers(tmp_path: Path) -> None:
+    editor = Editor(tmp_path, ["utf-8", "utf-16"])
+    assert editor.server["capabilities"]["positionEncoding"] == "utf-8"
+    text = "grammar mine # 😀\nloss = mse({ s[t] } -> { s[t+1] })\nspare = nmse\n"
+    (warning,) = editor.open("mine.a2g", text)
+    assert (warning["code"], warning["severity"]) == ("A2L251", 2)
+    assert "mean (y − z)²" in editor.at("hover", "mine.a2g", 1, 8)["contents"]["value"]
+    assert "spare" in {item["label"] for item in editor.at("completion", "mine.a2g", 1, 7)}
+    assert editor.at("definition", "mine.a2g", 2, 1)["range"]["start"] == {"line": 2, "character": 0}
+    wide = editor.open("wide.a2l", "loss a = mse({ s[t] } -> { é[t] })")
+    assert wide[0]["range"]["end"]["character"] == wide[0]["range"]["start"]["character"] + 2
+    assert editor.leave() == 0
+
+
+def test_without_the_extra_the_command_says_what_to_install(tmp_path: Path) -> None:
+    script = f"import sys; sys.modules['pygls'] = None; sys.argv = ['a2l', 'lsp']; {A2L}"
+    call = [sys.executable, "-c", script]
+    done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert "pip install 'a2ls-dsl[lsp]'" in done.stderr
+    assert "Traceback" not in done.stderr
