@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.canonical import key
@@ -135,6 +135,7 @@ def references() -> tuple[Reference, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=4096)
 def parsed(text: str) -> Loss | None:
     """The loss that a candidate's text stands for; None is no auxiliary loss."""
     return None if text == NO_LOSS else loads(f"loss candidate = {text}")["candidate"]
