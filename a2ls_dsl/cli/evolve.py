@@ -64,6 +64,9 @@ Deterministic = Annotated[bool, typer.Option("--deterministic", help="Repeatable
 StudyFolder = Annotated[
     Path | None, typer.Option("--study", metavar="DIR", help="Where all is kept; by default under studies/.")
 ]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Begin anew; a study that is there is kept as DIR.1, DIR.2, ...")
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes of physics; by default one a core.")]
 
 Ray = Annotated[
@@ -92,6 +95,7 @@ def evolve(
     confirm_seeds: ConfirmSeeds = 3,
     deterministic: Deterministic = False,
     study: StudyFolder = None,
+    fresh: Fresh = False,
     workers: Workers = None,
     device: Device = None,
     ray: Ray = None,
@@ -125,7 +129,10 @@ def evolve(
         from a2ls_dsl.search.scale_out import Cluster
 
         cluster = Cluster(ray, gpus or stacks, min(gpus, 1))
-    _run(settings, preset, study or _default_folder(settings, preset), workers, device, cluster)
+    folder = study or _default_folder(settings, preset)
+    if fresh:
+        _set_aside(folder, settings)
+    _run(settings, preset, folder, workers, device, cluster)
 
 
 @app.command()
@@ -164,6 +171,15 @@ def _default_folder(settings: SearchSettings, preset: str) -> Path:
     """A folder of the settings that one varies, so that the same command finds its study again."""
     parts = [settings.env, Path(settings.grammar).stem, preset, f"seed{settings.seed}"]
     return Path("studies") / "-".join(parts + [settings.strategy] * (settings.strategy != "paper"))
+
+
+def _set_aside(folder: Path, settings: SearchSettings) -> None:
+    """Keep an older study under another name, but not for a search that could not begin."""
+    from a2ls_dsl.search.store import set_aside
+
+    settings.space()
+    if kept := set_aside(folder):
+        print(f"the study that was there is kept as {kept}")
 
 
 def _run(

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.files import unwritable
 from a2ls_dsl.rl.lock import held
 
 SCHEMA_VERSION = 2
@@ -152,6 +153,24 @@ def locked(folder: Path) -> Iterator[None]:
     fix = "wait for it, end it, or name another folder with --study; `a2l best` reads it meanwhile"
     with held(folder / LOCK, f"the study {folder}", fix):
         yield
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Rename a study's folder to the first free `NAME.1`, `NAME.2`, ..., so that a new one can begin there.
+
+    None if there is nothing. Raises `A2lError` if a search has it, or if it is no study.
+    """
+    if not folder.exists():
+        return None
+    with locked(folder):
+        number = 1
+        while (kept := folder.with_name(f"{folder.name}.{number}")).exists():
+            number += 1
+        try:
+            folder.rename(kept)
+        except OSError as error:
+            raise unwritable(kept, error) from None
+    return kept
 
 
 @contextmanager

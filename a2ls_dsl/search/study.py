@@ -26,6 +26,9 @@ from a2ls_dsl.search.evolution import Origin, Proposal
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.store import HALL, create_or_open, explained, locked, open_readonly, transaction
 
+MERGED = "merged"
+"""Under this name a merged study keeps what it was made of."""
+
 _BEST_FIRST = "fresh_score - coalesce(fresh_error, 0) DESC NULLS LAST, score DESC, id"
 _RUN = (
     "SELECT runs.id, candidate, text, seed, runs.status, slot, began"
@@ -89,11 +92,11 @@ class StudyReader:
         rows = self._rows(
             f"SELECT * FROM candidates WHERE {chosen} ORDER BY id LIMIT ?3", generation, status, limit
         )
-        return [_candidate(row) for row in rows]
+        return [candidate_of(row) for row in rows]
 
     def candidate(self, number: int) -> Candidate:
         """The candidate with an id."""
-        return _candidate(self._rows("SELECT * FROM candidates WHERE id = ?", number)[0])
+        return candidate_of(self._rows("SELECT * FROM candidates WHERE id = ?", number)[0])
 
     def leaderboard(self, limit: int = -1) -> list[Candidate]:
         """What is scored, the best first, with all references: confirmed ones by their lower bound, then the
@@ -105,7 +108,7 @@ class StudyReader:
             limit,
         )
         known = self._rows(f"SELECT * FROM candidates WHERE {scored} AND origin = ?", Origin.REFERENCE)
-        board = [_candidate(row) for row in best + known]
+        board = [candidate_of(row) for row in best + known]
         return sorted(board, key=lambda each: (*_order(each), each.id))
 
     def latest(self, number: int) -> list[Candidate]:
@@ -116,7 +119,7 @@ class StudyReader:
             " ORDER BY ended DESC, runs.id DESC LIMIT ?3",
             *(Origin.REFERENCE, self.settings.seed, number),
         )
-        return [_candidate(row) for row in reversed(rows)]
+        return [candidate_of(row) for row in reversed(rows)]
 
     def keys(self) -> set[str]:
         """The keys of all candidates and references."""
@@ -315,6 +318,11 @@ class Study(StudyReader):
 
     def _compare(self, settings: SearchSettings, grammar: Grammar) -> None:
         """Raise unless these settings go on with what the study was begun with."""
+        if self._rows("SELECT 1 FROM meta WHERE name = ?", MERGED):
+            raise A2lError(
+                f"the study {self.folder} is merged from others, and searches no further",
+                "go on with one of them and merge again, or name a new folder with --study",
+            )
         stored = self.settings
         differing = stored.differences(settings)
         if settings.generations >= stored.generations:
@@ -358,7 +366,8 @@ def _order(candidate: Candidate) -> tuple[bool, float, float]:
     return bound is None, -(bound or 0.0), -(candidate.score or 0.0)
 
 
-def _candidate(row: tuple[Any, ...]) -> Candidate:
+def candidate_of(row: tuple[Any, ...]) -> Candidate:
+    """The candidate that a row of the table is."""
     number, key, text, generation, origin, parents, status, *rest = row
     return Candidate(
         number, key, text, generation, Origin(origin), tuple(json.loads(parents)), Status(status), *rest

@@ -1,0 +1,193 @@
+"""`a2l study`: what is in a study; its tables for other programs; several of them as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from a2ls_dsl.cli import app
+
+if TYPE_CHECKING:
+    from a2ls_dsl.report.summary import Summary
+    from a2ls_dsl.search.candidates import Candidate
+
+commands = typer.Typer(help="See what is in a study, export it, merge several.")
+app.add_typer(commands, name="study", no_args_is_help=True)
+
+StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The folder of a study.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="By default the terminal.")
+]
+LINEAGE = 12
+"""So many ancestors of the best are listed, the nearest."""
+
+
+class TableName(StrEnum):
+    """The tables of a study."""
+
+    CANDIDATES = "candidates"
+    RUNS = "runs"
+    CURVES = "curves"
+
+
+class Format(StrEnum):
+    """Machine-readable formats."""
+
+    CSV = "csv"
+    JSON = "json"
+
+
+@commands.command()
+def show(
+    study: StudyFolder, as_json: Annotated[bool, typer.Option("--json", help="Machine readable.")] = False
+) -> None:
+    """What is in a study: settings, what became of candidates, gates, slots, cost, the best's ancestors."""
+    import json
+
+    from a2ls_dsl.report.summary import summarise
+    from a2ls_dsl.search.records import Records
+
+    with Records(study) as records:
+        summary = summarise(records)
+    if as_json:
+        print(json.dumps(_as_data(summary), indent=2))
+    else:
+        print("\n".join(_lines(summary)))
+
+
+@commands.command()
+def export(
+    study: StudyFolder,
+    table: Annotated[TableName, typer.Option(help="What a row is.")] = TableName.CANDIDATES,
+    kind: Annotated[Format, typer.Option("--format", help="csv, or json.")] = Format.CSV,
+    output: Output = None,
+) -> None:
+    """Write candidates, runs or learning curves as CSV or JSON."""
+    from a2ls_dsl.report.export import export as write
+    from a2ls_dsl.search.records import Records
+
+    with Records(study) as records, opened(output) as file:
+        number = write(records, table, kind, file)
+    if output:
+        print(f"{number:,} rows in {output}")
+
+
+@commands.command()
+def merge(
+    studies: Annotated[list[Path], typer.Argument(metavar="STUDY STUDY...", help="Two folders or more.")],
+    into: Annotated[Path, typer.Option("--into", metavar="DIR", help="The new study's folder.")],
+) -> None:
+    """Make one new study of several with the same settings, their seeds aside; they stay as they are."""
+    from a2ls_dsl.search.merge import merge as unite
+
+    merged = unite(studies, into)
+    print(f"{into}: {merged.candidates:,} candidates and {merged.runs:,} runs of {len(merged.parts)} studies")
+    if merged.shared:
+        print(f"{merged.shared:,} candidates were in more than one of them and are there once")
+    if merged.unfinished:
+        print(f"{merged.unfinished:,} runs have not ended and are left out: finish them and merge again")
+
+
+@contextmanager
+def opened(output: Path | None) -> Iterator[TextIO]:
+    """The terminal, or a file that is there as a whole or not at all. Raises `A2lError`."""
+    import os
+    import sys
+
+    from a2ls_dsl.lang.files import unwritable
+
+    if output is None:
+        yield sys.stdout
+        return
+    partial = output.with_name(f".{output.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            yield file
+        os.replace(partial, output)
+    except OSError as error:
+        raise unwritable(output, error) from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _lines(summary: Summary) -> Iterator[str]:
+    from a2ls_dsl.cli.console import duration
+
+    settings, cost = summary.settings, summary.cost
+    yield (
+        f"{settings.env}, {settings.frames:,} frames a run: strategy {settings.strategy}, grammar "
+        f"{settings.grammar}, operator {settings.operator}, seed {settings.seed}, a2ls_dsl {summary.version}"
+    )
+    for part in summary.parts:
+        yield f"merged from {part.name}: {part.candidates:,} candidates, seed {part.seed}"
+    told = ", ".join(f"{number:,} {status}" for status, number in summary.counts.items() if number)
+    state = "" if summary.complete else "; it has not ended"
+    yield (
+        f"candidates: {told or 'none yet'} ({settings.generations} generations of "
+        f"{settings.population}){state}"
+    )
+    for gate in summary.gates:
+        yield (
+            f"gate {gate.name}: {gate.passed:,} passed, {gate.stopped:,} stopped ({gate.share:.0%}), "
+            f"{gate.frames:,} frames saved"
+        )
+    if summary.occupied is not None:
+        yield f"slots: {summary.slots}, in use {summary.occupied:.0%} of the time"
+    killed = cost.sessions - cost.timed
+    unknown = f", and {killed} that were killed, or run, whose time isn't known" if killed > 0 else ""
+    yield (
+        f"cost: {cost.frames:,} frames; {duration(cost.seconds)} in {cost.timed} "
+        f"session{'s' * (cost.timed != 1)}{unknown}"
+    )
+    if summary.best is None:
+        yield "nothing is scored yet"
+        return
+    yield ""
+    yield "the best and what it comes from, the newest first:"
+    newest = summary.lineage[::-1]
+    for each in newest[:LINEAGE]:
+        yield _relative(each)
+    if len(newest) > LINEAGE:
+        yield f"  ... and {len(newest) - LINEAGE} older"
+
+
+def _relative(each: Candidate) -> str:
+    score = "" if each.score is None else f"{each.score:.1f}"
+    parents = f" of {' and '.join(key[:8] for key in each.parents)}" if each.parents else ""
+    return f"  {each.key[:8]}  {score:>7}  generation {each.generation}, {each.origin}{parents}: {each.text}"
+
+
+def _as_data(summary: Summary) -> dict[str, Any]:
+    """The summary as plain data."""
+    import json
+    from dataclasses import asdict
+
+    return {
+        "settings": json.loads(summary.settings.to_json()),
+        "version": summary.version,
+        "parts": [asdict(each) for each in summary.parts],
+        "complete": summary.complete,
+        "counts": {str(status): number for status, number in summary.counts.items()},
+        "gates": [asdict(each) for each in summary.gates],
+        "cost": asdict(summary.cost),
+        "slots": summary.slots,
+        "occupied": summary.occupied,
+        "began": summary.began,
+        "ended": summary.ended,
+        "lineage": [
+            {
+                "key": each.key,
+                "score": each.score,
+                "generation": each.generation,
+                "origin": str(each.origin),
+                "parents": list(each.parents),
+                "loss": each.text,
+            }
+            for each in summary.lineage
+        ],
+    }

@@ -1,0 +1,125 @@
+"""What is in a study, in figures: its candidates, gates, slots, cost, and where the best comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from a2ls_dsl.search.candidates import Candidate, Status
+from a2ls_dsl.search.records import LoggedEvent, Part, Records
+from a2ls_dsl.search.settings import SearchSettings
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a gate or rung did. frames: not trained, as it stopped what would have taken them."""
+
+    name: str
+    passed: int
+    stopped: int
+    frames: int
+
+    @property
+    def share(self) -> float:
+        """The share that it stopped."""
+        return self.stopped / max(self.passed + self.stopped, 1)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What was spent: frames in all, and seconds in the sessions that came to an end.
+
+    The time of a killed session isn't known; `sessions` counts those that began, `timed` those of known time.
+    """
+
+    frames: int
+    seconds: float
+    sessions: int
+    timed: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A study in figures. occupied: share of the slots' time in which a run trained; None if unknown."""
+
+    settings: SearchSettings
+    version: str
+    parts: tuple[Part, ...]
+    counts: dict[Status, int]
+    references: int
+    gates: tuple[Gate, ...]
+    cost: Cost
+    slots: int
+    occupied: float | None
+    best: Candidate | None
+    lineage: tuple[Candidate, ...]
+    began: str
+    ended: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is in training or queued."""
+        return not (self.counts[Status.QUEUED] or self.counts[Status.RUNNING])
+
+    @property
+    def candidates(self) -> int:
+        """How many losses were proposed, references aside."""
+        return sum(self.counts.values()) - self.references
+
+    @property
+    def trained(self) -> int:
+        """How many candidates and references trained, to their end or until they were stopped."""
+        return sum(self.counts[each] for each in (Status.SCORED, Status.CULLED, Status.FAILED))
+
+
+def summarise(study: Records) -> Summary:
+    """All of a study's figures, of one moment."""
+    with study.still():
+        best = next((each for each in study.leaderboard(1) if not each.is_reference), None)
+        known = [each for each in study.candidates(limit=50) if each.is_reference]
+        events = study.events()
+        slots, occupied = _occupied(study)
+        return Summary(
+            study.settings,
+            study.version,
+            study.parts,
+            study.counts(),
+            len(known),
+            tuple(Gate(name, *did) for name, did in study.gates().items()),
+            _cost(study.frames(), events),
+            slots,
+            occupied,
+            best,
+            tuple(study.ancestors(best.key)) if best else (),
+            events[0].time if events else "",
+            events[-1].time if events else "",
+        )
+
+
+def depths(lineage: Sequence[Candidate]) -> dict[str, int]:
+    """How many moves each of a lineage (parents before children) is away from a fresh loss."""
+    found: dict[str, int] = {}
+    for each in lineage:
+        found[each.key] = 1 + max((found.get(parent, -1) for parent in each.parents), default=-1)
+    return found
+
+
+def _occupied(study: Records) -> tuple[int, float | None]:
+    """The number of slots, and the share of their time in which a run trained, from first to last tick."""
+    slots, busy, first, last = set[int](), 0, None, 0
+    for run in study.run_records():
+        if run.slot is None or run.began is None or run.ended is None:
+            continue
+        slots.add(run.slot)
+        busy += run.ended - run.began
+        first = run.began if first is None else min(first, run.began)
+        last = max(last, run.ended)
+    if first is None or last <= first:
+        return len(slots), None
+    return len(slots), min(busy / (len(slots) * (last - first)), 1.0)
+
+
+def _cost(frames: int, events: Sequence[LoggedEvent]) -> Cost:
+    sessions = sum(each.kind in ("started", "resumed") for each in events)
+    timed = [float(each.detail["seconds"]) for each in events if "seconds" in each.detail]
+    return Cost(frames, sum(timed), sessions, len(timed))

@@ -1,0 +1,239 @@
+"""Several studies of the same settings as one: every run once, nothing trained anew.
+
+A run is known by its loss and its seed. Studies that searched with different seeds share losses, as the
+references, and then share candidates; two copies of one study share everything.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import sqlite3
+import statistics
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.files import unwritable
+from a2ls_dsl.search.candidates import Candidate, Status
+from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
+from a2ls_dsl.search.records import Part, Records, RunRecord
+from a2ls_dsl.search.store import create_or_open, explained, transaction
+from a2ls_dsl.search.study import MERGED
+
+_MAY_DIFFER = ("seed", "generations", "stack", "confirm", "confirm_seeds", "deterministic")
+"""On these settings the result of a run with a seed does not depend."""
+
+_RANK = {each: rank for rank, each in enumerate((Status.SCORED, Status.CULLED, Status.FAILED))}
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a merged study holds, and how many unfinished runs of its parts were left out."""
+
+    parts: tuple[Part, ...]
+    candidates: int
+    runs: int
+    shared: int
+    unfinished: int
+
+
+@dataclass
+class _Known:
+    """A candidate with its runs by seed, each with the number of the part that it is taken from."""
+
+    candidate: Candidate
+    runs: dict[int, tuple[int, RunRecord]] = field(default_factory=dict)
+
+
+def merge(parts: Sequence[Path], folder: Path) -> Merged:
+    """Make a new study in `folder` of all that has ended in others, which stay as they are.
+
+    A candidate's score is then the mean over the seeds it was searched with. Raises `A2lError` if the studies
+    have different settings (seeds aside), or if there is anything in `folder`.
+    """
+    if len({part.resolve() for part in parts}) < 2:
+        raise A2lError("a merge takes two studies or more", "name their folders")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise A2lError(f"{folder} is there already", "name a new folder with --into")
+    with ExitStack() as stack:
+        studies = [stack.enter_context(Records(part)) for part in parts]
+        for each in studies:
+            stack.enter_context(each.still())
+        _compare(studies)
+        merged = _written(studies, folder)
+    with Records(folder) as result:
+        write_hall_of_fame(result)
+    return merged
+
+
+def _compare(studies: Sequence[Records]) -> None:
+    first, *others = studies
+    for other in others:
+        differing = first.settings.differences(other.settings)
+        differing = {name: pair for name, pair in differing.items() if name not in _MAY_DIFFER}
+        if differing:
+            said = "; ".join(f"{name} is {old} and {new}" for name, (old, new) in differing.items())
+            raise A2lError(
+                f"{first.folder} and {other.folder} have different settings: {said}",
+                "only studies that differ in nothing but their seeds and sizes are one study",
+            )
+        if first.fingerprint != other.fingerprint:
+            raise A2lError(
+                f"{first.folder} and {other.folder} searched different grammars of one name",
+                "only studies of one grammar are one study",
+            )
+
+
+def _written(studies: Sequence[Records], folder: Path) -> Merged:
+    known, unfinished, shared = _united(studies)
+    parts = tuple(part for each in studies for part in each.parts or (_part(each),))
+    partial = folder.with_name(f".{folder.name}.merging")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        connection = create_or_open(partial)
+        try:
+            with explained(folder), transaction(connection):
+                runs = _store(connection, studies, known, {each.seed for each in parts})
+                _store_rest(connection, studies, parts)
+        finally:
+            connection.close()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial.replace(folder)  # an empty folder of this name gives way
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Merged(parts, len(known), runs, shared, unfinished)
+
+
+def _part(study: Records) -> Part:
+    return Part(study.folder.resolve().name, study.settings.seed, sum(study.counts().values()))
+
+
+def _united(studies: Sequence[Records]) -> tuple[list[_Known], int, int]:
+    """All candidates of which anything has ended, each once, the older generations first."""
+    found: dict[str, _Known] = {}
+    unfinished = shared = 0
+    for place, study in enumerate(studies):
+        for each in study.candidates_one_by_one():
+            before = found.get(each.key)
+            if not each.done:
+                continue
+            shared += before is not None
+            if before is None or _rank(each) < _rank(before.candidate):
+                found[each.key] = _Known(each, before.runs if before else {})
+        for run in study.run_records():
+            if run.ended is None:
+                unfinished += 1
+            elif run.key in found:
+                mine = found[run.key].runs.get(run.seed)
+                if mine is None or _RANK[run.status] < _RANK[mine[1].status]:
+                    found[run.key].runs[run.seed] = place, run
+    return sorted(found.values(), key=lambda each: each.candidate.generation), unfinished, shared
+
+
+def _rank(candidate: Candidate) -> int:
+    return _RANK.get(candidate.status, len(_RANK))
+
+
+def _store(
+    connection: sqlite3.Connection, studies: Sequence[Records], known: Sequence[_Known], searched: set[int]
+) -> int:
+    """Candidates, runs and curves; the number of runs."""
+    number = 0
+    first_slots = [0]
+    for study in studies:
+        first_slots.append(
+            first_slots[-1] + max((run.slot or 0 for run in study.run_records()), default=0) + 1
+        )
+    for row, each in enumerate(known, start=1):
+        _insert(connection, "candidates", _summed_up(replace(each.candidate, id=row), each, searched))
+        for seed, (place, run) in sorted(each.runs.items()):
+            number += 1
+            slot = None if run.slot is None else first_slots[place] + run.slot
+            values = (run.status, run.score, run.training_score, run.frames, slot, run.began, run.ended)
+            _insert(connection, "runs", (number, row, seed, *values))
+            for point in studies[place].curve(run.id):
+                training = None if math.isnan(point.training_return) else point.training_return
+                returns = json.dumps(point.returns)
+                _insert(connection, "curves", (number, point.frames, point.mean_return, training, returns))
+    return number
+
+
+def _summed_up(candidate: Candidate, known: _Known, searched: set[int]) -> tuple[object, ...]:
+    """A candidate's row: means over its runs."""
+    runs = [run for _, run in known.runs.values()]
+    mine = [run for run in runs if run.seed in searched and run.status == candidate.status]
+    scores = [run.score for run in mine if run.score is not None]
+    training = [run.training_score for run in mine if run.training_score is not None]
+    fresh = [run.score or 0.0 for run in runs if run.seed not in searched]
+    return (
+        candidate.id,
+        candidate.key,
+        candidate.text,
+        candidate.generation,
+        candidate.origin,
+        json.dumps(candidate.parents),
+        candidate.status,
+        statistics.fmean(scores) if scores else None,
+        statistics.fmean(training) if training else None,
+        candidate.reason,
+        sum(run.frames for run in runs),
+        statistics.fmean(fresh) if fresh else None,
+        statistics.stdev(fresh) / math.sqrt(len(fresh)) if len(fresh) > 1 else None,
+        len(fresh),
+    )
+
+
+def _store_rest(connection: sqlite3.Connection, studies: Sequence[Records], parts: Sequence[Part]) -> None:
+    """Settings, what the gates did, and the logs."""
+    first = studies[0]
+    meta = {
+        "package": first.version,
+        "grammar": first.fingerprint,
+        "settings": first.settings.to_json(),
+        "clock": str(max(each.clock for each in studies)),
+        MERGED: json.dumps([asdict(each) for each in parts]),
+    }
+    for item in meta.items():
+        _insert(connection, "meta", item)
+    budget = first.settings.frames
+    for name in sorted({name for each in studies for name in each.gates()}):
+        _insert(connection, "gates", (name, *_gate(connection, name, budget)))
+    events = dict.fromkeys(
+        (event.time, event.kind, json.dumps(dict(event.detail)))
+        for each in studies
+        for event in each.events()
+    )
+    for number, event in enumerate(sorted(events), start=1):
+        _insert(connection, "events", (number, *event))
+
+
+def _gate(connection: sqlite3.Connection, name: str, budget: int) -> tuple[int, int, int]:
+    """What a gate let through, what it stopped and the frames that saved, counted from the candidates."""
+    if not name.startswith("rung "):
+        rejected, passed = connection.execute(
+            "SELECT sum(reason LIKE ?1 || ': %' AND status = 'rejected'),"
+            " sum(status != 'rejected' AND origin != 'reference') FROM candidates",
+            (name,),
+        ).fetchone()
+        return passed or 0, rejected or 0, (rejected or 0) * budget
+    frames = int(name.removeprefix("rung "))
+    passed, stopped = connection.execute(
+        "SELECT sum(runs.frames > ?1), sum(runs.frames = ?1 AND runs.status = 'culled')"
+        " FROM runs JOIN candidates ON candidate = candidates.id WHERE origin != 'reference'"
+        " AND seed IN (SELECT json_extract(value, '$.seed') FROM"
+        "  json_each((SELECT value FROM meta WHERE name = 'merged')))",
+        (frames,),
+    ).fetchone()
+    return passed or 0, stopped or 0, (stopped or 0) * (budget - frames)
+
+
+def _insert(connection: sqlite3.Connection, table: str, values: Sequence[object]) -> None:
+    connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", tuple(values))

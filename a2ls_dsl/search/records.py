@@ -1,0 +1,152 @@
+"""A study as plain rows, for those who count, export, merge and draw: everything, in the order of its ids."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from a2ls_dsl.search.candidates import Candidate, Point, Status
+from a2ls_dsl.search.study import MERGED, StudyReader, candidate_of
+
+_KEYS_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run and what it gave. `fresh`: with a seed of its own, to confirm; slot, began, ended: see `Run`."""
+
+    id: int
+    candidate: int
+    key: str
+    seed: int
+    status: Status
+    score: float | None
+    training_score: float | None
+    frames: int
+    slot: int | None
+    began: int | None
+    ended: int | None
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class LoggedEvent:
+    """Something that happened to a study, with its time in UTC."""
+
+    time: str
+    kind: str
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A study that a merged one was made of."""
+
+    name: str
+    seed: int
+    candidates: int
+
+
+class Records(StudyReader):
+    """A study for reading in bulk. Inside `still` a search that goes on meanwhile is not seen."""
+
+    @property
+    def version(self) -> str:
+        """The version of this package that began the study."""
+        return self._meta("package")
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the grammar that is searched."""
+        return self._meta("grammar")
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What a merged study was made of; empty for any other."""
+        rows = self._rows("SELECT value FROM meta WHERE name = ?", MERGED)
+        return tuple(Part(**each) for each in json.loads(rows[0][0])) if rows else ()
+
+    @property
+    def search_seeds(self) -> tuple[int, ...]:
+        """The seeds with which candidates are searched: one, or one of each part. All others are fresh."""
+        return tuple(dict.fromkeys(each.seed for each in self.parts)) or (self.settings.seed,)
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """All that is read inside is of one moment."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("COMMIT")
+
+    def candidates_one_by_one(self) -> Iterator[Candidate]:
+        """All candidates, without holding them all."""
+        yield from map(candidate_of, self._one_by_one("SELECT * FROM candidates ORDER BY id"))
+
+    def by_key(self, keys: Sequence[str]) -> list[Candidate]:
+        """The candidates of some keys, as far as there are any, in the order of proposal."""
+        marks = ", ".join("?" * len(keys))
+        return [
+            candidate_of(row)
+            for row in self._rows(f"SELECT * FROM candidates WHERE key IN ({marks}) ORDER BY id", *keys)
+        ]
+
+    def run_records(self, candidate: int | None = None) -> Iterator[RunRecord]:
+        """The runs of all candidates, or of one."""
+        searched = set(self.search_seeds)
+        for row in self._one_by_one(
+            "SELECT runs.id, candidate, key, seed, runs.status, runs.score, runs.training_score, runs.frames,"
+            " slot, began, ended FROM runs JOIN candidates ON candidate = candidates.id"
+            " WHERE (?1 IS NULL OR candidate = ?1) ORDER BY runs.id",
+            candidate,
+        ):
+            number, owner, key, seed, status, score, training, frames, slot, began, ended = row
+            outcome = Status(status), score, training, frames, slot, began, ended
+            yield RunRecord(number, owner, key, seed, *outcome, seed not in searched)
+
+    def points(self) -> Iterator[tuple[int, Point]]:
+        """The evaluations of all runs, each with the id of its run."""
+        for run, frames, returns, training in self._one_by_one(
+            "SELECT run, frames, returns, training_return FROM curves ORDER BY run, frames"
+        ):
+            yield (
+                run,
+                Point(frames, tuple(json.loads(returns)), float("nan") if training is None else training),
+            )
+
+    def events(self) -> list[LoggedEvent]:
+        """What is logged, the oldest first."""
+        rows = self._rows("SELECT time, kind, detail FROM events ORDER BY id")
+        return [LoggedEvent(time, kind, json.loads(detail)) for time, kind, detail in rows]
+
+    def ancestors(self, key: str) -> list[Candidate]:
+        """A candidate and all that it comes from, parents before children."""
+        found: dict[str, Candidate] = {}
+        asked, wanted = set[str](), {key}
+        while wanted:
+            some = sorted(wanted)[:_KEYS_AT_ONCE]
+            asked.update(some)
+            found |= {each.key: each for each in self.by_key(some)}
+            wanted = {parent for each in found.values() for parent in each.parents} | wanted
+            wanted -= asked
+        return sorted(found.values(), key=lambda each: each.id)
+
+    def scores(self, candidate: Candidate) -> list[float]:
+        """The scores of a candidate's independent runs, as its fresh seeds; of a reference all are.
+
+        No run is among them that the candidate was chosen by. A diverged one counts as 0, as everywhere.
+        """
+        return [
+            run.score or 0.0
+            for run in self.run_records(candidate.id)
+            if run.ended is not None and (run.fresh or candidate.is_reference)
+        ]
+
+    def _one_by_one(self, sql: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        cursor = self._connection.execute(sql, values)
+        while rows := cursor.fetchmany(1000):
+            yield from rows

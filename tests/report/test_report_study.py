@@ -1,0 +1,225 @@
+"""What is in a study, out of it, and several as one: against the tables they come from."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from report.command import a2l
+from report.made import CASCADE, SETTINGS, make
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.report.export import export
+from a2ls_dsl.report.summary import depths, summarise
+from a2ls_dsl.search.candidates import Status
+from a2ls_dsl.search.merge import merge
+from a2ls_dsl.search.records import Records
+from a2ls_dsl.search.store import DATABASE, set_aside
+from a2ls_dsl.search.study import Study
+
+
+def rows(folder: Path, sql: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(folder / DATABASE)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("studies") / "made")
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("studies") / "other", replace(CASCADE, seed=1))
+
+
+@pytest.fixture
+def records(made: Path) -> Iterator[Records]:
+    with Records(made) as opened:
+        yield opened
+
+
+def test_the_summary_counts_what_is_there(records: Records, made: Path) -> None:
+    summary = summarise(records)
+    assert summary.complete
+    assert summary.references == 2
+    assert summary.candidates == sum(summary.counts.values()) - 2
+    assert summary.trained == CASCADE.candidates + 2
+    ((frames, busy, span),) = rows(
+        made, "SELECT sum(frames), sum(ended - began), max(ended) - min(began) FROM runs"
+    )
+    assert summary.cost.frames == frames
+    assert summary.slots == CASCADE.stack
+    assert summary.occupied == pytest.approx(busy / (5 * span))  # type: ignore[operator]
+    assert (summary.cost.seconds, summary.cost.sessions, summary.cost.timed) == (90.0, 1, 1)
+    assert {gate.name: gate.stopped for gate in summary.gates}["batch"] == summary.counts[Status.REJECTED]
+
+
+def test_the_lineage_holds_every_ancestor_before_its_children(records: Records) -> None:
+    summary = summarise(records)
+    assert summary.best is not None
+    assert summary.lineage[-1].key == summary.best.key
+    seen = set[str]()
+    for each in summary.lineage:
+        assert set(each.parents) <= seen
+        seen.add(each.key)
+    deep = depths(summary.lineage)
+    for each in summary.lineage:
+        assert deep[each.key] == (1 + max(deep[p] for p in each.parents) if each.parents else 0)
+
+
+def test_fresh_scores_are_those_that_the_study_sums_up(records: Records) -> None:
+    confirmed = [each for each in records.candidates() if each.fresh_runs]
+    assert confirmed
+    for each in confirmed:
+        scores = records.scores(each)
+        if each.is_reference:
+            assert len(scores) == 5  # its search run, too: nobody chose it by that
+        else:
+            assert len(scores) == 4
+            assert sum(scores) / 4 == pytest.approx(each.fresh_score)
+
+
+def test_exports_hold_every_row(records: Records, made: Path) -> None:
+    for table in ("candidates", "runs", "curves"):
+        texts = {kind: io.StringIO() for kind in ("csv", "json")}
+        ((number,),) = rows(made, f"SELECT count(*) FROM {table}")
+        assert {export(records, table, kind, file) for kind, file in texts.items()} == {number}
+        data = json.loads(texts["json"].getvalue())
+        table_rows = list(csv.DictReader(io.StringIO(texts["csv"].getvalue())))
+        assert len(data) == len(table_rows) == number
+        for one, again in zip(data, table_rows, strict=True):
+            assert one.keys() == again.keys()
+            for name, value in one.items():
+                if isinstance(value, list):
+                    assert again[name] == " ".join(map(str, value))
+                else:
+                    assert again[name] == ("" if value is None else str(value))
+
+
+def test_an_empty_study_exports_and_shows(tmp_path: Path) -> None:
+    with Study(tmp_path / "empty", SETTINGS, SETTINGS.space()):
+        pass
+    with Records(tmp_path / "empty") as empty:
+        assert summarise(empty).best is None
+        file = io.StringIO()
+        assert export(empty, "runs", "json", file) == 0
+        assert json.loads(file.getvalue()) == []
+    shown = a2l("study", "show", tmp_path / "empty")
+    assert shown.returncode == 0
+    assert shown.stdout.endswith("nothing is scored yet\n")
+
+
+def test_gates_counted_from_candidates_are_what_the_search_counted(made: Path, tmp_path: Path) -> None:
+    """A study merged with a copy of itself is the study: nothing is lost, nothing counts twice."""
+    copy = shutil.copytree(made, tmp_path / "copy")
+    merged = merge([made, copy], tmp_path / "merged")
+    assert merged.candidates == merged.shared == len(rows(made, "SELECT 1 FROM candidates"))
+    assert merged.unfinished == 0
+    shown = "SELECT key, status, score, fresh_score, fresh_error, fresh_runs, frames, reason FROM candidates"
+    assert sorted(rows(made, shown), key=str) == sorted(rows(tmp_path / "merged", shown), key=str)
+    for sql in (
+        "SELECT * FROM gates ORDER BY name",
+        "SELECT frames, mean_return, returns FROM curves ORDER BY 1, 2, 3",
+        "SELECT time, kind, detail FROM events ORDER BY 1, 2",
+    ):
+        assert rows(made, sql) == rows(tmp_path / "merged", sql)
+
+
+def test_studies_with_other_seeds_become_one(made: Path, other: Path, tmp_path: Path) -> None:
+    merged = merge([made, other], tmp_path / "merged")
+    keys = [{key for (key,) in rows(each, "SELECT key FROM candidates")} for each in (made, other)]
+    assert merged.candidates == len(keys[0] | keys[1])
+    assert merged.shared == len(keys[0] & keys[1]) >= 2
+    sql = "SELECT key, seed FROM runs JOIN candidates ON candidate = candidates.id"
+    runs = [set(rows(each, sql)) for each in (made, other)]
+    assert merged.runs == len(runs[0] | runs[1])
+    assert len(runs[0] & runs[1]) == 6  # three fresh seeds of both references are the same
+    with Records(tmp_path / "merged") as result, Records(made) as first, Records(other) as second:
+        assert result.search_seeds == (0, 1)
+        (none,) = result.by_key(["none"])
+        (one,), (two,) = first.by_key(["none"]), second.by_key(["none"])
+        assert none.score == pytest.approx((one.score + two.score) / 2)  # type: ignore[operator]
+        assert none.fresh_runs == 5
+        assert set(result.scores(none)) == {*first.scores(one), *second.scores(two)}
+        summaries = [summarise(each) for each in (result, first, second)]
+        assert summaries[0].cost.frames == sum(each.cost.frames for each in summaries[1:]) - 6 * 8_000
+        assert summaries[0].slots == 10
+        for name, stopped in {gate.name: gate.stopped for gate in summaries[0].gates}.items():
+            assert stopped == sum(g.stopped for each in summaries[1:] for g in each.gates if g.name == name)
+        assert len(list(result.hall_of_fame.iterdir())) == 10
+    again = merge([tmp_path / "merged", other], tmp_path / "again")
+    assert (again.candidates, again.runs) == (merged.candidates, merged.runs)
+
+
+def test_what_has_not_ended_is_left_out_and_counted(made: Path, tmp_path: Path) -> None:
+    part = make(tmp_path / "part", replace(CASCADE, seed=2), ticks=15)
+    waiting = len(rows(part, "SELECT 1 FROM runs WHERE ended IS NULL"))
+    merged = merge([part, made], tmp_path / "merged")
+    assert merged.unfinished == waiting > 0
+    assert rows(tmp_path / "merged", "SELECT count(*) FROM candidates WHERE status = 'running'") == [(0,)]
+
+
+def test_a_merged_study_searches_no_further(made: Path, other: Path, tmp_path: Path) -> None:
+    merge([made, other], tmp_path / "merged")
+    with pytest.raises(A2lError, match="merged from others"):
+        Study(tmp_path / "merged", CASCADE, CASCADE.space())
+
+
+def test_what_cannot_be_merged_is_explained(made: Path, tmp_path: Path) -> None:
+    different = make(tmp_path / "different", replace(CASCADE, frames=7_000), ticks=2)
+    with pytest.raises(A2lError, match="frames is 8000 and 7000"):
+        merge([made, different], tmp_path / "new")
+    with pytest.raises(A2lError, match="two studies or more"):
+        merge([made, made], tmp_path / "new")
+    with pytest.raises(A2lError, match="there already"):
+        merge([made, different], made)
+    with pytest.raises(A2lError, match="no study"):
+        merge([made, tmp_path], tmp_path / "new")
+    assert {path.name for path in tmp_path.iterdir()} == {"different"}
+
+
+def test_a_study_is_set_aside_and_never_overwritten(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    assert set_aside(folder) is None
+    for number in (1, 2):
+        make(folder, SETTINGS, ticks=number)
+        kept = set_aside(folder)
+        assert kept == tmp_path / f"study.{number}"
+        assert not folder.exists()
+        with Records(kept) as records:
+            assert records.clock == 2 * number - 1
+    with Study(folder, SETTINGS, SETTINGS.space()), pytest.raises(A2lError, match="in use by process"):
+        set_aside(folder)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").touch()
+    with pytest.raises(A2lError, match="no study"):
+        set_aside(tmp_path / "thesis")
+
+
+def test_the_commands(made: Path, other: Path, tmp_path: Path) -> None:
+    shown = a2l("study", "show", made).stdout.splitlines()
+    assert shown[0].startswith("cartpole-swingup, 8,000 frames a run: strategy async")
+    assert any(line.startswith("gate batch: ") for line in shown)
+    assert shown[6].startswith("cost: ")
+    data = json.loads(a2l("study", "show", made, "--json").stdout)
+    assert data["lineage"][-1]["loss"] in shown[9]
+    target = tmp_path / "runs.csv"
+    assert a2l("study", "export", made, "--table", "runs", "-o", target).returncode == 0
+    assert len(target.read_text().splitlines()) == 1 + len(rows(made, "SELECT 1 FROM runs"))
+    assert {path.name for path in tmp_path.iterdir()} == {"runs.csv"}
+    merged = a2l("study", "merge", made, other, "--into", tmp_path / "both")
+    assert merged.stdout.splitlines()[1] == "2 candidates were in more than one of them and are there once"
+    wrong = a2l("study", "export", made, "-o", tmp_path / "none" / "runs.csv")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "can't be written" in wrong.stderr
