@@ -27,6 +27,7 @@ from a2ls_dsl.search.study import MERGED
 _MAY_DIFFER = ("seed", "generations", "stack", "confirm", "confirm_seeds", "deterministic")
 """On these settings the result of a run with a seed does not depend."""
 
+_RUNG = "rung "
 _RANK = {each: rank for rank, each in enumerate((Status.SCORED, Status.CULLED, Status.FAILED))}
 
 
@@ -205,7 +206,8 @@ def _store_rest(connection: sqlite3.Connection, studies: Sequence[Records], part
         _insert(connection, "meta", item)
     budget = first.settings.frames
     for name in sorted({name for each in studies for name in each.gates()}):
-        _insert(connection, "gates", (name, *_gate(connection, name, budget)))
+        did = _rung(connection, name, budget) if name.startswith(_RUNG) else _gate(connection, name, first)
+        _insert(connection, "gates", (name, *did))
     events = dict.fromkeys(
         (event.time, event.kind, json.dumps(dict(event.detail)))
         for each in studies
@@ -215,16 +217,26 @@ def _store_rest(connection: sqlite3.Connection, studies: Sequence[Records], part
         _insert(connection, "events", (number, *event))
 
 
-def _gate(connection: sqlite3.Connection, name: str, budget: int) -> tuple[int, int, int]:
+def _gate(connection: sqlite3.Connection, name: str, study: Records) -> tuple[int, int, int]:
     """What a gate let through, what it stopped and the frames that saved, counted from the candidates."""
-    if not name.startswith("rung "):
-        rejected, passed = connection.execute(
-            "SELECT sum(reason LIKE ?1 || ': %' AND status = 'rejected'),"
-            " sum(status != 'rejected' AND origin != 'reference') FROM candidates",
-            (name,),
-        ).fetchone()
-        return passed or 0, rejected or 0, (rejected or 0) * budget
-    frames = int(name.removeprefix("rung "))
+    stopped = dict(
+        connection.execute(
+            "SELECT substr(reason, 1, instr(reason, ': ') - 1), count(*) FROM candidates"
+            " WHERE status = 'rejected' GROUP BY 1"
+        ).fetchall()
+    )
+    ((trained,),) = connection.execute(
+        "SELECT count(*) FROM candidates WHERE status != 'rejected' AND origin != 'reference'"
+    ).fetchall()
+    order = study.settings.gates
+    later = order[order.index(name) + 1 :] if name in order else ()
+    passed = trained + sum(stopped.get(each, 0) for each in later)
+    return passed, stopped.get(name, 0), stopped.get(name, 0) * study.settings.frames
+
+
+def _rung(connection: sqlite3.Connection, name: str, budget: int) -> tuple[int, int, int]:
+    """The same of a rung."""
+    frames = int(name.removeprefix(_RUNG))
     passed, stopped = connection.execute(
         "SELECT sum(runs.frames > ?1), sum(runs.frames = ?1 AND runs.status = 'culled')"
         " FROM runs JOIN candidates ON candidate = candidates.id WHERE origin != 'reference'"

@@ -211,9 +211,9 @@ def test_the_commands(made: Path, other: Path, tmp_path: Path) -> None:
     shown = a2l("study", "show", made).stdout.splitlines()
     assert shown[0].startswith("cartpole-swingup, 8,000 frames a run: strategy async")
     assert any(line.startswith("gate batch: ") for line in shown)
-    assert shown[6].startswith("cost: ")
+    assert shown[7].startswith("cost: ")
     data = json.loads(a2l("study", "show", made, "--json").stdout)
-    assert data["lineage"][-1]["loss"] in shown[9]
+    assert data["lineage"][-1]["loss"] in shown[10]
     target = tmp_path / "runs.csv"
     assert a2l("study", "export", made, "--table", "runs", "-o", target).returncode == 0
     assert len(target.read_text().splitlines()) == 1 + len(rows(made, "SELECT 1 FROM runs"))
