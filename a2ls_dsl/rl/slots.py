@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.backend.stacked import Capacity
+from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.clock import Clock
 from a2ls_dsl.rl.envs.pool import EnvPool, StepResult
@@ -41,7 +42,12 @@ class Training:
     computation: Computation = field(default_factory=Computation)
 
     def __post_init__(self) -> None:
-        """Raises `A2lError` where frames are no whole agent steps."""
+        """Raises `A2lError` where frames are no whole agent steps, or the learner can't take the actions."""
+        if self.task.discrete and isinstance(self.settings, SacSettings):
+            raise A2lError(
+                f"SAC can't play {self.task.name}, whose actions are numbers, not vectors",
+                "train on a task of the DeepMind Control suite",
+            )
         self.task.check_frames("the budget", self.frames)
         self.task.check_frames("the distance of two evaluations", self.evaluation.every_frames)
 
@@ -84,11 +90,12 @@ class Slots:
         self.members = list(members)
         size = len(members)
         rendering = training.pixels.rendering if training.pixels else None
-        self.pool = EnvPool(training.task, size, workers, rendering=rendering)
+        self.pool = EnvPool(training.task, size, workers, rendering=rendering, life_loss=True)
         try:
             self.evaluation_pool = EnvPool(training.task, size, workers, rendering=rendering)
             sizes = self._observations(), self.pool.action_size
-            # An episode takes one row more than it has steps, and one row is being written.
+            # An episode takes one row more than it has steps, and one row is being written. Where episodes
+            # end early there are more of them, and the oldest rows are overwritten a little sooner.
             episodes = training.frames // training.task.episode_frames + 2
             self.replay_rows = min(training.settings.replay_capacity, training.steps + 2 * episodes)
             self.replay_bytes = Replay.bytes_needed(size, self.replay_rows, *sizes)
@@ -118,6 +125,7 @@ class Slots:
         self.step = np.zeros(size, np.int64)  # agent steps of each member so far
         self.busy = np.array([each is not None for each in members])  # who takes steps
         self._running = np.zeros(size, np.bool_)  # whose episode goes on
+        self._in_game = np.zeros(size, np.bool_)  # whose game does, which lost lives divide into episodes
         self.episode = np.zeros(size, np.int64)
         self.evaluations = np.zeros(size, np.int64)  # that were begun
         self._episode_return = np.zeros(size)
@@ -147,7 +155,7 @@ class Slots:
     @property
     def between_episodes(self) -> bool:
         """Whether every episode has just ended: the state then needs no state of a simulation."""
-        return not self._running.any()
+        return not self._in_game.any()
 
     def free(self) -> list[int]:
         """The slots that can be filled."""
@@ -167,7 +175,7 @@ class Slots:
         self._waiting.pop(slot, None)
         self.evaluator.cancel(slot)
         self.learner.deactivate(slot)
-        self.busy[slot] = self._running[slot] = False
+        self.busy[slot] = self._running[slot] = self._in_game[slot] = False
 
     def state(self) -> tuple[Arrays, dict[str, object]]:
         """Everything that a later process needs to go on with the same members, as arrays and JSON values.
@@ -212,14 +220,17 @@ class Slots:
             self._waiting.clear()
 
     def _begin_episodes(self) -> None:
-        """Start the next episode of some members; it is a function of a member's seed and its number."""
+        """Start the next episode of some members; it is a function of a member's seed and its number.
+
+        After a lost life it begins where the game is.
+        """
         where = self.busy & ~self._running
         if where.any():
             seeds = self.learner.episode_seeds(Purpose.EPISODE, self.episode)
-            first = self.pool.reset_where(where, seeds)
+            first = self.pool.reset_where(where & ~self._in_game, seeds)
             self._history.begin(first, where)
             self.learner.begin(first, where)
-            self.episode += where
+            self.episode += where & ~self._in_game
 
     def _step(self) -> list[Score]:
         """Act and update; physics and a step of the evaluations run beside the update."""
@@ -259,8 +270,9 @@ class Slots:
     def _count(self, result: StepResult) -> None:
         self.step += self.busy
         self._episode_return += np.where(self.busy, result.reward, 0.0)
-        last = self.busy & result.last
+        last = self.busy & result.last & ~result.life_lost  # returns are of whole games
         self._running = self.busy & ~result.last
+        self._in_game = self.busy & ~last
         for member in np.flatnonzero(last):
             self._finished[member].append(float(self._episode_return[member]))
             self.last_return[member] = self._episode_return[member]
@@ -284,7 +296,7 @@ class Slots:
             self.evaluations[slot] += 1
             if now == self.training.frames:
                 self.learner.deactivate(slot)
-                self.busy[slot] = self._running[slot] = False
+                self.busy[slot] = self._running[slot] = self._in_game[slot] = False
         return scores
 
     def _observations(self) -> Observations:

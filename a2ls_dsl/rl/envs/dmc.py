@@ -12,31 +12,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import metadata
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.envs.env import Step
 from a2ls_dsl.rl.envs.rendering import Camera, Rendering, use_renderer
 from a2ls_dsl.rl.envs.tasks import Task
 
 INSTALL = "pip install 'dm-control==1.0.50' 'mujoco>=3.17,<3.18'"
 REINSTALL = f"pip uninstall -y mujoco mujoco-core mujoco-studio && {INSTALL}"
-
-
-class Step(NamedTuple):
-    """What one agent step of one environment gave.
-
-    `observation` (obs,) float32, or one frame (3, size, size) uint8; `reward` summed over the repeated
-    frames; `terminated`: the task ended by its own rules, so nothing follows and no value may be
-    bootstrapped; `last`: the episode is over, by its rules or by its time limit.
-    """
-
-    observation: NDArray[Any]
-    reward: float
-    terminated: bool
-    last: bool
 
 
 class DmcEnv:

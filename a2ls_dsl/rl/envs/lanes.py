@@ -30,20 +30,24 @@ _HEADER = struct.Struct("<cI")
 class Lanes:
     """Arrays with one row a lane (an environment), N lanes: views of the shared memory.
 
-    `action` (N, act), `seed` (N,) and `chosen` (N,), the lanes that are meant, are written by the pool; the
-    rest by the worker that owns the lane. `reward` is summed over the frames of one agent step.
+    `action` (N, act), or (N,) of numbers of actions, `seed` (N,) and `chosen` (N,), the lanes that are meant,
+    are written by the pool; the rest by the worker that owns the lane. `reward` is summed over the frames of
+    one agent step.
     """
 
-    action: NDArray[np.float32]
+    action: NDArray[Any]
     seed: NDArray[np.uint64]
     chosen: NDArray[np.bool_]
     observation: NDArray[Any]
     reward: NDArray[np.float32]
     terminated: NDArray[np.bool_]
     last: NDArray[np.bool_]
+    life_lost: NDArray[np.bool_]
 
     @classmethod
-    def map(cls, descriptor: int, size: int, observation_shape: tuple[int, ...], action_size: int) -> Lanes:
+    def map(
+        cls, descriptor: int, size: int, observation_shape: tuple[int, ...], action_size: int, discrete: bool
+    ) -> Lanes:
         """The arrays in the memory behind `descriptor`, which is grown to hold them.
 
         Observations are float32 vectors, or uint8 frames where they have three axes.
@@ -51,11 +55,12 @@ class Lanes:
         frames = len(observation_shape) > 1
         columns: list[tuple[str, type, tuple[int, ...]]] = [
             ("seed", np.uint64, ()),
-            ("action", np.float32, (action_size,)),
+            ("action", np.int64, ()) if discrete else ("action", np.float32, (action_size,)),
             ("reward", np.float32, ()),
             ("observation", np.uint8 if frames else np.float32, observation_shape),
             ("terminated", np.bool_, ()),
             ("last", np.bool_, ()),
+            ("life_lost", np.bool_, ()),
             ("chosen", np.bool_, ()),
         ]
         # Widest type first: every array then starts where its type is aligned, without padding.

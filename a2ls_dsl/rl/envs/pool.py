@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs.lanes import FAILED, MAP, RESET, STEP, Lanes, receive, send, shared_memory
 from a2ls_dsl.rl.envs.rendering import Rendering
-from a2ls_dsl.rl.envs.tasks import Task
+from a2ls_dsl.rl.envs.tasks import Game, Task
 
 # A worker is one thread of physics: the libraries below it must not start their own.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")
@@ -35,15 +35,17 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP
 class StepResult:
     """What one agent step gave, a row a lane; the arrays are the caller's own.
 
-    `observation` (N, obs) float32, or frames (N, 3, size, size) uint8; `reward` (N,) float32,
+    `observation` (N, obs) float32, or frames (N, channels, size, size) uint8; `reward` (N,) float32,
     summed over the frames of the step; `terminated` (N,) bool, the task ended by its own rules (no
-    bootstrapping); `last` (N,) bool, the episode is over: reset that lane before the next step.
+    bootstrapping); `last` (N,) bool, the episode is over: reset that lane before the next step, but not
+    where `life_lost` (N,) bool: there the next episode begins with this observation, and the game goes on.
     """
 
     observation: NDArray[Any]
     reward: NDArray[np.float32]
     terminated: NDArray[np.bool_]
     last: NDArray[np.bool_]
+    life_lost: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class _Worker:
 class EnvPool:
     """`size` environments (lanes) of `task` in `workers` processes: by default one a usable core.
 
-    With a `rendering` observations are frames, else vectors.
+    With a `rendering` observations are frames, else vectors; those of games are always frames. life_loss:
+    whether a lost life ends an episode of a game, as it does in training.
     Use it as a context manager, or `close` it; it is also closed when it is collected and at exit. Workers
     end with this process, however it ends. A worker that fails, dies, or is silent for `timeout` seconds
     closes the pool and raises A2lError. Linux and macOS.
@@ -68,6 +71,7 @@ class EnvPool:
         workers: int | None = None,
         timeout: float = 120.0,
         rendering: Rendering | None = None,
+        life_loss: bool = False,
     ) -> None:
         if size < 1 or (workers is not None and workers < 1):
             raise A2lError("a pool needs at least one environment and one worker", "ask for one or more")
@@ -78,15 +82,18 @@ class EnvPool:
         count = min(size, usable_cores() if workers is None else workers)
         bounds = [size * i // count for i in range(count + 1)]
         memory = shared_memory()
+        about = json.dumps(
+            [isinstance(task, Game), asdict(task), asdict(rendering) if rendering else None, life_loss]
+        )
         self._workers: list[_Worker] = []
         self._closer = weakref.finalize(self, _close, self._workers)
         try:
             for begin, end in pairwise(bounds):
-                self._workers.append(_launch(task, rendering, size, begin, end, memory, timeout))
+                self._workers.append(_launch(about, size, begin, end, memory, timeout))
             sizes = [json.loads(text) for text in self._collect()]
             self.observation_shape: tuple[int, ...] = tuple(sizes[0][0])
             self.action_size = int(sizes[0][1])
-            self._lanes = Lanes.map(memory, size, self.observation_shape, self.action_size)
+            self._lanes = Lanes.map(memory, size, self.observation_shape, self.action_size, task.discrete)
             self._tell(MAP)
         except BaseException:
             self.close()
@@ -114,18 +121,20 @@ class EnvPool:
         _check_shape("mask", chosen.shape, (self.size,))
         self._lanes.seed[:] = named
         self._lanes.chosen[:] = chosen
-        self._tell(RESET)
-        self._collect()
+        if chosen.any():
+            self._tell(RESET)
+            self._collect()
         return self._lanes.observation.copy()
 
     def start(self, actions: ArrayLike, mask: ArrayLike | None = None) -> None:
         """Begin one agent step of all lanes, or those of a mask (N,), with `actions` (N, act) in [-1, 1].
 
-        Returns at once. Lanes outside the mask keep their last result.
+        Those of games are (N,), the numbers of actions, from 0. Returns at once. Lanes outside the mask keep
+        their last result.
         """
         self._ready(pending=False)
-        given = np.asarray(actions, np.float32)
-        _check_shape("actions", given.shape, (self.size, self.action_size))
+        given = self._numbers(actions) if self.task.discrete else np.asarray(actions, np.float32)
+        _check_shape("actions", given.shape, self._lanes.action.shape)
         chosen = np.ones(self.size, np.bool_) if mask is None else np.asarray(mask, np.bool_)
         _check_shape("mask", chosen.shape, (self.size,))
         self._lanes.action[:] = given
@@ -140,7 +149,11 @@ class EnvPool:
         self._pending = False
         lanes = self._lanes
         return StepResult(
-            lanes.observation.copy(), lanes.reward.copy(), lanes.terminated.copy(), lanes.last.copy()
+            lanes.observation.copy(),
+            lanes.reward.copy(),
+            lanes.terminated.copy(),
+            lanes.last.copy(),
+            lanes.life_lost.copy(),
         )
 
     def step(self, actions: ArrayLike) -> StepResult:
@@ -159,6 +172,17 @@ class EnvPool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _numbers(self, actions: ArrayLike) -> NDArray[np.int64]:
+        """Actions of games, which must be numbers of actions."""
+        given = np.asarray(actions)
+        whole = np.issubdtype(given.dtype, np.integer)
+        if not whole or (given.size and not 0 <= given.min() <= given.max() < self.action_size):
+            raise A2lError(
+                f"actions of {self.task.name} must be whole numbers from 0 to {self.action_size - 1}, "
+                f"got {given.dtype} {given.tolist()}"
+            )
+        return given.astype(np.int64)
 
     def _ready(self, pending: bool) -> None:
         if not self._closer.alive:
@@ -223,10 +247,8 @@ def _check_shape(what: str, found: tuple[int, ...], expected: tuple[int, ...]) -
         raise A2lError(f"{what} must have the shape {expected}, a row an environment, got {found}")
 
 
-def _launch(
-    task: Task, rendering: Rendering | None, size: int, begin: int, end: int, memory: int, timeout: float
-) -> _Worker:
-    """Start the worker of the lanes from `begin` to `end` (exclusive).
+def _launch(about: str, size: int, begin: int, end: int, memory: int, timeout: float) -> _Worker:
+    """Start the worker of the lanes from `begin` to `end` (exclusive); about: what it plays, see `worker`.
 
     A fresh interpreter, not `multiprocessing`: a fork would copy torch's threads and locks, and a spawned
     child would import the user's main module again, torch included.
@@ -236,11 +258,9 @@ def _launch(
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     environment = os.environ | dict.fromkeys(_ONE_THREAD, "1") | {"PYTHONPATH": path}
     numbers = [theirs.fileno(), memory, begin, end, size]
-    look = json.dumps(asdict(rendering) if rendering is not None else None)
-    settings = [task.domain, task.task, task.action_repeat, task.episode_frames, look]
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "a2ls_dsl.rl.envs.worker", *map(str, numbers + settings)],
+            [sys.executable, "-P", "-m", "a2ls_dsl.rl.envs.worker", *map(str, numbers), about],
             pass_fds=(theirs.fileno(), memory),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # A library that prints must not spoil what the user pipes.

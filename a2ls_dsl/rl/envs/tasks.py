@@ -1,4 +1,4 @@
-"""The tasks of the DeepMind Control suite by name, and the one conversion between frames and agent steps.
+"""All tasks by name, DeepMind Control and Atari, and the one conversion between frames and agent steps.
 
 Everything a user sees is counted in **environment frames**. An agent acts once in `action_repeat` frames:
 that is an **agent step**. Nothing here imports an environment package, so naming a task costs nothing.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from a2ls_dsl.diagnostics import A2lError, near
+from a2ls_dsl.diagnostics import A2lError, near, unknown
+from a2ls_dsl.rl.envs.games import GAMES, game_key
 
 # Every task of dm_control.suite with bounded actions and episodes of 1,000 frames.
 SUITE: dict[str, tuple[str, ...]] = {
@@ -49,13 +50,19 @@ LEFT_OUT: dict[str, str] = {
 # Frames per agent step: the defaults of the A2LS release (He et al. 2022), which are those of CURL.
 _ACTION_REPEAT = {"finger": 2, "walker": 2, "cartpole": 8}
 
+BACK_ENDS = ("ale-py", "atari-py")
+"""The packages that emulate Atari games."""
+
+# Half an hour of play at 60 frames a second (Mnih et al. 2015), and frames per agent step.
+_GAME_FRAMES, _FRAME_SKIP = 108_000, 4
+
 
 @dataclass(frozen=True)
 class Task:
     """A control task: `domain` and `task` as dm_control calls them.
 
     `action_repeat` is the number of frames that one agent step lasts; `episode_frames` the length of a
-    full episode.
+    full episode, which one that ends by its task's rules doesn't reach.
     """
 
     domain: str
@@ -74,6 +81,11 @@ class Task:
     def name(self) -> str:
         """What users and files call the task: `walker-walk`, `ball_in_cup-catch`."""
         return f"{self.domain}-{self.task}"
+
+    @property
+    def discrete(self) -> bool:
+        """Whether an action is one of a few, given by its number; else it is a vector in [-1, 1]."""
+        return False
 
     @property
     def episode_steps(self) -> int:
@@ -100,41 +112,86 @@ class Task:
         return steps * self.action_repeat
 
 
+@dataclass(frozen=True)
+class Game(Task):
+    """An Atari 2600 game: `task` is its plain name, `episode_frames` the limit after which a game is cut.
+
+    noops: a game begins with 1 to so many frames of doing nothing, 0 for none (Mnih et al. 2015); sticky: the
+    probability that a frame repeats the action of the frame before (Machado et al. 2018), which Atari-100k
+    doesn't use; back_end: the package that emulates, ale-py or atari-py.
+    """
+
+    noops: int = 30
+    sticky: float = 0.0
+    back_end: str = "ale-py"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.noops < 0 or not 0.0 <= self.sticky < 1.0:
+            raise A2lError(
+                f"{self.name} can't begin with {self.noops} frames of nothing, or repeat an action with "
+                f"probability {self.sticky}",
+                "use 0 frames or more, and a probability from 0 to below 1",
+            )
+        if self.back_end not in BACK_ENDS:
+            raise unknown("package that emulates Atari", self.back_end, BACK_ENDS)
+
+    @property
+    def name(self) -> str:
+        """The game's plain name: `Pong`, `MsPacman`."""
+        return self.task
+
+    @property
+    def discrete(self) -> bool:
+        """An action is the number of one of the game's own actions."""
+        return True
+
+
 def find_task(name: str) -> Task:
     """The task of that name, whatever its case and whether words are joined by `-` or `_`.
 
-    Raises A2lError with the nearest name, or with what there is, when there is no such task.
+    Games are also found by an id of Gymnasium, as `ALE/Pong-v5`. Raises A2lError with the nearest name, or
+    with what there is, when there is no such task.
     """
     key = _key(name)
     if key in _TASKS:
         return _TASKS[key]
+    if game_key(name) in _GAMES:
+        return _GAMES[game_key(name)]
     for left_out, reason in LEFT_OUT.items():
         if key == _key(left_out):
             raise A2lError(f"the task `{left_out}` can't be used here: {reason}", "choose another task")
-    raise A2lError(f"there is no task `{name}`", _suggestion(key))
+    raise A2lError(f"there is no task `{name}`", _suggestion(key, game_key(name)))
 
 
 def all_tasks() -> tuple[Task, ...]:
-    """Every task that `find_task` knows, by domain."""
-    return tuple(_TASKS.values())
+    """Every task that `find_task` knows, by domain; games come last."""
+    return (*_TASKS.values(), *_GAMES.values())
 
 
-def _suggestion(key: str) -> str:
-    guess = near(key, _TASKS)
-    if guess:
-        return f"did you mean `{_TASKS[guess].name}`?"
+def _suggestion(key: str, game: str) -> str:
+    for each, tasks in ((key, _TASKS), (game, _GAMES)):
+        if guess := near(each, tasks):
+            return f"did you mean `{tasks[guess].name}`?"
     same_domain = [task.name for task in _TASKS.values() if key.startswith(_key(task.domain))]
     if same_domain:
         return f"there is {', '.join(same_domain)}"
-    return f"a task is DOMAIN-TASK, as in walker-walk; the domains are {', '.join(SUITE)}"
+    if key.startswith("ale/"):
+        return f"the games are {', '.join(GAMES)}"
+    return (
+        f"a task is DOMAIN-TASK, as in walker-walk, or a game of Atari-100k, as Pong; the domains are "
+        f"{', '.join(SUITE)}; the games are {', '.join(GAMES)}"
+    )
 
 
 def _key(name: str) -> str:
     return name.strip().lower().replace("_", "-")
 
 
-_TASKS = {
+_TASKS: dict[str, Task] = {
     _key(f"{domain}-{task}"): Task(domain, task, _ACTION_REPEAT.get(domain, 4))
     for domain, tasks in SUITE.items()
     for task in tasks
 }
+
+_GAMES: dict[str, Task] = {game_key(game): Game("atari", game, _FRAME_SKIP, _GAME_FRAMES) for game in GAMES}

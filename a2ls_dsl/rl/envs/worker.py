@@ -13,43 +13,50 @@ import sys
 import traceback
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.envs.dmc import DmcEnv
+from a2ls_dsl.rl.envs.env import Env, make_env
 from a2ls_dsl.rl.envs.lanes import DONE, FAILED, MAP, RESET, Lanes, receive, send
 from a2ls_dsl.rl.envs.rendering import Rendering
-from a2ls_dsl.rl.envs.tasks import Task
+from a2ls_dsl.rl.envs.tasks import Game, Task
 
 
 def main(arguments: list[str]) -> None:
-    """Arguments: the socket's and the memory's descriptor, the first lane and the one behind the last,
-    the pool's size, the task's domain, name, action repeat and episode frames, and the rendering as JSON."""
+    """Arguments: the socket's and the memory's descriptor, the first lane and the one behind the last, the
+    pool's size; as JSON whether the task is a game, the task, the rendering, and whether a lost life ends an
+    episode."""
     # Ctrl-C is the pool's business: it closes the sockets.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel_number, memory, begin, end, size = (int(a) for a in arguments[:5])
-    task = Task(arguments[5], arguments[6], int(arguments[7]), int(arguments[8]))
-    look = json.loads(arguments[9])
+    is_game, fields, look, life_loss = json.loads(arguments[5])
+    task = Game(**fields) if is_game else Task(**fields)
     rendering = Rendering(**look) if look is not None else None
     with socket.socket(fileno=channel_number) as channel:
         try:
-            _serve(channel, memory, range(begin, end), size, task, rendering)
+            _serve(channel, memory, range(begin, end), size, task, rendering, life_loss)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return
 
 
 def _serve(
-    channel: socket.socket, memory: int, own: range, size: int, task: Task, rendering: Rendering | None
+    channel: socket.socket,
+    memory: int,
+    own: range,
+    size: int,
+    task: Task,
+    rendering: Rendering | None,
+    life_loss: bool,
 ) -> None:
     """Answer the pool until it is gone, or until an environment fails."""
     lane = own.start
     try:
-        envs = {}
+        envs: dict[int, Env] = {}
         for lane in own:
-            envs[lane] = DmcEnv(task, rendering)
+            envs[lane] = make_env(task, rendering, life_loss)
         sizes = envs[own.start].observation_shape, envs[own.start].action_size
         send(channel, DONE, json.dumps(sizes))
         kind, _ = receive(channel)
         if kind != MAP:
             raise ValueError(f"expected the order to map the arrays, got {kind!r}")
-        lanes = Lanes.map(memory, size, *sizes)
+        lanes = Lanes.map(memory, size, *sizes, task.discrete)
         while True:
             kind, _ = receive(channel)
             for lane in own:
@@ -68,12 +75,13 @@ def _serve(
         _report(channel, lane, f"{type(error).__name__}: {error}\n{traceback.format_exc()}", "")
 
 
-def _step(lanes: Lanes, env: DmcEnv, lane: int) -> None:
+def _step(lanes: Lanes, env: Env, lane: int) -> None:
     step = env.step(lanes.action[lane])
     lanes.observation[lane] = step.observation
     lanes.reward[lane] = step.reward
     lanes.terminated[lane] = step.terminated
     lanes.last[lane] = step.last
+    lanes.life_lost[lane] = step.life_lost
 
 
 def _report(channel: socket.socket, lane: int, message: str, fix: str) -> None:

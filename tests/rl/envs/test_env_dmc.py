@@ -103,7 +103,7 @@ def test_the_last_step_is_cut_at_the_end_of_the_episode() -> None:
 
 
 def test_every_domain_has_full_length_episodes_and_bounded_actions() -> None:
-    for task in {task.domain: task for task in all_tasks()}.values():
+    for task in {task.domain: task for task in all_tasks() if not task.discrete}.values():
         env = DmcEnv(task)
         assert env._env._step_limit == task.episode_frames, task.name
         assert np.abs(env._middle).max() + env._half_width.max() < 10, task.name

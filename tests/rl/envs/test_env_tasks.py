@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs.dmc import DmcEnv
-from a2ls_dsl.rl.envs.tasks import LEFT_OUT, SUITE, Task, all_tasks, find_task
+from a2ls_dsl.rl.envs.games import ATARI_100K, GAMES, rom_name
+from a2ls_dsl.rl.envs.tasks import LEFT_OUT, SUITE, Game, Task, all_tasks, find_task
 
 
 def test_the_table_is_the_suite() -> None:
@@ -39,6 +42,32 @@ def test_names_with_underscores(name: str, domain: str, task: str) -> None:
     assert (found.domain, found.task) == (domain, task)
 
 
+@pytest.mark.parametrize(
+    ("name", "game"),
+    [
+        ("Pong", "Pong"),
+        ("pong", "Pong"),
+        ("ALE/Pong-v5", "Pong"),
+        ("PongNoFrameskip-v4", "Pong"),
+        ("ms-pacman", "MsPacman"),
+        ("MsPacman", "MsPacman"),
+        ("ms_pacman", "MsPacman"),
+        ("ALE/UpNDown-v5", "UpNDown"),
+        ("up n down", "UpNDown"),
+    ],
+)
+def test_names_of_games(name: str, game: str) -> None:
+    task = find_task(name)
+    assert isinstance(task, Game)
+    assert (task.name, task.discrete, task.action_repeat, task.episode_frames) == (game, True, 4, 108_000)
+
+
+def test_the_games_are_those_that_the_emulator_has() -> None:
+    roms = pytest.importorskip("ale_py.roms", reason="needs the extra `atari`")
+    assert {rom_name(game) for game in GAMES} <= set(roms.get_all_rom_ids())
+    assert len(ATARI_100K) == len(set(ATARI_100K)) == 26
+
+
 def test_every_name_finds_its_task() -> None:
     for task in all_tasks():
         assert find_task(task.name) == task
@@ -61,6 +90,8 @@ def test_action_repeat(name: str, repeat: int) -> None:
             "there is no task `ball-in-cup-cach`",
             "did you mean `ball_in_cup-catch`?",
         ),
+        ("Pnog", "there is no task `Pnog`", "did you mean `Pong`?"),
+        ("ALE/MsPackman-v5", "there is no task `ALE/MsPackman-v5`", "did you mean `MsPacman`?"),
         (
             "cheetah",
             "there is no task `cheetah`",
@@ -89,6 +120,10 @@ def test_an_unknown_domain_lists_the_domains() -> None:
     with pytest.raises(A2lError, match="there is no task `xyz`") as caught:
         find_task("xyz")
     assert "the domains are acrobot, ball_in_cup," in caught.value.fix
+    assert "the games are Alien, Amidar," in caught.value.fix
+    with pytest.raises(A2lError, match="there is no task `ALE/xyz-v5`") as caught:
+        find_task("ALE/xyz-v5")
+    assert caught.value.fix.startswith("the games are Alien,")
 
 
 def test_frames_and_steps() -> None:
@@ -108,8 +143,26 @@ def test_an_impossible_action_repeat(repeat: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"noops": -1}, "-1 frames of nothing"),
+        ({"sticky": 1.0}, "with probability 1.0"),
+        ({"back_end": "ale_py"}, "there is no package that emulates Atari `ale_py`"),
+        ({"action_repeat": 0}, "does not fit Pong"),
+    ],
+)
+def test_impossible_games(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(A2lError, match=words):
+        replace(find_task("Pong"), **changes)
+
+
+@pytest.mark.parametrize(
     ("module", "absent"),
-    [("tasks", "numpy torch dm_control"), ("pool", "torch dm_control"), ("worker", "torch dm_control")],
+    [
+        ("tasks", "numpy torch dm_control"),
+        ("pool", "torch dm_control"),
+        ("worker", "torch dm_control ale_py"),
+    ],
 )
 def test_imports_stay_light(module: str, absent: str) -> None:
     script = (

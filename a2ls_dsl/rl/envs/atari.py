@@ -1,0 +1,122 @@
+"""One Atari 2600 game, seen as frames, with the usual pre-processing.
+
+That of Mnih et al. 2015, which Atari-100k uses (Kaiser et al. 2019, van Hasselt et al. 2019): every action
+lasts 4 frames, the observation is the maximum of the last two of them in grey (the luminance that the
+emulator gives), resized to 84 x 84 by area, as OpenCV's INTER_AREA does it. Actions are the game's own (the
+minimal set), no button is pressed to start a game, and rewards are not clipped: who stores them does that.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.envs.emulator import NOTHING, actions_of, load_game
+from a2ls_dsl.rl.envs.env import Step
+from a2ls_dsl.rl.envs.tasks import Game
+
+
+class AtariEnv:
+    """A game whose actions are numbers; observations are single frames (1, size, size) uint8.
+
+    life_loss: whether a lost life ends the episode, while the game goes on (see `Step`). Episodes differ by
+    the frames of nothing that they begin with, which their seeds name. Raises A2lError, with the command that
+    mends it, where the game can't be played.
+    """
+
+    SIZE = 84
+
+    def __init__(self, game: Game, size: int = SIZE, life_loss: bool = False) -> None:
+        self.task, self.life_loss = game, life_loss
+        self._ale: Any = load_game(game)
+        self._actions = actions_of(self._ale)
+        height, width = self._ale.getScreenGrayscale().shape[:2]
+        self._rows, self._columns = _area(height, size), _area(width, size).T
+        # The last screen, and the one before it, in grey.
+        self._screens = np.zeros((2, height, width), np.uint8)
+        # Loading a ROM takes much longer than going back to the moment after it.
+        self._loaded = self._ale.cloneSystemState()
+        self._random = np.random.default_rng(0)
+        self._frames = 0  # of the game so far, no-ops left out
+        self._lives, self._last, self._pressed = 0, True, NOTHING
+
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        """(1, size, size)"""
+        return (1, len(self._rows), len(self._rows))
+
+    @property
+    def action_size(self) -> int:
+        """How many actions the game has."""
+        return len(self._actions)
+
+    def reset(self, seed: int) -> NDArray[np.uint8]:
+        """Start the game that `seed` (0 to 2**64 - 1) names; gives its first frame."""
+        self._random = np.random.default_rng(np.random.SeedSequence(seed))
+        self._ale.restoreSystemState(self._loaded)
+        self._ale.reset_game()
+        noops = self.task.noops and int(self._random.integers(1, self.task.noops + 1))
+        for _ in range(noops):
+            self._ale.act(NOTHING)
+            if self._ale.game_over():
+                self._ale.reset_game()
+        self._frames, self._last, self._pressed = 0, False, NOTHING
+        self._lives = int(self._ale.lives())
+        self._ale.getScreenGrayscale(self._screens[0])
+        self._screens[1] = self._screens[0]
+        return self._frame()
+
+    def step(self, action: NDArray[Any]) -> Step:
+        """Repeat the action of number `action` for `action_repeat` frames, or up to the game's end.
+
+        A game that reaches its limit of frames is `last`, but not `terminated`.
+        """
+        if self._last:
+            raise A2lError(f"the game of {self.task.name} is over", "reset the environment first")
+        chosen = self._actions[int(action)]
+        repeat = min(self.task.action_repeat, self.task.episode_frames - self._frames)
+        reward, over = 0.0, False
+        self._screens[1] = 0
+        for frame in range(repeat):
+            reward += self._act(chosen)
+            over = bool(self._ale.game_over())
+            if over or frame == repeat - 1:
+                self._ale.getScreenGrayscale(self._screens[0])
+            elif frame == repeat - 2:
+                self._ale.getScreenGrayscale(self._screens[1])
+            if over:
+                break
+        lives = int(self._ale.lives())
+        life_lost = self.life_loss and not over and 0 < lives < self._lives
+        self._lives = lives
+        self._last = over or self._frames >= self.task.episode_frames
+        life_lost = life_lost and not self._last
+        return Step(self._frame(), reward, over or life_lost, self._last or life_lost, life_lost)
+
+    def _act(self, chosen: int) -> float:
+        """One frame; gives its reward."""
+        self._frames += 1
+        sticky = self.task.sticky
+        if not (sticky and self._random.random() < sticky):
+            self._pressed = chosen
+        return float(self._ale.act(self._pressed))
+
+    def _frame(self) -> NDArray[np.uint8]:
+        screen = self._screens.max(axis=0).astype(np.float32)
+        resized: NDArray[np.float32] = np.rint(self._rows @ screen @ self._columns)
+        return resized.astype(np.uint8)[None]
+
+
+def _area(pixels: int, smaller: int) -> NDArray[np.float32]:
+    """(smaller, pixels) shares of the old pixels in each new one: what it covers of them."""
+    scale = pixels / smaller
+    weights = np.zeros((smaller, pixels), np.float32)
+    for new in range(smaller):
+        begin, end = new * scale, (new + 1) * scale
+        for old in range(math.floor(begin), min(math.ceil(end), pixels)):
+            weights[new, old] = (min(end, old + 1) - max(begin, old)) / scale
+    return weights

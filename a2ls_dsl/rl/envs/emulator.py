@@ -1,0 +1,82 @@
+"""The packages that emulate Atari games, behind one interface: ale-py's `ALEInterface`.
+
+atari-py is the older build of the same emulator, archived and compiled from source; it plays the ROMs of
+ale-py's wheel. Both are optional: they are under the GPL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.envs.games import rom_name
+from a2ls_dsl.rl.envs.tasks import Game
+
+NOTHING = 0
+"""The action of doing nothing."""
+
+_EXTRAS = {"ale_py": ("ale-py", "atari"), "atari_py": ("atari-py", "atari-py")}
+REINSTALL = "pip install --force-reinstall --no-deps 'ale-py>=0.12,<0.13'"
+
+
+def load_game(game: Game) -> Any:
+    """An `ALEInterface` with the game's ROM in it; no frame was played.
+
+    Raises A2lError, with the command that mends it, if the package is missing or the ROM isn't intact.
+    """
+    try:
+        ale = _ale_py() if game.back_end == "ale-py" else _atari_py()
+        rom = _rom(game)
+    except ImportError as error:
+        raise _missing(error) from error
+    # Nothing is left to the emulator's own randomness: seeds name no-ops, and sticky actions are ours.
+    ale.setInt("random_seed", 0)
+    ale.setFloat("repeat_action_probability", 0.0)
+    ale.loadROM(str(rom))
+    return ale
+
+
+def actions_of(ale: Any) -> list[int]:
+    """The codes of the actions that the game knows (its minimal set); the first one does nothing."""
+    return [int(getattr(action, "value", action)) for action in ale.getMinimalActionSet()]
+
+
+def _ale_py() -> Any:
+    from ale_py import ALEInterface, LoggerMode
+
+    ALEInterface.setLoggerMode(LoggerMode.Error)
+    return ALEInterface()
+
+
+def _atari_py() -> Any:
+    from atari_py import ALEInterface
+
+    ALEInterface.setLoggerMode("error")
+    return ALEInterface()
+
+
+def _rom(game: Game) -> Path:
+    """The path of a game's ROM, whose checksum is right: the emulators end the process at a wrong file."""
+    from ale_py.roms import get_all_rom_ids, get_rom_path
+
+    if rom_name(game.task) not in get_all_rom_ids():
+        raise A2lError(f"ale-py has no ROM of a game {game.name}", "choose another game")
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # it tells of ALE_ROMS_DIR
+            return Path(str(get_rom_path(rom_name(game.task))))
+    except OSError as error:
+        cause = str(error).split("\n", 1)[0]
+        fix = f"unset ALE_ROMS_DIR, or put an intact ROM there; or {REINSTALL}"
+        raise A2lError(f"the ROM of {game.name} can't be used: {cause}", fix) from None
+
+
+def _missing(error: ImportError) -> A2lError:
+    root = (error.name or "").split(".")[0]
+    if isinstance(error, ModuleNotFoundError) and root in _EXTRAS:
+        package, extra = _EXTRAS[root]
+        fix = f"pip install 'a2ls-dsl[{extra}]'; in a clone: pip install -e '.[{extra}]'"
+        return A2lError(f"Atari games need the package {package}, which is not installed", fix)
+    return A2lError(f"the emulator of Atari games can't be imported ({error})", REINSTALL)

@@ -1,0 +1,55 @@
+"""What an environment is to its worker, whichever package plays it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from numpy.typing import NDArray
+
+from a2ls_dsl.rl.envs.rendering import Rendering
+from a2ls_dsl.rl.envs.tasks import Game, Task
+
+
+class Step(NamedTuple):
+    """What one agent step of one environment gave.
+
+    `observation` (obs,) float32, or one frame (channels, size, size) uint8; `reward` summed over the repeated
+    frames; `terminated`: the task ended by its own rules, so nothing follows and no value may be
+    bootstrapped; `last`: the episode is over, by its rules or by its time limit. `life_lost`: the episode is
+    over, and terminated, for who learns; the game goes on where it is, with the next step instead of a reset.
+    """
+
+    observation: NDArray[Any]
+    reward: float
+    terminated: bool
+    last: bool
+    life_lost: bool = False
+
+
+class Env(Protocol):
+    """One environment. An episode is a pure function of its seed and the actions."""
+
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        """(numbers,) of a vector, or (channels, size, size) of a frame."""
+
+    @property
+    def action_size(self) -> int:
+        """Length of an action, or how many there are where one is given by its number."""
+
+    def reset(self, seed: int) -> NDArray[Any]:
+        """Start the episode that `seed` (0 to 2**64 - 1) names; gives its first observation."""
+
+    def step(self, action: NDArray[Any]) -> Step:
+        """One agent step: `action` (act,) in [-1, 1], or () the number of an action."""
+
+
+def make_env(task: Task, rendering: Rendering | None, life_loss: bool) -> Env:
+    """The environment of a task; see `DmcEnv` and `AtariEnv`. Imports the package that plays it."""
+    if isinstance(task, Game):
+        from a2ls_dsl.rl.envs.atari import AtariEnv
+
+        return AtariEnv(task, rendering.size if rendering else AtariEnv.SIZE, life_loss)
+    from a2ls_dsl.rl.envs.dmc import DmcEnv
+
+    return DmcEnv(task, rendering)
