@@ -1,5 +1,6 @@
 """Every command, one module per group; importing this registers them all."""
 
+from a2ls_dsl.cli import analyze as analyze
 from a2ls_dsl.cli import bench as bench
 from a2ls_dsl.cli import compile as compile
 from a2ls_dsl.cli import doctor as doctor

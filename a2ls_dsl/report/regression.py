@@ -53,11 +53,12 @@ def least_squares(
         return _nothing(k)
     coefficients = inverse @ y
     leverage = np.einsum("ij,ji->i", x, inverse)
-    # A row with leverage 1 is fitted exactly whatever it says; it tells nothing of the scatter.
+    # A row with leverage 1 is fitted exactly whatever it says: what hangs on it alone has no interval.
     free = 1 - leverage > _SMALL
+    alone = (np.abs(inverse[:, ~free]) > _SMALL).any(axis=1)
     pulls = inverse[:, free] * ((y - x @ coefficients)[free] / (1 - leverage[free]))
     errors = np.sqrt((pulls**2).sum(axis=1))
-    known = _estimable(x, inverse)
+    known = _estimable(x, inverse) & ~alone
     found = [
         _coefficient(float(value), float(error), n - rank, confidence)
         for value, error in zip(coefficients, errors, strict=True)

@@ -157,7 +157,9 @@ class SearchSettings:
     def differences(self, other: SearchSettings) -> dict[str, tuple[object, object]]:
         """What differs between two settings, by dotted name: the value here, the value there."""
         mine, theirs = _flat(asdict(self)), _flat(asdict(other))
-        return {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs[name]}
+        # Without rungs there is one value, with them there are several.
+        pairs = {name: (mine.get(name), theirs.get(name)) for name in {**mine, **theirs}}
+        return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
 
 
 def paper(env: str) -> SearchSettings:

@@ -16,6 +16,7 @@ from a2ls_dsl.report.statistics import (
     Interval,
     bootstrap,
     bootstrap_difference,
+    difference_over_tasks,
     iqm,
     mean,
     mean_difference,
@@ -150,15 +151,27 @@ def test_welchs_interval_is_scipys() -> None:
     assert mean_difference([2.0, 2.0], [1.0, 1.0]) == Interval(1.0, 1.0, 1.0)
 
 
+def test_a_difference_over_tasks_is_the_mean_of_the_tasks() -> None:
+    ours, theirs = rng().normal(3, 1, (2, 6)), rng().normal(0, 1, (2, 6))
+    found = difference_over_tasks(ours, theirs)
+    assert found.value == pytest.approx(np.mean(ours) - np.mean(theirs))
+    one = difference_over_tasks([[1.0, 3.0], [5.0, 5.0]], [[0.0, 0.0], [2.0, 2.0]])
+    half = stats.t.ppf(0.975, 1) * math.sqrt((2 / 2) / 4)  # only one row scatters
+    assert (one.value, one.high) == (2.5, pytest.approx(2.5 + half))
+
+
 def test_intervals_hold_as_often_as_they_say() -> None:
     """400 experiments whose truth is known: Student's holds with three seeds, the bootstrap with many."""
     generator = rng()
-    few, many = 0, 0
+    few, tasks, many = 0, 0, 0
     for _ in range(400):
         few += mean_difference(generator.normal(1, 1, 3), generator.normal(0, 2, 3)).excludes(1)
+        two = [generator.normal([[0.0], [300.0]], [[1.0], [9.0]], (2, 3)) for _ in "12"]
+        tasks += difference_over_tasks(*two).excludes(0)
         scores = generator.normal([[0.0], [10.0]], 1, (2, 20))
         many += bootstrap(scores, generator, mean, 500).excludes(5)
     assert few <= 400 * 0.05 + 3 * math.sqrt(400 * 0.05 * 0.95)
+    assert tasks <= 400 * 0.05 + 3 * math.sqrt(400 * 0.05 * 0.95)
     assert many <= 400 * 0.06 + 3 * math.sqrt(400 * 0.06 * 0.94)
 
 

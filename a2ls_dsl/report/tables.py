@@ -1,0 +1,233 @@
+"""The tables of an analysis, as data: hall of fame, gates, patterns, validation, verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from numpy.random import Generator
+
+from a2ls_dsl.report.patterns import MEANING, PatternTable
+from a2ls_dsl.report.regression import stars
+from a2ls_dsl.report.statistics import Interval, mean_difference, mean_interval
+from a2ls_dsl.report.summary import Summary
+from a2ls_dsl.report.validation import Validation, compare
+from a2ls_dsl.report.verdict import Claim
+from a2ls_dsl.search.candidates import NO_LOSS, ranked
+from a2ls_dsl.search.records import Records
+
+Cell: TypeAlias = str | int | float | Interval | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under named columns. notes: what a reader has to know, a sentence each. wide: the columns of
+    running text."""
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+    wide: tuple[str, ...] = ()
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The rows as plain data: an interval as its value and its ends, None for what isn't known."""
+        for row in self.rows:
+            yield {name: plain(cell) for name, cell in zip(self.columns, row, strict=True)}
+
+    def flat(self) -> Iterator[dict[str, Any]]:
+        """The same for CSV: the ends of intervals as columns of their own."""
+        with_ends = {
+            name
+            for place, name in enumerate(self.columns)
+            if any(isinstance(row[place], Interval) for row in self.rows)
+        }
+        for record in self.records():
+            found: dict[str, Any] = {}
+            for name, value in record.items():
+                if name in with_ends:
+                    ends = value or dict.fromkeys(("value", "low", "high"))
+                    found |= {name: ends["value"], f"{name} low": ends["low"], f"{name} high": ends["high"]}
+                else:
+                    found[name] = value
+            yield found
+
+
+def plain(cell: Cell) -> Any:
+    """A cell as a JSON value."""
+    if isinstance(cell, Interval):
+        return {"value": plain(cell.value), "low": plain(cell.low), "high": plain(cell.high)}
+    return None if isinstance(cell, float) and not math.isfinite(cell) else cell
+
+
+def said(cell: Cell, digits: int = 1, sign: bool = False) -> str:
+    """A cell as text: `402.1 [388.0, 416.2]`; empty for what isn't known."""
+    plus = "+" if sign else ""
+    match cell:
+        case None:
+            return ""
+        case Interval(value, low, high):
+            if math.isnan(value):
+                return ""
+            ends = f" [{low:{plus}.{digits}f}, {high:{plus}.{digits}f}]" if cell.known else ""
+            return f"{value:{plus}.{digits}f}{ends}"
+        case float():
+            return "" if math.isnan(cell) else f"{cell:{plus}.{digits}f}"
+        case int():
+            return f"{cell:,}"
+        case _:
+            return cell
+
+
+def hall_table(study: Records, limit: int = 10) -> Table:
+    """The best of a study and its references, with intervals over their independent runs."""
+    board = ranked(study.leaderboard(limit), limit)
+    none = next((study.scores(each) for _, each in board if each.key == NO_LOSS), [])
+    rows = []
+    for rank, each in board:
+        scores = study.scores(each)
+        fresh = mean_interval(scores) if scores else None
+        better = mean_difference(scores, none) if scores and none and each.key != NO_LOSS else None
+        name = each.name or each.key[:8]
+        generation = None if each.is_reference else each.generation
+        cells = (rank, name, each.score, fresh, len(scores), better, generation, str(each.origin), each.text)
+        rows.append(cells)
+    return Table(
+        "hall",
+        "Hall of fame",
+        ("rank", "name", "score", "fresh seeds", "runs", "vs none", "generation", "origin", "loss"),
+        tuple(rows),
+        (
+            "score: the search's one run, by which candidates were chosen, so partly luck.",
+            "fresh seeds, vs none: mean over independent runs and difference to no auxiliary loss, with 95 % "
+            "intervals of each row alone (Student, Welch); a reference's search run is independent, too.",
+        ),
+        ("loss",),
+    )
+
+
+def gate_table(summary: Summary) -> Table:
+    """What each gate and rung stopped, and what that was worth."""
+    full = summary.cost.frames + sum(gate.frames for gate in summary.gates)
+    rows = tuple(
+        (
+            gate.name,
+            gate.passed,
+            gate.stopped,
+            100 * gate.share,
+            gate.frames,
+            gate.frames / summary.settings.frames,
+            100 * gate.frames / max(full, 1),
+        )
+        for gate in summary.gates
+    )
+    return Table(
+        "gates",
+        "Gates",
+        ("gate", "passed", "stopped", "stopped %", "frames saved", "full runs saved", "of all %"),
+        rows,
+        (
+            "saved: what candidates would still have trained when they were stopped; of all: as a share of "
+            "what the same candidates would have taken without any gate.",
+            "Whether a stopped candidate would have become good is not known: it did not train on.",
+        )
+        if rows
+        else ("This search has no gates and no rungs.",),
+    )
+
+
+def patterns_table(found: PatternTable) -> Table:
+    """The pattern table of the paper, and the sounder one beside it."""
+    rows = tuple(
+        (
+            each.name,
+            each.present,
+            each.absent,
+            each.plain.effect,
+            each.plain.p,
+            stars(each.plain.p),
+            each.holm,
+            each.bh,
+            each.joint.effect,
+            each.joint.p,
+            each.joint_holm,
+        )
+        for each in found.rows
+    )
+    notes = [
+        f"Over {found.losses:,} losses that trained to their end; {found.left_out:,} more were left out."
+        if found.left_out
+        else f"Over all {found.losses:,} losses that trained to their end; what was stopped early is not "
+        "among them.",
+        "difference: mean score with the pattern less that without, Student's t-test as in the paper, "
+        "* p < 0.05, ** p < 0.01; holm, bh: p corrected for eight tests (Holm; Benjamini and Hochberg).",
+        "joint: least squares over all patterns, horizon and sizes of both sets together (HC3 errors); "
+        "joint holm: its p, corrected. Empty: the losses can't tell.",
+        "Losses of an evolution are each other's children, so they are not independent draws: intervals are "
+        "shorter than the truth. Random search has no such fault.",
+    ]
+    return Table(
+        "patterns",
+        "Patterns",
+        (
+            "pattern",
+            "with",
+            "without",
+            "difference",
+            "p",
+            "stars",
+            "holm",
+            "bh",
+            "joint",
+            "joint p",
+            "joint holm",
+        ),
+        rows,
+        (*notes, *(f"{name}: {meaning}." for name, meaning in MEANING.items())),
+    )
+
+
+def validation_table(validation: Validation, rng: Generator) -> Table:
+    """Losses trained anew: interquartile means over all environments, and the mean of each."""
+    rows = tuple(
+        (
+            each.arm,
+            "found" if each.found else "published" if each.arm != NO_LOSS else "",
+            each.iqm,
+            each.difference,
+            each.probability,
+            *(each.per_env.get(env) for env in validation.envs),
+            validation.losses[each.arm],
+        )
+        for each in compare(validation, rng)
+    )
+    missing = validation.wanted - len(validation.scores)
+    return Table(
+        "validation",
+        "Validation",
+        ("arm", "what", "iqm", "vs none", "better than none", *validation.envs, "loss"),
+        rows,
+        (
+            f"Area under the learning curve, {validation.frames:,} frames, fresh seeds"
+            + (f"; {missing} of {validation.wanted} runs are missing." if missing > 0 else "."),
+            "iqm: interquartile mean of all runs of all environments; vs none: its difference; better than "
+            "none: the probability that a run of this loss scores higher than one without. All with 95 % "
+            "intervals of a bootstrap stratified by environment, which are too short with few seeds; those "
+            "of one environment are Student's, and the verdict's Welch's.",
+        ),
+        ("loss",),
+    )
+
+
+def verdict_table(claims: tuple[Claim, ...]) -> Table:
+    """The verdict as a table."""
+    return Table(
+        "verdict",
+        "Verdict",
+        ("question", "answer", "difference", "why", "to know"),
+        tuple((each.question, str(each.answer), each.difference, each.why, each.fix) for each in claims),
+        wide=("question", "why", "to know"),
+    )

@@ -1,0 +1,179 @@
+"""Regression against refits and scipy; patterns against the paper's examples, the parser, a known truth."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report.made import EFFECTS, SETTINGS, curve, make
+from scipy import stats
+
+from a2ls_dsl.lang.grammar import load_grammar
+from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.report import patterns
+from a2ls_dsl.report.patterns import MEANING, features, pattern_table, plain_sets, table_of
+from a2ls_dsl.report.regression import benjamini_hochberg, holm, least_squares, stars, t_test
+from a2ls_dsl.search.candidates import Status, parsed
+from a2ls_dsl.search.evolution import first_population
+from a2ls_dsl.search.records import Records
+from a2ls_dsl.search.settings import EvolutionSettings
+
+p_values = st.lists(st.floats(0, 1), min_size=1, max_size=12)
+SPACE = load_grammar("a2ls")
+
+
+def data(n: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    columns = rng.integers(0, 2, (n, 3)).astype(float)
+    columns[:, 2] *= 1000  # of another scale
+    scatter = 1 + 3 * columns[:, 0]
+    return columns, 2 + columns @ [1.0, -2.0, 0.003] + scatter * rng.normal(0, 1, n)
+
+
+def test_errors_are_those_of_leaving_each_row_out() -> None:
+    """HC3 is the jackknife: the scatter of the coefficients when every row is left out once."""
+    columns, y = data()
+    x = np.column_stack([np.ones(len(y)), columns])
+    whole = np.linalg.lstsq(x, y, rcond=None)[0]
+    rest = [np.linalg.lstsq(np.delete(x, i, 0), np.delete(y, i), rcond=None)[0] for i in range(len(y))]
+    errors = np.sqrt(((np.array(rest) - whole) ** 2).sum(axis=0))
+    for place, found in enumerate(least_squares(columns, y), start=1):
+        assert found.effect.value == pytest.approx(whole[place])
+        half = stats.t.ppf(0.975, len(y) - 4) * errors[place]
+        assert found.effect.high - found.effect.value == pytest.approx(half)
+        assert found.p == pytest.approx(2 * stats.t.sf(abs(whole[place]) / errors[place], len(y) - 4))
+
+
+def test_one_column_is_the_difference_of_means() -> None:
+    columns, y = data()
+    (found,) = least_squares(columns[:, :1], y)
+    has = columns[:, 0] > 0
+    assert found.effect.value == pytest.approx(y[has].mean() - y[~has].mean())
+
+
+def test_what_the_rows_cannot_tell_is_unknown() -> None:
+    columns, y = data()
+    constant, twin = np.ones(len(y)), columns[:, 0] + columns[:, 1]
+    first, second, third, *none = least_squares(np.column_stack([columns, twin, constant]), y)
+    assert math.isnan(first.effect.value)
+    assert math.isnan(second.p)
+    assert third.effect.known
+    assert all(math.isnan(each.p) for each in none)
+    one = np.zeros(len(y))
+    one[3] = 1.0  # a single row has it: nobody knows how such rows scatter
+    other, alone = least_squares(np.column_stack([columns[:, 0], one]), y)
+    assert other.effect.known
+    assert not alone.effect.known
+    assert all(math.isnan(each.p) for each in least_squares(columns[:3], y[:3]))
+
+
+def test_the_t_test_is_scipys() -> None:
+    _, y = data()
+    found = t_test(y[:15], y[15:])
+    expected = stats.ttest_ind(y[:15], y[15:])
+    assert found.p == pytest.approx(expected.pvalue)
+    assert found.effect.low == pytest.approx(expected.confidence_interval().low)
+    assert math.isnan(t_test(y[:0], y).p)
+    assert math.isnan(t_test(y[:1], y[1:2]).p)
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, math.nan, 0.03, 0.005])[[0, 1, 3, 4]].tolist() == [0.03, 0.06, 0.06, 0.02]
+    assert np.isnan(holm([0.01, math.nan])[1])
+
+
+@given(p_values)
+def test_corrections_by_their_definitions(p: list[float]) -> None:
+    assert benjamini_hochberg(p) == pytest.approx(stats.false_discovery_control(p))
+    # Closed testing: a hypothesis falls when Bonferroni rejects every set of hypotheses that holds it.
+    for value, found in zip(p, holm(p), strict=True):
+        larger = sorted(each for each in p if each >= value)
+        smaller = sorted(each for each in p if each < value)
+        sets = [value * len(larger)]
+        sets += [each * (len(p) - place) for place, each in enumerate(smaller)]
+        assert found == pytest.approx(min(1.0, max(sets)))
+
+
+def test_stars_are_the_papers() -> None:
+    assert [stars(p) for p in (0.2, 0.05, 0.04, 0.01, 0.009, math.nan)] == ["", "", "*", "*", "**", ""]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("forward_dynamics", {"forward dynamics"}),
+        ("inverse_dynamics", {"inverse dynamics"}),
+        ("reward_prediction", {"reward prediction", "more rewards in the target"}),
+        ("action_inference", {"action inference", "more actions in the target"}),
+        ("curl", {"state reconstruction"}),
+        ("spr", {"forward dynamics", "more states in the target"}),
+        ("a2_winner", {"more states in the target", "more rewards in the target"}),
+    ],
+)
+def test_the_papers_losses_have_their_patterns(name: str, expected: set[str]) -> None:
+    found = features(print_loss(load_one(name)[1]))
+    assert found is not None
+    if name == "a2_winner":  # {s1, a1..a3} -> {s2, s3, r0, r1}
+        expected = expected | {"forward dynamics", "reward prediction"}
+    assert {each for each in MEANING if found[each]} == expected
+
+
+def test_losses_are_read_without_the_parser_as_with_it() -> None:
+    proposals = first_population(SPACE, 60, EvolutionSettings(), np.random.default_rng(0))
+    for proposal in proposals:
+        text = print_loss(proposal.loss)
+        assert plain_sets(text) == next(patterns._parsed_sets(text))
+        found = features(text)
+        assert found is not None
+        assert found["horizon"] == proposal.loss.horizon
+    for each in ("tdmpc2", "unreal_reward", "spr_rollout", "vicreg"):
+        text = print_loss(load_one(each)[1])
+        assert plain_sets(text) is None
+        assert features(text) is not None
+    assert features("none") is None
+
+
+def test_a_regression_sees_through_patterns_that_come_together() -> None:
+    """Losses whose height is known: joint effects are near the truth, and lie in their intervals."""
+    found = []
+    for proposal in first_population(SPACE, 250, EvolutionSettings(), np.random.default_rng(1)):
+        text = print_loss(proposal.loss)
+        scores = [each for each in curve(parsed(text), 0) if not math.isnan(each)]
+        each = features(text)
+        assert each is not None
+        found.append((each, float(np.mean(scores))))
+    table = {row.name: row for row in table_of(found).rows}
+    share = float(np.mean(1 - np.exp(-3 * np.arange(1, 9) / 8)))  # of its height that a curve is on average
+    wrong = 0
+    for name, row in table.items():
+        assert row.present + row.absent == 250
+        if row.joint.effect.known:
+            wrong += row.joint.effect.excludes(EFFECTS.get(name, 0.0) * share)
+    assert wrong <= 1
+    assert table["forward dynamics"].joint.effect.low > 60
+    assert table["more rewards in the target"].joint_holm > 0.05
+
+
+def test_the_table_of_a_study_is_over_what_was_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make(tmp_path / "study", SETTINGS)
+    with Records(folder) as study:
+        scored = [each for each in study.candidates(status=Status.SCORED) if not each.is_reference]
+        table = pattern_table(study, np.random.default_rng(0))
+        assert (table.losses, table.left_out) == (len(scored), 0)
+        monkeypatch.setattr(patterns, "_PLAIN", patterns.re.compile("x"))
+        parsed_table = pattern_table(study, np.random.default_rng(0))
+        assert repr(parsed_table) == repr(table)  # the parser finds the same; repr, as NaN is not itself
+        monkeypatch.setattr(patterns, "SLOW", 5)
+        some = pattern_table(study, np.random.default_rng(0))
+        assert (some.losses, some.left_out) == (5, len(scored) - 5)
+
+
+def test_nothing_scored_has_an_empty_table() -> None:
+    assert [row.present for row in table_of([]).rows] == [0] * 8

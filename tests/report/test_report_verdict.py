@@ -1,0 +1,188 @@
+"""What is claimed, and what is not: by studies whose truth is known. Tables of it in every format."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report.command import a2l
+from report.made import CASCADE, SETTINGS, make
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.report.gather import other, tables
+from a2ls_dsl.report.statistics import Interval, mean_difference
+from a2ls_dsl.report.tables import Table, said
+from a2ls_dsl.report.validation import Score, Validation, compare, load, path_of, store
+from a2ls_dsl.report.verdict import Answer, chosen_confidence, verdict
+from a2ls_dsl.search.records import Records
+from a2ls_dsl.search.study import Study
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("studies") / "mine-async")
+
+
+@pytest.fixture(scope="module")
+def random(made: Path) -> Path:
+    settings = replace(CASCADE, strategy="random", gates=(), rungs=None)
+    return make(made.with_name("mine-random"), settings)
+
+
+@pytest.fixture
+def records(made: Path) -> Iterator[Records]:
+    with Records(made) as opened:
+        yield opened
+
+
+def validated(better: float) -> Validation:
+    """Two environments, three arms: `none`, a published loss, and one found that is better by so much."""
+    spread = (-10.0, -6.0, -2.0, 2.0, 6.0, 10.0)  # adds nothing to means
+    arms = {"none": 0.0, "curl": 20.0, "found_1": better}
+    scores = tuple(
+        Score(env, arm, arm == "found_1", seed, base + plus + spread[(seed + len(arm)) % 6])
+        for env, base in (("reacher-easy", 300.0), ("cartpole-swingup", 600.0))
+        for arm, plus in arms.items()
+        for seed in range(6)
+    )
+    return Validation(20_000, len(scores), {"none": "none", "curl": "c", "found_1": "f"}, scores)
+
+
+def test_the_best_is_better_than_none_by_what_fresh_seeds_say(records: Records) -> None:
+    first, second, third = verdict(records)
+    assert first.answer is Answer.YES
+    confirmed = [each for each in records.candidates() if each.fresh_runs and not each.is_reference]
+    best = max(confirmed, key=lambda each: each.fresh_score or 0.0)
+    (none,) = records.by_key(["none"])
+    expected = mean_difference(records.scores(best), records.scores(none), 1 - 0.05 / 3)
+    assert first.difference == expected
+    assert "the best of 3 confirmed" in first.why
+    assert "a2_winner_v" in second.question
+    assert third.answer is Answer.UNKNOWN
+    assert "--strategy random" in third.fix
+
+
+def test_one_seed_each_is_no_evidence(tmp_path: Path) -> None:
+    with Records(make(tmp_path / "study", SETTINGS)) as study:
+        for claim in verdict(study):
+            assert claim.answer is Answer.UNKNOWN
+            assert claim.difference is None
+        assert "partly luck" in verdict(study)[0].why
+        assert "a2l validate" in verdict(study)[0].fix
+
+
+def test_nothing_is_claimed_of_a_study_that_has_just_begun(tmp_path: Path) -> None:
+    with Study(tmp_path / "study", SETTINGS, SETTINGS.space()):
+        pass
+    make(tmp_path / "study", SETTINGS, ticks=2)
+    with Records(tmp_path / "study") as study:
+        assert {claim.answer for claim in verdict(study)} == {Answer.UNKNOWN}
+
+
+def test_random_search_is_compared_at_its_budget(records: Records, random: Path, tmp_path: Path) -> None:
+    with Records(random) as against:
+        claim = verdict(records, against)[2]
+        assert claim.difference is not None
+        assert f"{records.frames():,} frames against {against.frames():,}" in claim.why
+        if claim.answer is Answer.NO:  # random search had more frames
+            pytest.fail("a loser with less budget is no loser")
+        assert len(verdict(against)) == 2  # random search isn't compared with itself
+    with Records(make(tmp_path / "other", replace(SETTINGS, strategy="random", seed=3))) as against:
+        assert "fresh seeds" in verdict(records, against)[2].why
+    unlike = replace(SETTINGS, strategy="random", sac=replace(SETTINGS.sac, hidden=7))
+    with Records(make(tmp_path / "unlike", unlike, ticks=1)) as against:
+        assert "sac.hidden is 7, here 1024" in verdict(records, against)[2].why
+    with pytest.raises(A2lError, match="itself"), other(records, records.folder):
+        pass
+
+
+def test_the_random_search_beside_a_study_is_found(made: Path, random: Path, records: Records) -> None:
+    with other(records, None) as found:
+        assert found is not None
+        assert found.folder == random.resolve()
+    with Records(random) as study, other(study, None) as found:
+        assert found is None
+
+
+def test_choices_are_paid_for() -> None:
+    assert chosen_confidence(1) == pytest.approx(0.95)
+    assert chosen_confidence(5) == pytest.approx(0.99)
+
+
+@pytest.mark.parametrize(("better", "answer"), [(60.0, "yes"), (-60.0, "no"), (0.0, "can't be said")])
+def test_a_validation_decides(records: Records, better: float, answer: str) -> None:
+    claim = verdict(records, None, validated(better))[-1]
+    assert claim.answer == answer
+    assert "reacher-easy, cartpole-swingup" in claim.question
+    assert claim.difference is not None
+    assert claim.difference.value == pytest.approx(better)
+
+
+def test_a_validation_compares_every_arm_with_none() -> None:
+    found = {each.arm: each for each in compare(validated(60.0), np.random.default_rng(0))}
+    assert list(found) == ["found_1", "curl", "none"]
+    assert found["none"].difference is None
+    assert found["found_1"].probability is not None
+    assert found["found_1"].probability.low == pytest.approx(1.0)
+    assert found["curl"].difference is not None
+    assert found["curl"].difference.value == pytest.approx(20.0)
+    assert found["none"].iqm.value == pytest.approx(450)
+    half = validated(60.0)
+    half = replace(half, scores=half.scores[:20])
+    assert not half.complete
+    envs = {each.arm: list(each.per_env) for each in compare(half, np.random.default_rng(0))}
+    assert envs == {
+        "none": ["reacher-easy", "cartpole-swingup"],
+        "curl": ["reacher-easy"],
+        "found_1": ["reacher-easy"],
+    }
+
+
+def test_a_validation_is_kept(tmp_path: Path) -> None:
+    assert load(tmp_path) is None
+    path_of(tmp_path).parent.mkdir()
+    store(tmp_path, validated(1.0))
+    assert load(tmp_path) == validated(1.0)
+    path_of(tmp_path).write_text('{"frames": 3}')
+    with pytest.raises(A2lError, match="is no validation"):
+        load(tmp_path)
+
+
+def test_tables_in_every_format(made: Path, random: Path, tmp_path: Path) -> None:
+    found = {each.name: each for each in tables(made, 3, random)}
+    assert list(found) == ["verdict", "hall", "gates", "patterns"]
+    data = json.loads(a2l("analyze", made, "--format", "json", "-n", 3).stdout)
+    assert list(data) == list(found)
+    hall = data["hall"]["rows"]
+    assert [row["rank"] for row in hall if row["rank"]] == [1, 2, 3]
+    assert {row["name"] for row in hall if not row["rank"]} == {"none", "a2_winner_v"}
+    csv_file = tmp_path / "hall.csv"
+    a2l("analyze", made, "--table", "hall", "--format", "csv", "-n", 3, "-o", csv_file)
+    for one, other_row in zip(hall, csv.DictReader(csv_file.open()), strict=True):
+        ends = one["vs none"] or dict.fromkeys(("value", "low", "high"))
+        flat = [other_row[f"vs none{end}"] for end in ("", " low", " high")]
+        assert flat == ["" if value is None else str(value) for value in ends.values()]
+    text = a2l("analyze", made).stdout
+    assert all(title in text for title in ("Verdict", "Hall of fame", "Gates", "Patterns"))
+
+
+def test_mistakes_are_explained(made: Path, tmp_path: Path) -> None:
+    assert "CSV holds one table" in a2l("analyze", made, "--format", "csv").stderr
+    assert "is not validated" in a2l("analyze", made, "--table", "validation").stderr
+    gone = a2l("analyze", tmp_path)
+    assert gone.returncode == 2
+    assert "there is no study" in gone.stderr
+
+
+def test_cells_say_what_is_known() -> None:
+    assert said(Interval(1.25, -0.5, 2.0), 1, True) == "+1.2 [-0.5, +2.0]"
+    assert said(Interval(1.25)) == "1.2"
+    assert said(None) == said(float("nan")) == said(Interval(float("nan"))) == ""
+    assert (said(12_345), said("x"), said(1.0)) == ("12,345", "x", "1.0")
+    table = Table("t", "T", ("a", "b"), ((1, None), (2, Interval(1.0))))
+    assert next(iter(table.flat())) == {"a": 1, "b": None, "b low": None, "b high": None}
