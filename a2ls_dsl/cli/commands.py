@@ -1,6 +1,7 @@
-"""Every command, one module per group; importing this registers them all."""
+"""Every command, one module per group; importing this registers them all, and `a2l --help` lists them."""
 
 from a2ls_dsl.cli import analyze as analyze
+from a2ls_dsl.cli import app
 from a2ls_dsl.cli import bench as bench
 from a2ls_dsl.cli import compile as compile
 from a2ls_dsl.cli import doctor as doctor
@@ -12,3 +13,25 @@ from a2ls_dsl.cli import language as language
 from a2ls_dsl.cli import lsp as lsp
 from a2ls_dsl.cli import study as study
 from a2ls_dsl.cli import train as train
+
+PANELS = {
+    "Losses": ("check", "explain", "fmt", "show", "compile", "grammar", "lsp"),
+    "Training and search": ("train", "evolve", "best", "study", "analyze", "experiment"),
+    "This machine": ("doctor", "bench"),
+}
+"""The commands as `a2l --help` shows them: in the order in which a new user meets them."""
+
+_ORDER = [name for names in PANELS.values() for name in names]
+
+
+def _arrange() -> None:
+    panels = {name: panel for panel, names in PANELS.items() for name in names}
+    for command in app.registered_commands:
+        command.name = command.name or (command.callback.__name__ if command.callback else None)
+        command.rich_help_panel = panels.get(command.name or "")
+    for group in app.registered_groups:
+        group.rich_help_panel = panels.get(group.name or "")
+    app.registered_commands.sort(key=lambda each: _ORDER.index(each.name) if each.name in _ORDER else 99)
+
+
+_arrange()

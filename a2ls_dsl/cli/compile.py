@@ -19,7 +19,7 @@ DEFAULT_ENVS = ("cartpole-swingup", "walker-walk", "cheetah-run")
 
 @app.command("compile")
 def compile_command(
-    file: Annotated[str, typer.Argument(help="A .a2l file, or the name of a shipped loss.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A .a2l file, or the name of a shipped loss.")],
     name: Annotated[str | None, typer.Option(help="Which loss of the file; the last one by default.")] = None,
     env: Annotated[list[str] | None, typer.Option(help="Environments to compile for (repeatable).")] = None,
     output: Annotated[

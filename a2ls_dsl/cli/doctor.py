@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +187,8 @@ def _memory() -> Finding:
 
 
 def _tensorboard() -> Finding:
+    from importlib import metadata  # here, since it is slow to import
+
     try:
         return Finding(Status.OK, "tensorboard", metadata.version("tensorboard"))
     except metadata.PackageNotFoundError:

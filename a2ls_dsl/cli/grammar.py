@@ -48,7 +48,7 @@ def sample(
 @commands.command()
 def contains(
     grammar: GrammarName,
-    file: Annotated[str, typer.Argument(help="A loss file, or a shipped loss by name.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A loss file, or a shipped loss by name.")],
 ) -> None:
     """Say for every loss of a file whether a grammar holds it; exit 1 unless it holds all."""
     from a2ls_dsl.lang.load import load

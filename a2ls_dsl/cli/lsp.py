@@ -10,7 +10,7 @@ from a2ls_dsl.diagnostics import A2lError
 
 @app.command()
 def lsp() -> None:
-    """Serve editors: errors, hover, completion, formatting of .a2l and .a2g files (LSP over stdio)."""
+    """Serve editors over the language server protocol: errors, hover, completion, layout."""
     try:
         from a2ls_dsl.editor.server import create
     except ModuleNotFoundError as error:

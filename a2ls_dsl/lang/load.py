@@ -67,5 +67,10 @@ def locate(path: str | os.PathLike[str]) -> Path:
     stem = text.removesuffix(SUFFIX)
     guess = near(stem, library)
     shown = text.encode(errors="backslashreplace").decode()
-    fix = f"did you mean the shipped loss `{guess}`?" if guess else f"shipped are {', '.join(library)}"
+    if guess:
+        fix = f"did you mean the shipped loss `{guess}`?"
+    elif text.endswith(SUFFIX):
+        fix = "check the path; the shipped losses go by name"
+    else:
+        fix = f"shipped are {', '.join(library)}"
     raise A2lError(f"there is no file or shipped loss {shown}", fix)

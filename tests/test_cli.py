@@ -1,0 +1,161 @@
+"""The command line as a new user meets it: help, slips, colours, pipes, statuses."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from a2ls_dsl import __version__
+from a2ls_dsl.cli import app, main
+from a2ls_dsl.cli.commands import PANELS
+
+A2L = "from a2ls_dsl.cli import main; main()"
+ROOT = typer.main.get_command(app)
+
+
+def paths() -> Iterator[tuple[str, ...]]:
+    """Every command and every command of a group."""
+    for name, command in sorted(getattr(ROOT, "commands", {}).items()):
+        yield (name,)
+        yield from ((name, inner) for inner in sorted(getattr(command, "commands", {})))
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.chdir(tmp_path)
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Runs `a2l` in this process; its status."""
+    monkeypatch.setattr(sys, "argv", ["a2l", *words])
+    with pytest.raises(SystemExit) as leave:
+        main()
+    return int(leave.value.code or 0)
+
+
+@pytest.mark.parametrize("words", list(paths()), ids=" ".join)
+def test_every_command_has_help(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, *words, "--help") == 0
+    text, lines = (found := capsys.readouterr().out), found.splitlines()
+    assert f"Usage: a2l {' '.join(words)}" in text
+    summary = next(line.strip() for line in lines if line.strip() and "Usage:" not in line)
+    assert summary[0].isupper(), summary
+    assert "TODO" not in text
+
+
+def test_the_first_page_shows_every_command_in_its_panel(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "--help") == 0
+    text = capsys.readouterr().out
+    shown = re.findall(r"^│ ([a-z]+) {2,}", text, re.MULTILINE)
+    assert sorted(shown) == sorted(name for name, *inner in paths() if not inner)
+    assert re.findall(r"─ ([A-Z][a-z ]+) ─", text)[: len(PANELS) + 1] == ["Options", *PANELS]
+    assert {name for names in PANELS.values() for name in names} <= set(shown)
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"a2l {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("chek", "curl"), "Did you mean 'check'?"),
+        (("trian",), "Did you mean 'train'?"),
+        (("grammar", "cuont", "a2ls"), "'count'"),
+        (("check", "--alow", "A2L101", "curl"), "--allow"),
+        (("check",), "FILE..."),
+        (("check", "crul"), "did you mean the shipped loss `curl`?"),
+        (("check", "nowhere.a2l"), "check the path"),
+        (("check", "."), "is a folder"),
+        (("explain", "A2L055"), "did you mean `A2L054`?"),
+        (("grammar", "count", "a2l"), "did you mean `a2ls`?"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_slips_are_told_with_what_was_meant(
+    words: tuple[str, ...],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert call(monkeypatch, *words) == 2
+    out, err = capsys.readouterr()
+    assert said in err
+    assert not out
+    assert "Traceback" not in err
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    """`a2l explain | head -1`: the pipe closes before all is written."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", A2L, "explain"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    said = process.stderr.read()
+    process.wait()
+    assert said == ""
+
+
+def test_check_loads_nothing_heavy() -> None:
+    """This is what lets it start in a fraction of a second."""
+    heavy = "{'torch', 'numpy', 'scipy', 'rich', 'pygls', 'lsprotocol', 'dm_control', 'mujoco', 'ray'}"
+    script = f"""
+import sys
+sys.argv = ["a2l", "check", "curl"]
+from a2ls_dsl.cli import main
+try:
+    main()
+finally:
+    print(sorted({heavy} & {{name.split(".")[0] for name in sys.modules}}))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a pseudo-terminal")
+def test_no_color_is_obeyed_on_a_terminal() -> None:
+    def colours(environment: dict[str, str]) -> int:
+        import pty
+
+        leader, follower = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-c", A2L, "--help"],
+            stdout=follower,
+            stderr=follower,
+            env={**os.environ, "TERM": "xterm-256color", **environment},
+        )
+        os.close(follower)
+        text = b""
+        while True:
+            try:
+                piece = os.read(leader, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            text += piece
+        process.wait()
+        os.close(leader)
+        return len(re.findall(rb"\x1b\[[0-9;]*[34][0-7]m", text))
+
+    assert colours({"NO_COLOR": "1"}) == 0
+    assert colours({"NO_COLOR": ""}) > 0
