@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from a2ls_dsl.experiment.claims import Published
-from a2ls_dsl.experiment.collect import Collected, Comparison
+from a2ls_dsl.experiment.collect import Collected, Comparison, Verdict
 from a2ls_dsl.experiment.figure import figure
 from a2ls_dsl.experiment.plan import Experiment
 from a2ls_dsl.lang import files
@@ -54,18 +54,24 @@ def _figure_of(path: Path, found: Collected) -> str:
 
 def _verdicts(found: Sequence[Collected]) -> str:
     lines = ["## What holds here, what doesn't, what is open", ""]
+    judged = [(each, claim, *each.judge(claim)) for each in found for claim in each.experiment.claims]
     rows = [
         [
             claim.says,
             verdict.value,
-            _difference(comparison),
+            _difference(comparison) + _where(each, comparison),
             f"[{each.experiment.name}](#{each.experiment.name})",
         ]
-        for each in found
-        for claim in each.experiment.claims
-        for verdict, comparison in [each.judge(claim)]
+        for each, claim, verdict, comparison in sorted(judged, key=lambda row: row[2] is Verdict.MISSING)
     ]
     return "\n".join([*lines, *_table(["claim", "verdict", "difference of IQMs", "experiment"], rows), ""])
+
+
+def _where(found: Collected, comparison: Comparison | None) -> str:
+    """As long as environments are missing: how many are not."""
+    if comparison is None or comparison.envs == found.experiment.envs:
+        return ""
+    return f" on {len(comparison.envs)} of {len(found.experiment.envs)} environments"
 
 
 def _difference(comparison: Comparison | None) -> str:
