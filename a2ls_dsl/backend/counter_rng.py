@@ -38,6 +38,10 @@ class Purpose(IntEnum):
     NEXT_CROP = 13
     WINDOW_CROP = 14
     VIEW = 15
+    NOISE = 16
+    TARGET_NOISE = 17
+    ACTION_NOISE = 18
+    EVALUATION_ACTION = 19
 
 
 class CounterRng:

@@ -14,6 +14,7 @@ class StackedAdam(nn.Module):
     A member's parameters are updated as `torch.optim.Adam` would update them alone, bias correction included.
     All state lies in buffers that are changed in place, so that a step can be captured as part of a graph.
     together: no member is ever reset, so that one count serves all and tensors are updated as a whole.
+    members: how many share the slot axis, each with an equal part of it; by default its length.
     """
 
     steps: Tensor
@@ -25,6 +26,7 @@ class StackedAdam(nn.Module):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         together: bool = True,
+        members: int | None = None,
     ) -> None:
         super().__init__()
         self.trained = list(parameters)
@@ -32,8 +34,9 @@ class StackedAdam(nn.Module):
         for moment in ("first", "second"):
             for number, each in enumerate(self.trained):
                 self.register_buffer(f"{moment}_{number}", torch.zeros_like(each, requires_grad=False))
-        members, device = len(self.trained[0]), self.trained[0].device
-        self.register_buffer("steps", torch.zeros(members, device=device))
+        self.members = len(self.trained[0]) if members is None else members
+        device = self.trained[0].device
+        self.register_buffer("steps", torch.zeros(self.members, device=device))
 
     def step(self, losses: Tensor) -> None:
         """One step of every member down the gradient of its loss; losses: (members,)."""
@@ -46,12 +49,13 @@ class StackedAdam(nn.Module):
         counts = self.steps.float().unbind()[: 1 if self.together else None]
         tensors: list[list[Tensor]] = [
             list(self.trained),
-            list(gradients),
+            # The kernel goes through memory in order, and convolutions give gradients with channels last.
+            [each.contiguous() for each in gradients],
             self.moments("first"),
             self.moments("second"),
         ]
         if not self.together:
-            tensors = [_members(each) for each in tensors]
+            tensors = [self._parts(each) for each in tensors]
         parameters, slopes, first, second = tensors
         torch._fused_adam_(
             parameters,
@@ -73,13 +77,17 @@ class StackedAdam(nn.Module):
     def reset(self, member: int) -> None:
         """Forget all that is known of a member's gradients; not for members that stay together."""
         for state in self.buffers():
-            state[member] = 0
+            by_member(state, self.members)[member] = 0
 
     def moments(self, moment: str) -> list[Tensor]:
         """The `first` or `second` moments, in the order of the trained parameters."""
         return [self.get_buffer(f"{moment}_{number}") for number in range(len(self.trained))]
 
+    def _parts(self, tensors: Iterable[Tensor]) -> list[Tensor]:
+        """The parts of all members of all tensors."""
+        return [part for each in tensors for part in by_member(each, self.members).unbind()]
 
-def _members(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """The parts of all members of all tensors."""
-    return [part for each in tensors for part in each.unbind()]
+
+def by_member(tensor: Tensor, members: int) -> Tensor:
+    """A slot axis that several rows of each member share, as two axes: the members, and their rows."""
+    return tensor.view(members, len(tensor) // members, *tensor.shape[1:])

@@ -7,11 +7,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.rl.envs.pool import EnvPool
+from a2ls_dsl.rl.envs.tasks import Task
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.observations import History
+
+_STEPS = 2**24
+"""More than the steps of any episode: each episode of each evaluation has numbers of its own."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Evaluator:
         self._playing = np.zeros(pool.size, np.bool_)  # whose episode goes on
         self._stepping = np.zeros(pool.size, np.bool_)  # who takes the step that has begun
         self._total = np.zeros(pool.size)
+        self._step = np.zeros(pool.size, np.int64)  # which one it is among the steps of all evaluations
 
     @property
     def running(self) -> bool:
@@ -82,13 +88,15 @@ class Evaluator:
         self._stepping = self._playing.copy()
         if only is not None:
             self._stepping &= np.arange(self.pool.size) == only
-        self.pool.start(self.learner.act_frozen(self._history.seen), self._stepping)
+        action = self.learner.act_frozen(self._history.seen, self._step)
+        self.pool.start(as_played(self.pool.task, action), self._stepping)
 
     def wait(self) -> list[Score]:
         """Collect the step that `start` began; the evaluations that it ended."""
         result = self.pool.wait()
         self._total += np.where(self._stepping, result.reward, 0.0)
         self._history.push(result.observation, self._stepping)
+        self._step += self._stepping
         over = self._stepping & result.last
         ended = np.flatnonzero(over)
         self._playing &= ~over
@@ -127,6 +135,7 @@ class Evaluator:
             self._history.begin(self.pool.reset_where(waiting, seeds), waiting)
             self._playing |= waiting
             self._total[waiting] = 0.0
+            self._step[waiting] = numbers[waiting] * _STEPS
 
     def _end_episode(self, member: int) -> Score | None:
         known = self._open[member]
@@ -135,3 +144,8 @@ class Evaluator:
             return None
         del self._open[member]
         return Score(**{**vars(known.score), "returns": tuple(known.returns)})
+
+
+def as_played(task: Task, action: NDArray[np.float32]) -> NDArray[Any]:
+    """A learner's actions (members, action) as `EnvPool` takes them: of one-hot vectors their numbers."""
+    return action.argmax(axis=1) if task.discrete else action

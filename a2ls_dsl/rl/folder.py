@@ -20,13 +20,17 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import write
 from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.rl import checkpoint
+from a2ls_dsl.rl.agents import AgentSettings, metric_names
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.lock import held
-from a2ls_dsl.rl.sac import METRICS
 from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer
 
 LOCK = "lock"
-COLUMNS = ("frames", "return", "return_std", "training_return", *METRICS, "diverged")
+
+
+def columns(settings: AgentSettings) -> tuple[str, ...]:
+    """The columns of a curve."""
+    return ("frames", "return", "return_std", "training_return", *metric_names(settings), "diverged")
 
 
 def plan_values(plan: Plan, deterministic: bool) -> dict[str, Any]:
@@ -152,7 +156,8 @@ class RunFolder:
 
     def _write_curve(self, member: int) -> None:
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        names = columns(self.trainer.plan.training.settings)
+        writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows[member])
         self._write(f"seed-{self.trainer.plan.seeds[member]}.csv", text.getvalue())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -36,15 +38,15 @@ class Linear(nn.Module):
 
 
 class Conv(nn.Module):
-    """3x3 convolutions without padding, as one grouped convolution of all members.
+    """Convolutions without padding, as one grouped convolution of all members.
 
     (M, members * inputs, H, W) -> (M, members * outputs, H', W').
     """
 
-    def __init__(self, members: int, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, members: int, inputs: int, outputs: int, stride: int, kernel: int = 3) -> None:
         super().__init__()
         self.members, self.stride = members, stride
-        self.weight = nn.Parameter(torch.zeros(members, outputs, inputs, 3, 3))
+        self.weight = nn.Parameter(torch.zeros(members, outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(members, outputs))
 
     def forward(self, x: Tensor, scale: float = 1.0) -> Tensor:
@@ -56,11 +58,21 @@ class Conv(nn.Module):
 
     @torch.no_grad()
     def reset_delta_orthogonal(self, member: int, rng: CounterRng, purpose: Purpose, layer: int) -> None:
-        """Orthogonal in the centre of the kernel with ReLU's gain, zero elsewhere (Xiao et al. 2018)."""
+        """Orthogonal in the centre of the 3x3 kernel with ReLU's gain, else zero (Xiao et al. 2018)."""
         outputs, inputs = self.weight.shape[1:3]
         self.weight[member] = 0
         self.weight[member, :, :, 1, 1] = 2**0.5 * orthogonal(outputs, inputs, rng, purpose, layer)
         self.bias[member] = 0
+
+    @torch.no_grad()
+    def reset_uniform(self, member: int, rng: CounterRng, purpose: Purpose, layer: int) -> None:
+        """Weights and biases uniform within 1 / sqrt(fan-in), as torch initialises a convolution."""
+        weight, bias = self.weight[member], self.bias[member]
+        count = weight.numel()
+        drawn = 2 * rng.uniform(purpose, layer, count + bias.numel())[0] - 1
+        drawn = drawn / math.sqrt(weight[0].numel())
+        weight.copy_(drawn[:count].view_as(weight))
+        bias.copy_(drawn[count:])
 
 
 def orthogonal(rows: int, columns: int, rng: CounterRng, purpose: Purpose, draw: int) -> Tensor:

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.agent import Agent, Parts
+from a2ls_dsl.rl.agents import AgentSettings, make_agent
 from a2ls_dsl.rl.capture import Captured
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay
-from a2ls_dsl.rl.sac import SacStack
-from a2ls_dsl.rl.settings import Computation, SacSettings
+from a2ls_dsl.rl.settings import Computation
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -42,7 +43,7 @@ class Learner:
         observations: Observations,
         action: int,
         rows: int,
-        settings: SacSettings,
+        settings: AgentSettings,
         device: str = "cpu",
         exact: bool = False,
         computation: Computation | None = None,
@@ -56,7 +57,7 @@ class Learner:
         self._rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
         width = 1 if exact else len(losses)
         self.parts = [slice(start, start + width) for start in range(0, len(losses), width)]
-        self.stacks, self.replays = list[SacStack](), list[Replay]()
+        self.stacks, self.replays = list[Agent](), list[Replay]()
         for part in self.parts:
             stack, replay = self._made(losses[part], seeds[part])
             self.stacks.append(stack)
@@ -67,22 +68,21 @@ class Learner:
         self._act = Captured(self._run_act, device, capture)
         self._act_frozen = Captured(self._run_act_frozen, device, capture)
 
-    def _made(self, losses: Sequence[Loss | None], seeds: Sequence[int]) -> tuple[SacStack, Replay]:
+    def _made(self, losses: Sequence[Loss | None], seeds: Sequence[int]) -> tuple[Agent, Replay]:
         # Alone, a member computes at its own sizes, so that its numbers are the same in any search.
         capacity = None if self.exact else self._capacity
-        stack = SacStack(
+        stack = make_agent(
+            self._settings,
             losses,
             seeds,
             self.observations,
             self._action,
-            self._settings,
             self.device,
             self._computation,
             capacity,
             together=not self._refill,
         )
-        replay = Replay(stack.horizon, self._rows, self.observations, self._action)
-        return stack, replay.to(self.device)
+        return stack, stack.make_replay(self._rows)
 
     @property
     def members(self) -> int:
@@ -117,7 +117,7 @@ class Learner:
     def deactivate(self, member: int) -> None:
         """Leave a member out of all updates from now on."""
         part, place = self._place(member)
-        self.stacks[part].active[place] = False
+        self.stacks[part].deactivate(place)
 
     def act(
         self, observation: NDArray[Any], counter: NDArray[np.int64], random: NDArray[np.bool_]
@@ -125,9 +125,16 @@ class Learner:
         """Actions (members, action) for each member's step `counter`: the policy's, or uniform ones."""
         return _host(self._act(None, _tensor(observation), _tensor(counter), _tensor(random)))
 
-    def act_frozen(self, observation: NDArray[Any]) -> NDArray[np.float32]:
-        """The mean actions (members, action) of the policies as they were at the last `freeze`."""
-        return _host(self._act_frozen(None, _tensor(observation)))
+    def act_frozen(
+        self, observation: NDArray[Any], counter: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
+        """Actions (members, action) of the policies as they were at the last `freeze`, as they are evaluated.
+
+        counter: (members,) numbers of the steps, for policies that draw; 0 by default.
+        """
+        if counter is None:
+            counter = np.zeros(self.members, np.int64)
+        return _host(self._act_frozen(None, _tensor(observation), _tensor(counter)))
 
     def freeze(self, members: Iterable[int] | None = None) -> None:
         """Keep policies (by default all) as they are now, to be evaluated while training goes on."""
@@ -185,7 +192,7 @@ class Learner:
                 {name: torch.as_tensor(arrays[f"{prefix}/{name}"]) for name in module.state_dict()}
             )
         for stack in self.stacks:
-            stack.ticks = int(arrays["updates"])
+            stack.resume(int(arrays["updates"]))
 
     def _modules(self) -> dict[str, nn.Module]:
         stacks = {f"stack/{number}": stack for number, stack in enumerate(self.stacks)}
@@ -197,7 +204,7 @@ class Learner:
 
     # What is captured. The first argument is the variant.
 
-    def _run_update(self, parts: tuple[tuple[bool, bool, bool], ...]) -> None:
+    def _run_update(self, parts: tuple[Parts, ...]) -> None:
         for due, stack, replay in zip(parts, self.stacks, self.replays, strict=True):
             stack.run_update(due, replay)
 
@@ -213,9 +220,9 @@ class Learner:
             actions.append(torch.where(random[part, None], drawn, chosen))
         return torch.cat(actions)
 
-    def _run_act_frozen(self, _: None, seen: Tensor) -> Tensor:
+    def _run_act_frozen(self, _: None, seen: Tensor, counter: Tensor) -> Tensor:
         pairs = zip(self.stacks, self.parts, strict=True)
-        return torch.cat([stack.act_frozen(seen[part]) for stack, part in pairs])
+        return torch.cat([stack.act_frozen(seen[part], counter[part]) for stack, part in pairs])
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:

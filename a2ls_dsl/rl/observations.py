@@ -22,13 +22,15 @@ class Observations:
 
     shape: of what the environment gives, (numbers,) for vectors or (3, size, size) for frames; stack: how
     many of the newest frames the agent sees as one observation; crop: side in pixels of the square it sees of
-    them, None for vectors; random_crops: whether the place of that square is drawn in training.
+    them, None for vectors; random_crops: whether the place of that square is drawn in training; border: so
+    many pixels around a frame repeat its edge, so that a crop as large as the frame can be shifted.
     """
 
     shape: tuple[int, ...]
     stack: int = 1
     crop: int | None = None
     random_crops: bool = True
+    border: int = 0
 
     def __post_init__(self) -> None:
         if self.crop is not None and not SMALLEST_CROP <= self.crop <= self.shape[-1]:
@@ -57,7 +59,12 @@ class Observations:
     @property
     def crops(self) -> int:
         """How many places a crop has along an axis."""
-        return 1 if self.crop is None else self.shape[-1] - self.crop + 1
+        return 1 if self.crop is None else self.shape[-1] + 2 * self.border - self.crop + 1
+
+    @property
+    def whole(self) -> bool:
+        """Whether the crop in the middle is the frame itself."""
+        return self.crop == self.shape[-1]
 
 
 class History:

@@ -190,19 +190,35 @@ class Replay(nn.Module):
         own = self._crops(rng, Purpose.VIEW, counter, batch, views)
         return PixelWindow(self, start, torch.cat([shared, own], dim=1), action, reward)
 
-    def observations_at(self, row: Tensor, crops: Tensor) -> Tensor:
-        """What the agent sees at rows (members, ...): (members, ..., *seen). crops: (members, ..., 2)."""
+    def observations_at(self, row: Tensor, crops: Tensor | None) -> Tensor:
+        """What the agent sees at rows (members, ...): (members, ..., *seen).
+
+        crops: (members, ..., 2), or None where it sees whole frames as they are.
+        """
         crop, stack = self.observations.crop, self.observations.stack
         if crop is None:
             return self._read(self.observation, row)
         lag = torch.arange(stack - 1, -1, -1, device=row.device)
         lag = torch.minimum(lag, self._read(self.age, row)[..., None])
+        if crops is None:
+            return self._read(self.observation, row[..., None] - lag).flatten(-4, -3)
         rows = (row[..., None] - lag) % self.capacity
         member = self.members.view(-1, *[1] * row.dim())
         y, x = crops[..., None].unbind(-2)
+        if self.observations.border:
+            return self._shifted(member, rows, y, x).flatten(-4, -3)
         # (members, capacity, channels, y, x, crop, crop) -> (members, ..., stack, channels, crop, crop)
         cut = crop_windows(self.observation, crop).movedim(2, 4)[member, rows, y, x]
         return cut.flatten(-4, -3)
+
+    def _shifted(self, member: Tensor, rows: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        """Crops at (y, x) of frames with a border: all (members, ..., stack); gives (..., channels, y, x)."""
+        size, border = self.observations.shape[-1], self.observations.border
+        along = torch.arange(self.observations.crop or size, device=rows.device) - border
+        down, across = ((first[..., None] + along).clamp(0, size - 1) for first in (y, x))
+        frames = self.observation.movedim(2, 4)
+        cut = frames[member[..., None, None], rows[..., None, None], down[..., :, None], across[..., None, :]]
+        return cut.movedim(-1, -3)
 
     def _crops(
         self, rng: CounterRng, purpose: Purpose, counter: Tensor, batch: int, count: int = 1

@@ -1,47 +1,36 @@
 """Soft actor-critic with an auxiliary loss, for a whole stack of members at once.
 
-One member is a stack of one; there is no other learner. SAC as in Haarnoja et al. 2018 with a learned
-temperature, encoder shared between actor and critics, trained by the critic and by the auxiliary loss, never
-by the actor. Members never touch each other: parameters have a leading slot axis, the losses of all members
-are summed before one backward pass, and random numbers come from each member's own streams.
+SAC as in Haarnoja et al. 2018 with a learned temperature, encoder shared between actor and critics, trained
+by the critic and by the auxiliary loss, never by the actor.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
-from a2ls_dsl.backend.stacked import Capacity, StackedLoss
-from a2ls_dsl.backend.window import Spaces, StackWindow
+from a2ls_dsl.backend.counter_rng import Purpose
+from a2ls_dsl.backend.stacked import Capacity
+from a2ls_dsl.backend.window import StackWindow
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.adam import StackedAdam
-from a2ls_dsl.rl.arithmetic import arithmetic
-from a2ls_dsl.rl.metrics import Metrics
+from a2ls_dsl.rl.agent import Agent, Parts, copy_member
 from a2ls_dsl.rl.networks import Actor, Encoder, TwinCritic, make_encoder
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay, Transitions
 from a2ls_dsl.rl.settings import Computation, SacSettings
 
-METRICS = ("critic_loss", "actor_loss", "temperature", "entropy", "auxiliary_loss", "mean_value")
 
+class SacStack(Agent):
+    """SAC as an `Agent`; action: size of an action.
 
-class SacStack(nn.Module):
-    """N members, each with a loss (None: plain SAC) and a seed of its own.
-
-    action: size of an action. A member's numbers depend on its loss, its seed and the settings, not on its
-    neighbours. On frames actor and critics share the convolutions, and each has a head of its own.
-    capacity: the largest loss that a slot can hold, by default the largest of `losses`; together: members
-    stay from the first update to the last, which is quicker than slots that are given to others meanwhile.
+    On frames actor and critics share the convolutions, and each has a head of its own.
     """
 
-    updates: Tensor
-    active: Tensor
+    METRICS = ("critic_loss", "actor_loss", "temperature", "entropy", "auxiliary_loss", "mean_value")
 
     def __init__(
         self,
@@ -55,10 +44,9 @@ class SacStack(nn.Module):
         capacity: Capacity | None = None,
         together: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(losses, seeds, observations, action, device, computation)
         members = len(losses)
-        self.settings, self.action_size, self.losses = settings, action, list(losses)
-        self.computation, self.device = computation or Computation(), torch.device(device)
+        self.settings = settings
         self.encoder = make_encoder(members, observations)
         features = self.encoder.features
 
@@ -74,20 +62,7 @@ class SacStack(nn.Module):
         self.frozen_encoder = make_encoder(members, observations)
         self.frozen_actor = make_actor(self.frozen_encoder)
         self.log_temperature = nn.Parameter(torch.zeros(members))
-        spaces = Spaces(math.prod(observations.seen), action, features)
-        self.auxiliary = StackedLoss(members, spaces, capacity or Capacity.of(losses))
-        self.ticks = 0  # the updates of the stack, on the host: which of every two updates this is
-        self.register_buffer("updates", torch.zeros(members, dtype=torch.int64))
-        self.register_buffer("active", torch.ones(members, dtype=torch.bool))
-        self.metrics = Metrics(METRICS, members)
-        self.rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
-        for member, loss in enumerate(losses):
-            self._initialise(member, loss)
-        self.freeze()
-        self.to(device)
-        self.rng.seeds = self.rng.seeds.to(device)
-        self.optimizers = self._make_optimizers(together)
-        self.adams = nn.ModuleList(self.optimizers.values())  # they belong to the state
+        self._begin(features, capacity, together)
         self._losses: dict[str, Callable[..., Any]] = {
             name: torch.compile(function, fullgraph=True, dynamic=False)
             if self.computation.compile
@@ -99,14 +74,9 @@ class SacStack(nn.Module):
             )
         }
 
-    @property
-    def members(self) -> int:
-        return len(self.losses)
-
-    @property
-    def horizon(self) -> Tensor:
-        """(members,) horizons of the losses, as `Replay` wants them."""
-        return self.auxiliary.tables.horizon
+    def make_replay(self, rows: int) -> Replay:
+        """See `Agent.make_replay`."""
+        return Replay(self.horizon, rows, self.observations, self.action_size).to(self.device)
 
     @torch.no_grad()
     def act(self, observation: Tensor, counter: int | Tensor) -> Tensor:
@@ -118,79 +88,17 @@ class SacStack(nn.Module):
             return action[:, 0]
 
     @torch.no_grad()
-    def act_frozen(self, observation: Tensor) -> Tensor:
+    def act_frozen(self, observation: Tensor, counter: int | Tensor = 0) -> Tensor:
         """The mean actions (members, action) of the frozen policies for (members, ...)."""
         with self._arithmetic():
             return self.frozen_actor.mean(self.frozen_encoder.base(observation[:, None]))[:, 0]
-
-    @torch.no_grad()
-    def freeze(self, members: Iterable[int] | None = None) -> None:
-        """Copy policies (by default all) as they are now, for `act_frozen`."""
-        for member in range(self.members) if members is None else members:
-            for network, frozen in ((self.encoder, self.frozen_encoder), (self.actor, self.frozen_actor)):
-                for source, copy in zip(network.parameters(), frozen.parameters(), strict=True):
-                    copy[member] = source[member]
-
-    @torch.no_grad()
-    def reset(self, member: int, loss: Loss | None, seed: int) -> None:
-        """Give a slot to a new member, in place: nothing of the one before is left, and no neighbour moves.
-
-        The member is not `active` yet. Its loss must fit into the stack's capacity.
-        """
-        self.losses[member] = loss
-        self.rng.reseed(member, seed)
-        self._initialise(member, loss)
-        self.freeze([member])
-        for optimizer in self.optimizers.values():
-            optimizer.reset(member)
-        self.updates[member] = 0
-        self.active[member] = False
-        self.metrics.reset(member)
-
-    @torch.no_grad()
-    def refit(self, losses: Sequence[Loss | None]) -> None:
-        """Make the capacity what `losses`, those of the slots, need; where the loss stays, the state does.
-
-        The others have to be `reset`. Not for updates that are captured.
-        """
-        capacity = Capacity.of(losses)
-        if capacity == self.auxiliary.capacity:
-            return
-        old, adam = self.auxiliary, self.optimizers["auxiliary"]
-        self.auxiliary = new = StackedLoss(self.members, old.spaces, capacity).to(old.weight_in)
-        fresh = self._make_optimizers(adam.together)["auxiliary"].to(old.weight_in)
-        fresh.steps.copy_(adam.steps)
-        pairs = [(list[Tensor](new.parameters()), list[Tensor](old.parameters()))]
-        shared = len(list(self.encoder.parameters()))
-        for mine, its in ((fresh.moments(each), adam.moments(each)) for each in ("first", "second")):
-            torch._foreach_copy_(mine[:shared], its[:shared])
-            pairs.append((mine[shared:], its[shared:]))
-        for member, (loss, known) in enumerate(zip(losses, self.losses, strict=True)):
-            if loss is not None and loss == known:
-                new.write(member, loss)
-                for mine, its in pairs:
-                    new.take(member, old, mine, its)
-        self.optimizers["auxiliary"] = fresh
-        self.adams = nn.ModuleList(self.optimizers.values())
-
-    @torch.no_grad()
-    def activate(self, member: int) -> None:
-        """From the next update on a member learns. Until then updates leave it as it is."""
-        for optimizer in self.optimizers.values():
-            optimizer.reset(member)  # it counted the updates of its neighbours
-        self.active[member] = True
 
     def random_action(self, counter: int | Tensor) -> Tensor:
         """Uniform actions (members, action) for step `counter`."""
         return 2 * self.rng.uniform(Purpose.ACTION, counter, self.action_size) - 1
 
-    def update(self, replay: Replay) -> None:
-        """One gradient update of every member."""
-        self.run_update(self.parts_due, replay)
-        self.ticks += 1
-
     @property
-    def parts_due(self) -> tuple[bool, bool, bool]:
+    def parts_due(self) -> Parts:
         """Whether actor, target networks and auxiliary loss take part in the next update."""
         settings = self.settings
         return (
@@ -199,7 +107,7 @@ class SacStack(nn.Module):
             bool(self.auxiliary.capacity.kinds) and self.ticks % settings.auxiliary_update_every == 0,
         )
 
-    def run_update(self, parts: tuple[bool, bool, bool], replay: Replay) -> None:
+    def run_update(self, parts: Parts, replay: Replay) -> None:
         """The computation of an update, in the order of the release (He et al. 2022).
 
         It reads and writes tensors of the stack and the replay in place, and waits for nothing: it can be
@@ -217,11 +125,8 @@ class SacStack(nn.Module):
                 self._update_auxiliary(replay)
             self.updates += self.active
 
-    def finite(self) -> Tensor:
-        """(members,) booleans: whether all that a member's policy consists of is finite."""
-        networks = (self.encoder, self.actor)
-        parameters = [each for network in networks for each in network.parameters()]
-        return torch.stack([each.flatten(1).isfinite().all(dim=1) for each in parameters]).all(dim=0)
+    def _policy(self) -> list[tuple[nn.Module, nn.Module]]:
+        return [(self.encoder, self.frozen_encoder), (self.actor, self.frozen_actor)]
 
     def _update_critic(self, batch: Transitions) -> None:
         """Clipped double Q-learning with entropy; trains critics and encoder."""
@@ -315,13 +220,9 @@ class SacStack(nn.Module):
         for network in (self.encoder, self.actor, self.critic):
             network.reset(member, rng)
         for online, target in ((self.encoder, self.target_encoder), (self.critic, self.target_critic)):
-            for source, copy in zip(online.parameters(), target.parameters(), strict=True):
-                copy[member] = source[member]
+            copy_member(online, target, member)
         self.log_temperature[member] = float(torch.tensor(self.settings.initial_temperature).log())
         self.auxiliary.reset(member, loss, rng)
-
-    def _arithmetic(self) -> AbstractContextManager[None]:
-        return arithmetic(self.computation.precision, self.device)
 
     def _temperature(self) -> Tensor:
         return self.log_temperature.detach().exp()
@@ -331,6 +232,3 @@ class SacStack(nn.Module):
         shape = (self.settings.batch_size, self.action_size)
         noise = self.rng.normal(purpose, self.updates, shape[0] * shape[1]).view(-1, *shape)
         return noise.to(self.log_temperature.dtype)
-
-    def _record(self, name: str, values: Tensor) -> None:
-        self.metrics.record(name, values, self.active)

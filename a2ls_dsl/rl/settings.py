@@ -38,6 +38,11 @@ class SacSettings:
     log_std_range: tuple[float, float] = (-10.0, 2.0)
 
     @property
+    def updates_per_step(self) -> int:
+        """Updates an agent step."""
+        return 1
+
+    @property
     def cycle(self) -> int:
         """Updates after which it is the same parts' turn again."""
         return math.lcm(self.actor_update_every, self.target_update_every, self.auxiliary_update_every)

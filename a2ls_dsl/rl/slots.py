@@ -19,14 +19,14 @@ from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.agents import AgentSettings, observations_of, replay_bytes
 from a2ls_dsl.rl.clock import Clock
 from a2ls_dsl.rl.envs.pool import EnvPool, StepResult
 from a2ls_dsl.rl.envs.tasks import Task
-from a2ls_dsl.rl.evaluation import Evaluator, Score
+from a2ls_dsl.rl.evaluation import Evaluator, Score, as_played
 from a2ls_dsl.rl.learner import Arrays, Learner
 from a2ls_dsl.rl.memory import check_memory
-from a2ls_dsl.rl.observations import History, Observations
-from a2ls_dsl.rl.replay import Replay
+from a2ls_dsl.rl.observations import History
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
 
 
@@ -36,7 +36,7 @@ class Training:
 
     task: Task
     frames: int
-    settings: SacSettings = field(default_factory=SacSettings)
+    settings: AgentSettings = field(default_factory=SacSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     pixels: PixelSettings | None = None
     computation: Computation = field(default_factory=Computation)
@@ -46,7 +46,12 @@ class Training:
         if self.task.discrete and isinstance(self.settings, SacSettings):
             raise A2lError(
                 f"SAC can't play {self.task.name}, whose actions are numbers, not vectors",
-                "train on a task of the DeepMind Control suite",
+                "train Rainbow there, or on a task of the DeepMind Control suite",
+            )
+        if not self.task.discrete and not isinstance(self.settings, SacSettings):
+            raise A2lError(
+                f"Rainbow can't act in {self.task.name}, whose actions are vectors, not numbers",
+                "train SAC there, or on an Atari game",
             )
         self.task.check_frames("the budget", self.frames)
         self.task.check_frames("the distance of two evaluations", self.evaluation.every_frames)
@@ -93,12 +98,13 @@ class Slots:
         self.pool = EnvPool(training.task, size, workers, rendering=rendering, life_loss=True)
         try:
             self.evaluation_pool = EnvPool(training.task, size, workers, rendering=rendering)
-            sizes = self._observations(), self.pool.action_size
+            shape = self.pool.observation_shape
+            sizes = observations_of(training.settings, shape, training.pixels), self.pool.action_size
             # An episode takes one row more than it has steps, and one row is being written. Where episodes
             # end early there are more of them, and the oldest rows are overwritten a little sooner.
             episodes = training.frames // training.task.episode_frames + 2
             self.replay_rows = min(training.settings.replay_capacity, training.steps + 2 * episodes)
-            self.replay_bytes = Replay.bytes_needed(size, self.replay_rows, *sizes)
+            self.replay_bytes = replay_bytes(training.settings, size, self.replay_rows, *sizes)
             check_memory(self.replay_bytes, size, device)
             self.learner = Learner(
                 [each.loss if each else None for each in members],
@@ -116,7 +122,7 @@ class Slots:
             self.close()
             raise
         # Learning begins at update 0 for members that are there from the first tick on.
-        self.learner.skip(-training.settings.random_steps)
+        self.learner.skip(-training.settings.random_steps * training.settings.updates_per_step)
         self.evaluator = Evaluator(self.evaluation_pool, self.learner, training.evaluation.episodes)
         playing = training.evaluation.episodes * training.task.episode_steps
         self._pace = -(-playing // training.task.frames_to_steps(training.evaluation.every_frames))
@@ -210,7 +216,8 @@ class Slots:
     def _begin_members(self) -> None:
         """Let waiting members in at a tick from which their updates are in step with the stack's."""
         settings = self.training.settings
-        if self._waiting and (self.learner.updates + settings.random_steps) % settings.cycle == 0:
+        before = settings.random_steps * settings.updates_per_step
+        if self._waiting and (self.learner.updates + before) % settings.cycle == 0:
             for slot, member in self._waiting.items():
                 self.learner.reset(slot, member.loss, member.seed)
                 self.step[slot] = self.episode[slot] = self.evaluations[slot] = 0
@@ -234,23 +241,25 @@ class Slots:
 
     def _step(self) -> list[Score]:
         """Act and update; physics and a step of the evaluations run beside the update."""
-        random_steps = self.training.settings.random_steps
+        settings = self.training.settings
+        random_steps, updates = settings.random_steps, settings.updates_per_step
         for slot in np.flatnonzero(self.busy & (self.step == random_steps)):
             self.learner.activate(int(slot))
         learning = self.busy & (self.step >= random_steps)
         clock = self.clock
         with clock.part("acting"):
             action = self.learner.act(self._history.seen, self.step, self.step < random_steps)
-            self.pool.start(action, self.busy)
+            self.pool.start(as_played(self.training.task, action), self.busy)
         evaluating = self.evaluator.running
         if evaluating:
             with clock.part("evaluation"):
                 self.evaluator.start()
         with clock.part("update"):
             if learning.any():
-                self.learner.update()
+                for _ in range(updates):
+                    self.learner.update()
             else:
-                self.learner.skip(1)
+                self.learner.skip(updates)
         with clock.part("environments"):
             result = self.pool.wait()
         with clock.part("storing"):
@@ -298,9 +307,3 @@ class Slots:
                 self.learner.deactivate(slot)
                 self.busy[slot] = self._running[slot] = self._in_game[slot] = False
         return scores
-
-    def _observations(self) -> Observations:
-        pixels, shape = self.training.pixels, self.pool.observation_shape
-        if pixels is None:
-            return Observations(shape)
-        return Observations(shape, pixels.stack, pixels.crop, pixels.random_crops)

@@ -64,3 +64,34 @@ def test_a_member_that_begins_later_is_updated_as_from_the_start() -> None:
     for mine, its, untouched in zip(parameters, fresh, undisturbed, strict=True):
         torch.testing.assert_close(mine[1], its)
         assert torch.equal(mine[[0, 2]], untouched[[0, 2]])
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_gradients_may_lie_in_memory_in_any_order(together: bool) -> None:
+    """A convolution of frames with channels last gives its kernel's gradient with channels last."""
+    generator = torch.Generator().manual_seed(0)
+    kernel, plain = (nn.Parameter(torch.zeros(3, 4, 5, 3, 3)) for _ in range(2))
+    gradient = torch.randn(3, 4, 3, 3, 5, generator=generator).permute(0, 1, 4, 2, 3)
+    adam, single = StackedAdam([kernel], 0.1, together=together), torch.optim.Adam([plain], lr=0.1)
+    for _ in range(2):
+        adam.descend([gradient])
+        plain.grad = gradient.contiguous()
+        single.step()
+    torch.testing.assert_close(kernel, plain)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_rows_that_a_member_has_several_of(together: bool) -> None:
+    """Six rows of three members, as the terms of their losses lie."""
+    generator = torch.Generator().manual_seed(0)
+    rows, whole = (nn.Parameter(torch.zeros(shape)) for shape in ((6, 2), (3, 2, 2)))
+    adam = StackedAdam([rows], 0.1, together=together, members=3)
+    other = StackedAdam([whole], 0.1, together=together)
+    for number in range(6):
+        gradient = torch.randn(6, 2, generator=generator)
+        if number == 3 and not together:
+            adam.reset(1)
+            other.reset(1)
+        adam.descend([gradient])
+        other.descend([gradient.view(3, 2, 2)])
+    assert torch.equal(rows, whole.view(6, 2))

@@ -1,0 +1,217 @@
+"""What the engine asks of a learning algorithm, and what all of them share: a stack of members.
+
+One member is a stack of one; there is no other learner. Members never touch each other: parameters have a
+leading slot axis, the losses of all members are summed before one backward pass, and random numbers come
+from each member's own streams.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from a2ls_dsl.backend.counter_rng import CounterRng
+from a2ls_dsl.backend.stacked import Capacity, StackedLoss
+from a2ls_dsl.backend.window import Spaces
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.adam import StackedAdam
+from a2ls_dsl.rl.arithmetic import arithmetic
+from a2ls_dsl.rl.metrics import Metrics
+from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.replay import Replay
+from a2ls_dsl.rl.settings import Computation
+
+Parts = tuple[bool, ...]
+"""Which parts of an algorithm take part in an update; each combination is captured as a graph of its own."""
+
+
+class Agent(nn.Module):
+    """N members, each with a loss (None: no auxiliary loss) and a seed of its own.
+
+    A member's numbers depend on its loss, its seed and the settings, not on its neighbours. capacity: the
+    largest loss that a slot can hold, by default the largest of `losses`; together: members stay from the
+    first update to the last, which is quicker than slots that are given to others meanwhile.
+
+    A subclass makes its networks, calls `_begin`, and says how they act and learn.
+    """
+
+    METRICS: ClassVar[tuple[str, ...]]
+    updates: Tensor
+    active: Tensor
+    auxiliary: StackedLoss
+    optimizers: dict[str, StackedAdam]
+
+    def __init__(
+        self,
+        losses: Sequence[Loss | None],
+        seeds: Sequence[int],
+        observations: Observations,
+        action: int,
+        device: torch.device | str,
+        computation: Computation | None,
+    ) -> None:
+        super().__init__()
+        self.losses, self.observations, self.action_size = list(losses), observations, action
+        self.computation, self.device = computation or Computation(), torch.device(device)
+        self.ticks = 0  # the updates of the stack, on the host: which parts' turn it is
+        members = len(losses)
+        self.register_buffer("updates", torch.zeros(members, dtype=torch.int64))
+        self.register_buffer("active", torch.ones(members, dtype=torch.bool))
+        self.metrics = Metrics(self.METRICS, members)
+        self.rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
+
+    def _begin(self, features: int, capacity: Capacity | None, together: bool) -> None:
+        """Once the networks are there: make loss and optimizers, and fresh parameters on the device."""
+        spaces = Spaces(math.prod(self.observations.seen), self.action_size, features)
+        self.auxiliary = StackedLoss(self.members, spaces, capacity or Capacity.of(self.losses))
+        for member, loss in enumerate(self.losses):
+            self._initialise(member, loss)
+        self.freeze()
+        self.to(self.device)
+        self.rng.seeds = self.rng.seeds.to(self.device)
+        self.optimizers = self._make_optimizers(together)
+        self.adams = nn.ModuleList(self.optimizers.values())  # they belong to the state
+
+    @property
+    def members(self) -> int:
+        return len(self.losses)
+
+    @property
+    def horizon(self) -> Tensor:
+        """(members,) horizons of the losses, as `Replay` wants them."""
+        return self.auxiliary.tables.horizon
+
+    @abstractmethod
+    def make_replay(self, rows: int) -> Replay:
+        """An empty replay of `rows` a member that `run_update` can learn from, on the agent's device."""
+
+    @abstractmethod
+    def act(self, observation: Tensor, counter: int | Tensor) -> Tensor:
+        """Actions (members, action) for observations (members, ...), in training, for step `counter`."""
+
+    @abstractmethod
+    def act_frozen(self, observation: Tensor, counter: int | Tensor) -> Tensor:
+        """The same by the frozen policies, as they are evaluated, for step `counter` of all evaluations."""
+
+    @abstractmethod
+    def random_action(self, counter: int | Tensor) -> Tensor:
+        """Uniform actions (members, action) for step `counter`."""
+
+    @property
+    @abstractmethod
+    def parts_due(self) -> Parts:
+        """Which parts take part in the next update."""
+
+    @abstractmethod
+    def run_update(self, parts: Parts, replay: Replay) -> None:
+        """The computation of an update.
+
+        It reads and writes tensors of the stack and the replay in place, and waits for nothing: it can be
+        captured as one graph for each combination of `parts_due`.
+        """
+
+    @abstractmethod
+    def _policy(self) -> list[tuple[nn.Module, nn.Module]]:
+        """The networks that act, each with its frozen copy."""
+
+    @abstractmethod
+    def _make_optimizers(self, together: bool) -> dict[str, StackedAdam]:
+        """All optimizers by name; `auxiliary` trains the loss' parameters, behind others where shared."""
+
+    @abstractmethod
+    def _initialise(self, member: int, loss: Loss | None) -> None:
+        """Fresh parameters for a member, drawn from its own streams."""
+
+    def update(self, replay: Replay) -> None:
+        """One gradient update of every member."""
+        self.run_update(self.parts_due, replay)
+        self.ticks += 1
+
+    @torch.no_grad()
+    def freeze(self, members: Iterable[int] | None = None) -> None:
+        """Copy policies (by default all) as they are now, for `act_frozen`."""
+        for member in range(self.members) if members is None else members:
+            for network, frozen in self._policy():
+                copy_member(network, frozen, member)
+
+    @torch.no_grad()
+    def reset(self, member: int, loss: Loss | None, seed: int) -> None:
+        """Give a slot to a new member, in place: nothing of the one before is left, and no neighbour moves.
+
+        The member is not `active` yet. Its loss must fit into the stack's capacity.
+        """
+        self.losses[member] = loss
+        self.rng.reseed(member, seed)
+        self._initialise(member, loss)
+        self.freeze([member])
+        for optimizer in self.optimizers.values():
+            optimizer.reset(member)
+        self.updates[member] = 0
+        self.active[member] = False
+        self.metrics.reset(member)
+
+    @torch.no_grad()
+    def refit(self, losses: Sequence[Loss | None]) -> None:
+        """Make the capacity what `losses`, those of the slots, need; where the loss stays, the state does.
+
+        The others have to be `reset`. Not for updates that are captured.
+        """
+        capacity = Capacity.of(losses)
+        if capacity == self.auxiliary.capacity:
+            return
+        old, adam = self.auxiliary, self.optimizers["auxiliary"]
+        self.auxiliary = new = StackedLoss(self.members, old.spaces, capacity).to(old.weight_in)
+        fresh = self._make_optimizers(adam.together)["auxiliary"].to(old.weight_in)
+        fresh.steps.copy_(adam.steps)
+        pairs = [(list[Tensor](new.parameters()), list[Tensor](old.parameters()))]
+        shared = len(adam.trained) - len(list(old.parameters()))
+        for mine, its in ((fresh.moments(each), adam.moments(each)) for each in ("first", "second")):
+            if shared:
+                torch._foreach_copy_(mine[:shared], its[:shared])
+            pairs.append((mine[shared:], its[shared:]))
+        for member, (loss, known) in enumerate(zip(losses, self.losses, strict=True)):
+            if loss is not None and loss == known:
+                new.write(member, loss)
+                for mine, its in pairs:
+                    new.take(member, old, mine, its)
+        self.optimizers["auxiliary"] = fresh
+        self.adams = nn.ModuleList(self.optimizers.values())
+
+    @torch.no_grad()
+    def activate(self, member: int) -> None:
+        """From the next update on a member learns. Until then updates leave it as it is."""
+        for optimizer in self.optimizers.values():
+            optimizer.reset(member)  # it counted the updates of its neighbours
+        self.active[member] = True
+
+    @torch.no_grad()
+    def deactivate(self, member: int) -> None:
+        """Leave a member out of all updates from now on."""
+        self.active[member] = False
+
+    def resume(self, ticks: int) -> None:
+        """Go on after `ticks` updates of the stack, once the state of an equal stack is loaded."""
+        self.ticks = ticks
+
+    def finite(self) -> Tensor:
+        """(members,) booleans: whether all that a member's policy consists of is finite."""
+        parameters = [each for network, _ in self._policy() for each in network.parameters()]
+        return torch.stack([each.flatten(1).isfinite().all(dim=1) for each in parameters]).all(dim=0)
+
+    def _arithmetic(self) -> AbstractContextManager[None]:
+        return arithmetic(self.computation.precision, self.device)
+
+    def _record(self, name: str, values: Tensor) -> None:
+        self.metrics.record(name, values, self.active)
+
+
+def copy_member(source: nn.Module, target: nn.Module, member: int) -> None:
+    """Copy a member's parameters from one network to another of equal shape."""
+    for mine, its in zip(source.parameters(), target.parameters(), strict=True):
+        its[member] = mine[member]

@@ -1,0 +1,67 @@
+"""The learning algorithms by their settings: the one place that knows which settings mean which agent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from a2ls_dsl.backend.stacked import Capacity
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.agent import Agent
+from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.rainbow.replay import PrioritisedReplay
+from a2ls_dsl.rl.rainbow.settings import RainbowSettings
+from a2ls_dsl.rl.rainbow.stack import RainbowStack
+from a2ls_dsl.rl.replay import Replay
+from a2ls_dsl.rl.sac import SacStack
+from a2ls_dsl.rl.settings import Computation, PixelSettings, SacSettings
+
+AgentSettings = SacSettings | RainbowSettings
+
+
+def make_agent(
+    settings: AgentSettings,
+    losses: Sequence[Loss | None],
+    seeds: Sequence[int],
+    observations: Observations,
+    action: int,
+    device: torch.device | str = "cpu",
+    computation: Computation | None = None,
+    capacity: Capacity | None = None,
+    together: bool = True,
+) -> Agent:
+    """A stack of members that learn by these settings; action: size of an action (see `Agent`)."""
+    given = losses, seeds, observations, action
+    if isinstance(settings, RainbowSettings):
+        return RainbowStack(*given, settings, device, computation, capacity, together)
+    return SacStack(*given, settings, device, computation, capacity, together)
+
+
+def metric_names(settings: AgentSettings) -> tuple[str, ...]:
+    """The figures that an agent records of its updates."""
+    return RainbowStack.METRICS if isinstance(settings, RainbowSettings) else SacStack.METRICS
+
+
+def replay_bytes(
+    settings: AgentSettings, members: int, rows: int, observations: Observations, action: int
+) -> int:
+    """Bytes that the replay of a stack takes."""
+    kind = PrioritisedReplay if isinstance(settings, RainbowSettings) else Replay
+    return kind.bytes_needed(members, rows, observations, action)
+
+
+def observations_of(
+    settings: AgentSettings, shape: tuple[int, ...], pixels: PixelSettings | None
+) -> Observations:
+    """What an agent sees of observations of this shape. pixels: how SAC sees frames, None for vectors."""
+    if isinstance(settings, RainbowSettings):
+        if len(shape) != 3:
+            raise A2lError("Rainbow sees frames, and this task has vectors", "train it with SAC")
+        return Observations(shape, settings.stack, shape[-1], settings.augment, settings.shift)
+    if pixels is None:
+        if len(shape) != 1:
+            raise A2lError("this task has frames, and SAC was told of vectors", "train it with Rainbow")
+        return Observations(shape)
+    return Observations(shape, pixels.stack, pixels.crop, pixels.random_crops)

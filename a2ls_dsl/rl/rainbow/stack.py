@@ -1,0 +1,298 @@
+"""Rainbow with an auxiliary loss, for a whole stack of members at once.
+
+Double Q-learning on distributions of values with returns over several steps, duelling heads, noisy layers and
+prioritised replay (Hessel et al. 2018, arXiv 1710.02298), as small as in van Hasselt et al. 2019. The
+auxiliary loss is added to the loss of the values, as in CURL and SPR: one gradient, cut to a length, one step
+of Adam. Its target encoder is a moving average, the target network of the values a copy made now and then.
+Priorities are those of the values' loss alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from a2ls_dsl.backend.counter_rng import Purpose
+from a2ls_dsl.backend.stacked import Capacity
+from a2ls_dsl.backend.window import StackWindow
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.adam import StackedAdam, by_member
+from a2ls_dsl.rl.agent import Agent, Parts, copy_member
+from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.rainbow.distribution import project, support
+from a2ls_dsl.rl.rainbow.networks import ActionValues, FrameEncoder, shaped
+from a2ls_dsl.rl.rainbow.replay import Experience, PrioritisedReplay
+from a2ls_dsl.rl.rainbow.settings import RainbowSettings
+from a2ls_dsl.rl.replay import Replay
+from a2ls_dsl.rl.settings import Computation
+
+
+class RainbowStack(Agent):
+    """Rainbow as an `Agent`; action: how many actions there are. Actions are one-hot vectors throughout."""
+
+    METRICS = ("critic_loss", "auxiliary_loss", "mean_value", "gradient_norm")
+
+    def __init__(
+        self,
+        losses: Sequence[Loss | None],
+        seeds: Sequence[int],
+        observations: Observations,
+        action: int,
+        settings: RainbowSettings,
+        device: torch.device | str = "cpu",
+        computation: Computation | None = None,
+        capacity: Capacity | None = None,
+        together: bool = True,
+    ) -> None:
+        super().__init__(losses, seeds, observations, action, device, computation)
+        self.settings = settings
+
+        def encoder() -> FrameEncoder:
+            return FrameEncoder(len(losses), observations, settings)
+
+        def values() -> ActionValues:
+            return ActionValues(len(losses), self.encoder.width, action, settings)
+
+        self.encoder, self.target_encoder, self.frozen_encoder = encoder(), encoder(), encoder()
+        self.values, self.target_values, self.frozen_values = values(), values(), values()
+        self.slow_encoder = encoder()  # the target encoder of the auxiliary losses
+        self._started = [0] * len(losses)  # each member's first update, by the stack's count
+        self._begin(self.encoder.features, capacity, together)
+        self._losses: dict[str, Callable[..., Any]] = {
+            name: torch.compile(function, fullgraph=True, dynamic=False)
+            if self.computation.compile
+            else function
+            for name, function in (("critic", self._critic_losses), ("auxiliary", self._auxiliary_losses))
+        }
+
+    def make_replay(self, rows: int) -> PrioritisedReplay:
+        """See `Agent.make_replay`."""
+        replay = PrioritisedReplay(self.horizon, rows, self.observations, self.action_size, self.settings)
+        return replay.to(self.device)
+
+    @torch.no_grad()
+    def act(self, observation: Tensor, counter: int | Tensor) -> Tensor:
+        """The best action under fresh noise, or with the probability epsilon any."""
+        with self._arithmetic():
+            noise = self._noise(Purpose.ACTION_NOISE, counter)
+            best = self._best(self.values(self.encoder.base(observation[:, None]), noise))
+            return self._explored(best[:, 0], Purpose.ACTION, counter, self.settings.epsilon)
+
+    @torch.no_grad()
+    def act_frozen(self, observation: Tensor, counter: int | Tensor = 0) -> Tensor:
+        """The best action of the frozen policies without noise, or with the evaluation's epsilon any."""
+        with self._arithmetic():
+            best = self._best(self.frozen_values(self.frozen_encoder.base(observation[:, None])))
+            epsilon = self.settings.evaluation_epsilon
+            return self._explored(best[:, 0], Purpose.EVALUATION_ACTION, counter, epsilon)
+
+    def random_action(self, counter: int | Tensor) -> Tensor:
+        """See `Agent.random_action`."""
+        return self._one_hot(self._any(Purpose.ACTION, counter)[:, 1])
+
+    @property
+    def parts_due(self) -> Parts:
+        """Whether some member's target copy and the auxiliary loss take part in the next update."""
+        period = self.settings.target_period
+        return (
+            any((self.ticks + 1 - started) % period == 0 for started in self._started),
+            bool(self.auxiliary.capacity.kinds) and self.ticks % self.settings.auxiliary_update_every == 0,
+        )
+
+    def run_update(self, parts: Parts, replay: Replay) -> None:
+        """See `Agent.run_update`."""
+        copy, auxiliary = parts
+        if not isinstance(replay, PrioritisedReplay):
+            raise TypeError("Rainbow learns from a prioritised replay")
+        with self._arithmetic():
+            batch = replay.sample(self.rng, self.updates, self.settings.batch_size)
+            errors, values = self._errors(batch)
+            losses = (self._importance(batch.priority) * errors).mean(dim=1)
+            self._record("critic_loss", errors.mean(dim=1))
+            self._record("mean_value", values)
+            if auxiliary:
+                losses = losses + self.settings.auxiliary_weight * self._auxiliary(replay)
+            self._descend(torch.where(self.active, losses, 0.0), auxiliary)
+            replay.reprioritise(batch.row, errors, self.active)
+            self.updates += self.active
+            if auxiliary:
+                self._follow()
+            if copy:
+                self._copy_targets()
+
+    @torch.no_grad()
+    def activate(self, member: int) -> None:
+        """See `Agent.activate`."""
+        super().activate(member)
+        self._started[member] = self.ticks
+
+    def resume(self, ticks: int) -> None:
+        """See `Agent.resume`."""
+        super().resume(ticks)
+        self._started = [ticks - count for count in self.updates.tolist()]
+
+    def _policy(self) -> list[tuple[nn.Module, nn.Module]]:
+        return [(self.encoder, self.frozen_encoder), (self.values, self.frozen_values)]
+
+    def _errors(self, batch: Experience) -> tuple[Tensor, Tensor]:
+        """The values' losses (members, B) and mean values (members,)."""
+        noise = self._noise(Purpose.NOISE, self.updates)
+        target_noise = self._noise(Purpose.TARGET_NOISE, self.updates)
+        given = batch.observation, batch.action, batch.reward, batch.discount, batch.next_observation
+        errors, values = self._losses["critic"](*given, noise, target_noise)
+        return errors, values
+
+    def _critic_losses(
+        self,
+        observation: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        discount: Tensor,
+        next_observation: Tensor,
+        noise: Tensor | None,
+        target_noise: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """See `_errors`. As in CURL's code one draw of the noise serves both calls of the online network."""
+        settings = self.settings
+        with torch.no_grad():
+            later = self.target_values(self.target_encoder.base(next_observation), target_noise)
+            chooser = self.values(self.encoder.base(next_observation), noise) if settings.double else later
+            later = _of_action(later, self._one_hot(self._best(chooser)))
+            if settings.distributional:
+                goal = project(later.softmax(dim=-1), reward, discount, settings.value_range)
+            else:
+                goal = reward + discount * later[..., 0]
+        logits = _of_action(self.values(self.encoder.base(observation), noise), action)
+        if not settings.distributional:
+            value = logits[..., 0]
+            return F.smooth_l1_loss(value, goal, reduction="none"), value.mean(dim=1)
+        errors = -(goal * logits.log_softmax(dim=-1)).sum(dim=-1)
+        return errors, self._expected(logits).mean(dim=1)
+
+    def _auxiliary(self, replay: Replay) -> Tensor:
+        """The auxiliary losses (members,) on windows of their own."""
+        capacity, batch = self.auxiliary.capacity, self.settings.batch_size
+        window = replay.sample_windows(self.rng, self.updates, batch, capacity.horizon + 1, capacity.views)
+        losses: Tensor = self._losses["auxiliary"](window)
+        self._record("auxiliary_loss", losses)
+        return losses
+
+    def _auxiliary_losses(self, window: StackWindow) -> Tensor:
+        losses: Tensor = self.auxiliary(self.encoder, self.slow_encoder, window)
+        return losses
+
+    def _importance(self, priority: Tensor) -> Tensor:
+        """(members, B) weights that undo the bias of the draw, the more the later; the largest is 1."""
+        settings = self.settings
+        done = (self.updates.to(torch.float64) / settings.priority_updates).clamp(max=1)
+        exponent = settings.priority_weight + (1 - settings.priority_weight) * done
+        priority = priority.clamp(min=1e-300)  # of members that have nothing to learn from yet
+        rarest = priority.min(dim=1, keepdim=True).values
+        weights = (rarest / priority).pow(exponent[:, None])
+        return weights.to(self.values.advantage.out.bias.dtype)
+
+    def _descend(self, losses: Tensor, auxiliary: bool) -> None:
+        """One step of Adam down the losses' gradient, each member's cut to the settings' length."""
+        names = ("critic", "auxiliary") if auxiliary else ("critic",)
+        adams = [self.optimizers[name] for name in names]
+        trained = [parameter for adam in adams for parameter in adam.trained]
+        # Without an auxiliary loss the layers that only serve it have no gradient.
+        gradients = torch.autograd.grad(losses.sum(), trained, allow_unused=True, materialize_grads=True)
+        rows = [each.flatten(1).square().sum(dim=1) for each in gradients]
+        length = torch.stack([by_member(each, self.members).sum(dim=1) for each in rows]).sum(dim=0).sqrt()
+        self._record("gradient_norm", length)
+        scale = (self.settings.gradient_norm / (length + 1e-6)).clamp(max=1)
+        cut = [_scaled(each, scale) for each in gradients]
+        for adam in adams:
+            adam.descend(cut[: len(adam.trained)])
+            cut = cut[len(adam.trained) :]
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """The losses' target encoder follows the encoder."""
+        slow, encoder = list(self.slow_encoder.parameters()), list(self.encoder.parameters())
+        torch._foreach_lerp_(slow, encoder, self.settings.encoder_tau)
+
+    @torch.no_grad()
+    def _copy_targets(self) -> None:
+        """Copy the values' network to the target network, in the members whose turn it is."""
+        due = self.active & (self.updates % self.settings.target_period == 0)
+        for online, target in ((self.encoder, self.target_encoder), (self.values, self.target_values)):
+            for source, copy in zip(online.parameters(), target.parameters(), strict=True):
+                copy.copy_(torch.where(due.view(-1, *[1] * (copy.dim() - 1)), source, copy))
+
+    def _make_optimizers(self, together: bool) -> dict[str, StackedAdam]:
+        settings = self.settings
+        networks = {
+            "critic": [*self.encoder.parameters(), *self.values.parameters()],
+            "auxiliary": list(self.auxiliary.parameters()),
+        }
+        return {
+            name: StackedAdam(
+                parameters,
+                settings.learning_rate,
+                eps=settings.adam_eps,
+                together=together,
+                members=self.members,
+            )
+            for name, parameters in networks.items()
+        }
+
+    @torch.no_grad()
+    def _initialise(self, member: int, loss: Loss | None) -> None:
+        rng = self.rng.member(member)
+        self.encoder.reset(member, rng)
+        self.values.reset(member, rng)
+        copy_member(self.encoder, self.target_encoder, member)
+        copy_member(self.encoder, self.slow_encoder, member)
+        copy_member(self.values, self.target_values, member)
+        self.auxiliary.reset(member, loss, rng)
+
+    def _best(self, logits: Tensor) -> Tensor:
+        """The actions (...) of the largest expected value; logits: (..., actions, atoms)."""
+        return self._expected(logits).argmax(dim=-1)
+
+    def _expected(self, logits: Tensor) -> Tensor:
+        """The expected values (...) of logits (..., atoms)."""
+        settings = self.settings
+        if not settings.distributional:
+            return logits[..., 0]
+        return (logits.softmax(dim=-1) * support(settings.atoms, settings.value_range, logits)).sum(dim=-1)
+
+    def _explored(self, best: Tensor, purpose: Purpose, counter: int | Tensor, epsilon: float) -> Tensor:
+        """One-hot actions (members, action): the best, or with probability epsilon any."""
+        if not epsilon:
+            return self._one_hot(best)
+        chance = self.rng.uniform(purpose, counter, 1)[:, 0]
+        return self._one_hot(torch.where(chance < epsilon, self._any(purpose, counter)[:, 1], best))
+
+    def _any(self, purpose: Purpose, counter: int | Tensor) -> Tensor:
+        """(members, 2) uniform actions; the second is independent of `uniform`'s first number."""
+        count = torch.full_like(self.rng.seeds, self.action_size)
+        return self.rng.integers(purpose, counter, 2, count)
+
+    def _one_hot(self, action: Tensor) -> Tensor:
+        choices = torch.arange(self.action_size, device=action.device)
+        return (action[..., None] == choices).to(self.values.advantage.out.bias.dtype)
+
+    def _noise(self, purpose: Purpose, counter: int | Tensor) -> Tensor | None:
+        """(members, numbers) for all noisy layers, or None without them."""
+        if not self.settings.noisy:
+            return None
+        drawn = self.rng.normal(purpose, counter, self.values.noise)
+        return shaped(drawn).to(self.values.advantage.out.bias.dtype)
+
+
+def _of_action(logits: Tensor, action: Tensor) -> Tensor:
+    """(members, B, atoms) of one-hot actions (members, B, actions)."""
+    return (logits * action[..., None]).sum(dim=2)
+
+
+def _scaled(gradient: Tensor, scale: Tensor) -> Tensor:
+    """A gradient whose leading axis is the members, or the lanes of their losses, times a number a member."""
+    members = by_member(gradient, len(scale))
+    return (members * scale.view(-1, *[1] * (members.dim() - 1))).flatten(0, 1)
