@@ -14,7 +14,10 @@ LEVELS = 3
 
 def children(capacity: int) -> int:
     """Children of a node: the least number whose cube is the capacity or more."""
-    return next(count for count in range(1, capacity + 2) if count * count * count >= capacity)
+    count = 1
+    while count**3 < capacity:
+        count += 1
+    return count
 
 
 class Priorities(nn.Module):

@@ -214,7 +214,7 @@ class RainbowStack(Agent):
     @torch.no_grad()
     def _follow(self) -> None:
         """The losses' target encoder follows the encoder."""
-        slow, encoder = list(self.slow_encoder.parameters()), list(self.encoder.parameters())
+        slow, encoder = (tuple(each.parameters()) for each in (self.slow_encoder, self.encoder))
         torch._foreach_lerp_(slow, encoder, self.settings.encoder_tau)
 
     @torch.no_grad()
