@@ -37,6 +37,9 @@ from a2ls_dsl.lang.printer import RUN_LENGTH, print_loss, print_step
 _ITEM = re.compile(r"(\w+)\[(\d+)\]")
 _ARGUMENTS = {Stream.STATE: "observation", Stream.ACTION: "action", Stream.REWARD: "reward"}
 
+_TAKEN = {"None", "True", "False", "F", "Tensor", "Callable"}
+"""Names of Python and of the file's imports that no class can have."""
+
 
 def export(name: str, loss: Loss) -> str:
     """The text of a module with one class, called after the loss; it works for spaces of any size.
@@ -54,8 +57,9 @@ def export(name: str, loss: Loss) -> str:
 
 
 def class_name(name: str) -> str:
-    """`A2Winner` for `a2_winner`."""
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_")) or "Loss"
+    """`A2Winner` for `a2_winner`; `LossF` for `f`, as `F` has a meaning in the file."""
+    words = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    return words if words.isidentifier() and words not in _TAKEN else f"Loss{words}"
 
 
 def _header(name: str, loss: Loss) -> str:

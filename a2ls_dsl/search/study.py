@@ -367,11 +367,15 @@ def _order(candidate: Candidate) -> tuple[bool, float, float]:
 
 
 def candidate_of(row: tuple[Any, ...]) -> Candidate:
-    """The candidate that a row of the table is."""
+    """The candidate that a row of the table is. Raises `A2lError` for one that no search wrote."""
     number, key, text, generation, origin, parents, status, *rest = row
-    return Candidate(
-        number, key, text, generation, Origin(origin), tuple(json.loads(parents)), Status(status), *rest
-    )
+    try:
+        known = tuple(json.loads(parents))
+        return Candidate(number, key, text, generation, Origin(origin), known, Status(status), *rest)
+    except (ValueError, TypeError) as error:
+        raise A2lError(
+            f"candidate {number} of the study can't be read: {error}", "use the version of a2l that made it"
+        ) from None
 
 
 def _run(row: tuple[Any, ...]) -> Run:
