@@ -32,8 +32,9 @@ def load_game(game: Game) -> Any:
         rom = _rom(game)
     except ImportError as error:
         raise _missing(error) from error
-    # Nothing is left to the emulator's own randomness: seeds name no-ops, and sticky actions are ours.
-    ale.setInt("random_seed", 0)
+    # Nothing is left to the emulator's own randomness: seeds name no-ops, and sticky actions are ours. Its seed
+    # is the same always; 0 would be the clock to atari-py.
+    ale.setInt("random_seed", 1)
     ale.setFloat("repeat_action_probability", 0.0)
     ale.loadROM(str(rom))
     return ale
