@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 RUN = "import sys; from a2ls_dsl.cli import main; sys.argv = ['a2l', 'doctor']; main()"
@@ -42,10 +43,21 @@ def test_a_machine_that_can_train() -> None:
         r"dm_control 1\.0\.50 with mujoco 3\.17\.\d+: walker-walk, [\d,]+ frames/s a core",
         status["environments"],
     )
-    kinds = (
-        "vector observations; not on pixels" if "renderer" in status else "vector observations and on pixels"
-    )
-    assert done.stdout.endswith(f"ready to train on {kinds}\n")
+    kinds = ["vector observations"] + ["pixels"] * ("renderer" not in status)
+    if find_spec("ale_py"):
+        assert re.fullmatch(r"ale-py 0\.12\.\d+: 26 games; Pong, [\d,]+ frames/s a core", status["atari"])
+        kinds.append("Atari games")
+    assert done.stdout.endswith(f"ready to train on {', '.join(kinds)}\n")
+
+
+def test_a_broken_emulator_is_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "ale_py.py").write_text("raise ImportError('libstdc++.so.6: no such file')\n")
+    done = doctor(PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0
+    found = r"^warning +atari +the emulator of Atari games can't be imported \(libstdc"
+    assert re.search(found, done.stdout, re.M)
+    assert "fix: pip install --force-reinstall --no-deps 'ale-py>=0.12,<0.13'" in done.stdout
+    assert "Atari games\n" not in done.stdout[-80:]
 
 
 def test_mujoco_4_is_recognised(tmp_path: Path) -> None:

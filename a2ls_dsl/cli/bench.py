@@ -148,14 +148,14 @@ def _data(row: UpdateTime) -> dict[str, Any]:
 
 
 def _environments(request: _Request) -> Rows:
-    from a2ls_dsl.rl.bench.environments import BACK_ENDS, measure_environments
+    from a2ls_dsl.rl.bench.environments import back_ends, measure_environments
     from a2ls_dsl.rl.envs.tasks import find_task
 
     task = find_task(request.env)
-    for back_end in BACK_ENDS:
+    for back_end in back_ends(task):
         if ("vectors" if back_end == "vectors" else "pixels") in request.kinds:
             speed = measure_environments(task, back_end, request.seconds / 2)
-            yield asdict(speed), f"  {back_end:<8} {_speed(speed, task.action_repeat)}"
+            yield asdict(speed), f"  {back_end:<10} {_speed(speed, task.action_repeat)}"
 
 
 def _speed(speed: EnvironmentSpeed, repeat: int) -> str:

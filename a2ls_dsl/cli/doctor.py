@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,14 @@ class Finding:
 @app.command()
 def doctor() -> None:
     """Check this machine: packages, devices, environments, renderers. Exits with 1 if it can't train."""
-    broken, kinds = False, "vector observations and on pixels"
+    broken, pixels, games = False, True, False
     for finding in _findings():
         broken = broken or finding.status is Status.FAIL
-        if finding.subject == "renderer":
-            kinds = "vector observations; not on pixels"
+        pixels = pixels and finding.subject != "renderer"
+        games = games or (finding.subject == "atari" and finding.status is Status.OK and not finding.fix)
         typer.echo(finding.render())  # `echo` drops colours where the output is no terminal.
-    typer.echo("\nsomething required is broken" if broken else f"\nready to train on {kinds}")
+    kinds = ["vector observations"] + ["pixels"] * pixels + ["Atari games"] * games
+    typer.echo("\nsomething required is broken" if broken else f"\nready to train on {', '.join(kinds)}")
     if broken:
         raise typer.Exit(1)
 
@@ -79,6 +81,7 @@ def _findings() -> Iterator[Finding]:
     yield environments
     if environments.status is Status.OK:
         yield from _renderers()
+    yield from _atari()
     yield _cores()
     yield _memory()
     yield _tensorboard()
@@ -157,6 +160,24 @@ def _renderers() -> Iterator[Finding]:
             yield Finding(Status.OK, name, speed)
     if not working:
         yield Finding(Status.WARNING, "renderer", "none works: images can't be rendered; vectors need none")
+
+
+def _atari() -> Iterator[Finding]:
+    """Whether Atari games can be played, by the package that is the default and by the older one."""
+    for subject, package in (("atari", "ale-py"), ("atari-py", "atari-py")):
+        if find_spec(package.replace("-", "_")) is None:
+            if subject == "atari":
+                fix = "pip install 'a2ls-dsl[atari]'; in a clone: pip install -e '.[atari]'"
+                yield Finding(Status.OK, subject, "not installed; only Atari games need it", fix)
+            continue
+        found = _probe(package)
+        if "error" in found:
+            from a2ls_dsl.rl.envs.emulator import REINSTALL
+
+            yield Finding(Status.WARNING, subject, found["error"], found["fix"] or REINSTALL)
+            continue
+        version = f"{package} {found['version']}: {found['games']} games"
+        yield Finding(Status.OK, subject, f"{version}; Pong, {found['speed']:,.0f} frames/s a core")
 
 
 def _cores() -> Finding:

@@ -70,7 +70,7 @@ class AtariEnv:
         self._screens[1] = self._screens[0]
         return self._frame()
 
-    def step(self, action: NDArray[Any]) -> Step:
+    def step(self, action: int | np.int64) -> Step:
         """Repeat the action of number `action` for `action_repeat` frames, or up to the game's end.
 
         A game that reaches its limit of frames is `last`, but not `terminated`.

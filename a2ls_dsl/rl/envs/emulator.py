@@ -29,15 +29,35 @@ def load_game(game: Game) -> Any:
     """
     try:
         ale = _ale_py() if game.back_end == "ale-py" else _atari_py()
-        rom = _rom(game)
+        rom = check_rom(game.task)
     except ImportError as error:
         raise _missing(error) from error
-    # Nothing is left to the emulator's own randomness: seeds name no-ops, and sticky actions are ours. Its seed
-    # is the same always; 0 would be the clock to atari-py.
+    # Nothing is left to the emulator's own randomness: seeds name no-ops, and sticky actions are ours. Its
+    # seed is always the same; 0 would be the clock to atari-py.
     ale.setInt("random_seed", 1)
     ale.setFloat("repeat_action_probability", 0.0)
     ale.loadROM(str(rom))
     return ale
+
+
+def load_vector(game: Game, games: int, threads: int) -> Any:
+    """ale-py's own `ALEVectorInterface` of so many games in so many threads, which pre-processes as we do.
+
+    It only measures what could be had: its episodes are no function of a seed that is given at their start.
+    """
+    from ale_py._ale_py import ALEVectorInterface
+
+    return ALEVectorInterface(
+        str(check_rom(game.task)),
+        games,
+        frame_skip=game.action_repeat,
+        stack_num=4,
+        noop_max=game.noops,
+        use_fire_reset=False,
+        reward_clipping=False,
+        max_episode_steps=game.episode_frames,
+        num_threads=threads,
+    )
 
 
 def actions_of(ale: Any) -> list[int]:
@@ -59,19 +79,19 @@ def _atari_py() -> Any:
     return ALEInterface()
 
 
-def _rom(game: Game) -> Path:
+def check_rom(game: str) -> Path:
     """The path of a game's ROM, whose checksum is right: the emulators end the process at a wrong file."""
     from ale_py.roms import get_all_rom_ids, get_rom_path
 
-    if rom_name(game.task) not in get_all_rom_ids():
-        raise A2lError(f"ale-py has no ROM of a game {game.name}", "choose another game")
+    if rom_name(game) not in get_all_rom_ids():
+        raise A2lError(f"ale-py has no ROM of a game {game}", "choose another game")
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it tells of ALE_ROMS_DIR
-            return Path(str(get_rom_path(rom_name(game.task))))
+            return Path(str(get_rom_path(rom_name(game))))
     except OSError as error:
         cause = str(error).split("\n", 1)[0]
         fix = f"unset ALE_ROMS_DIR, or put an intact ROM there; or {REINSTALL}"
-        raise A2lError(f"the ROM of {game.name} can't be used: {cause}", fix) from None
+        raise A2lError(f"the ROM of {game} can't be used: {cause}", fix) from None
 
 
 def _missing(error: ImportError) -> A2lError:

@@ -40,8 +40,8 @@ class Env(Protocol):
     def reset(self, seed: int) -> NDArray[Any]:
         """Start the episode that `seed` (0 to 2**64 - 1) names; gives its first observation."""
 
-    def step(self, action: NDArray[Any]) -> Step:
-        """One agent step: `action` (act,) in [-1, 1], or () the number of an action."""
+    def step(self, action: Any) -> Step:
+        """One agent step: `action` (act,) in [-1, 1], or the number of an action."""
 
 
 def make_env(task: Task, rendering: Rendering | None, life_loss: bool) -> Env:

@@ -178,9 +178,10 @@ class EnvPool:
         given = np.asarray(actions)
         whole = np.issubdtype(given.dtype, np.integer)
         if not whole or (given.size and not 0 <= given.min() <= given.max() < self.action_size):
+            found = f"{given.min()} to {given.max()}" if whole else f"numbers of the type {given.dtype}"
             raise A2lError(
                 f"actions of {self.task.name} must be whole numbers from 0 to {self.action_size - 1}, "
-                f"got {given.dtype} {given.tolist()}"
+                f"got {found}"
             )
         return given.astype(np.int64)
 

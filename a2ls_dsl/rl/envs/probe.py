@@ -1,7 +1,8 @@
-"""What `a2l doctor` runs in a process of its own: does physics work here, does a renderer?
+"""What `a2l doctor` runs in a process of its own: does physics work here, does a renderer, does Atari?
 
-`python -m a2ls_dsl.rl.envs.probe physics` or `... render` prints one line of JSON. An environment library
-that is broken can take its process with it, and a renderer is chosen before the first import.
+`python -m a2ls_dsl.rl.envs.probe physics` (or `render`, `ale-py`, `atari-py`) prints one line of JSON. An
+environment library that is broken can take its process with it, and a renderer is chosen before the first
+import.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs.dmc import DmcEnv, installed
 from a2ls_dsl.rl.envs.rendering import Camera, Rendering
-from a2ls_dsl.rl.envs.tasks import find_task
+from a2ls_dsl.rl.envs.tasks import BACK_ENDS, Game, find_task
 
 _SECONDS = 0.5
 
@@ -57,6 +59,28 @@ def render() -> dict[str, str | float]:
     return {"vendor": ", ".join(vendor), "speed": _per_second(frames)}
 
 
+def atari(back_end: str) -> dict[str, str | float]:
+    """Plays Pong for half a second: the `version` in use, `speed` in frames/s, and how many `games` load."""
+    from a2ls_dsl.rl.envs.atari import AtariEnv
+    from a2ls_dsl.rl.envs.emulator import check_rom
+    from a2ls_dsl.rl.envs.games import ATARI_100K
+
+    game = find_task("Pong")
+    assert isinstance(game, Game)
+    for each in ATARI_100K:
+        check_rom(each)
+    env = AtariEnv(replace(game, back_end=back_end))
+    env.reset(0)
+    seeds = iter(range(1, 10**6))
+
+    def frames() -> int:
+        if env.step(np.int64(0)).last:
+            env.reset(next(seeds))
+        return game.action_repeat
+
+    return {"version": installed(back_end), "games": len(ATARI_100K), "speed": _per_second(frames)}
+
+
 def _per_second(frames: Callable[[], int]) -> float:
     start, count = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - start) < _SECONDS:
@@ -67,7 +91,7 @@ def _per_second(frames: Callable[[], int]) -> float:
 def main(subject: str) -> None:
     """Print the findings, or `error` and `fix`."""
     try:
-        found = {"physics": physics, "render": render}[subject]()
+        found = atari(subject) if subject in BACK_ENDS else {"physics": physics, "render": render}[subject]()
     except A2lError as error:
         found = {"error": error.message, "fix": error.fix}
     except Exception as error:  # noqa: BLE001  (the doctor reports whatever is wrong)
