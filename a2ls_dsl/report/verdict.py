@@ -89,7 +89,7 @@ def _against_reference(study: Records, confirmed: Sequence[Candidate], reference
         return Claim(question, Answer.UNKNOWN, f"{reference.name} has fewer than two runs", fix=fix)
     mine = study.scores(confirmed[0])
     found = mean_difference(mine, scores, chosen_confidence(len(confirmed)))
-    why = f"{len(mine)} fresh seeds against {len(scores)}; the best of {_numbered(len(confirmed))} confirmed"
+    why = f"{len(mine)} fresh seeds against {len(scores)}; {_choice(len(confirmed), 'confirmed')}"
     return _told(question, found, why, fix)
 
 
@@ -150,7 +150,7 @@ def _elsewhere(validation: Validation) -> Claim:
     found = difference_over_tasks(mine, none, confidence=chosen_confidence(len(arms)))
     part = "" if validation.complete else f" ({len(validation.scores)} of {validation.wanted} runs are there)"
     why = (
-        f"{best.arm}, the best of {_numbered(len(arms))}: difference of means, "
+        f"{best.arm}, {_choice(len(arms), 'trained anew')}: difference of means, "
         f"{seeds(validation.scores)} seeds or more each, {validation.frames:,} frames{part}"
     )
     return _told(question, found, why, "a2l validate with more seeds")
@@ -163,5 +163,8 @@ def _told(question: str, found: Interval, why: str, fix: str) -> Claim:
     return Claim(question, Answer.YES if found.value > 0 else Answer.NO, why, found)
 
 
-def _numbered(number: int) -> str:
-    return "one" if number == 1 else f"{number:,}"
+def _choice(number: int, done: str) -> str:
+    """What was chosen among how many, and what that does to the interval."""
+    if number == 1:
+        return f"the only one {done}"
+    return f"the best of {number} {done}, so the interval is a {chosen_confidence(number):.1%} one"

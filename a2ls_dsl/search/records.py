@@ -77,6 +77,9 @@ class Records(StudyReader):
     @contextmanager
     def still(self) -> Iterator[None]:
         """All that is read inside is of one moment."""
+        if self._connection.in_transaction:
+            yield  # as still as what is around it
+            return
         self._connection.execute("BEGIN")
         try:
             yield
@@ -117,6 +120,17 @@ class Records(StudyReader):
                 run,
                 Point(frames, tuple(json.loads(returns)), float("nan") if training is None else training),
             )
+
+    def scores_by_generation(self) -> Iterator[tuple[int, float]]:
+        """Generation and score of every candidate that trained to its end, references aside."""
+        yield from self._one_by_one(
+            "SELECT generation, score FROM candidates WHERE status = 'scored' AND origin != 'reference'"
+        )
+
+    def reasons(self) -> Iterator[str]:
+        """Why candidates were rejected or failed, a reason each."""
+        rows = self._one_by_one("SELECT reason FROM candidates WHERE status IN ('rejected', 'failed')")
+        yield from (reason for (reason,) in rows)
 
     def events(self) -> list[LoggedEvent]:
         """What is logged, the oldest first."""

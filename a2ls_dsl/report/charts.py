@@ -1,0 +1,191 @@
+"""The charts of a report over time: scores of the candidates as they came, learning curves, slots in use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2ls_dsl.report.svg import Drawing, Frame, frame, number, padded, spread
+
+Floats = NDArray[np.float64]
+GROUPS = 12
+"""More violins are not drawn: neighbouring generations share one then."""
+
+DOTS = 30
+"""Of a group of at most so many scores, each is a dot."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The scores of a generation, or of several."""
+
+    label: str
+    scores: Floats
+
+
+@dataclass(frozen=True)
+class Line:
+    """A named value that others are held against."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A learning curve over frames: mean of the runs that came to their end, and the ends of a band.
+
+    The band is NaN where there is none; diverged: independent runs that are not part of it.
+    """
+
+    name: str
+    frames: Floats
+    mean: Floats
+    low: Floats
+    high: Floats
+    runs: int
+    diverged: int = 0
+
+
+def grouped(generations: NDArray[np.int64], scores: Floats) -> list[Group]:
+    """Scores by generation; of many generations, runs of neighbours together."""
+    numbers = np.unique(generations)
+    if not len(numbers):
+        return []
+    parts = np.array_split(numbers, min(GROUPS, len(numbers)))
+    return [
+        Group(
+            f"{part[0]}" if len(part) == 1 else f"{part[0]}-{part[-1]}",
+            scores[(generations >= part[0]) & (generations <= part[-1])],
+        )
+        for part in parts
+    ]
+
+
+def evolution(groups: Sequence[Group], references: Sequence[Line], width: float) -> str:
+    """Violins with medians, quartiles and the best, the best so far as a line, and references."""
+    everything = np.concatenate([each.scores for each in groups])
+    values = [*everything, *(each.value for each in references)]
+    medians, tops = ([float(rule(g.scores)) for g in groups] for rule in (np.median, np.max))
+    told = f"Median {_list(medians)} by generation, best {_list(tops)}."
+    drawing = Drawing(width, 320, "Scores of the candidates, generation by generation", told)
+    names = max((len(each.name) for each in references), default=0)
+    plot = frame(
+        drawing,
+        (-0.5, len(groups) - 0.5),
+        padded(values),
+        "generation",
+        "score (area under the learning curve)",
+        x_ticks=False,
+        right=min(14 + 7 * names, width / 3.5),
+    )
+    _references(plot, references)
+    room = (plot.x(1) - plot.x(0)) * 0.42
+    for place, group in enumerate(groups):
+        _violin(plot, place, group, min(room, 44))
+        sparse = len(groups) * max(len(g.label) for g in groups) * 7 > width - 60 and place % 2
+        if not sparse:
+            drawing.text(plot.x(place), drawing.height - 22, group.label, "axis", "middle")
+    best = np.maximum.accumulate([each.scores.max() for each in groups])
+    drawing.path(((plot.x(i), plot.y(float(each))) for i, each in enumerate(best)), "best")
+    return drawing.render()
+
+
+def _violin(plot: Frame, place: int, group: Group, room: float) -> None:
+    drawing, x = plot.drawing, plot.x(place)
+    scores = group.scores
+    quarters = [float(each) for each in np.quantile(scores, [0.25, 0.5, 0.75])]
+    if len(scores) > 4 and np.ptp(scores) > 0:
+        grid, density = smoothed(scores)
+        sides = [(room * d, plot.y(float(value))) for d, value in zip(density, grid, strict=True)]
+        outline = [(x - dx, y) for dx, y in sides] + [(x + dx, y) for dx, y in reversed(sides)]
+        drawing.path(outline, "violin", closed=True)
+    if len(scores) <= DOTS:
+        places = x + room * 0.5 * np.sin(2.4 * np.arange(len(scores)))
+        for at, score in zip(places, scores, strict=True):
+            drawing.dot(float(at), plot.y(float(score)), 2, "speck")
+    drawing.line(x, plot.y(quarters[0]), x, plot.y(quarters[2]), "quartiles")
+    tip = (
+        f"generation {group.label}: {len(scores)} scores, median {quarters[1]:.1f}, middle half "
+        f"{quarters[0]:.1f} to {quarters[2]:.1f}, best {scores.max():.1f}"
+    )
+    drawing.dot(x, plot.y(quarters[1]), 4, "median", tip)
+    drawing.dot(x, plot.y(float(scores.max())), 3, "top", tip)
+
+
+def smoothed(scores: Floats, points: int = 64) -> tuple[Floats, Floats]:
+    """A density of scores between the least and the largest: places, and heights up to 1.
+
+    Counts in narrow bins, smoothed by a Gaussian of Scott's width; takes the same time for any number.
+    """
+    low, high = float(scores.min()), float(scores.max())
+    counts, edges = np.histogram(scores, 4 * points, (low, high))
+    centres = (edges[1:] + edges[:-1]) / 2
+    width = max(float(scores.std()) * len(scores) ** -0.2, (high - low) / points)
+    grid = np.linspace(low, high, points)
+    kernel = np.exp(-0.5 * ((grid[:, None] - centres[None, :]) / width) ** 2)
+    density = kernel @ counts
+    return grid, density / density.max()
+
+
+def _references(plot: Frame, references: Sequence[Line]) -> None:
+    places = spread([plot.y(each.value) for each in references], 14, 30, plot.y.begin)
+    for each, place in zip(references, places, strict=True):
+        at = plot.y(each.value)
+        plot.drawing.line(plot.x.begin, at, plot.x.end, at, "reference")
+        plot.drawing.text(plot.x.end + 4, place + 4, each.name, "axis")
+
+
+def learning(curves: Sequence[Curve], others: Sequence[tuple[Floats, Floats]], width: float) -> str:
+    """Mean returns over frames with bands; `others`: further curves in grey, (frames, returns) each."""
+    values = [v for c in curves for part in (c.mean, c.low, c.high) for v in part]
+    values += [v for _, returns in others for v in returns]
+    last = max((c.frames[-1] for c in curves), default=1.0)
+    told = "; ".join(f"{c.name}: {c.mean[-1]:.0f} after {c.frames[-1]:,.0f} frames" for c in curves)
+    drawing = Drawing(width, 320, "Learning curves", told)
+    names = max((len(each.name) for each in curves), default=0)
+    right = min(16 + 7 * names, width / 3)
+    plot = frame(
+        drawing, (0, last), padded(values, zero=True), "environment frames", "mean return", right=right
+    )
+    for frames, returns in others:
+        drawing.path(_places(plot, frames, returns), "other")
+    for place, each in enumerate(curves):
+        told_band = np.isfinite(each.low)
+        if told_band.sum() > 1:
+            upper = _places(plot, each.frames[told_band], each.high[told_band])
+            lower = _places(plot, each.frames[told_band], each.low[told_band])
+            drawing.path([*upper, *reversed(lower)], f"band k{place}", closed=True)
+    for place, each in enumerate(curves):
+        drawing.path(_places(plot, each.frames, each.mean), f"curve k{place}")
+    at = spread([plot.y(float(each.mean[-1])) for each in curves], 15, 30, plot.y.begin)
+    for place, each in enumerate(curves):
+        x = plot.x(float(each.frames[-1]))
+        drawing.line(x + 2, plot.y(float(each.mean[-1])), x + 8, at[place], f"curve k{place}")
+        drawing.text(x + 11, at[place] + 4, each.name, f"name k{place}")
+    return drawing.render()
+
+
+def _places(plot: Frame, frames: Floats, returns: Floats) -> list[tuple[float, float]]:
+    return [(plot.x(float(f)), plot.y(float(r))) for f, r in zip(frames, returns, strict=True)]
+
+
+def occupancy(busy: Floats, slots: int, width: float) -> str:
+    """How many slots train, over the time of the search: `busy` in equal parts of it, from 0 to `slots`."""
+    share = float(busy.mean()) / max(slots, 1)
+    drawing = Drawing(width, 200, "Slots in use over the search", f"{share:.0%} of {slots} slots on average.")
+    plot = frame(drawing, (0, 100), (0, slots), "time of the search, %", "slots in use")
+    step = 100 / len(busy)
+    top = [(plot.x(i * step + dx), plot.y(float(each))) for i, each in enumerate(busy) for dx in (0, step)]
+    drawing.path([(plot.x.begin, plot.y.begin), *top, (plot.x.end, plot.y.begin)], "area", closed=True)
+    at = plot.y(share * slots)
+    drawing.line(plot.x.begin, at, plot.x.end, at, "reference")
+    drawing.text(plot.x.end - 4, at - 5, f"{share:.0%} on average", "axis", "end")
+    return drawing.render()
+
+
+def _list(values: Sequence[float]) -> str:
+    return ", ".join(number(round(each, 1)) for each in values)

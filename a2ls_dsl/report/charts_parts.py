@@ -1,0 +1,155 @@
+"""The charts of a report that compare: intervals, what became of candidates and frames, the family tree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from a2ls_dsl.report.statistics import Interval
+from a2ls_dsl.report.summary import depths
+from a2ls_dsl.report.svg import CHARACTER, Drawing, Scale, number, padded
+from a2ls_dsl.search.candidates import Candidate
+
+NODES = 60
+"""Of a larger family the nearest so many are drawn."""
+
+NODE, NODE_HEIGHT, ROW = 104, 40, 78
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A named interval; quiet ones are drawn thin."""
+
+    name: str
+    interval: Interval
+    tip: str = ""
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """A named share of something; kind: its class."""
+
+    name: str
+    value: float
+    kind: str
+
+
+def intervals(rows: Sequence[tuple[str, Sequence[Bar]]], title: str, label: str, width: float) -> str:
+    """Rows of intervals around 0, with the row's name above on narrow drawings and beside on wide ones."""
+    shown = [(name, [bar for bar in bars if not math.isnan(bar.interval.value)]) for name, bars in rows]
+    values = [
+        v for _, bars in shown for b in bars for v in (b.interval.value, b.interval.low, b.interval.high)
+    ]
+    beside = width > 560
+    left = 14 + CHARACTER * 1.05 * max((len(name) for name, _ in rows), default=0) if beside else 12
+    heights = [(0 if beside else 18) + max(14 * len(bars), 14) + 12 for _, bars in shown]
+    drawing = Drawing(width, sum(heights) + 46, title, _told(shown))
+    x = Scale(*padded(values, zero=True), left, width - 16)
+    bottom = drawing.height - 40
+    for tick in x.ticks(max(2, int(width / 120))):
+        drawing.line(x(tick), 4, x(tick), bottom, "zero" if tick == 0 else "grid")
+        drawing.text(x(tick), bottom + 16, f"{'+' if tick > 0 else ''}{number(tick)}", "axis", "middle")
+    drawing.text((left + width - 16) / 2, drawing.height - 6, label, "axis", "middle")
+    top = 4.0
+    for (name, bars), height in zip(shown, heights, strict=True):
+        middle = top + (0 if beside else 18) + height / 2 - (0 if beside else 9)
+        if beside:
+            drawing.text(left - 8, middle + 4, name, "label", "end")
+        else:
+            drawing.text(4, top + 14, name, "label")
+        if not bars:
+            drawing.text(x(0) + 6, middle + 4, "can't be said", "axis")
+        for place, bar in enumerate(bars):
+            _interval(drawing, x, bar, middle + 14 * (place - (len(bars) - 1) / 2))
+        top += height
+    return drawing.render()
+
+
+def _interval(drawing: Drawing, x: Scale, bar: Bar, y: float) -> None:
+    sure = bar.interval.excludes(0.0)
+    kind = "quiet" if bar.quiet else ("better" if bar.interval.value > 0 else "worse") if sure else "unsure"
+    if bar.interval.known:
+        drawing.line(x(bar.interval.low), y, x(bar.interval.high), y, f"whisker {kind}")
+    drawing.dot(x(bar.interval.value), y, 3 if bar.quiet else 5, f"point {kind}", bar.tip)
+
+
+def _told(rows: Sequence[tuple[str, Sequence[Bar]]]) -> str:
+    return "; ".join(
+        f"{name}: {bars[0].interval.value:.1f} from {bars[0].interval.low:.1f} to {bars[0].interval.high:.1f}"
+        for name, bars in rows
+        if bars and bars[0].interval.known
+    )
+
+
+def stacked(parts: Sequence[Part], title: str, width: float) -> str:
+    """One bar of several parts, and under it their names with figures, as many a line as fit."""
+    whole = sum(part.value for part in parts) or 1.0
+    told = [f"{part.name} {number_or_words(part.value)} ({part.value / whole:.0%})" for part in parts]
+    lines: list[list[int]] = [[]]
+    used = 0.0
+    for place, words in enumerate(told):
+        room = 34 + CHARACTER * 1.06 * len(words)
+        if lines[-1] and used + room > width:
+            lines.append([])
+            used = 0.0
+        lines[-1].append(place)
+        used += room
+    drawing = Drawing(width, 44 + 20 * len(lines), title, "; ".join(told))
+    at = 0.0
+    for part, words in zip(parts, told, strict=True):
+        share = part.value / whole * width
+        drawing.rect(at, 4, share - (1 if share > 2 else 0), 26, f"part {part.kind}", words)
+        at += share
+    for row, places in enumerate(lines):
+        at = 0.0
+        for place in places:
+            drawing.rect(at, 41 + 20 * row, 11, 11, f"part {parts[place].kind}", r=2)
+            drawing.text(at + 17, 51 + 20 * row, told[place], "label")
+            at += 34 + CHARACTER * 1.06 * len(told[place])
+    return drawing.render()
+
+
+def number_or_words(value: float) -> str:
+    """A count with commas; large ones in short."""
+    return f"{value:,.0f}" if value < 1e6 else number(round(value / 1e5) * 1e5)
+
+
+def family(lineage: Sequence[Candidate]) -> str:
+    """The family tree of the last of a lineage (parents before children): fresh losses on top."""
+    shown = lineage[-NODES:]
+    deep = depths(shown)
+    rows: list[list[Candidate]] = [[] for _ in range(max(deep.values()) + 1)]
+    for each in shown:
+        rows[deep[each.key]].append(each)
+    widest = max(map(len, rows))
+    width, height = widest * (NODE + 18) + 18, len(rows) * ROW + 4
+    told = f"{len(shown)} losses over {len(rows)} steps; the winner is {shown[-1].key[:8]}."
+    drawing = Drawing(width, height, "Family tree of the best loss", told)
+    places: dict[str, tuple[float, float]] = {}
+    for depth, row in enumerate(rows):
+        room = width / len(row)
+        # Children stand under their parents: in the order of their parents' places.
+        row.sort(key=lambda each: _mean([places[p][0] for p in each.parents if p in places], each.id))
+        for place, each in enumerate(row):
+            places[each.key] = room * (place + 0.5), depth * ROW + 4
+    for each in shown:
+        x, y = places[each.key]
+        for parent in each.parents:
+            if parent in places:
+                px, py = places[parent]
+                drawing.line(px, py + NODE_HEIGHT, x, y, "edge")
+    for each in shown:
+        x, y = places[each.key]
+        kind = "node winner" if each is shown[-1] else "node"
+        tip = f"{each.key[:8]}, generation {each.generation}, {each.origin}: {each.text}"
+        drawing.rect(x - NODE / 2, y, NODE, NODE_HEIGHT, kind, tip, r=6)
+        score = "" if each.score is None else f"{each.score:.1f}"
+        drawing.text(x, y + 16, f"{each.key[:6]}  {score}", "label", "middle")
+        drawing.text(x, y + 32, f"{each.origin}", "axis", "middle")
+    return drawing.render()
+
+
+def _mean(values: Sequence[float], otherwise: float) -> float:
+    return sum(values) / len(values) if values else float(otherwise)

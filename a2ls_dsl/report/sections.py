@@ -1,0 +1,285 @@
+"""The sections of a report, each from what is known of a study to HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from numpy.random import Generator
+
+from a2ls_dsl.diagnostics import Source
+from a2ls_dsl.lang.latex import latex
+from a2ls_dsl.lang.layout import format_file
+from a2ls_dsl.lang.timeline import timeline
+from a2ls_dsl.report import page, series
+from a2ls_dsl.report.charts import Curve, Line, evolution, learning, occupancy
+from a2ls_dsl.report.charts_parts import Bar, Part, family, intervals, stacked
+from a2ls_dsl.report.digits import duration
+from a2ls_dsl.report.mathml import mathml
+from a2ls_dsl.report.patterns import PatternTable
+from a2ls_dsl.report.statistics import mean_difference
+from a2ls_dsl.report.summary import Summary
+from a2ls_dsl.report.tables import Table, said
+from a2ls_dsl.report.validation import Validation, compare
+from a2ls_dsl.report.verdict import Answer, Claim
+from a2ls_dsl.search.candidates import NO_LOSS, Candidate, Status, ranked
+from a2ls_dsl.search.records import Records
+
+SHOWN = 5
+"""So many of the best are shown as formulas."""
+
+
+def verdict(claims: Sequence[Claim]) -> str:
+    """A card a question."""
+    return "".join(map(_claim, claims))
+
+
+def _claim(claim: Claim) -> str:
+    kind = {Answer.YES: " yes", Answer.NO: " no"}.get(claim.answer, "")
+    mark = {Answer.YES: "✓ Yes", Answer.NO: "✗ No"}.get(claim.answer, "? Can't be said")
+    told = f" <small>{escape(said(claim.difference, 1, True))}</small>" if claim.difference else ""
+    fix = ""
+    if claim.fix.startswith("a2l "):
+        fix = page.paragraph("To know more:", "note") + page.code(claim.fix)
+    elif claim.fix:
+        fix = page.paragraph(f"To know more: {claim.fix}.", "note")
+    why = page.paragraph(f"{claim.why[:1].upper()}{claim.why[1:]}.")
+    return (
+        f'<div class="card claim{kind}"><h3>{escape(claim.question)}</h3>'
+        f'<p class="answer">{mark}{told}</p>{why}{fix}</div>'
+    )
+
+
+def glance(summary: Summary) -> str:
+    """The study in a few figures."""
+    best = summary.best
+    figures = [(f"{summary.candidates:,}", "candidates"), (_short(summary.cost.frames), "frames trained")]
+    if summary.cost.seconds:
+        figures.append((duration(summary.cost.seconds), "known training time"))
+    if summary.occupied is not None:
+        figures.append((f"{summary.occupied:.0%}", f"of {summary.slots} slots in use"))
+    if best and best.score is not None:
+        figures.append((f"{best.score:.1f}", "score of the best, one run"))
+    if best and best.fresh_score is not None:
+        figures.append((f"{best.fresh_score:.1f}", f"its mean over {best.fresh_runs} fresh seeds"))
+    return page.tiles(figures)
+
+
+def over_time(study: Records) -> page.Section:
+    """Violins by generation."""
+    groups = series.groups(study)
+    if not groups:
+        return page.Section("evolution", "Evolution", page.paragraph("Nothing is scored yet."))
+    references = [
+        Line(each.name, each.score)
+        for each in study.candidates(limit=50)
+        if each.is_reference and each.score is not None
+    ]
+    number = sum(len(each.scores) for each in groups)
+    caption = (
+        f"The scores of {number:,} candidates that trained to their end; what was stopped early is not among "
+        "them. Circle: median; thick line: middle half; orange: the best, and the best so far. Dashed: the "
+        "references. One run a score, so the best is partly luck."
+    )
+    return page.Section(
+        "evolution", "Evolution", page.figure(lambda width: evolution(groups, references, width), caption)
+    )
+
+
+def curves(study: Records, rng: Generator) -> page.Section:
+    """Learning curves of the best and of the references, with others in grey."""
+    board = study.leaderboard(3)
+    chosen = [each for each in board if not each.is_reference][:3] + [e for e in board if e.is_reference]
+    found = [each for one in chosen if (each := series.curve(study, one)) is not None]
+    if not found:
+        return page.Section("curves", "Learning curves", page.paragraph("No run has ended yet."))
+    others = series.other_curves(study, chosen, rng)
+    runs = ", ".join(map(_runs, found))
+    lot = " drawn by lot" if len(others) == series.OTHERS else ""
+    caption = (
+        f"Mean over independent runs ({runs}), bands: 95 % intervals of the mean (Student) at each "
+        f"evaluation. Grey: {len(others)} other runs{lot}."
+    )
+    return page.Section(
+        "curves", "Learning curves", page.figure(lambda width: learning(found[:5], others, width), caption)
+    )
+
+
+def _runs(curve: Curve) -> str:
+    lost = f" and {curve.diverged} that diverged, left out" if curve.diverged else ""
+    return f"{curve.name}: {curve.runs} run{'s' * (curve.runs != 1)}{lost}"
+
+
+def hall(study: Records, table: Table) -> page.Section:
+    """The best as formulas and timelines, intervals against no auxiliary loss, and the table."""
+    board = ranked(study.leaderboard(10), 10)
+    none = next((study.scores(each) for _, each in board if each.key == NO_LOSS), [])
+    rows = []
+    for _, each in board:
+        scores = study.scores(each)
+        if scores and none and each.key != NO_LOSS:
+            found = mean_difference(scores, none)
+            rows.append((each.name or each.key[:8], [Bar("", found, f"{said(found, 1, True)}")]))
+    drawn = ""
+    if rows:
+        caption = (
+            "Difference to no auxiliary loss over independent runs; 95 % intervals of each alone (Welch)."
+        )
+        drawn = page.figure(
+            lambda width: intervals(rows, "Differences to no auxiliary loss", "score against none", width),
+            caption,
+        )
+    losses = "".join(
+        _loss(rank, each, place == 0)
+        for place, (rank, each) in enumerate([(r, e) for r, e in board if r is not None][:SHOWN])
+    )
+    return page.Section("hall", "Hall of fame", drawn + losses + page.table(table))
+
+
+def _loss(rank: int, candidate: Candidate, is_open: bool) -> str:
+    """One loss: formula, timeline, file."""
+    loss = candidate.loss
+    name = f"found_{candidate.key[:8]}"
+    score = f"score {candidate.score:.1f}" if candidate.score is not None else ""
+    if candidate.fresh_score is not None:
+        score += f", {candidate.fresh_score:.1f} over {candidate.fresh_runs} fresh seeds"
+    if loss is None:
+        return ""
+    formula = mathml(latex(name, loss))
+    text = format_file(Source(name, f"loss {name} = {candidate.text}\n")).rstrip()
+    inner = (page.scrolled(formula, "Formula") if formula else "") + page.code(text)
+    inner += page.code(timeline(loss))
+    summary = f"{rank}. {escape(name)}<span>{escape(score)}</span>"
+    return f'<div class="card">{page.folded(summary, inner, "loss", is_open)}</div>'
+
+
+def lineage(summary: Summary) -> page.Section:
+    """The family tree of the best."""
+    if not summary.lineage:
+        return page.Section("family", "Family of the best", page.paragraph("Nothing is scored yet."))
+    drawn = page.fixed(
+        family(summary.lineage),
+        "Family tree",
+        "From fresh losses on top to the best at the bottom, with the move that made each and its score. "
+        + ("" if len(summary.lineage) <= 60 else f"The nearest 60 of {len(summary.lineage)} ancestors."),
+    )
+    rows = tuple(
+        (
+            each.key[:8],
+            each.generation,
+            str(each.origin),
+            " ".join(p[:8] for p in each.parents),
+            each.score,
+            each.text,
+        )
+        for each in summary.lineage[::-1][:60]
+    )
+    table = Table(
+        "family", "Ancestors", ("key", "generation", "move", "of", "score", "loss"), rows, wide=("loss",)
+    )
+    return page.Section("family", "Family of the best", drawn + page.folded("As a table", page.table(table)))
+
+
+def gates(study: Records, summary: Summary, table: Table) -> page.Section:
+    """What became of candidates, what gates saved, and why they stopped what they stopped."""
+    kinds = {
+        Status.SCORED: "p0",
+        Status.CULLED: "p1",
+        Status.REJECTED: "p2",
+        Status.FAILED: "p3",
+        Status.RUNNING: "p4",
+        Status.QUEUED: "p5",
+    }
+    became = [
+        Part(str(each), summary.counts[each], kind) for each, kind in kinds.items() if summary.counts[each]
+    ]
+    body = page.figure(
+        lambda width: stacked(became, "What became of candidates", width),
+        "All candidates and references. Scored: trained to the end; culled: stopped at a rung; rejected: "
+        "stopped by a gate before training; failed: diverged.",
+    )
+    if summary.gates:
+        saved = [Part("trained", summary.cost.frames, "p0")]
+        saved += [
+            Part(f"saved by {gate.name}", gate.frames, f"p{1 + i % 4}")
+            for i, gate in enumerate(summary.gates)
+        ]
+        body += page.figure(
+            lambda width: stacked(saved, "Frames trained and saved", width),
+            "Frames that the same candidates would have taken without gates and rungs.",
+        )
+    body += page.table(table)
+    if found := series.reasons(study):
+        reasons = Table("reasons", "Reasons", ("why", "candidates"), tuple(found), wide=("why",))
+        body += page.folded("Why candidates were stopped or failed", page.table(reasons))
+    return page.Section("gates", "Gates", body)
+
+
+def slots(study: Records, summary: Summary) -> page.Section:
+    """Slots in use over the search, and what it cost."""
+    busy = series.busy(study)
+    body = ""
+    if busy is not None:
+        body = page.figure(
+            lambda width: occupancy(busy, summary.slots, width),
+            "A slot is in use while a run trains in it. Evolution by populations waits for the slowest.",
+        )
+    cost = summary.cost
+    killed = cost.sessions - cost.timed
+    speed = f"{cost.frames / cost.seconds:,.0f}" if cost.seconds and not killed else "unknown"
+    rows = (
+        ("frames trained", f"{cost.frames:,}"),
+        ("runs of the budget that is", f"{cost.frames / summary.settings.frames:,.1f}"),
+        ("time of sessions that ended", duration(cost.seconds)),
+        ("sessions that were killed or still run", str(max(killed, 0))),
+        ("frames a second, all slots together", speed),
+        ("first and last entry of the log (UTC)", f"{summary.began} to {summary.ended}"),
+    )
+    return page.Section(
+        "cost", "Slots and cost", body + page.table(Table("cost", "Cost", ("what", "figure"), rows))
+    )
+
+
+def patterns(found: PatternTable, table: Table) -> page.Section:
+    """The pattern table, and its intervals."""
+    rows = [
+        (
+            each.name,
+            [
+                Bar("", each.joint.effect, f"joint {said(each.joint.effect, 1, True)}"),
+                Bar("", each.plain.effect, f"alone {said(each.plain.effect, 1, True)}", quiet=True),
+            ],
+        )
+        for each in found.rows
+    ]
+    drawn = page.figure(
+        lambda width: intervals(
+            rows, "What patterns are worth", "score with the pattern against without", width
+        ),
+        "Filled: with all other patterns, horizon and sizes held fixed (least squares, 95 %); hollow: the "
+        "plain difference of means, as in the paper. Grey: the interval holds 0. Nothing here is corrected "
+        "for the number of patterns; the table is.",
+    )
+    return page.Section("patterns", "Patterns", (drawn if found.losses else "") + page.table(table))
+
+
+def validated(validation: Validation, table: Table, rng: Generator) -> page.Section:
+    """Losses trained anew on other environments."""
+    rows = [
+        (each.arm, [Bar("", each.difference, said(each.difference, 1, True))])
+        for each in compare(validation, rng)
+        if each.difference is not None
+    ]
+    drawn = page.figure(
+        lambda width: intervals(rows, "Validation against none", "interquartile mean against none", width),
+        "Difference of interquartile means over all environments to no auxiliary loss; 95 % intervals of a "
+        "stratified bootstrap.",
+    )
+    return page.Section("validation", "Validation", (drawn if rows else "") + page.table(table))
+
+
+def _short(number: float) -> str:
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g} {letter}"
+    return f"{number:,.0f}"
