@@ -13,8 +13,7 @@ import torch
 from hypothesis import strategies as st
 
 from a2ls_dsl.backend.window import Spaces, Window
-from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.ir.lower import supported_terms
+from a2ls_dsl.ir.lower import is_paper_shaped
 from a2ls_dsl.lang.ast import (
     Call,
     Comparison,
@@ -80,16 +79,9 @@ def losses(horizon: int = 10, terms: int = 1, views: bool = False) -> st.SearchS
     return st.lists(weighted, min_size=1, max_size=terms).map(lambda each: canonical(Loss(tuple(each))))
 
 
-def compilable() -> list[str]:
-    """The shipped losses that the compiler takes."""
-    found = []
-    for name in shipped("losses", ".a2l"):
-        try:
-            supported_terms(load_one(name)[1])
-        except A2lError:
-            continue
-        found.append(name)
-    return found
+def paper_shaped() -> list[str]:
+    """The shipped losses that are of He et al. 2022."""
+    return [name for name in shipped("losses", ".a2l") if is_paper_shaped(load_one(name)[1])]
 
 
 def numbers(allowed: Range, default: float) -> st.SearchStrategy[float]:
@@ -245,4 +237,6 @@ def windows(spaces: Spaces, batch: int, steps: int, seed: int, members: tuple[in
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*members, batch, steps, *shape, dtype=torch.float64, generator=generator)
 
-    return Window(normal(spaces.observation), normal(spaces.action).tanh(), normal())
+    observation, action, reward = normal(spaces.observation), normal(spaces.action).tanh(), normal()
+    done = torch.rand(reward.shape, generator=generator) < 0.3
+    return Window(observation, action, reward, done.double())

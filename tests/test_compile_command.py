@@ -56,7 +56,7 @@ def test_unknown_names_are_explained() -> None:
 def test_the_predictor_is_the_papers() -> None:
     """Linear, BatchNorm over the batch, ReLU, Linear, with twice as many hidden units as inputs."""
     module = a2l.compile(a2l.load("forward_dynamics"), observation=3, action=2, features=4)
-    (predictor,) = module.predictors
+    (predictor,) = module.heads
     x = torch.randn(16, 6)
     hidden = x @ predictor[0].weight.T + predictor[0].bias
     normal = (hidden - hidden.mean(0)) / (hidden.var(0, unbiased=False) + 1e-5).sqrt()

@@ -42,6 +42,7 @@ class Purpose(IntEnum):
     TARGET_NOISE = 17
     ACTION_NOISE = 18
     EVALUATION_ACTION = 19
+    AUGMENTATION = 20
 
 
 class CounterRng:
@@ -60,9 +61,17 @@ class CounterRng:
 
     def member(self, index: int) -> CounterRng:
         """The streams of one member alone."""
-        alone = CounterRng.__new__(CounterRng)
-        alone.seeds = self.seeds[index : index + 1]
-        return alone
+        return self._part(self.seeds[index : index + 1])
+
+    def of(self, members: Tensor) -> CounterRng:
+        """The streams of some members, in the order of their (M,) numbers."""
+        return self._part(self.seeds[members])
+
+    @staticmethod
+    def _part(seeds: Tensor) -> CounterRng:
+        part = CounterRng.__new__(CounterRng)
+        part.seeds = seeds
+        return part
 
     def bits(self, purpose: Purpose, counter: int | Tensor, n: int) -> Tensor:
         """(N, n) int64 tensors of 64 random bits."""

@@ -1,41 +1,69 @@
 """A loss as a plain Python file that needs torch only, for an agent that shall not depend on this package.
 
-The file is printed from the optimised program, node by node. The predictor and the operators are the source
-text of the functions that this package itself computes with, so both can only mean the same.
+The file is printed from the optimised program, node by node. Heads, views and operators are the source text
+of the functions that this package itself computes with, so both can only mean the same.
 """
 
 from __future__ import annotations
 
 import inspect
-import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import a2ls_dsl
-from a2ls_dsl.backend import operators
-from a2ls_dsl.backend.module import predictor
-from a2ls_dsl.backend.operators import OPERATIONS
-from a2ls_dsl.ir.lower import lower, row_of, supported_terms
+from a2ls_dsl.backend import functions, operators, registry
+from a2ls_dsl.backend.export_text import called, statements, used_names, wrapped
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.ir.nodes import (
     Augment,
     Compare,
-    Concat,
-    Encode,
-    EncodeBatch,
-    Node,
-    Pick,
+    Estimate,
+    EstimateBatch,
     Predict,
     Program,
     Row,
     Sample,
+    Transition,
     WeightedSum,
 )
 from a2ls_dsl.ir.passes import optimise
-from a2ls_dsl.lang.ast import Comparison, Loss, Stream
-from a2ls_dsl.lang.printer import RUN_LENGTH, print_loss, print_step
+from a2ls_dsl.ir.verify import verify
+from a2ls_dsl.lang.ast import Loss, Schedule, Stream
+from a2ls_dsl.lang.operators import LINEAR, MLP
+from a2ls_dsl.lang.printer import print_loss, print_step
+from a2ls_dsl.lang.types import Width
 
-_ITEM = re.compile(r"(\w+)\[(\d+)\]")
-_ARGUMENTS = {Stream.STATE: "observation", Stream.ACTION: "action", Stream.REWARD: "reward"}
+_BUILT_IN: tuple[Callable[..., object], ...] = (
+    functions.predictor,
+    functions.mlp,
+    functions.Generated,
+    functions.are_frames,
+    functions.crop,
+    functions.shift,
+    functions.intensity,
+    functions.noise,
+    functions.mask,
+    functions.newest_frame,
+    functions.l2,
+    functions.avgl1,
+    functions.simnorm,
+    functions.discounted,
+    functions.scheduled,
+    operators.spread,
+    operators.normalise,
+    operators.distance,
+    operators.similarity,
+    operators.huber,
+    operators.cross_entropy,
+    operators.variance,
+    operators.covariance,
+    operators.barlow,
+    operators.diffuse,
+    operators.mico,
+    operators.bisim,
+)
+"""What files may need, in the order in which they hold it."""
 
 _TAKEN = {"None", "True", "False", "F", "Tensor", "Callable"}
 """Names of Python and of the file's imports that no class can have."""
@@ -44,16 +72,14 @@ _TAKEN = {"None", "True", "False", "F", "Tensor", "Callable"}
 def export(name: str, loss: Loss) -> str:
     """The text of a module with one class, called after the loss; it works for spaces of any size.
 
-    The class' parameters have the names and shapes of `CompiledLoss`', whose state it can load.
+    The class' parameters have the names and shapes of `CompiledLoss`', whose state it can load. Raises
+    `A2lError` for a registered function whose source can't be read.
     """
-    program = optimise(lower(loss))
-    terms = [term for _, term in supported_terms(loss)]
-    blocks = [
-        _header(name, loss),
-        *(inspect.getsource(function).rstrip() for function in _helpers(terms)),
-        _class(name, program, terms),
-    ]
-    return "\n\n\n".join(blocks) + "\n"
+    naive = lower(loss)
+    program = optimise(naive)
+    body = _class(name, program, naive)
+    blocks = [*_helpers(program, body), body]
+    return "\n\n\n".join([_header(name, loss, "\n".join(blocks)), *blocks]) + "\n"
 
 
 def class_name(name: str) -> str:
@@ -62,19 +88,20 @@ def class_name(name: str) -> str:
     return words if words.isidentifier() and words not in _TAKEN else f"Loss{words}"
 
 
-def _header(name: str, loss: Loss) -> str:
+def parameters(name: str, loss: Loss) -> str:
+    """How the class is made: `A2Winner(action, features)`."""
+    return f"{class_name(name)}({', '.join(_sizes(lower(loss)))})"
+
+
+def _header(name: str, loss: Loss, text: str) -> str:
     formula = textwrap.fill(print_loss(loss), 96, initial_indent="    ", subsequent_indent="        ")
-    similarity = any(OPERATIONS[term.operator].similarity for _, term in supported_terms(loss))
-    functional = any(
-        OPERATIONS[term.operator].similarity or OPERATIONS[term.operator].normalised
-        for _, term in supported_terms(loss)
-    )
+    typing = [each for each in ("Callable", "Sequence") if f"{each}[" in text]
     imports = [
-        *(["import math"] if similarity else []),
-        "from collections.abc import Callable",
+        *(["import math"] if "math." in text else []),
+        f"from collections.abc import {', '.join(typing)}",
         "",
-        "import torch",
-        *(["import torch.nn.functional as F"] if functional else []),
+        *(["import torch"] if "torch." in text else []),
+        *(["import torch.nn.functional as F"] if "F." in text else []),
         "from torch import Tensor, nn",
     ]
     return "\n".join(
@@ -89,164 +116,155 @@ def _header(name: str, loss: Loss) -> str:
     )
 
 
-def _helpers(terms: Sequence[Comparison]) -> list[Callable[..., object]]:
-    """The functions that the terms' operators are computed with."""
-    used = [OPERATIONS[term.operator] for term in terms]
-    helpers: list[Callable[..., object]] = [predictor]
-    if any(operation.normalised for operation in used):
-        helpers.append(operators.normalise)
-    if any(not operation.similarity for operation in used):
-        helpers.append(operators.distance)
-    if any(operation.similarity for operation in used):
-        helpers.append(operators.similarity)
-    return helpers
+def _helpers(program: Program, body: str) -> list[str]:
+    """The functions that the class calls, and those that they call."""
+    own = {called(name): registry.function_of(name) for name in used_names(program) if registry.is_own(name)}
+    sources = {each.__name__: inspect.getsource(each) for each in _BUILT_IN}
+    sources["Draws"] = sources.pop("Generated").replace("class Generated", "class Draws")
+    texts = {name: _source(name, function) for name, function in own.items()}
+    order = [each.__name__ for each in _BUILT_IN]
+    order[order.index("Generated")] = "Draws"
+    known, needed, rest = sources | texts, set[str](), [body]
+    while rest:
+        text = rest.pop()
+        found = {name for name in known if f"{name}(" in text} - needed
+        needed |= found
+        rest += [known[name] for name in found]
+    return [known[name].rstrip() for name in [*order, *texts] if name in needed]
 
 
-def _class(name: str, program: Program, terms: Sequence[Comparison]) -> str:
-    views = any(isinstance(node, Augment) for node in program.nodes)
+def _source(name: str, function: Callable[..., object]) -> str:
+    """The text of a function of a user's."""
+    try:
+        text = textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError):
+        text = ""
+    if not text.startswith(f"def {name}("):
+        raise A2lError(
+            f"`{name}` can't be written to a file: its function has no source called `def {name}(...)`",
+            "register a plain function of that name, defined in a file, that needs torch only",
+        )
+    return text
+
+
+def _class(name: str, program: Program, naive: Program) -> str:
     steps = f"{program.horizon + 1} step" + "s" * (program.horizon > 0)
-    arguments = ["encoder", "target_encoder", *_ARGUMENTS.values()]
-    types = ["Callable[[Tensor], Tensor]"] * 2 + ["Tensor"] * 3
+    arguments, notes = _arguments(program)
+    sizes = _sizes(naive)
+    meanings = {
+        "action": "numbers in an action",
+        "features": "numbers that an encoder returns for one observation",
+        "data": "numbers in `o`",
+    }
+    about = textwrap.fill("; ".join(f"{each}: {meanings[each]}" for each in sizes) + ".", 100)
     lines = [
         f"class {class_name(name)}(nn.Module):",
         f'    """Give it windows of {steps}, t..{print_step(program.horizon)}, of one episode each.',
         "",
-        "    action: numbers in an action; features: numbers that an encoder returns for one observation.",
+        *(f"    {line}" for line in about.splitlines()),
         '    """',
         "",
         f"    horizon = {program.horizon}",
         "",
-        "    def __init__(self, action: int, features: int) -> None:",
+        f"    def __init__(self, {', '.join(f'{each}: int' for each in sizes)}) -> None:",
         "        super().__init__()",
-        *(f"        {line}" for line in _parameters(terms)),
+        *(line for text in _parameters(naive) for line in wrapped(text, 8)),
         "",
         "    def forward(",
         "        self,",
-        *(f"        {argument}: {kind}," for argument, kind in zip(arguments, types, strict=True)),
-        *(["        augment: Callable[[str, Tensor], Tensor] = lambda view, x: x,"] if views else []),
+        *(f"        {argument}," for argument in arguments),
         "    ) -> Tensor:",
         '        """The loss of a batch of at least two windows, a scalar.',
         "",
-        "        observation: (B, steps, ...); action: (B, steps, action); reward: (B, steps).",
-        *(["        augment: gives a view of observations, a fresh draw at every call."] if views else []),
+        *(f"        {line}" for text in notes for line in textwrap.wrap(text, 100, subsequent_indent="  ")),
         '        """',
-        *(f"        {line}" for line in _statements(program)),
+        *(line for text in statements(program) for line in wrapped(text, 8)),
     ]
     return "\n".join(lines)
 
 
-def _parameters(terms: Sequence[Comparison]) -> Iterator[str]:
-    yield "self.predictors = nn.ModuleList()"
-    if any(OPERATIONS[term.operator].bilinear for term in terms):
+def _arguments(program: Program) -> tuple[list[str], list[str]]:
+    """What `forward` takes, and what there is to say about it."""
+    streams = {node.stream for node in program.nodes if isinstance(node, Sample)}
+    views = [node.view for node in program.nodes if isinstance(node, Augment)]
+    arguments = [
+        "encoder: Callable[[Tensor], Tensor]",
+        "target_encoder: Callable[[Tensor], Tensor]",
+        "observation: Tensor",
+        "action: Tensor",
+        "reward: Tensor",
+    ]
+    notes = ["observation: (B, steps, ...); action: (B, steps, action); reward: (B, steps)."]
+    if Stream.DONE in streams:
+        arguments.append("done: Tensor")
+        notes.append("done: (B, steps), 1 where a step's state is terminal by the task's own rules.")
+    if any(isinstance(node, Estimate | EstimateBatch) for node in program.nodes):
+        arguments.append("value: Callable[[Tensor], Tensor]")
+        notes.append("value: the agent's estimates (B,) of features (B, features).")
+    if _schedules(program):
+        arguments.append("frames: float = 0")
+        notes.append("frames: how many environment frames the agent has trained.")
+    if Stream.RAW in streams:
+        arguments.append("data: Tensor | None = None")
+        notes.append("data: (B, steps, data), if `o` is not to be made of the observations.")
+    if registry.CROP in views:
+        arguments.append("uncropped: Tensor | None = None")
+        notes.append("uncropped: frames that the observations were cut out of, for fresh random crops.")
+    if views:
+        arguments.append("generator: torch.Generator | None = None")
+        notes.append("generator: draws views.")
+    return arguments, notes
+
+
+def _schedules(program: Program) -> bool:
+    last = program.nodes[-1]
+    return isinstance(last, WeightedSum) and any(isinstance(each, Schedule) for each in last.weights)
+
+
+def _sizes(program: Program) -> list[str]:
+    """The sizes that the class is made with."""
+    raw = any(isinstance(node, Sample) and node.stream is Stream.RAW for node in program.nodes)
+    return ["action", "features", *(["data"] if raw else [])]
+
+
+def _parameters(program: Program) -> Iterator[str]:
+    """What the class learns, as `CompiledLoss` makes it."""
+    types = verify(program)
+    heads: dict[int, str] = {}
+    matrices: dict[int, str] = {}
+    transition = False
+    for node in program.nodes:
+        rows = [each for each in (types[read] for read in node.inputs) if isinstance(each, Row)]
+        if isinstance(node, Predict):
+            inputs, outputs = _width(rows[0]), _width(node.output)
+            heads[node.head] = {
+                LINEAR: f"nn.Linear({inputs}, {outputs})",
+                MLP: f"mlp({inputs}, {list(node.layers)}, {outputs})",
+            }.get(node.kind, f"predictor({inputs}, {outputs})")
+        elif isinstance(node, Compare) and node.operator == "bilinear":
+            matrices[node.term] = _width(rows[0])
+        transition = transition or isinstance(node, Transition)
+    if heads:
+        yield "self.heads = nn.ModuleList()"
+    for number in sorted(heads):
+        yield f"self.heads.append({heads[number]})"
+    if matrices:
         yield "self.bilinear = nn.ParameterDict()"
-    for number, term in enumerate(terms):
-        source, target = _width(row_of(term.source)), _width(row_of(term.target))
-        yield f"self.predictors.append(predictor({source}, {target}))"
-        if OPERATIONS[term.operator].bilinear:
-            yield f'self.bilinear["{number}"] = nn.Parameter(torch.rand({target}, {target}))'
+    for term, width in matrices.items():
+        yield f'self.bilinear["{term}"] = nn.Parameter(torch.rand({width}, {width}))'
+    if transition:
+        yield "inputs = features + action"
+        yield "self.transition = mlp(inputs, [2 * inputs], features)"
 
 
 def _width(row: Row) -> str:
     """`features + 3 * action`."""
+    words = {Width.LATENT: "features", Width.ACTION: "action", Width.RAW: "data"}
     parts = [
-        f"{n} * {word}" if n > 1 else word
-        for n, word in ((row.states, "features"), (row.actions, "action"))
-        if n
+        f"{n} * {word}" if n > 1 else word for width, word in words.items() if (n := row.parts.count(width))
     ]
-    return " + ".join([*parts, *([str(row.rewards)] if row.rewards else [])])
-
-
-def _statements(program: Program) -> Iterator[str]:
-    """One assignment a node; samples and picks are written where they are used."""
-    used = sorted({node.stream for node in program.nodes if isinstance(node, Sample)})
-    for stream in used:
-        last = "[..., None]" if stream is Stream.REWARD else ""
-        yield f"{stream} = {_ARGUMENTS[stream]}{last}.unbind(1)"
-    names = _names(program)
-    for index, node in enumerate(program.nodes):
-        if isinstance(node, Sample | Pick):
-            continue
-        value = _expression(node, [names[read] for read in node.inputs])
-        if isinstance(node, Encode | EncodeBatch) and node.target:
-            yield "with torch.no_grad():"
-            yield f"    {names[index]} = {value}"
-        elif index == len(program.nodes) - 1:
-            yield f"return {value}"
-        else:
-            yield f"{names[index]} = {value}"
-
-
-def _names(program: Program) -> list[str]:
-    """What each node is called: `s[2]` for a sample, and a name by its part in the loss for all others."""
-    several = sum(isinstance(node, Compare) for node in program.nodes) > 1
-    users, names = program.users(), list[str]()
-    for index, node in enumerate(program.nodes):
-        match node:
-            case Sample():
-                name = f"{node.stream}[{node.offset}]"
-            case Pick():
-                name = f"{names[node.inputs[0]]}[{node.index}]"
-            case Augment():
-                name = f"view_{node.draw}"
-            case Encode() | EncodeBatch():
-                name = "followed" if node.target else "encoded"
-            case _:
-                # A row is called after the first comparison or predictor that reads it.
-                reader = program.nodes[users[index][0]] if isinstance(node, Concat) else node
-                role = {Predict: "source", Compare: "target"}
-                own = {Predict: "prediction", Compare: "loss"}
-                kind = (role if isinstance(node, Concat) else own).get(type(reader), "loss")
-                name = f"{kind}_{getattr(reader, 'term', '')}" if several else kind
-        names.append(name)
-    return names
-
-
-def _expression(node: Node, inputs: Sequence[str]) -> str:
-    match node:
-        case Augment():
-            return f'augment("{node.view}", {inputs[0]})'
-        case Encode():
-            return f"{_encoder(node.target)}({inputs[0]})"
-        case EncodeBatch():
-            return f"{_encoder(node.target)}(torch.cat([{_listed(inputs)}])).chunk({len(inputs)})"
-        case Concat():
-            return f"torch.cat([{_listed(inputs)}], dim=-1)"
-        case Predict():
-            return f"self.predictors[{node.term}]({inputs[0]})"
-        case Compare():
-            return _comparison(node, inputs[0], inputs[1])
-        case WeightedSum():
-            return " + ".join(f"{w!r} * {x}" for w, x in zip(node.weights, inputs, strict=True))
-    raise TypeError(f"no text for {type(node).__name__}")
-
-
-def _listed(inputs: Sequence[str]) -> str:
-    """`s[1], *a[1:4]`: three or more items of a list in a row are written as a slice."""
-    items = [_ITEM.fullmatch(text) for text in inputs]
-    places = [
-        (item[1], int(item[2])) if item else (text, 0) for item, text in zip(items, inputs, strict=True)
-    ]
-    parts, begin = list[str](), 0
-    for end in range(1, len(inputs) + 1):
-        name, first = places[begin]
-        if end < len(inputs) and places[end] == (name, first + end - begin):
-            continue
-        run = f"*{name}[{first}:{first + end - begin}]"
-        parts += [run] if end - begin >= RUN_LENGTH else inputs[begin:end]
-        begin = end
-    return ", ".join(parts)
-
-
-def _encoder(target: bool) -> str:
-    return "target_encoder" if target else "encoder"
-
-
-def _comparison(node: Compare, y: str, z: str) -> str:
-    operation = OPERATIONS[node.operator]
-    if operation.normalised:
-        y, z = f"normalise({y})", f"normalise({z})"
-    against = f"against_batch={node.against_batch}"
-    if not operation.similarity:
-        return f"distance({y}, {z}, {against})"
-    logits = f'{z} @ self.bilinear["{node.term}"] @ {y}.T' if operation.bilinear else f"{y} @ {z}.T"
-    return f"similarity({logits}, {against})"
+    numbers = row.parts.count(Width.NUMBER)
+    text = " + ".join([*parts, *([str(numbers)] if numbers else [])])
+    if not row.bins or text == "1":
+        return str(row.bins) if row.bins else text
+    return f"{row.bins} * ({text})" if "+" in text or "*" in text else f"{row.bins} * {text}"

@@ -1,101 +1,173 @@
-"""The meaning of a program: evaluate it node by node. Slow and plain; all other backends must equal it."""
+"""The meaning of a program: evaluate it node by node. Slow and plain; all other backends must equal it.
+
+Rows are (..., B, D). Leading dimensions are the members of a stack, whose parameters then have them too; one
+loss alone has none. What belongs to the agent, its encoders and its value, is asked for and answered from
+outside, so that a stack can answer several programs at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from a2ls_dsl.backend.operators import compare
-from a2ls_dsl.backend.window import Window
+from a2ls_dsl.backend import registry
+from a2ls_dsl.backend.functions import Draws, discounted, scheduled
+from a2ls_dsl.backend.operators import spread
 from a2ls_dsl.ir.nodes import (
     Augment,
     Compare,
     Concat,
+    Discount,
     Encode,
     EncodeBatch,
+    Estimate,
+    EstimateBatch,
     Node,
+    Normalise,
+    OverSteps,
     Pick,
     Predict,
     Program,
     Sample,
+    Spread,
+    Transition,
+    Unless,
     WeightedSum,
 )
-from a2ls_dsl.lang.ast import Stream
+from a2ls_dsl.lang.ast import Schedule, Stream, Weight
+from a2ls_dsl.lang.functions import EMA, ONLINE, STOP, VALUE
 
 Encoder = Callable[[Tensor], Tensor]
 
-
-def no_view(view: str, draw: int, observation: Tensor) -> Tensor:
-    """Views are augmentations of images; on vector observations they change nothing."""
-    return observation
+CALLS = (ONLINE, EMA, STOP, VALUE)
+"""What is asked of an agent, in an order in which no call waits for a later one."""
 
 
 @dataclass(frozen=True)
-class Context:
-    """What a program is evaluated with.
+class Request:
+    """A call of one of the agent's functions `name` (see `CALLS`) on batches of like tensors.
 
-    encode, encode_target: (B, observation) -> (B, features). predictors, bilinear: by term.
-    augment: (view, draw, observation) -> observation.
+    inputs: observations, or for a value latents. seen: for a value, the observations the latents are of.
     """
 
-    window: Window
-    encode: Encoder
-    encode_target: Encoder
-    predictors: Sequence[Callable[[Tensor], Tensor]]
-    bilinear: Mapping[int, Tensor] = field(default_factory=dict)
-    augment: Callable[[str, int, Tensor], Tensor] = no_view
+    name: str
+    inputs: tuple[Tensor, ...]
+    seen: tuple[Tensor, ...] = ()
 
 
-def evaluate(program: Program, context: Context) -> Tensor:
-    """The value of a program's loss: a scalar tensor."""
-    values: list[Tensor] = []
+Answer = tuple[Tensor, ...]
+"""One result an input: features (..., B, F), or values (..., B, 1)."""
+
+
+class Context(Protocol):
+    """What a program is evaluated with."""
+
+    def sample(self, stream: Stream, offset: int) -> Tensor:
+        """A step of a stream: observations (..., B, ...), or a row (..., B, D)."""
+
+    def crop(self, draw: int, offset: int) -> Tensor:
+        """The observation of a step under a crop of its own."""
+
+    def draws(self, draw: int) -> Draws:
+        """The random numbers of a view's call."""
+
+    def head(self, number: int, row: Tensor) -> Tensor:
+        """The prediction of a head."""
+
+    def transition(self, row: Tensor) -> Tensor:
+        """The learned transition of a latent and an action, side by side."""
+
+    def matrix(self, term: int) -> Tensor | None:
+        """The matrix of a bilinear term."""
+
+    def weights(self, given: Sequence[Weight]) -> Sequence[float | Tensor]:
+        """The weights of the terms now."""
+
+
+def execution(program: Program, context: Context) -> Generator[Request, Answer, Tensor]:
+    """Evaluate a program; yields requests to the agent and wants their answers. Returns the loss, (...)."""
+    values: list[Tensor | Answer] = []
     for node in program.nodes:
-        values.append(_evaluate(node, [values[read] for read in node.inputs], context))
-    return values[-1]
+        inputs = [values[read] for read in node.inputs]
+        tensors = [each for each in inputs if isinstance(each, Tensor)]
+        match node:
+            case Encode():
+                (value,) = yield Request(node.encoder, tuple(tensors))
+                values.append(value)
+            case EncodeBatch():
+                values.append((yield Request(node.encoder, tuple(tensors))))
+            case Estimate():
+                (value,) = yield Request(VALUE, (tensors[0],), (tensors[1],))
+                values.append(value)
+            case EstimateBatch():
+                half = len(tensors) // 2
+                values.append((yield Request(VALUE, tuple(tensors[:half]), tuple(tensors[half:]))))
+            case Pick():
+                values.append(inputs[0][node.index])
+            case Augment() if node.view == registry.CROP:
+                sampled = program.nodes[node.inputs[0]]
+                # What has been through a view already is as large as the agent's: nothing is left to cut.
+                if isinstance(sampled, Sample):
+                    values.append(context.crop(node.draw, sampled.offset))
+                else:
+                    values.append(tensors[0])
+            case _:
+                values.append(_evaluate(node, tensors, context))
+    loss = values[-1]
+    if not isinstance(loss, Tensor):
+        raise TypeError("a program ends in a sum")
+    return loss
+
+
+def evaluate(program: Program, context: Context, answer: Callable[[Request], Answer]) -> Tensor:
+    """The value of a program's loss, with an agent that answers its requests."""
+    running = execution(program, context)
+    try:
+        request = next(running)
+        while True:
+            request = running.send(answer(request))
+    except StopIteration as end:
+        loss: Tensor = end.value
+        return loss
 
 
 def _evaluate(node: Node, inputs: list[Tensor], context: Context) -> Tensor:
     match node:
         case Sample():
-            return _sample(node, context.window)
+            return context.sample(node.stream, node.offset)
         case Augment():
-            return context.augment(node.view, node.draw, inputs[0])
-        case Encode():
-            return _encode(node.target, inputs[0], context)
-        case EncodeBatch():
-            encoded = _encode(node.target, torch.cat(inputs), context)
-            return encoded.reshape(len(inputs), -1, encoded.shape[-1])
-        case Pick():
-            return inputs[0][node.index]
+            return registry.view(node.view, node.numbers, inputs[0], context.draws(node.draw))
+        case Normalise():
+            return registry.normaliser(node.name, node.numbers, inputs[0])
+        case Transition():
+            return context.transition(torch.cat(inputs, dim=-1))
+        case Unless():
+            return inputs[0] * (1 - inputs[1])
+        case Discount():
+            return discounted(inputs, node.discount)
+        case Spread():
+            return spread(inputs[0], node.bins, node.low, node.high, node.symlog)
         case Concat():
             return torch.cat(inputs, dim=-1)
         case Predict():
-            return context.predictors[node.term](inputs[0])
+            return context.head(node.head, inputs[0])
         case Compare():
-            matrix = context.bilinear.get(node.term)
-            return compare(node.operator, node.against_batch, inputs[0], inputs[1], matrix)
+            matrix, options = context.matrix(node.term), dict(node.options)
+            return registry.compare(node.operator, node.against_batch, inputs, matrix, options)
+        case OverSteps():
+            return discounted(inputs, node.decay) / len(inputs)
         case WeightedSum():
-            weighted = [w * x for w, x in zip(node.weights, inputs, strict=True)]
-            return torch.stack(weighted).sum()
+            weights = context.weights(node.weights)
+            return torch.stack([w * x for w, x in zip(weights, inputs, strict=True)]).sum(dim=0)
     raise TypeError(f"no meaning for {type(node).__name__}")
 
 
-def _sample(node: Sample, window: Window) -> Tensor:
-    match node.stream:
-        case Stream.STATE:
-            return window.observation[:, node.offset]
-        case Stream.ACTION:
-            return window.action[:, node.offset]
-        case Stream.REWARD:
-            return window.reward[:, node.offset, None]
-    raise TypeError(f"no window holds the stream {node.stream}")
-
-
-def _encode(target: bool, observation: Tensor, context: Context) -> Tensor:
-    if target:
-        with torch.no_grad():
-            return context.encode_target(observation)
-    return context.encode(observation)
+def weight_at(weight: Weight, frames: float) -> float:
+    """A term's weight after so many environment frames."""
+    if isinstance(weight, Schedule):
+        return scheduled(weight.start, weight.end, weight.frames, frames)
+    return weight

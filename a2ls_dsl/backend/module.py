@@ -2,46 +2,77 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from a2ls_dsl.backend.interpreter import Context, Encoder, evaluate
-from a2ls_dsl.backend.operators import OPERATIONS
+from a2ls_dsl.backend import registry
+from a2ls_dsl.backend.functions import Generated, crop, mlp, newest_frame, predictor
+from a2ls_dsl.backend.interpreter import Answer, Encoder, Request, evaluate, weight_at
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.ir.lower import lower, row_of, supported_terms
-from a2ls_dsl.ir.nodes import Program
+from a2ls_dsl.ir.lower import lower
+from a2ls_dsl.ir.nodes import (
+    ACTION,
+    LATENT,
+    Augment,
+    Compare,
+    Estimate,
+    EstimateBatch,
+    Normalise,
+    Predict,
+    Program,
+    Row,
+    Sample,
+    Transition,
+)
 from a2ls_dsl.ir.passes import PASSES
-from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.ir.verify import verify
+from a2ls_dsl.lang.ast import Loss, Stream, Weight
+from a2ls_dsl.lang.functions import EMA, ONLINE, VALUE
+from a2ls_dsl.lang.operators import LINEAR, MLP
+
+Value = Callable[[Tensor], Tensor]
+"""The agent's estimate of latents: (B, features) -> (B,) or (B, 1)."""
 
 
-def predictor(inputs: int, outputs: int) -> nn.Sequential:
-    """The paper's predictor h: Linear, BatchNorm, ReLU, Linear, with 2 x inputs hidden units.
+@dataclass(frozen=True)
+class Learned:
+    """What a loss learns: heads by number as (node, inputs, outputs), and (term, size) of matrices."""
 
-    The normalisation always uses the statistics of the batch: the loss is only ever taken in training.
-    """
-    hidden = 2 * inputs
-    return nn.Sequential(
-        nn.Linear(inputs, hidden),
-        nn.BatchNorm1d(hidden, track_running_stats=False),
-        nn.ReLU(),
-        nn.Linear(hidden, outputs),
-    )
+    heads: tuple[tuple[Predict, int, int], ...]
+    matrices: tuple[tuple[int, int], ...]
+    transition: bool
 
 
-def term_widths(loss: Loss, spaces: Spaces) -> list[tuple[int, int]]:
-    """The widths of source and target row of every term."""
-    return [
-        (spaces.width(row_of(term.source)), spaces.width(row_of(term.target)))
-        for _, term in supported_terms(loss)
-    ]
+def learned(program: Program, spaces: Spaces) -> Learned:
+    """The learned parts of a program as lowered: terms that count for nothing have theirs, too."""
+    types = verify(program)
+    heads: dict[int, tuple[Predict, int, int]] = {}
+    matrices: dict[int, int] = {}
+    for node in program.nodes:
+        rows = [each for each in (types[read] for read in node.inputs) if isinstance(each, Row)]
+        if isinstance(node, Predict):
+            heads[node.head] = node, spaces.width(rows[0]), spaces.width(node.output)
+        elif isinstance(node, Compare) and node.operator == "bilinear":
+            matrices[node.term] = spaces.width(rows[0])
+    transition = any(isinstance(node, Transition) for node in program.nodes)
+    return Learned(tuple(heads[number] for number in sorted(heads)), tuple(matrices.items()), transition)
+
+
+def make_head(node: Predict, inputs: int, outputs: int) -> nn.Module:
+    """The module of a head."""
+    if node.kind == LINEAR:
+        return nn.Linear(inputs, outputs)
+    return mlp(inputs, node.layers, outputs) if node.kind == MLP else predictor(inputs, outputs)
 
 
 class CompiledLoss(nn.Module):
-    """A loss for given spaces; its parameters are the predictors (and bilinear matrices) of its terms.
+    """A loss for given spaces; its parameters are the heads, bilinear matrices and transition of its terms.
 
     Call it with an encoder, a target encoder (both (B, observation) -> (B, features); no gradient flows
     through the second) and a `Window` of at least `horizon` + 1 steps; it returns a scalar to be minimised
@@ -52,25 +83,34 @@ class CompiledLoss(nn.Module):
         super().__init__()
         self.loss, self.spaces, self.program = loss, spaces, program
         self.horizon = program.horizon
-        self.predictors = nn.ModuleList()
-        self.bilinear = nn.ParameterDict()
-        widths = term_widths(loss, spaces)
-        for term, ((_, comparison), (inputs, outputs)) in enumerate(
-            zip(supported_terms(loss), widths, strict=True)
-        ):
-            self.predictors.append(predictor(inputs, outputs))
-            if OPERATIONS[comparison.operator].bilinear:
-                self.bilinear[str(term)] = nn.Parameter(torch.rand(outputs, outputs))
-
-    def forward(self, encoder: Encoder, target_encoder: Encoder, window: Window) -> Tensor:
-        """The loss of a batch of windows, a scalar. Raises `A2lError` where sizes do not fit."""
-        self._check(window)
-        bilinear = {int(term): matrix for term, matrix in self.bilinear.items()}
-        return evaluate(
-            self.program, Context(window, encoder, target_encoder, list(self.predictors), bilinear)
+        check_registered(program)
+        parts = learned(lower(loss), spaces)
+        self.heads = nn.ModuleList(make_head(*each) for each in parts.heads)
+        self.bilinear = nn.ParameterDict(
+            {str(term): nn.Parameter(torch.rand(size, size)) for term, size in parts.matrices}
         )
+        inputs = spaces.width(LATENT) + spaces.width(ACTION)
+        self.transition = mlp(inputs, [2 * inputs], spaces.width(LATENT)) if parts.transition else None
 
-    def _check(self, window: Window) -> None:
+    def forward(
+        self,
+        encoder: Encoder,
+        target_encoder: Encoder,
+        window: Window,
+        value: Value | None = None,
+        frames: float = 0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """The loss of a batch of windows, a scalar. Raises `A2lError` where sizes or parts are missing.
+
+        value: the agent's estimate of latents, for losses with `value(...)`. frames: how many environment
+        frames the agent has trained, for schedules. generator: draws views.
+        """
+        self._check(window, value)
+        agent = Agent(encoder, target_encoder, value)
+        return evaluate(self.program, Alone(self, window, frames, generator), agent)
+
+    def _check(self, window: Window, value: Value | None) -> None:
         batch = window.reward.shape[:-1]
         if len(batch) != 1:
             raise A2lError(
@@ -79,7 +119,7 @@ class CompiledLoss(nn.Module):
             )
         if batch[0] < 2:
             raise A2lError(
-                f"a batch of {batch[0]}: the predictor normalises over the batch",
+                f"a batch of {batch[0]}: the loss compares the samples of a batch",
                 "sample two windows or more",
             )
         if window.steps <= self.horizon:
@@ -91,12 +131,121 @@ class CompiledLoss(nn.Module):
             ("observation", window.observation, self.spaces.observation),
             ("action", window.action, self.spaces.action),
         ):
-            expected = (*batch, window.steps, size)
-            if tuple(tensor.shape) != expected:
+            numbers = math.prod(tensor.shape[2:])
+            if tuple(tensor.shape[:2]) != (*batch, window.steps) or numbers != size or tensor.dim() < 3:
                 raise A2lError(
-                    f"the window's {name} has the shape {tuple(tensor.shape)}, not {expected}",
+                    f"the window's {name} has the shape {tuple(tensor.shape)}, "
+                    f"not {(*batch, window.steps, size)}",
                     f"all parts have the same batch and steps, and {name}s here {size} numbers",
                 )
+        if value is None and any(isinstance(node, Estimate | EstimateBatch) for node in self.program.nodes):
+            raise A2lError(
+                "the loss reads `value(...)`, and no value was given",
+                "pass value=, a function of features (B, features) that gives the agent's estimates (B,)",
+            )
+        reads_done = any(
+            isinstance(node, Sample) and node.stream is Stream.DONE for node in self.program.nodes
+        )
+        if window.done is None and reads_done:
+            raise A2lError(
+                "the loss reads which states are terminal, and the window has no `done`",
+                "pass done=, (B, steps), 1 where a step's state is terminal by the task's own rules",
+            )
+
+
+class Alone:
+    """The context of one loss: see `interpreter.Context`."""
+
+    def __init__(
+        self, module: CompiledLoss, window: Window, frames: float, generator: torch.Generator | None
+    ) -> None:
+        self._module, self._window, self._frames = module, window, frames
+        self._draws = Generated(generator)
+
+    def sample(self, stream: Stream, offset: int) -> Tensor:
+        window = self._window
+        match stream:
+            case Stream.STATE:
+                return window.observation[:, offset]
+            case Stream.ACTION:
+                return window.action[:, offset]
+            case Stream.REWARD:
+                return window.reward[:, offset, None]
+            case Stream.RAW:
+                data = window.data
+                return newest_frame(window.observation[:, offset]) if data is None else data[:, offset]
+            case Stream.DONE:
+                done = window.reward.new_zeros(()) if window.done is None else window.done[:, offset, None]
+                return done.to(window.reward)
+
+    def crop(self, draw: int, offset: int) -> Tensor:
+        whole = self._window.uncropped
+        seen = self._window.observation[:, offset]
+        return crop(seen, None if whole is None else whole[:, offset], self._draws)
+
+    def draws(self, draw: int) -> Generated:
+        return self._draws
+
+    def head(self, number: int, row: Tensor) -> Tensor:
+        prediction: Tensor = self._module.heads[number](row)
+        return prediction
+
+    def transition(self, row: Tensor) -> Tensor:
+        if self._module.transition is None:
+            raise TypeError("the loss has no rollout")
+        latent: Tensor = self._module.transition(row)
+        return latent
+
+    def matrix(self, term: int) -> Tensor | None:
+        matrix: Tensor | None = self._module.bilinear.get(str(term))
+        return matrix
+
+    def weights(self, given: Sequence[Weight]) -> list[float]:
+        return [weight_at(each, self._frames) for each in given]
+
+
+@dataclass(frozen=True)
+class Agent:
+    """Answers a program's requests with the functions of an agent."""
+
+    encoder: Encoder
+    target_encoder: Encoder
+    value: Value | None
+
+    def __call__(self, request: Request) -> Answer:
+        x = torch.cat(request.inputs)
+        if request.name == ONLINE:
+            found = self.encoder(x)
+        else:
+            with torch.no_grad():
+                if request.name == VALUE:
+                    found = torch.as_tensor(self.value(x) if self.value else 0.0).reshape(-1, 1)
+                else:
+                    found = (self.target_encoder if request.name == EMA else self.encoder)(x)
+        return found.chunk(len(request.inputs))
+
+
+def check_registered(program: Program) -> None:
+    """Raises `A2lError` where a program names an entry of a user's that nothing computes."""
+    for node in program.nodes:
+        match node:
+            case Augment(view=name) | Normalise(name=name) | Compare(operator=name):
+                if registry.is_own(name):
+                    registry.function_of(name)
+
+
+def shapes(module: CompiledLoss) -> list[str]:
+    """What a loss learns for itself, in words: `predictor 5 -> 10 -> 3`, one a kind of head."""
+    heads: dict[str, list[str]] = {}
+    for node, inputs, outputs in learned(lower(module.loss), module.spaces).heads:
+        hidden = {MLP: node.layers, LINEAR: ()}.get(node.kind, (2 * inputs,))
+        heads.setdefault(node.kind, []).append(" -> ".join(map(str, (inputs, *hidden, outputs))))
+    found = [f"{kind} {', '.join(each)}" for kind, each in heads.items()]
+    found += [f"matrix {len(each)} x {len(each)}" for each in module.bilinear.values()]
+    if module.transition is not None:
+        features, action = module.spaces.features, module.spaces.action
+        found.append(f"transition {features} + {action} -> {2 * (features + action)} -> {features}")
+    return found
 
 
 @dataclass(frozen=True)

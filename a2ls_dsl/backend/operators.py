@@ -1,10 +1,13 @@
-"""The ten operators, one formula each, for one member. Rows y (prediction) and z (target) are (B, D).
+"""The operators, one formula each. Rows y (prediction) and z (target) are (..., B, D), results (...).
 
-As the release of He et al. 2022 computes them. Means run over batch and features. Where a formula contrasts a
-sample with others of its batch, `with negatives` does so through a cross-entropy over all B x B pairs with
-the diagonal as label and no temperature; without negatives only the diagonal of that matrix is kept and
-zeros stand elsewhere, which is ``log(1 + (B - 1) exp(-d))`` for the similarity d of a pair: it pushes d up
-and saturates. mse and nmse with negatives subtract the same distance to another sample's target.
+The first five are as the release of He et al. 2022 computes them. Where a formula contrasts a sample with
+others of its batch, `with negatives` does so through a cross-entropy over all B x B pairs with the diagonal
+as label; without negatives only the diagonal of that matrix is kept and zeros stand elsewhere, which is
+``log(1 + (B - 1) exp(-d))`` for the similarity d of a pair: it pushes d up and saturates. mse and nmse with
+negatives subtract the same distance to another sample's target.
+
+Leading dimensions are the members of a stack; all of it works without them. The functions are also the text
+that `export.py` writes into files, so they read nothing but torch and each other.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Operation:
-    """What distinguishes the operators.
+    """What distinguishes the operators of He et al. 2022.
 
     normalised: rows are divided by their norm first. similarity: a cross-entropy over similarities of pairs
     rather than a squared distance. bilinear: a learned (D, D) matrix, drawn from U[0, 1), multiplies the
@@ -40,43 +43,90 @@ OPERATIONS = {
 }
 
 
-def compare(operator: str, against_batch: bool, y: Tensor, z: Tensor, bilinear: Tensor | None) -> Tensor:
-    """The loss of one term, a scalar. `bilinear` is the (D, D) matrix of that operator."""
-    match operator:
-        case "mse":
-            return distance(y, z, against_batch)
-        case "nmse":
-            return distance(normalise(y), normalise(z), against_batch)
-        case "inner":
-            return similarity(y @ z.T, against_batch)
-        case "cosine":
-            return similarity(normalise(y) @ normalise(z).T, against_batch)
-        case "bilinear":
-            if bilinear is None:
-                raise ValueError("the bilinear operator needs its matrix")
-            return similarity(z @ bilinear @ y.T, against_batch)
-    raise ValueError(f"unknown operator {operator}")
-
-
 def normalise(rows: Tensor) -> Tensor:
     """Rows divided by their L2 norm."""
     return F.normalize(rows, dim=-1)
 
 
 def distance(y: Tensor, z: Tensor, against_batch: bool) -> Tensor:
-    """Mean squared error, (B, D) each; with negatives less that to another sample's target."""
-    error = (y - z).square().mean()
+    """Mean squared error; with negatives less that to another sample's target."""
+    error = (y - z).square().mean(dim=(-2, -1))
     if not against_batch:
         return error
     # The samples of a batch are exchangeable, so a shift by one is as good a permutation as a random one,
     # never pairs a sample with itself, and needs no random numbers.
-    return error - (y - z.roll(1, dims=0)).square().mean()
+    return error - (y - z.roll(1, dims=-2)).square().mean(dim=(-2, -1))
 
 
 def similarity(logits: Tensor, against_batch: bool) -> Tensor:
     """Cross-entropy over (B, B) logits whose diagonal holds the matching pairs."""
-    batch = logits.shape[0]
+    matching = logits.diagonal(dim1=-2, dim2=-1)
     if against_batch:
-        return F.cross_entropy(logits, torch.arange(batch, device=logits.device))
-    others = math.log(batch - 1) if batch > 1 else -math.inf
-    return F.softplus(others - logits.diagonal()).mean()
+        return (logits.logsumexp(dim=-1) - matching).mean(dim=-1)
+    others = math.log(logits.shape[-1] - 1) if logits.shape[-1] > 1 else -math.inf
+    return F.softplus(others - matching).mean(dim=-1)
+
+
+def huber(y: Tensor, z: Tensor) -> Tensor:
+    """Half the squared error below 1, the absolute error less one half beyond."""
+    return F.smooth_l1_loss(y, z, reduction="none").mean(dim=(-2, -1))
+
+
+def cross_entropy(y: Tensor, z: Tensor, bins: int) -> Tensor:
+    """Logits y of the distributions z over bins, both (..., B, D * bins)."""
+    logits, target = (rows.reshape(*rows.shape[:-1], -1, bins) for rows in (y, z))
+    entropies: Tensor = -(target * logits.log_softmax(dim=-1)).sum(dim=-1)
+    return entropies.mean(dim=(-2, -1))
+
+
+def spread(x: Tensor, bins: int, low: float, high: float, symlog: bool) -> Tensor:
+    """Numbers (..., D) as distributions over bins (..., D * bins): the two nearest share each number."""
+    if symlog:
+        x = x.sign() * x.abs().log1p()
+    place = (x.clamp(low, high) - low) * ((bins - 1) / (high - low))
+    centres = torch.arange(bins, device=x.device, dtype=x.dtype)
+    return (1 - (place[..., None] - centres).abs()).clamp_min(0).flatten(-2)
+
+
+def variance(y: Tensor) -> Tensor:
+    """How far deviations over the batch lie below 1 (Bardes et al. 2022)."""
+    return F.relu(1 - (y.var(dim=-2) + 1e-4).sqrt()).mean(dim=-1)
+
+
+def covariance(y: Tensor) -> Tensor:
+    """Squared covariances of different numbers over the batch, divided by D (Bardes et al. 2022)."""
+    centred = y - y.mean(dim=-2, keepdim=True)
+    matrix = centred.mT @ centred / (y.shape[-2] - 1)
+    squares = matrix.square()
+    return (squares.sum(dim=(-2, -1)) - squares.diagonal(dim1=-2, dim2=-1).sum(dim=-1)) / y.shape[-1]
+
+
+def barlow(y: Tensor, z: Tensor, redundancy: float) -> Tensor:
+    """How far the cross-correlation over the batch lies from the identity (Zbontar et al. 2021)."""
+    y, z = (F.layer_norm(rows.mT, rows.shape[-2:-1]).mT for rows in (y, z))
+    correlation = y.mT @ z / y.shape[-2]
+    own = correlation.diagonal(dim1=-2, dim2=-1)
+    others = correlation.square().sum(dim=(-2, -1)) - own.square().sum(dim=-1)
+    return (1 - own).square().sum(dim=-1) + redundancy * others
+
+
+def diffuse(x: Tensor, other: Tensor) -> Tensor:
+    """The diffuse distance of rows: mean squared lengths plus 0.1 times the angle (Castro et al. 2021)."""
+    lengths = (x.square().sum(dim=-1) + other.square().sum(dim=-1)) / 2
+    cosine = F.cosine_similarity(x, other, dim=-1)
+    # The root has no slope at 0, where rows are parallel.
+    return lengths + 0.1 * torch.atan2((1 - cosine.square()).clamp_min(1e-9).sqrt(), cosine)
+
+
+def mico(y: Tensor, reward: Tensor, z: Tensor, discount: float) -> Tensor:
+    """Diffuse distances of states against those of what follows, each sample with the one before it."""
+    y_other, r_other, z_other = (rows.roll(1, dims=-2) for rows in (y, reward, z))
+    goal = (reward - r_other).abs().squeeze(-1) + discount * diffuse(z, z_other)
+    return (diffuse(y, y_other) - goal).square().mean(dim=-1)
+
+
+def bisim(y: Tensor, reward: Tensor, z: Tensor, discount: float) -> Tensor:
+    """L1 distances of states against those of what follows (Zhang et al. 2021)."""
+    y_other, r_other, z_other = (rows.roll(1, dims=-2) for rows in (y, reward, z))
+    goal = (reward - r_other).abs().squeeze(-1) + discount * (z - z_other).abs().sum(dim=-1)
+    return ((y - y_other).abs().sum(dim=-1) - goal).square().mean(dim=-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,9 +10,16 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from a2ls_dsl.ir.lower import supported_terms
-from a2ls_dsl.ir.nodes import Row
-from a2ls_dsl.lang.ast import Loss, elements_of
+from a2ls_dsl.backend.functions import newest_frame
+from a2ls_dsl.ir.nodes import Augment, Program, Row, Sample
+from a2ls_dsl.lang.ast import Loss, Stream, elements_of
+from a2ls_dsl.lang.canonical import comparisons
+from a2ls_dsl.lang.functions import Kind
+from a2ls_dsl.lang.registry import functions
+from a2ls_dsl.lang.types import Width
+
+ON_FRAMES = ("crop", "shift", "intensity")
+"""Views that leave vectors as they are; `noise` leaves frames."""
 
 
 @dataclass(frozen=True)
@@ -19,29 +27,51 @@ class Spaces:
     """Sizes of the vectors that a loss meets.
 
     observation: numbers in one observation; action: numbers in one action; features: width of what the
-    encoder returns for one observation.
+    encoder returns for one observation; data: width of `o[t]`, by default that of a vector.
     """
 
     observation: int
     action: int
     features: int
+    data: int | None = None
+
+    @staticmethod
+    def of(observation: tuple[int, ...], action: int, features: int) -> Spaces:
+        """The sizes for observations of a shape: (numbers,), or (channels, height, width) of frames."""
+        data = newest_frame(torch.empty(1, *observation, device="meta")).shape[-1]
+        return Spaces(math.prod(observation), action, features, data)
 
     def width(self, row: Row) -> int:
         """How many numbers one sample of a row has."""
-        return row.states * self.features + row.actions * self.action + row.rewards
+        sizes = {
+            Width.LATENT: self.features,
+            Width.ACTION: self.action,
+            Width.RAW: self.observation if self.data is None else self.data,
+            Width.NUMBER: 1,
+        }
+        return sum(sizes[part] for part in row.parts) * max(row.bins, 1)
 
 
 @dataclass(frozen=True)
 class Window:
     """A batch of windows of `steps` consecutive steps t, t+1, ... out of one episode each.
 
-    observation: (..., B, steps, observation size); action: (..., B, steps, action size), in [-1, 1];
-    reward: (..., B, steps). The leading dimensions are empty for one loss and (members,) for a stack.
+    observation: (..., B, steps, observation size) of vectors, (..., B, steps, channels, height, width) of
+    frames; action: (..., B, steps, action size), in [-1, 1]; reward: (..., B, steps). The leading dimensions
+    are empty for one loss and (members,) for a stack.
+
+    done: (..., B, steps), 1 where a step's state is terminal; for losses that read it. uncropped: frames
+    (..., B, steps, channels, height, width) that the observations were cut out of: what `crop` cuts from.
+    data: (..., B, steps, n), `o`, where it is something else than `functions.newest_frame` makes of the
+    observations.
     """
 
     observation: Tensor
     action: Tensor
     reward: Tensor
+    done: Tensor | None = None
+    uncropped: Tensor | None = None
+    data: Tensor | None = None
 
     @property
     def steps(self) -> int:
@@ -69,22 +99,38 @@ class StackWindow(Protocol):
     def reward(self) -> Tensor:
         """(members, B, steps)"""
 
+    @property
+    def done(self) -> Tensor | None:
+        """(members, B, steps)"""
+
     def states(self, step: Tensor, draw: Tensor) -> Tensor:
         """See `Window.states`."""
 
 
-def views_without_effect(losses: Iterable[Loss | None]) -> list[str]:
-    """Warnings for losses with views, which are augmentations of images, on vector observations."""
-    views = sorted(
-        {
-            call.name
-            for loss in losses
-            if loss is not None
-            for _, term in supported_terms(loss)
-            for element in elements_of(term.items)
-            for call in element.calls
-        }
+def ends_in_a_state(program: Program) -> bool:
+    """Whether no action or reward of the last step is read, so that it may be an episode's last state."""
+    read = [node for node in program.nodes if isinstance(node, Sample)]
+    return program.horizon > 0 and not any(
+        node.offset == program.horizon and node.stream in (Stream.ACTION, Stream.REWARD) for node in read
     )
-    return [
-        f"`{view}` changes nothing on vector observations: every draw is the same state" for view in views
-    ]
+
+
+def view_calls(program: Program) -> int:
+    """How many calls of views a program has."""
+    return sum(isinstance(node, Augment) for node in program.nodes)
+
+
+def views_without_effect(losses: Iterable[Loss | None], frames: bool = False) -> list[str]:
+    """Warnings for losses with views that change nothing on vector observations, or on frames."""
+    views = {
+        call.name
+        for loss in losses
+        if loss is not None
+        for _, term in comparisons(loss)
+        for element in elements_of(term.items)
+        for call in element.calls
+        if functions[call.name].kind is Kind.VIEW
+    }
+    idle = views & ({"noise"} if frames else set(ON_FRAMES))
+    kind = "frames" if frames else "vector observations"
+    return [f"`{view}` changes nothing on {kind}: every draw is the same state" for view in sorted(idle)]

@@ -50,14 +50,14 @@ def compile_command(
 
 
 def _write(path: Path, label: str, loss: Loss) -> None:
-    from a2ls_dsl.backend.export import class_name, export
+    from a2ls_dsl.backend.export import export, parameters
     from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.lang.files import write
 
     if path.suffix != ".py":
         raise A2lError(f"`{path}` is no name of a Python file", "name one that ends in .py with -o")
     write(path, export(label, loss))
-    print(f"{path}: class {class_name(label)}(action, features), needs torch only")
+    print(f"{path}: class {parameters(label, loss)}, needs torch only")
 
 
 def _build(task: Task, loss: Loss) -> Compilation:
@@ -73,15 +73,13 @@ def _build(task: Task, loss: Loss) -> Compilation:
 
 def _summary(task: Task, built: Compilation) -> str:
     """One environment: spaces, the shapes of every predictor, parameters, time."""
-    from a2ls_dsl.backend.module import term_widths
+    from a2ls_dsl.backend.module import shapes
 
     module = built.module
     spaces = module.spaces
     parameters = sum(each.numel() for each in module.parameters())
-    predictors = ", ".join(
-        f"{inputs} -> {2 * inputs} -> {outputs}" for inputs, outputs in term_widths(module.loss, spaces)
-    )
+    learned = "; ".join(shapes(module)) or "nothing of its own to learn"
     return (
         f"{task.name}: observation {spaces.observation}, action {spaces.action}, features {spaces.features}; "
-        f"predictor {predictors}; {parameters:,} parameters; {built.seconds * 1e3:.1f} ms"
+        f"{learned}; {parameters:,} parameters; {built.seconds * 1e3:.1f} ms"
     )

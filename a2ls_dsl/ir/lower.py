@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.nodes import (
     Augment,
     Builder,
     Compare,
     Concat,
+    Discount,
     Encode,
+    Estimate,
+    Normalise,
+    OverSteps,
     Predict,
     Program,
     Row,
     Sample,
+    Spread,
+    Transition,
+    Unless,
     WeightedSum,
 )
 from a2ls_dsl.lang.ast import (
@@ -23,99 +27,190 @@ from a2ls_dsl.lang.ast import (
     Element,
     Item,
     Loss,
+    Return,
+    Rollout,
     Schedule,
     Stream,
     Weight,
-    elements_of,
 )
-from a2ls_dsl.lang.canonical import comparisons
-from a2ls_dsl.lang.operators import PAPER_OPERATORS
-from a2ls_dsl.lang.printer import print_item, print_option, print_weight
+from a2ls_dsl.lang.canonical import SOURCE, TARGET, comparisons, explicit_calls
+from a2ls_dsl.lang.functions import Kind, Type
+from a2ls_dsl.lang.operators import NONE, PAPER_OPERATORS, Needs, Sets
+from a2ls_dsl.lang.registry import functions, operators
+from a2ls_dsl.lang.settings import head_of, number_of
+from a2ls_dsl.lang.types import NATURAL_RANGES, rollouts, steps, type_of, widths
 
-VIEWS = ("crop",)
-"""The views that a program can hold."""
+DECAY, BINS = "decay", "bins"
+
+_SYMLOG = (Type.REWARD, Type.VALUE, Type.RETURN)
+"""What has no bounds: its bins lie evenly in symlog."""
 
 
 def lower(loss: Loss) -> Program:
-    """The program of a canonical loss: for each term ``op(h(g(source)), g'(target))`` (He et al. 2022).
+    """The program of a canonical loss: for each term ``op(h(g(source)), g'(target))`` (He et al. 2022)."""
+    lowering = _Lowering()
+    terms = comparisons(loss)
+    results = tuple(lowering.term(number, term) for number, (_, term) in enumerate(terms))
+    lowering.builder.add(WeightedSum(inputs=results, weights=tuple(weight for weight, _ in terms)))
+    return lowering.builder.program()
 
-    Raises `A2lError` for a loss that `supported_terms` refuses.
+
+def is_paper_shaped(loss: Loss) -> bool:
+    """Whether a canonical loss is one of He et al. 2022, or a sum of such.
+
+    That is: their five operators over s, a and r, with `crop` as the only function, without options and with
+    constant weights. A stack computes these by a path of its own.
     """
-    builder = Builder()
-    draws = 0
-    results = []
-    terms = supported_terms(loss)
-    for term, (_, comparison) in enumerate(terms):
-        sides = []
-        for items, target in ((comparison.source, False), (comparison.target, True)):
-            parts = []
-            for element in elements_of(items):
-                draws += bool(element.calls)
-                parts.append(_element(builder, element, target, draws))
-            sides.append(builder.add(Concat(inputs=tuple(parts))))
-        results.append(_compare(builder, term, comparison, sides[0], sides[1]))
-    builder.add(WeightedSum(inputs=tuple(results), weights=tuple(weight for weight, _ in terms)))
-    return builder.program()
+    return all(_is_paper_shaped(weight, term) for weight, term in comparisons(loss))
 
 
-# The one place that knows what can't be compiled yet: everything behind the language asks here for the terms
-# of a loss. It goes away with the constructs that it refuses.
-def supported_terms(loss: Loss) -> tuple[tuple[float, Comparison], ...]:
-    """The weights and comparisons of a canonical loss.
-
-    Raises `A2lError` for what the compiler does not do: all but the five operators of He et al. 2022 over
-    s, a and r, with `crop` as the only function, without options and with constant weights.
-    """
-    terms: list[tuple[float, Comparison]] = []
-    for weight, term in comparisons(loss):
-        refused = next(iter(_unsupported(weight, term)), None)
-        if refused is not None or isinstance(weight, Schedule):
-            raise A2lError(
-                f"{refused} can be checked, formatted and shown, but not yet compiled or trained with",
-                f"the compiler takes {', '.join(PAPER_OPERATORS)} over s, a, r and crop(s[...])",
-            )
-        terms.append((weight, term))
-    return tuple(terms)
-
-
-def _unsupported(weight: Weight, term: Comparison) -> Iterator[str]:
-    if isinstance(weight, Schedule):
-        yield f"the weight `{print_weight(weight)}`"
-    if term.operator not in PAPER_OPERATORS:
-        yield f"the operator `{term.operator}`"
-    for item in term.items:
-        plain = isinstance(item, Element) and item.stream in (Stream.STATE, Stream.ACTION, Stream.REWARD)
-        if not plain or (isinstance(item, Element) and item.calls and item.calls not in _CALLS):
-            yield f"`{print_item(item)}`"
-    for option in term.options:
-        yield f"the option `{print_option(option)}`"
-
-
-_CALLS = tuple((Call(view),) for view in VIEWS)
-
-
-def row_of(items: tuple[Item, ...]) -> Row:
-    """What a set's row is made of."""
-    count = {stream: sum(element.stream is stream for element in elements_of(items)) for stream in Stream}
-    return Row(count[Stream.STATE], count[Stream.ACTION], count[Stream.REWARD])
-
-
-def _element(builder: Builder, element: Element, target: bool, draw: int) -> int:
-    value = builder.add(Sample(stream=element.stream, offset=element.offset))
-    for call in element.calls:
-        value = builder.add(Augment(inputs=(value,), view=call.name, draw=draw))
-    if element.stream is Stream.STATE:
-        value = builder.add(Encode(inputs=(value,), target=target))
-    return value
-
-
-def _compare(builder: Builder, term: int, comparison: Comparison, source: int, target: int) -> int:
-    prediction = builder.add(Predict(inputs=(source,), term=term, output=row_of(comparison.target)))
-    return builder.add(
-        Compare(
-            inputs=(prediction, target),
-            term=term,
-            operator=comparison.operator,
-            against_batch=comparison.against_batch,
+def _is_paper_shaped(weight: Weight, term: Comparison) -> bool:
+    known = (Stream.STATE, Stream.ACTION, Stream.REWARD)
+    return (
+        not isinstance(weight, Schedule)
+        and term.operator in PAPER_OPERATORS
+        and not term.options
+        and all(
+            isinstance(item, Element) and item.stream in known and item.calls in ((), (Call("crop"),))
+            for item in term.items
         )
     )
+
+
+class _Lowering:
+    """Numbers draws and heads while terms are added one after the other."""
+
+    def __init__(self) -> None:
+        self.builder = Builder()
+        self._draws = 0
+        self._heads = 0
+        self._shared: dict[str, int] = {}
+
+    def term(self, number: int, term: Comparison) -> int:
+        """The scalar of a comparison."""
+        add = self.builder.add
+        if operators[term.operator].sets is Sets.TRANSITION:
+            after, reward = term.target  # in canonical order states come first
+            parts = [
+                self._item(term.source[0], SOURCE),
+                self._item(reward, TARGET),
+                self._item(after, TARGET),
+            ]
+            return add(self._compare(number, term, parts))
+        head = self._head(term)
+        if not rollouts(term):
+            source = self._row(term.source, SOURCE, 0)
+            return self._step(number, term, source, term.target, head)
+        # Rolled out before the targets: their draws come first, as in a term without rollouts.
+        latents = [self._rollout(each) for each in rollouts(term)]
+        results = []
+        for place, (_, target) in enumerate(steps(term)):
+            source = add(Concat(inputs=tuple(each[place] for each in latents)))
+            results.append(self._step(number, term, source, target, head))
+        return add(OverSteps(inputs=tuple(results), decay=number_of(term, DECAY)))
+
+    def _step(self, number: int, term: Comparison, source: int, target: tuple[Item, ...], head: int) -> int:
+        """The operator on a source row and the row of a target."""
+        bins = int(number_of(term, BINS, 0))
+        made = head_of(term)
+        prediction = source
+        if made is not None and made.kind != NONE:
+            output = Row(widths(target), bins)
+            prediction = self.builder.add(
+                Predict(inputs=(source,), head=head, kind=made.kind, layers=made.layers, output=output)
+            )
+        rows = (
+            [prediction] if operators[term.operator].unary else [prediction, self._row(target, TARGET, bins)]
+        )
+        return self.builder.add(self._compare(number, term, rows))
+
+    @staticmethod
+    def _compare(number: int, term: Comparison, inputs: list[int]) -> Compare:
+        options = tuple(
+            (each.name, float(number_of(term, each.name)))
+            for each in operators[term.operator].options
+            if each.name != DECAY and (each.needs is not Needs.NEGATIVES or term.against_batch)
+        )
+        return Compare(
+            inputs=tuple(inputs),
+            term=number,
+            operator=term.operator,
+            against_batch=term.against_batch,
+            options=options,
+        )
+
+    def _head(self, term: Comparison) -> int:
+        """The number of a term's head: that of the first term that names it, if it has a name."""
+        head = head_of(term)
+        if head is None or head.kind == NONE:
+            return -1
+        self._heads += 1
+        return self._shared.setdefault(head.name, self._heads - 1) if head.name else self._heads - 1
+
+    def _row(self, items: tuple[Item, ...], side: str, bins: int) -> int:
+        parts = []
+        for item in items:
+            part = self._item(item, side)
+            if bins:
+                kind = type_of(item)
+                low, high = NATURAL_RANGES[kind]
+                spread = Spread(inputs=(part,), bins=bins, low=low, high=high, symlog=kind in _SYMLOG)
+                part = self.builder.add(spread)
+            parts.append(part)
+        return self.builder.add(Concat(inputs=tuple(parts)))
+
+    def _item(self, item: Item, side: str) -> int:
+        match item:
+            case Element():
+                return self._element(item, side)
+            case Return():
+                return self._return(item)
+            case Rollout():
+                raise TypeError("a rollout is several items, one a step")
+
+    def _element(self, element: Element, side: str) -> int:
+        add = self.builder.add
+        value = add(Sample(stream=element.stream, offset=element.offset))
+        if element.stream is not Stream.STATE:
+            return value
+        seen = value
+        for call in explicit_calls(element, side):
+            match functions[call.name].kind:
+                case Kind.VIEW:
+                    self._draws += 1
+                    augment = Augment(inputs=(value,), view=call.name, draw=self._draws, numbers=call.numbers)
+                    value = seen = add(augment)
+                case Kind.ENCODER:
+                    value = add(Encode(inputs=(value,), encoder=call.name))
+                case Kind.NORMALISER:
+                    value = add(Normalise(inputs=(value,), name=call.name, numbers=call.numbers))
+                case Kind.ESTIMATE:
+                    done = add(Sample(stream=Stream.DONE, offset=element.offset))
+                    value = add(Unless(inputs=(add(Estimate(inputs=(value, seen))), done)))
+        return value
+
+    def _return(self, item: Return) -> int:
+        add = self.builder.add
+        parts = [
+            add(Sample(stream=Stream.REWARD, offset=offset))
+            for offset in range(item.first, item.last_reward + 1)
+        ]
+        parts += [self._element(item.bootstrap, TARGET)] if item.bootstrap else []
+        return add(Discount(inputs=tuple(parts), discount=item.discount))
+
+    def _rollout(self, item: Rollout) -> list[int]:
+        """The latents of the steps; normalisers around the start are applied after every step, too."""
+        add = self.builder.add
+        latent, found = self._element(item.start, SOURCE), list[int]()
+        after = [each for each in explicit_calls(item.start, SOURCE) if _normalises(each)]
+        for offset in range(item.first, item.first + item.length):
+            action = add(Sample(stream=Stream.ACTION, offset=offset))
+            latent = add(Transition(inputs=(latent, action)))
+            for call in after:
+                latent = add(Normalise(inputs=(latent,), name=call.name, numbers=call.numbers))
+            found.append(latent)
+        return found
+
+
+def _normalises(call: Call) -> bool:
+    return functions[call.name].kind is Kind.NORMALISER

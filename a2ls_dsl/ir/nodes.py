@@ -2,30 +2,30 @@
 
 A program is a list of nodes; a node names its inputs by their index, which is always smaller than its own.
 Every value has a type. Rows are typed by what they are made of, so that one program serves every
-environment: a `Row(states=1, actions=3, rewards=0)` is features + 3 * action size wide.
+environment: a row of a latent, three actions and a number is features + 3 * action size + 1 wide.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 
-from a2ls_dsl.lang.ast import Stream
+from a2ls_dsl.lang.ast import Stream, Weight
+from a2ls_dsl.lang.functions import EMA, ONLINE, STOP
+from a2ls_dsl.lang.types import Width
 
 
 @dataclass(frozen=True)
 class Row:
-    """A batch of vectors: so many encoded states, raw actions and raw rewards, side by side."""
+    """A batch of vectors: parts side by side, in order; with `bins` each number is spread over so many."""
 
-    states: int = 0
-    actions: int = 0
-    rewards: int = 0
-
-    def __add__(self, other: Row) -> Row:
-        return Row(self.states + other.states, self.actions + other.actions, self.rewards + other.rewards)
+    parts: tuple[Width, ...] = ()
+    bins: int = 0
 
     def __str__(self) -> str:
-        parts = ((self.states, "state"), (self.actions, "action"), (self.rewards, "reward"))
-        return "row(" + ", ".join(f"{n} {name}{'s' * (n > 1)}" for n, name in parts if n) + ")"
+        counts = ((width, sum(1 for _ in run)) for width, run in groupby(self.parts))
+        text = ", ".join(f"{n} {width}{'s' * (n > 1)}" for width, n in counts)
+        return f"row({text})" + (f" in {self.bins} bins" if self.bins else "")
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,14 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class Encodings:
-    """Several encoded observations out of one call of an encoder; `Pick` takes one of them."""
+class Several:
+    """What one call of an encoder, or of the agent's value, gave for several inputs; `Pick` takes one."""
 
     count: int
+    each: Row
 
     def __str__(self) -> str:
-        return f"encodings({self.count})"
+        return f"{self.count} x {self.each}"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,12 @@ class Scalar:
         return "scalar"
 
 
-Type = Row | Observation | Encodings | Scalar
+Type = Row | Observation | Several | Scalar
+
+LATENT, ACTION, NUMBER = Row((Width.LATENT,)), Row((Width.ACTION,)), Row((Width.NUMBER,))
+RAW = Row((Width.RAW,))
+
+ENCODERS = (ONLINE, EMA, STOP)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,27 +84,73 @@ class Augment(Node):
 
     view: str
     draw: int
+    numbers: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encode(Node):
-    """The encoder. `target` means the target (EMA) encoder, through which no gradient flows."""
+    """An encoder: `online` with gradient, `ema` the target encoder and `stop` the online one without."""
 
-    target: bool
+    encoder: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeBatch(Node):
     """One call of an encoder on several observations, stacked along the batch."""
 
-    target: bool
+    encoder: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate(Node):
+    """The agent's value of a latent and of the observation it was made of, without gradient."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimateBatch(Node):
+    """One call of the agent's value: all latents, then as many observations."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pick(Node):
-    """One of the encodings of an `EncodeBatch`."""
+    """One of the results of a batch of calls."""
 
     index: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalise(Node):
+    """A normaliser of latents."""
+
+    name: str
+    numbers: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition(Node):
+    """The learned transition on (latent, action): the latent of the next step. A loss has one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unless(Node):
+    """A number where a flag is 0, and 0 where it is 1: (number, flag)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discount(Node):
+    """Numbers of steps in a row, each discounted once more than the one before, summed up."""
+
+    discount: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread(Node):
+    """Each number of a row spread over the two nearest of `bins` bins from `low` to `high`."""
+
+    bins: int
+    low: float
+    high: float
+    symlog: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,26 +160,39 @@ class Concat(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Predict(Node):
-    """The predictor of a term: a learned map onto a row like the term's target."""
+    """A head: a learned map onto a row like the target. Nodes of equal `head` are one module."""
 
-    term: int
+    head: int
+    kind: str
     output: Row
+    layers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compare(Node):
-    """A term's operator on (prediction, target): a scalar per batch."""
+    """A term's operator on (prediction, target), on one set, or on a state, a reward and a state: a scalar.
+
+    options: the numbers of the operator by name, all of them. Steps of a term share what it learns.
+    """
 
     term: int
     operator: str
-    against_batch: bool
+    against_batch: bool = False
+    options: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverSteps(Node):
+    """The mean over the steps of a term, the i-th one first multiplied by decay to the power of i."""
+
+    decay: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class WeightedSum(Node):
-    """The loss: the terms' scalars times their weights."""
+    """The loss: the terms' scalars times their weights; a schedule's weight depends on the frame."""
 
-    weights: tuple[float, ...]
+    weights: tuple[Weight, ...]
 
 
 @dataclass(frozen=True)

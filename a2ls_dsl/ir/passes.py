@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from a2ls_dsl.ir.nodes import Builder, Concat, Encode, EncodeBatch, Node, Pick, Program, WeightedSum
+from a2ls_dsl.ir.nodes import (
+    ENCODERS,
+    Builder,
+    Concat,
+    Encode,
+    EncodeBatch,
+    Estimate,
+    EstimateBatch,
+    Node,
+    Pick,
+    Program,
+    WeightedSum,
+)
 
 
 def drop_unused(program: Program) -> Program:
@@ -24,13 +36,12 @@ def drop_unused(program: Program) -> Program:
 
 
 def simplify(program: Program) -> Program:
-    """Replace rows of one part, and a sum of one term with weight 1, by what they hold."""
+    """Replace rows of one part by that part."""
     builder = Builder()
 
     def visit(node: Node) -> int:
-        trivial_row = isinstance(node, Concat) and len(node.inputs) == 1
-        trivial_sum = isinstance(node, WeightedSum) and node.weights == (1.0,)
-        return node.inputs[0] if trivial_row or trivial_sum else builder.add(node)
+        trivial = isinstance(node, Concat) and len(node.inputs) == 1
+        return node.inputs[0] if trivial else builder.add(node)
 
     return _rebuild(program, builder, visit)
 
@@ -47,27 +58,41 @@ def share_equal(program: Program) -> Program:
     return _rebuild(program, builder, visit)
 
 
-def batch_encodes(program: Program) -> Program:
-    """Batch the encodes of each encoder into one call."""
-    calls = {
-        target: [
-            index
-            for index, node in enumerate(program.nodes)
-            if isinstance(node, Encode) and node.target is target
-        ]
-        for target in (False, True)
-    }
-    calls = {target: encodes for target, encodes in calls.items() if len(encodes) > 1}
-    batched = {index for encodes in calls.values() for index in encodes}
-    # Whatever the batched encoders read depends on no encoder, so it can all come first.
+def batch_calls(program: Program) -> Program:
+    """Batch the encodes of each encoder into one call, and the values into one; encodes come first."""
+    calls = _calls(program, (Estimate, EstimateBatch))
+    pairs = [program.nodes[index].inputs for index in calls]
+    inputs = [latent for latent, *_ in pairs] + [seen for *_, seen in pairs]
+    program = _batched(program, calls, EstimateBatch(inputs=tuple(inputs)))
+    for encoder in reversed(ENCODERS):
+        calls = _calls(program, (Encode, EncodeBatch), encoder)
+        inputs = [program.nodes[index].inputs[0] for index in calls]
+        program = _batched(program, calls, EncodeBatch(inputs=tuple(inputs), encoder=encoder))
+    return program
+
+
+def _calls(program: Program, kinds: tuple[type[Node], ...], encoder: str = "") -> list[int]:
+    return [
+        index
+        for index, node in enumerate(program.nodes)
+        if isinstance(node, kinds) and getattr(node, "encoder", "") == encoder
+    ]
+
+
+def _batched(program: Program, calls: Sequence[int], batch: Node) -> Program:
+    """Calls and what they read move to the front; several calls become `batch`, which none of it reads."""
     builder, moved = Builder(), dict[int, int]()
-    ahead = _ancestors(program, batched)
-    for index in ahead:
+    for index in _ancestors(program, calls):
         moved[index] = builder.add(_moved(program.nodes[index], moved))
-    for target, encodes in calls.items():
-        inputs = tuple(moved[program.nodes[index].inputs[0]] for index in encodes)
-        call = builder.add(EncodeBatch(inputs=inputs, target=target))
-        for position, index in enumerate(encodes):
+    if len(calls) == 1:
+        picks = [
+            i for i, node in enumerate(program.nodes) if isinstance(node, Pick) and calls[0] in node.inputs
+        ]
+        for index in (*calls, *picks):
+            moved[index] = builder.add(_moved(program.nodes[index], moved))
+    elif calls:
+        call = builder.add(_moved(batch, moved))
+        for position, index in enumerate(calls):
             moved[index] = builder.add(Pick(inputs=(call,), index=position))
     for index, node in enumerate(program.nodes):
         if index not in moved:
@@ -77,7 +102,7 @@ def batch_encodes(program: Program) -> Program:
 
 Pass = Callable[[Program], Program]
 
-PASSES: tuple[Pass, ...] = (drop_unused, simplify, share_equal, batch_encodes)
+PASSES: tuple[Pass, ...] = (drop_unused, simplify, share_equal, batch_calls)
 
 
 def optimise(program: Program) -> Program:
@@ -106,7 +131,7 @@ def _moved(node: Node, moved: Mapping[int, int]) -> Node:
     return replace(node, inputs=tuple(moved[read] for read in node.inputs))
 
 
-def _ancestors(program: Program, roots: set[int]) -> list[int]:
+def _ancestors(program: Program, roots: Sequence[int]) -> list[int]:
     """All nodes that `roots` read, directly or not, in order."""
     found: set[int] = set()
     stack = [read for root in roots for read in program.nodes[root].inputs]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import fields
 
 from a2ls_dsl.ir.lower import lower
-from a2ls_dsl.ir.nodes import Node, Program
+from a2ls_dsl.ir.nodes import Node, Program, Sample
 from a2ls_dsl.ir.passes import PASSES
 from a2ls_dsl.ir.verify import verify
 from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.printer import print_step
+from a2ls_dsl.lang.numbers import print_number
+from a2ls_dsl.lang.printer import print_step, print_weight
 
 
 def print_program(program: Program) -> str:
@@ -40,18 +41,26 @@ def _reads(node: Node) -> str:
 
 
 def _print_node(node: Node) -> str:
-    """The node's kind and its own fields, without what it reads."""
+    """The node's kind and its own fields, without what it reads and what its type says."""
     values = {each.name: getattr(node, each.name) for each in fields(node) if each.name != "inputs"}
-    if "offset" in values:
-        return f"sample {values['stream']}[{print_step(values['offset'])}]"
+    if isinstance(node, Sample):
+        return f"sample {node.stream}[{print_step(node.offset)}]"
     words = [_kebab(type(node).__name__)]
-    if values.pop("target", False):
-        words[0] += "-target"
+    for own in _NAMES & values.keys():
+        words.append(values.pop(own))
     if values.pop("against_batch", False):
         words.append("against-batch")
     values.pop("output", None)
-    words += [f"{name}={_value(value)}" for name, value in values.items()]
-    return " ".join(words)
+    if "weights" in values:
+        values["weights"] = tuple(map(print_weight, values["weights"]))
+    if "options" in values:
+        values |= dict(values.pop("options"))
+    kept = {name: value for name, value in values.items() if value != () and value is not False}
+    return " ".join([*words, *(f"{name}={_value(value)}" for name, value in kept.items())])
+
+
+_NAMES = {"view", "encoder", "name", "kind", "operator"}
+"""Fields that say what is called; they stand without their own name."""
 
 
 def _kebab(name: str) -> str:
@@ -59,4 +68,6 @@ def _kebab(name: str) -> str:
 
 
 def _value(value: object) -> str:
-    return "(" + ", ".join(map(str, value)) + ")" if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(_value, value)) + ")"
+    return print_number(value) if isinstance(value, float) else str(value)

@@ -2,27 +2,52 @@
 
 from __future__ import annotations
 
-from a2ls_dsl.ir.lower import VIEWS
+from itertools import chain
+
 from a2ls_dsl.ir.nodes import (
+    ACTION,
+    ENCODERS,
+    LATENT,
+    NUMBER,
+    RAW,
     Augment,
     Compare,
     Concat,
+    Discount,
     Encode,
     EncodeBatch,
-    Encodings,
+    Estimate,
+    EstimateBatch,
     Node,
+    Normalise,
     Observation,
+    OverSteps,
     Pick,
     Predict,
     Program,
     Row,
     Sample,
     Scalar,
+    Several,
+    Spread,
+    Transition,
     Type,
+    Unless,
     WeightedSum,
 )
 from a2ls_dsl.lang.ast import Stream
-from a2ls_dsl.lang.operators import PAPER_OPERATORS
+from a2ls_dsl.lang.functions import ONLINE, Kind
+from a2ls_dsl.lang.operators import Sets
+from a2ls_dsl.lang.registry import functions, operators
+from a2ls_dsl.lang.types import Width
+
+_STREAMS: dict[Stream, Type] = {
+    Stream.STATE: Observation(),
+    Stream.ACTION: ACTION,
+    Stream.REWARD: NUMBER,
+    Stream.RAW: RAW,
+    Stream.DONE: NUMBER,
+}
 
 
 class IRError(Exception):
@@ -33,8 +58,7 @@ def verify(program: Program) -> tuple[Type, ...]:
     """The types of all nodes. Raises `IRError` where a rule is broken.
 
     Rules: inputs come before their users; operand types fit; the last node is the loss, and the only one
-    without a user; each term has one predictor and one comparison, which reads that predictor; a gradient
-    reaches the encoder, and none passes through a target.
+    without a user; nodes of one head are alike; a gradient reaches the encoder.
     """
     types: list[Type] = []
     for index, node in enumerate(program.nodes):
@@ -62,70 +86,127 @@ def _type(node: Node, inputs: list[Type]) -> Type:
         case Sample():
             _need(not inputs, "a sample reads nothing")
             _need(node.offset >= 0, "offsets start at t")
-            rows = {Stream.ACTION: Row(actions=1), Stream.REWARD: Row(rewards=1)}
-            return rows.get(node.stream, Observation())
-        case Augment():
-            _need(inputs == [Observation()], "only one observation can be augmented")
-            _need(node.view in VIEWS, f"unknown view {node.view}")
-            return Observation()
-        case Encode():
-            _need(inputs == [Observation()], "an encoder reads one observation")
-            return Row(states=1)
-        case EncodeBatch():
-            _need(len(inputs) > 0, "a batch of encodes is not empty")
-            _need(all(each == Observation() for each in inputs), "an encoder reads observations")
-            return Encodings(len(inputs))
-        case Pick():
-            _need(len(inputs) == 1 and isinstance(inputs[0], Encodings), "pick reads one batch of encodings")
-            _need(0 <= node.index < _count(inputs[0]), "pick reads outside its batch")
-            return Row(states=1)
-        case Concat():
-            rows_only = [each for each in inputs if isinstance(each, Row)]
-            _need(0 < len(rows_only) == len(inputs), "only rows are concatenated")
-            return sum(rows_only, Row())
-        case Predict():
-            _need(len(inputs) == 1 and isinstance(inputs[0], Row), "a predictor reads one row")
-            return node.output
-        case Compare():
-            _need(len(inputs) == 2 and inputs[0] == inputs[1], "only two equal rows can be compared")
-            _need(isinstance(inputs[0], Row), "only rows are compared")
-            _need(node.operator in PAPER_OPERATORS, f"unknown operator {node.operator}")
-            return Scalar()
+            return _STREAMS[node.stream]
+        case Augment() | Encode() | EncodeBatch() | Estimate() | EstimateBatch() | Pick():
+            return _of_observations(node, inputs)
         case WeightedSum():
             _need(len(inputs) == len(node.weights) > 0, "one weight a term")
             _need(all(each == Scalar() for each in inputs), "only scalars are summed")
             return Scalar()
+        case OverSteps():
+            _need(len(inputs) > 0, "a term has a step or more")
+            _need(all(each == Scalar() for each in inputs), "only scalars are averaged")
+            return Scalar()
+        case Compare():
+            _compare(node, inputs)
+            return Scalar()
+    return _of_rows(node, inputs)
+
+
+def _of_observations(node: Node, inputs: list[Type]) -> Type:
+    """The agent's own functions, and what is done before them."""
+    match node:
+        case Augment():
+            _need(inputs == [Observation()], "only one observation can be augmented")
+            _need(_is(node.view, Kind.VIEW), f"unknown view {node.view}")
+            return Observation()
+        case Encode():
+            _need(inputs == [Observation()], "an encoder reads one observation")
+            _need(node.encoder in ENCODERS, f"unknown encoder {node.encoder}")
+            return LATENT
+        case EncodeBatch():
+            _need(len(inputs) > 0, "a batch of encodes is not empty")
+            _need(all(each == Observation() for each in inputs), "an encoder reads observations")
+            _need(node.encoder in ENCODERS, f"unknown encoder {node.encoder}")
+            return Several(len(inputs), LATENT)
+        case Estimate():
+            _need(inputs == [LATENT, Observation()], "a value is one of a latent and its observation")
+            return NUMBER
+        case EstimateBatch():
+            count = len(inputs) // 2
+            expected = [LATENT] * count + [Observation()] * count
+            _need(count > 0 and inputs == expected, "values are those of latents and their observations")
+            return Several(count, NUMBER)
+        case Pick():
+            several = inputs[0] if inputs else None
+            _need(len(inputs) == 1 and isinstance(several, Several), "pick reads one batch of results")
+            count = several.count if isinstance(several, Several) else 0
+            _need(0 <= node.index < count, "pick reads outside its batch")
+            return several.each if isinstance(several, Several) else LATENT
     raise _RuleBroken("unknown kind of node")
 
 
-def _count(encodings: Type) -> int:
-    return encodings.count if isinstance(encodings, Encodings) else 0
+def _of_rows(node: Node, inputs: list[Type]) -> Type:
+    rows = [each for each in inputs if isinstance(each, Row)]
+    match node:
+        case Normalise():
+            _need(inputs == [LATENT], "a normaliser reads one latent")
+            _need(_is(node.name, Kind.NORMALISER), f"unknown normaliser {node.name}")
+            return LATENT
+        case Transition():
+            _need(inputs == [LATENT, ACTION], "a transition reads a latent and an action")
+            return LATENT
+        case Unless():
+            _need(inputs == [NUMBER, NUMBER], "a number and a flag")
+            return NUMBER
+        case Discount():
+            _need(len(inputs) > 0, "a sum of numbers is not empty")
+            _need(all(each == NUMBER for each in inputs), "only numbers are discounted")
+            return NUMBER
+        case Spread():
+            _need(len(rows) == len(inputs) == 1 and not rows[0].bins, "numbers of one row are spread")
+            _need(not {Width.LATENT, Width.RAW} & set(rows[0].parts), "only what has a range is spread")
+            _need(node.bins > 1 and node.low < node.high, "two bins or more in a range")
+            return Row(rows[0].parts, node.bins)
+        case Concat():
+            _need(0 < len(rows) == len(inputs), "only rows are concatenated")
+            _need(len({each.bins for each in rows}) == 1, "rows side by side have as many bins")
+            return Row(tuple(chain.from_iterable(each.parts for each in rows)), rows[0].bins)
+        case Predict():
+            _need(len(inputs) == len(rows) == 1, "a head reads one row")
+            return node.output
+    raise _RuleBroken("unknown kind of node")
+
+
+def _compare(node: Compare, inputs: list[Type]) -> None:
+    _need(node.operator in operators, f"unknown operator {node.operator}")
+    entry = operators[node.operator]
+    _need(all(isinstance(each, Row) for each in inputs), "only rows are compared")
+    if entry.sets is Sets.TRANSITION:
+        _need(inputs == [LATENT, NUMBER, LATENT], "a transition is a state, a reward and a state")
+    elif entry.unary:
+        _need(len(inputs) == 1, "one set is looked at")
+    else:
+        _need(len(inputs) == 2 and inputs[0] == inputs[1], "only two equal rows can be compared")
+
+
+def _is(name: str, kind: Kind) -> bool:
+    return name in functions and functions[name].kind is kind
 
 
 def _whole(program: Program, types: list[Type]) -> None:
-    if not types or types[-1] != Scalar():
+    if not types or not isinstance(program.nodes[-1], WeightedSum):
         raise IRError("the last node must be the loss")
     idle = [index for index, users in program.users().items() if not users]
     if idle != [len(types) - 1]:
         raise IRError(f"nodes {idle} have no user; only the loss may have none")
-    for kind in (Predict, Compare):
-        terms = [node.term for node in program.nodes if isinstance(node, kind)]
-        if len(set(terms)) != len(terms):
-            raise IRError(f"two nodes of kind {kind.__name__} belong to one term")
+    heads: dict[int, object] = {}
     for index, node in enumerate(program.nodes):
-        if isinstance(node, Compare):
-            predictor = program.nodes[node.inputs[0]]
-            if not isinstance(predictor, Predict) or predictor.term != node.term:
-                raise IRError(f"%{index} (Compare): a comparison reads its own term's predictor")
-            if _gradient(program, node.inputs[1]):
-                raise IRError(f"%{index} (Compare): a gradient passes through the target")
-    if not _gradient(program, len(types) - 1):
+        if isinstance(node, Predict):
+            make = node.kind, node.layers, node.output, types[node.inputs[0]]
+            if heads.setdefault(node.head, make) != make:
+                raise IRError(f"%{index} (Predict): head {node.head} is another one elsewhere")
+    if not _gradients(program)[-1]:
         raise IRError("no gradient reaches the encoder")
 
 
-def _gradient(program: Program, index: int) -> bool:
-    """Whether the online encoder lies behind a node."""
-    node = program.nodes[index]
-    if isinstance(node, Encode | EncodeBatch):
-        return not node.target
-    return any(_gradient(program, read) for read in node.inputs)
+def _gradients(program: Program) -> list[bool]:
+    """For every node whether the online encoder lies behind it."""
+    found: list[bool] = []
+    for node in program.nodes:
+        if isinstance(node, Encode | EncodeBatch):
+            found.append(node.encoder == ONLINE)
+        else:
+            blocked = isinstance(node, Estimate | EstimateBatch)
+            found.append(not blocked and any(found[read] for read in node.inputs))
+    return found

@@ -42,6 +42,7 @@ class PixelWindow:
     crops: Tensor
     action: Tensor
     reward: Tensor
+    done: Tensor
 
     def states(self, step: Tensor, draw: Tensor) -> Tensor:
         """See `Window.states`."""
@@ -184,11 +185,18 @@ class Replay(nn.Module):
         start = self.windows.sample(rng, Purpose.WINDOW, counter, batch)
         row = start[..., None] + torch.arange(steps, device=start.device)
         action, reward = self._read(self.action, row), self._read(self.reward, row)
+        done = self._done(start, row)
         if self.observations.crop is None:
-            return Window(self._read(self.observation, row), action, reward)
+            return Window(self._read(self.observation, row), action, reward, done)
         shared = self._crops(rng, Purpose.WINDOW_CROP, counter, batch, steps)
         own = self._crops(rng, Purpose.VIEW, counter, batch, views)
-        return PixelWindow(self, start, torch.cat([shared, own], dim=1), action, reward)
+        return PixelWindow(self, start, torch.cat([shared, own], dim=1), action, reward, done)
+
+    def _done(self, start: Tensor, row: Tensor) -> Tensor:
+        """1 where rows (members, B, steps) of windows hold terminal states; never at the first step."""
+        ended = self._read(self.terminated, row - 1)
+        first = row == start[..., None]
+        return torch.where(first | (self._read(self.age, row) == 0), 0.0, ended)
 
     def observations_at(self, row: Tensor, crops: Tensor | None) -> Tensor:
         """What the agent sees at rows (members, ...): (members, ..., *seen).

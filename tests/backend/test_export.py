@@ -4,38 +4,66 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 import torch
 from hypothesis import given, settings
-from strategies import compilable, losses, windows
-from torch import nn
+from strategies import any_losses, losses, windows
+from torch import Tensor, nn
 
 from a2ls_dsl.backend.export import class_name, export
 from a2ls_dsl.backend.module import CompiledLoss, compile_loss
-from a2ls_dsl.backend.window import Spaces
+from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.lang.library import shipped
+from a2ls_dsl.lang.load import load_one, loads
 
+GOLDEN = Path(__file__).parent / "golden"
 SPACES = Spaces(observation=3, action=2, features=4)
 
 
-def exported(name: str, loss: Loss) -> nn.Module:
+def load(name: str, text: str) -> type[nn.Module]:
+    """The class of an exported file."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.py"
-        path.write_text(export(name, loss))
+        path.write_text(text)
         spec = importlib.util.spec_from_file_location(name, path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    return getattr(module, class_name(name))(action=SPACES.action, features=SPACES.features)
+    return getattr(module, class_name(name))
+
+
+def made(cls: type[nn.Module]) -> nn.Module:
+    sizes = {"action": SPACES.action, "features": SPACES.features, "data": SPACES.observation}
+    return cls(**{name: sizes[name] for name in inspect.signature(cls).parameters})
+
+
+def arguments(module: nn.Module, window: Window, seed: int) -> dict[str, object]:
+    """What `forward` of an exported class takes, by name, without the encoders."""
+    given = {
+        "observation": window.observation,
+        "action": window.action,
+        "reward": window.reward,
+        "done": window.done,
+        "value": estimate,
+        "frames": 500,
+        "generator": torch.Generator().manual_seed(seed),
+    }
+    return {name: given[name] for name in inspect.signature(module.forward).parameters if name in given}
+
+
+def estimate(features: Tensor) -> Tensor:
+    return torch.sin(features.sum(dim=1))
 
 
 def same(loss: Loss, module: nn.Module, compiled: CompiledLoss) -> None:
-    """Equal value and gradients with equal parameters, on random windows."""
+    """Equal value and gradients with equal parameters, on random windows and equal draws of views."""
     module.double().load_state_dict(compiled.double().state_dict())
     window = windows(SPACES, 6, loss.horizon + 1, seed=1)
     results = []
@@ -44,9 +72,17 @@ def same(loss: Loss, module: nn.Module, compiled: CompiledLoss) -> None:
         online, target = (
             torch.randn(3, 4, dtype=torch.float64, generator=generator, requires_grad=True) for _ in range(2)
         )
-        arguments = (lambda x, w=online: torch.tanh(x @ w), lambda x, w=target: torch.tanh(x @ w))
-        data = (window,) if each is compiled else (window.observation, window.action, window.reward)
-        value = each(*arguments, *data)
+        encoders = (lambda x, w=online: torch.tanh(x @ w), lambda x, w=target: torch.tanh(x @ w))
+        if each is module:
+            value = each(*encoders, **arguments(module, window, 3))
+        else:
+            value = each(
+                *encoders,
+                window,
+                value=estimate,
+                frames=500,
+                generator=torch.Generator().manual_seed(3),
+            )
         value.backward()
         assert target.grad is None
         results.append([value.detach(), online.grad, *(p.grad for p in each.parameters())])
@@ -54,36 +90,47 @@ def same(loss: Loss, module: nn.Module, compiled: CompiledLoss) -> None:
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", compilable())
+@pytest.mark.parametrize("name", shipped("losses", ".a2l"))
 def test_every_shipped_loss_is_the_same_outside(name: str) -> None:
     label, loss = load_one(name)
-    same(loss, exported(label, loss), compile_loss(loss, SPACES))
+    same(loss, made(load(label, export(label, loss))), compile_loss(loss, SPACES))
 
 
 @settings(max_examples=40)
-@given(losses(terms=3, views=True))
+@given(losses(terms=3, views=True) | any_losses())
 def test_any_loss_is_the_same_outside(loss: Loss) -> None:
-    same(loss, exported("some_loss", loss), compile_loss(loss, SPACES))
+    same(loss, made(load("some_loss", export("some_loss", loss))), compile_loss(loss, SPACES))
 
 
-def test_views_are_drawn_by_the_agents_own_augmentation() -> None:
-    module = exported("curl", load_one("curl")[1])
-    calls: list[str] = []
+def test_views_of_frames_are_the_same_outside() -> None:
+    """Crops are cut out of the whole frames, each with a draw of its own, and then moved."""
+    text = "loss it = mse({ shift(crop(s[t])), mask(s[t]) } -> { intensity(crop(s[t])), o[t] })"
+    loss = loads(text)["it"]
+    spaces = Spaces.of((3, 12, 12), 2, 4)
+    module, compiled = load("it", export("it", loss))(2, 4, spaces.data), compile_loss(loss, spaces)
+    module.load_state_dict(compiled.state_dict())
+    numbers = torch.Generator().manual_seed(0)
+    whole = torch.randint(0, 256, (5, 1, 3, 16, 16), dtype=torch.uint8, generator=numbers)
+    seen, action, reward = whole[..., 2:14, 2:14], torch.zeros(5, 1, 2), torch.zeros(5, 1)
+    inputs: list[Tensor] = []
 
-    def augment(view: str, x: torch.Tensor) -> torch.Tensor:
-        calls.append(view)
-        return x + len(calls)
+    def encoder(x: Tensor) -> Tensor:
+        inputs.append(x.float())
+        return x.float().flatten(1)[:, :4] / 255
 
-    data = torch.randn(5, 1, 3), torch.randn(5, 1, 2), torch.randn(5, 1)
-    seen: list[torch.Tensor] = []
-
-    def encoder(x: torch.Tensor) -> torch.Tensor:
-        seen.append(x)
-        return torch.cat([x, x[:, :1]], dim=1)
-
-    module(encoder, encoder, *data, augment=augment)
-    assert calls == ["crop", "crop"]
-    torch.testing.assert_close(seen[0] + 1, seen[1])
+    window = Window(seen, action, reward, uncropped=whole)
+    values = [
+        compiled(encoder, encoder, window, generator=torch.Generator().manual_seed(1)),
+        module(
+            *(encoder, encoder, seen, action, reward),
+            uncropped=whole,
+            generator=torch.Generator().manual_seed(1),
+        ),
+    ]
+    torch.testing.assert_close(values[0], values[1])
+    for one, other in zip(inputs[:2], inputs[2:], strict=True):
+        assert torch.equal(one, other)
+    assert not torch.equal(inputs[0][:5], seen[:, 0].float())
 
 
 def test_the_file_runs_in_a_process_without_the_package(tmp_path: Path) -> None:
@@ -113,8 +160,13 @@ def test_the_file_runs_in_a_process_without_the_package(tmp_path: Path) -> None:
     assert done.stdout == "3 True\n", done.stderr
 
 
+@pytest.mark.parametrize("name", ["a2_winner", "tdmpc2", "spr_rollout"])
+def test_the_text(name: str, golden: Callable[[Path, str], None]) -> None:
+    golden(GOLDEN / f"{name}.py.txt", export(name, load_one(name)[1]))
+
+
 def test_the_file_imports_torch_only_and_is_clean(tmp_path: Path) -> None:
-    for name in compilable():
+    for name in shipped("losses", ".a2l"):
         label, loss = load_one(name)
         text = export(label, loss)
         roots = {

@@ -5,20 +5,31 @@ from __future__ import annotations
 import pytest
 
 from a2ls_dsl.ir.nodes import (
+    ACTION,
+    LATENT,
+    NUMBER,
     Augment,
     Compare,
     Concat,
+    Discount,
     Encode,
     EncodeBatch,
-    Encodings,
+    Estimate,
+    EstimateBatch,
     Node,
+    Normalise,
     Observation,
+    OverSteps,
     Pick,
     Predict,
     Program,
     Row,
     Sample,
     Scalar,
+    Several,
+    Spread,
+    Transition,
+    Unless,
     WeightedSum,
 )
 from a2ls_dsl.ir.verify import IRError, verify
@@ -28,22 +39,22 @@ STATE = Sample(stream=Stream.STATE, offset=0)
 REWARD = Sample(stream=Stream.REWARD, offset=1)
 
 
-def compare(*inputs: int, term: int = 0, operator: str = "mse") -> Compare:
-    return Compare(inputs=inputs, term=term, operator=operator, against_batch=False)
+def compare(*inputs: int, operator: str = "mse") -> Compare:
+    return Compare(inputs=inputs, term=0, operator=operator)
 
 
-def predict(read: int, output: Row, term: int = 0) -> Predict:
-    return Predict(inputs=(read,), term=term, output=output)
+def predict(read: int, output: Row, kind: str = "linear") -> Predict:
+    return Predict(inputs=(read,), head=0, kind=kind, output=output)
 
 
 GOOD: tuple[Node, ...] = (
     STATE,
     Augment(inputs=(0,), view="crop", draw=1),
-    EncodeBatch(inputs=(0, 1), target=False),
+    EncodeBatch(inputs=(0, 1), encoder="online"),
     Pick(inputs=(2,), index=1),
     Pick(inputs=(2,), index=0),
     Concat(inputs=(3, 4)),
-    predict(5, Row(rewards=1)),
+    predict(5, NUMBER),
     REWARD,
     compare(6, 7),
     WeightedSum(inputs=(8,), weights=(0.5,)),
@@ -51,16 +62,15 @@ GOOD: tuple[Node, ...] = (
 
 
 def test_a_well_formed_program_is_typed() -> None:
-    state, reward = Row(states=1), Row(rewards=1)
     assert verify(Program(GOOD)) == (
         Observation(),
         Observation(),
-        Encodings(2),
-        state,
-        state,
-        Row(states=2),
-        reward,
-        reward,
+        Several(2, LATENT),
+        LATENT,
+        LATENT,
+        Row(LATENT.parts * 2),
+        NUMBER,
+        NUMBER,
         Scalar(),
         Scalar(),
     )
@@ -69,37 +79,40 @@ def test_a_well_formed_program_is_typed() -> None:
 @pytest.mark.parametrize(
     ("index", "node", "rule"),
     [
-        (0, Encode(inputs=(0,), target=False), "%0: reads a node that does not come before it"),
-        (0, Encode(inputs=(-1,), target=False), "does not come before it"),
+        (0, Encode(inputs=(0,), encoder="online"), "%0: reads a node that does not come before it"),
+        (0, Encode(inputs=(-1,), encoder="online"), "does not come before it"),
         (5, Concat(inputs=(3, 6)), "%5: reads a node that does not come before it"),
         (7, Sample(stream=Stream.REWARD, offset=-1), "%7 .Sample.: offsets start at t"),
         (7, Sample(stream=Stream.REWARD, offset=0, inputs=(0,)), "a sample reads nothing"),
         (1, Augment(inputs=(0,), view="blur", draw=1), "unknown view blur"),
         (1, Augment(inputs=(), view="crop", draw=1), "only one observation can be augmented"),
         (4, Augment(inputs=(3,), view="crop", draw=1), "only one observation can be augmented"),
-        (3, Encode(inputs=(0, 1), target=False), "an encoder reads one observation"),
-        (3, Encode(inputs=(2,), target=False), "an encoder reads one observation"),
-        (2, EncodeBatch(inputs=(), target=False), "a batch of encodes is not empty"),
-        (4, EncodeBatch(inputs=(0, 3), target=False), "an encoder reads observations"),
+        (3, Encode(inputs=(0, 1), encoder="online"), "an encoder reads one observation"),
+        (3, Encode(inputs=(2,), encoder="online"), "an encoder reads one observation"),
+        (2, EncodeBatch(inputs=(), encoder="online"), "a batch of encodes is not empty"),
+        (4, EncodeBatch(inputs=(0, 3), encoder="online"), "an encoder reads observations"),
         (3, Pick(inputs=(2,), index=2), "pick reads outside its batch"),
         (3, Pick(inputs=(2,), index=-1), "pick reads outside its batch"),
-        (3, Pick(inputs=(1,), index=0), "pick reads one batch of encodings"),
-        (3, Pick(inputs=(2, 2), index=0), "pick reads one batch of encodings"),
+        (3, Pick(inputs=(1,), index=0), "pick reads one batch of results"),
+        (3, Pick(inputs=(2, 2), index=0), "pick reads one batch of results"),
         (5, Concat(inputs=()), "only rows are concatenated"),
         (5, Concat(inputs=(3, 0)), "only rows are concatenated"),
-        (6, predict(2, Row(rewards=1)), "a predictor reads one row"),
+        (6, predict(2, NUMBER), "a head reads one row"),
         (8, compare(6, 5), "only two equal rows can be compared"),
         (8, compare(6), "only two equal rows can be compared"),
         (8, compare(0, 0), "only rows are compared"),
         (8, compare(6, 7, operator="hinge"), "unknown operator hinge"),
-        (8, compare(6, 7, term=1), "reads its own term's predictor"),
+        (2, EncodeBatch(inputs=(0, 1), encoder="best"), "unknown encoder best"),
+        (8, compare(6, operator="mse"), "only two equal rows can be compared"),
+        (8, compare(6, 7, operator="variance"), "one set is looked at"),
+        (8, compare(6, 7, operator="mico"), "a transition is a state, a reward and a state"),
         (9, WeightedSum(inputs=(8,), weights=(1.0, 2.0)), "one weight a term"),
         (9, WeightedSum(inputs=(), weights=()), "one weight a term"),
         (9, WeightedSum(inputs=(7,), weights=(1.0,)), "only scalars are summed"),
         (9, Concat(inputs=(7,)), "the last node must be the loss"),
         (9, Node(inputs=(8,)), "unknown kind of node"),
         (5, Concat(inputs=(3, 3)), r"nodes \[4, 9\] have no user"),
-        (2, EncodeBatch(inputs=(0, 1), target=True), "no gradient reaches the encoder"),
+        (2, EncodeBatch(inputs=(0, 1), encoder="ema"), "no gradient reaches the encoder"),
     ],
 )
 def test_a_broken_rule_is_named(index: int, node: Node, rule: str) -> None:
@@ -112,31 +125,61 @@ def test_an_empty_program_is_refused() -> None:
         verify(Program(()))
 
 
-ENCODE = Encode(inputs=(0,), target=False)
-WIDTH = Row(states=1)
+ENCODE = Encode(inputs=(0,), encoder="online")
+SMALL: tuple[Node, ...] = (
+    *(STATE, ENCODE, Sample(stream=Stream.ACTION, offset=0), REWARD, Sample(stream=Stream.DONE, offset=1)),
+    Transition(inputs=(1, 2)),  # 5
+    Normalise(inputs=(5,), name="simnorm", numbers=(8,)),
+    Estimate(inputs=(6, 0)),  # 7
+    EstimateBatch(inputs=(1, 6, 0, 0)),
+    Pick(inputs=(8,), index=1),  # 9
+    Unless(inputs=(9, 4)),
+    Discount(inputs=(3, 7, 10), discount=0.9),  # 11
+    Spread(inputs=(11,), bins=3, low=-1, high=1, symlog=True),
+    predict(6, Row(NUMBER.parts, 3)),  # 13
+    compare(13, 12, operator="ce"),
+    OverSteps(inputs=(14,), decay=1),
+    WeightedSum(inputs=(15,), weights=(1.0,)),
+)
+
+
+def test_nodes_of_the_whole_language_are_typed() -> None:
+    types = verify(Program(SMALL))
+    assert types[2] == ACTION
+    assert types[5] == types[6] == LATENT
+    assert types[8] == Several(2, NUMBER)
+    assert types[11] == NUMBER
+    assert types[12] == types[13] == Row(NUMBER.parts, 3)
 
 
 @pytest.mark.parametrize(
-    ("nodes", "rule"),
+    ("index", "node", "rule"),
     [
-        (
-            (STATE, ENCODE, predict(1, WIDTH), compare(2, 1)),
-            "%3 .Compare.: a gradient passes through the target",
-        ),
-        ((STATE, ENCODE, compare(1, 1)), "%2 .Compare.: a comparison reads its own term's predictor"),
-        (
-            (STATE, ENCODE, predict(1, WIDTH), predict(1, WIDTH), compare(2, 3)),
-            "two nodes of kind Predict belong to one term",
-        ),
-        (
-            (
-                *(STATE, ENCODE, predict(1, Row(rewards=1)), REWARD),
-                *(compare(2, 3), compare(2, 3), WeightedSum(inputs=(4, 5), weights=(1.0, 1.0))),
-            ),
-            "two nodes of kind Compare belong to one term",
-        ),
+        (5, Transition(inputs=(2, 1)), "a transition reads a latent and an action"),
+        (6, Normalise(inputs=(2,), name="simnorm"), "a normaliser reads one latent"),
+        (6, Normalise(inputs=(5,), name="shift"), "unknown normaliser shift"),
+        (7, Estimate(inputs=(6, 5)), "a value is one of a latent and its observation"),
+        (8, EstimateBatch(inputs=(1, 0, 0, 1)), "values are those of latents and their observations"),
+        (10, Unless(inputs=(9, 6)), "a number and a flag"),
+        (11, Discount(inputs=(3, 6), discount=1), "only numbers are discounted"),
+        (12, Spread(inputs=(6,), bins=3, low=-1, high=1, symlog=True), "only what has a range is spread"),
+        (12, Spread(inputs=(11,), bins=3, low=1, high=1, symlog=True), "two bins or more in a range"),
+        (13, predict(6, NUMBER), "only two equal rows can be compared"),
+        (15, OverSteps(inputs=(13,), decay=1), "only scalars are averaged"),
     ],
 )
-def test_rules_of_whole_programs(nodes: tuple[Node, ...], rule: str) -> None:
+def test_a_broken_rule_of_the_whole_language_is_named(index: int, node: Node, rule: str) -> None:
     with pytest.raises(IRError, match=rule):
-        verify(Program(nodes))
+        verify(Program((*SMALL[:index], node, *SMALL[index + 1 :])))
+
+
+def test_one_head_is_one_module() -> None:
+    nodes = (STATE, ENCODE, predict(1, LATENT), predict(1, LATENT, "predictor"), compare(2, 3))
+    with pytest.raises(IRError, match=r"%3 .Predict.: head 0 is another one elsewhere"):
+        verify(Program((*nodes, WeightedSum(inputs=(4,), weights=(1.0,)))))
+
+
+def test_a_value_has_no_gradient() -> None:
+    nodes = (STATE, ENCODE, Estimate(inputs=(1, 0)), REWARD, compare(2, 3))
+    with pytest.raises(IRError, match="no gradient reaches the encoder"):
+        verify(Program((*nodes, WeightedSum(inputs=(4,), weights=(1.0,)))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng
-from a2ls_dsl.backend.interpreter import Context, evaluate
-from a2ls_dsl.backend.module import CompiledLoss
+from a2ls_dsl.backend.interpreter import evaluate
+from a2ls_dsl.backend.module import Agent, Alone, CompiledLoss
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.lower import lower
-from a2ls_dsl.ir.nodes import Augment, Sample
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.learner import Learner
@@ -115,34 +114,24 @@ def test_a_stack_on_frames_equals_the_interpreter(names: list[str | None]) -> No
         if loss is None:
             assert values[member] == 0
             continue
-        program = lower(loss)
-        alone = CompiledLoss(loss, Spaces(0, ACTION, 50), program).double()
+        alone = CompiledLoss(loss, Spaces(0, ACTION, 50), lower(loss)).double()
         alone.load_state_dict(stack.auxiliary.member_state(member))
-        offsets = {
-            node.draw: program.nodes[node.inputs[0]] for node in program.nodes if isinstance(node, Augment)
-        }
 
         def seen(step: int, draw: int, member: int = member) -> Tensor:
             steps, draws = (torch.full((len(names), 1), each) for each in (step, draw))
             return window.states(steps, draws)[member, 0].double() / 255
 
-        def augment(view: str, draw: int, observation: Tensor, offsets: dict = offsets) -> Tensor:  # type: ignore[type-arg]
-            sample = offsets[draw]
-            assert isinstance(sample, Sample)
-            return seen(sample.offset, draw)
+        class Cut(Alone):
+            def crop(self, draw: int, offset: int, seen: Callable[[int, int], Tensor] = seen) -> Tensor:
+                return seen(offset, draw)
 
-        shared = torch.stack([seen(step, 0) for step in range(loss_horizon(loss) + 1)], dim=1)
+        shared = torch.stack([seen(step, 0) for step in range(loss.horizon + 1)], dim=1)
         encoder, target = plain(stack.encoder, member), plain(stack.target_encoder, member)
-        matrices = {int(term): matrix for term, matrix in alone.bilinear.items()}
         own = Window(shared, window.action[member], window.reward[member])
-        value = evaluate(program, Context(own, encoder, target, list(alone.predictors), matrices, augment))
+        value = evaluate(lower(loss), Cut(alone, own, 0, None), Agent(encoder, target, None))
         torch.testing.assert_close(values[member], value, rtol=1e-9, atol=1e-9)
         (first,) = torch.autograd.grad(value, [encoder[0].weight])
         torch.testing.assert_close(by_name["convs.0.weight"][member], first, rtol=1e-7, atol=1e-10)
-
-
-def loss_horizon(loss: Loss) -> int:
-    return lower(loss).horizon
 
 
 def test_the_actor_trains_its_own_head_and_leaves_the_convolutions() -> None:

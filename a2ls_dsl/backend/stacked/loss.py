@@ -13,10 +13,8 @@ from torch.amp import is_autocast_available
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.stacked.operators import compare
-from a2ls_dsl.backend.stacked.tables import Capacity, Side, Tables
+from a2ls_dsl.backend.stacked.tables import Capacity, Room, Side, Tables, paper_terms
 from a2ls_dsl.backend.window import Spaces, StackWindow
-from a2ls_dsl.ir.lower import row_of, supported_terms
-from a2ls_dsl.ir.nodes import Row
 from a2ls_dsl.lang.ast import Loss
 
 StackEncoder = Callable[[Tensor], Tensor]
@@ -39,7 +37,7 @@ class StackedLoss(nn.Module):
         self.members, self.spaces, self.capacity = members, spaces, capacity
         self.tables = Tables(members, capacity)
         lanes = members * capacity.terms
-        inputs, outputs = spaces.width(capacity.source), spaces.width(capacity.target)
+        inputs, outputs = capacity.source.width(spaces), capacity.target.width(spaces)
         hidden = 2 * inputs
 
         def zeros(*shape: int) -> nn.Parameter:
@@ -81,16 +79,14 @@ class StackedLoss(nn.Module):
         depend on the stack's capacity. rng: the streams of this member.
         """
         self.write(member, loss)
-        rows = (
-            [(row_of(term.source), row_of(term.target)) for _, term in supported_terms(loss)] if loss else []
-        )
+        rows = [(Room.of(term.source), Room.of(term.target)) for _, term in paper_terms(loss)] if loss else []
         terms = self.capacity.terms
         for parameter in self.parameters():
             parameter[member * terms : (member + 1) * terms] = 0
         for term, (source, target) in enumerate(rows):
             self._initialise(member * terms + term, source, target, rng, term)
             if self.matrix is not None and self.tables.bilinear[member, term]:
-                outputs = self.spaces.width(target)
+                outputs = target.width(self.spaces)
                 values = rng.uniform(Purpose.INIT_LOSS, 5 * term + 4, outputs * outputs)
                 at = self._places(target, self.capacity.target)
                 self.matrix[member * terms + term, at[:, None], at] = values.view(outputs, outputs).to(
@@ -99,8 +95,8 @@ class StackedLoss(nn.Module):
 
     def write(self, member: int, loss: Loss | None) -> None:
         """Make `loss` the loss of a member; its parameters stay as they are."""
-        targets = [row_of(each.target) for _, each in supported_terms(loss)] if loss else []
-        self.tables.write(member, loss, [self.spaces.width(target) for target in targets])
+        targets = [Room.of(each.target) for _, each in paper_terms(loss)] if loss else []
+        self.tables.write(member, loss, [target.width(self.spaces) for target in targets])
 
     def member_state(self, member: int) -> dict[str, Tensor]:
         """The parameters of one member as the `state_dict` of its `CompiledLoss`."""
@@ -129,7 +125,7 @@ class StackedLoss(nn.Module):
                 continue
             lane = member * self.capacity.terms + term
             hidden = torch.arange(2 * len(source), device=source.device)
-            name = f"predictors.{term}"
+            name = f"heads.{term}"
             found[f"{name}.0.weight"] = "weight_in", (lane, hidden[:, None], source)
             found[f"{name}.0.bias"] = "bias_in", (lane, hidden, 0)
             found[f"{name}.1.weight"] = "norm_weight", (lane, hidden, 0)
@@ -163,8 +159,8 @@ class StackedLoss(nn.Module):
         hidden = F.relu(hidden * self.norm_weight + self.norm_bias)
         return torch.baddbmm(self.bias_out, self.weight_out, hidden)
 
-    def _initialise(self, lane: int, source: Row, target: Row, rng: CounterRng, term: int) -> None:
-        inputs, outputs = self.spaces.width(source), self.spaces.width(target)
+    def _initialise(self, lane: int, source: Room, target: Room, rng: CounterRng, term: int) -> None:
+        inputs, outputs = source.width(self.spaces), target.width(self.spaces)
         hidden = 2 * inputs
 
         def uniform(draw: int, rows: int, columns: int, fan_in: int) -> Tensor:
@@ -179,7 +175,7 @@ class StackedLoss(nn.Module):
         self.weight_out[lane, out, :hidden] = uniform(2, outputs, hidden, hidden)
         self.bias_out[lane, out] = uniform(3, outputs, 1, hidden)
 
-    def _places(self, row: Row, capacity: Row) -> Tensor:
+    def _places(self, row: Room, capacity: Room) -> Tensor:
         """Where the numbers of a row stand in a padded row, in order."""
         places: list[int] = []
         start = 0
@@ -193,7 +189,7 @@ class StackedLoss(nn.Module):
         return torch.tensor(places, dtype=torch.int64, device=self.weight_in.device)
 
     @staticmethod
-    def _row(side: Side, member: int, term: int) -> Row:
-        return Row(
+    def _row(side: Side, member: int, term: int) -> Room:
+        return Room(
             *(int(each.mask[member, term].sum()) for each in (side.states, side.actions, side.rewards))
         )

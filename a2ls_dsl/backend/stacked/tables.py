@@ -10,14 +10,48 @@ import torch
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.operators import OPERATIONS
+from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.ir.lower import row_of, supported_terms
-from a2ls_dsl.ir.nodes import Row
-from a2ls_dsl.lang.ast import Comparison, Element, Loss, Stream, elements_of
+from a2ls_dsl.ir.lower import is_paper_shaped
+from a2ls_dsl.lang.ast import Comparison, Element, Item, Loss, Schedule, Stream, elements_of
+from a2ls_dsl.lang.canonical import comparisons
 from a2ls_dsl.lang.printer import print_loss
 
 Kind = tuple[str, bool]
 """An operator and whether it stands against the batch."""
+
+
+def paper_terms(loss: Loss) -> tuple[tuple[float, Comparison], ...]:
+    """The weights and comparisons of a canonical loss as He et al. 2022 have them.
+
+    Raises `A2lError` for others, which stacks can't hold yet.
+    """
+    if not is_paper_shaped(loss):
+        raise A2lError(
+            f"`{print_loss(loss)}` can be compiled, but not yet trained in a stack",
+            "a stack takes mse, nmse, inner, bilinear and cosine over s, a, r and crop(s[...])",
+        )
+    terms = comparisons(loss)
+    return tuple((weight, term) for weight, term in terms if not isinstance(weight, Schedule))
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many elements of each stream a row has place for, stream by stream."""
+
+    states: int = 0
+    actions: int = 0
+    rewards: int = 0
+
+    @staticmethod
+    def of(items: tuple[Item, ...]) -> Room:
+        """What a set of s, a and r takes."""
+        count = {each: sum(element.stream is each for element in elements_of(items)) for each in Stream}
+        return Room(count[Stream.STATE], count[Stream.ACTION], count[Stream.REWARD])
+
+    def width(self, spaces: Spaces) -> int:
+        """How many numbers that is."""
+        return self.states * spaces.features + self.actions * spaces.action + self.rewards
 
 
 @dataclass(frozen=True)
@@ -28,8 +62,8 @@ class Capacity:
     """
 
     terms: int
-    source: Row
-    target: Row
+    source: Room
+    target: Room
     horizon: int
     kinds: tuple[Kind, ...]
     views: int = 0  # calls of views (each is a draw of its own) a loss
@@ -37,12 +71,12 @@ class Capacity:
     @staticmethod
     def of(losses: Iterable[Loss | None]) -> Capacity:
         """The smallest capacity that holds each of `losses` (None, no auxiliary loss, fits anywhere)."""
-        present = [supported_terms(loss) for loss in losses if loss is not None]
+        present = [paper_terms(loss) for loss in losses if loss is not None]
         flat = [term for terms in present for _, term in terms]
         return Capacity(
             terms=max((len(terms) for terms in present), default=1),
-            source=_largest(row_of(term.source) for term in flat),
-            target=_largest(row_of(term.target) for term in flat),
+            source=_largest(Room.of(term.source) for term in flat),
+            target=_largest(Room.of(term.target) for term in flat),
             horizon=max((term.horizon for term in flat), default=0),
             kinds=tuple(sorted({(term.operator, term.against_batch) for term in flat})),
             views=max((_views(terms) for terms in present), default=0),
@@ -78,9 +112,9 @@ def _views(terms: Sequence[tuple[float, Comparison]]) -> int:
     return sum(len(element.calls) for _, term in terms for element in elements_of(term.items))
 
 
-def _largest(rows: Iterable[Row]) -> Row:
+def _largest(rows: Iterable[Room]) -> Room:
     rows = list(rows)
-    return Row(
+    return Room(
         max((row.states for row in rows), default=0),
         max((row.actions for row in rows), default=0),
         max((row.rewards for row in rows), default=0),
@@ -126,7 +160,7 @@ class Picks(nn.Module):
 class Side(nn.Module):
     """The source or target sets of all members."""
 
-    def __init__(self, members: int, terms: int, row: Row) -> None:
+    def __init__(self, members: int, terms: int, row: Room) -> None:
         super().__init__()
         self.states = Picks(members, terms, row.states)
         self.actions = Picks(members, terms, row.actions)
@@ -178,7 +212,7 @@ class Tables(nn.Module):
                 f"the loss `{print_loss(loss) if loss else 'none'}` does not fit into this stack",
                 "build the stack with a capacity that covers all of its losses",
             )
-        terms = supported_terms(loss) if loss is not None else ()
+        terms = paper_terms(loss) if loss is not None else ()
         unused = [(0.0, Comparison("mse", (), ()))] * (self.capacity.terms - len(terms))
         draws = 0
         for term, (weight, comparison) in enumerate([*terms, *unused]):
