@@ -65,7 +65,7 @@ _BUILT_IN: tuple[Callable[..., object], ...] = (
 )
 """What files may need, in the order in which they hold it."""
 
-_TAKEN = {"None", "True", "False", "F", "Tensor", "Callable"}
+_TAKEN = {"None", "True", "False", "F", "Tensor", "Callable", "Sequence", "Draws"}
 """Names of Python and of the file's imports that no class can have."""
 
 

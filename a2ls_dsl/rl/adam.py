@@ -40,7 +40,10 @@ class StackedAdam(nn.Module):
 
     def step(self, losses: Tensor) -> None:
         """One step of every member down the gradient of its loss; losses: (members,)."""
-        self.descend(torch.autograd.grad(losses.sum(), self.trained))
+        # A parameter that no loss reads at the moment has the gradient 0.
+        self.descend(
+            torch.autograd.grad(losses.sum(), self.trained, allow_unused=True, materialize_grads=True)
+        )
 
     @torch.no_grad()
     def descend(self, gradients: Sequence[Tensor]) -> None:

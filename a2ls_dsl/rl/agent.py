@@ -7,7 +7,6 @@ from each member's own streams.
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng
-from a2ls_dsl.backend.stacked import Capacity, StackedLoss
+from a2ls_dsl.backend.stacked import Capacity, StackAgent, StackedLoss
 from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.adam import StackedAdam
@@ -59,6 +58,7 @@ class Agent(nn.Module):
         super().__init__()
         self.losses, self.observations, self.action_size = list(losses), observations, action
         self.computation, self.device = computation or Computation(), torch.device(device)
+        self.action_repeat = 1  # environment frames an agent step, for losses with schedules
         self.ticks = 0  # the updates of the stack, on the host: which parts' turn it is
         members = len(losses)
         self.register_buffer("updates", torch.zeros(members, dtype=torch.int64))
@@ -68,7 +68,7 @@ class Agent(nn.Module):
 
     def _begin(self, features: int, capacity: Capacity | None, together: bool) -> None:
         """Once the networks are there: make loss and optimizers, and fresh parameters on the device."""
-        spaces = Spaces(math.prod(self.observations.seen), self.action_size, features)
+        spaces = Spaces.of(self.observations.seen, self.action_size, features)
         self.auxiliary = StackedLoss(self.members, spaces, capacity or Capacity.of(self.losses))
         for member, loss in enumerate(self.losses):
             self._initialise(member, loss)
@@ -86,6 +86,25 @@ class Agent(nn.Module):
     def horizon(self) -> Tensor:
         """(members,) horizons of the losses, as `Replay` wants them."""
         return self.auxiliary.tables.horizon
+
+    @property
+    def has_losses(self) -> bool:
+        """Whether a member can have a loss at all."""
+        return bool(self.auxiliary.capacity.kinds) or self.is_general
+
+    @property
+    def is_general(self) -> bool:
+        """Whether losses beyond those of the paper can be in it: these are neither captured nor compiled."""
+        return bool(self.auxiliary.capacity.general)
+
+    @property
+    @abstractmethod
+    def steps(self) -> Tensor:
+        """(members,) agent steps that each member has trained."""
+
+    @abstractmethod
+    def estimates(self, latents: Tensor, observations: Tensor) -> Tensor:
+        """The agents' values (members, M) of latents (members, M, features) and what these are of."""
 
     @abstractmethod
     def make_replay(self, rows: int) -> Replay:
@@ -113,7 +132,7 @@ class Agent(nn.Module):
         """The computation of an update.
 
         It reads and writes tensors of the stack and the replay in place, and waits for nothing: it can be
-        captured as one graph for each combination of `parts_due`.
+        captured as one graph for each combination of `parts_due`, unless the stack `is_general`.
         """
 
     @abstractmethod
@@ -203,6 +222,13 @@ class Agent(nn.Module):
         """(members,) booleans: whether all that a member's policy consists of is finite."""
         parameters = [each for network, _ in self._policy() for each in network.parameters()]
         return torch.stack([each.flatten(1).isfinite().all(dim=1) for each in parameters]).all(dim=0)
+
+    def _asked(self, encode: nn.Module, encode_target: nn.Module) -> StackAgent | None:
+        """What losses beyond those of the paper ask for, if there can be any."""
+        if not self.is_general:
+            return None
+        frames = self.steps * self.action_repeat
+        return StackAgent(encode, encode_target, self.estimates, frames, self.rng, self.updates)
 
     def _arithmetic(self) -> AbstractContextManager[None]:
         return arithmetic(self.computation.precision, self.device)

@@ -33,7 +33,8 @@ class Learner:
 
     rows: of replay a member; action: size of an action. refill: slots may be given to other members, by
     `reset`; capacity: the largest loss that may then come. Without one the stack is rebuilt for the losses
-    that are in it, which computes no more than they need, and can't be captured.
+    that are in it, which computes no more than they need, and can't be captured. Nor can updates of losses
+    beyond those of He et al. 2022. action_repeat: see `Agent`.
     """
 
     def __init__(
@@ -49,7 +50,9 @@ class Learner:
         computation: Computation | None = None,
         refill: bool = False,
         capacity: Capacity | None = None,
+        action_repeat: int = 1,
     ) -> None:
+        self._action_repeat = action_repeat
         self.device, self.observations, self.exact = device, observations, exact
         self._action, self._rows, self._settings = action, rows, settings
         self._computation = computation or Computation()
@@ -63,7 +66,8 @@ class Learner:
             self.stacks.append(stack)
             self.replays.append(replay)
         capture = self._computation.capture and not (refill and capacity is None)
-        self._update = Captured(self._run_update, device, capture)
+        general = any(stack.is_general for stack in self.stacks)
+        self._update = Captured(self._run_update, device, capture and not general)
         self._append = Captured(self._run_append, device, capture)
         self._act = Captured(self._run_act, device, capture)
         self._act_frozen = Captured(self._run_act_frozen, device, capture)
@@ -82,6 +86,7 @@ class Learner:
             capacity,
             together=not self._refill,
         )
+        stack.action_repeat = self._action_repeat
         return stack, stack.make_replay(self._rows)
 
     @property

@@ -98,20 +98,31 @@ class SacStack(Agent):
         return 2 * self.rng.uniform(Purpose.ACTION, counter, self.action_size) - 1
 
     @property
+    def steps(self) -> Tensor:
+        """See `Agent.steps`."""
+        return self.settings.random_steps + self.updates // self.settings.updates_per_step
+
+    def estimates(self, latents: Tensor, observations: Tensor) -> Tensor:
+        """The least of the target critics for the latents, at the policy's mean action."""
+        action = self.actor.mean(self.encoder.base(observations))
+        values: Tensor = self.target_critic(latents.to(action.dtype), action)
+        return values.min(dim=1).values
+
+    @property
     def parts_due(self) -> Parts:
         """Whether actor, target networks and auxiliary loss take part in the next update."""
         settings = self.settings
         return (
             self.ticks % settings.actor_update_every == 0,
             self.ticks % settings.target_update_every == 0,
-            bool(self.auxiliary.capacity.kinds) and self.ticks % settings.auxiliary_update_every == 0,
+            self.has_losses and self.ticks % settings.auxiliary_update_every == 0,
         )
 
     def run_update(self, parts: Parts, replay: Replay) -> None:
         """The computation of an update, in the order of the release (He et al. 2022).
 
         It reads and writes tensors of the stack and the replay in place, and waits for nothing: it can be
-        captured as one graph for each combination of `parts_due`.
+        captured as one graph for each combination of `parts_due`, unless the stack `is_general`.
         """
         actor, targets, auxiliary = parts
         with self._arithmetic():
@@ -189,13 +200,15 @@ class SacStack(Agent):
         """The auxiliary loss on windows of its own; trains the encoder and the loss' predictors."""
         capacity, batch = self.auxiliary.capacity, self.settings.batch_size
         window = replay.sample_windows(self.rng, self.updates, batch, capacity.horizon + 1, capacity.views)
-        losses = self._losses["auxiliary"](window)
+        # Losses beyond those of the paper are not compiled: other losses may come while it runs.
+        losses = self._auxiliary_losses(window) if self.is_general else self._losses["auxiliary"](window)
         self._step("auxiliary", self.settings.auxiliary_weight * losses)
         self._record("auxiliary_loss", losses)
 
     def _auxiliary_losses(self, window: StackWindow) -> Tensor:
         """The auxiliary losses, (members,)."""
-        losses: Tensor = self.auxiliary(self.encoder, self.target_encoder, window)
+        asked = self._asked(self.encoder, self.target_encoder)
+        losses: Tensor = self.auxiliary(self.encoder, self.target_encoder, window, asked)
         return losses
 
     def _step(self, name: str, losses: Tensor) -> None:

@@ -117,6 +117,7 @@ class Slots:
                 training.computation,
                 refill,
                 capacity,
+                training.task.steps_to_frames(1),
             )
         except BaseException:
             self.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 
 import torch
@@ -12,20 +12,23 @@ from torch import Tensor, nn
 from torch.amp import is_autocast_available
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
+from a2ls_dsl.backend.stacked.general import GeneralLosses, StackAgent, StackEncoder
 from a2ls_dsl.backend.stacked.operators import compare
 from a2ls_dsl.backend.stacked.tables import Capacity, Room, Side, Tables, paper_terms
 from a2ls_dsl.backend.window import Spaces, StackWindow
-from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.ir.lower import is_paper_shaped
+from a2ls_dsl.lang.ast import Comparison, Loss
+from a2ls_dsl.lang.printer import print_loss
 
-StackEncoder = Callable[[Tensor], Tensor]
-"""(members, M, observation) -> (members, M, features), each member with its own parameters."""
-
-
-Index = tuple[int | Tensor, ...]
+Index = tuple[int | Tensor | slice, ...]
 
 
 class StackedLoss(nn.Module):
     """The losses of a stack of members; parameters carry a leading lane axis (member * terms + term).
+
+    Losses of He et al. 2022 are held as tables; members with other losses, if the capacity has any, are in
+    `general` and evaluated in groups. A stack with such members can't be captured as a graph or compiled.
 
     Rows are padded to the capacity's width and every stream is packed to the front of its part. Weights at
     padding are zero, get zero gradients, and so stay exactly zero under Adam: member i computes what its loss
@@ -48,6 +51,7 @@ class StackedLoss(nn.Module):
         self.norm_weight, self.norm_bias = zeros(hidden, 1), zeros(hidden, 1)
         self.weight_out, self.bias_out = zeros(outputs, hidden), zeros(outputs, 1)
         self.matrix = zeros(outputs, outputs) if capacity.uses(bilinear=True) else None
+        self.general = GeneralLosses(members, spaces, capacity.general) if capacity.general else None
 
     @staticmethod
     def of(losses: Sequence[Loss | None], spaces: Spaces, rng: CounterRng) -> StackedLoss:
@@ -57,8 +61,24 @@ class StackedLoss(nn.Module):
             stack.reset(member, loss, rng.member(member))
         return stack
 
-    def forward(self, encode: StackEncoder, encode_target: StackEncoder, window: StackWindow) -> Tensor:
-        """The loss of every member, (members,), on windows (members, B, steps, ...) of horizon + 1 steps."""
+    def forward(
+        self,
+        encode: StackEncoder,
+        encode_target: StackEncoder,
+        window: StackWindow,
+        agent: StackAgent | None = None,
+    ) -> Tensor:
+        """The loss of every member, (members,), on windows (members, B, steps, ...) of horizon + 1 steps.
+
+        agent: what losses that are not of the paper ask for beyond its encoders.
+        """
+        if self.general is None:
+            return self._of_tables(encode, encode_target, window)
+        asked = StackAgent(encode, encode_target) if agent is None else agent
+        found: Tensor = self.general(asked, window)
+        return found + self._of_tables(encode, encode_target, window) if self.capacity.kinds else found
+
+    def _of_tables(self, encode: StackEncoder, encode_target: StackEncoder, window: StackWindow) -> Tensor:
         source = self._rows(self.tables.source, window, encode)
         prediction = self._predict(source)
         with torch.no_grad():
@@ -79,9 +99,11 @@ class StackedLoss(nn.Module):
         depend on the stack's capacity. rng: the streams of this member.
         """
         self.write(member, loss)
-        rows = [(Room.of(term.source), Room.of(term.target)) for _, term in paper_terms(loss)] if loss else []
+        if self.general is not None:
+            self.general.reset(member, None if loss is None or is_paper_shaped(loss) else loss, rng)
+        rows = [(Room.of(term.source), Room.of(term.target)) for _, term in _tabled(loss)]
         terms = self.capacity.terms
-        for parameter in self.parameters():
+        for parameter in self.parameters(recurse=False):
             parameter[member * terms : (member + 1) * terms] = 0
         for term, (source, target) in enumerate(rows):
             self._initialise(member * terms + term, source, target, rng, term)
@@ -95,11 +117,24 @@ class StackedLoss(nn.Module):
 
     def write(self, member: int, loss: Loss | None) -> None:
         """Make `loss` the loss of a member; its parameters stay as they are."""
-        targets = [Room.of(each.target) for _, each in paper_terms(loss)] if loss else []
-        self.tables.write(member, loss, [target.width(self.spaces) for target in targets])
+        other = None if loss is None or is_paper_shaped(loss) else loss
+        if other is not None and self.general is None:
+            raise A2lError(
+                f"the loss `{print_loss(other)}` does not fit into this stack",
+                "build the stack with a capacity that covers all of its losses",
+            )
+        targets = [Room.of(each.target) for _, each in _tabled(loss)]
+        widths = [target.width(self.spaces) for target in targets]
+        self.tables.write(member, None if other is not None else loss, widths)
+        if self.general is not None:
+            self.general.write(member, other)
+            if other is not None:
+                self.tables.horizon[member] = self.general.structure(other).reach
 
     def member_state(self, member: int) -> dict[str, Tensor]:
         """The parameters of one member as the `state_dict` of its `CompiledLoss`."""
+        if self.general is not None and self.general.losses[member] is not None:
+            return self.general.member_state(member)
         parameters = dict(self.named_parameters())
         places = self.places(member).items()
         return {name: parameters[stacked][at].detach().clone() for name, (stacked, at) in places}
@@ -118,6 +153,9 @@ class StackedLoss(nn.Module):
     def places(self, member: int) -> dict[str, tuple[str, Index]]:
         """Where the parameters of a member's `CompiledLoss` lie: a stacked parameter and an index into it."""
         found: dict[str, tuple[str, Index]] = {}
+        if self.general is not None:
+            places = self.general.places(member).items()
+            found |= {name: ("general.flat", (member, at)) for name, at in places}
         for term in range(self.capacity.terms):
             source = self._places(self._row(self.tables.source, member, term), self.capacity.source)
             target = self._places(self._row(self.tables.target, member, term), self.capacity.target)
@@ -193,3 +231,8 @@ class StackedLoss(nn.Module):
         return Room(
             *(int(each.mask[member, term].sum()) for each in (side.states, side.actions, side.rewards))
         )
+
+
+def _tabled(loss: Loss | None) -> Sequence[tuple[float, Comparison]]:
+    """The terms of a loss that the tables hold."""
+    return paper_terms(loss) if loss is not None and is_paper_shaped(loss) else ()

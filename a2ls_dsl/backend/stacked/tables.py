@@ -10,27 +10,22 @@ import torch
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.operators import OPERATIONS
+from a2ls_dsl.backend.stacked.structure import structure_key, without_weights
 from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.lower import is_paper_shaped
 from a2ls_dsl.lang.ast import Comparison, Element, Item, Loss, Schedule, Stream, elements_of
 from a2ls_dsl.lang.canonical import comparisons
+from a2ls_dsl.lang.functions import Kind
 from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.registry import functions
 
-Kind = tuple[str, bool]
+OperatorKind = tuple[str, bool]
 """An operator and whether it stands against the batch."""
 
 
 def paper_terms(loss: Loss) -> tuple[tuple[float, Comparison], ...]:
-    """The weights and comparisons of a canonical loss as He et al. 2022 have them.
-
-    Raises `A2lError` for others, which stacks can't hold yet.
-    """
-    if not is_paper_shaped(loss):
-        raise A2lError(
-            f"`{print_loss(loss)}` can be compiled, but not yet trained in a stack",
-            "a stack takes mse, nmse, inner, bilinear and cosine over s, a, r and crop(s[...])",
-        )
+    """The weights and comparisons of a paper-shaped loss."""
     terms = comparisons(loss)
     return tuple((weight, term) for weight, term in terms if not isinstance(weight, Schedule))
 
@@ -58,28 +53,35 @@ class Room:
 class Capacity:
     """The largest loss that fits into a slot of a stack; fixed while the stack lives.
 
-    terms: comparisons a loss; source, target: elements a side; horizon: largest offset; kinds: the operators.
+    terms: comparisons a loss; source, target: elements a side; kinds: the operators. These are of the losses
+    of He et al. 2022, which stacks hold as tables. horizon: largest offset. general: the other losses, one
+    of each structure; a slot holds what needs no more parameters than one of them.
     """
 
     terms: int
     source: Room
     target: Room
     horizon: int
-    kinds: tuple[Kind, ...]
+    kinds: tuple[OperatorKind, ...]
     views: int = 0  # calls of views (each is a draw of its own) a loss
+    general: tuple[Loss, ...] = ()
 
     @staticmethod
     def of(losses: Iterable[Loss | None]) -> Capacity:
         """The smallest capacity that holds each of `losses` (None, no auxiliary loss, fits anywhere)."""
-        present = [paper_terms(loss) for loss in losses if loss is not None]
+        known = [loss for loss in losses if loss is not None]
+        others = [loss for loss in known if not is_paper_shaped(loss)]
+        present = [paper_terms(loss) for loss in known if is_paper_shaped(loss)]
         flat = [term for terms in present for _, term in terms]
+        structures = {structure_key(loss): without_weights(loss) for loss in others}
         return Capacity(
             terms=max((len(terms) for terms in present), default=1),
             source=_largest(Room.of(term.source) for term in flat),
             target=_largest(Room.of(term.target) for term in flat),
-            horizon=max((term.horizon for term in flat), default=0),
+            horizon=max((loss.horizon for loss in known), default=0),
             kinds=tuple(sorted({(term.operator, term.against_batch) for term in flat})),
-            views=max((_views(terms) for terms in present), default=0),
+            views=max((_views(loss) for loss in known), default=0),
+            general=tuple(structures[key] for key in sorted(structures)),
         )
 
     def holds(self, loss: Loss | None) -> bool:
@@ -95,6 +97,7 @@ class Capacity:
             and self.horizon <= other.horizon
             and self.views <= other.views
             and set(self.kinds) <= set(other.kinds)
+            and (not self.general or bool(other.general))
         )
 
     def uses(self, **traits: bool) -> bool:
@@ -108,8 +111,13 @@ class Capacity:
         )
 
 
-def _views(terms: Sequence[tuple[float, Comparison]]) -> int:
-    return sum(len(element.calls) for _, term in terms for element in elements_of(term.items))
+def _views(loss: Loss) -> int:
+    return sum(
+        functions[call.name].kind is Kind.VIEW
+        for _, term in comparisons(loss)
+        for element in elements_of(term.items)
+        for call in element.calls
+    )
 
 
 def _largest(rows: Iterable[Room]) -> Room:
@@ -183,7 +191,10 @@ class Side(nn.Module):
 
 
 class Tables(nn.Module):
-    """All that makes one member's loss differ from another's: sets, operators, weights, horizons."""
+    """All that makes one member's loss differ from another's: sets, operators, weights, horizons.
+
+    horizon: how many steps behind its first one each member's windows take.
+    """
 
     weight: Tensor
     width: Tensor
@@ -207,7 +218,7 @@ class Tables(nn.Module):
 
     def write(self, member: int, loss: Loss | None, target_widths: Sequence[int]) -> None:
         """Make `loss` the loss of a member; None makes it none at all."""
-        if not self.capacity.holds(loss):
+        if not self.capacity.holds(loss) or (loss is not None and not is_paper_shaped(loss)):
             raise A2lError(
                 f"the loss `{print_loss(loss) if loss else 'none'}` does not fit into this stack",
                 "build the stack with a capacity that covers all of its losses",

@@ -95,12 +95,23 @@ class RainbowStack(Agent):
         return self._one_hot(self._any(Purpose.ACTION, counter)[:, 1])
 
     @property
+    def steps(self) -> Tensor:
+        """See `Agent.steps`."""
+        return self.settings.random_steps + self.updates // self.settings.updates_per_step
+
+    def estimates(self, latents: Tensor, observations: Tensor) -> Tensor:
+        """The target network's value of the best action, of the observations themselves."""
+        base = self.target_encoder.base(observations)
+        values: Tensor = self._expected(self.target_values(base)).max(dim=-1).values
+        return values
+
+    @property
     def parts_due(self) -> Parts:
         """Whether some member's target copy and the auxiliary loss take part in the next update."""
         period = self.settings.target_period
         return (
             any((self.ticks + 1 - started) % period == 0 for started in self._started),
-            bool(self.auxiliary.capacity.kinds) and self.ticks % self.settings.auxiliary_update_every == 0,
+            self.has_losses and self.ticks % self.settings.auxiliary_update_every == 0,
         )
 
     def run_update(self, parts: Parts, replay: Replay) -> None:
@@ -177,12 +188,15 @@ class RainbowStack(Agent):
         """The auxiliary losses (members,) on windows of their own."""
         capacity, batch = self.auxiliary.capacity, self.settings.batch_size
         window = replay.sample_windows(self.rng, self.updates, batch, capacity.horizon + 1, capacity.views)
-        losses: Tensor = self._losses["auxiliary"](window)
+        # Losses beyond those of the paper are not compiled: other losses may come while it runs.
+        function = self._auxiliary_losses if self.is_general else self._losses["auxiliary"]
+        losses: Tensor = function(window)
         self._record("auxiliary_loss", losses)
         return losses
 
     def _auxiliary_losses(self, window: StackWindow) -> Tensor:
-        losses: Tensor = self.auxiliary(self.encoder, self.slow_encoder, window)
+        asked = self._asked(self.encoder, self.slow_encoder)
+        losses: Tensor = self.auxiliary(self.encoder, self.slow_encoder, window, asked)
         return losses
 
     def _importance(self, priority: Tensor) -> Tensor:

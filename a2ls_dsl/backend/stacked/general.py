@@ -1,0 +1,312 @@
+"""Members with losses of any structure: those of equal structure are evaluated by one run of their program.
+
+Members whose losses differ in nothing but weights and seeds form a group, with a leading axis of members over
+their parameters. Several groups go through their programs side by side, so that the agent's networks, which
+are those of all members, are called once a kind. Which members form a group is data: a slot that is given to
+another loss moves rows of a tensor, and builds or compiles no code.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.amp import is_autocast_available
+
+from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
+from a2ls_dsl.backend.functions import newest_frame
+from a2ls_dsl.backend.interpreter import CALLS, Answer, Request, execution
+from a2ls_dsl.backend.stacked.structure import Structure, forward, structure_key
+from a2ls_dsl.backend.window import Spaces, StackWindow
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.ast import Loss, Schedule, Stream, Weight
+from a2ls_dsl.lang.functions import EMA, ONLINE, VALUE
+from a2ls_dsl.lang.printer import print_loss
+
+StackEncoder = Callable[[Tensor], Tensor]
+"""(members, M, observation) -> (members, M, features), each member with its own parameters."""
+
+StackValue = Callable[[Tensor, Tensor], Tensor]
+"""Latents (members, M, features) and the observations they are of -> estimates (members, M)."""
+
+_CALLS_OF_VIEWS = 1 << 16
+"""More than a loss can have: its draws of one update have counters of their own."""
+
+
+@dataclass(frozen=True)
+class StackAgent:
+    """What a stack of losses asks of its agents, whose members are all called at once.
+
+    frames: (members,) environment frames that each has trained. rng, counter: the streams of views, and
+    (members,) which draw of them this is.
+    """
+
+    encode: StackEncoder
+    encode_target: StackEncoder
+    value: StackValue | None = None
+    frames: Tensor | None = None
+    rng: CounterRng | None = None
+    counter: Tensor | None = None
+
+
+class GeneralLosses(nn.Module):
+    """The losses of some members of a stack; for the others the loss is 0.
+
+    losses: what slots have to hold; a loss whose parameters are more than those of the largest is refused.
+    """
+
+    flat: nn.Parameter
+    """(members, numbers): the parameters of a member one behind the other, then zeros."""
+
+    def __init__(self, members: int, spaces: Spaces, losses: Sequence[Loss]) -> None:
+        super().__init__()
+        self.spaces = spaces
+        self.losses: list[Loss | None] = [None] * members
+        self._structures: dict[str, Structure] = {}
+        self.flat = nn.Parameter(
+            torch.zeros(members, max((self.structure(each).size for each in losses), default=0))
+        )
+        self._groups: list[_Group] | None = None
+
+    def structure(self, loss: Loss) -> Structure:
+        """The structure of a loss; built once."""
+        key = structure_key(loss)
+        if key not in self._structures:
+            self._structures[key] = Structure(loss, self.spaces)
+        return self._structures[key]
+
+    def write(self, member: int, loss: Loss | None) -> None:
+        """Make `loss` the loss of a member; its parameters stay as they are."""
+        if loss is not None and self.structure(loss).size > self.flat.shape[1]:
+            raise A2lError(
+                f"the loss `{print_loss(loss)}` does not fit into this stack",
+                "build the stack with a capacity that covers all of its losses",
+            )
+        self.losses[member] = loss
+        self._groups = None
+
+    @torch.no_grad()
+    def reset(self, member: int, loss: Loss | None, rng: CounterRng) -> None:
+        """Give a member a loss with fresh parameters. rng: the streams of this member."""
+        self.write(member, loss)
+        self.flat[member] = 0
+        if loss is not None:
+            structure = self.structure(loss)
+            self.flat[member, : structure.size] = structure.start(rng).to(self.flat)
+
+    def places(self, member: int) -> dict[str, slice]:
+        """Where the parameters of a member's `CompiledLoss` lie in its row."""
+        loss = self.losses[member]
+        return self.structure(loss).places if loss is not None else {}
+
+    def member_state(self, member: int) -> dict[str, Tensor]:
+        """The parameters of one member as the `state_dict` of its `CompiledLoss`."""
+        loss = self.losses[member]
+        if loss is None:
+            return {}
+        split = self.structure(loss).split(self.flat.detach()[member : member + 1])
+        return {name: value[0].clone() for name, value in split.items()}
+
+    def forward(self, agent: StackAgent, window: StackWindow) -> Tensor:
+        """The loss of every member, (members,); see `StackedLoss.forward`."""
+        if self._groups is None:
+            self._groups = self._grouped()
+        kind = self.flat.device.type
+        results = self.flat.new_zeros(len(self.losses))
+        # The agent's networks compute as they are told to; differences of like numbers, sums over the batch
+        # and what a loss learns for itself need all their digits, also under autocast.
+        exact = torch.autocast(kind, enabled=False) if is_autocast_available(kind) else nullcontext()
+        contexts = [_GroupContext(self, group, agent, window) for group in self._groups]
+        with exact:
+            runs = [execution(each.group.structure.program, each) for each in contexts]
+            pending = dict[int, Request]()
+            for number, run in enumerate(runs):
+                pending[number] = next(run)
+            while pending:
+                name = min((each.name for each in pending.values()), key=CALLS.index)
+                asked = {number: each for number, each in pending.items() if each.name == name}
+                for number, answer in self._answers(name, asked, agent).items():
+                    try:
+                        pending[number] = runs[number].send(answer)
+                    except StopIteration as end:
+                        del pending[number]
+                        results = results.index_put((contexts[number].group.members,), end.value)
+        return results
+
+    def _grouped(self) -> list[_Group]:
+        members: dict[str, list[int]] = {}
+        for member, loss in enumerate(self.losses):
+            if loss is not None:
+                members.setdefault(structure_key(loss), []).append(member)
+        return [
+            _Group(
+                self._structures[key],
+                torch.tensor(each, device=self.flat.device),
+                len(each) == len(self.losses),
+                _weights([self.losses[member] for member in each], self.flat),
+            )
+            for key, each in members.items()
+        ]
+
+    def _answers(self, name: str, asked: dict[int, Request], agent: StackAgent) -> dict[int, Answer]:
+        """One call of the agent's networks for the requests of several groups."""
+        groups = self._groups or []
+        given = {number: torch.cat(each.inputs, dim=1) for number, each in asked.items()}
+        seen = {number: torch.cat(each.seen, dim=1) for number, each in asked.items() if each.seen}
+        x = self._side_by_side(given)
+        if name == VALUE:
+            if agent.value is None:
+                raise A2lError("a loss reads `value(...)`, and no value was given", "pass the agent's value=")
+            found = agent.value(x, self._side_by_side(seen))[..., None]
+        elif name == ONLINE:
+            found = agent.encode(x)
+        else:
+            with torch.no_grad():
+                found = (agent.encode_target if name == EMA else agent.encode)(x)
+        found = found.to(self.flat.dtype)
+        answers = {}
+        for number, each in asked.items():
+            own = found if groups[number].all else found[groups[number].members]
+            answers[number] = own[:, : given[number].shape[1]].chunk(len(each.inputs), dim=1)
+        return answers
+
+    def _side_by_side(self, given: dict[int, Tensor]) -> Tensor:
+        """(members, M, ...) of what groups ask about, zeros where they ask about less."""
+        groups = self._groups or []
+        (number, first), *others = given.items()
+        if not others and groups[number].all:
+            return first
+        longest = max(each.shape[1] for each in given.values())
+        kinds = {each.dtype for each in given.values()}
+        kind = first.dtype if len(kinds) == 1 else self.flat.dtype
+        x = first.new_zeros(len(self.losses), longest, *first.shape[2:], dtype=kind)
+        for number, each in given.items():
+            rows = groups[number].members[:, None], torch.arange(each.shape[1], device=each.device)
+            x = x.index_put(rows, each.to(kind))
+        return x
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Members (G,) of one structure. all: whether these are all members of the stack, in order.
+
+    weights: (3, G, terms), where a term's weight starts, where it ends, and over how many frames.
+    """
+
+    structure: Structure
+    members: Tensor
+    all: bool
+    weights: Tensor
+
+
+def _weights(losses: Sequence[Loss | None], like: Tensor) -> Tensor:
+    def triple(weight: Weight) -> tuple[float, float, float]:
+        if isinstance(weight, Schedule):
+            return weight.start, weight.end, weight.frames
+        return weight, weight, 1.0
+
+    rows = [[triple(each.weight) for each in loss.terms] for loss in losses if loss is not None]
+    return torch.tensor(rows, dtype=torch.float64, device=like.device).movedim(2, 0)
+
+
+class _GroupContext:
+    """What the program of a group is evaluated with: see `interpreter.Context`."""
+
+    def __init__(self, losses: GeneralLosses, group: _Group, agent: StackAgent, window: StackWindow) -> None:
+        self.group, self._agent, self._window = group, agent, window
+        rows = losses.flat if group.all else losses.flat[group.members]
+        self._parameters = group.structure.split(rows)
+        self._states = _fetched(group, window, len(losses.losses))
+        self._dtype = losses.flat.dtype
+
+    def sample(self, stream: Stream, offset: int) -> Tensor:
+        window = self._window
+        match stream:
+            case Stream.STATE:
+                # What only crops are cut out of is not read itself.
+                return self._states.get((offset, 0), self._window.reward)
+            case Stream.RAW:
+                return newest_frame(self._states[offset, 0]).to(self._dtype)
+            case Stream.ACTION:
+                return self._own(window.action)[:, :, offset]
+            case Stream.REWARD:
+                return self._own(window.reward)[:, :, offset, None]
+            case Stream.DONE:
+                if window.done is None:
+                    raise A2lError("a loss reads `done`, and the windows have none", "sample it, too")
+                return self._own(window.done)[:, :, offset, None].to(self._dtype)
+
+    def crop(self, draw: int, offset: int) -> Tensor:
+        return self._states[offset, draw]
+
+    def draws(self, draw: int) -> _Draws:
+        if self._agent.rng is None or self._agent.counter is None:
+            raise A2lError("a loss calls views, and no random numbers were given", "pass rng= and counter=")
+        members = self.group.members
+        return _Draws(self._agent.rng.of(members), self._agent.counter[members] * _CALLS_OF_VIEWS + draw)
+
+    def head(self, number: int, row: Tensor) -> Tensor:
+        return forward(self.group.structure.module.heads[number], self._parameters, f"heads.{number}", row)
+
+    def transition(self, row: Tensor) -> Tensor:
+        layers = self.group.structure.module.transition
+        if layers is None:
+            raise TypeError("the loss has no rollout")
+        return forward(layers, self._parameters, "transition", row)
+
+    def matrix(self, term: int) -> Tensor | None:
+        return self._parameters.get(f"bilinear.{term}")
+
+    def weights(self, given: Sequence[Weight]) -> Sequence[Tensor]:
+        start, end, length = self.group.weights
+        frames = self._agent.frames
+        now = torch.zeros_like(start) if frames is None else frames[self.group.members, None]
+        weights = (start + (end - start) * (now / length).clamp(0, 1)).to(self._dtype)
+        return [weights[:, term] for term in range(len(given))]
+
+    def _own(self, values: Tensor) -> Tensor:
+        return values if self.group.all else values[self.group.members]
+
+
+def _fetched(group: _Group, window: StackWindow, members: int) -> dict[tuple[int, int], Tensor]:
+    """The observations that a group reads, (G, B, ...), by step and draw."""
+    wanted = group.structure.states
+    if not wanted:
+        return {}
+    table = torch.tensor(wanted, device=group.members.device).T[:, None].expand(2, members, -1)
+    states = window.states(*table)
+    own = states if group.all else states[group.members]
+    return dict(zip(wanted, own.unbind(1), strict=True))
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """Random numbers for one view of the members of a group, each from its own streams."""
+
+    rng: CounterRng
+    counter: Tensor
+
+    def uniform(self, x: Tensor, *shape: int) -> Tensor:
+        return self.rng.uniform(Purpose.AUGMENTATION, self.counter, math.prod(shape)).view(-1, *shape)
+
+    def normal(self, x: Tensor, *shape: int) -> Tensor:
+        return self.rng.normal(Purpose.AUGMENTATION, self.counter, math.prod(shape)).view(-1, *shape)
+
+    def member(self, index: int) -> _MemberDraws:
+        """Those of one member, without the leading axis."""
+        return _MemberDraws(_Draws(self.rng.member(index), self.counter[index : index + 1]))
+
+
+@dataclass(frozen=True)
+class _MemberDraws:
+    one: _Draws
+
+    def uniform(self, x: Tensor, *shape: int) -> Tensor:
+        return self.one.uniform(x, *shape)[0]
+
+    def normal(self, x: Tensor, *shape: int) -> Tensor:
+        return self.one.normal(x, *shape)[0]
