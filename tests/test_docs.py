@@ -15,6 +15,7 @@ from a2ls_dsl.lang.ast import Stream
 from a2ls_dsl.lang.codes import WARNINGS
 from a2ls_dsl.lang.functions import FUNCTIONS, Kind
 from a2ls_dsl.lang.grammar import parse_grammar
+from a2ls_dsl.lang.grammar.parse import WORDS
 from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import loads
 from a2ls_dsl.lang.numbers import print_number
@@ -78,6 +79,10 @@ def test_every_construct_has_an_example_that_checks() -> None:
     options = {each.name for operator in OPERATORS.values() for each in operator.options}
     names = {*OPERATORS, *FUNCTIONS, *Stream, *options, *HEADS, *KEYWORDS, HEAD, SCHEDULE}
     assert names <= words
+
+
+def test_every_word_of_grammars_has_an_example_that_parses() -> None:
+    assert set(WORDS) <= set(re.findall(r"\w+", "\n".join(GRAMMARS.values())))
 
 
 def test_the_reference_names_what_the_tables_hold() -> None:

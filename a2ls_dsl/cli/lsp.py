@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
+
+import typer
 
 from a2ls_dsl.cli import app
 from a2ls_dsl.diagnostics import A2lError
 
 
 @app.command()
-def lsp() -> None:
+def lsp(
+    stdio: Annotated[bool, typer.Option("--stdio", help="What it does anyway; some editors say it.")] = False,
+) -> None:
     """Serve editors over the language server protocol: errors, hover, completion, layout."""
     try:
         from a2ls_dsl.editor.server import create

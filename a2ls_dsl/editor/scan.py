@@ -17,6 +17,9 @@ _TOKEN = re.compile(
     r"|(?P<number>[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)|(?P<sign>->|\.\.|[^\s])"
 )
 
+_DEPTH = 20
+"""So many open calls and options are kept in mind: more than a checked file can have (A2L052, A2L042)."""
+
 
 class Place(Enum):
     """What is expected next."""
@@ -112,7 +115,7 @@ def _after(state: State, kind: str, word: str) -> State:
         named = Place.ITEM_NAMED if kind == "name" else Place.BEHIND_ITEM if kind == "number" else place
         return replace(state, place=named, name=word)
     if place is Place.ITEM_NAMED and word == "(":
-        return replace(state, place=Place.ITEM, functions=(*state.functions, (state.name, 0)))
+        return replace(state, place=Place.ITEM, functions=(*state.functions[-_DEPTH:], (state.name, 0)))
     if place in (Place.TERM, Place.SHARED, Place.OPTION, Place.VALUE) and kind in ("name", "number"):
         return _named(state, kind, word)
     if place is Place.CALLED and word == "(":
@@ -132,7 +135,7 @@ def _named(state: State, kind: str, word: str) -> State:
         place = Place.CALLED if kind == "name" else Place.STAR
         return State(place, operator=word if kind == "name" else "")
     if state.place is Place.OPTION:
-        return replace(state, place=Place.OPTION_NAMED, options=(*state.options, word))
+        return replace(state, place=Place.OPTION_NAMED, options=(*state.options[-_DEPTH:], word))
     return replace(state, place=Place.BEHIND_VALUE)
 
 

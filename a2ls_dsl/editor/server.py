@@ -56,7 +56,7 @@ class Server(LanguageServer):
     def buffers(self) -> dict[str, str]:
         """The texts of the open files by real path."""
         opened = self.workspace.text_documents.values()
-        found = ((to_fs_path(each.uri), each.source) for each in opened)
+        found = ((_path(each.uri), each.source) for each in opened)
         return {os.path.realpath(path): text for path, text in found if path}
 
     def publish(self, uri: str) -> None:
@@ -82,8 +82,7 @@ class Document:
         self.uri, self.version = document.uri, document.version
         self._server = server
         self.text = Text(document.source, server.encoding)
-        name = to_fs_path(document.uri) if document.uri.startswith("file:") else None
-        self.path = Path(name) if name else None
+        self.path = _path(document.uri)
         self.is_grammar = document.uri.endswith(GRAMMAR_SUFFIX) or document.language_id == "a2g"
         self._analysis: Analysis | None = None
 
@@ -130,6 +129,12 @@ class Document:
     def _elsewhere(self, path: Path, span: Span) -> lsp.Location:
         uri = from_fs_path(os.path.abspath(path)) or ""
         return lsp.Location(uri, _range(Text(span.source.text, self._server.encoding), span.start, span.end))
+
+
+def _path(uri: str) -> Path | None:
+    """Where a file lies; None for a text that was never saved."""
+    name = to_fs_path(uri) if uri.startswith("file:") else None
+    return Path(name) if name else None
 
 
 def _range(text: Text, start: int, end: int) -> lsp.Range:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -341,6 +342,19 @@ def test_any_text_has_meanings_and_proposals(text: str, at: int) -> None:
         assert 0 <= proposal.start <= at
     grammars.hover(text, at)
     grammars.definition(text, at)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["loss a = mse({ " + "l2(" * 16_000, "loss a = mse({s[t]}) with " + "a=1," * 12_000, "loss " * 9_900],
+    ids=["nested", "options", "losses"],
+)
+def test_large_texts_are_scanned_in_time(text: str) -> None:
+    """What is kept for each word must not grow with the text."""
+    start = time.process_time()
+    tokens, _ = scan(text)
+    assert time.process_time() - start < 2
+    assert max(len(each.state.functions) + len(each.state.options) for each in tokens) < 50
 
 
 @pytest.mark.parametrize("name", shipped("losses", ".a2l"))
