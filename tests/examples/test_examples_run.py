@@ -32,6 +32,7 @@ def test_the_docstring_gives_two_commands(name: str) -> None:
     ]
 
 
+@pytest.mark.timeout(900)  # seconds of one core; more where others want it, too
 @pytest.mark.parametrize("name", sorted(NEEDS))
 def test_the_example_runs_without_the_package_and_its_loss_falls(
     name: str, exported: Path, tmp_path: Path
