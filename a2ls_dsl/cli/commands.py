@@ -17,7 +17,7 @@ from a2ls_dsl.cli import train as train
 
 PANELS = {
     "Losses": ("check", "explain", "fmt", "show", "compile", "grammar", "lsp"),
-    "Training and search": ("train", "evolve", "best", "study", "analyze", "experiment"),
+    "Training and search": ("train", "evolve", "best", "study", "analyze", "report", "experiment"),
     "This machine": ("doctor", "bench"),
 }
 """The commands as `a2l --help` shows them: in the order in which a new user meets them."""
@@ -29,9 +29,9 @@ def _arrange() -> None:
     panels = {name: panel for panel, names in PANELS.items() for name in names}
     for command in app.registered_commands:
         command.name = command.name or (command.callback.__name__ if command.callback else None)
-        command.rich_help_panel = panels.get(command.name or "")
+        command.rich_help_panel = panels.get(command.name or "", "More")
     for group in app.registered_groups:
-        group.rich_help_panel = panels.get(group.name or "")
+        group.rich_help_panel = panels.get(group.name or "", "More")
     app.registered_commands.sort(key=lambda each: _ORDER.index(each.name) if each.name in _ORDER else 99)
 
 
