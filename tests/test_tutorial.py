@@ -82,6 +82,7 @@ def follow(folder: Path, long: bool) -> None:
             assert "error" not in said, said
 
 
+@pytest.mark.timeout(900)
 def test_the_tutorial_runs(tmp_path: Path) -> None:
     follow(tmp_path, long=False)
     assert (tmp_path / "my_loss.py").is_file()
