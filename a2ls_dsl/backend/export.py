@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 
 import a2ls_dsl
-from a2ls_dsl.backend import functions, operators, registry
+from a2ls_dsl.backend import functions, operators, registry, window
 from a2ls_dsl.backend.export_text import called, statements, used_names, wrapped
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.lower import lower
@@ -31,10 +31,11 @@ from a2ls_dsl.ir.passes import optimise
 from a2ls_dsl.ir.verify import verify
 from a2ls_dsl.lang.ast import Loss, Schedule, Stream
 from a2ls_dsl.lang.operators import LINEAR, MLP
-from a2ls_dsl.lang.printer import print_loss, print_step
+from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.lang.types import Width
 
 _BUILT_IN: tuple[Callable[..., object], ...] = (
+    window.check_windows,
     functions.predictor,
     functions.mlp,
     functions.Generated,
@@ -148,7 +149,6 @@ def _source(name: str, function: Callable[..., object]) -> str:
 
 
 def _class(name: str, program: Program, naive: Program) -> str:
-    steps = f"{program.horizon + 1} step" + "s" * (program.horizon > 0)
     arguments, notes = _arguments(program)
     sizes = _sizes(naive)
     meanings = {
@@ -157,10 +157,16 @@ def _class(name: str, program: Program, naive: Program) -> str:
         "data": "numbers in `o`",
     }
     about = textwrap.fill("; ".join(f"{each}: {meanings[each]}" for each in sizes) + ".", 100)
+    windows = (
+        f"windows of {program.horizon + 1} consecutive steps of one episode: index i is step t+i"
+        if program.horizon
+        else "single steps t, as windows of one step"
+    )
     lines = [
         f"class {class_name(name)}(nn.Module):",
-        f'    """Give it windows of {steps}, t..{print_step(program.horizon)}, of one episode each.',
+        f'    """Give it {windows}.',
         "",
+        "    A step is an observation, the action taken on it, and the reward that followed.",
         *(f"    {line}" for line in about.splitlines()),
         '    """',
         "",
@@ -168,6 +174,7 @@ def _class(name: str, program: Program, naive: Program) -> str:
         "",
         f"    def __init__(self, {', '.join(f'{each}: int' for each in sizes)}) -> None:",
         "        super().__init__()",
+        "        self.action = action",
         *(line for text in _parameters(naive) for line in wrapped(text, 8)),
         "",
         "    def forward(",
@@ -178,6 +185,7 @@ def _class(name: str, program: Program, naive: Program) -> str:
         "",
         *(f"        {line}" for text in notes for line in textwrap.wrap(text, 100, subsequent_indent="  ")),
         '        """',
+        *wrapped(_check(program), 8),
         *(line for text in statements(program) for line in wrapped(text, 8)),
     ]
     return "\n".join(lines)
@@ -214,6 +222,12 @@ def _arguments(program: Program) -> tuple[list[str], list[str]]:
         arguments.append("generator: torch.Generator | None = None")
         notes.append("generator: draws views.")
     return arguments, notes
+
+
+def _check(program: Program) -> str:
+    streams = {node.stream for node in program.nodes if isinstance(node, Sample)}
+    done = ", done" if Stream.DONE in streams else ""
+    return f"check_windows({program.horizon + 1}, self.action, observation, action, reward{done})"
 
 
 def _schedules(program: Program) -> bool:

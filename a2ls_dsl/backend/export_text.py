@@ -42,7 +42,7 @@ _SEQUENCES = {
     Stream.DONE: "done[..., None].to(reward).unbind(1)",
 }
 _ENCODERS = {ONLINE: "encoder", EMA: "target_encoder", STOP: "encoder"}
-_ENCODED = {ONLINE: "encoded", EMA: "followed", STOP: "stopped"}
+_ENCODED = {ONLINE: "encoded", EMA: "target_encoded", STOP: "stopped"}
 _INLINE = (Unless, Discount, Spread)
 """Nodes that are written where they are read, if one node reads them."""
 
@@ -65,7 +65,7 @@ def statements(program: Program) -> Iterator[str]:
             continue
         value = _expression(node, [names[read] for read in node.inputs])
         blind = isinstance(node, Estimate | EstimateBatch) or getattr(node, "encoder", ONLINE) != ONLINE
-        if isinstance(node, _INLINE) and len(users[index]) == 1:
+        if (isinstance(node, _INLINE) and len(users[index]) == 1) or _is_only_term(program, users[index]):
             names[index] = value
         elif isinstance(node, Unless):
             names[index] = f"({value})"
@@ -76,6 +76,12 @@ def statements(program: Program) -> Iterator[str]:
             yield f"return {value}"
         else:
             yield f"{names[index]} = {value}"
+
+
+def _is_only_term(program: Program, users: list[int]) -> bool:
+    """Whether what is read there is all that the loss consists of, so that it is returned at once."""
+    readers = [program.nodes[index] for index in users]
+    return any(isinstance(node, WeightedSum) and len(node.weights) == 1 for node in readers)
 
 
 def used_names(program: Program) -> set[str]:
@@ -142,7 +148,10 @@ def _names(program: Program) -> list[str]:
     """What each node is called: `s[2]` for a sample, and a name by its part in the loss for all others."""
     users, names = program.users(), list[str]()
     given: dict[str, int] = {}
-    wanted = [_name(program, users, index) for index in range(len(program.nodes))]
+    wanted = [
+        "" if _is_only_term(program, users[index]) else _name(program, users, index)
+        for index in range(len(program.nodes))
+    ]
     for index, node in enumerate(program.nodes):
         match node:
             case Sample():
@@ -175,7 +184,7 @@ def _name(program: Program, users: dict[int, list[int]], index: int) -> str:
             return "spread_out"
         case Predict():
             return "prediction"
-        case Compare() | OverSteps() | WeightedSum():
+        case Compare() | OverSteps():
             return "loss"
         case Concat():
             reader = program.nodes[users[index][0]]

@@ -1,4 +1,7 @@
-"""What a loss is evaluated on: the sizes of an environment's spaces, and windows of trajectories."""
+"""What a loss is evaluated on: the sizes of an environment's spaces, and windows of trajectories.
+
+`check_windows` is what exported files call; `CompiledLoss` has errors of its own, with a fix.
+"""
 
 from __future__ import annotations
 
@@ -105,6 +108,31 @@ class StackWindow(Protocol):
 
     def states(self, step: Tensor, draw: Tensor) -> Tensor:
         """See `Window.states`."""
+
+
+def check_windows(
+    steps: int,
+    width: int,
+    observation: Tensor,
+    action: Tensor,
+    reward: Tensor,
+    done: Tensor | None = None,
+) -> None:
+    """Raises ValueError where windows don't have the shapes that `forward` names.
+
+    steps: how many the loss looks at; width: numbers in an action.
+    """
+    batch = tuple(reward.shape)
+    if len(batch) != 2 or batch[0] < 2 or batch[1] < steps:
+        wanted = f"(B, steps), at least 2 windows of {steps} steps"
+        raise ValueError(f"reward has the shape {batch}, expected {wanted}")
+    if tuple(observation.shape[:2]) != batch or observation.dim() == 2:
+        wanted = f"({batch[0]}, {batch[1]}, ...), as reward has the shape {batch}"
+        raise ValueError(f"observation has the shape {tuple(observation.shape)}, expected {wanted}")
+    if tuple(action.shape) != (*batch, width):
+        raise ValueError(f"action has the shape {tuple(action.shape)}, expected {(*batch, width)}")
+    if done is not None and done.shape != reward.shape:
+        raise ValueError(f"done has the shape {tuple(done.shape)}, expected {batch}")
 
 
 def ends_in_a_state(program: Program) -> bool:

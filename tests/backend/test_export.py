@@ -165,6 +165,34 @@ def test_the_text(name: str, golden: Callable[[Path, str], None]) -> None:
     golden(GOLDEN / f"{name}.py.txt", export(name, load_one(name)[1]))
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"reward": (5, 4, 1)}, r"reward has the shape \(5, 4, 1\), expected \(B, steps\)"),
+        ({"reward": (5, 3)}, r"reward has the shape \(5, 3\), expected .* 2 windows of 4 steps"),
+        ({"reward": (1, 4)}, r"reward has the shape \(1, 4\), expected .* 2 windows of 4 steps"),
+        ({"observation": (5, 4)}, r"observation has the shape \(5, 4\), expected \(5, 4, \.\.\.\)"),
+        ({"observation": (4, 5, 3)}, r"observation has the shape \(4, 5, 3\), expected \(5, 4, \.\.\.\)"),
+        ({"action": (5, 4, 3)}, r"action has the shape \(5, 4, 3\), expected \(5, 4, 2\)"),
+        ({"action": (5, 3, 2)}, r"action has the shape \(5, 3, 2\), expected \(5, 4, 2\)"),
+        ({"done": (5, 4, 1)}, r"done has the shape \(5, 4, 1\), expected \(5, 4\)"),
+    ],
+    ids=lambda each: str(each) if isinstance(each, dict) else "",
+)
+def test_windows_of_another_shape_are_explained(changed: dict[str, tuple[int, ...]], message: str) -> None:
+    text = "loss it = mse({ s[t], a[t] } -> { return(r[t..t+2], value(s[t+3])), r[t] })"
+    module = made(load("it", export("it", loads(text)["it"])))
+    shapes = {"observation": (5, 4, 3), "action": (5, 4, 2), "reward": (5, 4), "done": (5, 4)}
+
+    def call(shapes: dict[str, tuple[int, ...]]) -> Tensor:
+        windows = {name: torch.ones(shape) for name, shape in shapes.items()}
+        return module(lambda x: x[:, [0, 1, 2, 0]], lambda x: x[:, [0, 1, 2, 0]], value=estimate, **windows)
+
+    assert call(shapes).isfinite()
+    with pytest.raises(ValueError, match=message):
+        call(shapes | changed)
+
+
 def test_the_file_imports_torch_only_and_is_clean(tmp_path: Path) -> None:
     for name in shipped("losses", ".a2l"):
         label, loss = load_one(name)
