@@ -14,6 +14,7 @@ from a2ls_dsl.cli import lsp as lsp
 from a2ls_dsl.cli import report as report
 from a2ls_dsl.cli import study as study
 from a2ls_dsl.cli import train as train
+from a2ls_dsl.cli import validate as validate
 
 PANELS = {
     "Losses": ("check", "explain", "fmt", "show", "compile", "grammar", "lsp"),

@@ -36,7 +36,7 @@ def run(
     experiment, line = read(file), StatusLine()
     _announce(experiment, len(missing(experiment)))
     try:
-        run_missing(experiment, lambda event: _show(event, line), device, workers, save_seconds)
+        run_missing(experiment, lambda event: show_event(event, line), device, workers, save_seconds)
     except KeyboardInterrupt:
         line.say("stopped; run the same command again to go on")
         raise typer.Exit(130) from None
@@ -84,7 +84,8 @@ def _announce(experiment: Experiment, left: int) -> None:
     )
 
 
-def _show(event: Event, line: StatusLine) -> None:
+def show_event(event: Event, line: StatusLine) -> None:
+    """Say how far a run of an experiment is."""
     from a2ls_dsl.cli.console import duration
     from a2ls_dsl.experiment.run import PieceEnded, PieceStarted
     from a2ls_dsl.rl.trainer import Progress

@@ -3,7 +3,7 @@
 name = "vector-parity"
 question = "Do the published losses help on vector observations?"
 envs = ["cartpole-swingup", "cheetah-run"]
-seeds = 5
+seeds = 5                   # 0..4, or from `first_seed` on
 frames = 60_000
 
 [arms]                      # name = loss: a file, a shipped loss by name, or none
@@ -43,7 +43,19 @@ from a2ls_dsl.rl.settings import (
 )
 from a2ls_dsl.rl.slots import Training
 
-_KEYS = ("name", "question", "envs", "seeds", "frames", "stack", "arms", "settings", "claims", "published")
+_KEYS = (
+    "name",
+    "question",
+    "envs",
+    "seeds",
+    "first_seed",
+    "frames",
+    "stack",
+    "arms",
+    "settings",
+    "claims",
+    "published",
+)
 _REQUIRED = ("name", "envs", "seeds", "frames", "arms")
 _SAC = {each.name for each in fields(SacSettings)}
 _SETTINGS = {*_SAC, "obs", "random_crops", "eval_every", "eval_episodes", "precision"}
@@ -87,6 +99,7 @@ class Experiment:
     settings: Mapping[str, Any]
     claims: tuple[Claim, ...] = ()
     published: Published | None = None
+    first_seed: int = 0
 
     @property
     def folder(self) -> Path:
@@ -96,9 +109,8 @@ class Experiment:
     @property
     def runs(self) -> tuple[Run, ...]:
         """Every run, seed by seed, so that all arms have few seeds before any has many."""
-        return tuple(
-            Run(env, arm, seed) for env in self.envs for seed in range(self.seeds) for arm in self.arms
-        )
+        seeds = range(self.first_seed, self.first_seed + self.seeds)
+        return tuple(Run(env, arm, seed) for env in self.envs for seed in seeds for arm in self.arms)
 
     def training(self, env: str, arm: Arm) -> Training:
         """How the runs of an arm on an environment train."""
@@ -162,6 +174,7 @@ def read(path: Path) -> Experiment:
         settings,
         read_claims(path, data.get("claims", []), tuple(arms)),
         read_published(path, _checked(path, data, "published", dict, {}), data["frames"]),
+        _checked(path, data, "first_seed", int, 0),
     )
     if not (experiment.arms and experiment.envs) or min(experiment.seeds, experiment.stack) < 1:
         raise A2lError(f"{path} has nothing to run", "give it arms, envs and one seed or more")

@@ -20,7 +20,7 @@ from a2ls_dsl.report.tables import (
     verdict_table,
 )
 from a2ls_dsl.report.validation import load
-from a2ls_dsl.report.verdict import verdict
+from a2ls_dsl.report.verdict import Claim, elsewhere, verdict
 from a2ls_dsl.search.records import Records
 from a2ls_dsl.search.store import DATABASE
 
@@ -33,6 +33,14 @@ def tables(folder: Path, number: int = 10, against: Path | None = None) -> tuple
         found = [verdict_table(verdict(study, random, validation)), hall_table(study, number)]
         found += [validation_table(validation, rng)] if validation and validation.scores else []
         return (*found, gate_table(summarise(study)), patterns_table(pattern_table(study, rng)))
+
+
+def validation_tables(folder: Path) -> tuple[Table, Claim]:
+    """The table of a study's validation and what it claims. Raises `A2lError` if there is none."""
+    validation = load(folder)
+    if validation is None or not validation.scores:
+        raise A2lError(f"the study {folder} is not validated", f"run `a2l validate {folder}` first")
+    return validation_table(validation, np.random.default_rng(0)), elsewhere(validation)
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def verdict(
     if study.settings.strategy != "random":
         claims.append(_against_random(study, confirmed, against))
     if validation and validation.scores:
-        claims.append(_elsewhere(validation))
+        claims.append(elsewhere(validation))
     return tuple(claims)
 
 
@@ -138,7 +138,7 @@ def _unlike(study: Records, against: Records) -> str:
     return "; ".join(f"{name} is {differing[name][1]}, here {differing[name][0]}" for name in kept)
 
 
-def _elsewhere(validation: Validation) -> Claim:
+def elsewhere(validation: Validation) -> Claim:
     """The best found loss over all environments of a validation, against no auxiliary loss."""
     envs = ", ".join(validation.envs)
     question = f"Does it help when trained anew on {envs}?"

@@ -1,0 +1,56 @@
+"""`a2l validate`: train what a search found anew, with fresh seeds and on other environments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from a2ls_dsl.cli import app
+
+
+@app.command()
+def validate(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="The folder of a study.")],
+    envs: Annotated[str, typer.Option(metavar="TASK,TASK...", help="Environments, with commas between.")],
+    top: Annotated[int, typer.Option(min=1, help="So many of the best losses.")] = 5,
+    seeds: Annotated[int, typer.Option(min=2, help="Fresh seeds a loss and environment.")] = 10,
+    frames: Annotated[int | None, typer.Option(min=1, help="A run; by default as in the search.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that run physics.")] = None,
+    save_seconds: Annotated[float, typer.Option(min=0.0, help="Between two checkpoints, at least.")] = 60.0,
+) -> None:
+    """Train the best losses of a study beside none, CURL, SPR and the published winners; resumes."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from a2ls_dsl.cli.console import StatusLine
+    from a2ls_dsl.cli.experiment import show_event
+    from a2ls_dsl.cli.tables import drawn
+    from a2ls_dsl.diagnostics import A2lError
+    from a2ls_dsl.experiment.store import missing
+    from a2ls_dsl.experiment.validate import plan
+    from a2ls_dsl.experiment.validate import validate as run
+    from a2ls_dsl.report.gather import validation_tables
+
+    names = [each.strip() for each in envs.split(",") if each.strip()]
+    if not names:
+        raise A2lError("there is no environment to validate on", "name some: --envs cartpole-swingup")
+    experiment, line = plan(study, top, names, seeds, frames), StatusLine()
+    left = len(missing(experiment))
+    print(
+        f"{len(experiment.arms)} losses on {len(experiment.envs)} environments with {seeds} fresh seeds: "
+        f"{left} of {len(experiment.runs)} runs are missing, {left * experiment.frames:,} frames"
+    )
+    try:
+        run(study, experiment, lambda event: show_event(event, line), device, workers, save_seconds)
+    except KeyboardInterrupt:
+        line.say("stopped; run the same command again to go on")
+        raise typer.Exit(130) from None
+    table, claim = validation_tables(study)
+    console = Console(highlight=False)
+    console.print(drawn(table))
+    for note in (*table.notes, f"{claim.question} {claim.answer}: {claim.why}."):
+        console.print(Text(note))
+    line.say(f"stored in {study}; `a2l report {study}` shows it")

@@ -1,0 +1,132 @@
+"""Trains the best losses of a study anew, with fresh seeds and on other environments, beside published ones.
+
+It is an experiment like any other, whose table is written from the study: `STUDY/validation/experiment.toml`.
+So it is resumed, its results are files, and `a2l experiment status` reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from a2ls_dsl.diagnostics import A2lError, Source
+from a2ls_dsl.experiment.plan import Experiment, read
+from a2ls_dsl.experiment.run import SAVE_SECONDS, Event, PieceEnded
+from a2ls_dsl.experiment.run import run as run_missing
+from a2ls_dsl.experiment.store import load
+from a2ls_dsl.lang.canonical import key
+from a2ls_dsl.lang.files import unwritable, write
+from a2ls_dsl.lang.layout import format_file
+from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.report import validation
+from a2ls_dsl.report.validation import Score, Validation
+from a2ls_dsl.rl.envs.tasks import find_task
+from a2ls_dsl.rl.settings import paper_settings
+from a2ls_dsl.search.candidates import NO_LOSS, Candidate
+from a2ls_dsl.search.records import Records
+from a2ls_dsl.search.settings import FRESH, SearchSettings
+
+PUBLISHED = ("curl", "spr", "a2_winner", "a2_winner_v")
+"""What found losses stand beside, and no auxiliary loss."""
+
+TABLE, RUNS, LOSSES = "experiment.toml", "runs", "losses"
+FOUND = "found_"
+
+
+def plan(folder: Path, top: int, envs: Sequence[str], seeds: int, frames: int | None = None) -> Experiment:
+    """Write the table of a validation, and the losses it trains, into a study's folder.
+
+    Agents learn with the settings of the study, or the paper's for an environment where the study has those.
+    No run has a seed that the study has trained with. Raises `A2lError`.
+    """
+    with Records(folder) as study:
+        settings = study.settings
+        best = [each for each in study.leaderboard(top) if not each.is_reference]
+    if not best:
+        raise A2lError(f"the study {folder} has nothing to validate", "let it score a candidate first")
+    here = folder / validation.FOLDER
+    try:
+        (here / LOSSES).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(here, error) from None
+    published = {key(load_one(name)[1]): name for name in PUBLISHED}
+    arms = {NO_LOSS: NO_LOSS} | {name: name for name in PUBLISHED}
+    for each in best:
+        if each.key not in published:
+            arms[FOUND + each.key[:8]] = _written(here, each)
+    names = [find_task(env).name for env in envs]
+    write(here / TABLE, _table(settings, list(dict.fromkeys(names)), seeds, frames or settings.frames, arms))
+    return read(here / TABLE)
+
+
+def validate(
+    folder: Path,
+    experiment: Experiment,
+    on_event: Callable[[Event], None] = lambda event: None,
+    device: str | None = None,
+    workers: int | None = None,
+    save_seconds: float = SAVE_SECONDS,
+) -> Validation:
+    """Run what is missing of a plan and keep all results with the study; raises `A2lError`."""
+
+    def stored(event: Event) -> None:
+        if isinstance(event, PieceEnded):
+            validation.store(folder, collected(experiment))
+        on_event(event)
+
+    run_missing(experiment, stored, device, workers, save_seconds)
+    found = collected(experiment)
+    validation.store(folder, found)
+    return found
+
+
+def collected(experiment: Experiment) -> Validation:
+    """The results that are there."""
+    scores = [
+        Score(run.env, run.arm.name, run.arm.name.startswith(FOUND), run.seed, result.area)
+        for run in experiment.runs
+        if (result := load(experiment, run)) is not None
+    ]
+    losses = {arm.name: arm.text for arm in experiment.arms}
+    return Validation(experiment.frames, len(experiment.runs), losses, tuple(scores))
+
+
+def _written(here: Path, candidate: Candidate) -> str:
+    """The loss as a file; its path beside the table."""
+    name = FOUND + candidate.key[:8]
+    text = format_file(Source(name, f"loss {name} = {candidate.text}\n"))
+    write(here / LOSSES / f"{name}.a2l", text)
+    return f"{LOSSES}/{name}.a2l"
+
+
+def _table(
+    settings: SearchSettings, envs: Sequence[str], seeds: int, frames: int, arms: dict[str, str]
+) -> str:
+    """The experiment as TOML."""
+    usual = asdict(paper_settings(find_task(settings.env)))
+    own = {name: value for name, value in asdict(settings.sac).items() if value != usual[name]}
+    own |= {"eval_every": settings.evaluation.every_frames, "eval_episodes": settings.evaluation.episodes}
+    lines = [
+        "# Written by `a2l validate`, which goes on where it was stopped.",
+        f'name = "{RUNS}"',
+        'question = "Are the losses that the search found better when trained anew?"',
+        f"envs = {json.dumps(list(envs))}",
+        f"seeds = {seeds}",
+        f"first_seed = {settings.seed + 2 * FRESH}",
+        f"frames = {frames}",
+        "",
+        "[arms]",
+        *(f'{name} = "{loss}"' for name, loss in arms.items()),
+        "",
+        "[settings]",
+        *(f"{name} = {_toml(value)}" for name, value in own.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,118 @@
+"""`a2l validate`: the best of a study trained anew, resumed, kept with the study, shown by its report."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report.command import a2l
+from report.made import SETTINGS, make
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.experiment.plan import read
+from a2ls_dsl.experiment.store import missing, path_of
+from a2ls_dsl.experiment.validate import PUBLISHED, plan, validate
+from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.report.validation import load
+from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
+from a2ls_dsl.search.candidates import Status
+from a2ls_dsl.search.records import Records
+from a2ls_dsl.search.study import Study
+
+SMALL = replace(
+    SETTINGS,
+    generations=1,
+    frames=4_800,
+    sac=SacSettings(hidden=8, batch_size=4, random_steps=130),
+    evaluation=EvaluationSettings(600, 1),
+)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("studies") / "study", SMALL)
+
+
+def test_the_plan_is_the_study_with_fresh_seeds(study: Path) -> None:
+    experiment = plan(study, 3, ["reacher-easy", "cheetah-run", "reacher_easy"], 4)
+    assert experiment.envs == ("reacher-easy", "cheetah-run")
+    with Records(study) as records:
+        best = [each for each in records.leaderboard(3) if not each.is_reference]
+        used = {run.seed for run in records.run_records()}
+    names = [f"found_{each.key[:8]}" for each in best]
+    assert [arm.name for arm in experiment.arms] == ["none", *PUBLISHED, *names]
+    for arm, each in zip(experiment.arms[5:], best, strict=True):
+        assert arm.text == each.text
+        assert load_one(study / "validation" / "losses" / f"{arm.name}.a2l")[1] == arm.loss
+    assert len(experiment.runs) == 2 * 4 * 8
+    assert not {run.seed for run in experiment.runs} & used
+    training = experiment.training("reacher-easy", experiment.arms[0])
+    assert (training.frames, training.evaluation) == (4_800, SMALL.evaluation)
+    assert training.settings == SMALL.sac
+    # The study has the paper's learning rate for its task, so cheetah has the paper's, too.
+    assert experiment.training("cheetah-run", experiment.arms[0]).settings == replace(
+        SMALL.sac, learning_rate=2e-4
+    )
+    assert read(experiment.path) == experiment
+
+
+def test_a_study_without_scores_has_nothing_to_validate(tmp_path: Path) -> None:
+    with Study(tmp_path / "study", SMALL, SMALL.space()):
+        pass
+    with pytest.raises(A2lError, match="nothing to validate"):
+        plan(tmp_path / "study", 3, ["reacher-easy"], 2)
+
+
+def test_what_is_missing_is_trained_and_the_rest_is_kept(study: Path) -> None:
+    command = ("validate", study, "--top", 1, "--envs", "cartpole-swingup", "--seeds", 2)
+    command += ("--frames", 1_200, "--workers", 1, "--device", "cpu")
+    first = a2l(*command)
+    assert first.returncode == 0, first.stderr
+    assert "6 losses on 1 environments with 2 fresh seeds: 12 of 12 runs are missing" in first.stdout
+    found = load(study)
+    assert found is not None
+    assert found.complete
+    assert len(found.scores) == 12
+    experiment = read(study / "validation" / "experiment.toml")
+    for score, run in zip(found.scores, experiment.runs, strict=True):
+        lines = path_of(experiment, run).read_text().splitlines()[1:]
+        returns = [float(row["return"]) for row in csv.DictReader(lines)]
+        assert (score.arm, score.seed) == (run.arm.name, run.seed)
+        assert score.score == pytest.approx(np.mean(returns))
+    gone = path_of(experiment, experiment.runs[5])
+    gone.unlink()
+    assert missing(experiment) == [experiment.runs[5]]
+    again = a2l(*command)
+    assert "1 of 12 runs are missing" in again.stdout
+    whole = load(study)
+    assert whole is not None
+    assert whole.complete
+    assert [s for i, s in enumerate(whole.scores) if i != 5] == [
+        s for i, s in enumerate(found.scores) if i != 5
+    ]
+    assert "Does it help when trained anew on cartpole-swingup?" in again.stdout
+
+    assert a2l("report", study).returncode == 0
+    page = (study / "report.html").read_text(encoding="utf-8")
+    assert 'id="validation"' in page
+    assert "Does it help when trained anew on cartpole-swingup?" in page
+    rows = a2l("analyze", study, "--table", "validation", "--format", "csv").stdout.splitlines()
+    assert len(rows) == 1 + 6
+    with Records(study) as records:  # the study itself is as it was
+        assert records.counts()[Status.SCORED] > 0
+
+
+def test_mistakes_are_explained(study: Path) -> None:
+    assert "there is no task `reacher-esy`" in a2l("validate", study, "--envs", "reacher-esy").stderr
+    assert "no environment to validate on" in a2l("validate", study, "--envs", " , ").stderr
+    odd = a2l("validate", study, "--envs", "cartpole-swingup", "--frames", 8_001)
+    assert odd.returncode == 2
+    assert "no whole number of agent steps" in odd.stderr
+    full = plan(study, 1, ["cartpole-swingup"], 2)
+    (study / "validation" / "runs").rename(study / "validation" / "kept")
+    (study / "validation" / "runs").write_text("in the way")
+    with pytest.raises(A2lError, match="can't be made"):
+        validate(study, full)
