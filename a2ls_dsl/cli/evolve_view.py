@@ -13,12 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from a2ls_dsl.cli.console import duration, size
+from a2ls_dsl.report.statistics import summarised_difference
+from a2ls_dsl.report.tables import said
 from a2ls_dsl.search.candidates import NO_LOSS, Candidate, Status, ranked
 from a2ls_dsl.search.conductor import Ended
 from a2ls_dsl.search.run import Event, Placed, Progress, RunsEnded, SearchStarted
 
-PLAIN_SECONDS = 10.0
-"""Seconds between two lines of progress where the output is no terminal."""
+PLAIN_SECONDS, PLAIN_SHARE = 10.0, 0.1
+"""Where the output is no terminal, between two lines of progress lie so many seconds at least, and so large
+a share of the time since the search began: a log of days stays short."""
 
 LIVE_ROWS = 8
 
@@ -65,6 +68,47 @@ def _fresh(candidate: Candidate) -> str:
     return f"{candidate.fresh_score:.1f}{error}"
 
 
+def standing(board: Sequence[Candidate]) -> list[str]:
+    """The best so far as a loss, and how it stands to the references: with intervals by its fresh seeds."""
+    best = next((each for each in board if not each.is_reference), None)
+    if best is None:
+        return []
+    references = [each for each in board if each.is_reference]
+    if best.fresh_runs > 1:
+        told = [
+            f"{said(summarised_difference(_known(best), _known(each)), 1, True)} to {each.name}"
+            for each in references
+            if each.fresh_runs > 1
+        ]
+        how = f"{_fresh(best)} over {best.fresh_runs} fresh seeds"
+    else:
+        told = [f"{(best.score or 0.0) - (each.score or 0.0):+.1f} to {each.name}" for each in references]
+        how = f"{best.score or 0.0:.1f} in one run, so partly luck: no interval without fresh seeds"
+    return [f"best so far: {named(best)}", f"  {'; '.join([how, *told])}"]
+
+
+def _known(candidate: Candidate) -> tuple[float, float, int]:
+    return candidate.fresh_score or 0.0, candidate.fresh_error or 0.0, candidate.fresh_runs
+
+
+def _gates(event: Progress) -> list[str]:
+    """What gates have stopped so far, if there are any."""
+    if not event.gates:
+        return []
+    told = [
+        f"{name} {stopped:,} of {passed + stopped:,}" for name, (passed, stopped, _) in event.gates.items()
+    ]
+    saved = sum(frames for _, _, frames in event.gates.values())
+    return [f"gates stopped: {', '.join(told)}; {saved:,} frames saved"]
+
+
+def _cost(event: Progress) -> str:
+    to_go = "" if math.isnan(event.frames_left) else f"; to go: about {event.frames_left:,.0f} frames"
+    if to_go and math.isfinite(event.seconds_left):
+        to_go += f", {duration(event.seconds_left)}"
+    return f"cost so far: {event.frames:,} frames, {duration(event.seconds)} in this session{to_go}"
+
+
 class SearchView:
     """Shows a search while it runs: give it every event. A context manager."""
 
@@ -74,6 +118,7 @@ class SearchView:
             Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
         )
         self._heading, self._status = "", ""
+        self._more: list[str] = []
         self._board: tuple[Candidate, ...] = ()
         self._generations, self._shown = 0, -math.inf
 
@@ -102,7 +147,11 @@ class SearchView:
             self.say(f"the search ends here: its space has no more than these {event.found} losses")
         if self._live:
             board = leaderboard(self._board, LIVE_ROWS) if self._board else Text("nothing scored yet")
-            self._live.update(Group(Text(self._heading), Text(self._status), Text(), board))
+            lines = [Text(line) for line in (self._heading, self._status, *self._more)]
+            best = [
+                Text(line, style="bold" * (not place)) for place, line in enumerate(standing(self._board))
+            ]
+            self._live.update(Group(*lines, Text(), *best, *([Text()] if best else []), board))
 
     def finish(self) -> None:
         """Print the leaderboard as it is."""
@@ -138,7 +187,9 @@ class SearchView:
             f"{doing}, {event.frames_per_second:,.0f} frames/s, {event.busy} of {event.slots} slots busy "
             f"({event.utilisation:.0%} so far), {duration(event.seconds_left)} to go"
         )
-        if not self._live and time.monotonic() - self._shown > PLAIN_SECONDS:
+        self._more = [*_gates(event), _cost(event)]
+        quiet = max(PLAIN_SECONDS, PLAIN_SHARE * event.seconds)
+        if not self._live and time.monotonic() - self._shown > quiet:
             self._shown = time.monotonic()
             self.say(f"{self._heading}: {self._status}")
 

@@ -169,6 +169,20 @@ def difference_over_tasks(ours: Scores, theirs: Scores, confidence: float = CONF
     return Interval(value, value - half, value + half)
 
 
+def summarised_difference(
+    ours: tuple[float, float, int], theirs: tuple[float, float, int], confidence: float = CONFIDENCE
+) -> Interval:
+    """`mean_difference` of what is known only as (mean, standard error of the mean, number of runs)."""
+    value = ours[0] - theirs[0]
+    errors, freedoms = ([ours[i], theirs[i]] for i in (1, 2))
+    total = sum(error**2 for error in errors)
+    if min(freedoms) < 2 or not total > 0:
+        return Interval(value)
+    parts = sum(error**4 / (runs - 1) for error, runs in zip(errors, freedoms, strict=True))
+    half = _student(confidence, total**2 / parts) * math.sqrt(total)
+    return Interval(value, value - half, value + half)
+
+
 def _row(scores: ArrayLike) -> Floats:
     values = np.asarray(scores, np.float64)
     if values.ndim != 1 or not values.size:

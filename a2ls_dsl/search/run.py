@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -61,6 +61,8 @@ class Progress:
 
     frames: trained in all, of which `culled` candidates' are part; frames_per_second: of all slots together;
     utilisation: share of the slots that train, on average; seconds_left: infinite while nothing is known.
+    gates: what each let through, what it stopped, and the frames that saved; seconds: of this process;
+    frames_left: to be trained, if those to come are stopped as early as those before.
     """
 
     generation: int
@@ -72,6 +74,9 @@ class Progress:
     utilisation: float
     seconds_left: float
     catching_up: bool
+    gates: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    seconds: float = 0.0
+    frames_left: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -262,6 +267,7 @@ class _Search:
         random_steps = self.settings.sac.random_steps
         # Of this process: frames of all slots since it began.
         rate = self.task.steps_to_frames(self.busy_ticks) / (now - self.began)
+        left = self._frames_left(counts, slots)
         self.tell(
             Progress(
                 self.study.generations,
@@ -272,8 +278,11 @@ class _Search:
                 rate,
                 self._utilisation(),
                 # Random steps before learning begins say nothing about its speed.
-                self._frames_left(counts, slots) / rate if self.ticks > 2 * random_steps else math.inf,
+                left / rate if self.ticks > 2 * random_steps else math.inf,
                 catching_up,
+                self.study.gates(),
+                now - self.began,
+                left,
             )
         )
 

@@ -23,6 +23,7 @@ from a2ls_dsl.report.statistics import (
     mean_interval,
     median,
     probability_of_improvement,
+    summarised_difference,
 )
 
 values = st.lists(st.floats(-1000, 1000), min_size=1, max_size=30)
@@ -149,6 +150,10 @@ def test_welchs_interval_is_scipys() -> None:
     found = mean_difference(one, other, 0.9)
     assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
     assert mean_difference([2.0, 2.0], [1.0, 1.0]) == Interval(1.0, 1.0, 1.0)
+    known = [(each.mean(), stats.sem(each), len(each)) for each in (one, other)]
+    again = summarised_difference(*known, 0.9)
+    assert (again.low, again.high) == (pytest.approx(found.low), pytest.approx(found.high))
+    assert not summarised_difference((1.0, 0.0, 1), (0.0, 1.0, 3)).known
 
 
 def test_a_difference_over_tasks_is_the_mean_of_the_tasks() -> None:

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from a2ls_dsl.cli.evolve_view import SearchView, leaderboard
+from a2ls_dsl.cli import evolve_view
+from a2ls_dsl.cli.evolve_view import SearchView, leaderboard, standing
+from a2ls_dsl.report.statistics import summarised_difference
+from a2ls_dsl.report.tables import said
 from a2ls_dsl.search.candidates import Candidate, Run, Status, references
 from a2ls_dsl.search.conductor import Ended
 from a2ls_dsl.search.evolution import Origin
@@ -108,6 +111,47 @@ def test_a_terminal_shows_the_state_of_the_search() -> None:
     assert "2,500 frames, 200 frames/s, 4 of 8 slots busy (50% so far), 2 min 05 s to go" in text
     assert "a2_winner_v" in text
     assert "scored 3" not in text
+
+
+def test_a_terminal_shows_gates_cost_and_how_the_best_stands() -> None:
+    gates = {"batch": (40, 10, 80_000), "rung 2000": (5, 15, 60_000)}
+    progress = Progress(1, COUNTS, 4, 8, 2_500, 200.0, 0.5, 125.0, False, gates, 65.0, 25_000.0)
+    file = io.StringIO()
+    with SearchView(Console(file=file, width=200, force_terminal=True, color_system=None)) as view:
+        for event in (EVENTS[0], EVENTS[4], progress):
+            view(event)
+    text = file.getvalue()
+    assert "gates stopped: batch 10 of 50, rung 2000 15 of 20; 140,000 frames saved" in text
+    assert (
+        "cost so far: 2,500 frames, 1 min 05 s in this session; to go: about 25,000 frames, 2 min 05 s"
+        in text
+    )
+    assert f"best so far: {LOSS}" in text
+
+
+def test_the_best_stands_to_the_references_with_an_interval_once_it_is_confirmed() -> None:
+    assert standing(()) == standing((NONE, WINNER)) == []
+    first, second = standing(BOARD)
+    assert first == f"best so far: {LOSS}"
+    assert second == (
+        "  52.2 in one run, so partly luck: no interval without fresh seeds; "
+        "+12.2 to a2_winner_v; +22.2 to none"
+    )
+    none = replace(NONE, fresh_score=30.0, fresh_error=2.0, fresh_runs=3)
+    told = standing((CONFIRMED, WINNER, none))[1]
+    expected = said(summarised_difference((50.0, 1.5, 2), (30.0, 2.0, 3)), 1, True)
+    assert told == f"  50.0 ± 1.5 over 2 fresh seeds; {expected} to none"
+
+
+def test_a_long_search_says_less_often_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(evolve_view.time, "monotonic", lambda: now[0])
+    file = io.StringIO()
+    with SearchView(Console(file=file, width=200)) as view:
+        for second in range(0, 36_000, 5):
+            now[0] = float(second)
+            view(Progress(1, COUNTS, 4, 8, 500, 100.0, 0.5, 9.0, False, seconds=float(second)))
+    assert 40 < len(file.getvalue().splitlines()) < 110
 
 
 def test_confirmed_candidates_show_their_fresh_runs() -> None:
