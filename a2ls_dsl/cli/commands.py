@@ -18,7 +18,16 @@ from a2ls_dsl.cli import validate as validate
 
 PANELS = {
     "Losses": ("check", "explain", "fmt", "show", "compile", "grammar", "lsp"),
-    "Training and search": ("train", "evolve", "best", "study", "analyze", "report", "experiment"),
+    "Training and search": (
+        "train",
+        "evolve",
+        "best",
+        "study",
+        "analyze",
+        "report",
+        "validate",
+        "experiment",
+    ),
     "This machine": ("doctor", "bench"),
 }
 """The commands as `a2l --help` shows them: in the order in which a new user meets them."""
