@@ -96,9 +96,10 @@ def curves(study: Records, rng: Generator) -> page.Section:
     others = series.other_curves(study, chosen, rng)
     runs = ", ".join(map(_runs, found))
     lot = " drawn by lot" if len(others) == series.OTHERS else ""
+    bands = " Bands: 95 % intervals of the mean (Student) at each evaluation."
     caption = (
-        f"Mean over independent runs ({runs}), bands: 95 % intervals of the mean (Student) at each "
-        f"evaluation. Grey: {len(others)} other runs{lot}."
+        f"Mean over independent runs ({runs}).{bands * any(each.runs > 1 for each in found)} "
+        f"Grey: {len(others)} other runs{lot}."
     )
     return page.Section(
         "curves", "Learning curves", page.figure(lambda width: learning(found[:5], others, width), caption)
@@ -119,7 +120,8 @@ def hall(study: Records, table: Table) -> page.Section:
         scores = study.scores(each)
         if scores and none and each.key != NO_LOSS:
             found = mean_difference(scores, none)
-            rows.append((each.name or each.key[:8], [Bar("", found, f"{said(found, 1, True)}")]))
+            bars = [Bar("", found, said(found, 1, True))] if found.known else []
+            rows += [(each.name or each.key[:8], bars)] if bars else []
     drawn = ""
     if rows:
         caption = (
