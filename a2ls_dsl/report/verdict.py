@@ -101,8 +101,8 @@ def _against_random(study: Records, confirmed: Sequence[Candidate], against: Rec
             question,
             Answer.UNKNOWN,
             "there is no random search to compare with",
-            fix=f"run `a2l evolve --env {settings.env} --strategy random --confirm 3` with the other settings "
-            "as here, and name its study with --against",
+            fix=f"run `a2l evolve --env {settings.env} --strategy random --confirm 3` with the other "
+            "settings as here, and name its study with --against",
         )
     if differing := _unlike(study, against):
         return Claim(question, Answer.UNKNOWN, f"the random search has other settings: {differing}")
