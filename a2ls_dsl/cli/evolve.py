@@ -14,6 +14,7 @@ from a2ls_dsl.cli import app
 
 if TYPE_CHECKING:
     from a2ls_dsl.cli.evolve_view import SearchView
+    from a2ls_dsl.rl.envs.tasks import Task
     from a2ls_dsl.search.candidates import Candidate
     from a2ls_dsl.search.scale_out import Cluster
     from a2ls_dsl.search.settings import SearchSettings
@@ -36,7 +37,7 @@ class Strategy(StrEnum):
 
 Population = Annotated[int | None, typer.Option(min=1, help="Candidates a generation.")]
 Generations = Annotated[int | None, typer.Option(min=1, help="More of them extend a study.")]
-Env = Annotated[str, typer.Option(metavar="TASK", help="A task, as walker-walk.")]
+Env = Annotated[str, typer.Option(metavar="TASK", help="A task, as walker-walk, or an Atari game, as Pong.")]
 GrammarName = Annotated[str, typer.Option(metavar="GRAMMAR", help="A .a2g file, or a shipped one by name.")]
 Frames = Annotated[int | None, typer.Option(min=1, help="Environment frames a candidate.")]
 Stack = Annotated[int | None, typer.Option(min=1, help="Members trained together at most.")]
@@ -75,6 +76,7 @@ Ray = Annotated[
 ]
 Gpus = Annotated[int, typer.Option(min=0, help="Ray: stacks on so many GPUs, one each; 0: on CPUs.")]
 Stacks = Annotated[int, typer.Option(min=1, help="Ray without GPUs: how many stacks.")]
+Ale = Annotated[str | None, typer.Option(help="What emulates Atari: ale-py (the default) or atari-py.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")]
 
 
@@ -98,6 +100,7 @@ def evolve(
     fresh: Fresh = False,
     workers: Workers = None,
     device: Device = None,
+    ale: Ale = None,
     ray: Ray = None,
     gpus: Gpus = 0,
     stacks: Stacks = 1,
@@ -105,6 +108,7 @@ def evolve(
     """Search for losses that make an agent learn faster. The same command resumes a stopped search."""
     from dataclasses import replace
 
+    from a2ls_dsl.rl.agents import published_settings
     from a2ls_dsl.search.settings import PRESETS
 
     given: dict[str, Any] = {
@@ -112,16 +116,20 @@ def evolve(
         "generations": generations,
         "frames": frames,
         "stack": stack,
+        "ale": ale,
     }
+    begin = PRESETS[preset](env)
+    if frames is not None and begin.rainbow is not None:
+        given["rainbow"] = published_settings(begin.task, frames, begin.rainbow)
     settings = replace(
-        PRESETS[preset](env),
+        begin,
         grammar=grammar,
         strategy=str(strategy),
         operator=operator,
         seed=seed,
         deterministic=deterministic,
         confirm_seeds=confirm_seeds,
-        **_cascade(str(strategy), without or [], confirm),
+        **_cascade(begin.task, str(strategy), without or [], confirm),
         **{name: value for name, value in given.items() if value is not None},
     )
     cluster = None
@@ -221,7 +229,7 @@ def _run(
         )
 
 
-def _cascade(strategy: str, without: list[str], confirm: int | None) -> dict[str, Any]:
+def _cascade(task: Task, strategy: str, without: list[str], confirm: int | None) -> dict[str, Any]:
     """The gates, rungs and confirmations of a search: all of them with the async strategy."""
     from a2ls_dsl.diagnostics import unknown
     from a2ls_dsl.search.rungs import Rungs
@@ -233,7 +241,8 @@ def _cascade(strategy: str, without: list[str], confirm: int | None) -> dict[str
     if strategy != "async":
         return {"confirm": confirm or 0}
     return {
-        "gates": tuple(gate for gate in GATES if gate not in without),
+        # The gate `batch` trains on vectors, which games don't have.
+        "gates": tuple(gate for gate in GATES if gate not in (*without, *["batch"] * task.discrete)),
         "rungs": None if "rungs" in without else Rungs(),
         "confirm": 3 if confirm is None else confirm,
     }

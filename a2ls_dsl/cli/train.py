@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from a2ls_dsl.cli import app
 
 if TYPE_CHECKING:
+    from a2ls_dsl.rl.agents import AgentSettings
+    from a2ls_dsl.rl.envs.tasks import Task
     from a2ls_dsl.rl.folder import RunFolder
     from a2ls_dsl.rl.settings import Computation, PixelSettings
     from a2ls_dsl.rl.trainer import Evaluation, Plan, Progress
@@ -19,16 +21,23 @@ OBSERVATIONS = ("vectors", "pixels")
 
 @app.command()
 def train(
-    env: Annotated[str, typer.Option(help="Task of the DeepMind Control suite, e.g. walker-walk.")],
-    loss: Annotated[str, typer.Option(help="A .a2l file, the name of a shipped loss, or none (plain SAC).")],
+    env: Annotated[str, typer.Option(help="A task, as walker-walk, or an Atari game, as Pong.")],
+    loss: Annotated[str, typer.Option(help="A .a2l file, the name of a shipped loss, or none (plain RL).")],
     name: Annotated[str | None, typer.Option(help="Which loss of the file; the last one by default.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds are trained, as one stack.")] = 1,
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="The first seed; the others follow it.")] = 0,
-    frames: Annotated[int, typer.Option(min=1, help="Environment frames a seed.")] = 500_000,
-    eval_every: Annotated[int, typer.Option(min=1, help="Frames between two evaluations.")] = 10_000,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Environment frames a seed; 500,000, on a game 400,000.")
+    ] = None,
+    eval_every: Annotated[
+        int | None, typer.Option(min=1, help="Frames between two evaluations; 10,000, on a game 40,000.")
+    ] = None,
     eval_episodes: Annotated[int, typer.Option(min=1, help="Episodes an evaluation.")] = 10,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Instead of the paper's setting.")] = None,
-    obs: Annotated[str, typer.Option(help="What the agent sees: vectors or pixels.")] = "vectors",
+    obs: Annotated[
+        str | None,
+        typer.Option(help="What the agent sees: vectors (the default) or pixels; of a game, pixels."),
+    ] = None,
     shadow_size: Annotated[
         int | None,
         typer.Option(min=1, help="Pixels: a smaller shadow map; faster in software, other shadow edges."),
@@ -37,13 +46,21 @@ def train(
         int | None, typer.Option(min=100, help="Agent steps that are stored, instead of the paper's 100,000.")
     ] = None,
     random_steps: Annotated[
-        int | None, typer.Option(min=2, help="Agent steps before learning begins, instead of 1,000.")
+        int | None,
+        typer.Option(min=2, help="Agent steps before learning begins, instead of 1,000 (Atari: 1,600)."),
     ] = None,
     hidden: Annotated[
-        int | None, typer.Option(min=1, max=65_536, help="Hidden units of actor and critics.")
+        int | None,
+        typer.Option(min=1, max=65_536, help="Hidden units of actor and critics, or of the value heads."),
+    ] = None,
+    rainbow: Annotated[
+        str | None, typer.Option(help="Atari: which settings of Rainbow, efficient (the default) or spr.")
+    ] = None,
+    ale: Annotated[
+        str | None, typer.Option(help="What emulates Atari: ale-py (the default) or atari-py.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/ENV-LOSS by default.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that run physics.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that run environments.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,
     precision: Annotated[
         str, typer.Option(help="Of matrix products: tf32 (on a CPU the same as float32), float32, bf16.")
@@ -54,45 +71,66 @@ def train(
     ] = False,
     deterministic: Annotated[bool, typer.Option(help="On the CPU: repeat a run bit for bit.")] = False,
 ) -> None:
-    """Train SAC with an auxiliary loss; run the same command again to resume."""
+    """Train SAC, or Rainbow on a game, with an auxiliary loss; run the same command again to resume."""
     from dataclasses import replace
 
     from a2ls_dsl.lang.load import load_one
-    from a2ls_dsl.rl.envs.tasks import find_task
-    from a2ls_dsl.rl.settings import EvaluationSettings, paper_settings
+    from a2ls_dsl.rl.envs.tasks import BACK_ENDS, emulated_by, find_task
+    from a2ls_dsl.rl.settings import EvaluationSettings
     from a2ls_dsl.rl.slots import Training
     from a2ls_dsl.rl.trainer import Plan
 
-    task = find_task(env)
+    task = emulated_by(find_task(env), ale or BACK_ENDS[0])
+    frames = frames or (400_000 if task.discrete else 500_000)
     label, tree = ("none", None) if loss == "none" else load_one(loss, name)
-    paper = paper_settings(task)
+    given: dict[str, Any] = {
+        "batch_size": batch_size,
+        "hidden": hidden,
+        "replay_capacity": replay_capacity,
+        "random_steps": random_steps,
+    }
     settings = replace(
-        paper,
-        batch_size=batch_size or paper.batch_size,
-        hidden=hidden or paper.hidden,
-        replay_capacity=replay_capacity or paper.replay_capacity,
-        random_steps=random_steps or paper.random_steps,
+        _published(task, frames, rainbow), **{name: each for name, each in given.items() if each is not None}
     )
     training = Training(
         task,
         frames,
         settings,
-        EvaluationSettings(eval_every, eval_episodes),
-        _pixels(obs, shadow_size),
+        EvaluationSettings(eval_every or (40_000 if task.discrete else 10_000), eval_episodes),
+        _pixels(task, obs, shadow_size),
         computation(precision, compile),
     )
     plan = Plan(training, (tree,) * seeds, tuple(range(seed, seed + seeds)))
     _run(plan, label, out or Path("runs") / f"{task.name}-{label}", device, workers, deterministic)
 
 
-def _pixels(obs: str, shadow_size: int | None) -> PixelSettings | None:
-    """What --obs and its options mean."""
+def _published(task: Task, frames: int, rainbow: str | None) -> AgentSettings:
+    """The settings of the task's learner; what --rainbow means."""
+    from a2ls_dsl.diagnostics import A2lError, unknown
+    from a2ls_dsl.rl.agents import published_settings
+    from a2ls_dsl.rl.rainbow.settings import PRESETS
+
+    if rainbow is not None and not task.discrete:
+        raise A2lError(f"{task.name} is no Atari game, so it is learned by SAC", "leave out --rainbow")
+    if rainbow is not None and rainbow not in PRESETS:
+        raise unknown("setting of Rainbow", rainbow, PRESETS)
+    return published_settings(task, frames, PRESETS[rainbow or "efficient"])
+
+
+def _pixels(task: Task, obs: str | None, shadow_size: int | None) -> PixelSettings | None:
+    """What --obs and its options mean; how Rainbow sees frames is among its own settings."""
     from a2ls_dsl.diagnostics import A2lError, unknown
     from a2ls_dsl.rl.envs.rendering import Rendering
     from a2ls_dsl.rl.settings import PixelSettings
 
-    if obs not in OBSERVATIONS:
+    if obs is not None and obs not in OBSERVATIONS:
         raise unknown("kind of observation", obs, OBSERVATIONS)
+    if task.discrete:
+        if obs == "vectors" or shadow_size is not None:
+            raise A2lError(
+                f"{task.name} is seen as frames of the emulator", "leave out --obs and --shadow-size"
+            )
+        return None
     if obs == "pixels":
         return PixelSettings(Rendering(shadow_size=shadow_size))
     if shadow_size is not None:
@@ -133,7 +171,7 @@ def _run(
             for event in trainer.run():
                 if isinstance(event, Evaluation):
                     folder.record(event)
-                    line.say(_evaluation_line(event))
+                    line.say(_evaluation_line(event, plan.training.task.name))
                 elif isinstance(event, Progress):
                     line.show(_progress_line(event))
                 else:
@@ -153,7 +191,7 @@ def _announce(plan: Plan, label: str, folder: RunFolder, device: str) -> None:
     from a2ls_dsl.cli.console import size
 
     trainer, training = folder.trainer, plan.training
-    kind = "frames" if training.pixels else "vectors"
+    kind = "vectors" if training.sees_vectors else "frames"
     seeds = f"{len(plan.seeds)} seed" + "s" * (len(plan.seeds) > 1)
     repeat = training.task.action_repeat
     print(
@@ -161,7 +199,7 @@ def _announce(plan: Plan, label: str, folder: RunFolder, device: str) -> None:
         f"each = {training.steps:,} agent steps of {repeat} frames"
     )
     print(f"replay of {kind}, {size(trainer.slots.replay_bytes)} of memory; results in {folder.path}")
-    for warning in () if training.pixels else views_without_effect(plan.losses):
+    for warning in views_without_effect(plan.losses) if training.sees_vectors else ():
         print(f"warning: {warning}")
     if folder.finished:
         print("this run has already ended")
@@ -182,7 +220,11 @@ def _progress_line(event: Progress) -> str:
     )
 
 
-def _evaluation_line(event: Evaluation) -> str:
+def _evaluation_line(event: Evaluation, env: str) -> str:
+    from a2ls_dsl.rl.scores import has_human_score, human_normalised
+
     each = " ".join(f"{value:.0f}" for value in event.mean_return)
+    mean = event.mean_return.mean()
+    human = f"  human-normalised {human_normalised(env, mean):.3f}" if has_human_score(env) else ""
     lost = f"  diverged: {int(event.diverged.sum())}" if event.diverged.any() else ""
-    return f"{event.frames:>9,} frames  return {event.mean_return.mean():6.1f}  (seeds: {each}){lost}"
+    return f"{event.frames:>9,} frames  return {mean:6.1f}  (seeds: {each}){human}{lost}"

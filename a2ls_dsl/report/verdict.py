@@ -134,7 +134,11 @@ def _unlike(study: Records, against: Records) -> str:
     if theirs.strategy != "random":
         return f"its strategy is {theirs.strategy}"
     differing = ours.differences(theirs)
-    kept = [name for name in differing if name in _MUST_AGREE or name.startswith(("sac.", "evaluation."))]
+    kept = [
+        name
+        for name in differing
+        if name in _MUST_AGREE or name.startswith(("sac.", "rainbow.", "evaluation."))
+    ]
     return "; ".join(f"{name} is {differing[name][1]}, here {differing[name][0]}" for name in kept)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -10,15 +11,27 @@ from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.agent import Agent
+from a2ls_dsl.rl.envs.tasks import Task
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.replay import PrioritisedReplay
-from a2ls_dsl.rl.rainbow.settings import RainbowSettings
+from a2ls_dsl.rl.rainbow.settings import EFFICIENT, RainbowSettings
 from a2ls_dsl.rl.rainbow.stack import RainbowStack
 from a2ls_dsl.rl.replay import Replay
 from a2ls_dsl.rl.sac import SacStack
-from a2ls_dsl.rl.settings import Computation, PixelSettings, SacSettings
+from a2ls_dsl.rl.settings import Computation, PixelSettings, SacSettings, paper_settings
 
 AgentSettings = SacSettings | RainbowSettings
+
+
+def published_settings(task: Task, frames: int, rainbow: RainbowSettings = EFFICIENT) -> AgentSettings:
+    """The settings to begin with on a task: the paper's for SAC, and for games those of Atari-100k.
+
+    With another budget of frames Rainbow's importance weights reach 1 at its end, too.
+    """
+    if not task.discrete:
+        return paper_settings(task)
+    learning = task.frames_to_steps(frames) - rainbow.random_steps
+    return replace(rainbow, priority_updates=max(1, rainbow.updates_per_step * learning))
 
 
 def make_agent(

@@ -20,17 +20,39 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import write
 from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.rl import checkpoint
-from a2ls_dsl.rl.agents import AgentSettings, metric_names
+from a2ls_dsl.rl.agents import metric_names
+from a2ls_dsl.rl.envs.dmc import installed
+from a2ls_dsl.rl.envs.tasks import Game
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.lock import held
+from a2ls_dsl.rl.rainbow.settings import RainbowSettings
+from a2ls_dsl.rl.scores import has_human_score, human_normalised
+from a2ls_dsl.rl.slots import Training
 from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer
 
 LOCK = "lock"
 
 
-def columns(settings: AgentSettings) -> tuple[str, ...]:
-    """The columns of a curve."""
-    return ("frames", "return", "return_std", "training_return", *metric_names(settings), "diverged")
+def columns(training: Training) -> tuple[str, ...]:
+    """The columns of a curve; `human_normalised`, of the mean return, where a human's score is known."""
+    human = ("human_normalised",) if has_human_score(training.task.name) else ()
+    names = metric_names(training.settings)
+    return ("frames", "return", "return_std", *human, "training_return", *names, "diverged")
+
+
+def protocol(training: Training) -> str:
+    """How scores come about, in words, to be kept beside them."""
+    task, episodes = training.task, training.evaluation.episodes
+    if not isinstance(task, Game) or not isinstance(training.settings, RainbowSettings):
+        return f"return: mean of {episodes} episodes by the policy of that moment, with its mean actions"
+    begin = f"begins with 1 to {task.noops} frames of nothing" if task.noops else "begins at once"
+    sticky = f"actions stick with probability {task.sticky}" if task.sticky else "no sticky actions"
+    return (
+        f"return: mean unclipped score of {episodes} whole games by the policy of that moment, without "
+        f"noise, actions uniform with probability {training.settings.evaluation_epsilon}; each game {begin} "
+        f"and is cut after {task.episode_frames:,} frames; {sticky}; emulated by {task.back_end} "
+        f"{installed(task.back_end)}. In training a lost life ends an episode"
+    )
 
 
 def plan_values(plan: Plan, deterministic: bool) -> dict[str, Any]:
@@ -47,6 +69,8 @@ def plan_values(plan: Plan, deterministic: bool) -> dict[str, Any]:
         "precision": training.computation.precision,
         "deterministic": deterministic,
     }
+    if isinstance(training.task, Game):
+        values["game"] = asdict(training.task)
     normal: dict[str, Any] = json.loads(json.dumps(values))
     return normal
 
@@ -81,7 +105,8 @@ class RunFolder:
                     "torch": torch.__version__,
                     "python": platform.python_version(),
                 }
-                self._write("run.json", json.dumps({"plan": plan, "versions": versions}, indent=2) + "\n")
+                about = {"plan": plan, "protocol": protocol(trainer.plan.training), "versions": versions}
+                self._write("run.json", json.dumps(about, indent=2) + "\n")
             self._writers = self._tensorboard()
         except OSError as error:
             self._open.close()
@@ -108,7 +133,7 @@ class RunFolder:
     def record(self, evaluation: Evaluation) -> None:
         """Store an evaluation in the curves."""
         for member, rows in enumerate(self.rows):
-            rows.append(_row(evaluation.scores[member]))
+            rows.append(_row(evaluation.scores[member], self.trainer.plan.training.task.name))
             self._write_curve(member)
             if self._writers:
                 for name, value in rows[-1].items():
@@ -156,7 +181,7 @@ class RunFolder:
 
     def _write_curve(self, member: int) -> None:
         text = io.StringIO()
-        names = columns(self.trainer.plan.training.settings)
+        names = columns(self.trainer.plan.training)
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows[member])
@@ -175,11 +200,14 @@ class RunFolder:
         return [SummaryWriter(str(folder / f"seed-{seed}")) for seed in self.trainer.plan.seeds]
 
 
-def _row(score: Score) -> dict[str, float]:
+def _row(score: Score, env: str) -> dict[str, float]:
+    mean = float(np.mean(score.returns))
+    human = {"human_normalised": human_normalised(env, mean)} if has_human_score(env) else {}
     return {
         "frames": score.frames,
-        "return": float(np.mean(score.returns)),
+        "return": mean,
         "return_std": float(np.std(score.returns)),
+        **human,
         "training_return": score.training_return,
         **score.metrics,
         "diverged": int(score.diverged),

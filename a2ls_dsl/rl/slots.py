@@ -57,6 +57,11 @@ class Training:
         self.task.check_frames("the distance of two evaluations", self.evaluation.every_frames)
 
     @property
+    def sees_vectors(self) -> bool:
+        """Whether observations are vectors; games have frames."""
+        return self.pixels is None and not self.task.discrete
+
+    @property
     def steps(self) -> int:
         """Agent steps of each member."""
         return self.task.frames_to_steps(self.frames)

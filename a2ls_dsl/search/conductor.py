@@ -65,7 +65,7 @@ class Conductor:
         """Where to begin: a multiple of the updates' cycle, so that all are in step with it as before."""
         begun = [run.began for run in self._resume if run.began is not None]
         first = min(begun, default=(self.stored + 1) // 2)
-        return first - first % self.settings.sac.cycle
+        return first - first % self.settings.agent.cycle
 
     @property
     def busy(self) -> bool:

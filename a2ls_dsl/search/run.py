@@ -18,7 +18,6 @@ from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.rl.device import choose_device, make_deterministic
-from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.slots import Member, Slots, Training
 from a2ls_dsl.search.candidates import Candidate, Run, Status, parsed, references
 from a2ls_dsl.search.conductor import Conductor, Ended
@@ -147,7 +146,7 @@ class _Search:
         self.cluster = cluster
         self.settings, self.grammar, self.study = settings, grammar, study
         self.tell, self.workers, self.device = on_event, workers, device
-        self.task = find_task(settings.env)
+        self.task = settings.task
         self.total = settings.candidates + len(references())
         stacks = cluster.stacks if cluster else 1
         self.stack = min(settings.stack, -(-self.total // stacks))
@@ -178,7 +177,7 @@ class _Search:
 
     def _stacks(self) -> Slots | RayStacks:
         settings = self.settings
-        training = Training(self.task, settings.frames, settings.sac, settings.evaluation)
+        training = Training(self.task, settings.frames, settings.agent, settings.evaluation)
         common: dict[str, Any] = {
             "device": self.device,
             "workers": self.workers,
@@ -227,7 +226,7 @@ class _Search:
         stopped = f"{DuplicateGate.name}: "
         asked = [each for each in self.study.candidates() if each.status is not Status.QUEUED]
         passed = [parsed(each.text) for each in asked if not each.reason.startswith(stopped)]
-        return DuplicateGate(False, [*(parsed(one.text) for one in references()), *passed])
+        return DuplicateGate(self.task.discrete, [*(parsed(one.text) for one in references()), *passed])
 
     def _capacity(self) -> Capacity | None:
         """What holds every loss that may come: slots are then filled without capturing anything anew.
@@ -264,7 +263,7 @@ class _Search:
             return
         self._told = now
         counts, frames = self.study.counts(), self.study.frames()
-        random_steps = self.settings.sac.random_steps
+        random_steps = self.settings.agent.random_steps
         # Of this process: frames of all slots since it began.
         rate = self.task.steps_to_frames(self.busy_ticks) / (now - self.began)
         left = self._frames_left(counts, slots)

@@ -16,7 +16,9 @@ from a2ls_dsl.lang.ast import Stream
 from a2ls_dsl.lang.grammar import Grammar, load_grammar
 from a2ls_dsl.lang.grammar.check import STREAMS
 from a2ls_dsl.lang.operators import PAPER_OPERATORS
-from a2ls_dsl.rl.envs.tasks import find_task
+from a2ls_dsl.rl.agents import AgentSettings, published_settings
+from a2ls_dsl.rl.envs.tasks import Task, emulated_by, find_task
+from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings, paper_settings
 from a2ls_dsl.search.rungs import Rungs
 
@@ -29,6 +31,9 @@ GATES = ("duplicates", "batch")
 
 FRESH = 1_000_003
 """Fresh seeds are so far from the search's own that no study has both."""
+
+ATARI_100K_FRAMES = 400_000
+"""The budget of Atari-100k: so many frames are 100,000 agent steps."""
 
 REFERENCES = ("none", "a2_winner_v")
 """What every study also scores, to hold its candidates against: no auxiliary loss, and the published one."""
@@ -80,14 +85,23 @@ class SearchSettings:
     deterministic: bool = False
     evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
     sac: SacSettings = field(default_factory=SacSettings)
+    rainbow: RainbowSettings | None = None  # how members learn to play a game, where SAC can't
+    ale: str = "ale-py"  # the package that emulates games
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
 
     def __post_init__(self) -> None:
-        task = find_task(self.env)
+        task = self.task
         for gate in self.gates:
             if gate not in GATES:
                 raise unknown("gate", gate, GATES)
         object.__setattr__(self, "env", task.name)  # One name a task, so that settings can be compared.
+        if task.discrete and self.rainbow is None:
+            object.__setattr__(self, "rainbow", published_settings(task, self.frames))
+        if task.discrete and "batch" in self.gates:
+            raise A2lError(
+                f"the gate `batch` looks at vectors, and {task.name} has frames",
+                "leave it out: --without batch",
+            )
         if self.strategy not in STRATEGIES:
             raise unknown("search strategy", self.strategy, STRATEGIES)
         if self.operator != ANY and self._operator[0] not in PAPER_OPERATORS:
@@ -98,13 +112,24 @@ class SearchSettings:
             raise A2lError("a seed is 0 or more, and a score takes an episode or more", "use 0 or more")
         task.check_frames("the budget", self.frames)
         task.check_frames("the distance of two evaluations", self.evaluation.every_frames)
-        if task.frames_to_steps(self.frames) <= self.sac.random_steps:
-            least = task.steps_to_frames(self.sac.random_steps + 1)
+        random_steps = self.agent.random_steps
+        if task.frames_to_steps(self.frames) <= random_steps:
+            least = task.steps_to_frames(random_steps + 1)
             raise A2lError(
                 f"{self.frames:,} frames of {task.name} end before learning begins: "
-                f"the first {self.sac.random_steps:,} agent steps are random",
+                f"the first {random_steps:,} agent steps are random",
                 f"train for {least:,} frames or more",
             )
+
+    @property
+    def task(self) -> Task:
+        """What is trained on."""
+        return emulated_by(find_task(self.env), self.ale)
+
+    @property
+    def agent(self) -> AgentSettings:
+        """How every member learns."""
+        return self.rainbow or self.sac
 
     @property
     def _operator(self) -> tuple[str, bool]:
@@ -147,8 +172,10 @@ class SearchSettings:
                 ("sac", SacSettings),
                 ("evaluation", EvaluationSettings),
             )
-            rungs = Rungs(**data["rungs"]) if data["rungs"] else None
-            return cls(**data | {name: kind(**data[name]) for name, kind in parts} | {"rungs": rungs})
+            made: dict[str, Any] = {name: kind(**data[name]) for name, kind in parts}
+            made["rungs"] = Rungs(**data["rungs"]) if data["rungs"] else None
+            made["rainbow"] = RainbowSettings(**data["rainbow"]) if data.get("rainbow") else None
+            return cls(**data | made)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise A2lError(
                 f"the settings of a study can't be read: {error}", "use the version of a2l that made it"
@@ -163,13 +190,22 @@ class SearchSettings:
 
 
 def paper(env: str) -> SearchSettings:
-    """The search of the paper for a task: 7 generations of 100 candidates, 500,000 frames each."""
-    return SearchSettings(env, sac=paper_settings(find_task(env)))
+    """The search of the paper for a task: 7 generations of 100 candidates, 500,000 frames each.
+
+    On a game, which the paper didn't search on, 400,000: Atari-100k.
+    """
+    task = find_task(env)
+    if not task.discrete:
+        return SearchSettings(task.name, sac=paper_settings(task))
+    evaluation = EvaluationSettings(every_frames=40_000)
+    return SearchSettings(task.name, frames=ATARI_100K_FRAMES, evaluation=evaluation)
 
 
 def quick(env: str) -> SearchSettings:
     """A search in minutes on a CPU with two cores: small networks, few frames. Scores are mostly noise."""
     task = find_task(env)
+    if task.discrete:
+        return _quick_game(task)
     sac = replace(SacSettings(), hidden=128, batch_size=64, random_steps=task.episode_steps)
     return SearchSettings(
         task.name,
@@ -178,6 +214,22 @@ def quick(env: str) -> SearchSettings:
         frames=5_000,
         stack=8,
         sac=sac,
+        evaluation=EvaluationSettings(every_frames=1_000, episodes=1),
+    )
+
+
+def _quick_game(task: Task) -> SearchSettings:
+    """Of frames an update takes much longer than of vectors, and a game as long as it takes."""
+    rainbow = RainbowSettings(
+        random_steps=250, batch_size=16, hidden=64, projection=32, replay_capacity=1_000, priority_updates=250
+    )
+    return SearchSettings(
+        task.name,
+        population=6,
+        generations=2,
+        frames=2_000,
+        stack=8,
+        rainbow=rainbow,
         evaluation=EvaluationSettings(every_frames=1_000, episodes=1),
     )
 

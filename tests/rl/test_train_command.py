@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.folder import columns
-from a2ls_dsl.rl.settings import SacSettings
+from a2ls_dsl.rl.slots import Training
 
 QUICK = ["--env", "cartpole-swingup", "--hidden", "16", "--batch-size", "8", "--eval-episodes", "1"]
 
@@ -43,7 +44,7 @@ def test_a_run_leaves_curves_scalars_and_a_checkpoint(tmp_path: Path) -> None:
     for seed in (0, 1):
         rows = curve(out / f"seed-{seed}.csv")
         assert [row["frames"] for row in rows] == ["1000", "2000"]
-        assert tuple(rows[0]) == columns(SacSettings())
+        assert tuple(rows[0]) == columns(Training(find_task("cartpole-swingup"), 2000))
         assert all(0 <= float(row["return"]) <= 1000 for row in rows)
         assert list((out / "tensorboard" / f"seed-{seed}").glob("events.*"))
     assert (out / "checkpoint.npz").exists()

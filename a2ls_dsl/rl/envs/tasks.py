@@ -6,7 +6,7 @@ that is an **agent step**. Nothing here imports an environment package, so namin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from a2ls_dsl.diagnostics import A2lError, near, unknown
 from a2ls_dsl.rl.envs.games import GAMES, game_key
@@ -162,6 +162,15 @@ def find_task(name: str) -> Task:
         if key == _key(left_out):
             raise A2lError(f"the task `{left_out}` can't be used here: {reason}", "choose another task")
     raise A2lError(f"there is no task `{name}`", _suggestion(key, game_key(name)))
+
+
+def emulated_by(task: Task, back_end: str) -> Task:
+    """The same game, played by another package. Raises `A2lError` for what is no game, or no such package."""
+    if isinstance(task, Game):
+        return replace(task, back_end=back_end)
+    if back_end != BACK_ENDS[0]:
+        raise A2lError(f"{task.name} is no Atari game, so nothing emulates it", "leave out --ale")
+    return task
 
 
 def all_tasks() -> tuple[Task, ...]:
