@@ -240,7 +240,7 @@ PRESETS = {"quick": quick, "paper": paper}
 def _plain(value: Any) -> Any:
     """JSON knows no tuples; the settings know no lists."""
     if isinstance(value, list):
-        return tuple(value)
+        return tuple(_plain(each) for each in value)
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     return value

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("ale_py", reason="needs the extra `atari`")
 
+from a2ls_dsl.cli import main
 from a2ls_dsl.rl.folder import columns
 from a2ls_dsl.rl.rainbow.settings import EFFICIENT
 from a2ls_dsl.rl.slots import Training
@@ -92,14 +93,15 @@ def test_searches_on_games_survive_json(preset: str) -> None:
     ],
 )
 def test_wrong_arguments_are_explained(
-    arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from a2ls_dsl.cli import main
-
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as caught:
-        patch.setattr(
-            sys, "argv", ["a2l", "train", "--loss", "none", *arguments, "--out", str(tmp_path / "run")]
-        )
+    out = ["--out", str(tmp_path / "run")]
+    monkeypatch.setattr(sys, "argv", ["a2l", "train", "--loss", "none", *arguments, *out])
+    with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 2
     assert words in capsys.readouterr().err
