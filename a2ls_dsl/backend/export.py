@@ -80,7 +80,8 @@ def export(name: str, loss: Loss) -> str:
     program = optimise(naive)
     body = _class(name, program, naive)
     blocks = [*_helpers(program, body), body]
-    return "\n\n\n".join([_header(name, loss, "\n".join(blocks)), *blocks]) + "\n"
+    own = any(map(registry.is_own, used_names(program)))
+    return "\n\n\n".join([_header(name, loss, "\n".join(blocks), own), *blocks]) + "\n"
 
 
 def class_name(name: str) -> str:
@@ -94,7 +95,7 @@ def parameters(name: str, loss: Loss) -> str:
     return f"{class_name(name)}({', '.join(_sizes(lower(loss)))})"
 
 
-def _header(name: str, loss: Loss, text: str) -> str:
+def _header(name: str, loss: Loss, text: str, own: bool) -> str:
     formula = textwrap.fill(print_loss(loss), 96, initial_indent="    ", subsequent_indent="        ")
     typing = [each for each in ("Callable", "Sequence") if f"{each}[" in text]
     imports = [

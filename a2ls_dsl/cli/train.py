@@ -199,7 +199,7 @@ def _announce(plan: Plan, label: str, folder: RunFolder, device: str) -> None:
         f"each = {training.steps:,} agent steps of {repeat} frames"
     )
     print(f"replay of {kind}, {size(trainer.slots.replay_bytes)} of memory; results in {folder.path}")
-    for warning in views_without_effect(plan.losses) if training.sees_vectors else ():
+    for warning in views_without_effect(plan.losses, frames=not training.sees_vectors):
         print(f"warning: {warning}")
     if folder.finished:
         print("this run has already ended")

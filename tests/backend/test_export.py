@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -158,6 +159,73 @@ def test_the_file_runs_in_a_process_without_the_package(tmp_path: Path) -> None:
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.stdout == "3 True\n", done.stderr
+
+
+CLEAN = """
+import importlib, importlib.abc, inspect, json, sys
+class Block(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] == 'a2ls_dsl': raise ImportError(name)
+sys.meta_path.insert(0, Block())
+import torch
+for name, cls in json.load(open('names.json')).items():
+    case = torch.load(name + '.pt')
+    made = getattr(importlib.import_module(name), cls)
+    sizes = dict(action=2, features=4, data=3)
+    module = made(**{key: sizes[key] for key in inspect.signature(made).parameters}).double()
+    module.load_state_dict(case['state'])
+    given = case['window'] | dict(
+        value=lambda f: torch.sin(f.sum(dim=1)), frames=500, generator=torch.Generator().manual_seed(3)
+    )
+    wanted = inspect.signature(module.forward).parameters
+    online, target = case['encoders']
+    online.requires_grad_()
+    value = module(
+        lambda x: torch.tanh(x @ online),
+        lambda x: torch.tanh(x @ target),
+        **{key: each for key, each in given.items() if key in wanted},
+    )
+    value.backward()
+    found = [value.detach(), online.grad, *(each.grad for each in module.parameters())]
+    for one, other in zip(found, case['expected'], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+    print(name)
+"""
+
+
+def test_every_shipped_loss_is_the_same_in_a_process_without_the_package(tmp_path: Path) -> None:
+    """Value and gradients, with the parameters, the window and the draws that the module here had."""
+    names = {}
+    for name in shipped("losses", ".a2l"):
+        label, loss = load_one(name)
+        compiled = compile_loss(loss, SPACES).double()
+        window = windows(SPACES, 6, loss.horizon + 1, seed=1)
+        numbers = torch.Generator().manual_seed(0)
+        online, target = torch.randn(2, 3, 4, dtype=torch.float64, generator=numbers)
+        online.requires_grad_()
+        value = compiled(
+            *(lambda x, w=online: torch.tanh(x @ w), lambda x, w=target: torch.tanh(x @ w), window),
+            value=estimate,
+            frames=500,
+            generator=torch.Generator().manual_seed(3),
+        )
+        value.backward()
+        parts = {key: each for key, each in vars(window).items() if each is not None}
+        case = {
+            "state": compiled.state_dict(),
+            "window": parts,
+            "encoders": [online.detach(), target],
+            "expected": [value.detach(), online.grad, *(each.grad for each in compiled.parameters())],
+        }
+        torch.save(case, tmp_path / f"{name}.pt")
+        (tmp_path / f"{name}.py").write_text(export(label, loss))
+        names[name] = class_name(label)
+    (tmp_path / "names.json").write_text(json.dumps(names))
+    done = subprocess.run(
+        [sys.executable, "-c", CLEAN], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == list(names)
 
 
 @pytest.mark.parametrize("name", ["a2_winner", "tdmpc2", "spr_rollout"])

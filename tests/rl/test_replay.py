@@ -200,3 +200,24 @@ def test_bytes_needed_is_what_is_allocated() -> None:
     assert Replay.bytes_needed(**shape) == allocated
     counters = sum(each.numel() * each.element_size() for each in replay.buffers() if each.dim() == 1)
     assert counters <= 100 * 3
+
+
+def test_windows_may_end_in_the_terminal_state() -> None:
+    """Of a loss that reads no action and no reward of its last step: horizon 2, so starts as for 1.
+
+    Only the last state of an episode that the task itself ended is terminal, and only as a window's last one.
+    """
+    lengths = [4, 7]
+    recording = Recording(40, [1], [lengths])
+    for _ in range(60):
+        recording.step()
+    rng, counter = CounterRng(torch.tensor([3])), torch.zeros(1, dtype=torch.int64)
+    window = recording.replay.sample_windows(rng, counter, 400, 3)
+    ends = set[tuple[bool, bool]]()
+    for i in range(400):
+        episode, first = (int(x) for x in window.action[0, i, 0])
+        at_end = first + 2 == lengths[episode % 2]
+        assert window.observation[0, i, 2].tolist() == observed(0, episode, first + 2)
+        assert window.done[0, i].tolist() == [0, 0, float(at_end and episode % 2 == 0)]
+        ends.add((at_end, bool(window.done[0, i, 2])))
+    assert ends == {(False, False), (True, False), (True, True)}

@@ -68,7 +68,7 @@ def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor], toleranc
         )
 
 
-@pytest.mark.parametrize("name", [None, "a2_winner", "curl", "spr"])
+@pytest.mark.parametrize("name", [None, "a2_winner", "curl", "spr", "mrq"])
 def test_a_stack_of_one_is_plain_sac(name: str | None) -> None:
     stack, replay = learner([name], [3])
     plain = PlainSac(stack)
@@ -93,9 +93,32 @@ def test_a_stack_of_one_is_plain_sac(name: str | None) -> None:
     assert not [key for key, value in state(stack, 0).items() if torch.equal(value, start[key])]
 
 
+def test_a_value_is_the_least_target_critic_at_the_policys_mean_action() -> None:
+    stack, _ = learner(["vcr"], [3])
+    plain = PlainSac(stack)
+    seen = torch.randn(1, 7, OBSERVATION, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    latents = stack.target_encoder(seen)
+    found = stack.estimates(latents, seen)
+    mean, _ = plain.actor(plain.encoder(seen[0])).chunk(2, dim=1)
+    pair = torch.cat([plain.target_encoder(seen[0]), torch.tanh(mean)], dim=1)
+    expected = torch.minimum(*(critic(pair)[:, 0] for critic in plain.target_critics))
+    torch.testing.assert_close(found[0], expected)
+    with torch.no_grad():
+        stack.updates += 4
+    stack.action_repeat = 8
+    asked = stack._asked(stack.encoder, stack.target_encoder)
+    assert asked.frames.tolist() == [8 * (SETTINGS.random_steps + 4)]
+
+
 @pytest.mark.parametrize(
     "names",
-    [(None, "a2_winner", None), ("a2_winner", "curl", "a2_winner_v"), ("spr", None, "atc"), (None,) * 3],
+    [
+        ("mrq", "curl", "svea"),
+        (None, "a2_winner", None),
+        ("a2_winner", "curl", "a2_winner_v"),
+        ("spr", None, "atc"),
+        (None,) * 3,
+    ],
 )
 def test_a_member_does_not_depend_on_its_neighbours(names: tuple[str | None, ...]) -> None:
     """Other order of additions is all that differs; see the exact mode for equality."""

@@ -120,7 +120,9 @@ class GeneralLosses(nn.Module):
         # The agent's networks compute as they are told to; differences of like numbers, sums over the batch
         # and what a loss learns for itself need all their digits, also under autocast.
         exact = torch.autocast(kind, enabled=False) if is_autocast_available(kind) else nullcontext()
-        contexts = [_GroupContext(self, group, agent, window) for group in self._groups]
+        # Taken apart once: the gradient of one member's row is no larger than that row.
+        rows = self.flat.unbind(0)
+        contexts = [_GroupContext(self, group, rows, agent, window) for group in self._groups]
         with exact:
             runs = [execution(each.group.structure.program, each) for each in contexts]
             pending = dict[int, Request]()
@@ -145,6 +147,7 @@ class GeneralLosses(nn.Module):
         return [
             _Group(
                 self._structures[key],
+                each,
                 torch.tensor(each, device=self.flat.device),
                 len(each) == len(self.losses),
                 _weights([self.losses[member] for member in each], self.flat),
@@ -192,12 +195,13 @@ class GeneralLosses(nn.Module):
 
 @dataclass(frozen=True)
 class _Group:
-    """Members (G,) of one structure. all: whether these are all members of the stack, in order.
+    """Members (G,) of one structure, as `numbers` on the host, too. all: whether it is the whole stack.
 
     weights: (3, G, terms), where a term's weight starts, where it ends, and over how many frames.
     """
 
     structure: Structure
+    numbers: Sequence[int]
     members: Tensor
     all: bool
     weights: Tensor
@@ -216,10 +220,18 @@ def _weights(losses: Sequence[Loss | None], like: Tensor) -> Tensor:
 class _GroupContext:
     """What the program of a group is evaluated with: see `interpreter.Context`."""
 
-    def __init__(self, losses: GeneralLosses, group: _Group, agent: StackAgent, window: StackWindow) -> None:
+    def __init__(
+        self,
+        losses: GeneralLosses,
+        group: _Group,
+        rows: Sequence[Tensor],
+        agent: StackAgent,
+        window: StackWindow,
+    ) -> None:
         self.group, self._agent, self._window = group, agent, window
-        rows = losses.flat if group.all else losses.flat[group.members]
-        self._parameters = group.structure.split(rows)
+        size = group.structure.size
+        own = losses.flat if group.all else torch.stack([rows[each][:size] for each in group.numbers])
+        self._parameters = group.structure.split(own)
         self._states = _fetched(group, window, len(losses.losses))
         self._dtype = losses.flat.dtype
 

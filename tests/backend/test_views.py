@@ -1,0 +1,213 @@
+"""Views of frames and vectors against what their text says, and entries of a user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from strategies import windows
+from test_export import load
+from torch import Tensor
+
+from a2ls_dsl.backend import functions, registry
+from a2ls_dsl.backend.counter_rng import CounterRng
+from a2ls_dsl.backend.export import export
+from a2ls_dsl.backend.functions import Generated
+from a2ls_dsl.backend.module import CompiledLoss, compile_loss
+from a2ls_dsl.backend.stacked import StackAgent, StackedLoss
+from a2ls_dsl.backend.window import Spaces, Window, views_without_effect
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.ir.lower import lower
+from a2ls_dsl.lang.functions import Function, Kind, Parameter
+from a2ls_dsl.lang.load import load_one, loads
+from a2ls_dsl.lang.numbers import Range
+from a2ls_dsl.lang.operators import Negatives, NumberOption, Operator
+from a2ls_dsl.lang.registry import forget, register_function, register_operator
+
+FRAMES = torch.randint(0, 256, (64, 6, 30, 26), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+def draws(seed: int = 0) -> Generated:
+    return Generated(torch.Generator().manual_seed(seed))
+
+
+def test_a_shift_is_a_crop_of_the_padded_frames() -> None:
+    moved, found = functions.shift(FRAMES, draws(), 3), set()
+    padded = F.pad(FRAMES.float(), (3, 3, 3, 3), mode="replicate").to(torch.uint8)
+    for i in range(len(FRAMES)):
+        places = [
+            (y, x)
+            for y in range(7)
+            for x in range(7)
+            if torch.equal(moved[i], padded[i, :, y : y + 30, x : x + 26])
+        ]
+        assert places
+        found.add(places[0])
+    assert len(found) > 25  # of 49
+
+
+def test_a_crop_is_cut_out_of_the_whole_frames() -> None:
+    seen = FRAMES[:, :, 2:22, 2:22]
+    cut, found = functions.crop(seen, FRAMES, draws()), set()
+    for i in range(len(FRAMES)):
+        for y in range(11):
+            for x in range(7):
+                if torch.equal(cut[i], FRAMES[i, :, y : y + 20, x : x + 20]):
+                    found.add((i, y, x))
+    assert len(found) == len({i for i, _, _ in found}) == 64
+    assert {y for _, y, _ in found} >= {0, 10}
+    assert functions.crop(seen, None, draws()) is seen
+
+
+def test_an_intensity_is_one_factor_a_sample_within_two_deviations() -> None:
+    factors = functions.intensity(FRAMES, draws(), 0.1)[FRAMES > 0].view(-1) / FRAMES[FRAMES > 0]
+    assert factors.min() >= 0.8 - 1e-5
+    assert factors.max() <= 1.2 + 1e-5
+    one = functions.intensity(FRAMES, draws(), 0.1)[0][FRAMES[0] > 0] / FRAMES[0][FRAMES[0] > 0]
+    torch.testing.assert_close(one, one[:1].expand_as(one))
+
+
+def test_a_mask_drops_patches_of_frames_and_numbers_of_vectors() -> None:
+    bright = FRAMES.clamp(min=1)
+    dropped = functions.mask(bright, draws(), 0.5) == 0
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+    for rows in (slice(0, 12), slice(12, 24), slice(24, 30)):
+        for columns in (slice(0, 12), slice(12, 24), slice(24, 26)):
+            patch = dropped[:, 0, rows, columns].flatten(1)
+            assert torch.equal(patch.any(dim=1), patch.all(dim=1))
+            assert 0.3 < patch[:, 0].float().mean() < 0.7
+    vectors = functions.mask(torch.ones(100, 50), draws(), 0.3)
+    assert set(vectors.unique().tolist()) == {0.0, 1.0}
+    assert abs(float((vectors == 0).float().mean()) - 0.3) < 0.03
+
+
+def test_noise_is_added_to_vectors_alone() -> None:
+    x = functions.noise(torch.zeros(200, 50), draws(), 0.5)
+    assert abs(float(x.std()) - 0.5) < 0.02
+    assert functions.noise(FRAMES, draws(), 0.5) is FRAMES
+
+
+def test_views_that_change_nothing_are_named() -> None:
+    loss = loads("loss it = mse({ noise(s[t]), shift(s[t]), mask(s[t]) } -> { r[t] })")["it"]
+    assert [text.split("`")[1] for text in views_without_effect([loss])] == ["shift"]
+    assert [text.split("`")[1] for text in views_without_effect([loss], frames=True)] == ["noise"]
+
+
+def test_the_newest_frame_is_small_and_within_0_and_1() -> None:
+    data = functions.newest_frame(FRAMES)
+    assert data.shape == (64, 3 * 7 * 6)
+    corner = FRAMES[5, 3, :4, :4].float().mean() / 255
+    torch.testing.assert_close(data[5, 0], corner)
+    assert Spaces.of((6, 30, 26), 2, 4).data == 126
+    assert Spaces.of((5,), 2, 4).data == 5
+    # A stack of four grey frames, as of Atari.
+    assert functions.newest_frame(FRAMES[:, :4]).shape == (64, 7 * 6)
+
+
+SPACES = Spaces(3, 2, 4)
+TEXT = "loss it = cauchy({ jitter(s[t], 2), a[t] } -> { half(s[t+1]) }) against batch with scale = 2"
+
+
+def jitter(x: Tensor, draws: Generated, size: float) -> Tensor:
+    return x + size * draws.normal(x, *x.shape).to(x)
+
+
+def half(x: Tensor) -> Tensor:
+    return x / 2
+
+
+def cauchy(y: Tensor, z: Tensor, scale: float, against_batch: bool) -> Tensor:
+    error = ((y - z) / scale).square().log1p().mean()
+    return error - 0.5 * against_batch
+
+
+@pytest.fixture
+def known() -> Iterator[None]:
+    """The language knows the entries."""
+    register_function(
+        Function("jitter", Kind.VIEW, "moves", "jitter(s[t])", (Parameter("size", 1, Range(0, 9)),))
+    )
+    register_function(Function("half", Kind.NORMALISER, "halves", "half(s[t])"))
+    scale = NumberOption("scale", 1, Range(0, 10, above=True), "of the error")
+    entry = Operator("cauchy", "log of error", negatives=Negatives.ON_REQUEST, options=(scale,))
+    register_operator(entry)
+    yield
+    for name in ("jitter", "half", "cauchy"):
+        forget(name)
+
+
+def test_entries_of_a_users_own_run_everywhere(known: None) -> None:
+    loss = loads(TEXT)["it"]
+    registry.register_view("jitter", jitter)
+    registry.register_normaliser("half", half)
+    registry.register_operation("cauchy", cauchy)
+    compiled = compile_loss(loss, SPACES)
+    window = windows(SPACES, 6, 2, 0)
+    window = Window(window.observation.float(), window.action.float(), window.reward.float())
+    weights = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(2))
+
+    def alone(module: CompiledLoss, *arguments: object) -> Tensor:
+        generator = torch.Generator().manual_seed(5)
+        return module(lambda x: x @ weights[0], lambda x: x @ weights[1], *arguments, generator=generator)
+
+    value = alone(compiled, window)
+    seen = window.observation[:, 0] + 2 * torch.randn(6, 3, generator=torch.Generator().manual_seed(5))
+    prediction = compiled.heads[0](torch.cat([seen @ weights[0], window.action[:, 0]], dim=1))
+    target = window.observation[:, 1] @ weights[1] / 2
+    expected = torch.log(1 + ((prediction - target) / 2) ** 2).mean() - 0.5
+    torch.testing.assert_close(value, expected)
+    module = load("it", export("it", loss))(2, 4)
+    module.load_state_dict(compiled.state_dict())
+    outside = alone(module, window.observation, window.action, window.reward)
+    torch.testing.assert_close(outside, value)
+    rng = CounterRng(torch.tensor([0, 1, 2]))
+    stack = StackedLoss.of([loss, load_one("curl")[1], loss], SPACES, rng)
+    whole = windows(SPACES, 6, 2, 0, (3,))
+    whole = Window(whole.observation.float(), whole.action.float(), whole.reward.float())
+    counter = torch.tensor([3, 3, 3])
+
+    def encode(x: Tensor) -> Tensor:
+        return x @ weights[0]
+
+    values = stack(encode, encode, whole, StackAgent(encode, encode, rng=rng, counter=counter))
+    assert values.isfinite().all()
+    single = StackedLoss.of([loss], SPACES, rng.member(2))
+    part = Window(whole.observation[2:], whole.action[2:], whole.reward[2:])
+    agent = StackAgent(encode, encode, rng=rng.member(2), counter=counter[2:])
+    torch.testing.assert_close(single(encode, encode, part, agent)[0], values[2])
+
+
+def test_an_entry_that_nothing_computes_is_refused(known: None, tmp_path: Path) -> None:
+    for table in (registry._own_views, registry._own_normalisers, registry._own_operators):
+        table.clear()
+    loss = loads(TEXT)["it"]
+    for build in (lambda: compile_loss(loss, SPACES), lambda: export("it", loss)):
+        with pytest.raises(A2lError, match="nothing computes"):
+            build()
+    lower(loss)
+    with pytest.raises(A2lError, match="knows no view `blur`"):
+        registry.register_view("blur", jitter)
+    with pytest.raises(A2lError, match="`shift` belongs to the language"):
+        registry.register_view("shift", jitter)
+    with pytest.raises(A2lError, match="`mse` belongs to the language"):
+        registry.register_operation("mse", cauchy)
+    registry.register_operation("cauchy", lambda y, z, scale, against_batch: y.mean())
+    registry.register_view("jitter", jitter)
+    registry.register_normaliser("half", half)
+    with pytest.raises(A2lError, match="can't be written to a file"):
+        export("it", loss)
+
+
+def test_what_a_window_lacks_is_named() -> None:
+    module = compile_loss(load_one("svea")[1], SPACES).double()
+    window = windows(SPACES, 4, 2, 0)
+    encode = torch.nn.Linear(3, 4).double()
+    with pytest.raises(A2lError, match="no value was given") as caught:
+        module(encode, encode, window)
+    assert "pass value=" in caught.value.render()
+    bare = Window(window.observation, window.action, window.reward)
+    with pytest.raises(A2lError, match="has no `done`"):
+        module(encode, encode, bare, value=lambda features: features[:, 0])
