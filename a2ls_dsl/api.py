@@ -39,6 +39,9 @@ def compile(loss: Loss, observation: int | Space, action: int | Space, features:
         raise A2lError(f"{loss!r} is no loss", "pass what a2ls_dsl.load gives")
     if features < 1:
         raise A2lError(f"an encoder with {features} features", "pass the width of its output, at least 1")
+    shape = () if isinstance(observation, int) else observation.shape
+    if len(shape) == 3 and min(shape) > 0:  # frames: `o[t]` is narrower than they are
+        return compile_loss(loss, Spaces.of(shape, _size(action), features))
     return compile_loss(loss, Spaces(_size(observation), _size(action), features))
 
 

@@ -113,6 +113,8 @@ def _header(name: str, loss: Loss, text: str, own: bool) -> str:
             formula,
             '"""',
             "",
+            # What a user's function is annotated with need not be known there.
+            *(["from __future__ import annotations", ""] if own else []),
             *imports,
         ]
     )
@@ -124,6 +126,11 @@ def _helpers(program: Program, body: str) -> list[str]:
     sources = {each.__name__: inspect.getsource(each) for each in _BUILT_IN}
     sources["Draws"] = sources.pop("Generated").replace("class Generated", "class Draws")
     texts = {name: _source(name, function) for name, function in own.items()}
+    if clash := sources.keys() & texts.keys():
+        raise A2lError(
+            f"a function called `{min(clash)}` can't be written to a file, which has another one",
+            "give yours another name and register it again",
+        )
     order = [each.__name__ for each in _BUILT_IN]
     order[order.index("Generated")] = "Draws"
     known, needed, rest = sources | texts, set[str](), [body]

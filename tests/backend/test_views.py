@@ -194,6 +194,11 @@ def test_an_entry_that_nothing_computes_is_refused(known: None, tmp_path: Path) 
         registry.register_view("shift", jitter)
     with pytest.raises(A2lError, match="`mse` belongs to the language"):
         registry.register_operation("mse", cauchy)
+    registry.register_view("jitter", functions.mask)
+    registry.register_normaliser("half", half)
+    registry.register_operation("cauchy", cauchy)
+    with pytest.raises(A2lError, match="a function called `mask`"):
+        export("it", loss)
     registry.register_operation("cauchy", lambda y, z, scale, against_batch: y.mean())
     registry.register_view("jitter", jitter)
     registry.register_normaliser("half", half)
