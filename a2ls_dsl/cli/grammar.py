@@ -22,11 +22,13 @@ GrammarName = Annotated[
 
 @commands.command()
 def count(grammar: GrammarName) -> None:
-    """Say exactly how many losses a grammar holds."""
+    """Say how many losses a grammar holds: exactly, or within which bounds."""
     space = _load(grammar)
     print(f"derivations                  {space.derivations()}")
     print(f"that keep the require lines  {space.valid_derivations()}")
-    print(f"distinct losses              {space.count()}")
+    least, greatest = space.bounds()
+    number = f"{least}" if least == greatest else f"from {least} to {greatest}"
+    print(f"distinct losses              {number}")
 
 
 @commands.command()
@@ -34,6 +36,9 @@ def sample(
     grammar: GrammarName,
     number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many losses.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same losses.")] = 0,
+    evenly: Annotated[
+        bool, typer.Option("--evenly", help="Every derivation as probable as any other.")
+    ] = False,
 ) -> None:
     """Print random losses of a grammar as a loss file."""
     from numpy.random import default_rng
@@ -42,7 +47,8 @@ def sample(
 
     space, rng = _load(grammar), default_rng(seed)
     for index in range(number):
-        print(f"loss sample_{index} = {print_loss(space.sample(rng))}")
+        loss = space.sample_evenly(rng) if evenly else space.sample(rng)
+        print(f"loss sample_{index} = {print_loss(loss)}")
 
 
 @commands.command()

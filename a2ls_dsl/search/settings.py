@@ -14,8 +14,7 @@ from typing import Any
 from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.lang.ast import Stream
 from a2ls_dsl.lang.grammar import Grammar, load_grammar
-from a2ls_dsl.lang.grammar.check import STREAMS
-from a2ls_dsl.lang.operators import PAPER_OPERATORS
+from a2ls_dsl.lang.registry import operators
 from a2ls_dsl.rl.agents import AgentSettings, published_settings
 from a2ls_dsl.rl.envs.tasks import Task, emulated_by, find_task
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
@@ -34,6 +33,8 @@ FRESH = 1_000_003
 
 ATARI_100K_FRAMES = 400_000
 """The budget of Atari-100k: so many frames are 100,000 agent steps."""
+
+_STREAMS = (Stream.STATE, Stream.ACTION, Stream.REWARD)
 
 REFERENCES = ("none", "a2_winner_v")
 """What every study also scores, to hold its candidates against: no auxiliary loss, and the published one."""
@@ -62,7 +63,7 @@ class EvolutionSettings:
     def first_prior(self) -> dict[tuple[str, Stream], float]:
         """The rates of the first population as `Grammar.sample` takes them."""
         rates = {"source": self.first_source, "target": self.first_target}
-        return {(s, stream): rate for s in rates for stream, rate in zip(STREAMS, rates[s], strict=True)}
+        return {(s, stream): rate for s in rates for stream, rate in zip(_STREAMS, rates[s], strict=True)}
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ class SearchSettings:
             )
         if self.strategy not in STRATEGIES:
             raise unknown("search strategy", self.strategy, STRATEGIES)
-        if self.operator != ANY and self._operator[0] not in PAPER_OPERATORS:
-            raise unknown("operator", self.operator, (*PAPER_OPERATORS, ANY))
+        if self.operator != ANY and self._operator[0] not in operators:
+            raise unknown("operator", self.operator, (*operators, ANY))
         if min(self.population, self.generations, self.stack, self.evaluation.every_frames) < 1:
             raise A2lError("a search needs a population, generations and a stack", "use 1 or more of each")
         if self.seed < 0 or self.evaluation.episodes < 1:

@@ -357,8 +357,7 @@ class Study(StudyReader):
 
 def fingerprint(grammar: Grammar) -> str:
     """A hash of all that the losses of a grammar depend on: a study goes on only with the same ones."""
-    parts = (grammar.layout.elements, grammar.forms, grammar.requirements)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{grammar.text} {grammar.only}".encode()).hexdigest()[:32]
 
 
 def _order(candidate: Candidate) -> tuple[bool, float, float]:

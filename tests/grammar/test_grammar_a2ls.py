@@ -15,12 +15,12 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Comparison, Element, Loss, Stream, Weighted
 from a2ls_dsl.lang.canonical import canonical, comparisons, single
 from a2ls_dsl.lang.grammar import load_grammar, parse_grammar
-from a2ls_dsl.lang.grammar.check import STREAMS
 from a2ls_dsl.lang.load import loads
 from a2ls_dsl.lang.operators import PAPER_OPERATORS
 from a2ls_dsl.lang.printer import print_loss
 
 A2LS = load_grammar("a2ls")
+STREAMS = (Stream.STATE, Stream.ACTION, Stream.REWARD)
 A2_WINNER = "mse({ s[t+1], a[t+1..t+3] } -> { s[t+2], s[t+3], r[t], r[t+1] })"
 A2_WINNER_V = (
     "mse({ s[t], s[t+2], s[t+8], a[t..t+5], a[t+7], a[t+8], r[t+3], r[t+4], r[t+8] }"
@@ -65,9 +65,10 @@ def test_smoke_is_small() -> None:
 
 @pytest.mark.parametrize(("text", "horizon"), [(A2_WINNER, 3), (A2_WINNER_V, 9)])
 def test_discovered_losses_are_inside(text: str, horizon: int) -> None:
-    form = A2LS.form_of(loss(text))
-    assert form
-    assert (form.horizon, form.operator, form.against_batch) == (horizon, "mse", False)
+    assert A2LS.horizon_of(loss(text)) == {"k": horizon}
+    assert A2LS.restricted(["mse"], against_batch=False).contains(loss(text))
+    assert not A2LS.restricted(["mse"], against_batch=True).contains(loss(text))
+    assert not A2LS.restricted(["nmse"]).contains(loss(text))
 
 
 @pytest.mark.parametrize(

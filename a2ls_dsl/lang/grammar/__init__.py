@@ -1,7 +1,6 @@
 """Loss grammars: search spaces of losses, written in `.a2g` files."""
 
-from a2ls_dsl.lang.grammar.forms import Form
 from a2ls_dsl.lang.grammar.load import load_grammar, parse_grammar
 from a2ls_dsl.lang.grammar.moves import Grammar
 
-__all__ = ["Form", "Grammar", "load_grammar", "parse_grammar"]
+__all__ = ["Grammar", "load_grammar", "parse_grammar"]

@@ -1,138 +1,231 @@
-"""From the checked tree of a grammar to its forms.
+"""What the parts of a comparison can be: every operator, option and number, every set, with all alternatives.
 
-The alternatives of a grammar do not depend on the horizon. So rules are expanded once, into calls without
-alternatives, and each of these gives one form for every horizon: a form's `choice` is the number of its call.
+Alternatives do not depend on the parameters, steps do. So words are expanded once, sets for each combination
+of the parameters that they name. Sums are not expanded at all: see `build.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, reduce
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import product
+from typing import TypeAlias
 
-from a2ls_dsl.lang.ast import Call, Element, Stream
+from a2ls_dsl.lang.ast import Call, Element, Item, Return, Rollout, Schedule, Stream
+from a2ls_dsl.lang.canonical import SOURCE as ONLINE_SIDE
+from a2ls_dsl.lang.canonical import TARGET as EMA_SIDE
+from a2ls_dsl.lang.canonical import canonical_items
+from a2ls_dsl.lang.functions import DISCOUNT, RETURN, ROLLOUT
 from a2ls_dsl.lang.grammar import tree
-from a2ls_dsl.lang.grammar.check import STREAM_WORDS, ordered, uses, walk
-from a2ls_dsl.lang.grammar.forms import SIDES, Form, Layout
-
-MAX_FORMS = 100_000
-"""Horizons times alternatives; the optional elements of a form cost nothing."""
-
-MAX_ELEMENTS = 1_000_000
-"""The elements in all sets for all horizons; the space of He et al. 2022 has 390."""
+from a2ls_dsl.lang.grammar.check import ordered, rules_of, uses, walk
+from a2ls_dsl.lang.grammar.forms import SOURCE, Path
+from a2ls_dsl.lang.registry import SCHEDULE, functions, operators
 
 MANY = 10**30
 """Where counting alternatives ends."""
 
+Value: TypeAlias = str | float | bool | Call | Schedule | None
+"""An operator's name, a number, whether against the batch, a function or head, a schedule, `none`."""
 
-def alternatives(file: tree.GrammarFile) -> int:
-    """The number of calls that `calls` would build, without building them; at most `MANY`."""
-    rules = {rule.name.text: rule for rule in file.rules}
-    sizes: dict[str, int] = {}
 
-    def measure(expression: tree.Expression) -> int:
+@dataclass(frozen=True)
+class Leaf:
+    """One thing that a word can be, and which alternatives lead to it."""
+
+    path: Path
+    value: Value
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One combination of the alternatives of a set: what must be in it, and what may."""
+
+    path: Path
+    must: frozenset[Item]
+    may: frozenset[Item]
+
+
+def join(paths: Iterable[Path]) -> Path:
+    """The alternatives of several parts together."""
+    return tuple(sorted({step for path in paths for step in path}))
+
+
+class Expander:
+    """Expands the parts of a checked file."""
+
+    def __init__(self, file: tree.GrammarFile) -> None:
+        self.rules = rules_of(file)
+        self.order = {name: place for place, name in enumerate(ordered(file))}
+        self.origins: dict[Item, tuple[tree.Item, tree.Binding]] = {}
+        """Where an item was first written, before its defaults were left out, and for which values."""
+        self._leaves: dict[str, tuple[Leaf, ...]] = {}
+        self._sets: dict[object, list[Choice]] = {}
+        self._names: dict[str, frozenset[str]] = {}
+
+    def leaves(self, expression: tree.Expression) -> tuple[Leaf, ...]:
+        """What a word can be: an operator, negatives, a function, a number, a weight, a head."""
         match expression:
+            case tree.Name(text) if text in self.rules:
+                if text not in self._leaves:
+                    self._leaves[text] = self.leaves(self.rules[text].body)
+                return self._leaves[text]
             case tree.Name(text):
-                return sizes.get(text, 1)
-            case tree.Choice(each):
-                return min(MANY, sum(map(measure, each)))
-            case tree.Optional(inner):
-                return 1 + measure(inner)
-        return reduce(lambda size, part: min(MANY, size * measure(part)), tree.parts(expression), 1)
+                return (Leaf((), text if text in operators else Call(text)),)
+            case tree.Number(value):
+                return (Leaf((), value),)
+            case tree.Against():
+                return (Leaf((), True),)
+            case tree.Optional(inner, span):
+                return self._alternatives(span.start, [(Leaf((), None),), self.leaves(inner)])
+            case tree.Choice(alternatives, span):
+                return self._alternatives(span.start, [self.leaves(each) for each in alternatives])
+            case tree.Call(name, arguments):
+                return tuple(
+                    Leaf(join(each.path for each in leaves), _called(name.text, _numbers(leaves)))
+                    for leaves in product(*map(self.leaves, arguments))
+                )
+        return (Leaf((), None),)
 
-    for name in ordered(rules):
-        sizes[name] = measure(rules[name].body)
-    return sizes["loss"]
+    def sets(self, expression: tree.Expression, side: str, binding: tree.Binding) -> list[Choice]:
+        """Every combination of a set's alternatives."""
+        # Rules in order, and not one inside the other: there may be many in a chain.
+        for name in sorted(self.reached(expression), key=self.order.__getitem__):
+            self._rule(name, side, binding)
+        return list(self._expanded(expression, side, binding))
+
+    def names(self, expression: tree.Expression) -> frozenset[str]:
+        """The parameters that the sets in an expression depend on."""
+        bodies = [expression, *(self.rules[name].body for name in self.reached(expression))]
+        return frozenset(name for body in bodies for name in self._own(body))
+
+    def reached(self, expression: tree.Expression) -> set[str]:
+        """The rules that an expression leads to."""
+        found: set[str] = set()
+        waiting = [part.text for part in walk(expression) if isinstance(part, tree.Name)]
+        while waiting:
+            name = waiting.pop()
+            if name in self.rules and name not in found:
+                found.add(name)
+                waiting += [use.text for use in uses(self.rules[name])]
+        return found
+
+    def measure(self, expression: tree.Expression) -> int:
+        """The number of combinations that `sets` or `leaves` would give, without building them."""
+        sizes: dict[str, int] = {}
+
+        def size(part: tree.Expression) -> int:
+            match part:
+                case tree.Name(text):
+                    return sizes.get(text, 1)
+                case tree.Choice(each):
+                    return min(MANY, sum(map(size, each)))
+                case tree.Optional(inner):
+                    return 1 + size(inner)
+            return reduce(lambda total, each: min(MANY, total * size(each)), tree.parts(part), 1)
+
+        for name in sorted(self.reached(expression), key=self.order.__getitem__):
+            sizes[name] = size(self.rules[name].body)
+        return size(expression)
+
+    def _own(self, body: tree.Expression) -> Iterator[str]:
+        for part in walk(body):
+            if isinstance(part, tree.Elements):
+                for item in part.items:
+                    for run in tree.runs(item):
+                        yield from (
+                            name.text for step in (run.first, run.last) for _, name in step.parameters
+                        )
+
+    def _rule(self, name: str, side: str, binding: tree.Binding) -> list[Choice]:
+        if name not in self._names:
+            self._names[name] = self.names(self.rules[name].body)
+        key = name, side, tuple(sorted((each, binding[each]) for each in self._names[name]))
+        if key not in self._sets:
+            self._sets[key] = list(self._expanded(self.rules[name].body, side, binding))
+        return self._sets[key]
+
+    def _expanded(self, expression: tree.Expression, side: str, binding: tree.Binding) -> Iterator[Choice]:
+        match expression:
+            case tree.Name(text) if text in self.rules:
+                yield from self._rule(text, side, binding)
+            case tree.Choice(alternatives, span):
+                for place, each in enumerate(alternatives):
+                    for choice in self._expanded(each, side, binding):
+                        yield replace(choice, path=join([choice.path, ((span.start, place),)]))
+            case tree.Optional(inner, span):
+                yield Choice(((span.start, 0),), frozenset(), frozenset())
+                for choice in self._expanded(inner, side, binding):
+                    yield replace(choice, path=join([choice.path, ((span.start, 1),)]))
+            case tree.Both(parts):
+                for chosen in product(*(list(self._expanded(part, side, binding)) for part in parts)):
+                    must = frozenset[Item]().union(*(each.must for each in chosen))
+                    may = frozenset[Item]().union(*(each.may for each in chosen)) - must
+                    yield Choice(join(each.path for each in chosen), must, may)
+            case tree.Elements(items, some):
+                for chosen_items in product(*(self._item(item, side, binding) for item in items)):
+                    found = frozenset(item for _, group in chosen_items for item in group)
+                    path = join(path for path, _ in chosen_items)
+                    yield Choice(path, frozenset() if some else found, found if some else frozenset())
+
+    def _item(self, item: tree.Item, side: str, binding: tree.Binding) -> list[tuple[Path, tuple[Item, ...]]]:
+        found = []
+        for path, items in self._built(item, binding):
+            for each in items:
+                self.origins.setdefault(each, (item, binding))
+            found.append((path, tuple(canonical_items(items, ONLINE_SIDE if side == SOURCE else EMA_SIDE))))
+        return found
+
+    def _built(self, item: tree.Item, binding: tree.Binding) -> Iterator[tuple[Path, list[Item]]]:
+        match item:
+            case tree.Run(stream, first, last):
+                steps = range(first.at(binding), last.at(binding) + 1)
+                yield (), [Element(Stream(stream.text), step) for step in steps]
+            case tree.Apply(function, arguments):
+                inner, *rest = arguments
+                if not isinstance(inner, tree.Run | tree.Apply):
+                    raise TypeError("the checker lets an item stand first only")
+                numbers = [each for each in rest if not isinstance(each, tree.Run | tree.Apply)]
+                more = [each for each in rest if isinstance(each, tree.Run | tree.Apply)]
+                name = function.text
+                nothing: tuple[Path, list[Item]] = ((), [])
+                names = self.leaves(function) if name in self.rules else (Leaf((), Call(name)),)
+                for given in product(*map(self.leaves, numbers)):
+                    values = _numbers(given)
+                    for leaf, (path, items) in product(names, list(self._built(inner, binding))):
+                        for end_path, end in list(self._built(more[0], binding)) if more else [nothing]:
+                            whole = join([path, leaf.path, end_path, *(each.path for each in given)])
+                            yield whole, _applied(leaf.value, values, items, end)
+
+    def _alternatives(self, start: int, each: Iterable[tuple[Leaf, ...]]) -> tuple[Leaf, ...]:
+        return tuple(
+            Leaf(join([leaf.path, ((start, place),)]), leaf.value)
+            for place, leaves in enumerate(each)
+            for leaf in leaves
+        )
 
 
-def calls(file: tree.GrammarFile) -> list[tree.Call]:
-    """The rule `loss` with all rules put in and all alternatives taken apart."""
-    rules = {rule.name.text: rule for rule in file.rules}
-    reached, waiting = set[str](), ["loss"]
-    while waiting:
-        name = waiting.pop()
-        if name in rules and name not in reached:
-            reached.add(name)
-            waiting += [use.text for use in uses(rules[name])]
-    known: dict[str, list[tree.Expression]] = {}
-    for name in ordered(rules):
-        if name in reached:  # an unused rule may be huge, and nobody asks for it
-            known[name] = list(_leaves(rules[name].body, known))
-    return [leaf for leaf in known["loss"] if isinstance(leaf, tree.Call)]
+def _numbers(leaves: Iterable[Leaf]) -> tuple[float, ...]:
+    return tuple(float(leaf.value) for leaf in leaves if isinstance(leaf.value, float | int))
 
 
-def elements(file: tree.GrammarFile) -> int:
-    """The elements in all sets for all horizons together, without building them."""
-    items = [item for rule in file.rules for part in _literals(rule.body) for item in part.items]
-    # A run's length is linear in the horizon: the mean over all horizons is that of the first and the last.
-    first, last = file.range[0], file.range[-1]
-    ends = sum(1 + item.last.at(end) - item.first.at(end) for item in items for end in (first, last))
-    return ends * len(file.range) // 2
+def _called(name: str, numbers: tuple[float, ...]) -> Value:
+    if name == SCHEDULE and name not in functions and len(numbers) == 3:
+        return Schedule(numbers[0], numbers[1], int(numbers[2]))
+    return Call(name, numbers)
 
 
-def forms(file: tree.GrammarFile, calls: Sequence[tree.Call]) -> tuple[Layout, tuple[Form, ...]]:
-    """One form for every horizon and call, in this order, and the layout of their masks."""
-    literals = {part.span.start: part for call in calls for part in _literals(call)}
-    found = {each for part in literals.values() for horizon in file.range for each in _at(part, horizon)}
-    layout = Layout(tuple(sorted(found, key=lambda element: element.order)))
-
-    @cache  # a set stands in many calls; its place names it
-    def cover(side: str, start: int, horizon: int) -> int:
-        return layout.cover(side, _at(literals[start], horizon))
-
-    def form(horizon: int, choice: int, call: tree.Call) -> Form:
-        must = may = 0
-        for side, leaf in zip(SIDES, (call.source, call.target), strict=True):
-            for part in _literals(leaf):
-                mask = cover(side, part.span.start, horizon)
-                must, may = (must, may | mask) if part.some else (must | mask, may)
-        against_batch = isinstance(call.negatives, tree.Against)
-        return Form(horizon, choice, call.operator.text, against_batch, must, may & ~must)
-
-    return layout, tuple(
-        form(horizon, choice, call) for horizon in file.range for choice, call in enumerate(calls)
-    )
-
-
-def requirements(file: tree.GrammarFile, layout: Layout) -> tuple[int, ...]:
-    """For each `require` line the elements of which one has to be there."""
-    masks = [layout.mask(line.side.text, STREAM_WORDS[line.what.text]) for line in file.requires]
-    return tuple(dict.fromkeys(masks))
-
-
-def _leaves(
-    expression: tree.Expression, known: Mapping[str, list[tree.Expression]]
-) -> Iterator[tree.Expression]:
-    """The alternatives of an expression, none of which holds a rule, a choice or an optional part."""
-    match expression:
-        case tree.Name(text) if text in known:
-            yield from known[text]
-        case tree.Choice(alternatives):
-            for each in alternatives:
-                yield from _leaves(each, known)
-        case tree.Optional(inner, span):
-            yield tree.Nothing(span)
-            yield from _leaves(inner, known)
-        case tree.Both(parts, span):
-            for leaves in product(*(list(_leaves(part, known)) for part in parts)):
-                # Flat and free of repetition, so that rules that join rules don't grow without bounds.
-                literals = {each.span.start: each for leaf in leaves for each in _literals(leaf)}
-                yield tree.Both(tuple(literals.values()), span)
-        case tree.Call(span=span):
-            sides = product(*(list(_leaves(part, known)) for part in tree.parts(expression)))
-            for operator, source, target, *negatives in sides:
-                if isinstance(operator, tree.Name):  # as the checker has seen to
-                    yield tree.Call(operator, source, target, negatives[0] if negatives else None, span)
-        case _:
-            yield expression
-
-
-def _literals(expression: tree.Expression) -> Iterator[tree.Elements]:
-    return (part for part in walk(expression) if isinstance(part, tree.Elements))
-
-
-def _at(literal: tree.Elements, horizon: int) -> Iterator[Element]:
-    for item in literal.items:
-        calls = (Call(item.view.text),) if item.view else ()
-        for offset in range(item.first.at(horizon), item.last.at(horizon) + 1):
-            yield Element(Stream(item.stream.text), offset, calls)
+def _applied(function: Value, numbers: tuple[float, ...], items: list[Item], more: list[Item]) -> list[Item]:
+    """What a function makes of items; what can't be made stays as it is."""
+    if not isinstance(function, Call):
+        return items
+    if function.name == ROLLOUT:
+        actions = [each.offset for each in more if isinstance(each, Element)]
+        return [Rollout(each, actions[0], len(actions)) for each in items if isinstance(each, Element)]
+    if function.name == RETURN:
+        rewards = [each.offset for each in items if isinstance(each, Element)]
+        ends: list[Element | None] = [each for each in more if isinstance(each, Element)]
+        discount = numbers[0] if numbers else DISCOUNT.default
+        return [Return(rewards[0], rewards[-1], end, discount) for end in ends or [None]]
+    call = Call(function.name, function.numbers or numbers)
+    return [replace(each, calls=(*each.calls, call)) if isinstance(each, Element) else each for each in items]

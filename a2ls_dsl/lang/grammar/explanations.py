@@ -6,8 +6,14 @@ from a2ls_dsl.lang.explanation import Explanation
 
 _HEAD = "grammar mine for k in 1..3\n"
 _LOSS = _HEAD + "loss = mse({ s[t] } -> { s[t+k] })"
-_MANY = "loss = operator(x -> x)\noperator = mse | nmse | inner | bilinear | cosine\n"
-_SETS = "x = { s[t] } | { s[t+1] } | { s[t+2] } | { s[t+3] } | { s[t+4] }"
+_MANY = "loss = mse({ s[t] } and x -> { s[t+k] })\n"
+_SETS = (
+    "x = [{ a[t] }] and [{ a[t+1] }] and [{ a[t+2] }] and [{ r[t] }] and [{ r[t+1] }] and [{ r[t+2] }] and "
+)
+_SETS += "[{ a[t+3] }]"
+_SUM = "grammar mine\nloss = terms\nterms = term | term + terms\nterm = mse({ s[t] } -> { s[t+1] })\n"
+_FADE = "grammar mine\nloss = linear(0.0, 1.0, 1000) * faded\nfaded = "
+_ONE = "mse({ s[t] } -> { s[t+1] })"
 
 EXPLANATIONS: dict[str, Explanation] = {
     "A2L201": Explanation(
@@ -23,17 +29,19 @@ EXPLANATIONS: dict[str, Explanation] = {
         _HEAD + "loss = mse(other -> { s[t+k] })\nother = { s[t] }",
     ),
     "A2L203": Explanation(
-        "A trajectory consists of states s, actions a and rewards r.",
+        "A trajectory consists of states s, actions a and rewards r; o is the observation as data, done says "
+        "that a state is terminal.",
         _HEAD + "loss = mse({ x[t] } -> { s[t+k] })",
         _LOSS,
     ),
     "A2L204": Explanation(
-        "A view augments images, and only states are images. Today there is crop.",
+        "Functions are those of losses, or rules that list some of them, and they nest as there: "
+        "value(normaliser(encoder(view(s[t])))). Every combination that a rule allows has to fit.",
         _HEAD + "loss = mse({ s[t], crop(a[t]) } -> { s[t+k] })",
         _HEAD + "loss = mse({ crop(s[t]), a[t] } -> { s[t+k] })",
     ),
     "A2L205": Explanation(
-        "A step is a place in the window. Only the parameter of the first line has a value to count with.",
+        "A step is a place in the window. Only the parameters of the first line have values to count with.",
         _HEAD + "loss = mse({ s[t] } -> { s[t+n] })",
         _LOSS,
     ),
@@ -43,8 +51,8 @@ EXPLANATIONS: dict[str, Explanation] = {
         _LOSS + "\n     | nmse({ s[t] } -> { s[t+k] })",
     ),
     "A2L207": Explanation(
-        "A rule named as an operator or as a word of the language could not be told from it, and t is always "
-        "the first step of the window.",
+        "A rule named as an operator, a function or a word of the language could not be told from it, and t "
+        "is always the first step of the window.",
         _HEAD + "loss = mse(x -> { s[t+k] })\nx = { s[t] }\nmse = { s[t] }",
         _HEAD + "loss = mse(x -> { s[t+k] })\nx = { s[t] }",
     ),
@@ -54,13 +62,14 @@ EXPLANATIONS: dict[str, Explanation] = {
         _LOSS,
     ),
     "A2L209": Explanation(
-        "A search space is finite and can be counted exactly. A rule that contains itself would have no end.",
+        "A search space is finite and can be counted exactly. A rule that contains itself would have no end. "
+        "Sums may be recursive if `require at most` says how deep.",
         _HEAD + "loss = mse(x -> { s[t+k] })\nx = { s[t] } and x",
         _HEAD + "loss = mse(x -> { s[t+k] })\nx = { s[t] } and some of { a[t..t+k] }",
     ),
     "A2L210": Explanation(
-        "Every rule stands for one kind of thing: losses, operators, sets or negatives. Each place wants one "
-        "kind, and the alternatives of a rule are of the same.",
+        "Every rule stands for one kind of thing: losses, operators, sets, negatives, functions, heads, "
+        "numbers or weights. Each place wants one kind, and the alternatives of a rule are of the same.",
         _HEAD + "loss = mse",
         _LOSS,
     ),
@@ -92,8 +101,8 @@ EXPLANATIONS: dict[str, Explanation] = {
         _LOSS + "\nrequire a state in source",
     ),
     "A2L216": Explanation(
-        "Alternatives multiply, and each combination is kept for each horizon. Elements under `some of` cost "
-        "nothing, however many there are.",
+        "The alternatives of a set multiply, and each combination is kept for each horizon. Elements under "
+        "`some of` cost nothing, however many there are, and terms of a sum don't multiply.",
         f"grammar mine for k in 1..999\n{_MANY}{_SETS}",
         f"grammar mine for k in 1..9\n{_MANY}{_SETS}",
     ),
@@ -105,7 +114,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "A2L218": Explanation(
         "A source without a state sends no gradient to the encoder, which is all that an auxiliary loss is "
-        "for.",
+        "for. The same goes for states under `ema` and `stop`.",
         _HEAD + "loss = mse(some of { s[t], a[t] } -> { s[t+k] })",
         _HEAD + "loss = mse(some of { s[t], a[t] } -> { s[t+k] })\nrequire a state in source",
     ),
@@ -118,6 +127,42 @@ EXPLANATIONS: dict[str, Explanation] = {
         "The elements of all sets are listed for every horizon, and a short line can name very many.",
         "grammar mine for k in 1..999\nloss = mse({ s[t..t+k] } -> { s[t..t+k], a[t..t+k] })",
         "grammar mine for k in 1..99\nloss = mse({ s[t..t+k] } -> { s[t..t+k], a[t..t+k] })",
+    ),
+    "A2L221": Explanation(
+        "What a loss could not hold is left out: an operator with sets or options that are not for it, rows "
+        "that differ where there is no head. A comparison of which nothing is left is a mistake. The message "
+        "says why its first combination is no loss.",
+        _HEAD + "loss = ce({ s[t] } -> { s[t+k] } | { o[t] })",
+        _HEAD + "loss = ce({ s[t] } -> { s[t+k] } | { r[t] })",
+    ),
+    "A2L222": Explanation(
+        "Square brackets around a term of a sum say that it may be missing. A loss that may be missing as a "
+        "whole would be none.",
+        f"grammar mine\nloss = [ {_ONE} ]",
+        f"grammar mine\nloss = {_ONE} + [ 0.5 * variance({{ s[t] }}) ]",
+    ),
+    "A2L223": Explanation(
+        "Options are those of losses. Where an option is not for an operator that a rule offers, the "
+        "combination is left out.",
+        f"grammar mine\nloss = {_ONE} with heads = linear",
+        f"grammar mine\nloss = {_ONE} with head = (none | linear)",
+    ),
+    "A2L224": Explanation(
+        "Each number has to be possible where it stands, whichever alternative is taken. Weights lie between "
+        "1e-9 and 1e9, so that those of nested sums can be multiplied.",
+        f"grammar mine\nloss = (0 | 0.1) * {_ONE}",
+        f"grammar mine\nloss = (0.01 | 0.1) * {_ONE}",
+    ),
+    "A2L225": Explanation(
+        "The bound says how deep a rule may stand inside itself, itself counted: at most 8. It is for rules "
+        "of losses; sets and words can't be recursive.",
+        _SUM + "require at most 100 terms",
+        _SUM + "require at most 3 terms",
+    ),
+    "A2L226": Explanation(
+        "Weights multiply, and the product of two schedules is no schedule.",
+        f"{_FADE}linear(1.0, 0.0, 1000) * {_ONE}",
+        f"{_FADE}0.5 * {_ONE}",
     ),
     "A2L251": Explanation(
         "A rule that `loss` does not lead to changes nothing; perhaps its name was meant to stand somewhere.",

@@ -1,4 +1,4 @@
-"""Losses as bit masks. A form is a set of losses: some elements must be there, others may."""
+"""Sets as bit masks: a cube is a set of sets, of which some elements must be there and others may."""
 
 from __future__ import annotations
 
@@ -6,98 +6,87 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from a2ls_dsl.lang.ast import Comparison, Element, Loss, Stream
-from a2ls_dsl.lang.canonical import ordered_set, single
-from a2ls_dsl.lang.grammar.counting import Cube
+from a2ls_dsl.lang.ast import Item, Stream
+from a2ls_dsl.lang.grammar.counting import total_size, under
+from a2ls_dsl.lang.printer import stream_of
 
 SOURCE, TARGET = SIDES = ("source", "target")
+
+Path = tuple[tuple[int, int], ...]
+"""Which alternative was taken at which place of the text."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which bit stands for which element: one bit an element and side, `elements` in canonical order."""
+    """Which bit of a side's masks stands for which item: `items` in canonical order.
 
-    elements: tuple[Element, ...]
+    clauses: for each `require` line the items of which one has to be there.
+    """
 
-    @cached_property
-    def _bits(self) -> dict[tuple[str, Element], int]:
-        pairs = [(side, element) for side in SIDES for element in self.elements]
-        return {pair: 1 << index for index, pair in enumerate(pairs)}
-
-    @cached_property
-    def columns(self) -> tuple[tuple[str, Stream, int], ...]:
-        """Side, stream and mask of all six kinds of elements."""
-        return tuple((side, stream, self.mask(side, stream)) for side in SIDES for stream in Stream)
+    items: tuple[Item, ...]
+    clauses: tuple[int, ...]
 
     @cached_property
-    def bits(self) -> tuple[int, ...]:
-        """All bits, one side after the other: what is decided together stands together."""
-        return tuple(self._bits.values())
+    def bits(self) -> dict[Item, int]:
+        """The bit of each item."""
+        return {item: 1 << index for index, item in enumerate(self.items)}
 
     @cached_property
-    def digits(self) -> tuple[int, ...]:
-        """All bits, the last steps first: in this order, long horizons are large numbers."""
-        places = {bit: (element.offset, side, element.order) for (side, element), bit in self._bits.items()}
-        return tuple(sorted(places, key=lambda bit: places[bit], reverse=True))
+    def columns(self) -> tuple[tuple[Stream, int], ...]:
+        """The mask of each stream that items belong to."""
+        return tuple((stream, self.mask(stream)) for stream in Stream)
 
-    def mask(self, side: str, stream: Stream | None = None) -> int:
-        """The elements of one side; with a stream, those of it."""
-        return sum(
-            bit
-            for (where, element), bit in self._bits.items()
-            if where == side and stream in (None, element.stream)
-        )
+    def mask(self, stream: Stream) -> int:
+        """The items of one stream."""
+        return self.cover(item for item in self.items if stream_of(item) is stream)
 
-    def cover(self, side: str, elements: Iterable[Element]) -> int:
-        """The mask of the elements on a side; an element given twice counts once."""
+    @cached_property
+    def states(self) -> int:
+        """The mask of all states."""
+        return self.mask(Stream.STATE)
+
+    def cover(self, items: Iterable[Item]) -> int:
+        """The mask of some items; an item given twice counts once."""
         mask = 0
-        for element in elements:
-            mask |= self._bits[side, element]
+        for item in items:
+            mask |= self.bits[item]
         return mask
 
-    def encode(self, term: Comparison) -> int | None:
-        """The mask of a comparison; None if an item has no bit, a view is called twice, or it has options."""
-        sides = ((SOURCE, term.source), (TARGET, term.target))
-        pairs = [(side, each) for side, items in sides for each in ordered_set(items)]
-        known = [(side, each) for side, each in pairs if isinstance(each, Element)]
-        if term.options or len(set(known)) < len(pairs) or not all(pair in self._bits for pair in known):
-            return None
-        return sum(self._bits[pair] for pair in known)
+    def chosen(self, mask: int) -> tuple[Item, ...]:
+        """The items of a mask, in canonical order."""
+        return tuple(self.items[bit.bit_length() - 1] for bit in split(mask))
 
-    def decode(self, operator: str, against_batch: bool, mask: int) -> Loss:
-        """The canonical loss that a mask stands for."""
-        chosen = {side: [e for e in self.elements if mask & self._bits[side, e]] for side in SIDES}
-        return single(Comparison(operator, tuple(chosen[SOURCE]), tuple(chosen[TARGET]), against_batch))
+    def allows(self, mask: int) -> bool:
+        """Whether a mask keeps the `require` lines."""
+        return all(mask & clause for clause in self.clauses)
 
 
 @dataclass(frozen=True)
-class Form:
-    """One way to derive losses: a horizon, an operator, and which elements must and which may be there.
+class Cube:
+    """One combination of a set's alternatives: the masks from `low` to `high`, of a side's layout.
 
-    `choice` numbers the alternatives taken, the same for every horizon: two forms of equal choice are the
-    same rule choices at two horizons. `must` and `may` are disjoint masks of a layout.
+    total, valid: how many masks there are, and how many of them keep the `require` lines.
     """
 
-    horizon: int
-    choice: int
-    operator: str
-    against_batch: bool
-    must: int
-    may: int
+    path: Path
+    low: int
+    high: int
+    total: int
+    valid: int
+
+    @staticmethod
+    def of(path: Path, low: int, high: int, clauses: tuple[int, ...]) -> Cube:
+        """A cube with its sizes."""
+        return Cube(path, low, high, total_size([(low, high)]), under(clauses, [(low, high)], total_size))
 
     @property
-    def kind(self) -> tuple[str, bool]:
-        """Operator and negatives: losses of different kinds are different."""
-        return self.operator, self.against_batch
-
-    @property
-    def cube(self) -> Cube:
-        """The masks of the form's losses: from all optional elements off to all on."""
-        return self.must, self.must | self.may
+    def may(self) -> int:
+        """The items that may be there or not."""
+        return self.high & ~self.low
 
     def holds(self, mask: int) -> bool:
-        """Whether a mask of the form's kind is one of its losses."""
-        return not self.must & ~mask and not mask & ~(self.must | self.may)
+        """Whether a mask is one of the cube's."""
+        return not self.low & ~mask and not mask & ~self.high
 
 
 def split(mask: int) -> Iterator[int]:

@@ -6,29 +6,27 @@ away and drawn again, as in the paper. Results depend on nothing but the argumen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.ast import Loss, Stream
-from a2ls_dsl.lang.grammar.forms import Form, split
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.grammar.derive import (
+    Added,
+    Compared,
+    Derivation,
+    Picked,
+    Weighed,
+    all_within,
+    replaced,
+)
+from a2ls_dsl.lang.grammar.draw import ATTEMPTS, Drawer, Prior, below, draw, pick
 from a2ls_dsl.lang.grammar.space import Space
+from a2ls_dsl.lang.grammar.transfer import follow, other, sites
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-
-ATTEMPTS = 100
-"""How often a proposal that breaks a requirement is drawn again."""
-
-Prior: TypeAlias = Mapping[tuple[str, Stream], float]
-"""How probable an optional element is, by side (`source`, `target`) and stream; 1/2 where nothing is said."""
-
-Proposal: TypeAlias = tuple[Form, int]
-"""A form and the mask of one of its losses, which may still break a requirement."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -36,124 +34,192 @@ class Grammar(Space):
     """A search space of losses: count it, list it, sample from it, walk in it."""
 
     def sample(self, rng: Generator, prior: Prior | None = None) -> Loss:
-        """A fresh loss: a horizon, a form of that horizon, each optional element with probability 1/2.
+        """A fresh loss: values of the parameters, alternatives, each optional element with probability 1/2.
 
         When the requirements are hardly ever kept by chance, the elements that are missing are added.
         """
-        rates = [(mask, (prior or {}).get((side, s), 0.5)) for side, s, mask in self.layout.columns]
-        if not all(0 <= rate <= 1 for _, rate in rates):
+        if not all(0 <= rate <= 1 for rate in (prior or {}).values()):
             raise A2lError("a prior holds probabilities", "use numbers from 0 to 1")
+        _, root = pick(rng, self.live)
+        return self._loss(Drawer(self.layouts, rng, prior).draw(root))
 
-        def propose() -> Proposal:
-            form = pick(rng, pick(rng, self._horizons))
-            return form, form.must | sum(draw(rng, form.may & mask, rate) for mask, rate in rates)
+    def sample_evenly(self, rng: Generator) -> Loss:
+        """A loss of an evenly drawn derivation: of all that keep the `require` lines, each as probable.
 
-        found = self._first(propose)
-        if found:
-            return found
-        form, mask = propose()
-        for requirement in self.requirements:
-            if not mask & requirement:
-                mask |= pick(rng, tuple(split(form.may & requirement)))
-        return self._decoded(form, mask)
+        Large parts of a grammar come up more often than small ones: long horizons, many terms.
+        """
+        number = below(rng, self.valid_derivations())
+        for _, root in self.live:
+            if number < root.valid:
+                return self._loss(Drawer(self.layouts, rng).even(root))
+            number -= root.valid
+        raise ValueError("the numbers of derivations add up")
 
     def replace(self, loss: Loss, rng: Generator, rate: float | None = None) -> Loss:
         """Puts each optional element in, or takes it out, with probability `rate`; may give the loss itself.
 
         By default one element changes on average; in the paper's space that is its 1 / (2 (3k + 3)).
         """
-        form, mask = self._inside(loss)
-        chance = 1 / max(1, form.may.bit_count()) if rate is None else rate
-        return self._first(lambda: (form, mask ^ draw(rng, form.may, chance))) or self._decoded(form, mask)
+        _, derivation = self._inside(loss)
+        compared = [each for each in all_within(derivation) if isinstance(each, Compared)]
+        optional = sum(source.bit_count() + target.bit_count() for source, target in map(_may, compared))
+        chance = 1 / max(1, optional) if rate is None else rate
+        if not optional:
+            return self._loss(derivation)
+        for _ in range(ATTEMPTS):
+            found: Derivation | None = derivation
+            for each in compared:
+                source, target = _may(each)
+                flipped = replace(
+                    each,
+                    source_mask=each.source_mask ^ draw(rng, source, chance),
+                    target_mask=each.target_mask ^ draw(rng, target, chance),
+                )
+                found = replaced(found, each, flipped) if found and self._keeps(flipped) else None
+            if found:
+                return self._loss(found)
+        return self._loss(derivation)
 
     def change_horizon(self, loss: Loss, rng: Generator) -> Loss:
-        """Drops the last step or appends a random one; the loss itself if the grammar allows neither."""
-        form, mask = self._inside(loss)
-        steps = (form.horizon - 1, form.horizon + 1)
-        others = [self._places[step, form.choice] for step in steps if (step, form.choice) in self._places]
-        return self._move(mask, form, others, rng)
+        """One parameter, one less or one more: as a rule the last step is dropped or a random one appended.
+
+        The loss itself if the grammar allows neither.
+        """
+        number, derivation = self._inside(loss)
+        here = self.live[number][0]
+        others = [
+            root
+            for binding, root in self.live
+            if sum(abs(value - here[name]) for name, value in binding.items()) == 1
+        ]
+        if not others:
+            return self._loss(derivation)
+        return self._loss(follow(pick(rng, others), derivation, Drawer(self.layouts, rng)))
 
     def change_alternative(self, loss: Loss, rng: Generator) -> Loss:
-        """Takes other alternatives at the same horizon, e.g. another operator.
+        """Takes another alternative in one place, e.g. another operator, weight, view or number of terms.
 
-        Elements that these allow stay; those that only they allow are drawn. Without others the loss itself.
+        Elements and terms that it allows, too, stay; what only it has is drawn. Without any the loss itself.
         """
-        form, mask = self._inside(loss)
-        peers = next(forms for forms in self._horizons if forms[0].horizon == form.horizon)
-        return self._move(mask, form, [peer for peer in peers if peer.choice != form.choice], rng)
+        _, derivation = self._inside(loss)
+        return self._loss(self._otherwise(derivation, rng))
+
+    def regrow(self, loss: Loss, rng: Generator) -> Loss:
+        """Draws one part anew: a term, a weighted term, a sum, or all of the loss."""
+        _, derivation = self._inside(loss)
+        part = pick(rng, list(all_within(derivation)))
+        return self._loss(replaced(derivation, part, Drawer(self.layouts, rng).draw(part.node)))
 
     def crossover(self, a: Loss, b: Loss, rng: Generator) -> Loss:
-        """Each optional element as in `a` or as in `b`, with equal probability.
+        """Each part as in `a` or as in `b`; of comparisons, each optional element with equal probability.
 
-        Parents of equal horizon give the child the operator and the alternatives of either; otherwise it has
-        those of `a`, and of `b` it takes what they allow. The child may equal a parent.
+        Parents of equal parameters give the child the alternatives of either; otherwise it has those of `a`,
+        and of `b` it takes what they allow. The child may equal a parent.
         """
-        (form_a, mask_a), (form_b, mask_b) = self._inside(a), self._inside(b)
-        either = (form_a, form_b) if form_a.horizon == form_b.horizon else (form_a,)
+        (number_a, mine), (number_b, theirs) = self._inside(a), self._inside(b)
+        return self._loss(self._mixed(mine, theirs, number_a == number_b, rng))
 
-        def propose() -> Proposal:
-            form = pick(rng, either)
-            from_a = draw(rng, form.may, 0.5)
-            return form, form.must | mask_a & from_a | mask_b & form.may & ~from_a
-
-        return self._first(propose) or self._decoded(form_a, mask_a)
+    def graft(self, a: Loss, b: Loss, rng: Generator) -> Loss:
+        """Puts a part of `b` where `a` has one from the same place of the grammar; `a` if there is none."""
+        (_, mine), (_, theirs) = self._inside(a), self._inside(b)
+        parts: dict[int, list[Derivation]] = {}
+        for each in list(all_within(theirs))[1:]:
+            parts.setdefault(each.node.place, []).append(each)
+        places = [each for each in all_within(mine) if each is not mine and each.node.place in parts]
+        if not places:
+            return self._loss(mine)
+        place = pick(rng, places)
+        given = pick(rng, parts[place.node.place])
+        return self._loss(replaced(mine, place, follow(place.node, given, Drawer(self.layouts, rng))))
 
     def mutate(self, loss: Loss, rng: Generator) -> Loss:
-        """A loss near by: mostly `replace`, sometimes another horizon or another alternative.
+        """A loss near by: mostly `replace`, sometimes other parameters, another alternative, a part anew.
 
         Never the loss itself, unless nothing else was found.
         """
-        child = parent = self._decoded(*self._inside(loss))
+        _, derivation = self._inside(loss)
+        child = parent = self._loss(derivation)
+        moves = _MIX
+        compared = [each for each in all_within(derivation) if isinstance(each, Compared)]
+        if not any(map(any, map(_may, compared))):
+            moves = tuple(move for move in moves if move is not Grammar.replace)
+        if len(self.live) == 1:
+            moves = tuple(move for move in moves if move is not Grammar.change_horizon)
+        if not isinstance(derivation, Compared):
+            moves = (*moves, Grammar.regrow)
         for _ in range(ATTEMPTS):
-            child = pick(rng, _MIX)(self, parent, rng)
+            child = pick(rng, moves)(self, parent, rng)
             if child != parent:
                 break
         return child
 
-    def _move(self, mask: int, old: Form, others: Sequence[Form], rng: Generator) -> Loss:
-        """To one of the other forms: what it allows stays, what the old one had no place for is drawn."""
+    def _keeps(self, each: Compared) -> bool:
+        return self.layouts.source.allows(each.source_mask) and (
+            each.target < 0 or self.layouts.target.allows(each.target_mask)
+        )
 
-        def propose() -> Proposal:
-            new = pick(rng, others)
-            low, high = new.cube
-            return new, low | mask & high | draw(rng, new.may & ~old.cube[1], 0.5)
+    def _otherwise(self, derivation: Derivation, rng: Generator) -> Derivation:
+        places = sites(derivation)
+        drawer = Drawer(self.layouts, rng)
+        for _ in range(ATTEMPTS if places else 0):
+            old, site = pick(rng, places)
+            new = other(old, site, drawer)
+            if new is not None and (not isinstance(new, Compared) or self._keeps(new)):
+                return replaced(derivation, old, new)
+        return derivation
 
-        return (self._first(propose) if others else None) or self._decoded(old, mask)
+    def _mixed(self, a: Derivation, b: Derivation, equal: bool, rng: Generator) -> Derivation:
+        """`a` and `b` from one node, or from the same place for other parameters."""
+        drawer = Drawer(self.layouts, rng)
+        if a.node.place != b.node.place:
+            return a
+        match a, b:
+            case Compared(), Compared():
+                return self._bred(a, b, equal, rng)
+            case Picked(node, place, inner), Picked(_, other_place, other_inner):
+                if place == other_place:
+                    return Picked(node, place, self._mixed(inner, other_inner, equal, rng))
+                return a if rng.random() < 0.5 else follow(node, b, drawer)
+            case Weighed(node, place, inner), Weighed(_, other_place, other_inner):
+                weight = place if rng.random() < 0.5 else other_place
+                return Weighed(node, weight, self._mixed(inner, other_inner, equal, rng))
+            case Added(node, parts), Added(_, other_parts) if len(parts) == len(other_parts):
+                pairs = zip(parts, other_parts, strict=True)
+                return Added(node, tuple(self._mixed(x, y, equal, rng) for x, y in pairs))
+        return a
 
-    def _first(self, propose: Callable[[], Proposal]) -> Loss | None:
-        """The first proposal that keeps the requirements; None when luck runs out."""
+    def _bred(self, a: Compared, b: Compared, equal: bool, rng: Generator) -> Derivation:
         for _ in range(ATTEMPTS):
-            form, mask = propose()
-            if self.allows(mask):
-                return self._decoded(form, mask)
-        return None
-
-    def _decoded(self, form: Form, mask: int) -> Loss:
-        return self.layout.decode(form.operator, form.against_batch, mask)
-
-    @cached_property
-    def _horizons(self) -> tuple[tuple[Form, ...], ...]:
-        """The live forms of each horizon."""
-        groups: dict[int, list[Form]] = {}
-        for form in self.live:
-            groups.setdefault(form.horizon, []).append(form)
-        return tuple(tuple(forms) for forms in groups.values())
-
-    @cached_property
-    def _places(self) -> dict[tuple[int, int], Form]:
-        return {(form.horizon, form.choice): form for form in self.live}
+            form = pick(rng, (a, b)) if equal else a
+            source, target = _may(form)
+            from_a, more = draw(rng, source, 0.5), draw(rng, target, 0.5)
+            lows = form.node.sources[form.source].low, _target_low(form)
+            child = replace(
+                form,
+                source_mask=lows[0] | a.source_mask & from_a | b.source_mask & source & ~from_a,
+                target_mask=lows[1] | a.target_mask & more | b.target_mask & target & ~more,
+            )
+            if self._keeps(child):
+                return child
+        return a
 
 
-_MIX = (*(5 * [Grammar.replace]), Grammar.change_horizon, Grammar.change_alternative)
+_MIX: tuple[Callable[[Grammar, Loss, Generator], Loss], ...] = (
+    *(5 * [Grammar.replace]),
+    Grammar.change_horizon,
+    Grammar.change_alternative,
+)
 """The paper's evolution replaces elements five times as often as it changes the horizon."""
 
 
-def pick(rng: Generator, choices: Sequence[T]) -> T:
-    """One of several, each as probable as the others."""
-    return choices[int(rng.integers(len(choices)))]
+def _may(each: Compared) -> tuple[int, int]:
+    """The optional elements of both sides."""
+    target = each.node.targets[each.target].may if each.node.targets and each.target >= 0 else 0
+    return each.node.sources[each.source].may, target
 
 
-def draw(rng: Generator, bits: int, rate: float) -> int:
-    """Each of the bits with probability `rate`."""
-    each = tuple(split(bits))
-    return sum(bit for bit, number in zip(each, rng.random(len(each)).tolist(), strict=True) if number < rate)
+def _target_low(each: Compared) -> int:
+    return each.node.targets[each.target].low if each.node.targets and each.target >= 0 else 0
+
+
+__all__ = ["Grammar", "Prior", "pick"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
@@ -15,11 +16,27 @@ from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.codes import error
 from a2ls_dsl.lang.library import folder
 
-WORDS = ("grammar", "for", "in", "require", "none", "against", "batch", "some", "of", "and")
+WORDS = (
+    "grammar",
+    "for",
+    "in",
+    "require",
+    "at",
+    "most",
+    "none",
+    "against",
+    "batch",
+    "with",
+    "some",
+    "of",
+    "and",
+)
 """Words of the language; no rule can have such a name."""
 
 _DIGITS = 6
 """Longer numbers are cut: they are beyond every limit anyway, and the checker says so."""
+
+T = TypeVar("T")
 
 _HEADER = "a loss grammar begins with a line such as `grammar mine for k in 1..10`"
 
@@ -32,10 +49,10 @@ def parse(source: Source) -> tree.GrammarFile:
     except UnexpectedInput as unexpected:
         raise LanguageError([_complaint(source, unexpected)]) from None
     except RecursionError:
-        depths = list(accumulate((sign == "[") - (sign == "]") for sign in source.text))
+        depths = list(accumulate((sign in "[(") - (sign in "])") for sign in source.text))
         innermost = depths.index(max(depths))
         place = Span(source, innermost, innermost + 1)
-        deep = error("A2L201", "optional parts are nested too deeply", place, "name the inner parts")
+        deep = error("A2L201", "parts are nested too deeply", place, "name the inner parts")
         raise LanguageError([deep]) from None
 
 
@@ -73,7 +90,7 @@ def _expectation(wanted: set[str]) -> str:
 
 
 def _shown(terminal: str) -> str:
-    plain = {"NAME": "a name", "INT": "a number", "SIGN": "`+`"}
+    plain = {"NAME": "a name", "INT": "a number", "NUMBER": "a number", "SIGN": "`+`"}
     definition = next(each for each in _parser().terminals if each.name == terminal)
     return plain.get(terminal) or f"`{definition.pattern.value}`"
 
@@ -95,16 +112,20 @@ class _Builder(Transformer[Token, Any]):
 
     def start(self, meta: Meta, children: list[Any]) -> tree.GrammarFile:
         (name, horizons), *lines = children
-        rules = tuple(line for line in lines if isinstance(line, tree.Rule))
-        requires = tuple(line for line in lines if isinstance(line, tree.Require))
-        return tree.GrammarFile(name, horizons, rules, requires, self._span(meta))
 
-    def header(self, meta: Meta, children: list[Any]) -> tuple[tree.Name, tree.Horizons | None]:
-        return self._word(children[0]), children[1] if children[1:] else None
+        def of(kind: type[T]) -> tuple[T, ...]:
+            return tuple(line for line in lines if isinstance(line, kind))
 
-    def horizons(self, meta: Meta, children: list[Token]) -> tree.Horizons:
+        return tree.GrammarFile(
+            name, horizons, of(tree.Rule), of(tree.Require), of(tree.Bound), self._span(meta)
+        )
+
+    def header(self, meta: Meta, children: list[Any]) -> tuple[tree.Name, tuple[tree.Horizon, ...]]:
+        return self._word(children[0]), tuple(children[1:])
+
+    def horizon(self, meta: Meta, children: list[Token]) -> tree.Horizon:
         name, first, last = children
-        return tree.Horizons(self._word(name), _number(first), _number(last), self._span(meta))
+        return tree.Horizon(self._word(name), _number(first), _number(last), self._span(meta))
 
     def rule(self, meta: Meta, children: list[Any]) -> tree.Rule:
         return tree.Rule(self._word(children[0]), children[1], self._span(meta))
@@ -113,18 +134,51 @@ class _Builder(Transformer[Token, Any]):
         what, side = children
         return tree.Require(self._word(what), self._word(side), self._span(meta))
 
+    def bound(self, meta: Meta, children: list[Token]) -> tree.Bound:
+        most, rule = children
+        return tree.Bound(_number(most), self._word(rule), self._span(meta))
+
     def choice(self, meta: Meta, children: list[tree.Expression]) -> tree.Expression:
         return children[0] if len(children) == 1 else tree.Choice(tuple(children), self._span(meta))
 
-    def comparison(self, meta: Meta, children: list[Any]) -> tree.Call:
-        operator, source, target, *negatives = children
-        return tree.Call(operator, source, target, negatives[0] if negatives else None, self._span(meta))
+    def sum(self, meta: Meta, children: list[tree.Expression]) -> tree.Expression:
+        return children[0] if len(children) == 1 else tree.Sum(tuple(children), self._span(meta))
+
+    def scaled(self, meta: Meta, children: list[tree.Expression]) -> tree.Expression:
+        return children[0] if len(children) == 1 else tree.Scaled(children[0], children[1], self._span(meta))
+
+    def call(self, meta: Meta, children: list[Any]) -> tree.Call:
+        name, *inside = children
+        parts = {type(each): each.value for each in inside if isinstance(each, _Part)}
+        return tree.Call(
+            name,
+            tuple(each for each in inside if not isinstance(each, _Part)),
+            parts.get(_Target),
+            parts.get(_Negatives),
+            parts.get(_Options, ()),
+            self._span(meta),
+        )
+
+    def target(self, meta: Meta, children: list[Any]) -> _Part:
+        return _Target(children[0])
+
+    def negatives(self, meta: Meta, children: list[Any]) -> _Part:
+        return _Negatives(children[0])
+
+    def options(self, meta: Meta, children: list[Any]) -> _Part:
+        return _Options(tuple(children))
+
+    def option(self, meta: Meta, children: list[Any]) -> tree.Option:
+        return tree.Option(self._word(children[0]), children[1], self._span(meta))
 
     def both(self, meta: Meta, children: list[tree.Expression]) -> tree.Both:
         return tree.Both(tuple(children), self._span(meta))
 
     def name(self, meta: Meta, children: list[Token]) -> tree.Name:
         return self._word(children[0])
+
+    def number(self, meta: Meta, children: list[Token]) -> tree.Number:
+        return tree.Number(float(children[0]), self._span(meta))
 
     def none(self, meta: Meta, children: list[Any]) -> tree.Nothing:
         return tree.Nothing(self._span(meta))
@@ -141,22 +195,41 @@ class _Builder(Transformer[Token, Any]):
     def optional(self, meta: Meta, children: list[tree.Expression]) -> tree.Optional:
         return tree.Optional(children[0], self._span(meta))
 
-    def item(self, meta: Meta, children: list[Any]) -> tree.Item:
-        words = [self._word(child) for child in children if isinstance(child, Token)]
-        steps = [child for child in children if isinstance(child, tree.Step)]
-        view = words[0] if words[1:] else None
-        return tree.Item(view, words[-1], steps[0], steps[-1], self._span(meta))
+    def apply(self, meta: Meta, children: list[Any]) -> tree.Apply:
+        return tree.Apply(self._word(children[0]), tuple(children[1:]), self._span(meta))
+
+    def run(self, meta: Meta, children: list[Any]) -> tree.Run:
+        stream, *steps = children
+        return tree.Run(self._word(stream), steps[0], steps[-1], self._span(meta))
 
     def step(self, meta: Meta, children: list[Token]) -> tree.Step:
-        constant, slope, parameters = 0, 0, []
+        constant, parameters = 0, []
         for sign, amount in zip(children[1::2], children[2::2], strict=True):
             direction = 1 if sign == "+" else -1
             if amount.type == "INT":
                 constant += direction * _number(amount)
             else:
-                slope += direction
-                parameters.append(self._word(amount))
-        return tree.Step(self._word(children[0]), constant, tuple(parameters), slope, self._span(meta))
+                parameters.append((direction, self._word(amount)))
+        return tree.Step(self._word(children[0]), constant, tuple(parameters), self._span(meta))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What stands in a call besides its arguments, until the call is put together."""
+
+    value: Any
+
+
+class _Target(_Part):
+    pass
+
+
+class _Negatives(_Part):
+    pass
+
+
+class _Options(_Part):
+    pass
 
 
 def _number(token: Token) -> int:

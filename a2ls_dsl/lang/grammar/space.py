@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, unknown
 from a2ls_dsl.lang.ast import Comparison, Loss
-from a2ls_dsl.lang.grammar.counting import members, total_size, under, union_size
-from a2ls_dsl.lang.grammar.forms import Form, Layout
-from a2ls_dsl.lang.operators import PAPER_OPERATORS
+from a2ls_dsl.lang.canonical import canonical
+from a2ls_dsl.lang.grammar.build import Filter
+from a2ls_dsl.lang.grammar.cover import cover
+from a2ls_dsl.lang.grammar.derive import Derivation, derive, encoded, loss_of
+from a2ls_dsl.lang.grammar.distinct import distinct, listed
+from a2ls_dsl.lang.grammar.nodes import Layouts, Node, lengths, terms_of
 from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.registry import operators as known_operators
+
+Roots = tuple[tuple[dict[str, int], Node], ...]
+"""Nodes of the rule `loss`, each with the values of the grammar's parameters."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """A finite union of forms, less the losses that break a requirement.
+    """A finite set of losses. All that are given back are canonical.
 
-    Requirements are masks of which one element has to be there. A loss is one comparison of weight 1; all
-    that are given or taken are canonical.
+    text: the grammar without comments and layout, which is what two equal grammars have in common.
     """
 
     name: str
-    layout: Layout
-    forms: tuple[Form, ...]
-    requirements: tuple[int, ...]
+    text: str
+    only: Filter
+    layouts: Layouts = field(compare=False, repr=False)
+    roots: Roots = field(compare=False, repr=False)
+    rebuild: Callable[[Filter], tuple[Layouts, Roots]] = field(compare=False, repr=False)
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
 
     def derivations(self) -> int:
@@ -34,98 +42,123 @@ class Space:
 
         For the space of He et al. 2022: 10 * sum over k = 1..10 of 2^(6 (k+1)) = 749581981407880192000.
         """
-        return total_size([form.cube for form in self.forms])
+        return sum(root.total for _, root in self.roots)
 
     def valid_derivations(self) -> int:
         """The derivations of losses that keep the `require` lines."""
-        return under(self.requirements, [form.cube for form in self.forms], total_size)
+        return sum(root.valid for _, root in self.roots)
 
     def count(self) -> int:
-        """The number of distinct losses. Exact, so it can take long for hundreds of tangled alternatives."""
-        return sum(
-            under(
-                self.requirements,
-                [form.cube for form in forms],
-                lambda cubes: union_size(cubes, self.layout.bits),
+        """The number of distinct losses. Raises `A2lError` where only `bounds` are known."""
+        least, greatest = self.bounds()
+        if least != greatest:
+            raise A2lError(
+                f"how many losses of {self.name} are distinct is not known: from {least} to {greatest}",
+                "the number of derivations is exact",
             )
-            for forms in self.kinds.values()
-        )
+        return least
+
+    def bounds(self) -> tuple[int, int]:
+        """The least and the greatest number of distinct losses that there can be; equal where it is known.
+
+        It is known for grammars of single comparisons, short of very tangled ones, for sums of terms that
+        are each the same or have no loss in common, and for whatever is small enough to list.
+        """
+        return self._bounds
 
     def enumerate(self) -> Iterator[Loss]:
-        """Every distinct loss once: operator by operator, short horizons first. Lazy."""
-        for (operator, against_batch), forms in self.kinds.items():
-            cubes = [form.cube for form in forms]
-            for mask in members(cubes, self.requirements, self.layout.digits):
-                yield self.layout.decode(operator, against_batch, mask)
+        """Every distinct loss once. Lazy, but losses with several terms are remembered on the way."""
+        return listed([root for _, root in self.live], self.layouts)
 
     def largest(self) -> list[Loss]:
-        """The largest loss of each form, all its optional elements there: what has to fit if all are to."""
-        return [
-            self.layout.decode(form.operator, form.against_batch, form.must | form.may) for form in self.live
+        """Losses with all optional elements and terms, each alternative in one of them at least.
+
+        What holds each of these holds every loss of the grammar, as far as it is about sizes and kinds.
+        """
+        # Sets grow or shrink evenly with a parameter, so the largest are those of its first or last value.
+        ends = [{binding[name] for binding, _ in self.live} for name in self.live[0][0]]
+        corners = [
+            root
+            for binding, root in self.live
+            if all(value in (min(end), max(end)) for value, end in zip(binding.values(), ends, strict=True))
         ]
+        chosen = corners or [root for _, root in self.live]
+        return list(dict.fromkeys(loss for root in chosen for loss in cover(root, self.layouts)))
 
     def contains(self, loss: Loss) -> bool:
         """Whether the grammar can produce a loss."""
-        return self.form_of(loss) is not None
+        return self._located(loss) is not None
 
-    def form_of(self, loss: Loss) -> Form | None:
-        """The form that a loss belongs to: of the smallest horizon, and there the first; None if of none."""
-        located = self._locate(loss)
-        return located[0] if located else None
+    def horizon_of(self, loss: Loss) -> dict[str, int] | None:
+        """The first values of the parameters for which the grammar produces a loss; None if for none."""
+        located = self._located(loss)
+        return None if located is None else self.live[located[0]][0]
 
     def restricted(self, operators: Collection[str] | None = None, against_batch: bool | None = None) -> Self:
-        """The part of the space with these operators, with or without negatives. Raises if it is empty."""
+        """The part of the space in which every comparison has these operators, with or without negatives.
+
+        Raises if it is empty.
+        """
         for operator in operators or ():
-            if operator not in PAPER_OPERATORS:
-                raise unknown("operator", operator, PAPER_OPERATORS)
-        forms = tuple(
-            form
-            for form in self.forms
-            if (operators is None or form.operator in operators)
-            and (against_batch is None or form.against_batch == against_batch)
-        )
-        part = replace(self, forms=forms)
+            if operator not in known_operators:
+                raise unknown("operator", operator, known_operators)
+        only = self.only.narrowed(operators, against_batch)
+        layouts, roots = self.rebuild(only)
+        part = type(self)(self.name, self.text, only, layouts, roots, self.rebuild, self.warnings)
         if not part.live:
-            have = ", ".join(f"{name} against batch" if against else name for name, against in self.kinds)
+            have = [f"{name} against batch" if against else name for name, against in self.kinds]
             raise A2lError(
-                f"no loss of the grammar {self.name} is of that operator and negatives", f"it has {have}"
+                f"no loss of the grammar {self.name} is of that operator and negatives",
+                f"it has {', '.join(have)}",
             )
         return part
 
-    def allows(self, mask: int) -> bool:
-        """Whether a mask keeps the `require` lines."""
-        return all(mask & requirement for requirement in self.requirements)
+    @cached_property
+    def live(self) -> Roots:
+        """The roots that hold a loss."""
+        return tuple((binding, root) for binding, root in self.roots if root.valid)
 
     @cached_property
-    def live(self) -> tuple[Form, ...]:
-        """The forms that hold a loss: with all optional elements there, the requirements are kept."""
-        return tuple(form for form in self.forms if self.allows(form.must | form.may))
+    def kinds(self) -> tuple[tuple[str, bool], ...]:
+        """The operators of the grammar's comparisons, with and without negatives."""
+        found = {kind[:2]: None for _, root in self.live for term in terms_of(root) for kind in term.kinds}
+        return tuple(found)
 
     @cached_property
-    def kinds(self) -> dict[tuple[str, bool], list[Form]]:
-        """The live forms by operator and negatives; losses of different kinds are never equal."""
-        kinds: dict[tuple[str, bool], list[Form]] = {}
-        for form in self.live:
-            kinds.setdefault(form.kind, []).append(form)
-        return kinds
+    def _bounds(self) -> tuple[int, int]:
+        return distinct([root for _, root in self.live], self.layouts)
 
-    def _locate(self, loss: Loss) -> tuple[Form, int] | None:
-        """The form and the mask of a loss; None if it is not in the space."""
-        if len(loss.terms) != 1 or loss.terms[0].weight != 1.0:
-            return None
-        term = loss.terms[0].term
-        mask = self.layout.encode(term) if isinstance(term, Comparison) else None
-        if mask is None or not isinstance(term, Comparison) or not self.allows(mask):
-            return None
-        forms = self.kinds.get((term.operator, term.against_batch), [])
-        form = next((form for form in forms if form.holds(mask)), None)
-        return (form, mask) if form else None
+    @cached_property
+    def _lengths(self) -> list[tuple[int, int]]:
+        return [lengths(root) for _, root in self.live]
 
-    def _inside(self, loss: Loss) -> tuple[Form, int]:
-        located = self._locate(loss)
+    def _located(self, loss: Loss) -> tuple[int, Derivation] | None:
+        """A derivation of a loss and the number of its root; None if the loss is not in the space."""
+        for given in (loss, None):
+            # What a search hands in is canonical already; only what isn't found is looked at twice.
+            tried = given or _canonical(loss)
+            if tried is None or (given is None and tried == loss):
+                return None
+            terms = encoded(tried, self.layouts)
+            for place, (_, root) in enumerate(self.live if terms is not None else ()):
+                least, greatest = self._lengths[place]
+                if terms and least <= len(terms) <= greatest and (derived := derive(root, terms)):
+                    return place, derived
+        return None
+
+    def _inside(self, loss: Loss) -> tuple[int, Derivation]:
+        located = self._located(loss)
         if located is None:
             raise A2lError(
                 f"the loss `{print_loss(loss)}` is not in the grammar {self.name}",
                 "`a2l grammar contains` tells which losses of a file are",
             )
         return located
+
+    def _loss(self, derivation: Derivation) -> Loss:
+        return loss_of(derivation, self.layouts)
+
+
+def _canonical(loss: Loss) -> Loss | None:
+    terms = [each for each in loss.terms if isinstance(each.term, Comparison)]
+    return canonical(Loss(tuple(terms))) if len(terms) == len(loss.terms) else None

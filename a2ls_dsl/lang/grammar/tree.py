@@ -5,15 +5,20 @@ Names are kept as they were written; `check.py` says which of them exist, `expan
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import TypeAlias
 
 from a2ls_dsl.diagnostics import Span
 
+Binding: TypeAlias = Mapping[str, int]
+"""The values of a grammar's parameters."""
+
 
 @dataclass(frozen=True)
 class Name:
-    """A word: a rule or an operator where an expression stands, elsewhere a stream, a view, a parameter."""
+    """A word: a rule, an operator, a function or a head where an expression stands."""
 
     text: str
     span: Span
@@ -21,28 +26,38 @@ class Name:
 
 @dataclass(frozen=True)
 class Step:
-    """`t+k-1`: the word it counts from, a constant, and the parameters with their summed sign."""
+    """`t+k-1`: the word it counts from, a constant, and parameters, each with its sign."""
 
     base: Name
     constant: int
-    parameters: tuple[Name, ...]
-    slope: int
+    parameters: tuple[tuple[int, Name], ...]
     span: Span
 
-    def at(self, horizon: int) -> int:
-        """The offset from t when the parameter is `horizon`."""
-        return self.constant + self.slope * horizon
+    def at(self, binding: Binding) -> int:
+        """The offset from t for these values of the parameters."""
+        return self.constant + sum(sign * binding.get(name.text, 0) for sign, name in self.parameters)
 
 
 @dataclass(frozen=True)
-class Item:
-    """`s[t]`, `a[t..t+k]`, `crop(s[t])`: the steps `first` to `last`, both included."""
+class Run:
+    """`s[t]`, `a[t..t+k]`: the steps `first` to `last`, both included."""
 
-    view: Name | None
     stream: Name
     first: Step
     last: Step
     span: Span
+
+
+@dataclass(frozen=True)
+class Apply:
+    """`crop(s[t])`, `view(s[t..t+k], 4)`, `rollout(s[t], a[t..t+k])`: a function or a rule of functions."""
+
+    function: Name
+    arguments: tuple[Argument, ...]
+    span: Span
+
+
+Item: TypeAlias = Run | Apply
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,14 @@ class Elements:
 
     items: tuple[Item, ...]
     some: bool
+    span: Span
+
+
+@dataclass(frozen=True)
+class Number:
+    """`0.1`: a weight, or a number of a function, a head or an option."""
+
+    value: float
     span: Span
 
 
@@ -93,17 +116,47 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Call:
-    """`operator(source -> target) negatives`"""
+class Sum:
+    """`x + y`: losses added."""
 
-    operator: Name
-    source: Expression
-    target: Expression
-    negatives: Expression | None
+    parts: tuple[Expression, ...]
     span: Span
 
 
-Expression: TypeAlias = Name | Elements | Nothing | Against | Both | Optional | Choice | Call
+@dataclass(frozen=True)
+class Scaled:
+    """`0.1 * x`"""
+
+    weight: Expression
+    body: Expression
+    span: Span
+
+
+@dataclass(frozen=True)
+class Option:
+    """`head = linear`"""
+
+    name: Name
+    value: Expression
+    span: Span
+
+
+@dataclass(frozen=True)
+class Call:
+    """`operator(source -> target) negatives with options`; or a function and its numbers."""
+
+    name: Name
+    arguments: tuple[Expression, ...]
+    target: Expression | None
+    negatives: Expression | None
+    options: tuple[Option, ...]
+    span: Span
+
+
+Expression: TypeAlias = (
+    Name | Number | Elements | Nothing | Against | Both | Optional | Choice | Sum | Scaled | Call
+)
+Argument: TypeAlias = Item | Expression
 
 
 @dataclass(frozen=True)
@@ -125,8 +178,17 @@ class Require:
 
 
 @dataclass(frozen=True)
-class Horizons:
-    """`for k in first..last`"""
+class Bound:
+    """`require at most 3 terms`: how deep a rule may stand inside itself."""
+
+    most: int
+    rule: Name
+    span: Span
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """`k in first..last`"""
 
     parameter: Name
     first: int
@@ -136,27 +198,77 @@ class Horizons:
 
 @dataclass(frozen=True)
 class GrammarFile:
-    """A whole file; rules and requires in the order they were written."""
+    """A whole file; rules and other lines in the order they were written."""
 
     name: Name
-    horizons: Horizons | None
+    horizons: tuple[Horizon, ...]
     rules: tuple[Rule, ...]
     requires: tuple[Require, ...]
+    bounds: tuple[Bound, ...]
     span: Span
 
     @property
-    def range(self) -> range:
-        """The values of the parameter; a grammar without one is expanded once."""
-        return range(self.horizons.first, self.horizons.last + 1) if self.horizons else range(1)
+    def size(self) -> int:
+        """The number of combinations of the parameters' values; a grammar without any is expanded once."""
+        total = 1
+        for each in self.horizons:
+            total *= max(0, each.last - each.first + 1)
+        return total
+
+    def bindings(self) -> Iterator[dict[str, int]]:
+        """Every combination of the parameters' values, the last parameter changing fastest."""
+        names = [each.parameter.text for each in self.horizons]
+        for values in product(*(range(each.first, each.last + 1) for each in self.horizons)):
+            yield dict(zip(names, values, strict=True))
+
+    def corners(self) -> Iterator[dict[str, int]]:
+        """The combinations of first and last values: steps are linear, so these tell about all between."""
+        names = [each.parameter.text for each in self.horizons]
+        for values in product(*(dict.fromkeys((each.first, each.last)) for each in self.horizons)):
+            yield dict(zip(names, values, strict=True))
 
 
 def parts(expression: Expression) -> tuple[Expression, ...]:
-    """The expressions directly inside one."""
+    """The expressions directly inside one; of a set, those that stand among its functions' arguments."""
     match expression:
-        case Both(inside) | Choice(inside):
+        case Both(inside) | Choice(inside) | Sum(inside):
             return inside
         case Optional(inner):
             return (inner,)
-        case Call(operator, source, target, negatives):
-            return (operator, source, target, *((negatives,) if negatives else ()))
+        case Scaled(weight, body):
+            return weight, body
+        case Elements(items):
+            return tuple(each for item in items for each in _inside(item))
+        case Call(name, arguments, target, negatives, options):
+            more = [each for each in (target, negatives) if each is not None]
+            return (name, *arguments, *more, *(option.value for option in options))
     return ()
+
+
+def runs(item: Item) -> Iterator[Run]:
+    """Every run of an item."""
+    if isinstance(item, Run):
+        yield item
+    else:
+        for each in item.arguments:
+            if isinstance(each, Run | Apply):
+                yield from runs(each)
+
+
+def applied(item: Item) -> Iterator[Apply]:
+    """Every function call of an item."""
+    if isinstance(item, Apply):
+        yield item
+        for each in item.arguments:
+            if isinstance(each, Apply):
+                yield from applied(each)
+
+
+def _inside(item: Item) -> Iterator[Expression]:
+    if isinstance(item, Apply):
+        yield item.function
+        for each in item.arguments:
+            if isinstance(each, Run | Apply):
+                yield from _inside(each)
+            else:
+                yield each

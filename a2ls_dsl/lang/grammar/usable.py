@@ -1,0 +1,195 @@
+"""Whether every loss of a grammar is a loss: its items, its numbers, a state and a target in each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isfinite
+
+from a2ls_dsl.diagnostics import Diagnostic
+from a2ls_dsl.lang.ast import Schedule
+from a2ls_dsl.lang.build_piece import MAX_ELEMENTS
+from a2ls_dsl.lang.canonical import SOURCE as ONLINE_SIDE
+from a2ls_dsl.lang.check import MAX_FRAMES
+from a2ls_dsl.lang.check_items import ItemChecker
+from a2ls_dsl.lang.check_terms import TermChecker
+from a2ls_dsl.lang.findings import Findings
+from a2ls_dsl.lang.grammar import tree
+from a2ls_dsl.lang.grammar.build import Builder, calls_of
+from a2ls_dsl.lang.grammar.check import for_values, walk
+from a2ls_dsl.lang.grammar.codes import error
+from a2ls_dsl.lang.grammar.derive import weight_of
+from a2ls_dsl.lang.grammar.expand import Expander, Leaf, Value
+from a2ls_dsl.lang.grammar.forms import Cube, Layout
+from a2ls_dsl.lang.grammar.nodes import Empty, Node, Pick, Scaled, Sum, Term, terms_of
+from a2ls_dsl.lang.grammar.space import Roots
+from a2ls_dsl.lang.numbers import print_number
+from a2ls_dsl.lang.operators import HEAD, LAYER, MLP
+from a2ls_dsl.lang.printer import print_item
+from a2ls_dsl.lang.registry import operators
+from a2ls_dsl.lang.types import trains_encoder
+
+MOST_WEIGHT = 1e9
+"""Weights lie between this and its inverse, so that products of many are still numbers."""
+
+
+def number_findings(expander: Expander) -> Iterator[Diagnostic]:
+    """Weights, widths of heads and numbers of options out of their range."""
+    names = {"loss", *expander.reached(expander.rules["loss"].body)}
+    for part in (part for name in sorted(names) for part in walk(expander.rules[name].body)):
+        match part:
+            case tree.Scaled(weight):
+                for leaf in expander.leaves(weight):
+                    if not _is_weight(leaf.value):
+                        message = f"{_shown(leaf)} is no weight"
+                        fix = "from 1e-9 to 1e9, or linear(FROM, TO, FRAMES) with one of the two above 0"
+                        yield error("A2L224", message, weight.span, fix)
+            case tree.Call(name, arguments) if name.text == MLP:
+                for each in arguments:
+                    for leaf in expander.leaves(each):
+                        if not (isinstance(leaf.value, float) and LAYER.holds(leaf.value)):
+                            message = f"the width of a layer is {LAYER}, not {_shown(leaf)}"
+                            yield error("A2L224", message, each.span, "e.g. mlp(256)")
+            case tree.Call(options=options):
+                for option in options:
+                    yield from _option(option, expander)
+
+
+def item_findings(expander: Expander) -> Iterator[Diagnostic]:
+    """Functions called on what they don't take, or with other numbers."""
+    told: set[tree.Item] = set()
+    for item, (origin, binding) in expander.origins.items():
+        findings = Findings()
+        if origin in told or ItemChecker(findings).check((item,)):
+            continue
+        told.add(origin)
+        first = findings.found[0]
+        message = f"{first.message}: {print_item(item)}{for_values(binding)}"
+        yield error("A2L204", message, origin.span, first.fix)
+
+
+def root_findings(builder: Builder, roots: Roots) -> Iterator[Diagnostic]:
+    """Comparisons without any way to go together; sources without gradient, empty targets; weights, sizes."""
+    held = {term.place for _, root in roots for term in terms_of(root) if term.groups}
+    for call in calls_of(builder.expander):
+        if call.span.start not in held and builder.file.size:
+            yield _mismatch(builder, call)
+    source = builder.layouts.source
+    trained = source.cover(item for item in source.items if trains_encoder(item, ONLINE_SIDE))
+    for term in {id(term): term for _, root in roots for term in terms_of(root)}.values():
+        yield from _unusable(term, trained, builder)
+    for _, root in roots:
+        yield from _schedules(root)
+        if (size := _size(root)) > MAX_ELEMENTS:
+            message = f"a loss of this grammar names {size:,} elements"
+            yield error("A2L220", message, builder.file.name.span, f"at most {MAX_ELEMENTS:,} in one loss")
+
+
+def _option(option: tree.Option, expander: Expander) -> Iterator[Diagnostic]:
+    name = option.name.text
+    known = [each for entry in operators.values() if (each := entry.option(name)) is not None]
+    if name == HEAD or not known:
+        return
+    for leaf in expander.leaves(option.value):
+        if isinstance(leaf.value, float) and not any(each.range.holds(leaf.value) for each in known):
+            message = f"`{name}` is {known[0].range}, not {_shown(leaf)}"
+            yield error("A2L224", message, option.value.span, f"e.g. {print_number(known[0].default)}")
+
+
+def _is_weight(value: Value) -> bool:
+    if isinstance(value, Schedule):
+        ends = [value.start, value.end]
+        positive = [each for each in ends if each > 0]
+        return (
+            bool(positive) and min(ends) >= 0 and max(ends) <= MOST_WEIGHT and 1 <= value.frames <= MAX_FRAMES
+        )
+    return isinstance(value, float) and isfinite(value) and 1 / MOST_WEIGHT <= value <= MOST_WEIGHT
+
+
+def _shown(leaf: Leaf) -> str:
+    value = leaf.value
+    if isinstance(value, Schedule):
+        return f"linear({print_number(value.start)}, {print_number(value.end)}, {value.frames})"
+    return print_number(value) if isinstance(value, float) else f"{value}"
+
+
+def _mismatch(builder: Builder, call: tree.Call) -> Diagnostic:
+    """Why the first combination of a comparison is no loss, in the words of the checker of losses."""
+    findings = Findings()
+    TermChecker(findings).check(builder.example(call))
+    errors = [each for each in findings.found if each.code < "A2L101"]
+    fix = "offer alternatives that go together"
+    if not errors:
+        message = "no combination of this comparison is a loss: `some of` doesn't go with the rest of it"
+        return error("A2L221", message, call.span, "write the sets out with `|`")
+    return error(
+        "A2L221", f"no combination of this comparison is a loss: {errors[0].message}", call.span, fix
+    )
+
+
+def _unusable(term: Term, trained: int, builder: Builder) -> Iterator[Diagnostic]:
+    """Sides that may come out as no loss can have them."""
+    source, target = builder.layouts.source, builder.layouts.target
+    for group in term.live:
+        for cube in (term.sources[place] for place in group.sources):
+            if _can_lack(cube, trained, source):
+                fix = "add `require a state in source`" if cube.may & trained else "add a state to the source"
+                message = "a source without a state trains no encoder, and the grammar allows one here"
+                if cube.high & ~trained & source.states:
+                    message = "states without gradient train no encoder, and there may be only these here"
+                    fix = "let one state that is always there be encoded by `online`, the default"
+                yield error("A2L218", message, term.call.arguments[0].span, fix)
+        for cube in ((term.targets or ())[place] for place in group.targets or ()):
+            if _can_lack(cube, cube.high, target) and term.call.target:
+                message = "a loss needs a target, and the grammar allows an empty one here"
+                yield error("A2L217", message, term.call.target.span, "add `require an element in target`")
+
+
+def _can_lack(cube: Cube, off: int, layout: Layout) -> bool:
+    """Whether a cube holds an allowed mask that has none of the elements `off`."""
+    return not cube.low & off and layout.allows(cube.high & ~off)
+
+
+def _schedules(root: Node) -> Iterator[Diagnostic]:
+    def scheduled(node: Node) -> bool:
+        match node:
+            case Scaled(weights=weights, body=body):
+                return scheduled(body) or any(isinstance(weight_of(leaf), Schedule) for leaf in weights)
+            case Sum(parts=parts):
+                return any(map(scheduled, parts))
+            case Pick(options=options):
+                return any(scheduled(each) for each in options if each)
+        return False
+
+    def found(node: Node) -> Iterator[Node]:
+        match node:
+            case Scaled(weights=weights, body=body):
+                if scheduled(body) and any(isinstance(weight_of(leaf), Schedule) for leaf in weights):
+                    yield node
+                yield from found(body)
+            case Sum(parts=parts):
+                for each in parts:
+                    yield from found(each)
+            case Pick(options=options):
+                for each in [option for option in options if option]:
+                    yield from found(each)
+
+    for twice in found(root):
+        span = next(iter(terms_of(twice))).call.span
+        message = "two schedules before this comparison would be multiplied"
+        yield error("A2L226", message, span, "let one of the two weights be a number")
+
+
+def _size(root: Node) -> int:
+    """The most elements that a loss of a root can name."""
+    match root:
+        case Empty():
+            return 0
+        case Term(sources=sources, targets=targets):
+            here = max((cube.high.bit_count() for cube in sources), default=0)
+            return here + max((cube.high.bit_count() for cube in targets or ()), default=0)
+        case Pick(options=options):
+            return max((_size(each) for each in options if each), default=0)
+        case Sum(parts=parts):
+            return sum(map(_size, parts))
+        case Scaled(body=body):
+            return _size(body)
