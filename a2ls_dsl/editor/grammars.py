@@ -13,11 +13,10 @@ from a2ls_dsl.editor.project import Analysis, Finding, plain
 from a2ls_dsl.editor.words import STREAMS, function_page, operator_page, stream_page
 from a2ls_dsl.lang.ast import Stream
 from a2ls_dsl.lang.grammar import Grammar, parse_grammar
-from a2ls_dsl.lang.grammar.check import STREAM_WORDS, VIEWS
+from a2ls_dsl.lang.grammar.check import STREAM_WORDS
 from a2ls_dsl.lang.grammar.check import STREAMS as GRAMMAR_STREAMS
 from a2ls_dsl.lang.grammar.codes import error
 from a2ls_dsl.lang.grammar.forms import SIDES
-from a2ls_dsl.lang.operators import PAPER_OPERATORS
 from a2ls_dsl.lang.registry import functions, operators
 
 WORDS = {
@@ -27,10 +26,12 @@ WORDS = {
     "and": ("the elements of one set and those of another", "{ s[t] } and some of { a[t..t+k] }"),
     "none": ("no negatives", "negatives = none | against batch"),
     "against": ("the other samples of the batch as negatives", "negatives = none | against batch"),
+    "with": ("options of a comparison; each may be a rule or a group", "with head = (none | linear)"),
+    "at": ("how deep a rule may stand inside itself", "require at most 3 terms"),
     "require": ("leaves out every loss that lacks what is asked for", "require a state in source"),
 }
 """What the words of grammars do, with an example."""
-WORDS |= {"in": WORDS["for"], "of": WORDS["some"], "batch": WORDS["against"]}
+WORDS |= {"in": WORDS["for"], "of": WORDS["some"], "batch": WORDS["against"], "most": WORDS["at"]}
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _COMMENT = re.compile(r"#[^\n]*")
@@ -131,9 +132,9 @@ def _meaning(text: str, word: str, start: int) -> str:
         return stream_page(Stream(word))
     if rule is not None:
         return f"**{word}** (rule)\n\n{fenced(text[slice(*rule.whole)], 'a2g')}"
-    if word in VIEWS:
+    if word in functions:
         return function_page(functions[word])
-    if word in PAPER_OPERATORS:
+    if word in operators:
         return operator_page(operators[word])
     if word in WORDS:
         meaning, example = WORDS[word]
@@ -166,8 +167,7 @@ def _items(start: int, before: str) -> Iterator[Proposal]:
         yield Proposal(
             stream.value, Sort.STREAM, start, STREAMS[stream][0], stream_page(stream), snippet=snippet
         )
-    for view in VIEWS:
-        known = functions[view]
+    for view, known in functions.items():
         yield Proposal(
             view, Sort.FUNCTION, start, known.summary, function_page(known), snippet=f"{view}($1)$0"
         )
@@ -175,7 +175,7 @@ def _items(start: int, before: str) -> Iterator[Proposal]:
 
 def _expressions(text: str, start: int) -> Iterator[Proposal]:
     """Whatever may stand in a rule."""
-    for name in PAPER_OPERATORS:
+    for name in operators:
         yield Proposal(name, Sort.OPERATOR, start, operators[name].summary, operator_page(operators[name]))
     own = next((each.name for each in reversed(symbols(text)) if each.named[0] < start), "")
     for name in dict.fromkeys(each.name for each in symbols(text)):

@@ -16,11 +16,11 @@ import pytest
 
 from a2ls_dsl.lang.ast import Stream
 from a2ls_dsl.lang.functions import FUNCTIONS
-from a2ls_dsl.lang.grammar.check import STREAM_WORDS, STREAMS, VIEWS
+from a2ls_dsl.lang.grammar.check import STREAM_WORDS, STREAMS
 from a2ls_dsl.lang.grammar.forms import SIDES
 from a2ls_dsl.lang.grammar.parse import WORDS
 from a2ls_dsl.lang.library import shipped
-from a2ls_dsl.lang.operators import HEAD, HEADS, OPERATORS, PAPER_OPERATORS
+from a2ls_dsl.lang.operators import HEAD, HEADS, OPERATORS
 from a2ls_dsl.lang.registry import KEYWORDS, SCHEDULE
 
 EDITORS = Path(__file__).parent.parent.parent / "editors"
@@ -130,8 +130,8 @@ def test_the_words_of_losses_are_those_of_the_tables() -> None:
 
 def test_the_words_of_grammars_are_those_of_the_tables() -> None:
     rules = grammar("a2g")["repository"]
-    assert words(rules["operator"]["match"]) == set(PAPER_OPERATORS)
-    assert words(rules["function"]["match"]) == set(VIEWS)
+    assert words(rules["operator"]["match"]) == set(OPERATORS)
+    assert words(rules["function"]["match"]) == set(FUNCTIONS)
     assert words(rules["keyword"]["match"]) == set(WORDS)
     assert words(rules["element"]["begin"]) == set(STREAMS)
     require = re.findall(r"\(([a-z|]+)\)", rules["requirement"]["match"])

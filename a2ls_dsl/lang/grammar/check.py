@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from a2ls_dsl.diagnostics import Diagnostic, near
 from a2ls_dsl.lang.ast import MAX_OFFSET, Stream
-from a2ls_dsl.lang.functions import RETURN, ROLLOUT, Kind
+from a2ls_dsl.lang.functions import RETURN, ROLLOUT
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.codes import error, warning
 from a2ls_dsl.lang.grammar.forms import SIDES
@@ -21,9 +21,6 @@ STREAM_WORDS = {"state": Stream.STATE, "action": Stream.ACTION, "reward": Stream
 
 STREAMS = tuple(Stream)
 """The streams of the losses that a grammar describes."""
-
-VIEWS = tuple(name for name, each in functions.items() if each.kind is Kind.VIEW)
-"""The views of the language."""
 
 MAX_DEPTH = 8
 """How deep a rule may stand inside itself at most."""

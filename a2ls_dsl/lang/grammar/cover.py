@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar.derive import Added, Compared, Derivation, LeftOut, Picked, Weighed, loss_of
-from a2ls_dsl.lang.grammar.nodes import Empty, Layouts, Node, Pick, Scaled, Sum, Term, Word, terms_of
+from a2ls_dsl.lang.grammar.nodes import Empty, Layouts, Node, Pick, Scaled, Sum, Term, Word, lengths, terms_of
 
 
 def cover(root: Node, layouts: Layouts) -> list[Loss]:
@@ -31,10 +31,13 @@ def _covers(node: Node) -> list[Derivation]:
 
 
 def _widest(node: Pick) -> list[tuple[int, Node]]:
-    """The options that hold comparisons which no longer option holds, too."""
+    """The options that hold comparisons which no larger option holds, too."""
     found: list[tuple[int, Node]] = []
     held: set[int] = set()
-    for place, option in sorted(node.live, key=lambda each: -len(set(map(id, terms_of(each[1]))))):
+    most = sorted(
+        node.live, key=lambda each: (len(list(terms_of(each[1]))), lengths(each[1])[1]), reverse=True
+    )
+    for place, option in most:
         terms = {term.place for term in terms_of(option)}
         if not found or not terms <= held:
             found.append((place, option))

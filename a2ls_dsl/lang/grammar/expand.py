@@ -61,7 +61,9 @@ class Expander:
         """Where an item was first written, before its defaults were left out, and for which values."""
         self._leaves: dict[str, tuple[Leaf, ...]] = {}
         self._sets: dict[object, list[Choice]] = {}
-        self._names: dict[str, frozenset[str]] = {}
+        self._names: dict[str, frozenset[str]] = {name: frozenset() for name in self.order}
+        while sum(self._grown(name) for name in self.order):  # twice, and again for each bounded recursion
+            pass
 
     def leaves(self, expression: tree.Expression) -> tuple[Leaf, ...]:
         """What a word can be: an operator, negatives, a function, a number, a weight, a head."""
@@ -96,8 +98,8 @@ class Expander:
 
     def names(self, expression: tree.Expression) -> frozenset[str]:
         """The parameters that the sets in an expression depend on."""
-        bodies = [expression, *(self.rules[name].body for name in self.reached(expression))]
-        return frozenset(name for body in bodies for name in self._own(body))
+        used = [part.text for part in walk(expression) if isinstance(part, tree.Name)]
+        return frozenset(self._own(expression)).union(*(self._names.get(name, ()) for name in used))
 
     def reached(self, expression: tree.Expression) -> set[str]:
         """The rules that an expression leads to."""
@@ -128,6 +130,11 @@ class Expander:
             sizes[name] = size(self.rules[name].body)
         return size(expression)
 
+    def _grown(self, name: str) -> bool:
+        """Put together the parameters of a rule from those of the rules in it; whether there are more."""
+        before, self._names[name] = self._names[name], self.names(self.rules[name].body)
+        return before != self._names[name]
+
     def _own(self, body: tree.Expression) -> Iterator[str]:
         for part in walk(body):
             if isinstance(part, tree.Elements):
@@ -138,8 +145,6 @@ class Expander:
                         )
 
     def _rule(self, name: str, side: str, binding: tree.Binding) -> list[Choice]:
-        if name not in self._names:
-            self._names[name] = self.names(self.rules[name].body)
         key = name, side, tuple(sorted((each, binding[each]) for each in self._names[name]))
         if key not in self._sets:
             self._sets[key] = list(self._expanded(self.rules[name].body, side, binding))
