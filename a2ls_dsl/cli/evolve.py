@@ -60,7 +60,12 @@ Confirm = Annotated[
     int | None, typer.Option(min=0, help="So many of the best run again with fresh seeds; async: 3.")
 ]
 ConfirmSeeds = Annotated[int, typer.Option(min=1, help="Fresh seeds a confirmed candidate.")]
-Operator = Annotated[str, typer.Option(help="The operator to search with, or `any` that the grammar has.")]
+Operator = Annotated[
+    str | None,
+    typer.Option(
+        help="The operator to search with, or `any`: by default mse with a2ls, any with other grammars."
+    ),
+]
 Deterministic = Annotated[bool, typer.Option("--deterministic", help="Repeatable bit by bit; slower.")]
 StudyFolder = Annotated[
     Path | None, typer.Option("--study", metavar="DIR", help="Where all is kept; by default under studies/.")
@@ -89,7 +94,7 @@ def evolve(
     generations: Generations = None,
     frames: Frames = None,
     strategy: StrategyName = Strategy.PAPER,
-    operator: Operator = "mse",
+    operator: Operator = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the search and of every training.")] = 0,
     stack: Stack = None,
     without: Without = None,
@@ -109,7 +114,7 @@ def evolve(
     from dataclasses import replace
 
     from a2ls_dsl.rl.agents import published_settings
-    from a2ls_dsl.search.settings import PRESETS
+    from a2ls_dsl.search.settings import PRESETS, default_operator
 
     given: dict[str, Any] = {
         "population": population,
@@ -125,7 +130,7 @@ def evolve(
         begin,
         grammar=grammar,
         strategy=str(strategy),
-        operator=operator,
+        operator=operator or default_operator(grammar),
         seed=seed,
         deterministic=deterministic,
         confirm_seeds=confirm_seeds,

@@ -88,12 +88,13 @@ def _numbers(term: Comparison) -> tuple[str, ...]:
             parameter.copy_(_fixed(f"{name} {tuple(parameter.shape)}", *parameter.shape))
     encoder = [_fixed(f"encoder {layer}", *shape).requires_grad_() for layer, shape in enumerate(_LAYERS)]
     follower = [_fixed(f"follower {layer}", *shape) for layer, shape in enumerate(_LAYERS)]
+    critic = _fixed("critic", SPACES.features)
     value = module(
         lambda x: _encoded(encoder, x),
         lambda x: _encoded(follower, x),
         _window(alone.horizon + 1),
-        value=lambda features: torch.sin(features.sum(dim=1)),
-        generator=torch.Generator().manual_seed(0),
+        value=lambda latent: latent @ critic,
+        generator=torch.Generator().manual_seed(0),  # views are drawn alike, too
     )
     gradients = torch.autograd.grad(value, encoder, allow_unused=True)
     flat = torch.cat(
@@ -128,7 +129,7 @@ def _window(steps: int) -> Window:
             [_fixed(f"action {step}", BATCH, SPACES.action).tanh() for step in range(steps)], dim=1
         ),
         reward=torch.stack([_fixed(f"reward {step}", BATCH) for step in range(steps)], dim=1),
-        done=torch.stack([_fixed(f"done {step}", BATCH) > 0 for step in range(steps)], dim=1),
+        done=torch.stack([(_fixed(f"done {step}", BATCH) > 0.4).double() for step in range(steps)], dim=1),
     )
 
 

@@ -190,6 +190,11 @@ class SearchSettings:
         return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
 
 
+def default_operator(grammar: str) -> str:
+    """The operator setting of a search in a grammar: the paper searched its space with mse alone."""
+    return "mse" if grammar == "a2ls" else ANY
+
+
 def paper(env: str) -> SearchSettings:
     """The search of the paper for a task: 7 generations of 100 candidates, 500,000 frames each.
 

@@ -12,7 +12,8 @@ from tiny_search import SETTINGS
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.canonical import key
 from a2ls_dsl.lang.grammar import load_grammar
-from a2ls_dsl.lang.load import loads
+from a2ls_dsl.lang.library import shipped
+from a2ls_dsl.lang.load import load_one, loads
 from a2ls_dsl.search.candidates import Status, references
 from a2ls_dsl.search.duplicates import DuplicateGate, meaning
 from a2ls_dsl.search.run import evolve
@@ -84,3 +85,57 @@ def test_a_search_trains_no_duplicate(tmp_path: Path) -> None:
         assert counts[Status.SCORED] == 4 + len(references())
         reasons = [each.reason for each in study.candidates(status=Status.REJECTED)]
         assert all(each.startswith("duplicates: it computes the same as ") for each in reasons)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            "infonce({ s[t] } -> { s[t+1] })",
+            "cosine({ s[t] } -> { s[t+1] }) against batch with temperature = 0.1",
+        ),
+        ("mse({ l2(avgl1(s[t])) } -> { s[t+1] })", "mse({ l2(s[t]) } -> { s[t+1] })"),
+        ("nmse({ s[t] } -> { l2(s[t+1]) })", "nmse({ s[t] } -> { s[t+1] })"),
+        ("mse({ s[t] } -> { return(r[t]) })", "mse({ s[t] } -> { r[t] })"),
+        (
+            "mse({ rollout(s[t], a[t]) } -> { s[t+1] }) with decay = 0.5",
+            "mse({ rollout(s[t], a[t]) } -> { s[t+1] })",
+        ),
+        (
+            "cosine({ s[t] } -> { s[t+1] }) against batch with head = none",
+            "inner({ l2(s[t]) } -> { l2(s[t+1]) }) against batch with head = none",
+        ),
+    ],
+)
+def test_one_computation_written_twice_is_found(one: str, other: str) -> None:
+    assert key(loss(one)) != key(loss(other))
+    assert meaning(loss(one), False) == meaning(loss(other), False) is not None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("mse({ stop(s[t]), s[t+1] } -> { r[t] })", "mse({ ema(s[t]), s[t+1] } -> { r[t] })"),
+        ("ce({ s[t] } -> { r[t] })", "ce({ s[t] } -> { r[t] }) with bins = 64"),
+        ("mse({ noise(s[t]) } -> { r[t] })", "mse({ s[t] } -> { r[t] })"),
+        (
+            "mse({ rollout(s[t], a[t..t+1]) } -> { s[t+1..t+2] }) with decay = 0.5",
+            "mse({ rollout(s[t], a[t..t+1]) } -> { s[t+1..t+2] })",
+        ),
+        (
+            "1.0 * mse({ s[t] } -> { r[t] }) with head = linear as h"
+            " + 1.0 * mse({ s[t] } -> { r[t+1] }) with head = linear as h",
+            "1.0 * mse({ s[t] } -> { r[t] }) with head = linear"
+            " + 1.0 * mse({ s[t] } -> { r[t+1] }) with head = linear",
+        ),
+    ],
+)
+def test_other_computations_are_not(one: str, other: str) -> None:
+    assert meaning(loss(one), False) != meaning(loss(other), False)
+
+
+def test_no_two_shipped_losses_are_one() -> None:
+    losses = [load_one(name)[1] for name in shipped("losses", ".a2l")]
+    meanings = {meaning(each, False) for each in losses}
+    assert len(meanings) == len(losses)
+    assert None not in meanings

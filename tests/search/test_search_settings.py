@@ -8,7 +8,7 @@ import pytest
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.settings import EvaluationSettings
-from a2ls_dsl.search.settings import PRESETS, SearchSettings, paper, quick
+from a2ls_dsl.search.settings import PRESETS, SearchSettings, default_operator, paper, quick
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -85,3 +85,14 @@ def test_a_grammar_without_the_operator_says_what_it_has() -> None:
         settings.space()
     assert "it has mse" in caught.value.fix
     assert "--operator" in caught.value.fix
+
+
+def test_only_the_papers_space_is_narrowed_by_default() -> None:
+    assert default_operator("a2ls") == "mse"
+    grammar = SearchSettings(
+        "walker-walk", grammar="around_spr", operator=default_operator("around_spr")
+    ).space()
+    assert grammar.count() == 184
+    assert SearchSettings("walker-walk", grammar="extended", operator="huber").space().kinds == (
+        ("huber", False),
+    )
