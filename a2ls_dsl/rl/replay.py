@@ -42,7 +42,7 @@ class PixelWindow:
     crops: Tensor
     action: Tensor
     reward: Tensor
-    done: Tensor
+    done: Tensor | None
 
     def states(self, step: Tensor, draw: Tensor) -> Tensor:
         """See `Window.states`."""
@@ -176,21 +176,21 @@ class Replay(nn.Module):
         )
 
     def sample_windows(
-        self, rng: CounterRng, counter: Tensor, batch: int, steps: int, views: int = 0
+        self, rng: CounterRng, counter: Tensor, batch: int, steps: int, views: int = 0, done: bool = False
     ) -> StackWindow:
         """(members, batch) windows of `steps` steps; steps beyond a member's own horizon are arbitrary.
 
-        views: how many calls of views need a crop of their own.
+        views: how many calls of views need a crop of their own; done: whether a loss may read that, too.
         """
         start = self.windows.sample(rng, Purpose.WINDOW, counter, batch)
         row = start[..., None] + torch.arange(steps, device=start.device)
         action, reward = self._read(self.action, row), self._read(self.reward, row)
-        done = self._done(start, row)
+        flags = self._done(start, row) if done else None
         if self.observations.crop is None:
-            return Window(self._read(self.observation, row), action, reward, done)
+            return Window(self._read(self.observation, row), action, reward, flags)
         shared = self._crops(rng, Purpose.WINDOW_CROP, counter, batch, steps)
         own = self._crops(rng, Purpose.VIEW, counter, batch, views)
-        return PixelWindow(self, start, torch.cat([shared, own], dim=1), action, reward, done)
+        return PixelWindow(self, start, torch.cat([shared, own], dim=1), action, reward, flags)
 
     def _done(self, start: Tensor, row: Tensor) -> Tensor:
         """1 where rows (members, B, steps) of windows hold terminal states; never at the first step."""

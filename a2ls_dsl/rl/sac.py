@@ -199,7 +199,8 @@ class SacStack(Agent):
     def _update_auxiliary(self, replay: Replay) -> None:
         """The auxiliary loss on windows of its own; trains the encoder and the loss' predictors."""
         capacity, batch = self.auxiliary.capacity, self.settings.batch_size
-        window = replay.sample_windows(self.rng, self.updates, batch, capacity.horizon + 1, capacity.views)
+        steps, views = capacity.horizon + 1, capacity.views
+        window = replay.sample_windows(self.rng, self.updates, batch, steps, views, self.is_general)
         # Losses beyond those of the paper are not compiled: other losses may come while it runs.
         losses = self._auxiliary_losses(window) if self.is_general else self._losses["auxiliary"](window)
         self._step("auxiliary", self.settings.auxiliary_weight * losses)

@@ -212,7 +212,7 @@ def test_windows_may_end_in_the_terminal_state() -> None:
     for _ in range(60):
         recording.step()
     rng, counter = CounterRng(torch.tensor([3])), torch.zeros(1, dtype=torch.int64)
-    window = recording.replay.sample_windows(rng, counter, 400, 3)
+    window = recording.replay.sample_windows(rng, counter, 400, 3, done=True)
     ends = set[tuple[bool, bool]]()
     for i in range(400):
         episode, first = (int(x) for x in window.action[0, i, 0])

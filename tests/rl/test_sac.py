@@ -80,7 +80,8 @@ def test_a_stack_of_one_is_plain_sac(name: str | None) -> None:
             stack.rng.normal(purpose, number, BATCH * ACTION).view(BATCH, ACTION).double()
             for purpose in (Purpose.NEXT_ACTION, Purpose.POLICY)
         )
-        window = replay.sample_windows(stack.rng, counter, BATCH, stack.auxiliary.capacity.horizon + 1)
+        steps = stack.auxiliary.capacity.horizon + 1
+        window = replay.sample_windows(stack.rng, counter, BATCH, steps, done=True)
         plain.update(
             number, batch, next_noise, noise, Window(*(x[0] for x in vars(window).values() if x is not None))
         )

@@ -187,7 +187,8 @@ class RainbowStack(Agent):
     def _auxiliary(self, replay: Replay) -> Tensor:
         """The auxiliary losses (members,) on windows of their own."""
         capacity, batch = self.auxiliary.capacity, self.settings.batch_size
-        window = replay.sample_windows(self.rng, self.updates, batch, capacity.horizon + 1, capacity.views)
+        steps, views = capacity.horizon + 1, capacity.views
+        window = replay.sample_windows(self.rng, self.updates, batch, steps, views, self.is_general)
         # Losses beyond those of the paper are not compiled: other losses may come while it runs.
         function = self._auxiliary_losses if self.is_general else self._losses["auxiliary"]
         losses: Tensor = function(window)
