@@ -228,6 +228,7 @@ def _run(
         console.print()
         view.say(f"as files: {reader.hall_of_fame}")
     view.say("one seed a candidate: the best of many is partly luck; train it with fresh seeds to know")
+    view.say(f"what can be said, and what to run to know more: a2l report {folder}")
     if not settings.deterministic:
         view.say(
             "the same seed gives the same proposals, and scores up to rounding; --deterministic: exactly"

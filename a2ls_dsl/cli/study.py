@@ -102,7 +102,15 @@ def opened(output: Path | None) -> Iterator[TextIO]:
     from a2ls_dsl.lang.files import unwritable
 
     if output is None:
-        yield sys.stdout
+        try:
+            yield sys.stdout
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            # What is left in the buffer can't be written either, when the process ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise unwritable("the output", error) from None
         return
     partial = output.with_name(f".{output.name}.partial")
     try:

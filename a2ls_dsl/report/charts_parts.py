@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from a2ls_dsl.report.statistics import Interval
-from a2ls_dsl.report.summary import depths
+from a2ls_dsl.report.summary import distances
 from a2ls_dsl.report.svg import CHARACTER, Drawing, Scale, number, padded
 from a2ls_dsl.search.candidates import Candidate
 
@@ -117,12 +117,13 @@ def number_or_words(value: float) -> str:
 
 
 def family(lineage: Sequence[Candidate]) -> str:
-    """The family tree of the last of a lineage (parents before children): fresh losses on top."""
+    """The family tree of the last of a lineage (parents before children), at the bottom; each parent stands
+    above all of its children, and as near as it can."""
     shown = lineage[-NODES:]
-    deep = depths(shown)
-    rows: list[list[Candidate]] = [[] for _ in range(max(deep.values()) + 1)]
+    far = distances(shown)
+    rows: list[list[Candidate]] = [[] for _ in range(max(far.values()) + 1)]
     for each in shown:
-        rows[deep[each.key]].append(each)
+        rows[-1 - far[each.key]].append(each)
     widest = max(map(len, rows))
     width, height = widest * (NODE + 18) + 18, len(rows) * ROW + 4
     told = f"{len(shown)} losses over {len(rows)} steps; the winner is {shown[-1].key[:8]}."

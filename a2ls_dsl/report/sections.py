@@ -162,7 +162,7 @@ def lineage(summary: Summary) -> page.Section:
     drawn = page.fixed(
         family(summary.lineage),
         "Family tree",
-        "From fresh losses on top to the best at the bottom, with the move that made each and its score. "
+        "Parents above their children, the best at the bottom, with the move that made each and its score. "
         + ("" if len(summary.lineage) <= 60 else f"The nearest 60 of {len(summary.lineage)} ancestors."),
     )
     rows = tuple(

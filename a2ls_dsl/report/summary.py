@@ -96,12 +96,15 @@ def summarise(study: Records) -> Summary:
         )
 
 
-def depths(lineage: Sequence[Candidate]) -> dict[str, int]:
-    """How many moves each of a lineage (parents before children) is away from a fresh loss."""
+def distances(lineage: Sequence[Candidate]) -> dict[str, int]:
+    """How many moves at most lie between each of a lineage (parents before children) and its last."""
     found: dict[str, int] = {}
-    for each in lineage:
-        found[each.key] = 1 + max((found.get(parent, -1) for parent in each.parents), default=-1)
-    return found
+    for each in reversed(lineage):
+        own = found.setdefault(each.key, 0)
+        for parent in each.parents:
+            found[parent] = max(found.get(parent, 0), own + 1)
+    known = {each.key for each in lineage}
+    return {key: distance for key, distance in found.items() if key in known}
 
 
 def _occupied(study: Records) -> tuple[int, float | None]:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import resource
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +22,7 @@ from report.made import CASCADE, SETTINGS, make
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.report.export import export
-from a2ls_dsl.report.summary import depths, summarise
+from a2ls_dsl.report.summary import distances, summarise
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.merge import merge
 from a2ls_dsl.search.records import Records
@@ -73,9 +78,12 @@ def test_the_lineage_holds_every_ancestor_before_its_children(records: Records) 
     for each in summary.lineage:
         assert set(each.parents) <= seen
         seen.add(each.key)
-    deep = depths(summary.lineage)
-    for each in summary.lineage:
-        assert deep[each.key] == (1 + max(deep[p] for p in each.parents) if each.parents else 0)
+    far = distances(summary.lineage)
+    children = {
+        each.key: [c.key for c in summary.lineage if each.key in c.parents] for each in summary.lineage
+    }
+    assert far == {key: max((1 + far[child] for child in own), default=0) for key, own in children.items()}
+    assert [key for key, distance in far.items() if not distance] == [summary.best.key]
 
 
 def test_fresh_scores_are_those_that_the_study_sums_up(records: Records) -> None:
@@ -205,6 +213,45 @@ def test_a_study_is_set_aside_and_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "thesis" / "chapter.tex").touch()
     with pytest.raises(A2lError, match="no study"):
         set_aside(tmp_path / "thesis")
+
+
+@contextmanager
+def full(size: int) -> Iterator[None]:
+    """Files can't grow beyond a size inside: as on a full disk, a write fails halfway."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("command", ["merge", "report", "export"])
+def test_a_disk_that_is_full_leaves_nothing_half_and_says_so(
+    command: str, made: Path, other: Path, tmp_path: Path
+) -> None:
+    arguments = {
+        "merge": ("study", "merge", made, other, "--into", tmp_path / "new"),
+        "report": ("report", made, "-o", tmp_path / "page.html"),
+        "export": ("study", "export", made, "--table", "curves", "-o", tmp_path / "curves.csv"),
+    }[command]
+    before = rows(made, "SELECT * FROM candidates")
+    with full(12_000):
+        done = a2l(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert re.match(r"error: .* can't be (written|used): ", done.stderr)
+    assert "\n  fix: " in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert rows(made, "SELECT * FROM candidates") == before
+
+
+def test_an_output_that_is_full_is_explained(made: Path) -> None:
+    call = [sys.executable, "-c", "from a2ls_dsl.cli import main; main()", "study", "export", str(made)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(call, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the output can't be written: No space left on device\n")
+    assert "Traceback" not in done.stderr
 
 
 def test_the_commands(made: Path, other: Path, tmp_path: Path) -> None:
