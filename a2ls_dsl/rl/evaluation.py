@@ -25,7 +25,7 @@ class Score:
 
     returns: of the episodes, undiscounted; training_return: mean over the member's training episodes since
     its last evaluation (NaN without any); metrics: means of its learner's figures by name; diverged: its
-    policy is no longer finite (its returns then count as 0).
+    policy is no longer finite (its returns then count as 0, but in games).
     """
 
     member: int
@@ -139,7 +139,9 @@ class Evaluator:
 
     def _end_episode(self, member: int) -> Score | None:
         known = self._open[member]
-        known.returns.append(0.0 if known.score.diverged else float(self._total[member]))
+        # Without numbers there are no actions. A game is played all the same: 0 may be a good score there.
+        lost = known.score.diverged and not self.pool.task.discrete
+        known.returns.append(0.0 if lost else float(self._total[member]))
         if len(known.returns) < self.episodes:
             return None
         del self._open[member]

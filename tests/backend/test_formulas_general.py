@@ -108,6 +108,11 @@ def bilinear(p: Problem, term: int, y: Tensor, z: Tensor) -> Tensor:
     return contrast(z @ p.module.bilinear[str(term)] @ y.T)
 
 
+def curl_atari(p: Problem) -> Tensor:
+    y, z = p.h(p.g(0)), p.g_target(0)
+    return contrast(z @ p.module.bilinear["0"] @ y.T / 10)
+
+
 def huber(y: Tensor, z: Tensor) -> Tensor:
     error = torch.abs(y - z)
     return torch.where(error < 1, error**2 / 2, error - 0.5).mean()
@@ -307,7 +312,20 @@ def vicreg(p: Problem) -> Tensor:
 FORMULAS: dict[str, Callable[[Problem], Tensor]] = {
     each.__name__: each
     for each in (
-        *(ac_state, barlow_twins, byol_explore, cpc, dbc, deepmdp, dr_q, drac, efficientzero, icm, mico),
+        *(
+            ac_state,
+            barlow_twins,
+            byol_explore,
+            cpc,
+            curl_atari,
+            dbc,
+            deepmdp,
+            dr_q,
+            drac,
+            efficientzero,
+            icm,
+            mico,
+        ),
         *(mlr, mrq, multi_horizon, pisac, rcrl, reconstruction, self_prediction, spr_rollout, st_dim, svea),
         *(taco, td7, tdmpc2, termination, unreal_reward, vcr, vicreg),
     )
@@ -327,7 +345,7 @@ def test_shipped_loss(name: str) -> None:
     p = Problem(module, windows(SPACES, BATCH, loss.horizon + 1, seed=2))
     expected = p.value_and_gradients(FORMULAS[name](p))
     arguments = (p.encode, p.encode_target, p.window, estimate)
-    values = [interpret(program, module, *arguments) for program in (lower(loss), module.program)]
+    values = [interpret(program, module, *arguments, crop=0) for program in (lower(loss), module.program)]
     if name not in WITH_DRAWS:
         values.append(module(*arguments))
     for value in values:
