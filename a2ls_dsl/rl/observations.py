@@ -74,27 +74,27 @@ class History:
         self.observations = observations
         kind = np.float32 if observations.crop is None else np.uint8
         channels = observations.stack * observations.shape[0]
-        self._stacked: NDArray[Any] = np.zeros((members, channels, *observations.shape[1:]), kind)
+        self.stacked: NDArray[Any] = np.zeros((members, channels, *observations.shape[1:]), kind)
 
     def begin(self, observation: NDArray[Any], where: NDArray[np.bool_]) -> None:
         """Episodes start in the members of the mask: their first observation fills the stack."""
         copies = (1, self.observations.stack) + (1,) * (observation.ndim - 2)
-        self._stacked[where] = np.tile(observation[where], copies)
+        self.stacked[where] = np.tile(observation[where], copies)
 
     def push(self, observation: NDArray[Any], where: NDArray[np.bool_] | None = None) -> None:
         """The next observation of all members, or of those in a mask."""
         channels = self.observations.shape[0]
-        newer = np.concatenate([self._stacked[:, channels:], observation], axis=1)
+        newer = np.concatenate([self.stacked[:, channels:], observation], axis=1)
         if where is not None:
-            newer[~where] = self._stacked[~where]
-        self._stacked = newer
+            newer[~where] = self.stacked[~where]
+        self.stacked = newer
 
     @property
     def seen(self) -> NDArray[Any]:
         """(members, ...) observations."""
         if self.observations.crop is None:
-            return self._stacked
-        return center_crop(self._stacked, self.observations.crop)
+            return self.stacked
+        return center_crop(self.stacked, self.observations.crop)
 
 
 def center_crop(frames: NDArray[Any], crop: int) -> NDArray[Any]:

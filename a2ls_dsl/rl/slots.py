@@ -27,6 +27,7 @@ from a2ls_dsl.rl.evaluation import Evaluator, Score, as_played
 from a2ls_dsl.rl.learner import Arrays, Learner
 from a2ls_dsl.rl.memory import check_memory
 from a2ls_dsl.rl.observations import History
+from a2ls_dsl.rl.played import Played
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
 
 
@@ -76,6 +77,7 @@ class Member:
 
 
 _COUNTS = ("step", "busy", "episode", "evaluations", "last_return")
+_OF_GAMES = ("_running", "_in_game", "_episode_return")
 
 
 class Slots:
@@ -133,6 +135,7 @@ class Slots:
         playing = training.evaluation.episodes * training.task.episode_steps
         self._pace = -(-playing // training.task.frames_to_steps(training.evaluation.every_frames))
         self._history = History(size, sizes[0])
+        self._played = Played(size)  # used with games only
         self._waiting: dict[int, Member] = {}
         self.step = np.zeros(size, np.int64)  # agent steps of each member so far
         self.busy = np.array([each is not None for each in members])  # who takes steps
@@ -165,9 +168,9 @@ class Slots:
         return np.asarray(np.minimum(steps, self.training.frames))
 
     @property
-    def between_episodes(self) -> bool:
-        """Whether every episode has just ended: the state then needs no state of a simulation."""
-        return not self._in_game.any()
+    def complete(self) -> bool:
+        """Whether `state` is complete now: with games always, else where every episode has just ended."""
+        return self.training.task.discrete or not self._in_game.any()
 
     def free(self) -> list[int]:
         """The slots that can be filled."""
@@ -192,9 +195,13 @@ class Slots:
     def state(self) -> tuple[Arrays, dict[str, object]]:
         """Everything that a later process needs to go on with the same members, as arrays and JSON values.
 
-        Only complete between episodes: the state of a simulation isn't kept.
+        Only complete where `complete` is true: the state of a simulation isn't kept, but games are played
+        again to where they were.
         """
         arrays = self.learner.state() | {name: getattr(self, name) for name in _COUNTS}
+        if self.training.task.discrete:
+            arrays |= self._played.state() | {name: getattr(self, name) for name in _OF_GAMES}
+            arrays["seen"] = self._history.stacked
         return arrays, {"finished": self._finished, "evaluator": self.evaluator.state()}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
@@ -204,6 +211,12 @@ class Slots:
             getattr(self, name)[:] = arrays[name]
         self._finished = [list(each) for each in values["finished"]]
         self.evaluator.restore(values["evaluator"])
+        if self.training.task.discrete:
+            for name in _OF_GAMES:
+                getattr(self, name)[:] = arrays[name]
+            self._history.stacked[:] = arrays["seen"]
+            seeds = self.learner.episode_seeds(Purpose.EPISODE, np.maximum(self.episode - 1, 0))
+            self._played.restore(arrays, self.pool, seeds, self._in_game)
 
     def tick(self) -> list[Score]:
         """One agent step and one update of every member that has begun; gives the evaluations that ended.
@@ -244,6 +257,7 @@ class Slots:
             self._history.begin(first, where)
             self.learner.begin(first, where)
             self.episode += where & ~self._in_game
+            self._played.begin(where & ~self._in_game)
 
     def _step(self) -> list[Score]:
         """Act and update; physics and a step of the evaluations run beside the update."""
@@ -255,7 +269,10 @@ class Slots:
         clock = self.clock
         with clock.part("acting"):
             action = self.learner.act(self._history.seen, self.step, self.step < random_steps)
-            self.pool.start(as_played(self.training.task, action), self.busy)
+            played = as_played(self.training.task, action)
+            self.pool.start(played, self.busy)
+            if self.training.task.discrete:
+                self._played.add(played, self.busy)
         evaluating = self.evaluator.running
         if evaluating:
             with clock.part("evaluation"):

@@ -79,7 +79,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class EpisodesEnded:
-    """The episodes of all members have just ended together: a moment at which `state` is complete."""
+    """A moment at which `state` is complete: all episodes have just ended together, or games are played."""
 
     frames: int
 
@@ -126,7 +126,7 @@ class Trainer:
         return self.trained and not self.slots.evaluator.running and not self._scores
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
-        """Everything that a later process needs to go on. Only complete between episodes."""
+        """Everything that a later process needs to go on. Only complete where the slots say so."""
         arrays, values = self.slots.state()
         scores = [vars(score) for scores in self._scores.values() for score in scores.values()]
         return arrays, {"slots": values, "scores": scores}
@@ -144,7 +144,7 @@ class Trainer:
         while not self.trained:
             scores = self.slots.tick()
             yield from self._complete(scores)
-            if self.slots.between_episodes:
+            if self.slots.complete:
                 yield EpisodesEnded(self.frames)
             if speed.due():
                 rate = speed.measure(self.frames)

@@ -81,7 +81,7 @@ def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: object) -> None:
         expected = evaluations(whole)
     with Trainer(plan(WINNER, None)) as first:
         begun = evaluations(first, count=1)
-        assert first.slots.between_episodes
+        assert first.slots.complete
         save(path, *first.state())
     with Trainer(plan(WINNER, None)) as second:
         second.restore(*load(path))
