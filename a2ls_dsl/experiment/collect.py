@@ -22,6 +22,7 @@ from a2ls_dsl.report.statistics import (
     mean_interval,
     probability_of_improvement,
 )
+from a2ls_dsl.rl.scores import has_human_score, human_normalised
 
 
 class Verdict(StrEnum):
@@ -107,8 +108,16 @@ class Collected:
             return Verdict.OPEN, found
         return (Verdict.HOLDS if found.difference.value > 0 else Verdict.OPPOSITE), found
 
+    @property
+    def normalised(self) -> bool:
+        """Whether all environments are games: their scores are put together human-normalised."""
+        return all(has_human_score(env) for env in self.experiment.envs)
+
     def _scores(self, arm: str, envs: Sequence[str], area: bool = False) -> list[list[float]]:
-        return [[each.area if area else each.final for each in self.results[arm][env]] for env in envs]
+        raw = [[each.area if area else each.final for each in self.results[arm][env]] for env in envs]
+        if not self.normalised:
+            return raw
+        return [[human_normalised(env, each) for each in own] for env, own in zip(envs, raw, strict=True)]
 
 
 def collect(experiment: Experiment) -> Collected:

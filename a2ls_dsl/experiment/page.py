@@ -59,7 +59,7 @@ def _verdicts(found: Sequence[Collected]) -> str:
         [
             claim.says,
             verdict.value,
-            _difference(comparison) + _where(each, comparison),
+            _difference(comparison, 2 if each.normalised else 0) + _where(each, comparison),
             f"[{each.experiment.name}](#{each.experiment.name})",
         ]
         for each, claim, verdict, comparison in sorted(judged, key=lambda row: row[2] is Verdict.MISSING)
@@ -74,8 +74,8 @@ def _where(found: Collected, comparison: Comparison | None) -> str:
     return f" on {len(comparison.envs)} of {len(found.experiment.envs)} environments"
 
 
-def _difference(comparison: Comparison | None) -> str:
-    return "" if comparison is None else interval(comparison.difference, signed=True)
+def _difference(comparison: Comparison | None, digits: int = 0) -> str:
+    return "" if comparison is None else interval(comparison.difference, signed=True, digits=digits)
 
 
 def _experiment(found: Collected, figure: str) -> Iterator[str]:
@@ -92,49 +92,43 @@ def _experiment(found: Collected, figure: str) -> Iterator[str]:
         return
     yield f"{_spent(found)} {_versions(found)}"
     yield ""
-    reference = arms[0]
-    yield from _table(
-        [
-            "arm",
-            *experiment.envs,
-            "IQM",
-            f"IQM less {reference}",
-            f"P(better than {reference})",
-            "IQM of areas",
-        ],
-        [_arm(found, arm, reference) for arm in arms],
-    )
+    yield from _scores(found, arms)
     yield ""
     if experiment.published:
         yield from _published(experiment, experiment.published)
     yield from (f"![Learning curves of {experiment.name}: mean return and interval]({figure})", "")
 
 
-def _arm(found: Collected, arm: str, reference: str) -> list[str]:
-    cells = [interval(found.mean(arm, env)) for env in found.experiment.envs]
-    beside = found.compare(arm, reference) if arm != reference else None
-    return [
-        f"`{arm}`",
-        *cells,
-        interval(found.total(arm)),
-        _difference(beside),
-        "" if beside is None else interval(beside.improvement, digits=2),
-        interval(found.total(arm, area=True)),
+def _scores(found: Collected, arms: Sequence[str]) -> Iterator[str]:
+    """A row an environment and a column an arm; below, what all environments say together."""
+    reference, *others = arms
+    digits = 2 if found.normalised else 0
+    beside = [None, *(found.compare(arm, reference) for arm in others)]
+    scale = "human-normalised IQM" if found.normalised else "IQM"
+    rows = [
+        [env, *(interval(found.mean(arm, env), digits=0) for arm in arms)] for env in found.experiment.envs
     ]
+    rows += [
+        [f"**{scale}**", *(interval(found.total(arm), digits=digits) for arm in arms)],
+        [f"**less `{reference}`**", *(_difference(each, digits) for each in beside)],
+        [
+            f"**P(better than `{reference}`)**",
+            *("" if each is None else interval(each.improvement, digits=2) for each in beside),
+        ],
+        [f"**{scale} of areas**", *(interval(found.total(arm, area=True), digits=digits) for arm in arms)],
+    ]
+    yield from _table(["environment", *(f"`{arm}`" for arm in arms)], rows)
 
 
 def _published(experiment: Experiment, published: Published) -> Iterator[str]:
     yield f"Published means and standard deviations at {experiment.frames:,} frames. {published.difference}"
     yield ""
+    methods = list(published.scores)
     rows = [
-        [
-            method,
-            *(str(scores[env]) if env in scores else "" for env in experiment.envs),
-            published.sources[method],
-        ]
-        for method, scores in published.scores.items()
+        [env, *(str(published.scores[method].get(env, "")) for method in methods)] for env in experiment.envs
     ]
-    yield from _table(["method", *experiment.envs, "source"], rows)
+    rows.append(["source", *(published.sources[method] for method in methods)])
+    yield from _table(["environment", *methods], rows)
     yield ""
 
 

@@ -10,7 +10,7 @@ frames = 60_000
 none = "none"
 a2_winner = "a2_winner"
 
-[settings]                  # optional: fields of SacSettings, evaluation, observations
+[settings]                  # optional: fields of the agent's settings, evaluation, observations
 hidden = 256
 eval_every = 10_000
 
@@ -32,14 +32,15 @@ from a2ls_dsl.experiment.claims import Claim, Published, read_claims, read_publi
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.rl.agents import published_settings
 from a2ls_dsl.rl.arithmetic import Precision
 from a2ls_dsl.rl.envs.tasks import find_task
+from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.settings import (
     Computation,
     EvaluationSettings,
     PixelSettings,
     SacSettings,
-    paper_settings,
 )
 from a2ls_dsl.rl.slots import Training
 
@@ -57,8 +58,8 @@ _KEYS = (
     "published",
 )
 _REQUIRED = ("name", "envs", "seeds", "frames", "arms")
-_SAC = {each.name for each in fields(SacSettings)}
-_SETTINGS = {*_SAC, "obs", "random_crops", "eval_every", "eval_episodes", "precision"}
+_OTHERS = {"obs", "random_crops", "eval_every", "eval_episodes", "precision"}
+_SETTINGS = {each.name for kind in (SacSettings, RainbowSettings) for each in fields(kind)} | _OTHERS
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,13 @@ class Experiment:
     def training(self, env: str, arm: Arm) -> Training:
         """How the runs of an arm on an environment train."""
         task, given = find_task(env), {**self.settings, **arm.settings}
-        sac = replace(paper_settings(task), **{name: given[name] for name in given if name in _SAC})
+        agent = published_settings(task, self.frames)
+        every = given.get("eval_every", 40_000 if task.discrete else 10_000)
         return Training(
             task,
             self.frames,
-            sac,
-            EvaluationSettings(given.get("eval_every", 10_000), given.get("eval_episodes", 10)),
+            replace(agent, **{name: value for name, value in given.items() if name not in _OTHERS}),
+            EvaluationSettings(every, given.get("eval_episodes", 10)),
             _pixels(given),
             Computation(Precision(given.get("precision", "tf32"))),
         )
