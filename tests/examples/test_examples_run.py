@@ -11,12 +11,16 @@ from pathlib import Path
 import pytest
 from shipped_examples import EXAMPLES, commands
 
-# Which packages each needs that aren't requirements of this one, and steps enough to see the loss twice.
+# Which packages each needs that aren't requirements of this one, and what makes it show the loss twice, soon.
 NEEDS = {
-    "plain_sac.py": ((), 625),
-    "sb3_sac.py": (("stable_baselines3",), 600),
-    "torchrl_sac.py": (("torchrl", "tensordict"), 625),
+    "plain_sac.py": ((), ["--steps", "625"]),
+    "sb3_sac.py": (("stable_baselines3",), ["--steps", "420", "--env", "short:Short-v1"]),
+    "torchrl_sac.py": (("torchrl", "tensordict"), ["--steps", "625"]),
 }
+SHORT = """
+import gymnasium
+gymnasium.register('Short-v1', 'gymnasium.envs.classic_control:PendulumEnv', max_episode_steps=60)
+"""
 LOSS = re.compile(r"auxiliary[ _]loss[ |]+([0-9.e+-]+\d)")
 
 
@@ -37,18 +41,19 @@ def test_the_docstring_gives_two_commands(name: str) -> None:
 def test_the_example_runs_without_the_package_and_its_loss_falls(
     name: str, exported: Path, tmp_path: Path
 ) -> None:
-    packages, steps = NEEDS[name]
+    packages, options = NEEDS[name]
     for package in packages:
         pytest.importorskip(package)
     # Stands in front of the real package: whoever imports it fails.
     (tmp_path / "a2ls_dsl.py").write_text("raise ImportError('an example imports a2ls_dsl')\n")
+    (tmp_path / "short.py").write_text(SHORT)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     tried = [sys.executable, "-c", "import a2ls_dsl"]
     blocked = subprocess.run(tried, cwd=exported, env=environment, capture_output=True, check=False)
     assert blocked.returncode == 1
     _, (_, script) = commands(EXAMPLES / name)
     done = subprocess.run(
-        [sys.executable, script, "--steps", str(steps)],
+        [sys.executable, script, *options],
         cwd=exported,
         env=environment,
         capture_output=True,

@@ -96,7 +96,7 @@ def test_windows_are_the_whole_ones_inside_an_episode(
     torch.manual_seed(0)
     np.random.seed(0)
     seen = set[int]()
-    for _ in range(20):
+    for _ in range(10):
         observation, action, reward = sample()
         assert observation.shape == action.shape == (*reward.shape, 1)
         assert reward.shape[1] == STEPS
