@@ -144,8 +144,13 @@ class _Lowering:
         head = head_of(term)
         if head is None or head.kind == NONE:
             return -1
+        if head.name in self._shared:
+            return self._shared[head.name]
+        number = self._heads
         self._heads += 1
-        return self._shared.setdefault(head.name, self._heads - 1) if head.name else self._heads - 1
+        if head.name:
+            self._shared[head.name] = number
+        return number
 
     def _row(self, items: tuple[Item, ...], side: str, bins: int) -> int:
         parts = []

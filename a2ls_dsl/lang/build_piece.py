@@ -10,7 +10,7 @@ from lark import Token, Tree
 from a2ls_dsl.diagnostics import Diagnostic, Source, Span
 from a2ls_dsl.lang.codes import report
 
-MAX_ELEMENTS = 20_000
+MAX_ELEMENTS = 10_000
 """How many elements a file may name; a run of a thousand is written in a dozen characters."""
 
 MAX_DIGITS = 40

@@ -6,7 +6,7 @@ from a2ls_dsl.diagnostics import Diagnostic, Severity, Span
 
 RULES: dict[str, str] = {
     # the file
-    "A2L001": "a loss file has at most 50 kB",
+    "A2L001": "a loss file has at most 30 kB",
     "A2L002": "a loss file holds at least one loss",
     "A2L003": 'a loss file is written in letters, digits and + - * = , . ( ) [ ] { } # " only',
     # syntax
@@ -40,7 +40,7 @@ RULES: dict[str, str] = {
     "A2L035": "source and target hold at least one element",
     "A2L036": "a state is encoded with gradient, or none reaches the encoder",
     "A2L037": "a weight is a positive, finite number",
-    "A2L038": "a file names at most 20,000 elements, references multiplied out",
+    "A2L038": "a file names at most 10,000 elements, references multiplied out",
     "A2L039": "a function is called with its arguments, each in its place",
     "A2L040": "a number that a function is called with lies in its range",
     "A2L041": "the value of an option is of its kind and in its range",

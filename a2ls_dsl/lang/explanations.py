@@ -13,7 +13,7 @@ _STEP = "loss mine = mse({ s[t] } -> { s[t+1] })"
 EXPLANATIONS: dict[str, Explanation] = {
     # the file
     "A2L001": Explanation(
-        "A loss has a few lines. A file of more than 50 kB is most likely not a loss file, so it is refused "
+        "A loss has a few lines. A file of more than 30 kB is most likely not a loss file, so it is refused "
         "before it is read as one; so is a loss grammar. Split a file that really holds so many losses."
     ),
     "A2L002": Explanation(
@@ -147,7 +147,7 @@ EXPLANATIONS: dict[str, Explanation] = {
         "files need belong into a third one."
     ),
     "A2L030": Explanation(
-        "Imports count as if everything stood in one file: 50 kB and 20,000 elements together, in 50 files. "
+        "Imports count as if everything stood in one file: 30 kB and 10,000 elements together, in 50 files. "
         "More is most likely an accident."
     ),
     # values and warnings

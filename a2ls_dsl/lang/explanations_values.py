@@ -52,7 +52,7 @@ VALUES: dict[str, Explanation] = {
     "A2L038": Explanation(
         "Runs and references name many elements in few characters; no agent could train with so many.",
         "loss a = mse({ s[t..t+199] } -> { r[t] })" + _LONG,
-        "loss a = mse({ s[t..t+99] } -> { r[t] })" + _LONG,
+        "loss a = mse({ s[t..t+49] } -> { r[t] })" + _LONG,
     ),
     "A2L039": Explanation(
         "A function of an element takes one item and then its numbers; rollout takes a state and a run of "

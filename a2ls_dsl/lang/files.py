@@ -12,7 +12,7 @@ from a2ls_dsl.lang.codes import report
 
 SUFFIX = ".a2l"
 
-MAX_SIZE = 50_000
+MAX_SIZE = 30_000
 """The size of the largest file that is looked at, in bytes. The longest shipped loss has some thousand.
 
 What is refused unread can't take long: every text up to this size is checked in less than a second.
@@ -22,7 +22,7 @@ What is refused unread can't take long: every text up to this size is checked in
 def read(path: str | os.PathLike[str], called: str | None = None) -> Source:
     """The text of a file; in messages it is named by its path, or as it is `called`.
 
-    Raises `A2lError` for what can't be read as text, `LanguageError` over 50 kB.
+    Raises `A2lError` for what can't be read as text, `LanguageError` over 30 kB.
     """
     name = (called or os.fspath(path)).encode(errors="backslashreplace").decode()
     try:

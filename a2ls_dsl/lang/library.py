@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -13,6 +16,7 @@ def folder(name: str) -> Path:
     return inside if inside.is_dir() else _PACKAGE.parent / name
 
 
-def shipped(kind: str, suffix: str) -> dict[str, Path]:
+@cache
+def shipped(kind: str, suffix: str) -> Mapping[str, Path]:
     """The shipped files of a kind by plain name, e.g. `shipped("losses", ".a2l")["curl"]`."""
-    return {path.stem: path for path in sorted(folder(kind).glob(f"*{suffix}"))}
+    return MappingProxyType({path.stem: path for path in sorted(folder(kind).glob(f"*{suffix}"))})

@@ -120,7 +120,8 @@ def test_the_page(tmp_path: Path) -> None:
     assert "| The loss helps | holds here | +290 [" in text
     assert "19 of 20 runs; `a2l experiment run results/small.toml` adds the 1 that are missing" in text
     assert "They took 9.5 hours on cpu." in text
-    assert "| Theirs |  | 812 ± 30 | a paper |" in text
+    assert "| pendulum-swingup | 812 ± 30 |" in text
+    assert "| source | a paper |" in text
     assert "999" not in text  # at another budget
     lines = xml.fromstring(figure.read_text()).findall(".//{*}polyline")
     assert len(lines) == 4  # two arms on two environments

@@ -145,15 +145,6 @@ def test_show_prints_the_formula(a2l: Shell) -> None:
     assert "\n\\begin{align*}\n\\mathcal{L}_{\\text{curl}} &= \\mathbb{E}" in out
 
 
-def test_show_says_what_cannot_be_compiled_yet(a2l: Shell) -> None:
-    code, out, err = a2l("show", "tdmpc2", "--ir")
-    assert (code, out) == (2, "")
-    assert err == (
-        "error: the operator `ce` can be checked, formatted and shown, but not yet compiled or trained with\n"
-        "  fix: the compiler takes mse, nmse, inner, bilinear, cosine over s, a, r and crop(s[...])\n"
-    )
-
-
 def test_show_prints_the_program(a2l: Shell) -> None:
     code, out, _ = a2l("show", "curl", "--ir")
     assert code == 0

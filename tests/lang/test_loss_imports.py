@@ -136,7 +136,7 @@ def test_what_cannot_be_read_is_an_error_at_the_import(tmp_path: Path) -> None:
     found = errors(tmp_path / "main.a2l")
     assert [(each.code, each.span.line) for each in found] == [("A2L028", 1), ("A2L028", 2)]
     assert "latin.a2l is not UTF-8 text" in found[0].message
-    assert "more than 50 kB" in found[1].message
+    assert "more than 30 kB" in found[1].message
 
 
 def test_chains_end_somewhere(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_bad_program(path: Path, golden: Callable[[Path, str], None]) -> None:
 
 def test_every_code_has_a_bad_program() -> None:
     pinned = "".join(path.read_text(encoding="utf-8") for path in BAD.glob("*.txt"))
-    # A file of more than 50 kB is not kept; see below.
+    # A file of more than 30 kB is not kept; see below.
     assert set(re.findall(r"\[(A2L\d{3})\]", pinned)) == set(RULES) - {"A2L001"}
 
 
@@ -50,7 +50,7 @@ def test_severity_follows_from_the_code() -> None:
 
 
 def test_a_large_text_is_refused_unread() -> None:
-    with pytest.raises(LanguageError, match=r"A2L001.*more than 50 kB"):
+    with pytest.raises(LanguageError, match=r"A2L001.*more than 30 kB"):
         loads("loss " * (MAX_SIZE // 5 + 1))
 
 
@@ -86,13 +86,13 @@ def test_a_tree_without_places_can_be_checked() -> None:
 
 def test_a_reference_to_a_loss_of_many_elements_counts_each_time() -> None:
     doubling = "".join(f"loss l{i + 1} = l{i} + l{i}\n" for i in range(1000))
-    with pytest.raises(LanguageError, match="20,000 elements") as caught:
+    with pytest.raises(LanguageError, match="10,000 elements") as caught:
         loads("loss l0 = mse({ s[t] } -> { s[t+1] })\n" + doubling)
     assert len(caught.value.diagnostics) == 1
 
 
 def test_runs_are_counted_before_they_are_expanded() -> None:
     runs = ", ".join(["a[t..t+999]"] * 1_000)
-    with pytest.raises(LanguageError, match="20,000 elements") as caught:
+    with pytest.raises(LanguageError, match="10,000 elements") as caught:
         loads(f"loss big = mse({{ s[t], {runs} }} -> {{ s[t+1] }})")
     assert len(caught.value.diagnostics) == 1

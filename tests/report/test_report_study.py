@@ -67,7 +67,8 @@ def test_the_summary_counts_what_is_there(records: Records, made: Path) -> None:
     assert summary.slots == CASCADE.stack
     assert summary.occupied == pytest.approx(busy / (5 * span))  # type: ignore[operator]
     assert (summary.cost.seconds, summary.cost.sessions, summary.cost.timed) == (90.0, 1, 1)
-    assert {gate.name: gate.stopped for gate in summary.gates}["batch"] == summary.counts[Status.REJECTED]
+    stopped = sum(gate.stopped for gate in summary.gates if gate.name in CASCADE.gates)
+    assert stopped == summary.counts[Status.REJECTED] > 0
 
 
 def test_the_lineage_holds_every_ancestor_before_its_children(records: Records) -> None:

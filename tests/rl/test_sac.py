@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 import torch
-from plain_sac import ACTION, HIDDEN, OBSERVATION, VECTORS, PlainSac
+from reference_sac import ACTION, HIDDEN, OBSERVATION, VECTORS, PlainSac
 from torch import Tensor
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose

@@ -67,10 +67,10 @@ def atari(back_end: str) -> dict[str, str | float]:
 
     game = find_task("Pong")
     assert isinstance(game, Game)
-    for each in ATARI_100K:
-        check_rom(each)
     env = AtariEnv(replace(game, back_end=back_end))
     env.reset(0)
+    for each in ATARI_100K:
+        check_rom(each)
     seeds = iter(range(1, 10**6))
 
     def frames() -> int:
