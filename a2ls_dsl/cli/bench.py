@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PARTS = ("updates", "environments", "training")
 KINDS = ("vectors", "pixels")
+GAME = "game"
+"""The kind of observation of games, which have no other."""
 
 
 @app.command()
@@ -34,7 +36,7 @@ def bench(
         list[str] | None, typer.Option(help="vectors or pixels (repeatable); both by default.")
     ] = None,
     batch_size: Annotated[
-        list[int] | None, typer.Option(min=2, help="Repeatable; 128 and 512 by default.")
+        list[int] | None, typer.Option(min=2, help="Repeatable; 128 and 512 by default, of a game 32.")
     ] = None,
     members: Annotated[
         list[int] | None,
@@ -54,12 +56,14 @@ def bench(
     from a2ls_dsl.rl.device import choose_device
     from a2ls_dsl.rl.envs.tasks import find_task
 
+    task = find_task(env)
+    kinds = _chosen("kind of observation", obs, KINDS)
     request = _Request(
         _chosen("part", part, PARTS),
-        _chosen("kind of observation", obs, KINDS),
-        batch_size or [128, 512],
+        [GAME] if task.discrete else kinds,
+        batch_size or ([32] if task.discrete else [128, 512]),
         members,
-        find_task(env).name,
+        task.name,
         None if loss == "none" else load_one(loss)[1],
         loss,
         seconds,
@@ -153,7 +157,7 @@ def _environments(request: _Request) -> Rows:
 
     task = find_task(request.env)
     for back_end in back_ends(task):
-        if ("vectors" if back_end == "vectors" else "pixels") in request.kinds:
+        if task.discrete or ("vectors" if back_end == "vectors" else "pixels") in request.kinds:
             speed = measure_environments(task, back_end, request.seconds / 2)
             yield asdict(speed), f"  {back_end:<10} {_speed(speed, task.action_repeat)}"
 
@@ -169,9 +173,10 @@ def _training(request: _Request, best: dict[tuple[str, int], UpdateTime]) -> Row
     from dataclasses import replace
 
     from a2ls_dsl.diagnostics import A2lError
+    from a2ls_dsl.rl.agents import published_settings
     from a2ls_dsl.rl.bench.training import measure_training
     from a2ls_dsl.rl.envs.tasks import find_task
-    from a2ls_dsl.rl.settings import PixelSettings, paper_settings
+    from a2ls_dsl.rl.settings import PixelSettings
 
     task = find_task(request.env)
     for kind in request.kinds:
@@ -181,7 +186,7 @@ def _training(request: _Request, best: dict[tuple[str, int], UpdateTime]) -> Row
                 yield {}, f"  {kind}, batch {batch}: left out, as its updates were"
                 continue
             size = alone.case.members if alone else (request.members or [1])[-1]
-            settings = replace(paper_settings(task), batch_size=batch)
+            settings = replace(published_settings(task, 400_000), batch_size=batch)
             try:
                 speed = measure_training(
                     task,

@@ -19,9 +19,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.adam import StackedAdam
+from a2ls_dsl.rl.agent import Agent
+from a2ls_dsl.rl.agents import AgentSettings, make_agent
 from a2ls_dsl.rl.arithmetic import Precision, arithmetic
 from a2ls_dsl.rl.observations import Observations
-from a2ls_dsl.rl.replay import Replay
 from a2ls_dsl.rl.sac import SacStack
 from a2ls_dsl.rl.settings import SacSettings
 
@@ -81,10 +82,10 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
-def count_work(loss: Loss | None, observations: Observations, action: int, settings: SacSettings) -> Work:
+def count_work(loss: Loss | None, observations: Observations, action: int, settings: AgentSettings) -> Work:
     """What an update of a member with this loss must do, on average over the updates of a cycle."""
-    stack = SacStack([loss], [0], observations, action, settings, "meta")
-    replay = Replay(stack.horizon, 1000, observations, action).to("meta")
+    stack = make_agent(settings, [loss], [0], observations, action, "meta")
+    replay = stack.make_replay(1000)
     for name, adam in stack.optimizers.items():
         stack.optimizers[name] = GradientsAlone(adam.trained, adam.lr)
     with FlopCounterMode(display=False) as counter:
@@ -100,22 +101,34 @@ class GradientsAlone(StackedAdam):
         pass
 
 
-def _bytes(stack: SacStack, settings: SacSettings, observations: Observations) -> float:
+def _bytes(stack: Agent, settings: AgentSettings, observations: Observations) -> float:
+    # Trained: read going forward and back, gradient written, then Adam reads four and writes three.
+    trained, forward = 10, 1
+    if isinstance(stack, SacStack) and isinstance(settings, SacSettings):
+        parameters = _of_sac(stack, settings, trained, forward)
+    else:  # Rainbow: the online network also reads the next observations, and so does the target network
+        networks = [network for network, _ in stack._policy()]
+        online = sum(_size(each) for each in networks)
+        parameters = (trained + 2 * forward) * online + trained * _size(stack.auxiliary)
+    capacity = stack.auxiliary.capacity
+    states = 2 + (capacity.source.states + capacity.target.states) * bool(capacity.kinds)
+    seen = math.prod(observations.seen) * observations.dtype.itemsize
+    return float(parameters + settings.batch_size * states * seen)
+
+
+def _of_sac(stack: SacStack, settings: SacSettings, trained: int, forward: int) -> float:
+    """Bytes of parameters that an update of SAC moves."""
+    moved = 3
     encoder, actor, critic, auxiliary = (
         float(_size(each)) for each in (stack.encoder, stack.actor, stack.critic, stack.auxiliary)
     )
-    # Trained: read going forward and back, gradient written, then Adam reads four and writes three.
-    trained, forward, moved = 10, 1, 3
     every_actor, every_target = 1 / settings.actor_update_every, 1 / settings.target_update_every
     parameters = trained * (encoder + critic) + forward * (encoder + actor + encoder + critic)
     parameters += every_actor * (trained * actor + forward * encoder + 2 * forward * critic)
     parameters += every_target * moved * (encoder + critic)
     if stack.auxiliary.capacity.kinds:
         parameters += (trained * (encoder + auxiliary) + forward * encoder) / settings.auxiliary_update_every
-    capacity = stack.auxiliary.capacity
-    states = 2 + (capacity.source.states + capacity.target.states) * bool(capacity.kinds)
-    seen = math.prod(observations.seen) * observations.dtype.itemsize
-    return parameters + settings.batch_size * states * seen
+    return parameters
 
 
 def _size(network: nn.Module) -> int:

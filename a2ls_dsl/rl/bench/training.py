@@ -6,10 +6,11 @@ import time
 from dataclasses import dataclass, replace
 
 from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.agents import AgentSettings
 from a2ls_dsl.rl.bench.floor import synchronize
 from a2ls_dsl.rl.capture import WARM_UP
 from a2ls_dsl.rl.envs.tasks import Task
-from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
+from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings
 from a2ls_dsl.rl.slots import Member, Slots, Training
 
 CANDIDATE_FRAMES = 100_000
@@ -28,6 +29,7 @@ class TrainingSpeed:
     members: int
     action_repeat: int
     updates_per_second: float
+    updates_per_step: int
     shares: dict[str, float]
 
     @property
@@ -38,14 +40,15 @@ class TrainingSpeed:
     @property
     def candidates_per_hour(self) -> float:
         """Candidates that train for 100,000 frames each."""
-        return 3600 * self.updates_per_second * self.action_repeat / CANDIDATE_FRAMES
+        steps = self.updates_per_second / self.updates_per_step
+        return 3600 * steps * self.action_repeat / CANDIDATE_FRAMES
 
 
 def measure_training(
     task: Task,
     loss: Loss | None,
     members: int,
-    settings: SacSettings,
+    settings: AgentSettings,
     pixels: PixelSettings | None,
     device: str,
     computation: Computation,
@@ -53,7 +56,7 @@ def measure_training(
 ) -> TrainingSpeed:
     """Train for about `budget` seconds after a warm-up; evaluations are left out."""
     begin = 2 * (WARM_UP + 2)
-    short = replace(settings, random_steps=settings.batch_size, replay_capacity=5_000)
+    short = replace(settings, random_steps=max(settings.batch_size, 32), replay_capacity=5_000)
     frames = task.steps_to_frames(100_000)
     training = Training(task, frames, short, EvaluationSettings(every_frames=frames), pixels, computation)
     with Slots(training, [Member(loss, seed) for seed in range(members)], device) as slots:
@@ -70,6 +73,8 @@ def measure_training(
         seconds, spent = time.perf_counter() - started, dict(slots.clock.seconds)
     shares = {name: each / seconds for name, each in spent.items()}
     shares["other"] = 1.0 - sum(shares.values())
-    kind = "pixels" if pixels else "vectors"
-    rate = members * ticks / seconds
-    return TrainingSpeed(kind, settings.batch_size, members, task.action_repeat, rate, shares)
+    kind = "game" if task.discrete else "pixels" if pixels else "vectors"
+    rate = members * ticks * settings.updates_per_step / seconds
+    return TrainingSpeed(
+        kind, settings.batch_size, members, task.action_repeat, rate, settings.updates_per_step, shares
+    )

@@ -1,4 +1,7 @@
-"""Milliseconds per member-update: of stacks of several sizes, on made-up experience."""
+"""Milliseconds per member-update: of stacks of several sizes, on made-up experience.
+
+SAC from vectors and pixels, and Rainbow on the frames of a game.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +16,27 @@ import torch
 from numpy.typing import NDArray
 
 from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.agents import AgentSettings, observations_of, replay_bytes
 from a2ls_dsl.rl.bench.floor import Ceilings, count_work, synchronize
 from a2ls_dsl.rl.capture import WARM_UP
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.memory import free_bytes
 from a2ls_dsl.rl.observations import Observations
-from a2ls_dsl.rl.replay import Replay
+from a2ls_dsl.rl.rainbow.settings import RainbowSettings
+from a2ls_dsl.rl.rainbow.stack import RainbowStack
 from a2ls_dsl.rl.settings import Computation, SacSettings
 
 VECTORS = Observations((17,))  # cheetah-run
 FRAMES = Observations((3, 100, 100), stack=3, crop=84)
-ACTION = 6
+ACTION = 6  # its size; of games, how many there are
+GAME = (1, 84, 84)
 EPISODE = 100  # agent steps of the made-up episodes
 _ROWS = 600
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured: `observations` is `vectors` or `pixels`."""
+    """What is measured: `observations` is `vectors` or `pixels`, for SAC, or `game`, for Rainbow."""
 
     observations: str
     batch_size: int
@@ -67,13 +73,12 @@ def measure_updates(
     known: dict[str, float] = {}  # seconds of one update, a member and sample of a batch
     for case in cases:
         samples = case.members * case.batch_size
-        observations = VECTORS if case.observations == "vectors" else FRAMES
+        settings, observations = _agent(case)
         expected = known.get(case.observations, 0.0) * samples * _least_updates(device)
         if expected > budget:
             yield UpdateTime(case, left_out=f"would take {expected:.0f} s, more than {budget:.0f}")
             continue
-        settings = SacSettings(batch_size=case.batch_size)
-        needed = Replay.bytes_needed(case.members, _ROWS, observations, ACTION)
+        needed = replay_bytes(settings, case.members, _ROWS, observations, ACTION)
         if needed > free_bytes(device):
             yield UpdateTime(case, left_out="does not fit into memory")
             continue
@@ -95,6 +100,14 @@ def measure_updates(
             continue
         known[case.observations] = seconds / samples
         yield UpdateTime(case, 1e3 * seconds / case.members, 1e3 * floor)
+
+
+def _agent(case: Case) -> tuple[AgentSettings, Observations]:
+    """Who learns from what."""
+    if case.observations == "game":
+        rainbow = RainbowSettings(batch_size=case.batch_size)
+        return rainbow, observations_of(rainbow, GAME, None)
+    return SacSettings(batch_size=case.batch_size), VECTORS if case.observations == "vectors" else FRAMES
 
 
 def _least_updates(device: str) -> int:
@@ -125,18 +138,25 @@ def _seconds(learner: Learner, budget: float) -> float:
 
 def _fill(learner: Learner) -> None:
     """A full ring of random experience; zeros would be quicker to multiply."""
-    rng, members = np.random.default_rng(0), sum(stack.members for stack in learner.stacks)
+    rng, members = np.random.default_rng(0), learner.members
+    discrete = isinstance(learner.stacks[0], RainbowStack)
     every = np.ones(members, np.bool_)
     for step in range(_ROWS - 2 * _ROWS // EPISODE):
         if step % EPISODE == 0:
             learner.begin(_seen(rng, learner.observations, members), every)
         learner.append(
-            rng.uniform(-1, 1, (members, ACTION)).astype(np.float32),
+            _actions(rng, members, discrete),
             rng.uniform(size=members).astype(np.float32),
             ~every,
             _seen(rng, learner.observations, members),
             every & (step % EPISODE == EPISODE - 1),
         )
+
+
+def _actions(rng: np.random.Generator, members: int, discrete: bool) -> NDArray[np.float32]:
+    if discrete:
+        return np.eye(ACTION, dtype=np.float32)[rng.integers(ACTION, size=members)]
+    return rng.uniform(-1, 1, (members, ACTION)).astype(np.float32)
 
 
 def _seen(rng: np.random.Generator, observations: Observations, members: int) -> NDArray[np.generic]:

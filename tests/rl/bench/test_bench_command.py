@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from a2ls_dsl.cli import main; main()", "bench", *arguments]
@@ -29,6 +31,21 @@ def test_a_report_as_data() -> None:
     assert trained["updates_per_second"] > 0
     assert abs(sum(trained["shares"].values()) - 1) < 1e-9
     assert trained["candidates_per_hour"] == 3600 * trained["updates_per_second"] * 8 / 100_000
+
+
+def test_a_game_is_measured_with_rainbow() -> None:
+    pytest.importorskip("ale_py")
+    size = ["--batch-size", "4", "--members", "1", "--loss", "none", "--seconds", "0.2"]
+    done = bench(
+        *size, "--env", "Pong", "--part", "updates", "--part", "training", "--device", "cpu", "--json"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    report = json.loads(done.stdout)
+    (row,) = report["updates"]
+    assert row["observations"] == "game"
+    assert row["milliseconds"] > row["floor_milliseconds"] > 0
+    (trained,) = report["training"]
+    assert trained["candidates_per_hour"] == 3600 * trained["updates_per_second"] * 4 / 100_000
 
 
 def test_what_would_take_too_long_is_left_out_with_the_reason() -> None:
