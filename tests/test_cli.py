@@ -112,6 +112,20 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert said == ""
 
 
+def test_a_full_disk_behind_stdout_is_explained() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", A2L, "explain"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the output can't be written: No space left on device")
+    assert "Traceback" not in done.stderr
+
+
 def test_check_loads_nothing_heavy() -> None:
     """This is what lets it start in a fraction of a second."""
     heavy = "{'torch', 'numpy', 'scipy', 'rich', 'pygls', 'lsprotocol', 'dm_control', 'mujoco', 'ray'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -52,7 +53,14 @@ def main() -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         from a2ls_dsl.cli import commands  # noqa: F401  (registers the commands)
 
-        app()
+        try:
+            app()
+        except OSError as error:
+            if not _is_full_output(error):
+                raise
+            raise _unwritable(error) from None
+        finally:
+            _flush()  # here, where what goes wrong can still be said; else it happens as the process ends
     except A2lError as error:
         print(error.render(), file=sys.stderr)
         sys.exit(error.exit_code)
@@ -60,6 +68,32 @@ def main() -> None:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        # The reader (`head`, a pager) went away; point stdout elsewhere so that the exit is quiet.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard()  # the reader (`head`, a pager) went away
         sys.exit(1)
+
+
+def _flush() -> None:
+    """Write what stdout still holds. Raises `BrokenPipeError`, and `A2lError` where it can't be written."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unwritable(error) from None
+
+
+def _is_full_output(error: OSError) -> bool:
+    """Whether stdout is on a full disk: what commands write elsewhere has a name."""
+    return error.errno == errno.ENOSPC and error.filename is None
+
+
+def _unwritable(error: OSError) -> A2lError:
+    from a2ls_dsl.lang.files import unwritable
+
+    _discard()
+    return unwritable("the output", error)
+
+
+def _discard() -> None:
+    """Point stdout elsewhere, so that the exit is quiet."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -96,8 +96,8 @@ def test_they_are_suggested_and_compared() -> None:
     register_operator(CAUCHY)  # an equal entry again is no change
     with pytest.raises(A2lError, match="the name `cauchy` is taken by an operator"):
         register_operator(Operator("cauchy", "another one"))
-    with pytest.raises(A2lError, match="nothing computes `cauchy`"):
-        compile_loss(loads("loss it = cauchy({ s[t] } -> { r[t] })")["it"], Spaces(3, 1, 4))
+    with pytest.raises(A2lError, match="nothing computes `rank`"):
+        compile_loss(loads("loss it = rank({ s[t] })")["it"], Spaces(3, 1, 4))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_report_as_data() -> None:
     size = ["--batch-size", "4", "--members", "1", "--members", "2", "--obs", "vectors"]
-    done = bench(*size, "--seconds", "0.4", "--env", "cartpole-swingup", "--device", "cpu", "--json")
+    done = bench(*size, "--seconds", "2", "--env", "cartpole-swingup", "--device", "cpu", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)
     assert list(report) == ["machine", "ceilings", "updates", "environments", "training"]
