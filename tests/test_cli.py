@@ -126,6 +126,13 @@ def test_a_full_disk_behind_stdout_is_explained() -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_closed_stdout_is_no_error() -> None:
+    """`a2l explain >&-`: there is nobody to say it to."""
+    call = ["sh", "-c", 'exec "$0" "$@" >&-', sys.executable, "-c", A2L, "explain"]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_check_loads_nothing_heavy() -> None:
     """This is what lets it start in a fraction of a second."""
     heavy = "{'torch', 'numpy', 'scipy', 'rich', 'pygls', 'lsprotocol', 'dm_control', 'mujoco', 'ray'}"

@@ -74,6 +74,8 @@ def main() -> None:
 
 def _flush() -> None:
     """Write what stdout still holds. Raises `BrokenPipeError`, and `A2lError` where it can't be written."""
+    if sys.stdout is None or sys.stdout.closed:  # `>&-`, or a server that closed it with its connection
+        return
     try:
         sys.stdout.flush()
     except BrokenPipeError:
