@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
+
+# With fewer numbers to change than these, waking other threads costs a CPU more than they save. The kernel
+# wakes them for any.
+_WORTH_THREADS = 2**20
+_REGISTER = 16  # numbers in the widest vector register of a CPU
 
 
 class StackedAdam(nn.Module):
@@ -13,7 +20,8 @@ class StackedAdam(nn.Module):
 
     A member's parameters are updated as `torch.optim.Adam` would update them alone, bias correction included.
     All state lies in buffers that are changed in place, so that a step can be captured as part of a graph.
-    together: no member is ever reset, so that one count serves all and tensors are updated as a whole.
+    together: no member is ever reset, so that one count serves all and tensors are updated as a whole. On a
+    CPU neighbours of one count are in any case.
     members: how many share the slot axis, each with an equal part of it; by default its length.
     """
 
@@ -49,32 +57,21 @@ class StackedAdam(nn.Module):
     def descend(self, gradients: Sequence[Tensor]) -> None:
         """One step along gradients of the trained parameters."""
         self.steps += 1
-        counts = self.steps.float().unbind()[: 1 if self.together else None]
-        tensors: list[list[Tensor]] = [
-            list(self.trained),
-            # The kernel goes through memory in order, and convolutions give gradients with channels last.
-            [each.contiguous() for each in gradients],
-            self.moments("first"),
-            self.moments("second"),
-        ]
-        if not self.together:
-            tensors = [self._parts(each) for each in tensors]
-        parameters, slopes, first, second = tensors
-        torch._fused_adam_(
-            parameters,
-            slopes,
-            first,
-            second,
-            [],
-            [count for _ in self.trained for count in counts],
-            lr=self.lr,
-            beta1=self.betas[0],
-            beta2=self.betas[1],
-            weight_decay=0.0,
-            eps=self.eps,
-            amsgrad=False,
-            maximize=False,
-        )
+        # The kernel goes through memory in order, and convolutions give gradients with channels last.
+        slopes = [each.contiguous() for each in gradients]
+        runs, parts = self._runs(), list[tuple[Tensor, ...]]()
+        for states in zip(self.trained, slopes, self.moments("first"), self.moments("second"), strict=True):
+            mine = [by_member(each, self.members) for each in states]
+            # What stands beside whole vector registers is rounded otherwise: let it be the same in any company.
+            lengths = runs if self.together or mine[0][0].numel() % _REGISTER == 0 else [1] * self.members
+            counts = [run[0] for run in torch.split(self.steps.float(), lengths)]
+            parts += zip(*(torch.split(each, lengths) for each in mine), counts, strict=True)
+        if self.steps.is_cuda:
+            self._update(parts)
+        else:
+            with _one_thread():
+                self._update([each for each in parts if each[0].numel() < _WORTH_THREADS])
+            self._update([each for each in parts if each[0].numel() >= _WORTH_THREADS])
 
     @torch.no_grad()
     def reset(self, member: int) -> None:
@@ -86,9 +83,44 @@ class StackedAdam(nn.Module):
         """The `first` or `second` moments, in the order of the trained parameters."""
         return [self.get_buffer(f"{moment}_{number}") for number in range(len(self.trained))]
 
-    def _parts(self, tensors: Iterable[Tensor]) -> list[Tensor]:
-        """The parts of all members of all tensors."""
-        return [part for each in tensors for part in by_member(each, self.members).unbind()]
+    def _runs(self) -> list[int]:
+        """How many neighbours have one count, in order. A GPU isn't asked: captured steps can't change."""
+        if self.together:
+            return [self.members]
+        if self.steps.is_cuda:
+            return [1] * self.members
+        return [len(list(run)) for _, run in groupby(self.steps.tolist())]
+
+    def _update(self, parts: Sequence[tuple[Tensor, ...]]) -> None:
+        """Change parameters and their moments: (parameter, gradient, first, second, count of steps) each."""
+        if not parts:
+            return
+        parameters, slopes, first, second, counts = map(list, zip(*parts, strict=True))
+        torch._fused_adam_(
+            parameters,
+            slopes,
+            first,
+            second,
+            [],
+            counts,
+            lr=self.lr,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            weight_decay=0.0,
+            eps=self.eps,
+            amsgrad=False,
+            maximize=False,
+        )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def by_member(tensor: Tensor, members: int) -> Tensor:

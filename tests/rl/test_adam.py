@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from a2ls_dsl.rl.adam import StackedAdam
 
-SHAPES = [(4, 3), (7,), ()]
+SHAPES = [(4, 3), (7,), (), (4, 16)]
 
 
 def losses(parameters: list[nn.Parameter], member: int | None = None) -> Tensor:
@@ -26,7 +26,11 @@ def stack() -> list[nn.Parameter]:
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_members_are_updated_as_alone(together: bool) -> None:
+@pytest.mark.parametrize("worth_threads", [2**20, 50, 0])
+def test_members_are_updated_as_alone(
+    together: bool, worth_threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("a2ls_dsl.rl.adam._WORTH_THREADS", worth_threads)
     parameters = stack()
     alone = [[nn.Parameter(each[member].detach().clone()) for each in parameters] for member in range(3)]
     singles = [torch.optim.Adam(each, lr=0.1, betas=(0.5, 0.999)) for each in alone]
