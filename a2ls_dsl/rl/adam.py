@@ -62,7 +62,7 @@ class StackedAdam(nn.Module):
         runs, parts = self._runs(), list[tuple[Tensor, ...]]()
         for states in zip(self.trained, slopes, self.moments("first"), self.moments("second"), strict=True):
             mine = [by_member(each, self.members) for each in states]
-            # What stands beside whole vector registers is rounded otherwise: let it be the same in any company.
+            # What a vector register does not fill is rounded otherwise: let it be the same in any company.
             lengths = runs if self.together or mine[0][0].numel() % _REGISTER == 0 else [1] * self.members
             counts = [run[0] for run in torch.split(self.steps.float(), lengths)]
             parts += zip(*(torch.split(each, lengths) for each in mine), counts, strict=True)
