@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -120,9 +121,11 @@ class GeneralLosses(nn.Module):
         # The agent's networks compute as they are told to; differences of like numbers, sums over the batch
         # and what a loss learns for itself need all their digits, also under autocast.
         exact = torch.autocast(kind, enabled=False) if is_autocast_available(kind) else nullcontext()
-        # Taken apart once: the gradient of one member's row is no larger than that row.
-        rows = self.flat.unbind(0)
-        contexts = [_GroupContext(self, group, rows, agent, window) for group in self._groups]
+        rows = _TakenApart.apply(self.flat, self._groups)  # type: ignore[no-untyped-call]
+        contexts = [
+            _GroupContext(self, group, own, agent, window)
+            for group, own in zip(self._groups, rows, strict=True)
+        ]
         with exact:
             runs = [execution(each.group.structure.program, each) for each in contexts]
             pending = dict[int, Request]()
@@ -147,7 +150,6 @@ class GeneralLosses(nn.Module):
         return [
             _Group(
                 self._structures[key],
-                each,
                 torch.tensor(each, device=self.flat.device),
                 len(each) == len(self.losses),
                 _weights([self.losses[member] for member in each], self.flat),
@@ -195,13 +197,12 @@ class GeneralLosses(nn.Module):
 
 @dataclass(frozen=True)
 class _Group:
-    """Members (G,) of one structure, as `numbers` on the host, too. all: whether it is the whole stack.
+    """Members (G,) of one structure. all: whether it is the whole stack.
 
     weights: (3, G, terms), where a term's weight starts, where it ends, and over how many frames.
     """
 
     structure: Structure
-    numbers: Sequence[int]
     members: Tensor
     all: bool
     weights: Tensor
@@ -217,6 +218,26 @@ def _weights(losses: Sequence[Loss | None], like: Tensor) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64, device=like.device).movedim(2, 0)
 
 
+class _TakenApart(torch.autograd.Function):
+    """The parameters of each group, (G, its size), out of those of all members.
+
+    Most members' losses are far smaller than the largest, for which all have room. Gradients of the parts are
+    put together once here; torch would make one of the size of the whole for every part.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor, groups: Sequence[_Group]) -> tuple[Tensor, ...]:
+        ctx.groups, ctx.shape = groups, flat.shape
+        return tuple(flat[each.members, : each.structure.size] for each in groups)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        whole = gradients[0].new_zeros(ctx.shape)
+        for group, each in zip(ctx.groups, gradients, strict=True):
+            whole[group.members, : group.structure.size] = each
+        return whole, None
+
+
 class _GroupContext:
     """What the program of a group is evaluated with: see `interpreter.Context`."""
 
@@ -224,13 +245,11 @@ class _GroupContext:
         self,
         losses: GeneralLosses,
         group: _Group,
-        rows: Sequence[Tensor],
+        own: Tensor,
         agent: StackAgent,
         window: StackWindow,
     ) -> None:
         self.group, self._agent, self._window = group, agent, window
-        size = group.structure.size
-        own = losses.flat if group.all else torch.stack([rows[each][:size] for each in group.numbers])
         self._parameters = group.structure.split(own)
         self._states = _fetched(group, window, len(losses.losses))
         self._dtype = losses.flat.dtype

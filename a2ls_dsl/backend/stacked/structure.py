@@ -44,8 +44,10 @@ class Structure:
 
     def split(self, rows: Tensor) -> dict[str, Tensor]:
         """Parameters (members, *shape) by name, as views into vectors (members, size or more)."""
+        parts = torch.split(rows[:, : self.size], [math.prod(each) for each in self.shapes.values()], dim=1)
         return {
-            name: rows[:, self.places[name]].view(len(rows), *shape) for name, shape in self.shapes.items()
+            name: part.view(len(rows), *shape)
+            for part, (name, shape) in zip(parts, self.shapes.items(), strict=True)
         }
 
     def start(self, rng: CounterRng) -> Tensor:
