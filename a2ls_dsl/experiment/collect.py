@@ -31,6 +31,7 @@ class Verdict(StrEnum):
     HOLDS = "holds here"
     OPPOSITE = "does not hold here, the opposite does"
     OPEN = "open: the interval holds 0"
+    ONE_SEED = "open: one seed an arm has no interval"
     MISSING = "open: not run"
 
 
@@ -102,8 +103,10 @@ class Collected:
     def judge(self, claim: Claim) -> tuple[Verdict, Comparison | None]:
         """Whether the interval of the difference lies above 0, below, or around it."""
         found = self.compare(claim.better, claim.than)
-        if found is None or not found.difference.known:
-            return Verdict.MISSING, found
+        if found is None:
+            return Verdict.MISSING, None
+        if not found.difference.known:
+            return Verdict.ONE_SEED, found
         if not found.difference.excludes(0.0):
             return Verdict.OPEN, found
         return (Verdict.HOLDS if found.difference.value > 0 else Verdict.OPPOSITE), found

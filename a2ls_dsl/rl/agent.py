@@ -136,7 +136,7 @@ class Agent(nn.Module):
         """
 
     @abstractmethod
-    def _policy(self) -> list[tuple[nn.Module, nn.Module]]:
+    def acting_networks(self) -> list[tuple[nn.Module, nn.Module]]:
         """The networks that act, each with its frozen copy."""
 
     @abstractmethod
@@ -156,7 +156,7 @@ class Agent(nn.Module):
     def freeze(self, members: Iterable[int] | None = None) -> None:
         """Copy policies (by default all) as they are now, for `act_frozen`."""
         for member in range(self.members) if members is None else members:
-            for network, frozen in self._policy():
+            for network, frozen in self.acting_networks():
                 copy_member(network, frozen, member)
 
     @torch.no_grad()
@@ -220,7 +220,7 @@ class Agent(nn.Module):
 
     def finite(self) -> Tensor:
         """(members,) booleans: whether all that a member's policy consists of is finite."""
-        parameters = [each for network, _ in self._policy() for each in network.parameters()]
+        parameters = [each for network, _ in self.acting_networks() for each in network.parameters()]
         return torch.stack([each.flatten(1).isfinite().all(dim=1) for each in parameters]).all(dim=0)
 
     def _asked(self, encode: nn.Module, encode_target: nn.Module) -> StackAgent | None:

@@ -136,7 +136,7 @@ class SacStack(Agent):
                 self._update_auxiliary(replay)
             self.updates += self.active
 
-    def _policy(self) -> list[tuple[nn.Module, nn.Module]]:
+    def acting_networks(self) -> list[tuple[nn.Module, nn.Module]]:
         return [(self.encoder, self.frozen_encoder), (self.actor, self.frozen_actor)]
 
     def _update_critic(self, batch: Transitions) -> None:

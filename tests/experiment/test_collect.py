@@ -71,6 +71,12 @@ def test_without_runs_a_claim_is_open(tmp_path: Path) -> None:
     assert collect(found).judge(found.claims[0]) == (Verdict.MISSING, None)
 
 
+def test_one_seed_leaves_a_claim_open(tmp_path: Path) -> None:
+    found = read(written(tmp_path, (SMALL + CLAIMS).replace("seeds = 2", "seeds = 1")))
+    fill(found, lambda run: final(run, 300))
+    assert collect(found).judge(found.claims[0])[0] is Verdict.ONE_SEED
+
+
 def test_numbers_equal_those_of_scipy(tmp_path: Path) -> None:
     found = experiment(tmp_path)
     fill(found, lambda run: final(run, 15))

@@ -107,7 +107,7 @@ def _bytes(stack: Agent, settings: AgentSettings, observations: Observations) ->
     if isinstance(stack, SacStack) and isinstance(settings, SacSettings):
         parameters = _of_sac(stack, settings, trained, forward)
     else:  # Rainbow: the online network also reads the next observations, and so does the target network
-        networks = [network for network, _ in stack._policy()]
+        networks = [network for network, _ in stack.acting_networks()]
         online = sum(_size(each) for each in networks)
         parameters = (trained + 2 * forward) * online + trained * _size(stack.auxiliary)
     capacity = stack.auxiliary.capacity

@@ -146,7 +146,7 @@ class RainbowStack(Agent):
         super().resume(ticks)
         self._started = [ticks - count for count in self.updates.tolist()]
 
-    def _policy(self) -> list[tuple[nn.Module, nn.Module]]:
+    def acting_networks(self) -> list[tuple[nn.Module, nn.Module]]:
         return [(self.encoder, self.frozen_encoder), (self.values, self.frozen_values)]
 
     def _errors(self, batch: Experience) -> tuple[Tensor, Tensor]:
