@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -59,7 +60,7 @@ def main() -> None:
     ):
         adam = StackedAdam(made, 1e-3, together=together)
         adam.steps += counts
-        found = milliseconds(lambda adam=adam: adam.descend(gradients), options.repeats)
+        found = milliseconds(partial(adam.descend, gradients), options.repeats)
         print(f"{name:32}{found:8.2f} ms{found / baseline:8.2f}")
 
 
