@@ -157,7 +157,7 @@ def best(
     """Print the leaderboard of a study, also while it runs."""
     import json
 
-    from a2ls_dsl.search.study import StudyReader
+    from a2ls_dsl.search.reader import StudyReader
 
     with StudyReader(study) as reader:
         board, counts, settings = reader.leaderboard(number), reader.counts(), reader.settings
@@ -206,8 +206,8 @@ def _run(
     from rich.console import Console
 
     from a2ls_dsl.cli.evolve_view import SearchView, leaderboard
+    from a2ls_dsl.search.reader import StudyReader
     from a2ls_dsl.search.run import evolve as run
-    from a2ls_dsl.search.study import StudyReader
 
     console = Console(highlight=False)
     view = SearchView(console)

@@ -6,7 +6,7 @@ from a2ls_dsl.diagnostics import A2lError, Source
 from a2ls_dsl.lang.files import write
 from a2ls_dsl.lang.layout import format_file
 from a2ls_dsl.search.candidates import Candidate
-from a2ls_dsl.search.study import StudyReader
+from a2ls_dsl.search.reader import StudyReader
 
 SIZE = 10
 """How many losses the hall of fame holds."""

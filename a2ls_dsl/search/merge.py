@@ -20,9 +20,9 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import unwritable
 from a2ls_dsl.search.candidates import Candidate, Status
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
+from a2ls_dsl.search.reader import MERGED
 from a2ls_dsl.search.records import Part, Records, RunRecord
 from a2ls_dsl.search.store import create_or_open, explained, transaction
-from a2ls_dsl.search.study import MERGED
 
 _MAY_DIFFER = ("seed", "generations", "stack", "confirm", "confirm_seeds", "deterministic")
 """On these settings the result of a run with a seed does not depend."""

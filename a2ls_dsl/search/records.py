@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from a2ls_dsl.search.candidates import Candidate, Point, Status
-from a2ls_dsl.search.study import MERGED, StudyReader, candidate_of
+from a2ls_dsl.search.reader import MERGED, StudyReader, candidate_of
 
 _KEYS_AT_ONCE = 500
 

@@ -16,8 +16,8 @@ from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import load_one, loads
 from a2ls_dsl.search.candidates import Status, references
 from a2ls_dsl.search.duplicates import DuplicateGate, meaning
+from a2ls_dsl.search.reader import StudyReader
 from a2ls_dsl.search.run import evolve
-from a2ls_dsl.search.study import StudyReader
 
 FORWARD, CROPPED = "mse({ s[t], a[t] } -> { s[t+1] })", "mse({ crop(s[t]), a[t] } -> { s[t+1] })"
 

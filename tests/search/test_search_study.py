@@ -22,9 +22,10 @@ from a2ls_dsl.lang.load import load
 from a2ls_dsl.search.candidates import Point, Status, ranked, references
 from a2ls_dsl.search.evolution import Origin, first_population
 from a2ls_dsl.search.hall_of_fame import SIZE, write_hall_of_fame
+from a2ls_dsl.search.reader import StudyReader
 from a2ls_dsl.search.settings import quick
 from a2ls_dsl.search.store import DATABASE
-from a2ls_dsl.search.study import Study, StudyReader
+from a2ls_dsl.search.study import Study
 
 SETTINGS = quick("walker-walk")
 GRAMMAR = SETTINGS.space()
