@@ -90,11 +90,11 @@ MAX_LAYERS = 8
 _DECAY = NumberOption(
     "decay", 1, POSITIVE_SHARE, "the i-th step of a rollout counts decay^i, from i = 0", Needs.ROLLOUT
 )
-_SHARPNESS = Range(0, 1000, above=True)
+_WARMTH = Range(0.001, 1000)  # colder, the softmax is a maximum and its logits overflow
 _TEMPERATURE = NumberOption(
-    "temperature", 1, _SHARPNESS, "similarities are divided by it before the softmax", Needs.NEGATIVES
+    "temperature", 1, _WARMTH, "similarities are divided by it before the softmax", Needs.NEGATIVES
 )
-_COLD = NumberOption("temperature", 0.1, _SHARPNESS, "similarities are divided by it before the softmax")
+_COLD = NumberOption("temperature", 0.1, _WARMTH, "similarities are divided by it before the softmax")
 _BINS = NumberOption(
     "bins", 65, Range(2, 1001, whole=True), "how many bins each number of the target is spread over"
 )

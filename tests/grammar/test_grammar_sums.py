@@ -128,9 +128,12 @@ def valid(texts: list[str]) -> list[Loss]:
         return known[term]
 
     kept = [text for text in texts if all(map(fits, text.split(" + ")))]
-    return (
-        list(loads("\n".join(f"loss x{i} = {text}" for i, text in enumerate(kept))).values()) if kept else []
-    )
+    files = (kept[start : start + 50] for start in range(0, len(kept), 50))  # a file has a greatest size
+    return [
+        loss
+        for each in files
+        for loss in loads("\n".join(f"loss x{i} = {text}" for i, text in enumerate(each))).values()
+    ]
 
 
 def parsed(text: str) -> Grammar | None:
