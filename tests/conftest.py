@@ -1,4 +1,4 @@
-"""What all tests share: golden files, and property tests without a clock.
+"""What all tests share: golden files, and property tests that repeat, without a clock.
 
 `pytest --update-golden` rewrites the golden files; read the difference before committing it.
 """
@@ -16,8 +16,10 @@ from hypothesis import settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-settings.register_profile("no-clock", deadline=None)
-settings.load_profile("no-clock")
+# What a change must pass answers the same twice; `pytest --hypothesis-profile explore` draws other examples.
+settings.register_profile("repeat", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("repeat")
 
 Golden = Callable[[Path, str], None]
 
