@@ -59,13 +59,13 @@ class StackedAdam(nn.Module):
         self.steps += 1
         # The kernel goes through memory in order, and convolutions give gradients with channels last.
         slopes = [each.contiguous() for each in gradients]
-        runs, parts = self._runs(), list[tuple[Tensor, ...]]()
+        runs, alone = self._runs(), [1] * self.members
+        steps = self.steps.float()
+        parts = list[tuple[Tensor, ...]]()
         for states in zip(self.trained, slopes, self.moments("first"), self.moments("second"), strict=True):
-            mine = [by_member(each, self.members) for each in states]
             # What a vector register does not fill is rounded otherwise: let it be the same in any company.
-            lengths = runs if self.together or mine[0][0].numel() % _REGISTER == 0 else [1] * self.members
-            counts = [run[0] for run in torch.split(self.steps.float(), lengths)]
-            parts += zip(*(torch.split(each, lengths) for each in mine), counts, strict=True)
+            fills = self.together or states[0].numel() // self.members % _REGISTER == 0
+            parts += _cut((*states, steps), runs if fills else alone)
         if self.steps.is_cuda:
             self._update(parts)
         else:
@@ -111,6 +111,15 @@ class StackedAdam(nn.Module):
             amsgrad=False,
             maximize=False,
         )
+
+
+def _cut(states: tuple[Tensor, ...], runs: list[int]) -> Iterable[tuple[Tensor, ...]]:
+    """Tensors of all members, the last with their counts, in runs of so many members, each with one count."""
+    if len(runs) == 1:
+        return [(*states[:-1], states[-1][0])]
+    members = sum(runs)
+    cut = [torch.split(by_member(each, members), runs) for each in states[:-1]]
+    return zip(*cut, [run[0] for run in torch.split(states[-1], runs)], strict=True)
 
 
 @contextmanager
