@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.envs.tasks import find_task
@@ -93,6 +94,27 @@ def test_slots_take_losses_of_other_structure() -> None:
     expected = fresh.stacks[0].auxiliary.member_state(0)
     found = stack.auxiliary.member_state(1)
     assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+def test_a_stack_goes_on_when_its_last_general_loss_has_left() -> None:
+    losses = [load_one(name)[1] for name in ("vcr", "a2_winner")]
+    capacity = Capacity.of(losses)
+    learner = Learner(losses, [0, 1], Observations((5,)), 2, 120, SETTINGS, refill=True, capacity=capacity)
+    learner.reset(0, losses[1], 5)
+    rng, every, none = np.random.default_rng(0), np.ones(2, np.bool_), np.zeros(2, np.bool_)
+
+    def seen() -> np.ndarray:
+        return rng.normal(size=(2, 5)).astype(np.float32)
+
+    learner.begin(seen(), every)
+    for _ in range(40):
+        action = rng.uniform(-1, 1, (2, 2)).astype(np.float32)
+        learner.append(action, np.ones(2, np.float32), none, seen(), none)
+    for member in range(2):
+        learner.activate(member)
+    learner.update()
+    assert learner.finite().all()
+    assert all(np.isfinite(learner.pop_metrics(member)["auxiliary_loss"]) for member in range(2))
 
 
 @pytest.mark.slow
