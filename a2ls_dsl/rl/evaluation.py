@@ -67,10 +67,6 @@ class Evaluator:
         """Whether any evaluation has begun and not ended."""
         return bool(self._open)
 
-    def evaluates(self, member: int) -> bool:
-        """Whether an evaluation of a member has begun and not ended."""
-        return member in self._open
-
     def begin(self, member: int, number: int, frames: int, training_return: float) -> None:
         """Evaluate a member's policy as it is now, after `frames` frames; `number` were before it."""
         self.learner.freeze([member])
@@ -82,12 +78,11 @@ class Evaluator:
         self._open.pop(member, None)
         self._playing[member] = False
 
-    def start(self, only: int | None = None) -> None:
-        """Let every member that is evaluated, or one of them alone, take a step; returns at once."""
-        self._begin_episodes(only)
-        self._stepping = self._playing.copy()
-        if only is not None:
-            self._stepping &= np.arange(self.pool.size) == only
+    def start(self, only: NDArray[np.bool_] | None = None) -> None:
+        """Let every member that is evaluated, or those in the mask, take a step; returns at once."""
+        chosen = np.ones(self.pool.size, np.bool_) if only is None else only
+        self._begin_episodes(chosen)
+        self._stepping = self._playing & chosen
         action = self.learner.act_frozen(self._history.seen, self._step)
         self.pool.start(as_played(self.pool.task, action), self._stepping)
 
@@ -102,11 +97,12 @@ class Evaluator:
         self._playing &= ~over
         return [score for member in ended if (score := self._end_episode(int(member)))]
 
-    def finish(self) -> list[Score]:
-        """Play what is left of all evaluations that are running."""
+    def finish(self, only: Iterable[int] | None = None) -> list[Score]:
+        """Play what is left of all evaluations that are running, or of these members' alone."""
+        asked = range(self.pool.size) if only is None else list(only)
         found: list[Score] = []
-        while self.running:
-            self.start()
+        while left := [member for member in asked if member in self._open]:
+            self.start(np.isin(np.arange(self.pool.size), left))
             found += self.wait()
         return found
 
@@ -122,12 +118,12 @@ class Evaluator:
             score = Score(**{**values, "returns": ()})
             self._open[score.member] = _Open(score, [float(each) for each in values["returns"]])
 
-    def _begin_episodes(self, only: int | None) -> None:
-        """Start the next episode of those members that have just begun, or ended one."""
+    def _begin_episodes(self, chosen: NDArray[np.bool_]) -> None:
+        """Start the next episode of those in the mask that have just begun, or ended one."""
         numbers = np.zeros(self.pool.size, np.int64)
         waiting = np.zeros(self.pool.size, np.bool_)
         for member, each in self._open.items():
-            if not self._playing[member] and only in (None, member):
+            if chosen[member] and not self._playing[member]:
                 waiting[member] = True
                 numbers[member] = each.score.number * self.episodes + len(each.returns)
         if waiting.any():

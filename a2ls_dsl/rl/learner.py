@@ -128,7 +128,8 @@ class Learner:
         self, observation: NDArray[Any], counter: NDArray[np.int64], random: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """Actions (members, action) for each member's step `counter`: the policy's, or uniform ones."""
-        return _host(self._act(None, _tensor(observation), _tensor(counter), _tensor(random)))
+        drawn = bool(random.all())  # nobody asks a policy
+        return _host(self._act(drawn, _tensor(observation), _tensor(counter), _tensor(random)))
 
     def act_frozen(
         self, observation: NDArray[Any], counter: NDArray[np.int64] | None = None
@@ -217,12 +218,13 @@ class Learner:
         for replay, part in zip(self.replays, self.parts, strict=True):
             replay.append(*(each[part] for each in step))
 
-    def _run_act(self, _: None, seen: Tensor, counter: Tensor, random: Tensor) -> Tensor:
+    def _run_act(self, drawn: bool, seen: Tensor, counter: Tensor, random: Tensor) -> Tensor:
         actions = []
         for stack, part in zip(self.stacks, self.parts, strict=True):
-            chosen = stack.act(seen[part], counter[part])
-            drawn = stack.random_action(counter[part])
-            actions.append(torch.where(random[part, None], drawn, chosen))
+            action = stack.random_action(counter[part])
+            if not drawn:
+                action = torch.where(random[part, None], action, stack.act(seen[part], counter[part]))
+            actions.append(action)
         return torch.cat(actions)
 
     def _run_act_frozen(self, _: None, seen: Tensor, counter: Tensor) -> Tensor:

@@ -312,15 +312,13 @@ class Slots:
 
     def _evaluate_due(self) -> list[Score]:
         """Begin the evaluations that are due now; one that is still running is played to its end first."""
-        scores: list[Score] = []
-        frames = self.frames
-        for slot in map(int, np.flatnonzero(self.busy)):
+        frames, every = self.frames, self.training.evaluation.every_frames
+        goals = np.minimum((self.evaluations + 1) * every, self.training.frames)
+        due = [int(slot) for slot in np.flatnonzero(self.busy & (frames == goals))]
+        # Of these alone: when the evaluations of others end must not depend on them.
+        scores = self.evaluator.finish(due)
+        for slot in due:
             now, number = int(frames[slot]), int(self.evaluations[slot])
-            if now != min((number + 1) * self.training.evaluation.every_frames, self.training.frames):
-                continue
-            while self.evaluator.evaluates(slot):
-                self.evaluator.start(slot)  # alone: when others' evaluations end must not depend on this
-                scores += self.evaluator.wait()
             finished = self._finished[slot]
             training = float(np.mean(finished)) if finished else float("nan")
             self.evaluator.begin(slot, number, now, training)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.lang.ast import Loss
@@ -155,6 +157,27 @@ def test_culling_one_disturbs_no_other() -> None:
     assert [score.frames for score in whole[0]] == [200, 400, 480]
     for number in range(1, len(MEMBERS)):
         assert [score.returns for score in rest[number]] == [score.returns for score in whole[number]]
+
+
+def test_members_catch_up_on_their_evaluations_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations that end after the next are due take no more steps for three members than for one."""
+
+    def steps(members: list[Member]) -> int:
+        played = 0
+        with Slots(TRAINING, members, workers=1) as slots:
+            act = slots.learner.act_frozen
+
+            def counted(seen: NDArray[Any], counter: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+                nonlocal played
+                played += 1
+                return act(seen, counter)
+
+            monkeypatch.setattr(slots.learner, "act_frozen", counted)
+            while slots.busy.any() or slots.evaluator.running:
+                slots.tick()
+        return played
+
+    assert steps(MEMBERS[:1]) == steps(MEMBERS[:3]) == 3 * TASK.episode_steps
 
 
 def test_updates_stay_in_step_with_the_stack() -> None:
