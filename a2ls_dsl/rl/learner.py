@@ -21,6 +21,7 @@ from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.agent import Agent, Parts
 from a2ls_dsl.rl.agents import AgentSettings, make_agent
 from a2ls_dsl.rl.capture import Captured
+from a2ls_dsl.rl.memory import keep_freed_memory
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay
 from a2ls_dsl.rl.settings import Computation
@@ -52,6 +53,8 @@ class Learner:
         capacity: Capacity | None = None,
         action_repeat: int = 1,
     ) -> None:
+        if torch.device(device).type == "cpu":
+            keep_freed_memory()
         self._action_repeat = action_repeat
         self.device, self.observations, self.exact = device, observations, exact
         self._action, self._rows, self._settings = action, rows, settings

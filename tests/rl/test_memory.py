@@ -1,0 +1,37 @@
+"""What becomes of memory that updates free."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+
+import numpy as np
+import pytest
+
+from a2ls_dsl.rl.learner import Learner
+from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.settings import SacSettings
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has rules of its own")
+def test_an_update_uses_the_memory_of_the_one_before() -> None:
+    """Pages that the system had to hand out, by its own count."""
+    every = np.ones(4, np.bool_)
+    settings = SacSettings(hidden=512, batch_size=128)
+    learner = Learner([None] * 4, range(4), Observations((5,)), 2, 200, settings)
+    rng = np.random.default_rng(0)
+    learner.begin(rng.normal(size=(4, 5)).astype(np.float32), every)
+    for _ in range(190):
+        action, reward, seen = (rng.normal(size=shape).astype(np.float32) for shape in ((4, 2), 4, (4, 5)))
+        learner.append(action, reward, ~every, seen, ~every)
+
+    def pages(updates: int) -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(updates):
+            learner.update()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    pages(8)
+    gradients = sum(each.numel() * 4 for each in learner.stacks[0].critic.parameters())
+    assert pages(10) < gradients / os.sysconf("SC_PAGE_SIZE")
