@@ -104,7 +104,7 @@ class Slots:
         rendering = training.pixels.rendering if training.pixels else None
         self.pool = EnvPool(training.task, size, workers, rendering=rendering, life_loss=True)
         try:
-            self.evaluation_pool = EnvPool(training.task, size, workers, rendering=rendering)
+            self.evaluation_pool = EnvPool(training.task, size, rendering=rendering, beside=self.pool)
             shape = self.pool.observation_shape
             sizes = observations_of(training.settings, shape, training.pixels), self.pool.action_size
             # An episode takes one row more than it has steps, and one row is being written. Where episodes

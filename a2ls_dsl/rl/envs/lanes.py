@@ -2,7 +2,8 @@
 
 The arrays live in memory without a name, handed on as a file descriptor, so nothing is left behind
 however a process ends. A message is one byte for its kind and a text, usually empty; a closed socket
-says that the other side is gone, which is how each side learns of the other's death at once.
+says that the other side is gone, which is how each side learns of the other's death at once. Each pool has a
+socket to each worker; it is handed to the worker, with the memory, through the socket of its process.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# From the pool: the sizes are known, map the arrays; step, or reset, the lanes in `chosen`.
-MAP, STEP, RESET = b"M", b"S", b"R"
+# From the pool: make environments; map the arrays, their sizes are known; step, or reset, those in `chosen`.
+MAKE, MAP, STEP, RESET = b"E", b"M", b"S", b"R"
 # From a worker: done; failed, with a text.
 DONE, FAILED = b"D", b"F"
 
@@ -92,6 +93,20 @@ def receive(channel: socket.socket) -> tuple[bytes, str]:
     """The next message. Raises EOFError when the other side is gone, TimeoutError when it says nothing."""
     kind, length = _HEADER.unpack(_exactly(channel, _HEADER.size))
     return kind, _exactly(channel, length).decode() if length else ""
+
+
+def send_opening(door: socket.socket, channel: socket.socket, memory: int) -> None:
+    """Hand a worker its end of a pool's socket, and the pool's memory."""
+    socket.send_fds(door, [b"O"], [channel.fileno(), memory])
+
+
+def receive_opening(door: socket.socket) -> tuple[socket.socket, int]:
+    """The other end of `send_opening`. Raises EOFError when the other side is gone."""
+    data, descriptors, _, _ = socket.recv_fds(door, 1, 2)
+    if not data:
+        raise EOFError
+    channel, memory = descriptors
+    return socket.socket(fileno=channel), memory
 
 
 def _exactly(channel: socket.socket, length: int) -> bytes:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from types import TracebackType
@@ -23,7 +24,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.envs.lanes import FAILED, MAP, RESET, STEP, Lanes, receive, send, shared_memory
+from a2ls_dsl.rl.envs.lanes import (
+    FAILED,
+    MAKE,
+    MAP,
+    RESET,
+    STEP,
+    Lanes,
+    receive,
+    send,
+    send_opening,
+    shared_memory,
+)
 from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import Game, Task
 
@@ -50,7 +62,10 @@ class StepResult:
 
 @dataclass(frozen=True)
 class _Worker:
+    """A process, the socket through which pools are opened there, and a pool's own."""
+
     process: subprocess.Popen[bytes]
+    door: socket.socket
     channel: socket.socket
 
 
@@ -58,7 +73,8 @@ class EnvPool:
     """`size` environments (lanes) of `task` in `workers` processes: by default one a usable core.
 
     With a `rendering` observations are frames, else vectors; those of games are always frames. life_loss:
-    whether a lost life ends an episode of a game, as it does in training.
+    whether a lost life ends an episode of a game, as it does in training. beside: a pool whose processes
+    this one shares, until that one is closed; what is begun first is done first.
     Use it as a context manager, or `close` it; it is also closed when it is collected and at exit. Workers
     end with this process, however it ends. A worker that fails, dies, or is silent for `timeout` seconds
     closes the pool and raises A2lError. Linux and macOS.
@@ -72,6 +88,7 @@ class EnvPool:
         timeout: float = 120.0,
         rendering: Rendering | None = None,
         life_loss: bool = False,
+        beside: EnvPool | None = None,
     ) -> None:
         if size < 1 or (workers is not None and workers < 1):
             raise A2lError("a pool needs at least one environment and one worker", "ask for one or more")
@@ -79,22 +96,31 @@ class EnvPool:
         self.size = size
         self._timeout = timeout
         self._pending = False
-        count = min(size, usable_cores() if workers is None else workers)
+        count = beside.workers if beside else min(size, usable_cores() if workers is None else workers)
         bounds = [size * i // count for i in range(count + 1)]
         memory = shared_memory()
-        about = json.dumps(
-            [isinstance(task, Game), asdict(task), asdict(rendering) if rendering else None, life_loss]
-        )
+        about = {
+            "size": size,
+            "task": asdict(task),
+            "game": isinstance(task, Game),
+            "rendering": asdict(rendering) if rendering else None,
+            "life_loss": life_loss,
+        }
+        self._beside = beside  # kept: its processes end with it
         self._workers: list[_Worker] = []
-        self._closer = weakref.finalize(self, _close, self._workers)
+        self._closer = weakref.finalize(self, _close, self._workers, beside is None)
         try:
-            for begin, end in pairwise(bounds):
-                self._workers.append(_launch(about, size, begin, end, memory, timeout))
+            for number in range(count):
+                shared = beside._workers[number] if beside else None
+                self._workers.append(_open(shared, memory, timeout))
+            ranges = ({"begin": begin, "end": end} for begin, end in pairwise(bounds))
+            self._tell(MAKE, [json.dumps(about | each) for each in ranges])
             sizes = [json.loads(text) for text in self._collect()]
             self.observation_shape: tuple[int, ...] = tuple(sizes[0][0])
             self.action_size = int(sizes[0][1])
             self._lanes = Lanes.map(memory, size, self.observation_shape, self.action_size, task.discrete)
             self._tell(MAP)
+            self._collect()
         except BaseException:
             self.close()
             raise
@@ -193,10 +219,10 @@ class EnvPool:
         if self._pending and not pending:
             raise A2lError("a step has begun and was not collected", "call wait first")
 
-    def _tell(self, kind: bytes) -> None:
-        for worker in self._workers:
+    def _tell(self, kind: bytes, texts: Sequence[str] | None = None) -> None:
+        for worker, text in zip(self._workers, texts or [""] * self.workers, strict=True):
             try:
-                send(worker.channel, kind)
+                send(worker.channel, kind, text)
             except OSError:
                 raise self._died(worker) from None
 
@@ -248,33 +274,44 @@ def _check_shape(what: str, found: tuple[int, ...], expected: tuple[int, ...]) -
         raise A2lError(f"{what} must have the shape {expected}, a row an environment, got {found}")
 
 
-def _launch(about: str, size: int, begin: int, end: int, memory: int, timeout: float) -> _Worker:
-    """Start the worker of the lanes from `begin` to `end` (exclusive); about: what it plays, see `worker`.
+def _open(shared: _Worker | None, memory: int, timeout: float) -> _Worker:
+    """A pool's share in the process of another pool's worker, or in one of its own."""
+    process, door = (shared.process, shared.door) if shared else _launch()
+    channel, theirs = socket.socketpair()
+    channel.settimeout(timeout)
+    with theirs, suppress(OSError):  # a process that has died is noticed when it does not answer
+        send_opening(door, theirs, memory)
+    return _Worker(process, door, channel)
+
+
+def _launch() -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start a worker.
 
     A fresh interpreter, not `multiprocessing`: a fork would copy torch's threads and locks, and a spawned
     child would import the user's main module again, torch included.
     """
-    ours, theirs = socket.socketpair()
-    ours.settimeout(timeout)
+    door, theirs = socket.socketpair()
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     environment = os.environ | dict.fromkeys(_ONE_THREAD, "1") | {"PYTHONPATH": path}
-    numbers = [theirs.fileno(), memory, begin, end, size]
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "a2ls_dsl.rl.envs.worker", *map(str, numbers), about],
-            pass_fds=(theirs.fileno(), memory),
+            [sys.executable, "-P", "-m", "a2ls_dsl.rl.envs.worker", str(theirs.fileno())],
+            pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # A library that prints must not spoil what the user pipes.
             env=environment,
             process_group=0,  # Ctrl-C in a terminal goes to the foreground group, so not to the workers.
         )
-    return _Worker(process, ours)
+    return process, door
 
 
-def _close(workers: Sequence[_Worker]) -> None:
+def _close(workers: Sequence[_Worker], own: bool) -> None:
+    """Give up lanes; with workers of one's own end their processes too."""
     for worker in workers:
         worker.channel.close()
-    for worker in workers:
+        if own:
+            worker.door.close()
+    for worker in workers if own else ():
         try:
             worker.process.wait(timeout=2)
         except subprocess.TimeoutExpired:

@@ -1,78 +1,109 @@
-"""The worker process of an environment pool: `python -m a2ls_dsl.rl.envs.worker`, started by the pool.
+"""A worker process of environment pools: `python -m a2ls_dsl.rl.envs.worker`, started by a pool.
 
-It owns some lanes, says what sizes they have, then steps or resets them when told to. It ends when its
-socket closes, however the pool's process went away. It never imports torch.
+It owns some lanes of that pool, and of those that share its workers. It makes, steps or resets them when told
+to. It ends when the socket closes through which pools are opened, however their process went away. It never
+imports torch.
 """
 
 from __future__ import annotations
 
 import json
+import selectors
 import signal
 import socket
 import sys
 import traceback
+from contextlib import suppress
+from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs.env import Env, make_env
-from a2ls_dsl.rl.envs.lanes import DONE, FAILED, MAP, RESET, Lanes, receive, send
+from a2ls_dsl.rl.envs.lanes import DONE, FAILED, MAKE, MAP, RESET, Lanes, receive, receive_opening, send
 from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import Game, Task
 
+_GONE = (EOFError, BrokenPipeError, ConnectionResetError)
+
 
 def main(arguments: list[str]) -> None:
-    """Arguments: the socket's and the memory's descriptor, the first lane and the one behind the last, the
-    pool's size; as JSON whether the task is a game, the task, the rendering, and whether a lost life ends an
-    episode."""
+    """Arguments: the descriptor of the socket through which pools are opened."""
     # Ctrl-C is the pool's business: it closes the sockets.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    channel_number, memory, begin, end, size = (int(a) for a in arguments[:5])
-    is_game, fields, look, life_loss = json.loads(arguments[5])
-    task = Game(**fields) if is_game else Task(**fields)
-    rendering = Rendering(**look) if look is not None else None
-    with socket.socket(fileno=channel_number) as channel:
-        try:
-            _serve(channel, memory, range(begin, end), size, task, rendering, life_loss)
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            return
-
-
-def _serve(
-    channel: socket.socket,
-    memory: int,
-    own: range,
-    size: int,
-    task: Task,
-    rendering: Rendering | None,
-    life_loss: bool,
-) -> None:
-    """Answer the pool until it is gone, or until an environment fails."""
-    lane = own.start
-    try:
-        envs: dict[int, Env] = {}
-        for lane in own:
-            envs[lane] = make_env(task, rendering, life_loss)
-        sizes = envs[own.start].observation_shape, envs[own.start].action_size
-        send(channel, DONE, json.dumps(sizes))
-        kind, _ = receive(channel)
-        if kind != MAP:
-            raise ValueError(f"expected the order to map the arrays, got {kind!r}")
-        lanes = Lanes.map(memory, size, *sizes, task.discrete)
+    with socket.socket(fileno=int(arguments[0])) as door, selectors.DefaultSelector() as selector:
+        selector.register(door, selectors.EVENT_READ)
         while True:
-            kind, _ = receive(channel)
-            for lane in own:
-                if not lanes.chosen[lane]:
-                    continue
-                if kind == RESET:
-                    lanes.observation[lane] = envs[lane].reset(int(lanes.seed[lane]))
-                else:
-                    _step(lanes, envs[lane], lane)
-            send(channel, DONE)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        raise
-    except A2lError as error:
-        _report(channel, lane, error.message, error.fix)
-    except Exception as error:  # noqa: BLE001  (whatever it is, it is reported where the user looks)
-        _report(channel, lane, f"{type(error).__name__}: {error}\n{traceback.format_exc()}", "")
+            for key, _ in selector.select():
+                if key.fileobj is door:
+                    try:
+                        part = _Part(*receive_opening(door))
+                    except _GONE:
+                        return
+                    selector.register(part.channel, selectors.EVENT_READ, part)
+                elif not key.data.serve():
+                    selector.unregister(key.fileobj)
+                    key.data.channel.close()
+
+
+class _Part:
+    """The lanes of one pool that are in this process."""
+
+    def __init__(self, channel: socket.socket, memory: int) -> None:
+        self.channel, self._memory = channel, memory
+        self._lane = 0  # the one at work
+        self._envs: dict[int, Env] = {}
+
+    def serve(self) -> bool:
+        """Do what the pool asks for; whether it can ask again: it is there, and no environment failed."""
+        try:
+            kind, text = receive(self.channel)
+            send(self.channel, DONE, self._do(kind, text))
+        except _GONE:
+            return False
+        except A2lError as error:
+            return self._report(error.message, error.fix)
+        except Exception as error:  # noqa: BLE001  (whatever it is, it is reported where the user looks)
+            return self._report(f"{type(error).__name__}: {error}\n{traceback.format_exc()}", "")
+        return True
+
+    def _do(self, kind: bytes, text: str) -> str:
+        if kind == MAKE:
+            return self._make(**json.loads(text))
+        if kind == MAP:
+            self._lanes = Lanes.map(self._memory, *self._sizes)
+            return ""
+        lanes = self._lanes
+        for lane, env in self._envs.items():
+            self._lane = lane
+            if not lanes.chosen[lane]:
+                continue
+            if kind == RESET:
+                lanes.observation[lane] = env.reset(int(lanes.seed[lane]))
+            else:
+                _step(lanes, env, lane)
+        return ""
+
+    def _make(
+        self,
+        begin: int,
+        end: int,
+        size: int,
+        task: dict[str, Any],
+        game: bool,
+        rendering: dict[str, Any] | None,
+        life_loss: bool,
+    ) -> str:
+        """Make the lanes from `begin` to `end` (exclusive) of `size`; gives what their sizes are."""
+        played = Game(**task) if game else Task(**task)
+        look = Rendering(**rendering) if rendering is not None else None
+        for self._lane in range(begin, end):
+            env = self._envs[self._lane] = make_env(played, look, life_loss)
+        self._sizes = size, env.observation_shape, env.action_size, game
+        return json.dumps(self._sizes[1:3])
+
+    def _report(self, message: str, fix: str) -> bool:
+        with suppress(*_GONE):
+            send(self.channel, FAILED, json.dumps([self._lane, message, fix]))
+        return False
 
 
 def _step(lanes: Lanes, env: Env, lane: int) -> None:
@@ -82,10 +113,6 @@ def _step(lanes: Lanes, env: Env, lane: int) -> None:
     lanes.terminated[lane] = step.terminated
     lanes.last[lane] = step.last
     lanes.life_lost[lane] = step.life_lost
-
-
-def _report(channel: socket.socket, lane: int, message: str, fix: str) -> None:
-    send(channel, FAILED, json.dumps([lane, message, fix]))
 
 
 if __name__ == "__main__":

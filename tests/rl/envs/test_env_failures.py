@@ -70,6 +70,22 @@ def test_workers_ignore_an_interrupt(pool: EnvPool) -> None:
         assert not pool.step(ZERO).last.any()
 
 
+def test_a_pool_outlives_one_beside_it(pool: EnvPool) -> None:
+    """Whether that one is closed or fails."""
+    with pool:
+        EnvPool(TASK, 2, beside=pool).close()
+        with pytest.raises(A2lError, match="environment 0 of walker-somersault failed"):
+            EnvPool(Task("walker", "somersault", 2), 2, beside=pool)
+        assert not pool.step(ZERO).last.any()
+        other = EnvPool(TASK, 2, beside=pool)
+        other.reset([0, 1])
+        pool._workers[1].process.kill()
+        with pytest.raises(A2lError, match="exit code -9"):
+            other.step(ZERO)
+        with pytest.raises(A2lError, match="exit code -9"):
+            pool.step(ZERO)
+
+
 def test_an_exception_in_a_worker_names_the_environment(pool: EnvPool) -> None:
     pool.close()
     with pytest.raises(A2lError) as caught:

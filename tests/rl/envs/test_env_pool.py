@@ -58,6 +58,25 @@ def test_results_do_not_depend_on_the_number_of_workers() -> None:
         np.testing.assert_array_equal(one, three)
 
 
+def test_a_pool_beside_another_takes_its_own_steps_in_the_same_processes() -> None:
+    """Steps of both are under way at once, of lanes that begin apart."""
+    with EnvPool(SHORT, 3, workers=2) as apart:
+        expected = [apart.reset([3, 4, 5])]
+        expected += [apart.step(each).observation for each in actions(apart, 3)]
+    with EnvPool(SHORT, 3, workers=2) as pool, EnvPool(SHORT, 3, beside=pool) as other:
+        mine, its = ([worker.process.pid for worker in each._workers] for each in (pool, other))
+        assert mine == its
+        pool.reset([0, 1, 2])
+        found = [other.reset([3, 4, 5])]
+        for one, two in zip(actions(pool, 3)[::-1], actions(other, 3), strict=True):
+            pool.start(one)
+            other.start(two)
+            seen = pool.wait().observation
+            found.append(other.wait().observation)
+            assert (seen != found[-1]).any()
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_resetting_some_lanes_leaves_the_others() -> None:
     with EnvPool(SHORT, 4, workers=2) as pool:
         pool.reset([0, 1, 2, 3])
