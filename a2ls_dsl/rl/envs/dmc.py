@@ -36,13 +36,17 @@ class DmcEnv:
     def __init__(self, task: Task, rendering: Rendering | None = None) -> None:
         self.task = task
         self._env: Any = _load(task, rendering)
+        # dm_control would observe every frame of a repeated action: here the last is, and nothing twice.
+        self._observe = self._env.task.get_observation
+        self._env.task.get_observation = _unseen
         self._camera = Camera(self._env.physics, rendering) if rendering is not None else None
         self._diverged = _physics_error()
         spec = self._env.action_spec()
         self._middle = (spec.maximum + spec.minimum) / 2.0
         self._half_width = (spec.maximum - spec.minimum) / 2.0
         self._last = True
-        self._observation = self._see(self._env.reset())
+        self._env.reset()
+        self._observation = self._see()
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -64,7 +68,8 @@ class DmcEnv:
         # `task.random` is the only generator the suite draws from, and a reset clears all of MuJoCo's
         # state, warm start included. The sequence spreads neighbouring and 64-bit seeds over the state.
         self._env.task.random.seed(np.random.SeedSequence(seed).generate_state(8))
-        self._observation = self._see(self._env.reset())
+        self._env.reset()
+        self._observation = self._see()
         self._last = False
         return self._observation.copy()
 
@@ -89,18 +94,25 @@ class DmcEnv:
             reward += float(time_step.reward)
             if time_step.last():
                 break
-        self._observation = self._see(time_step)
+        self._observation = self._see()
         self._last = bool(time_step.last())
         terminated = self._last and time_step.discount == 0.0
         return Step(self._observation.copy(), reward, terminated, self._last)
 
-    def _see(self, time_step: Any) -> NDArray[Any]:
-        return _flat(time_step.observation) if self._camera is None else self._camera.frame()
+    def _see(self) -> NDArray[Any]:
+        if self._camera is not None:
+            return self._camera.frame()
+        return _flat(self._observe(self._env.physics))
 
     def _cut(self, reward: float) -> Step:
         """The episode's end by a fault of the simulation."""
         self._last = True
         return Step(self._observation.copy(), reward, terminated=False, last=True)
+
+
+def _unseen(physics: Any) -> dict[str, Any]:
+    """The observation of a frame at which nobody looks."""
+    return {}
 
 
 def _flat(observation: dict[str, Any]) -> NDArray[np.float32]:
