@@ -96,7 +96,10 @@ class EnvPool:
         self.size = size
         self._timeout = timeout
         self._pending = False
-        count = beside.workers if beside else min(size, usable_cores() if workers is None else workers)
+        if beside:
+            beside._ready(pending=False)
+            workers = beside.workers
+        count = min(size, usable_cores() if workers is None else workers)
         bounds = [size * i // count for i in range(count + 1)]
         memory = shared_memory()
         about = {

@@ -74,7 +74,11 @@ def test_a_pool_beside_another_takes_its_own_steps_in_the_same_processes() -> No
             seen = pool.wait().observation
             found.append(other.wait().observation)
             assert (seen != found[-1]).any()
+        with EnvPool(SHORT, 1, beside=pool) as smaller:
+            assert smaller.workers == 1
     np.testing.assert_array_equal(found, expected)
+    with pytest.raises(A2lError, match="this environment pool is closed"):
+        EnvPool(SHORT, 3, beside=pool)
 
 
 def test_resetting_some_lanes_leaves_the_others() -> None:
