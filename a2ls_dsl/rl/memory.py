@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -20,23 +21,26 @@ _LIMITS = (
 
 
 # Parameters of glibc's mallopt, from its <malloc.h>.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_LARGEST_KEPT = 32 * 2**20
-"""Bytes; glibc takes no more: larger pieces always come from the system and go back."""
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_ANOTHER_LIBRARY = (AttributeError, OSError, TypeError)
 
 
 def keep_freed_memory() -> None:
-    """Let this process keep the memory that it frees, in pieces of up to 32 MB.
+    """Let this process keep the memory that it frees, until `free_bytes` looks at what is free.
 
     An update on the CPU frees what the next one asks for again, and between them the C library gives it back
     to the system, which clears it page by page. For glibc; elsewhere nothing changes.
     """
-    try:
+    with suppress(*_ANOTHER_LIBRARY):
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # Another C library.
-        return
-    mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
-    mallopt(_M_TRIM_THRESHOLD, -1)
+        mallopt(_M_MMAP_MAX, 0)  # no piece, however large, has pages of its own
+        mallopt(_M_TRIM_THRESHOLD, -1)
+
+
+def _give_back() -> None:
+    """Give the system the memory that this process has kept."""
+    with suppress(*_ANOTHER_LIBRARY):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def check_memory(needed: int, members: int, device: str) -> None:
@@ -56,6 +60,7 @@ def free_bytes(device: str) -> int:
     """Free bytes of a device's memory; for the CPU also within the limit of a container."""
     if device != "cpu":
         return torch.cuda.mem_get_info(device)[0]
+    _give_back()
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
         lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())

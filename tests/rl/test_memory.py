@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import platform
 import resource
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from a2ls_dsl.rl.learner import Learner
+from a2ls_dsl.rl.memory import free_bytes, keep_freed_memory
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.settings import SacSettings
 
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="not the C library")
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has rules of its own")
+
 def test_an_update_uses_the_memory_of_the_one_before() -> None:
     """Pages that the system had to hand out, by its own count."""
     every = np.ones(4, np.bool_)
@@ -35,3 +39,21 @@ def test_an_update_uses_the_memory_of_the_one_before() -> None:
     pages(8)
     gradients = sum(each.numel() * 4 for each in learner.stacks[0].critic.parameters())
     assert pages(10) < gradients / os.sysconf("SC_PAGE_SIZE")
+
+
+def test_memory_that_is_kept_counts_as_free() -> None:
+    """Pages in use by this process, by the system's count, around a gigabyte that a learner has left."""
+
+    def used() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    keep_freed_memory()
+    before = used()
+    pieces = [torch.ones(2**24) for _ in range(16)]
+    pinned = torch.ones(2**20)  # behind them, so that they are no end that could be cut
+    assert used() - before > 1e9
+    del pieces
+    assert used() - before > 1e9
+    free_bytes("cpu")
+    assert used() - before < 1e8
+    assert pinned.sum() == 2**20
