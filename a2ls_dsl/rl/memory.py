@@ -57,7 +57,10 @@ def check_memory(needed: int, members: int, device: str) -> None:
 
 
 def free_bytes(device: str) -> int:
-    """Free bytes of a device's memory; for the CPU also within the limit of a container."""
+    """Free bytes of a device's memory; for the CPU also within the limit of a container.
+
+    What this process has freed and kept counts: it is given back first.
+    """
     if device != "cpu":
         return torch.cuda.mem_get_info(device)[0]
     _give_back()

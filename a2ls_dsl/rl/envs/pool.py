@@ -74,7 +74,7 @@ class EnvPool:
 
     With a `rendering` observations are frames, else vectors; those of games are always frames. life_loss:
     whether a lost life ends an episode of a game, as it does in training. beside: a pool whose processes
-    this one shares, until that one is closed; what is begun first is done first.
+    this one shares (so `workers` are that one's), until it is closed; what is begun first is done first.
     Use it as a context manager, or `close` it; it is also closed when it is collected and at exit. Workers
     end with this process, however it ends. A worker that fails, dies, or is silent for `timeout` seconds
     closes the pool and raises A2lError. Linux and macOS.
