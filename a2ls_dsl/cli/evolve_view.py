@@ -17,7 +17,8 @@ from a2ls_dsl.report.statistics import summarised_difference
 from a2ls_dsl.report.tables import said
 from a2ls_dsl.search.candidates import NO_LOSS, Candidate, Status, ranked
 from a2ls_dsl.search.conductor import Ended
-from a2ls_dsl.search.run import Event, Placed, Progress, RunsEnded, SearchStarted
+from a2ls_dsl.search.run import Event, Placed, Progress, RunsEnded, SearchStarted, StudyBusy
+from a2ls_dsl.search.store import BUSY_SECONDS, BUSY_TIMES
 
 PLAIN_SECONDS, PLAIN_SHARE = 10.0, 0.1
 """Where the output is no terminal, between two lines of progress lie so many seconds at least, and so large
@@ -139,6 +140,9 @@ class SearchView:
             self._started(event)
         elif isinstance(event, Placed):
             return
+        elif isinstance(event, StudyBusy):
+            most = duration(BUSY_TIMES * BUSY_SECONDS)
+            self.say(f"another program writes to the study: waiting for it, at most {most}")
         elif isinstance(event, Progress):
             self._progress(event)
         elif isinstance(event, RunsEnded):

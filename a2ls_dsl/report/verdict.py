@@ -21,7 +21,7 @@ from a2ls_dsl.search.records import Records
 EVEN = 1.1
 """Budgets that differ by less than this factor are equal."""
 
-_MUST_AGREE = ("env", "frames", "grammar", "operator")
+_MUST_AGREE = ("env", "frames", "operator")
 
 
 class Answer(StrEnum):
@@ -133,6 +133,8 @@ def _unlike(study: Records, against: Records) -> str:
     ours, theirs = study.settings, against.settings
     if theirs.strategy != "random":
         return f"its strategy is {theirs.strategy}"
+    if study.fingerprint != against.fingerprint:
+        return "its grammar is another"
     differing = ours.differences(theirs)
     kept = [
         name

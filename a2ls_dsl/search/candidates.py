@@ -70,9 +70,9 @@ class Candidate:
         return self.status not in (Status.QUEUED, Status.RUNNING)
 
     @property
-    def lower_bound(self) -> float | None:
-        """The fresh runs' mean less its standard error: what confirmed candidates are ranked by."""
-        return None if self.fresh_score is None else self.fresh_score - (self.fresh_error or 0.0)
+    def mean(self) -> float:
+        """The mean of all its runs, that of the search among them: what a strategy learns from it."""
+        return ((self.score or 0.0) + self.fresh_runs * (self.fresh_score or 0.0)) / (1 + self.fresh_runs)
 
     @property
     def name(self) -> str:

@@ -107,6 +107,8 @@ class Conductor:
         with self.study.deciding(half):
             ended = [each for score in scores if (each := self._take(tick, score)) is not None]
         self.stored = half
+        if ended:
+            self.study.settle()
         self._waiting = self._waiting and not ended
         cleared = [score.member for score in scores if score.member not in self._running]
         return cleared, [Ended(run, status, self.study.candidate(run.candidate)) for run, status in ended]
@@ -215,10 +217,15 @@ class Conductor:
         found = [each for each in candidates if not each.is_reference]
         found.sort(key=lambda each: (-(each.score or 0.0), each.id))
         chosen = [*found[:wanted], *(each for each in candidates if each.is_reference)]
-        missing = [each for each in chosen if len(self.study.runs(candidate=each.id)) == 1]
-        for each in missing:
-            self.study.confirm(each.id, self.settings.fresh_seeds)
-        return bool(missing)
+        missing = {each.id: self._fresh_seeds(each) for each in chosen}
+        for number, seeds in missing.items():
+            self.study.confirm(number, seeds)
+        return any(missing.values())
+
+    def _fresh_seeds(self, candidate: Candidate) -> list[int]:
+        """The fresh seeds with which a candidate is still to run."""
+        trained = {run.seed for run in self.study.runs(candidate=candidate.id)}
+        return [seed for seed in self.settings.fresh_seeds if seed not in trained]
 
     # What becomes of scores, all stored together.
 
@@ -291,7 +298,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def _scored(candidates: Iterable[Candidate]) -> list[Scored]:
     return [
-        Scored(loss, each.score or 0.0)
+        Scored(loss, each.mean, 1 + each.fresh_runs)
         for each in candidates
         if not each.is_reference and (loss := each.loss) is not None
     ]

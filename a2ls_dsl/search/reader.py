@@ -17,7 +17,7 @@ from a2ls_dsl.search.store import HALL, explained, open_readonly
 MERGED = "merged"
 """Under this name a merged study keeps what it was made of."""
 
-_BEST_FIRST = "fresh_score - coalesce(fresh_error, 0) DESC NULLS LAST, score DESC, id"
+_BEST_FIRST = "fresh_score DESC NULLS LAST, score DESC, id"
 _RUN = (
     "SELECT runs.id, candidate, text, seed, runs.status, slot, began"
     " FROM runs JOIN candidates ON candidate = candidates.id"
@@ -87,8 +87,8 @@ class StudyReader:
         return candidate_of(self._rows("SELECT * FROM candidates WHERE id = ?", number)[0])
 
     def leaderboard(self, limit: int = -1) -> list[Candidate]:
-        """What is scored, the best first, with all references: confirmed ones by their lower bound, then the
-        rest by their score; of equal scores the earlier. No culled ones, no failures."""
+        """What is scored, the best first, with all references: confirmed ones by the mean of their fresh
+        runs, then the rest by their score; of equal scores the earlier. No culled ones, no failures."""
         scored = "status = 'scored'"
         best = self._rows(
             f"SELECT * FROM candidates WHERE {scored} AND origin != ?1 ORDER BY {_BEST_FIRST} LIMIT ?2",
@@ -160,8 +160,8 @@ class StudyReader:
 
 
 def _order(candidate: Candidate) -> tuple[bool, float, float]:
-    bound = candidate.lower_bound
-    return bound is None, -(bound or 0.0), -(candidate.score or 0.0)
+    fresh = candidate.fresh_score
+    return fresh is None, -(fresh or 0.0), -(candidate.score or 0.0)
 
 
 def candidate_of(row: tuple[Any, ...]) -> Candidate:

@@ -93,7 +93,12 @@ class SpaceExhausted:
     found: int
 
 
-Event: TypeAlias = SearchStarted | Placed | Progress | RunsEnded | SpaceExhausted
+@dataclass(frozen=True)
+class StudyBusy:
+    """Another program writes to the study, and the search waits for it."""
+
+
+Event: TypeAlias = SearchStarted | Placed | Progress | RunsEnded | SpaceExhausted | StudyBusy
 OnEvent: TypeAlias = Callable[[Event], None]
 
 
@@ -120,7 +125,7 @@ def evolve(
     chosen = choose_device(device) if cluster is None else "cuda" if cluster.gpus else "cpu"
     if settings.deterministic:
         make_deterministic(chosen)
-    with Study(folder, settings, grammar) as study:
+    with Study(folder, settings, grammar, lambda: on_event(StudyBusy())) as study:
         search = _Search(settings, grammar, study, on_event, workers, chosen, cluster)
         try:
             ended = search.run(stopping)

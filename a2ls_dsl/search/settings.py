@@ -183,8 +183,12 @@ class SearchSettings:
             ) from None
 
     def differences(self, other: SearchSettings) -> dict[str, tuple[object, object]]:
-        """What differs between two settings, by dotted name: the value here, the value there."""
+        """What differs between two settings, by dotted name: the value here, the value there.
+
+        Not the grammar, which is no more than the spelling of a path: studies compare its fingerprint.
+        """
         mine, theirs = _flat(asdict(self)), _flat(asdict(other))
+        del mine["grammar"], theirs["grammar"]
         # Without rungs there is one value, with them there are several.
         pairs = {name: (mine.get(name), theirs.get(name)) for name in {**mine, **theirs}}
         return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
@@ -192,7 +196,7 @@ class SearchSettings:
 
 def default_operator(grammar: str) -> str:
     """The operator setting of a search in a grammar: the paper searched its space with mse alone."""
-    return "mse" if grammar == "a2ls" else ANY
+    return "mse" if load_grammar(grammar).text == load_grammar("a2ls").text else ANY
 
 
 def paper(env: str) -> SearchSettings:

@@ -6,7 +6,7 @@ Everything but the table `events` is a function of the settings; `events` alone 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,11 @@ from a2ls_dsl.rl.lock import held
 SCHEMA_VERSION = 2
 DATABASE, LOCK, HALL = "study.db", "lock", "hall_of_fame"
 
-_OURS = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", LOCK, HALL}
+BUSY_SECONDS, BUSY_TIMES = 10.0, 60
+"""How long a statement waits for another writer, and how often a search waits so before it gives up."""
+
+_LOG = f"{DATABASE}-wal"
+_OURS = {DATABASE, _LOG, f"{DATABASE}-shm", f"{DATABASE}-journal", LOCK, HALL}
 _TABLES = (
     # Beside settings: `clock`, the last time of the search at which anything was decided, in halves of ticks,
     # and `rng`, the state of the generator that proposes.
@@ -84,7 +88,7 @@ _MEANING = {
     "SQLITE_FULL": ("there is no space left for it", "free some and run the same command again"),
     "SQLITE_READONLY": ("it can't be written", "check the permissions of the folder"),
     "SQLITE_CANTOPEN": ("it can't be opened", "check the path and the permissions of the folder"),
-    "SQLITE_NOTADB": (f"its {DATABASE} is no study", "choose another folder with --study"),
+    "SQLITE_NOTADB": (f"its {DATABASE} is no study", "name another folder"),
     "SQLITE_CORRUPT": (f"its {DATABASE} is damaged", "restore it from a copy, or begin a new study"),
     "SQLITE_BUSY": ("another program holds it", "end that program, then run the same command again"),
 }
@@ -93,8 +97,13 @@ _MEANING = {
 def create_or_open(folder: Path) -> sqlite3.Connection:
     """The database in a folder, for writing; folder and tables are made if they aren't there.
 
-    Raises `A2lError` for a folder that holds something else, or can't be written.
+    Raises `A2lError` for a folder that holds something else, can't be written, or has lost its database.
     """
+    if not _size(folder / DATABASE) and any((folder / HALL).glob("*")):
+        raise A2lError(
+            f"the study {folder} has lost its {DATABASE}, though not its {HALL}",
+            f"restore {DATABASE} from a copy, or move the folder away and begin a new study",
+        )
     with explained(folder):
         connection = _connect(f"{(folder / DATABASE).absolute().as_uri()}?mode=rwc")
         try:
@@ -117,7 +126,10 @@ def create_or_open(folder: Path) -> sqlite3.Connection:
 
 
 def open_readonly(folder: Path) -> sqlite3.Connection:
-    """The database in a folder, for reading, also while a search writes it. Raises if there is none."""
+    """The database in a folder, for reading, also while a search writes it. Raises if there is none.
+
+    Also where nothing can be written beside it and its write-ahead log holds results: they would be missing.
+    """
     path = folder / DATABASE
     if not path.is_file():
         raise A2lError(f"there is no study in {folder}", "`a2l evolve` makes one; name its folder")
@@ -126,7 +138,14 @@ def open_readonly(folder: Path) -> sqlite3.Connection:
             connection = _connect(f"{path.absolute().as_uri()}?mode=ro")
             connection.execute("SELECT 1 FROM sqlite_master").fetchone()
         except sqlite3.OperationalError:
-            # A reader of a write-ahead database has to write beside it. Where it can't, nobody else can.
+            # A reader of a write-ahead database has to write beside it. Where it can't, nobody else can, and
+            # without a log all is in the database itself.
+            if _size(folder / _LOG):
+                raise A2lError(
+                    f"the study {folder} can't be read here: its {_LOG} holds results, and reading those "
+                    "takes writing beside it",
+                    "copy the folder to a place where you may write, and name the copy",
+                ) from None
             connection = _connect(f"{path.absolute().as_uri()}?immutable=1")
         try:
             _check_version(folder, connection)
@@ -143,14 +162,12 @@ def locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         strange = {path.name for path in folder.iterdir()} - _OURS
         if strange and not (folder / DATABASE).exists():
-            raise A2lError(
-                f"{folder} is no study: it holds {min(strange)}", "name a new or empty folder with --study"
-            )
+            raise A2lError(f"{folder} is no study: it holds {min(strange)}", "name a new or empty folder")
     except OSError as error:
         raise A2lError(
-            f"the study {folder} can't be written: {error.strerror}", "choose another folder with --study"
+            f"the study {folder} can't be written: {error.strerror}", "name another folder"
         ) from None
-    fix = "wait for it, end it, or name another folder with --study; `a2l best` reads it meanwhile"
+    fix = "wait for it, end it, or name another folder; `a2l best` reads it meanwhile"
     with held(folder / LOCK, f"the study {folder}", fix):
         yield
 
@@ -174,9 +191,12 @@ def set_aside(folder: Path) -> Path | None:
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of what is written inside, or nothing of it."""
-    connection.execute("BEGIN IMMEDIATE")
+def transaction(connection: sqlite3.Connection, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """All of what is written inside, or nothing of it.
+
+    While another program writes it waits, `BUSY_TIMES` times `BUSY_SECONDS`; on_wait is called after each.
+    """
+    _begin(connection, on_wait)
     try:
         yield
         connection.execute("COMMIT")
@@ -187,21 +207,55 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def _begin(connection: sqlite3.Connection, on_wait: Callable[[], None]) -> None:
+    for _ in range(BUSY_TIMES - 1):
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if _code(error) != "SQLITE_BUSY":
+                raise
+        on_wait()
+    connection.execute("BEGIN IMMEDIATE")
+
+
+def checkpoint(connection: sqlite3.Connection) -> None:
+    """Move what the write-ahead log holds into the database, as far as readers let it, without waiting."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError:
+        pass  # As on a full disk: what isn't moved stays in the log, and is stored there.
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {round(1000 * BUSY_SECONDS)}")
+
+
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
     """Turns what SQLite raises into an `A2lError` that says what to do."""
     try:
         yield
     except sqlite3.Error as error:
-        # Extended codes, as SQLITE_READONLY_DIRECTORY, begin with the plain one.
-        code = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
-        what, fix = _MEANING.get(code, (str(error), "check its disk and its permissions"))
+        what, fix = _MEANING.get(_code(error), (str(error), "check its disk and its permissions"))
         raise A2lError(f"the study {folder} can't be used: {what}", f"{fix}; what was scored stays") from None
 
 
 def _connect(uri: str) -> sqlite3.Connection:
     # isolation_level None: transactions begin and end where `transaction` says, and nowhere else.
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
+
+
+def _code(error: sqlite3.Error) -> str:
+    """The plain code: extended ones, as SQLITE_READONLY_DIRECTORY, begin with it."""
+    return "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
+
+
+def _size(path: Path) -> int:
+    """The size of a file; 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _check_version(folder: Path, connection: sqlite3.Connection) -> None:
@@ -212,7 +266,7 @@ def _check_version(folder: Path, connection: sqlite3.Connection) -> None:
         else None
     )
     if row is None:
-        raise A2lError(f"the {DATABASE} in {folder} is no study of a2l", "choose another folder with --study")
+        raise A2lError(f"the {DATABASE} in {folder} is no study of a2l", "name another folder")
     if row[0] != str(SCHEMA_VERSION):
         raise A2lError(
             f"the study {folder} has the format {row[0]}, this version of a2l reads {SCHEMA_VERSION}",

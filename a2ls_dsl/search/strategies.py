@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scored:
-    """A loss of the search that has a score."""
+    """A loss of the search that has a score: the mean of so many runs."""
 
     loss: Loss
     score: float
+    runs: int = 1
 
 
 class Knowledge(Protocol):

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,18 +24,28 @@ from a2ls_dsl.search.candidates import Point, Run, Status, references
 from a2ls_dsl.search.evolution import Origin, Proposal
 from a2ls_dsl.search.reader import MERGED, StudyReader
 from a2ls_dsl.search.settings import SearchSettings
-from a2ls_dsl.search.store import create_or_open, explained, locked, transaction
+from a2ls_dsl.search.store import checkpoint, create_or_open, explained, locked, transaction
+
+_EXTENSIONS = ("generations", "confirm", "confirm_seeds")
+"""Of these settings more goes on with a study."""
 
 
 class Study(StudyReader):
     """A study for writing: made if it isn't there, else resumed. One process at a time.
 
     Raises `A2lError` if another process has it, or if it was begun with other settings or another grammar;
-    more generations are not other settings.
+    more generations, confirmed candidates or fresh seeds extend it. on_wait: called now and then while
+    another program writes to it.
     """
 
-    def __init__(self, folder: Path, settings: SearchSettings, grammar: Grammar) -> None:
-        self.folder, self.seed = folder, settings.seed
+    def __init__(
+        self,
+        folder: Path,
+        settings: SearchSettings,
+        grammar: Grammar,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.folder, self.seed, self._on_wait = folder, settings.seed, on_wait
         with ExitStack() as opening:
             opening.enter_context(locked(folder))
             self._connection = create_or_open(folder)
@@ -164,6 +174,10 @@ class Study(StudyReader):
             *(passed, stopped, frames, gate),
         )
 
+    def settle(self) -> None:
+        """See that `study.db` holds all without the log beside it, as far as readers let it."""
+        checkpoint(self._connection)
+
     def log(self, kind: str, detail: Mapping[str, object]) -> None:
         """Note an event with its time; nothing that matters to results. Not inside a tick."""
         with self._writing():
@@ -181,8 +195,11 @@ class Study(StudyReader):
             )
         stored = self.settings
         differing = stored.differences(settings)
-        if settings.generations >= stored.generations:
-            differing.pop("generations", None)
+        for name in _EXTENSIONS:
+            if getattr(settings, name) >= getattr(stored, name):
+                differing.pop(name, None)
+        if not stored.confirm:
+            differing.pop("confirm_seeds", None)
         # Memory may force another number of slots; results of candidates don't depend on it.
         differing.pop("stack", None)
         if differing:
@@ -199,7 +216,7 @@ class Study(StudyReader):
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with explained(self.folder), transaction(self._connection):
+        with explained(self.folder), transaction(self._connection, self._on_wait):
             yield
 
     def _store(self, name: str, value: str, replace: bool = True) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
@@ -156,6 +157,43 @@ def test_the_best_are_confirmed_with_fresh_seeds(tmp_path: Path) -> None:
         for each in confirmed:
             seeds = {run.seed for run in study.runs(candidate=each.id)}
             assert seeds == {0, *CASCADE.fresh_seeds}
+
+
+def test_a_search_that_has_ended_is_confirmed_later(tmp_path: Path) -> None:
+    """As if it had been asked for at once; then more candidates, and more seeds."""
+    whole = replace(SETTINGS, confirm=2, confirm_seeds=2)
+    searched(whole, tmp_path / "whole")
+    searched(SETTINGS, tmp_path / "later")
+    searched(whole, tmp_path / "later")
+    seeds = {folder: outcome(tmp_path / folder) for folder in ("whole", "later")}
+    assert seeds["later"] == seeds["whole"]
+    more = replace(SETTINGS, confirm=3, confirm_seeds=4)
+    searched(more, tmp_path / "later")
+    with Study(tmp_path / "later", more, more.space()) as study:
+        confirmed = [each for each in study.candidates() if each.fresh_runs]
+        assert [each.fresh_runs for each in confirmed] == [4] * 5
+        assert sum(not each.is_reference for each in confirmed) == 3
+    with pytest.raises(A2lError, match="confirm was 3, now 2"):
+        searched(whole, tmp_path / "later")
+
+
+def outcome(folder: Path) -> list[tuple[object, ...]]:
+    """Candidate, seed, status and score of every run."""
+    return [(row[1], row[2], row[3], row[4]) for row in tables(folder)["runs"]]
+
+
+def test_a_strategy_learns_from_all_runs_of_a_loss(tmp_path: Path) -> None:
+    """A search that goes on after its best were confirmed doesn't take their luck for worth."""
+    settings = replace(SETTINGS, confirm=2, confirm_seeds=2)
+    searched(settings, tmp_path)
+    with Study(tmp_path, settings, settings.space()) as study:
+        seen = Conductor(settings, settings.space(), study).latest(100)
+        confirmed = [each for each in study.candidates() if each.fresh_runs and not each.is_reference]
+        for each in confirmed:
+            scores = [run[4] or 0.0 for run in tables(tmp_path)["runs"] if run[1] == each.id]
+            (known,) = [one for one in seen if one.loss == each.loss]
+            assert (known.score, known.runs) == (pytest.approx(sum(scores) / 3), 3)  # type: ignore[arg-type]
+        assert sum(one.runs == 1 for one in seen) == len(seen) - len(confirmed)
 
 
 def test_fewer_slots_take_up_a_search(tmp_path: Path) -> None:
