@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.window import StackWindow, Window
-from a2ls_dsl.rl.observations import Observations, crop_windows
+from a2ls_dsl.rl.observations import Observations, cut_out, with_border
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,24 @@ class PixelWindow:
     """Windows of frames: only the states that a loss reads are fetched, each under its draw of the crop.
 
     row: (members, B), where windows start; crops: (members, steps + views, B, 2), the draw of each step and
-    then that of each view's call.
+    then that of each view's call, or None where all states are whole frames.
     """
 
     replay: Replay
     row: Tensor
-    crops: Tensor
+    crops: Tensor | None
     action: Tensor
     reward: Tensor
     done: Tensor | None
 
     def states(self, step: Tensor, draw: Tensor) -> Tensor:
         """See `Window.states`."""
+        row = self.row[:, None] + step[..., None]
+        if self.crops is None:
+            return self.replay.observations_at(row, None)
         member = torch.arange(step.shape[0], device=step.device)[:, None]
         place = torch.where(draw > 0, self.reward.shape[-1] - 1 + draw, step)
-        return self.replay.observations_at(self.row[:, None] + step[..., None], self.crops[member, place])
+        return self.replay.observations_at(row, self.crops[member, place])
 
 
 class Starts(nn.Module):
@@ -168,11 +171,11 @@ class Replay(nn.Module):
         """(members, batch) single steps; of frames two independent crops, before and after the step."""
         row = self.steps.sample(rng, Purpose.BATCH, counter, batch)
         return Transitions(
-            self.observations_at(row, self._crops(rng, Purpose.CROP, counter, batch)[:, 0]),
+            self.observations_at(row, self._crop(rng, Purpose.CROP, counter, batch)),
             self._read(self.action, row),
             self._read(self.reward, row),
             self._read(self.terminated, row),
-            self.observations_at(row + 1, self._crops(rng, Purpose.NEXT_CROP, counter, batch)[:, 0]),
+            self.observations_at(row + 1, self._crop(rng, Purpose.NEXT_CROP, counter, batch)),
         )
 
     def sample_windows(
@@ -188,6 +191,8 @@ class Replay(nn.Module):
         flags = self._done(start, row) if done else None
         if self.observations.crop is None:
             return Window(self._read(self.observation, row), action, reward, flags)
+        if views == 0 and self._sees_whole:
+            return PixelWindow(self, start, None, action, reward, flags)
         shared = self._crops(rng, Purpose.WINDOW_CROP, counter, batch, steps)
         own = self._crops(rng, Purpose.VIEW, counter, batch, views)
         return PixelWindow(self, start, torch.cat([shared, own], dim=1), action, reward, flags)
@@ -208,32 +213,32 @@ class Replay(nn.Module):
             return self._read(self.observation, row)
         lag = torch.arange(stack - 1, -1, -1, device=row.device)
         lag = torch.minimum(lag, self._read(self.age, row)[..., None])
+        rows = row[..., None] - lag
         if crops is None:
-            return self._read(self.observation, row[..., None] - lag).flatten(-4, -3)
-        rows = (row[..., None] - lag) % self.capacity
-        member = self.members.view(-1, *[1] * row.dim())
-        y, x = crops[..., None].unbind(-2)
+            return self._read(self.observation, rows).flatten(-4, -3)
+        y, x = (first.expand(rows.shape).flatten() for first in crops[..., None].unbind(-2))
         if self.observations.border:
-            return self._shifted(member, rows, y, x).flatten(-4, -3)
-        # (members, capacity, channels, y, x, crop, crop) -> (members, ..., stack, channels, crop, crop)
-        cut = crop_windows(self.observation, crop).movedim(2, 4)[member, rows, y, x]
-        return cut.flatten(-4, -3)
+            frames = with_border(self._read(self.observation, rows).flatten(0, -4), self.observations.border)
+            cut = cut_out(frames, torch.arange(len(frames), device=rows.device), y, x, crop)
+        else:
+            cut = cut_out(self.observation.flatten(0, 1), self._flat(rows), y, x, crop)
+        return cut.view(*rows.shape, *cut.shape[1:]).flatten(-4, -3)
 
-    def _shifted(self, member: Tensor, rows: Tensor, y: Tensor, x: Tensor) -> Tensor:
-        """Crops at (y, x) of frames with a border: all (members, ..., stack); gives (..., channels, y, x)."""
-        size, border = self.observations.shape[-1], self.observations.border
-        along = torch.arange(self.observations.crop or size, device=rows.device) - border
-        down, across = ((first[..., None] + along).clamp(0, size - 1) for first in (y, x))
-        frames = self.observation.movedim(2, 4)
-        cut = frames[member[..., None, None], rows[..., None, None], down[..., :, None], across[..., None, :]]
-        return cut.movedim(-1, -3)
+    @property
+    def _sees_whole(self) -> bool:
+        """Whether the agent sees frames, but for a loss' own views, as they are."""
+        return not self.observations.random_crops and self.observations.whole
+
+    def _crop(self, rng: CounterRng, purpose: Purpose, counter: Tensor, batch: int) -> Tensor | None:
+        """Offsets (members, batch, 2) of crops of observations; None for whole frames and vectors."""
+        if self.observations.crop is None or self._sees_whole:
+            return None
+        return self._crops(rng, purpose, counter, batch)[:, 0]
 
     def _crops(
         self, rng: CounterRng, purpose: Purpose, counter: Tensor, batch: int, count: int = 1
     ) -> Tensor:
-        """Offsets (members, count, batch, 2) of random crops; nothing is drawn for vectors."""
-        if self.observations.crop is None:
-            return self.written.new_zeros(len(self.members), count, batch, 2)
+        """Offsets (members, count, batch, 2) of random crops, or of the centre where crops aren't random."""
         if not self.observations.random_crops and purpose is not Purpose.VIEW:
             middle = (self.observations.crops - 1) // 2
             return self.written.new_full((len(self.members), count, batch, 2), middle)
@@ -242,6 +247,10 @@ class Replay(nn.Module):
 
     def _read(self, stored: Tensor, row: Tensor) -> Tensor:
         """(members, capacity, ...) at rows (members, ...)."""
-        offset = (self.members * self.capacity).view(-1, *[1] * (row.dim() - 1))
-        flat = stored.flatten(0, 1).index_select(0, (row % self.capacity + offset).flatten())
+        flat = stored.flatten(0, 1).index_select(0, self._flat(row))
         return flat.view(*row.shape, *stored.shape[2:])
+
+    def _flat(self, row: Tensor) -> Tensor:
+        """Rows (members, ...) of the rings as one list of places in all rings, one behind the other."""
+        offset = (self.members * self.capacity).view(-1, *[1] * (row.dim() - 1))
+        return (row % self.capacity + offset).flatten()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_replay import LENGTHS, Model, stored
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.rl.observations import History, Observations, center_crop
@@ -168,3 +174,59 @@ def test_without_random_crops_all_see_the_centre_but_views() -> None:
         stacked = np.concatenate([frames[row + step, 0] for step in range(3)])
         assert np.array_equal(seen[0, sample], center_crop(stacked, CROP))
     assert len({tuple(each.flatten().tolist()) for each in seen[1]}) > 30
+
+
+class Gathered(TorchDispatchMode):
+    """Remembers how many places the largest gather under it was told: one for each piece that is copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.index.Tensor:
+            told = [each.shape for each in args[1] if each is not None]
+            self.places = max(self.places, math.prod(torch.broadcast_shapes(*told)))
+        elif func in (torch.ops.aten.index_select.default, torch.ops.aten.gather.default):
+            self.places = max(self.places, args[2].numel())
+        return func(*args, **(kwargs or {}))
+
+
+GAME = Observations((1, SIZE, SIZE), STACK, SIZE, random_crops=False, border=4)
+
+
+@pytest.mark.parametrize(
+    "observations",
+    [FRAMES, replace(FRAMES, random_crops=False), GAME, replace(GAME, random_crops=True)],
+    ids=["crops", "centre", "whole", "shifts"],
+)
+@pytest.mark.parametrize("views", [0, 2])
+def test_frames_are_gathered_square_by_square_and_not_pixel_by_pixel(
+    observations: Observations, views: int
+) -> None:
+    """Against numpy, which pads and cuts each frame; and an index names a square, not a pixel."""
+    replay, rng = Replay(torch.tensor([2, 1]), 30, observations, 1), np.random.default_rng(0)
+    frames = rng.integers(0, 256, (40, 2, *observations.shape), dtype=np.uint8)
+    replay.begin(torch.as_tensor(frames[0]))
+    zero = torch.zeros(2)
+    for each in frames[1:]:
+        replay.append(torch.zeros(2, 1), zero, zero.bool(), torch.as_tensor(each), zero.bool())
+    draws, counter = CounterRng(torch.tensor([1, 2])), torch.tensor([0, 5])
+    step, draw = torch.tensor([[2, 0, 1], [1, 0, 0]]), torch.tensor([[0, views, 0], [min(views, 1), 0, 0]])
+    with Gathered() as gathered:
+        window = replay.sample_windows(draws, counter, BATCH, 3, views)
+        seen = window.states(step, draw)
+    assert isinstance(window, PixelWindow)
+    assert 0 < gathered.places <= step.numel() * BATCH * STACK
+    middle = (observations.crops - 1) // 2
+    border, crop = observations.border, observations.crop or 0
+    for member, place, sample in np.ndindex(2, 3, BATCH):
+        own = int(draw[member, place])
+        y, x = middle, middle
+        if window.crops is not None:
+            at = 2 + own if own else int(step[member, place])
+            y, x = window.crops[member, at, sample].tolist()
+        row = int(window.row[member, sample] + step[member, place])
+        stack = np.concatenate([frames[row - lag, member] for lag in reversed(range(STACK))])
+        padded = np.pad(stack, ((0, 0), (border, border), (border, border)), mode="edge")
+        np.testing.assert_array_equal(seen[member, place, sample], padded[:, y : y + crop, x : x + crop])

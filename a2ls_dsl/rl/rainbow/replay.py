@@ -97,11 +97,11 @@ class PrioritisedReplay(Replay):
         row = self.priorities.draw((share + uniform) / batch)
         reward, discount, count = self._returns(row)
         return Experience(
-            self.observations_at(row, self._shifts(rng, Purpose.CROP, counter, batch)),
+            self.observations_at(row, self._crop(rng, Purpose.CROP, counter, batch)),
             self._read(self.action, row),
             reward,
             discount,
-            self.observations_at(row + count, self._shifts(rng, Purpose.NEXT_CROP, counter, batch)),
+            self.observations_at(row + count, self._crop(rng, Purpose.NEXT_CROP, counter, batch)),
             row,
             self.priorities.at(row),
         )
@@ -129,9 +129,3 @@ class PrioritisedReplay(Replay):
         ended = (counts * terminated).sum(dim=2)
         count = counts.sum(dim=2)
         return (weight * reward).sum(dim=2), gamma ** count.to(reward.dtype) * (1 - ended), count
-
-    def _shifts(self, rng: CounterRng, purpose: Purpose, counter: Tensor, batch: int) -> Tensor | None:
-        """Offsets of random crops, (members, batch, 2), or None for frames as they are."""
-        if not self.observations.random_crops and self.observations.whole:
-            return None
-        return self._crops(rng, purpose, counter, batch)[:, 0]

@@ -144,7 +144,8 @@ def test_a_stack_of_one_is_plain_rainbow(name: str | None) -> None:
         key for key in start if key.startswith(("encoder.linear", "encoder.norm", "slow", "target_encoder.l"))
     }
     alone |= {key for key in start if key.startswith("target_encoder.norm")}
-    assert still == (alone if name is None else set())
+    # A bias before a normalisation has no gradient but rounding, and that may be none.
+    assert still - {"loss.heads.0.0.bias"} == (alone if name is None else set())
 
 
 @pytest.mark.parametrize("names", [(None, "a2_winner", "curl"), ("spr", None, None)])
