@@ -54,7 +54,7 @@ def main() -> None:
         from a2ls_dsl.cli import commands  # noqa: F401  (registers the commands)
 
         try:
-            app()
+            app(prog_name="a2l")  # however it was started
         except OSError as error:
             if not _is_full_output(error):
                 raise

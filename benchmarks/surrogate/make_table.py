@@ -2,9 +2,9 @@
 
     python benchmarks/surrogate/make_table.py --seeds 2
 
-Writes `curves.csv` beside this file: a row a loss and seed, with the evaluation return at each point. Rows
-that are there are not trained again, so the command can be stopped and repeated. Small networks and a short
-budget on cartpole-swingup: a table for comparing search algorithms, not losses.
+Writes `curves.csv` beside this file, or another: a row a loss and seed, with the evaluation return at each
+point. Rows that are there are not trained again, so the command can be stopped and repeated. By default small
+networks and a short budget on cartpole-swingup: a table for comparing search algorithms, not losses.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from a2ls_dsl.lang.ast import Loss
@@ -43,11 +44,11 @@ def losses() -> dict[str, Loss | None]:
     return found
 
 
-def known() -> set[tuple[str, int]]:
+def known(table: Path) -> set[tuple[str, int]]:
     """The rows of the table."""
-    if not TABLE.exists():
+    if not table.exists():
         return set()
-    with TABLE.open() as file:
+    with table.open() as file:
         return {(row["loss"], int(row["seed"])) for row in csv.DictReader(file)}
 
 
@@ -55,27 +56,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--stack", type=int, default=24)
+    parser.add_argument("--to", type=Path, default=TABLE, metavar="FILE.csv")
+    parser.add_argument("--env", default=TRAINING.task.name)
+    parser.add_argument("--frames", type=int, default=TRAINING.frames)
+    parser.add_argument("--hidden", type=int, default=64)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--most", type=int, help="train no more than the first losses of the space")
+    parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    done, begun = known(), time.perf_counter()
+    settings = replace(TRAINING.settings, hidden=options.hidden, batch_size=options.batch_size)
+    training = replace(TRAINING, task=find_task(options.env), frames=options.frames, settings=settings)
+    done, begun, table = known(options.to), time.perf_counter(), options.to
     wanted = [
         (text, loss, seed)
         for seed in range(options.seeds)
-        for text, loss in losses().items()
+        for text, loss in list(losses().items())[: options.most]
         if (text, seed) not in done
     ]
-    points = range(2_000, TRAINING.frames + 1, 2_000)
-    if not TABLE.exists():
-        with TABLE.open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerow(["loss", "seed", *points])
+    every = training.evaluation.every_frames
+    if not table.exists():
+        with table.open("w", newline="") as file:
+            header = ["loss", "seed", *range(every, training.frames + 1, every)]
+            csv.writer(file, lineterminator="\n").writerow(header)
     for start in range(0, len(wanted), options.stack):
         part = wanted[start : start + options.stack]
-        plan = Plan(TRAINING, tuple(loss for _, loss, _ in part), tuple(seed for _, _, seed in part))
-        with Trainer(plan) as trainer:
-            found = [event for event in trainer.run() if isinstance(event, Evaluation)]
-        with TABLE.open("a", newline="") as file:
+        plan = Plan(training, tuple(loss for _, loss, _ in part), tuple(seed for _, _, seed in part))
+        with Trainer(plan, options.device) as trainer:
+            evaluations = [event for event in trainer.run() if isinstance(event, Evaluation)]
+        with table.open("a", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             for member, (text, _, seed) in enumerate(part):
-                returns = [f"{each.mean_return[member]:.2f}" for each in found]
+                returns = [f"{each.mean_return[member]:.2f}" for each in evaluations]
                 writer.writerow([text, seed, *returns])
         ended = start + len(part)
         left = (time.perf_counter() - begun) / ended * (len(wanted) - ended)
