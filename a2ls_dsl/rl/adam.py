@@ -20,8 +20,8 @@ class StackedAdam(nn.Module):
 
     A member's parameters are updated as `torch.optim.Adam` would update them alone, bias correction included.
     All state lies in buffers that are changed in place, so that a step can be captured as part of a graph.
-    together: no member is ever reset, so that one count serves all and tensors are updated as a whole. On a
-    CPU neighbours of one count are in any case.
+    together: no member is ever reset, so that one count serves all and a CPU updates tensors as a whole; it
+    does so with neighbours of one count in any case.
     members: how many share the slot axis, each with an equal part of it; by default its length.
     """
 
@@ -46,32 +46,50 @@ class StackedAdam(nn.Module):
         device = self.trained[0].device
         self.register_buffer("steps", torch.zeros(self.members, device=device))
 
-    def step(self, losses: Tensor) -> None:
-        """One step of every member down the gradient of its loss; losses: (members,)."""
+    def step(self, losses: Tensor, active: Tensor | None = None) -> None:
+        """One step of every active member down the gradient of its loss; losses: (members,)."""
         # A parameter that no loss reads at the moment has the gradient 0.
-        self.descend(
-            torch.autograd.grad(losses.sum(), self.trained, allow_unused=True, materialize_grads=True)
-        )
+        gradients = torch.autograd.grad(losses.sum(), self.trained, allow_unused=True, materialize_grads=True)
+        self.descend(gradients, active)
 
     @torch.no_grad()
-    def descend(self, gradients: Sequence[Tensor]) -> None:
-        """One step along gradients of the trained parameters."""
-        self.steps += 1
+    def descend(self, gradients: Sequence[Tensor], active: Tensor | None = None) -> None:
+        """One step along gradients of the trained parameters.
+
+        active: (members,), by default all. Of the others nothing changes by a bit: no parameter, moment or
+        count, whatever their gradients are.
+        """
+        active = torch.ones_like(self.steps, dtype=torch.bool) if active is None else active
+        self.steps += active
         # The kernel goes through memory in order, and convolutions give gradients with channels last.
         slopes = [each.contiguous() for each in gradients]
-        runs, alone = self._runs(), [1] * self.members
-        steps = self.steps.float()
-        parts = list[tuple[Tensor, ...]]()
-        for states in zip(self.trained, slopes, self.moments("first"), self.moments("second"), strict=True):
-            # What a vector register does not fill is rounded otherwise: let it be the same in any company.
-            fills = self.together or states[0].numel() // self.members % _REGISTER == 0
-            parts += _cut((*states, steps), runs if fills else alone)
+        states = list(zip(self.trained, slopes, self.moments("first"), self.moments("second"), strict=True))
         if self.steps.is_cuda:
-            self._update(parts)
+            self._descend_on_gpu(states, active)
         else:
-            with _one_thread():
-                self._update([each for each in parts if each[0].numel() < _WORTH_THREADS])
-            self._update([each for each in parts if each[0].numel() >= _WORTH_THREADS])
+            changed = [tensor for parameter, _, *moments in states for tensor in (parameter, *moments)]
+            with unchanged_where(~active, changed):
+                self._descend_on_cpu(states)
+
+    def _descend_on_gpu(self, states: Sequence[tuple[Tensor, ...]], active: Tensor) -> None:
+        """A call of the kernel a member: it can be told to do nothing, but not from where on."""
+        cut = [_cut((*each, self.steps), [1] * self.members) for each in states]
+        for parts, idle in zip(zip(*cut, strict=True), (~active).to(self.steps).unbind(), strict=True):
+            self._update(parts, idle)
+
+    def _descend_on_cpu(self, states: Sequence[tuple[Tensor, ...]]) -> None:
+        # Members that stay together have one count, but for those that have stopped.
+        steps = self.steps.max().expand(self.members) if self.together else self.steps
+        steps = steps.float()
+        runs, alone = self._runs(), [1] * self.members
+        parts = list[tuple[Tensor, ...]]()
+        for each in states:
+            # What a vector register does not fill is rounded otherwise: let it be the same in any company.
+            fills = self.together or each[0].numel() // self.members % _REGISTER == 0
+            parts += _cut((*each, steps), runs if fills else alone)
+        with _one_thread():
+            self._update([each for each in parts if each[0].numel() < _WORTH_THREADS])
+        self._update([each for each in parts if each[0].numel() >= _WORTH_THREADS])
 
     @torch.no_grad()
     def reset(self, member: int) -> None:
@@ -84,15 +102,16 @@ class StackedAdam(nn.Module):
         return [self.get_buffer(f"{moment}_{number}") for number in range(len(self.trained))]
 
     def _runs(self) -> list[int]:
-        """How many neighbours have one count, in order. A GPU isn't asked: captured steps can't change."""
+        """How many neighbours have one count, in order."""
         if self.together:
             return [self.members]
-        if self.steps.is_cuda:
-            return [1] * self.members
         return [len(list(run)) for _, run in groupby(self.steps.tolist())]
 
-    def _update(self, parts: Sequence[tuple[Tensor, ...]]) -> None:
-        """Change parameters and their moments: (parameter, gradient, first, second, count of steps) each."""
+    def _update(self, parts: Sequence[tuple[Tensor, ...]], idle: Tensor | None = None) -> None:
+        """Change parameters and their moments: (parameter, gradient, first, second, count of steps) each.
+
+        idle: nothing changes where this number is 1 instead of 0.
+        """
         if not parts:
             return
         parameters, slopes, first, second, counts = map(list, zip(*parts, strict=True))
@@ -110,6 +129,7 @@ class StackedAdam(nn.Module):
             eps=self.eps,
             amsgrad=False,
             maximize=False,
+            found_inf=idle,
         )
 
 
@@ -130,6 +150,27 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def unchanged_where(inactive: Tensor, tensors: Sequence[Tensor]) -> Iterator[None]:
+    """Whatever is done to tensors inside, those of the inactive members leave as they came, bit for bit.
+
+    inactive: (members,); tensors are changed in place and have a slot axis first, as in `by_member`.
+    """
+    members = len(inactive)
+    rows = [by_member(each, members) for each in tensors]
+    if inactive.device.type == "cpu":  # which may be asked
+        where = inactive.nonzero()[:, 0]
+        kept = [each[where] for each in rows] if len(where) else []
+        yield
+        for row, before in zip(rows, kept, strict=False):
+            row[where] = before
+    else:
+        kept = [each.clone() for each in rows]
+        yield
+        for row, before in zip(rows, kept, strict=True):
+            row.copy_(torch.where(inactive.view(-1, *[1] * (row.dim() - 1)), before, row))
 
 
 def by_member(tensor: Tensor, members: int) -> Tensor:

@@ -19,7 +19,7 @@ from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.backend.stacked import Capacity, StackAgent, StackedLoss
 from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.rl.adam import StackedAdam
+from a2ls_dsl.rl.adam import StackedAdam, unchanged_where
 from a2ls_dsl.rl.arithmetic import arithmetic
 from a2ls_dsl.rl.metrics import Metrics
 from a2ls_dsl.rl.observations import Observations
@@ -235,6 +235,14 @@ class Agent(nn.Module):
 
     def _record(self, name: str, values: Tensor) -> None:
         self.metrics.record(name, values, self.active)
+
+
+@torch.no_grad()
+def follow(online: nn.Module, target: nn.Module, share: float, active: Tensor) -> None:
+    """Exponential moving averages: a share of each active member's parameters enters those of the target."""
+    followers = tuple(target.parameters())
+    with unchanged_where(~active, followers):
+        torch._foreach_lerp_(followers, tuple(online.parameters()), share)
 
 
 def copy_member(source: nn.Module, target: nn.Module, member: int) -> None:

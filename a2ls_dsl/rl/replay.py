@@ -70,6 +70,12 @@ class Starts(nn.Module):
         self.register_buffer("head", torch.zeros(members, dtype=torch.int64))
         self.register_buffer("tail", torch.zeros(members, dtype=torch.int64))
 
+    def reset(self, member: int, horizon: int) -> None:
+        """Forget all starts of a member, whose windows have another horizon now."""
+        self.horizon[member] = horizon
+        for tensor in (self.ring, self.head, self.tail):
+            tensor[member] = 0
+
     def add(self, row: Tensor, position: Tensor, oldest: Tensor) -> None:
         """Step `position` of an episode was written to `row`; windows from before `oldest` are gone."""
         members = torch.arange(len(row), device=row.device)
@@ -128,11 +134,16 @@ class Replay(nn.Module):
 
     @torch.no_grad()
     def reset(self, member: int, horizon: int) -> None:
-        """Empty the ring of a member, for one whose loss has this horizon."""
-        self.windows.horizon[member] = horizon
-        for counts in (self.written, self.position, self.steps.head, self.steps.tail):
-            counts[member] = 0
-        self.windows.head[member] = self.windows.tail[member] = 0
+        """Empty the ring of a member, for one whose loss has this horizon.
+
+        Nothing is left of the rows: until there are others, updates read them.
+        """
+        used = min(int(self.written[member]) + 1, self.capacity)
+        for rows in (self.observation, self.age, self.action, self.reward, self.terminated):
+            rows[member, :used] = 0
+        self.written[member] = self.position[member] = 0
+        self.steps.reset(member, 0)
+        self.windows.reset(member, horizon)
 
     def begin(self, observation: Tensor, where: Tensor | None = None) -> None:
         """Start an episode with (members, ...) observations, in all members or in those of a mask."""

@@ -17,7 +17,7 @@ from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.backend.window import StackWindow
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.adam import StackedAdam
-from a2ls_dsl.rl.agent import Agent, Parts, copy_member
+from a2ls_dsl.rl.agent import Agent, Parts, copy_member, follow
 from a2ls_dsl.rl.networks import Actor, Encoder, TwinCritic, make_encoder
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay, Transitions
@@ -187,14 +187,10 @@ class SacStack(Agent):
         losses = (self._temperature()[:, None] * log_density - values).mean(dim=1)
         return losses, -log_density.mean(dim=1)
 
-    @torch.no_grad()
     def _update_targets(self) -> None:
-        """The exponential moving averages: target critic and target encoder follow their originals."""
-        for online, target, tau in (
-            (self.critic, self.target_critic, self.settings.critic_tau),
-            (self.encoder, self.target_encoder, self.settings.encoder_tau),
-        ):
-            torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), tau)
+        """Target critic and target encoder follow their originals."""
+        follow(self.critic, self.target_critic, self.settings.critic_tau, self.active)
+        follow(self.encoder, self.target_encoder, self.settings.encoder_tau, self.active)
 
     def _update_auxiliary(self, replay: Replay) -> None:
         """The auxiliary loss on windows of its own; trains the encoder and the loss' predictors."""
@@ -214,7 +210,7 @@ class SacStack(Agent):
 
     def _step(self, name: str, losses: Tensor) -> None:
         """One optimizer step of the active members on their losses, for that optimizer's parameters alone."""
-        self.optimizers[name].step(torch.where(self.active, losses, 0.0))
+        self.optimizers[name].step(torch.where(self.active, losses, 0.0), self.active)
 
     def _make_optimizers(self, together: bool) -> dict[str, StackedAdam]:
         encoder = list(self.encoder.parameters())

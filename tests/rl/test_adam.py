@@ -99,3 +99,22 @@ def test_rows_that_a_member_has_several_of(together: bool) -> None:
         adam.descend([gradient])
         other.descend([gradient.view(3, 2, 2)])
     assert torch.equal(rows, whole.view(6, 2))
+
+
+def test_on_a_gpu_a_member_at_a_time_is_the_same() -> None:
+    """The kernel is called for each member there, and told what to leave out by a number it reads itself."""
+    generator = torch.Generator().manual_seed(0)
+    parameters, others = stack(), stack()
+    adam, other = (StackedAdam(each, 0.1, together=False) for each in (parameters, others))
+    for number in range(4):
+        gradients = [torch.randn(each.shape, generator=generator) for each in parameters]
+        active = torch.tensor([True, number % 2 == 0, number < 3])
+        gradients[0][~active] = torch.nan
+        adam.descend(gradients, active)
+        with torch.no_grad():
+            other.steps += active
+            moments = other.moments("first"), other.moments("second")
+            other._descend_on_gpu(list(zip(others, gradients, *moments, strict=True)), active)
+    for mine, its in zip([*parameters, *adam.buffers()], [*others, *other.buffers()], strict=True):
+        assert torch.equal(mine, its)
+    assert adam.steps.tolist() == [4, 2, 3]

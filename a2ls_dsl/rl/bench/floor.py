@@ -97,7 +97,7 @@ def count_work(loss: Loss | None, observations: Observations, action: int, setti
 class GradientsAlone(StackedAdam):
     """An optimizer that takes gradients and makes no step: the fused one has no form without values."""
 
-    def descend(self, gradients: Sequence[Tensor]) -> None:
+    def descend(self, gradients: Sequence[Tensor], active: Tensor | None = None) -> None:
         pass
 
 

@@ -67,6 +67,7 @@ class PrioritisedReplay(Replay):
     def reset(self, member: int, horizon: int) -> None:
         """See `Replay.reset`."""
         super().reset(member, horizon)
+        self.last[member] = False
         self.largest[member] = 1
         self.priorities.reset(member)
 

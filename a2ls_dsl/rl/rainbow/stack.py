@@ -21,7 +21,7 @@ from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.backend.window import StackWindow
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.adam import StackedAdam, by_member
-from a2ls_dsl.rl.agent import Agent, Parts, copy_member
+from a2ls_dsl.rl.agent import Agent, Parts, copy_member, follow
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.distribution import project, support
 from a2ls_dsl.rl.rainbow.networks import ActionValues, FrameEncoder, shaped
@@ -131,7 +131,7 @@ class RainbowStack(Agent):
             replay.reprioritise(batch.row, errors, self.active)
             self.updates += self.active
             if auxiliary:
-                self._follow()
+                follow(self.encoder, self.slow_encoder, self.settings.encoder_tau, self.active)
             if copy:
                 self._copy_targets()
 
@@ -223,14 +223,8 @@ class RainbowStack(Agent):
         scale = (self.settings.gradient_norm / (length + 1e-6)).clamp(max=1)
         cut = [_scaled(each, scale) for each in gradients]
         for adam in adams:
-            adam.descend(cut[: len(adam.trained)])
+            adam.descend(cut[: len(adam.trained)], self.active)
             cut = cut[len(adam.trained) :]
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """The losses' target encoder follows the encoder."""
-        slow, encoder = (tuple(each.parameters()) for each in (self.slow_encoder, self.encoder))
-        torch._foreach_lerp_(slow, encoder, self.settings.encoder_tau)
 
     @torch.no_grad()
     def _copy_targets(self) -> None:
