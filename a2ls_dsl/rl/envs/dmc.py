@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import metadata
@@ -23,6 +24,8 @@ from a2ls_dsl.rl.envs.rendering import Camera, Rendering, use_renderer
 from a2ls_dsl.rl.envs.tasks import Task
 
 INSTALL = "pip install 'dm-control==1.0.50' 'mujoco>=3.17,<3.18'"
+LAST_PYTHON = (3, 12)
+"""The last version of Python for which all that dm-control requires has wheels."""
 REINSTALL = f"pip uninstall -y mujoco mujoco-core mujoco-studio && {INSTALL}"
 
 
@@ -173,7 +176,7 @@ def _quiet_model_compiler() -> Iterator[None]:
 def _unusable(error: Exception) -> A2lError:
     """The message for a dm_control that can't be imported, or can't load a task."""
     if isinstance(error, ModuleNotFoundError) and error.name in ("dm_control", "mujoco"):
-        return A2lError(f"the package {error.name} is not installed", INSTALL)
+        return A2lError(f"the package {error.name} is not installed", how_to_install(sys.version_info[:2]))
     found = installed("mujoco")
     cause = f"{type(error).__name__}: {error}".split("\n", 1)[0]
     if not found.startswith("3.17."):
@@ -183,6 +186,14 @@ def _unusable(error: Exception) -> A2lError:
         fix = "unset MUJOCO_GL, or see `a2l doctor` for the renderers that work"
         return A2lError(f"dm_control does not work with MUJOCO_GL={chosen} ({cause})", fix)
     return A2lError(f"dm_control does not work here ({cause})", REINSTALL)
+
+
+def how_to_install(python: tuple[int, int]) -> str:
+    """What to do where DeepMind Control is missing, under this version of Python."""
+    if python <= LAST_PYTHON:
+        return INSTALL
+    last = ".".join(map(str, LAST_PYTHON))
+    return f"use Python {last}: dm-control requires labmaze, which has no wheels for later versions"
 
 
 def installed(package: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.envs.dmc import how_to_install
 from a2ls_dsl.rl.envs.pool import EnvPool
 from a2ls_dsl.rl.envs.tasks import Task
 
@@ -133,4 +134,10 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(A2lError, match="the package dm_control is not installed") as caught:
         EnvPool(TASK, 1)
-    assert caught.value.fix == "pip install 'dm-control==1.0.50' 'mujoco>=3.17,<3.18'"
+    assert caught.value.fix == how_to_install(sys.version_info[:2])
+
+
+def test_where_a_package_has_no_wheels_the_fix_is_another_python() -> None:
+    assert how_to_install((3, 11)) == "pip install 'dm-control==1.0.50' 'mujoco>=3.17,<3.18'"
+    assert how_to_install((3, 12)) == how_to_install((3, 11))
+    assert how_to_install((3, 14)).startswith("use Python 3.12: ")
