@@ -180,7 +180,8 @@ class PlainRainbow:
             if self.loss is not None:
                 for slow, new in zip(self.slow_encoder.parameters(), self.encoder.parameters(), strict=True):
                     slow.copy_((1 - chosen.encoder_tau) * slow + chosen.encoder_tau * new)
-            if self.updates % chosen.target_period == 0:
+            # Counted in steps, of which the first are random; an update a step.
+            if (chosen.random_steps + self.updates) % chosen.target_period == 0:
                 self.target_encoder.load_state_dict(self.encoder.state_dict())
                 self.target_values.load_state_dict(self.values.state_dict())
         return [float(error.detach()) for error in errors]

@@ -8,11 +8,17 @@ of frames at an episode's start repeats the first one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from a2ls_dsl.diagnostics import A2lError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Convolution = tuple[int, int, int]
 """Filters, pixels of the kernel's side, stride."""
+
+Count = TypeVar("Count", int, "Tensor")
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class RainbowSettings:
     discount: float = 0.99  # per agent step
     reward_clip: float = 1.0  # learned from: rewards in [-1, 1]; 0: as they are
     multi_step: int = 20  # rewards in a target; 1: a plain one
-    target_period: int = 2_000  # updates between copies to the target network; 1: it never lags
+    target_period: int = 2_000  # steps between copies to the target network, also random ones; 1: no lag
     double: bool = True  # the online network chooses the target's action
     duelling: bool = True  # a value and advantages
     noisy: bool = True  # factorised noise explores; without it epsilon has to
@@ -73,6 +79,10 @@ class RainbowSettings:
                 "updates_per_step, multi_step, target_period and batch_size count something", "use 1 or more"
             )
 
+    def steps(self, updates: Count) -> Count:
+        """Agent steps that a member has made by so many of its updates, random ones first."""
+        return self.random_steps + updates // self.updates_per_step
+
     @property
     def cycle(self) -> int:
         """Updates after which it is the same parts' turn again; targets follow each member's own count."""
@@ -81,12 +91,14 @@ class RainbowSettings:
 
 EFFICIENT = RainbowSettings()
 
-# SPR's learner (Schwarzer et al. 2020, arXiv 2007.05929, and its code), but for its changes of intensity.
+# SPR's learner (Schwarzer et al. 2020, arXiv 2007.05929, and its code), but for its changes of intensity and
+# its priorities: there the KL divergence of the distributions, here their cross-entropy.
 SPR = RainbowSettings(
     random_steps=2_000,
     updates_per_step=2,
     multi_step=10,
     target_period=1,
+    noisy_sigma=0.5,
     priority_updates=196_000,
     convolutions=((32, 8, 4), (64, 4, 2), (64, 3, 1)),
     augment=True,

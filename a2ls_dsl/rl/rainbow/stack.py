@@ -4,7 +4,7 @@ Double Q-learning on distributions of values with returns over several steps, du
 prioritised replay (Hessel et al. 2018, arXiv 1710.02298), as small as in van Hasselt et al. 2019. The
 auxiliary loss is added to the loss of the values, as in CURL and SPR: one gradient, cut to a length, one step
 of Adam. Its target encoder is a moving average, the target network of the values a copy made now and then.
-Priorities are those of the values' loss alone.
+Priorities are those of the values' loss alone, a cross-entropy; SPR's code has the KL divergence.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class RainbowStack(Agent):
     @property
     def steps(self) -> Tensor:
         """See `Agent.steps`."""
-        return self.settings.random_steps + self.updates // self.settings.updates_per_step
+        return self.settings.steps(self.updates)
 
     def estimates(self, latents: Tensor, observations: Tensor) -> Tensor:
         """The target network's value of the best action, of the observations themselves."""
@@ -108,9 +108,9 @@ class RainbowStack(Agent):
     @property
     def parts_due(self) -> Parts:
         """Whether some member's target copy and the auxiliary loss take part in the next update."""
-        period = self.settings.target_period
+        done, settings = self.ticks + 1, self.settings
         return (
-            any((self.ticks + 1 - started) % period == 0 for started in self._started),
+            any(settings.steps(done - started) % settings.target_period == 0 for started in self._started),
             self.has_losses and self.ticks % self.settings.auxiliary_update_every == 0,
         )
 
@@ -229,7 +229,7 @@ class RainbowStack(Agent):
     @torch.no_grad()
     def _copy_targets(self) -> None:
         """Copy the values' network to the target network, in the members whose turn it is."""
-        due = self.active & (self.updates % self.settings.target_period == 0)
+        due = self.active & (self.steps % self.settings.target_period == 0)
         for online, target in ((self.encoder, self.target_encoder), (self.values, self.target_values)):
             for source, copy in zip(online.parameters(), target.parameters(), strict=True):
                 copy.copy_(torch.where(due.view(-1, *[1] * (copy.dim() - 1)), source, copy))

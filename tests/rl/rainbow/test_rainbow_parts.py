@@ -193,3 +193,7 @@ def test_settings_that_do_not_fit() -> None:
     efficient, spr = PRESETS["efficient"], PRESETS["spr"]
     assert (efficient.multi_step, efficient.updates_per_step, efficient.target_period) == (20, 1, 2000)
     assert (spr.multi_step, spr.updates_per_step, spr.target_period, spr.augment) == (10, 2, 1, True)
+    assert (efficient.noisy_sigma, spr.noisy_sigma) == (0.1, 0.5)
+    # Rainbow's first copy comes after step 2,000, of which 1,600 were random.
+    assert next(n for n in range(1, 5000) if efficient.steps(n) % efficient.target_period == 0) == 400
+    assert all(spr.steps(n) % spr.target_period == 0 for n in range(1, 9))

@@ -219,9 +219,18 @@ def test_the_online_network_chooses_and_the_target_network_values() -> None:
         assert mean.item() == pytest.approx(10 / 3)
 
 
-def test_targets_are_copied_every_so_many_updates_of_each_member() -> None:
-    """One member begins two updates later: its copies come two updates later."""
-    made = learner([None, None], [0, 1], replace(SETTINGS, target_period=3))
+@pytest.mark.parametrize(
+    ("random_steps", "updates_per_step", "first"),
+    [(4, 1, [2, 5, 8, 11]), (4, 2, [4, 5, 10, 11]), (6, 1, [3, 6, 9])],
+)
+def test_targets_are_copied_every_so_many_steps_of_each_member(
+    random_steps: int, updates_per_step: int, first: list[int]
+) -> None:
+    """Random steps count. One member begins two updates later: its copies come two updates later."""
+    settings = replace(
+        SETTINGS, target_period=3, random_steps=random_steps, updates_per_step=updates_per_step
+    )
+    made = learner([None, None], [0, 1], settings)
     stack, _ = only(made)
     made.deactivate(1)
     copied: list[list[int]] = [[], []]
@@ -233,7 +242,7 @@ def test_targets_are_copied_every_so_many_updates_of_each_member() -> None:
             online, target = stack.values.advantage.hidden.weight, stack.target_values.advantage.hidden.weight
             if number > 1 and torch.equal(online[member], target[member]) and bool(stack.active[member]):
                 copied[member].append(number)
-    assert copied == [[3, 6, 9], [5, 8, 11]]
+    assert copied == [first, [number + 2 for number in first if number + 2 < 12]]
 
 
 def test_a_run_that_goes_on_copies_at_the_same_updates() -> None:
