@@ -27,7 +27,15 @@ from a2ls_dsl.lang.ast import (
     Stream,
     Weighted,
 )
-from a2ls_dsl.lang.canonical import canonical, canonical_comparison, single
+from a2ls_dsl.lang.canonical import (
+    SOURCE,
+    TARGET,
+    canonical,
+    canonical_comparison,
+    explicit_calls,
+    is_fresh,
+    single,
+)
 from a2ls_dsl.lang.functions import FUNCTIONS, VALUE, Kind
 from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import load_one
@@ -39,6 +47,7 @@ from a2ls_dsl.lang.operators import (
     NONE,
     OPERATORS,
     PAPER_OPERATORS,
+    PREDICTOR,
     Needs,
     Negatives,
     Operator,
@@ -204,6 +213,67 @@ def any_comparisons(draw: st.DrawFn, horizon: int = 4) -> Comparison:
     if entry.head and draw(st.booleans()):
         options.append(Option(HEAD, Call(kind, tuple(map(float, layers)))))
     return canonical_comparison(replace(bare, options=tuple(options)))
+
+
+@st.composite
+def loose_comparisons(draw: st.DrawFn, horizon: int = 2) -> Comparison:
+    """A comparison that may break a rule: a sound one with another operator, item, option or negatives."""
+    term = draw(any_comparisons(horizon))
+    entry = OPERATORS[draw(st.sampled_from(sorted(OPERATORS)))] if draw(st.booleans()) else None
+    if entry is not None:
+        term = replace(term, operator=entry.name, target=() if entry.unary else term.target or term.source)
+    more = latents(horizon) | data(horizon)
+    for side in ("source", "target"):
+        items = list(getattr(term, side))
+        if draw(st.integers(0, 3)) == 0 and items:
+            items[draw(st.integers(0, len(items) - 1))] = draw(more)
+        if draw(st.integers(0, 3)) == 0 and items:
+            items.append(draw(more))
+        term = replace(term, **{side: tuple(items)})
+    term = replace(term, against_batch=term.against_batch != (draw(st.integers(0, 4)) == 0))
+    if draw(st.booleans()):
+        values = st.sampled_from([Call(NONE), Call("linear"), Call(MLP), Call(MLP, (8.0,))])
+        given = draw(values) if draw(st.booleans()) else draw(st.sampled_from([0.5, 3.0, 2.0]))
+        names = [each.name for entry in OPERATORS.values() for each in entry.options]
+        option = Option(HEAD if isinstance(given, Call) else draw(st.sampled_from(names)), given)
+        kept = tuple(each for each in term.options if each.name != option.name)
+        term = replace(term, options=(*kept, option))
+    return term
+
+
+@st.composite
+def rewritten(draw: st.DrawFn, term: Comparison) -> Comparison:
+    """The same comparison with elements shuffled and repeated, and with defaults written out."""
+
+    def spelled(item: Item, side: str) -> Item:
+        match item:
+            case Element(Stream.STATE) if draw(st.booleans()):
+                numbers = tuple(Call(each.name, each.numbers) for each in explicit_calls(item, side))
+                return replace(item, calls=numbers)
+            case Rollout(start):
+                inner = spelled(start, side)
+                return replace(item, start=inner if isinstance(inner, Element) else start)
+        return item
+
+    def scrambled(items: tuple[Item, ...], side: str) -> tuple[Item, ...]:
+        again = [item for item in items if not is_fresh(item) and draw(st.booleans())]
+        return tuple(spelled(item, side) for item in draw(st.permutations([*items, *again])))
+
+    entry = OPERATORS[term.operator]
+    options = list(draw(st.permutations(term.options)))
+    names = {option.name for option in options}
+    if entry.head and HEAD not in names and draw(st.booleans()):
+        options.append(Option(HEAD, Call(PREDICTOR)))
+    options += [
+        Option(each.name, float(each.default))
+        for each in entry.options
+        if each.name not in names
+        and draw(st.booleans())
+        and (each.needs is not Needs.NEGATIVES or term.against_batch)
+        and (each.needs is not Needs.ROLLOUT or rollouts(term))
+    ]
+    source, target = scrambled(term.source, SOURCE), scrambled(term.target, TARGET)
+    return replace(term, source=source, target=target, options=tuple(options))
 
 
 WEIGHTS = st.sampled_from([0.1, 0.5, 1.0, 2.0, 25.0]) | st.builds(

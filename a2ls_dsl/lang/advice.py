@@ -11,7 +11,8 @@ from a2ls_dsl.lang.findings import Findings
 from a2ls_dsl.lang.functions import ONLINE, VALUE, Type
 from a2ls_dsl.lang.operators import Negatives, Operator, Sets
 from a2ls_dsl.lang.printer import print_runs
-from a2ls_dsl.lang.types import Width, is_latent, steps, trains_encoder, type_of, widths
+from a2ls_dsl.lang.rules import Parts
+from a2ls_dsl.lang.types import Width, is_latent, trains_encoder, type_of
 
 _SCALE_FREE = ("l2", "avgl1")
 """Normalisers that give the same for a latent and for any positive multiple of it."""
@@ -38,22 +39,22 @@ class Advice:
         for item in {item.span or item: item for item in items}.values():
             self._idle(item)
 
-    def term(self, term: Comparison, entry: Operator) -> None:
+    def term(self, term: Comparison, parts: Parts) -> None:
         """What source and target have to do with each other."""
+        entry = parts.entry
         if entry.sets is not Sets.TRANSITION:
             self._overlap(term)
         contrast = term.against_batch or entry.negatives is Negatives.ALWAYS
         if contrast and term.target and all(type_of(item) is Type.DONE for item in term.target):
             message = "nearly all samples have the same terminal flag, so the negatives equal the positive"
             self._findings.note("A2L107", message, term.target[0].span, "use ce without negatives")
-        row = steps(term)[0][1]
-        if entry.name in _UNIT_ROWS and widths(row) == (Width.NUMBER,):
-            message = f"`{entry.name}` divides this number by its size, which leaves only its sign"
-            self._findings.note("A2L108", message, row[0].span, "use mse, huber or ce")
-        if entry.name in _UNIT_ROWS and len(row) == 1 and _outermost(row[0]) in _SCALE_FREE:
-            self._no_effect(
-                f"`{_outermost(row[0])}`", f"`{entry.name}` divides each row by its length", row[0]
-            )
+        if entry.name in _UNIT_ROWS and parts.target and len(parts.rows[1]) == 1:
+            only = parts.target.items[0]
+            if parts.rows[1] == (Width.NUMBER,):
+                message = f"`{entry.name}` divides this number by its size, which leaves only its sign"
+                self._findings.note("A2L108", message, only.span, "use mse, huber or ce")
+            if (outer := _outermost(only)) in _SCALE_FREE:
+                self._no_effect(f"`{outer}`", f"`{entry.name}` divides each row by its length", only)
 
     def _overlap(self, term: Comparison) -> None:
         known = {_named(item, SOURCE) for item in term.source} - {None}

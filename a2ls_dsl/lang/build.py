@@ -24,8 +24,7 @@ from a2ls_dsl.lang.ast import (
 from a2ls_dsl.lang.build_items import ItemBuilder
 from a2ls_dsl.lang.build_piece import Node, Piece, nodes, tokens
 from a2ls_dsl.lang.registry import SCHEDULE
-
-SCHEDULE_FIX = f"write {SCHEDULE}(FROM, TO, FRAMES), e.g. {SCHEDULE}(0.0, 1.0, 100000)"
+from a2ls_dsl.lang.weights import SCHEDULE_FIX
 
 
 class Builder:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from lark import Token, Tree
 
-from a2ls_dsl.diagnostics import Diagnostic, Source, Span
+from a2ls_dsl.diagnostics import A2lError, Diagnostic, Source, Span
 from a2ls_dsl.lang.codes import report
+from a2ls_dsl.lang.numbers import number_of_text
 
 MAX_ELEMENTS = 10_000
 """How many elements a file may name; a run of a thousand is written in a dozen characters."""
-
-MAX_DIGITS = 40
-"""The length of the longest number that is looked at, in characters."""
 
 Node = Tree[Token]
 
@@ -49,14 +46,11 @@ class Piece:
 
     def number(self, node: Node, code: str) -> float | None:
         """The value of a number with its sign, or None after noting that it has none, under `code`."""
-        text = "".join(tokens(node))
-        if len(text) > MAX_DIGITS:
-            self.note(code, f"a number has at most {MAX_DIGITS} characters", node, "write a shorter one")
-        elif not math.isfinite(float(text)):
-            self.note(code, f"the number {text} is not finite", node, "write a smaller one")
-        else:
-            return float(text)
-        return None
+        value = number_of_text("".join(tokens(node)))
+        if isinstance(value, A2lError):
+            self.note(code, value.message, node, value.fix)
+            return None
+        return value
 
     def numbers(self, nodes: Iterable[Node], code: str) -> tuple[float, ...] | None:
         """The values of several numbers, or None if one of them has none."""

@@ -22,7 +22,6 @@ from a2ls_dsl.lang.ast import (
     Ref,
     Return,
     Rollout,
-    Schedule,
     Weight,
     Weighted,
     elements_of,
@@ -32,6 +31,7 @@ from a2ls_dsl.lang.functions import EMA, ONLINE, STOP, VALUE, Kind
 from a2ls_dsl.lang.operators import HEAD, PREDICTOR
 from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.lang.registry import functions, operators
+from a2ls_dsl.lang.weights import canonical_weight, times
 
 SOURCE, TARGET = ONLINE, EMA
 """The sides of a comparison, named after the encoder that states have there by default."""
@@ -62,26 +62,6 @@ def canonical_comparison(term: Comparison) -> Comparison:
             if (value := _plain(each.value)) != _default(term, each.name) or each.shared
         ),
     )
-
-
-def canonical_weight(weight: Weight) -> Weight:
-    """A schedule between two equal weights is a constant."""
-    if isinstance(weight, Schedule):
-        start, end = float(weight.start), float(weight.end)
-        return start if start == end else Schedule(start, end, weight.frames)
-    return float(weight)
-
-
-def times(outer: Weight, inner: Weight) -> Weight:
-    """The weight of a term of weight `inner` in a loss that has the weight `outer`."""
-    match canonical_weight(outer), canonical_weight(inner):
-        case Schedule(start, end, frames), float(factor):
-            return Schedule(factor * start, factor * end, frames)
-        case float(factor), Schedule(start, end, frames):
-            return Schedule(factor * start, factor * end, frames)
-        case float(factor), float(other):
-            return factor * other
-    raise ValueError("the product of two schedules is none; the checker refuses it (A2L054)")
 
 
 def canonical_set(items: Iterable[Item], side: str) -> tuple[Item, ...]:

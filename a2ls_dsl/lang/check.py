@@ -1,13 +1,12 @@
 """What a loss file must satisfy beyond its syntax. Every rule has a code in `codes.py`.
 
-Here are names, references and weights; `check_terms.py`, `check_items.py` and `check_options.py` look inside
+Here are names, references and weights; `check_terms.py`, `check_items.py` and `check_heads.py` look inside
 the terms, `advice.py` warns. One mistake gives one message: where something was already found, what follows
 from it is not reported.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -15,17 +14,13 @@ from itertools import islice
 from a2ls_dsl.diagnostics import Diagnostic, Source, Span, near
 from a2ls_dsl.lang.advice import anchored, collapses
 from a2ls_dsl.lang.ast import Comparison, Definition, Import, LossFile, Ref, Schedule, Weighted
-from a2ls_dsl.lang.build import SCHEDULE_FIX
 from a2ls_dsl.lang.build_piece import MAX_ELEMENTS
 from a2ls_dsl.lang.check_terms import TermChecker
 from a2ls_dsl.lang.files import SUFFIX
 from a2ls_dsl.lang.findings import Findings, head, place
 from a2ls_dsl.lang.library import shipped
-from a2ls_dsl.lang.printer import print_weight
 from a2ls_dsl.lang.registry import operators
-
-MAX_FRAMES = 10**12
-"""The longest schedule, in environment frames."""
+from a2ls_dsl.lang.weights import WEIGHT, ends, product, weight_problem
 
 _COMPARED = 300
 """With how many names an unknown one is compared."""
@@ -126,12 +121,12 @@ class FileChecker:
             inner = self._reference(weighted.term)
         else:
             inner = _of_comparison(weighted.term, terms.check(weighted.term))
-        ends = self._ends(weighted)
-        if ends is None:
+        own = self._ends(weighted)
+        if own is None:
             return replace(inner, least=1.0, greatest=1.0, scheduled=False)
-        least, greatest = ends[0] * inner.least, ends[1] * inner.greatest
-        if not (least > 0 and math.isfinite(greatest)):
-            message = "with references multiplied out, a weight is no longer positive and finite"
+        least, greatest = product(own[0], inner.least), product(own[1], inner.greatest)
+        if not (WEIGHT.holds(least) and WEIGHT.holds(greatest)):
+            message = f"with references multiplied out, a weight is no longer {WEIGHT}"
             self._note("A2L037", message, weighted.span, "use weights nearer to 1")
             return replace(inner, least=1.0, greatest=1.0)
         scheduled = isinstance(weighted.weight, Schedule)
@@ -142,24 +137,11 @@ class FileChecker:
 
     def _ends(self, weighted: Weighted) -> tuple[float, float] | None:
         """The least weight above 0 and the greatest, or None after noting what is wrong with them."""
-        weight, where = weighted.weight, weighted.weight_span or weighted.span
-        if not isinstance(weight, Schedule):
-            if weight > 0 and math.isfinite(weight):
-                return weight, weight
-            message = f"the weight {weight!r} is not positive and finite"
-            self._note("A2L037", message, where, "write a number above 0, or leave the term out")
+        if problem := weight_problem(weighted.weight):
+            code, message, fix = problem
+            self._note(code, message, weighted.weight_span or weighted.span, fix)
             return None
-        ends = [each for each in (weight.start, weight.end) if each != 0]
-        if not ends or min(ends) < 0 or not all(map(math.isfinite, ends)):
-            message = f"the weights of {print_weight(weight)} are not 0 or more, with one above 0"
-            fix = "a term that is never there is left out" if not ends else SCHEDULE_FIX
-            self._note("A2L051", message, where, fix)
-            return None
-        if not 1 <= weight.frames <= MAX_FRAMES:
-            message = f"a schedule takes from 1 to {MAX_FRAMES:,} frames"
-            self._note("A2L051", message, where, SCHEDULE_FIX)
-            return None
-        return min(ends), max(ends)
+        return ends(weighted.weight)
 
     def _reference(self, ref: Ref) -> Summary:
         self._used.add(ref.name)

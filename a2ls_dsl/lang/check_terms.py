@@ -1,23 +1,22 @@
-"""What a comparison must satisfy: its sets, its operator, its negatives. Options: `check_options.py`."""
+"""What a comparison must satisfy: its items, its sets, and then the rules of `rules.py`, with places."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 
 from a2ls_dsl.diagnostics import Span
 from a2ls_dsl.lang.advice import Advice
 from a2ls_dsl.lang.aliases import unknown_operator
-from a2ls_dsl.lang.ast import Comparison, Element, Item, Rollout, Stream
+from a2ls_dsl.lang.ast import Comparison, Item, Option, Stream
 from a2ls_dsl.lang.canonical import SOURCE, TARGET
+from a2ls_dsl.lang.check_heads import HeadChecker
 from a2ls_dsl.lang.check_items import ItemChecker
-from a2ls_dsl.lang.check_options import OptionChecker
 from a2ls_dsl.lang.findings import Findings, head
-from a2ls_dsl.lang.functions import Type
-from a2ls_dsl.lang.operators import Negatives, Operator, Sets
-from a2ls_dsl.lang.printer import print_item, print_runs, stream_of
+from a2ls_dsl.lang.operators import Operator
+from a2ls_dsl.lang.printer import stream_of
 from a2ls_dsl.lang.registry import operators
-from a2ls_dsl.lang.types import Width, groups, is_latent, rollouts, trains_encoder, type_of, width_of
+from a2ls_dsl.lang.rules import Parts, Place, Problem, Side, number_of_sets, problems
+from a2ls_dsl.lang.types import trains_encoder
 
 
 class TermChecker:
@@ -26,7 +25,7 @@ class TermChecker:
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._items = ItemChecker(findings)
-        self._options = OptionChecker(findings)
+        self._heads = HeadChecker(findings)
         self._advice = Advice(findings)
 
     def check(self, term: Comparison) -> bool:
@@ -36,43 +35,39 @@ class TermChecker:
             fix = unknown_operator(term.operator, self._findings.few)
             message = f"there is no operator `{term.operator}`"
             self._findings.note("A2L021", message, head(term.span, term.operator), fix)
-        elif not self._number_of_sets(term, entry):
+        elif self._noted(number_of_sets(entry, _written(term, entry)), term):
             return False
-        first, *second = term.sides or (term.span, term.span)
-        sides = (first, second[0] if second else None)
-        source = self._set("source", term.source, sides[0])
-        one = entry.unary if entry else not second
-        target = one or self._set("target", term.target, sides[1])
-        if not source:
+        one = entry.unary if entry else len(term.sides or (0, 0)) == 1
+        source = self._set(Place.SOURCE, term)
+        target = one or self._set(Place.TARGET, term)
+        if not source or not self._gradient(term) or not target or entry is None:
             return False
-        if not self._gradient(term, sides[0]) or not target or entry is None:
-            return False
-        if not (self._steps(term, entry, sides) and self._contents(term, entry, sides)):
-            return False
-        clean = self._negatives(term, entry)
-        clean = self._options.check(term, entry) and clean
-        self._advice.term(term, entry)
+        parts = Parts(
+            entry,
+            term.against_batch,
+            term.options,
+            Side.of(term.source, SOURCE),
+            None if one else Side.of(term.target, TARGET),
+        )
+        clean = not self._noted(problems(parts), term) and self._heads.check(term, parts)
+        if clean:
+            self._advice.term(term, parts)
         return clean
 
     def finish(self) -> None:
         """What can be said once all terms were seen."""
-        self._options.finish()
+        self._heads.finish()
 
-    def _number_of_sets(self, term: Comparison, entry: Operator) -> bool:
-        written = len(term.sides) if term.sides else 1 + bool(term.target)
-        if entry.unary and written == 2:
-            message = f"`{entry.name}` looks at one set, here are two"
-            self._findings.note("A2L048", message, term.span, f"write {entry.name}({{ s[t] }})")
-            return False
-        if not entry.unary and term.sides and written == 1:
-            message = f"`{entry.name}` compares two sets, here is one"
-            fix = f"write {entry.name}({{ source }} -> {{ target }})"
-            self._findings.note("A2L048", message, term.span, fix)
-            return False
-        return True
+    def _noted(self, found: Iterable[Problem], term: Comparison) -> bool:
+        """Report the problems of a term, each at what it is about; whether there is one."""
+        told = list(found)
+        for problem in told:
+            self._findings.note(problem.code, problem.message, _span(problem.about, term), problem.fix)
+        return bool(told)
 
-    def _set(self, side: str, items: tuple[Item, ...], where: Span | None) -> bool:
+    def _set(self, side: Place, term: Comparison) -> bool:
         """Check one set; False if something is wrong with it, so that nothing more is said about it."""
+        items, where = term.source if side is Place.SOURCE else term.target, _span(side, term)
         if self._findings.damaged(where):
             return False
         if not items:
@@ -80,10 +75,10 @@ class TermChecker:
             return False
         clean = self._items.check(items)
         if clean:
-            self._advice.set(items, SOURCE if side == "source" else TARGET)
+            self._advice.set(items, SOURCE if side is Place.SOURCE else TARGET)
         return clean
 
-    def _gradient(self, term: Comparison, where: Span | None) -> bool:
+    def _gradient(self, term: Comparison) -> bool:
         """Some state has to be encoded with gradient; the checks of the target may still fail."""
         if any(trains_encoder(item, SOURCE) for item in term.source):
             return True
@@ -95,98 +90,25 @@ class TermChecker:
         else:
             message = "the source holds no state; no gradient would reach the encoder"
             fix = "add one, e.g. s[t]"
-        self._findings.note("A2L036", message, where, fix)
+        self._findings.note("A2L036", message, _span(Place.SOURCE, term), fix)
         return False
 
-    def _steps(self, term: Comparison, entry: Operator, sides: Sequence[Span | None]) -> bool:
-        """Rollouts stand among themselves, all of one length, and opposite runs of that length."""
-        rolled = rollouts(term)
-        misplaced = next((item for item in term.target if isinstance(item, Rollout)), None)
-        if misplaced is not None:
-            message = "a rollout stands in the source; what it is compared with stands in the target"
-            self._findings.note("A2L044", message, misplaced.span, "e.g. { s[t+1..t+5] }")
-            return False
-        if not rolled:
-            return True
-        if entry.unary or entry.pairwise:
-            message = f"`{entry.name}` looks at single steps, not along a rollout"
-            self._findings.note("A2L044", message, rolled[0].span, "name a state, e.g. s[t]")
-            return False
-        other = next((item for item in term.source if not isinstance(item, Rollout)), None)
-        if other is not None:
-            message = f"beside a rollout stand rollouts only; {print_item(other)} is none"
-            fix = "compare it in a term of its own, or start a rollout at it"
-            self._findings.note("A2L044", message, other.span, fix)
-            return False
-        odd = next((each for each in rolled if each.length != rolled[0].length), None)
-        if odd is not None:
-            message = (
-                f"the rollouts of a source have one length; these have {rolled[0].length} and {odd.length}"
-            )
-            self._findings.note("A2L044", message, odd.span, "take as many actions in each")
-            return False
-        return self._targets_of(rolled[0], term)
 
-    def _targets_of(self, rollout: Rollout, term: Comparison) -> bool:
-        for group in groups(term.target):
-            offsets = [item.last for item in group]
-            first = offsets[0]
-            if offsets == list(range(first, first + rollout.length)):
-                continue
-            named = ", ".join(text for _, text in print_runs(group))
-            count = f"{rollout.length} step" + "s" * (rollout.length > 1)
-            message = f"this rollout has {count}, and so has each part of its target; not so {named}"
-            each = group[0]
-            fix = "e.g. one return a step, each one step later"
-            if isinstance(each, Element):
-                early = each.stream in (Stream.ACTION, Stream.REWARD)
-                start = rollout.first + (not early)
-                run = [replace(each, offset=start + step) for step in range(rollout.length)]
-                fix = f"e.g. {', '.join(text for _, text in print_runs(run))}"
-            self._findings.note("A2L045", message, group[0].span, fix)
-            return False
-        return True
+def _written(term: Comparison, entry: Operator) -> int:
+    """How many sets a term is written with; one that was built has a target even if that is empty."""
+    return len(term.sides) if term.sides else 2 if term.target or not entry.unary else 1
 
-    def _contents(self, term: Comparison, entry: Operator, sides: Sequence[Span | None]) -> bool:
-        """Whether the sets hold what the operator compares."""
-        if entry.sets is Sets.TRANSITION:
-            return self._transition(term, entry, sides)
-        latents = entry.sets is Sets.LATENTS
-        checked = term.items if latents else term.target if entry.sets is Sets.DATA_TARGET else ()
-        for item in checked:
-            if latents and not is_latent(item):
-                message = f"`{entry.name}` is about latents; {print_item(item)} is {type_of(item)}"
-                fix = "take it out, or use another operator"
-            elif not latents and width_of(item) in (Width.LATENT, Width.RAW):
-                kind = Type.LATENT if is_latent(item) else type_of(item)
-                message = f"`{entry.name}` predicts numbers of a known range; {print_item(item)} is {kind}"
-                fix = "use mse, or predict actions, rewards, returns, values or done"
-            else:
-                continue
-            self._findings.note("A2L049", message, item.span, fix)
-            return False
-        return True
 
-    def _transition(self, term: Comparison, entry: Operator, sides: Sequence[Span | None]) -> bool:
-        example = f"write {entry.name}({{ s[t] }} -> {{ r[t], s[t+1] }})"
-        if [is_latent(item) for item in term.source] != [True]:
-            message = f"the source of `{entry.name}` is one state"
-            self._findings.note("A2L049", message, sides[0], example)
-            return False
-        rewards = [item for item in term.target if type_of(item) in (Type.REWARD, Type.RETURN)]
-        if len(term.target) != 2 or len(rewards) != 1 or sum(map(is_latent, term.target)) != 1:
-            message = f"the target of `{entry.name}` is one reward and one state"
-            self._findings.note("A2L049", message, sides[1], example)
-            return False
-        return True
-
-    def _negatives(self, term: Comparison, entry: Operator) -> bool:
-        if not term.against_batch or entry.negatives is Negatives.ON_REQUEST:
-            return True
-        if entry.negatives is Negatives.ALWAYS:
-            message = f"`{entry.name}` is against the batch by nature"
-        else:
-            message = f"`{entry.name}` takes no negatives"
-        where = term.against_span or term.span
-        self._findings.note("A2L053", message, where, "leave out `against batch`")
-        return False
+def _span(about: Item | Option | Place, term: Comparison) -> Span | None:
+    """Where in a term what a problem is about stands."""
+    first, *second = term.sides or (term.span, term.span)
+    match about:
+        case Place.SOURCE:
+            return first
+        case Place.TARGET:
+            return second[0] if second else None
+        case Place.NEGATIVES:
+            return term.against_span or term.span
+        case Place.TERM:
+            return term.span
+    return about.span

@@ -39,7 +39,7 @@ RULES: dict[str, str] = {
     "A2L034": "a run goes forward in time",
     "A2L035": "source and target hold at least one element",
     "A2L036": "a state is encoded with gradient, or none reaches the encoder",
-    "A2L037": "a weight is a positive, finite number",
+    "A2L037": "a weight is a number from 1e-30 to 1e30",
     "A2L038": "a file names at most 10,000 elements, references multiplied out",
     "A2L039": "a function is called with its arguments, each in its place",
     "A2L040": "a number that a function is called with lies in its range",

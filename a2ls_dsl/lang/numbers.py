@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from a2ls_dsl.diagnostics import A2lError
+
 _EXACT = 10**15
 """Below this, every whole number prints as one and reads back as the same float."""
 
@@ -40,6 +42,19 @@ class Range:
 
 POSITIVE_SHARE = Range(0, 1, above=True)
 """Discounts and decays: above 0, at most 1."""
+
+
+MAX_DIGITS = 40
+"""The length of the longest number that is looked at, in characters."""
+
+
+def number_of_text(text: str) -> float | A2lError:
+    """The number that a text such as `-1e-3` stands for, or what is wrong with it."""
+    if len(text) > MAX_DIGITS:
+        return A2lError(f"a number has at most {MAX_DIGITS} characters", "write a shorter one")
+    if not math.isfinite(float(text)):
+        return A2lError(f"the number {text} is not finite", "write a smaller one")
+    return float(text)
 
 
 def print_number(value: float) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from a2ls_dsl.lang.ast import Call, Comparison, Item
+from a2ls_dsl.lang.ast import Call, Comparison, Item, Option
+from a2ls_dsl.lang.canonical import SOURCE as ONLINE_SIDE
+from a2ls_dsl.lang.canonical import TARGET as EMA_SIDE
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.check import STREAM_WORDS, walk
 from a2ls_dsl.lang.grammar.expand import Choice, Expander, Leaf, Value
-from a2ls_dsl.lang.grammar.fits import Shape, fits, source_shape, target_shape
 from a2ls_dsl.lang.grammar.forms import SOURCE, TARGET, Cube, Layout
 from a2ls_dsl.lang.grammar.nodes import (
     Empty,
@@ -26,9 +27,10 @@ from a2ls_dsl.lang.grammar.nodes import (
     kind_of,
     options_of,
 )
-from a2ls_dsl.lang.operators import HEAD, NONE
+from a2ls_dsl.lang.operators import HEAD, NONE, Operator
 from a2ls_dsl.lang.printer import stream_of
 from a2ls_dsl.lang.registry import operators
+from a2ls_dsl.lang.rules import Parts, Side, problems, word_problems
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,16 @@ class Filter:
         )
 
 
+@dataclass(frozen=True)
+class _Class:
+    """Words that differ in numbers only, so that they go with the same sets."""
+
+    entry: Operator
+    against_batch: bool
+    options: tuple[Option, ...]
+    words: list[Word]
+
+
 class Builder:
     """Builds the nodes of a checked file."""
 
@@ -69,8 +81,8 @@ class Builder:
         self._names: dict[int, frozenset[str]] = {}
         self._bounded: dict[int, list[str]] = {}
         self._chosen: dict[object, list[Choice]] = {}
-        self._cubes: dict[object, tuple[tuple[Cube, ...], dict[Shape, tuple[int, ...]]]] = {}
-        self._words: dict[int, dict[tuple[object, ...], list[Word]]] = {}
+        self._cubes: dict[object, tuple[tuple[Cube, ...], dict[Side, tuple[int, ...]]]] = {}
+        self._words: dict[int, list[_Class]] = {}
         self.layouts = Layouts(self._layout(SOURCE), self._layout(TARGET))
 
     def roots(self) -> list[tuple[dict[str, int], Node]]:
@@ -189,15 +201,11 @@ class Builder:
         for (here, sources), (there, targets) in product(
             by_source.items(), by_target.items() if target is not None else [(None, None)]
         ):
-            # Words that differ in numbers only go with the same sets.
-            known = {word.kind[0]: operators[word.kind[0]] for each in words.values() for word in each[:1]}
             fitting = tuple(
                 word
-                for each in words.values()
-                if fits(
-                    known[each[0].kind[0]], each[0].kind[1], _given(lists, call, each[0].picks), here, there
-                )
-                for word in each
+                for each in words
+                if not problems(Parts(each.entry, each.against_batch, each.options, here, there))
+                for word in each.words
             )
             if not fitting:
                 continue
@@ -214,44 +222,42 @@ class Builder:
         negatives = leaves(call.negatives) if call.negatives else (Leaf((), None),)
         return leaves(call.name), negatives, *(leaves(option.value) for option in call.options)
 
-    def _words_of(self, call: tree.Call) -> dict[tuple[object, ...], list[Word]]:
+    def _words_of(self, call: tree.Call) -> list[_Class]:
         """The words of a call, those together that go with the same sets."""
         place = call.span.start
         if place not in self._words:
             lists = self._lists(call)
-            found: dict[tuple[object, ...], list[Word]] = {}
+            found: dict[object, _Class] = {}
             for picks in product(*(range(len(each)) for each in lists)):
-                operator, against = lists[0][picks[0]].value, bool(lists[1][picks[1]].value)
-                entry = operators[str(operator)]
-                options = _given(lists, call, picks)
-                word = Word(picks, kind_of(operator, against, options))
-                if self.only.holds(word.kind):
-                    class_of = tuple(
-                        value == Call(NONE)
-                        if name == HEAD
-                        else (known := entry.option(name)) is not None
-                        and isinstance(value, float | int)
-                        and known.range.holds(value)
-                        for name, value in options
-                    )
-                    found.setdefault((operator, against, class_of), []).append(word)
-            self._words[place] = found
+                operator, against = str(lists[0][picks[0]].value), bool(lists[1][picks[1]].value)
+                given = _given(lists, call, picks)
+                options = options_of(given)
+                word = Word(picks, kind_of(operator, against, given))
+                if not self.only.holds(word.kind) or list(
+                    word_problems(operators[operator], against, options)
+                ):
+                    continue
+                # Numbers are in range here: what counts is which options there are, and if there is a head.
+                key = operator, against, tuple((each.name, each.value == Call(NONE)) for each in options)
+                entry = operators[operator]
+                found.setdefault(key, _Class(entry, against, options, [])).words.append(word)
+            self._words[place] = list(found.values())
         return self._words[place]
 
     def _set(
         self, expression: tree.Expression, side: str, binding: tree.Binding
-    ) -> tuple[tuple[Cube, ...], dict[Shape, tuple[int, ...]]]:
+    ) -> tuple[tuple[Cube, ...], dict[Side, tuple[int, ...]]]:
         """What a set can be, and which of it have the same shape."""
         key = id(expression), side, self._relevant(expression, binding)
         if key not in self._cubes:
             layout = self.layouts.source if side == SOURCE else self.layouts.target
-            cubes, shapes = [], dict[Shape, list[int]]()
+            cubes, shapes = [], dict[Side, list[int]]()
             for place, choice in enumerate(self._choices(expression, side, binding)):
                 low = layout.cover(choice.must)
                 high = low | layout.cover(choice.may)
                 cubes.append(Cube.of(choice.path, low, high, layout.clauses))
                 items: tuple[Item, ...] = layout.chosen(high)
-                shape = (source_shape if side == SOURCE else target_shape)(items, low == high)
+                shape = Side.of(items, ONLINE_SIDE if side == SOURCE else EMA_SIDE, fixed=low == high)
                 shapes.setdefault(shape, []).append(place)
             self._cubes[key] = tuple(cubes), {shape: tuple(places) for shape, places in shapes.items()}
         return self._cubes[key]

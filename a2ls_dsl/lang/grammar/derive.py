@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from a2ls_dsl.lang.ast import Comparison, Loss, Schedule, Weight, Weighted
-from a2ls_dsl.lang.canonical import canonical_weight, times
 from a2ls_dsl.lang.canonical_heads import ordered_terms
 from a2ls_dsl.lang.grammar.expand import Leaf
 from a2ls_dsl.lang.grammar.forms import Cube
 from a2ls_dsl.lang.grammar.nodes import Empty, Layouts, Node, Pick, Scaled, Sum, Term, Word, unscaled
+from a2ls_dsl.lang.weights import canonical_weight, times
 
 
 @dataclass(frozen=True)

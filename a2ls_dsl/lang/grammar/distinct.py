@@ -16,7 +16,6 @@ from itertools import combinations, product
 from typing import TypeAlias
 
 from a2ls_dsl.lang.ast import Loss, Weight, Weighted
-from a2ls_dsl.lang.canonical import times
 from a2ls_dsl.lang.grammar.counting import Cube as Bits
 from a2ls_dsl.lang.grammar.counting import members, under, union_size
 from a2ls_dsl.lang.grammar.derive import (
@@ -31,6 +30,7 @@ from a2ls_dsl.lang.grammar.derive import (
 )
 from a2ls_dsl.lang.grammar.forms import Layout
 from a2ls_dsl.lang.grammar.nodes import Empty, Kind, Layouts, Node, Pick, Scaled, Sum, Term
+from a2ls_dsl.lang.weights import times
 
 MAX_BAGS = 300
 MAX_CUBES = 500

@@ -215,7 +215,7 @@ def _numbers(leaves: Iterable[Leaf]) -> tuple[float, ...]:
 
 
 def _called(name: str, numbers: tuple[float, ...]) -> Value:
-    if name == SCHEDULE and name not in functions and len(numbers) == 3:
+    if name == SCHEDULE and name not in functions and len(numbers) == 3 and numbers[2] == int(numbers[2]):
         return Schedule(numbers[0], numbers[1], int(numbers[2]))
     return Call(name, numbers)
 

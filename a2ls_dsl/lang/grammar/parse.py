@@ -11,10 +11,11 @@ from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.tree import Meta
 
-from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Source, Span
+from a2ls_dsl.diagnostics import A2lError, Diagnostic, LanguageError, Source, Span
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.codes import error
 from a2ls_dsl.lang.library import folder
+from a2ls_dsl.lang.numbers import number_of_text
 
 WORDS = (
     "grammar",
@@ -44,7 +45,10 @@ _HEADER = "a loss grammar begins with a line such as `grammar mine for k in 1..1
 def parse(source: Source) -> tree.GrammarFile:
     """The tree of a grammar. Raises LanguageError (A2L201) at the first place that cannot be read."""
     try:
-        file: tree.GrammarFile = _Builder(source).transform(_parser().parse(source.text))
+        builder = _Builder(source)
+        file: tree.GrammarFile = builder.transform(_parser().parse(source.text))
+        if builder.mistakes:
+            raise LanguageError(builder.mistakes)
         return file
     except UnexpectedInput as unexpected:
         raise LanguageError([_complaint(source, unexpected)]) from None
@@ -102,6 +106,7 @@ class _Builder(Transformer[Token, Any]):
     def __init__(self, source: Source) -> None:
         super().__init__()
         self.source = source
+        self.mistakes: list[Diagnostic] = []
 
     def _span(self, meta: Meta) -> Span:
         return Span(self.source, meta.start_pos, meta.end_pos)
@@ -178,7 +183,11 @@ class _Builder(Transformer[Token, Any]):
         return self._word(children[0])
 
     def number(self, meta: Meta, children: list[Token]) -> tree.Number:
-        return tree.Number(float(children[0]), self._span(meta))
+        value = number_of_text(children[0])
+        if isinstance(value, A2lError):
+            self.mistakes.append(error("A2L224", value.message, self._span(meta), value.fix))
+            value = 1.0
+        return tree.Number(value, self._span(meta))
 
     def none(self, meta: Meta, children: list[Any]) -> tree.Nothing:
         return tree.Nothing(self._span(meta))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isfinite
 
 from a2ls_dsl.diagnostics import Diagnostic
 from a2ls_dsl.lang.ast import Schedule
 from a2ls_dsl.lang.build_piece import MAX_ELEMENTS
 from a2ls_dsl.lang.canonical import SOURCE as ONLINE_SIDE
-from a2ls_dsl.lang.check import MAX_FRAMES
+from a2ls_dsl.lang.canonical import TARGET as EMA_SIDE
 from a2ls_dsl.lang.check_items import ItemChecker
 from a2ls_dsl.lang.check_terms import TermChecker
 from a2ls_dsl.lang.findings import Findings
@@ -20,16 +19,14 @@ from a2ls_dsl.lang.grammar.codes import error
 from a2ls_dsl.lang.grammar.derive import weight_of
 from a2ls_dsl.lang.grammar.expand import Expander, Leaf, Value
 from a2ls_dsl.lang.grammar.forms import Cube, Layout
-from a2ls_dsl.lang.grammar.nodes import Empty, Node, Pick, Scaled, Sum, Term, terms_of
+from a2ls_dsl.lang.grammar.nodes import Empty, Layouts, Node, Pick, Scaled, Sum, Term, inside, terms_of
 from a2ls_dsl.lang.grammar.space import Roots
 from a2ls_dsl.lang.numbers import print_number
 from a2ls_dsl.lang.operators import HEAD, LAYER, MLP
 from a2ls_dsl.lang.printer import print_item
 from a2ls_dsl.lang.registry import operators
 from a2ls_dsl.lang.types import trains_encoder
-
-MOST_WEIGHT = 1e9
-"""Weights lie between this and its inverse, so that products of many are still numbers."""
+from a2ls_dsl.lang.weights import SCHEDULE_FIX, WEIGHT, ends, product, weight_problem
 
 
 def number_findings(expander: Expander) -> Iterator[Diagnostic]:
@@ -39,10 +36,8 @@ def number_findings(expander: Expander) -> Iterator[Diagnostic]:
         match part:
             case tree.Scaled(weight):
                 for leaf in expander.leaves(weight):
-                    if not _is_weight(leaf.value):
-                        message = f"{_shown(leaf)} is no weight"
-                        fix = "from 1e-9 to 1e9, or linear(FROM, TO, FRAMES) with one of the two above 0"
-                        yield error("A2L224", message, weight.span, fix)
+                    if problem := _weight_problem(leaf.value):
+                        yield error("A2L224", problem[0], weight.span, problem[1])
             case tree.Call(name, arguments) if name.text == MLP:
                 for each in arguments:
                     for leaf in expander.leaves(each):
@@ -73,12 +68,16 @@ def root_findings(builder: Builder, roots: Roots) -> Iterator[Diagnostic]:
     for call in calls_of(builder.expander):
         if call.span.start not in held and builder.file.size:
             yield _mismatch(builder, call)
-    source = builder.layouts.source
-    trained = source.cover(item for item in source.items if trains_encoder(item, ONLINE_SIDE))
+    layouts = builder.layouts
+    trained = tuple(
+        layout.cover(item for item in layout.items if trains_encoder(item, side))
+        for layout, side in ((layouts.source, ONLINE_SIDE), (layouts.target, EMA_SIDE))
+    )
     for term in {id(term): term for _, root in roots for term in terms_of(root)}.values():
-        yield from _unusable(term, trained, builder)
+        yield from _unusable(term, trained, layouts)
     for _, root in roots:
         yield from _schedules(root)
+        yield from _products(root)
         if (size := _size(root)) > MAX_ELEMENTS:
             message = f"a loss of this grammar names {size:,} elements"
             yield error("A2L220", message, builder.file.name.span, f"at most {MAX_ELEMENTS:,} in one loss")
@@ -95,21 +94,16 @@ def _option(option: tree.Option, expander: Expander) -> Iterator[Diagnostic]:
             yield error("A2L224", message, option.value.span, f"e.g. {print_number(known[0].default)}")
 
 
-def _is_weight(value: Value) -> bool:
-    if isinstance(value, Schedule):
-        ends = [value.start, value.end]
-        positive = [each for each in ends if each > 0]
-        return (
-            bool(positive) and min(ends) >= 0 and max(ends) <= MOST_WEIGHT and 1 <= value.frames <= MAX_FRAMES
-        )
-    return isinstance(value, float) and isfinite(value) and 1 / MOST_WEIGHT <= value <= MOST_WEIGHT
+def _weight_problem(value: Value) -> tuple[str, str] | None:
+    """Message and fix for what can't be a weight, as the checker of losses says it."""
+    if not isinstance(value, float | Schedule):
+        return "a schedule takes three numbers, the last one whole", SCHEDULE_FIX
+    problem = weight_problem(value)
+    return problem and problem[1:]
 
 
 def _shown(leaf: Leaf) -> str:
-    value = leaf.value
-    if isinstance(value, Schedule):
-        return f"linear({print_number(value.start)}, {print_number(value.end)}, {value.frames})"
-    return print_number(value) if isinstance(value, float) else f"{value}"
+    return print_number(leaf.value) if isinstance(leaf.value, float) else f"{leaf.value}"
 
 
 def _mismatch(builder: Builder, call: tree.Call) -> Diagnostic:
@@ -126,19 +120,28 @@ def _mismatch(builder: Builder, call: tree.Call) -> Diagnostic:
     )
 
 
-def _unusable(term: Term, trained: int, builder: Builder) -> Iterator[Diagnostic]:
-    """Sides that may come out as no loss can have them."""
-    source, target = builder.layouts.source, builder.layouts.target
+def _unusable(term: Term, trained: tuple[int, ...], layouts: Layouts) -> Iterator[Diagnostic]:
+    """Sides that no loss can have; `trained`: the items of source and target that pass gradients."""
+    source, target = layouts.source, layouts.target
     for group in term.live:
+        targets = [(term.targets or ())[place] for place in group.targets or ()]
+        # Where every target trains the encoder, a source may be anything but empty.
+        needed = not targets or any(_can_lack(cube, trained[1], target) for cube in targets)
         for cube in (term.sources[place] for place in group.sources):
-            if _can_lack(cube, trained, source):
-                fix = "add `require a state in source`" if cube.may & trained else "add a state to the source"
+            if not needed and _can_lack(cube, cube.high, source):
+                message = "a loss needs a source, and the grammar allows an empty one here"
+                yield error(
+                    "A2L217", message, term.call.arguments[0].span, "add `require an element in source`"
+                )
+            if needed and _can_lack(cube, trained[0], source):
+                may = cube.may & trained[0]
+                fix = "add `require a state in source`" if may else "add a state to the source"
                 message = "a source without a state trains no encoder, and the grammar allows one here"
-                if cube.high & ~trained & source.states:
+                if cube.high & ~trained[0] & source.states:
                     message = "states without gradient train no encoder, and there may be only these here"
                     fix = "let one state that is always there be encoded by `online`, the default"
                 yield error("A2L218", message, term.call.arguments[0].span, fix)
-        for cube in ((term.targets or ())[place] for place in group.targets or ()):
+        for cube in targets:
             if _can_lack(cube, cube.high, target) and term.call.target:
                 message = "a loss needs a target, and the grammar allows an empty one here"
                 yield error("A2L217", message, term.call.target.span, "add `require an element in target`")
@@ -177,6 +180,35 @@ def _schedules(root: Node) -> Iterator[Diagnostic]:
         span = next(iter(terms_of(twice))).call.span
         message = "two schedules before this comparison would be multiplied"
         yield error("A2L226", message, span, "let one of the two weights be a number")
+
+
+def _products(root: Node) -> Iterator[Diagnostic]:
+    """Weights before weights whose product is none any more."""
+    known: dict[int, tuple[float, float]] = {}
+
+    def found(node: Node) -> Iterator[Diagnostic]:
+        for each in inside(node):
+            if id(each) not in known:
+                yield from found(each)
+        inner = [known[id(each)] for each in inside(node)]
+        least = min((low for low, _ in inner), default=1.0)
+        greatest = max((high for _, high in inner), default=1.0)
+        if isinstance(node, Scaled):
+            own = [ends(weight_of(leaf)) for leaf in node.weights]
+            least, greatest = (
+                product(min(low for low, _ in own), least),
+                product(max(high for _, high in own), greatest),
+            )
+            if not (WEIGHT.holds(least) and WEIGHT.holds(greatest)):
+                span = next(iter(terms_of(node))).call.span
+                message = (
+                    f"with the weights before it multiplied, one of this comparison is no longer {WEIGHT}"
+                )
+                yield error("A2L224", message, span, "use weights nearer to 1")
+                least = greatest = 1.0
+        known[id(node)] = least, greatest
+
+    yield from found(root)
 
 
 def _size(root: Node) -> int:

@@ -1,0 +1,204 @@
+"""Checker and grammars have one opinion of what is a loss, and it doesn't hang on how a loss is written."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from a2ls_dsl.diagnostics import LanguageError, Severity, Source
+from a2ls_dsl.lang.ast import Comparison, Loss
+from a2ls_dsl.lang.canonical import is_fresh, key, single
+from a2ls_dsl.lang.canonical_heads import shared_names
+from a2ls_dsl.lang.check import check
+from a2ls_dsl.lang.grammar import parse_grammar
+from a2ls_dsl.lang.load import loads
+from a2ls_dsl.lang.parse import recover
+from a2ls_dsl.lang.printer import print_loss, print_option, print_set, print_term
+from tests.strategies import any_losses, loose_comparisons, rewritten
+
+SHARED = "mse({ s[t], a[t] } -> { r[t] }) with head = linear as q"
+
+
+def errors(text: str) -> list[str]:
+    """The codes of the errors of a loss that is written so, sorted."""
+    file, mistakes = recover(Source("x", f"loss mine = {text}"))
+    found = [*mistakes, *check(file, mistakes)]
+    return sorted(each.code for each in found if each.severity is Severity.ERROR)
+
+
+def grammar_losses(text: str) -> set[Loss]:
+    """The losses of a grammar; those that it gives are those that it holds."""
+    grammar = parse_grammar(text)
+    found = set(grammar.enumerate())
+    assert all(map(grammar.contains, found))
+    return found
+
+
+def drawn_twice(term: Comparison) -> bool:
+    """Whether a set calls one view of one state twice, which no set of a grammar does."""
+    fresh = [[item for item in items if is_fresh(item)] for items in (term.source, term.target)]
+    return any(len(set(items)) < len(items) for items in fresh)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            "mse({ s[t], r[t] } -> { r[t+1], s[t+1] }) with head = none",
+            "mse({ r[t], s[t] } -> { s[t+1], r[t+1] }) with head = none",
+        ),
+        ("mico({ s[t] } -> { r[t], s[t+1], r[t] })", "mico({ s[t] } -> { r[t], s[t+1] })"),
+        (
+            "mse({ rollout(s[t], a[t..t+1]) } -> { s[t+1], s[t+2], s[t+2] })",
+            "mse({ rollout(s[t], a[t..t+1]) } -> { s[t+1..t+2] })",
+        ),
+        (
+            "barlow({ shift(s[t]), s[t], s[t] } -> { shift(s[t]), s[t] })",
+            "barlow({ shift(s[t]), s[t] } -> { shift(s[t]), s[t] })",
+        ),
+        (
+            "mse({ rollout(s[t], a[t..t+1]) } -> { s[t+1], ema(s[t+2]) })",
+            "mse({ rollout(s[t], a[t..t+1]) } -> { s[t+1..t+2] })",
+        ),
+        (
+            f"{SHARED} + mse({{ a[t+1], s[t+1], s[t+1] }} -> {{ r[t+1] }}) with head = linear as q",
+            f"{SHARED} + mse({{ s[t+1], a[t+1] }} -> {{ r[t+1] }}) with head = linear as q",
+        ),
+    ],
+)
+def test_order_repetition_and_defaults_mean_nothing(one: str, other: str) -> None:
+    assert errors(one) == errors(other) == []
+    (here,), (there,) = loads(f"loss a = {one}").values(), loads(f"loss a = {other}").values()
+    assert key(here) == key(there)
+
+
+@settings(max_examples=100)
+@given(st.data())
+def test_a_rewritten_comparison_earns_the_same_verdict(data: st.DataObject) -> None:
+    term = data.draw(loose_comparisons())
+    other = data.draw(rewritten(term))
+    assert errors(print_term(term)) == errors(print_term(other))
+
+
+@settings(max_examples=80)
+@given(loose_comparisons())
+def test_a_grammar_of_one_loss_stands_where_the_loss_does(term: Comparison) -> None:
+    text, sound = print_term(term), not errors(print_term(term))
+    if drawn_twice(term):
+        return
+    try:
+        found = grammar_losses(f"grammar one\nloss = {text}")
+    except LanguageError:
+        assert not sound
+        return
+    assert sound
+    assert found == {single(term)}
+
+
+@settings(max_examples=25)
+@given(st.lists(loose_comparisons(), min_size=2, max_size=2), st.booleans())
+def test_of_alternatives_a_grammar_takes_those_that_the_checker_takes(
+    terms: list[Comparison], optional: bool
+) -> None:
+    one, other = terms
+    if any(map(drawn_twice, terms)) or not (one.target and other.target):
+        return
+    parts = [
+        sorted({one.operator, other.operator}),
+        sorted({print_set(one.source), print_set(other.source)}),
+        sorted({print_set(one.target), print_set(other.target)}),
+        ["", " against batch"] if optional else [""],
+        sorted({", ".join(map(print_option, each.options)) for each in terms}),
+    ]
+    texts = [
+        f"{operator}({source} -> {target}){negatives}" + (f" with {options}" if options else "")
+        for operator, source, target, negatives, options in product(*parts)
+    ]
+    verdicts = {text: errors(text) for text in texts}
+    means = {loss for text in texts if not verdicts[text] for loss in loads(f"loss a = {text}").values()}
+    sets = [" | ".join(each) for each in parts[:3]]
+    written = "\n| ".join(
+        f"operator(source -> target){' [ against batch ]' if optional else ''}"
+        + (f" with {each}" if each else "")
+        for each in parts[4]
+    )
+    text = f"grammar g\nloss = {written}\noperator = {sets[0]}\nsource = {sets[1]}\ntarget = {sets[2]}"
+    try:
+        assert grammar_losses(text) == means
+    except LanguageError as refused:
+        codes = {each.code for each in refused.diagnostics}
+        if codes & {"A2L218"}:
+            assert any("A2L036" in found for found in verdicts.values())
+        else:
+            # Every comparison of a grammar has to go together in some way, and items and numbers in all.
+            assert codes <= {"A2L221", "A2L224", "A2L204"}
+            assert any(verdicts.values())
+
+
+@settings(max_examples=40)
+@given(any_losses(horizon=2))
+def test_every_sound_loss_is_a_grammar(loss: Loss) -> None:
+    terms = [each.term for each in loss.terms if isinstance(each.term, Comparison)]
+    if not any(map(shared_names, terms)) and not any(map(drawn_twice, terms)):
+        assert grammar_losses(f"grammar one\nloss = {print_loss(loss)}") == {loss}
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        "1e39",
+        "1e-50",
+        "1e30",
+        "1e-30",
+        "0.0",
+        "1e999",
+        "linear(0.0, 0.0, 5)",
+        "linear(0.0, 1e31, 5)",
+        "linear(1.0, 2.0, 2.5)",
+        "linear(0.0, 1.0, 0)",
+        "linear(0.0, 1e-30, 1000000000000)",
+    ],
+)
+def test_checker_and_grammar_take_the_same_weights(weight: str) -> None:
+    text = f"{weight} * mse({{ s[t] }} -> {{ s[t+1] }})"
+    try:
+        parse_grammar(f"grammar one\nloss = {text}")
+    except LanguageError:
+        assert errors(text)
+    else:
+        assert not errors(text)
+
+
+@pytest.mark.parametrize("weights", [("1e20", "1e20"), ("1e-20", "1e-20"), ("1e20", "1e-20")])
+def test_checker_and_grammar_multiply_weights_alike(weights: tuple[str, str]) -> None:
+    inner, outer = weights
+    file = f"loss one = {inner} * mse({{ s[t] }} -> {{ s[t+1] }})\nloss two = {outer} * one"
+    grammar = f"grammar g\nloss = {outer} * one\none = {inner} * mse({{ s[t] }} -> {{ s[t+1] }})"
+    results = []
+    for attempt in (lambda: loads(file)["two"], lambda: next(parse_grammar(grammar).enumerate())):
+        try:
+            results.append(attempt())
+        except LanguageError:
+            results.append(None)
+    assert results[0] == results[1]
+    assert (results[0] is None) is (weights != ("1e20", "1e-20"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1e999 * mse({ s[t] } -> { s[t+1] })",
+        "mse({ s[t] } -> { s[t+1] }) with head = mlp(1e999)",
+        "ce({ s[t] } -> { r[t] }) with bins = 1e999",
+        "mse({ shift(s[t], 1e999) } -> { s[t+1] })",
+        "mse({ s[t] } -> { return(r[t..t+1], 1e999) })",
+        "linear(0.0, 1.0, 1e999) * mse({ s[t] } -> { s[t+1] })",
+        "mse({ shift(s[t], (4 | 1e999)) } -> { s[t+1] })",
+    ],
+)
+def test_an_infinite_number_of_a_grammar_has_a_message(text: str) -> None:
+    with pytest.raises(LanguageError, match="the number 1e999 is not finite"):
+        parse_grammar(f"grammar g\nloss = {text}")
