@@ -38,7 +38,7 @@ _SEQUENCES = {
     Stream.STATE: "observation.unbind(1)",
     Stream.ACTION: "action.unbind(1)",
     Stream.REWARD: "reward[..., None].unbind(1)",
-    Stream.RAW: "[newest_frame(each) for each in s] if data is None else data.unbind(1)",
+    Stream.RAW: "[newest_frame(each).to(reward) for each in s] if data is None else data.unbind(1)",
     Stream.DONE: "done[..., None].to(reward).unbind(1)",
 }
 _ENCODERS = {ONLINE: "encoder", EMA: "target_encoder", STOP: "encoder"}

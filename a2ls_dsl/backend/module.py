@@ -173,7 +173,8 @@ class Alone:
                 return window.reward[:, offset, None]
             case Stream.RAW:
                 data = window.data
-                return newest_frame(window.observation[:, offset]) if data is None else data[:, offset]
+                frames = window.observation[:, offset]
+                return newest_frame(frames).to(window.reward) if data is None else data[:, offset]
             case Stream.DONE:
                 done = window.reward.new_zeros(()) if window.done is None else window.done[:, offset, None]
                 return done.to(window.reward)

@@ -81,11 +81,13 @@ def cross_entropy(y: Tensor, z: Tensor, bins: int) -> Tensor:
 
 def spread(x: Tensor, bins: int, low: float, high: float, symlog: bool) -> Tensor:
     """Numbers (..., D) as distributions over bins (..., D * bins): the two nearest share each number."""
+    # Half precision holds no whole numbers beyond 256.
+    place = x.to(torch.promote_types(x.dtype, torch.float32))
     if symlog:
-        x = x.sign() * x.abs().log1p()
-    place = (x.clamp(low, high) - low) * ((bins - 1) / (high - low))
-    centres = torch.arange(bins, device=x.device, dtype=x.dtype)
-    return (1 - (place[..., None] - centres).abs()).clamp_min(0).flatten(-2)
+        place = place.sign() * place.abs().log1p()
+    place = (place.clamp(low, high) - low) * ((bins - 1) / (high - low))
+    centres = torch.arange(bins, device=x.device, dtype=place.dtype)
+    return (1 - (place[..., None] - centres).abs()).clamp_min(0).flatten(-2).to(x.dtype)
 
 
 def variance(y: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
+from a2ls_dsl.backend.precision import unrounded
 from a2ls_dsl.rl.arithmetic import product_dtype
 from a2ls_dsl.rl.layers import Conv, LayerNorm, Linear
 from a2ls_dsl.rl.observations import Observations
@@ -154,8 +155,9 @@ class MLP(nn.Module):
         for layer in self.layers[:-1]:
             x = F.relu(layer(x))
         last = self.layers[-1]
-        # What is made of it (densities, targets, sums) is computed as precisely as parameters are stored.
-        out: Tensor = last(x).to(last.bias.dtype)
+        # Values and means are not rounded to the few digits of operands, nor is what is made of them.
+        with unrounded(x.device):
+            out: Tensor = last(x.to(next(last.parameters()).dtype))
         return out.view(members, self.copies, *out.shape[1:])
 
     def reset(self, member: int, rng: CounterRng) -> None:

@@ -12,6 +12,7 @@ from strategies import paper_shaped, windows
 from torch import Tensor
 
 from a2ls_dsl.backend.module import CompiledLoss, compile_loss
+from a2ls_dsl.backend.operators import spread
 from a2ls_dsl.backend.registry import compare
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.ir.lower import lower
@@ -243,3 +244,18 @@ def test_bilinear_without_its_matrix_is_refused() -> None:
     rows = torch.zeros(2, 3)
     with pytest.raises(ValueError, match="needs its matrix"):
         compare("bilinear", True, [rows, rows], None)
+
+
+@pytest.mark.parametrize("bins", [2, 256, 601])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_number_spread_over_bins_has_the_mass_1(bins: int, dtype: torch.dtype) -> None:
+    """Also in half precision, which can't count to 601; and its mean is the number."""
+    numbers = torch.linspace(-310, 310, 97).to(dtype)
+    shares = spread(numbers[:, None], bins, -300, 300, symlog=False)
+    assert shares.shape == (97, bins)
+    assert shares.dtype == dtype
+    assert ((shares > 0).sum(dim=1) <= 2).all()
+    digits = torch.finfo(dtype).eps
+    torch.testing.assert_close(shares.double().sum(dim=1), torch.ones(97).double(), rtol=0, atol=digits)
+    mean = shares.double() @ torch.linspace(-300, 300, bins, dtype=torch.float64)
+    torch.testing.assert_close(mean, numbers.double().clamp(-300, 300), rtol=0, atol=600 * digits)

@@ -124,6 +124,24 @@ def cauchy(y: Tensor, z: Tensor, scale: float, against_batch: bool) -> Tensor:
     return error - 0.5 * against_batch
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_frames_are_read_as_precisely_as_the_module_computes(dtype: torch.dtype) -> None:
+    """Bytes as a source and as a target, in modules and in files."""
+    loss = loads("loss it = mse({ o[t] } -> { s[t+1], r[t] }) + huber({ s[t] } -> { o[t+1] })")["it"]
+    module = compile_loss(loss, Spaces.of((6, 12, 12), 2, 5)).to(dtype)
+    frames = FRAMES[:16, :, :12, :12].reshape(8, 2, 6, 12, 12)
+    action, reward = torch.rand(8, 2, 2).to(dtype), torch.rand(8, 2).to(dtype)
+
+    def encoder(x: Tensor) -> Tensor:
+        return x.to(dtype).flatten(1)[:, :5] / 255
+
+    found = module(encoder, encoder, Window(frames, action, reward))
+    assert found.dtype == dtype
+    own = load("it", export("it", loss))(2, 5, 27).to(dtype)
+    own.load_state_dict(module.state_dict())
+    torch.testing.assert_close(own(encoder, encoder, frames, action, reward), found)
+
+
 @pytest.fixture
 def known() -> Iterator[None]:
     """The language knows the entries."""

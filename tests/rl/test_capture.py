@@ -12,10 +12,14 @@ import torch
 from mixed_stack import FRAMES, NAMES, VECTORS, filled, made
 from torch import Tensor
 
+from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.lang.load import load_one
-from a2ls_dsl.rl.arithmetic import Precision
+from a2ls_dsl.rl.arithmetic import Precision, arithmetic
 from a2ls_dsl.rl.bench.floor import GradientsAlone
+from a2ls_dsl.rl.networks import Actor, TwinCritic
 from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.rainbow.networks import ActionValues
+from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.settings import Computation
 
 
@@ -99,3 +103,25 @@ def test_bf16_rounds_products_and_nothing_else(observations: Observations) -> No
         if name in exact:
             difference = (rounded[name] - exact[name]).norm() / exact[name].norm()
             assert 0 < difference < 2e-2
+
+
+def test_bf16_does_not_round_values() -> None:
+    """Near 80 bfloat16 holds halves: what the heads of any agent give has more digits."""
+    drawn = CounterRng(torch.tensor([0])).member(0)
+    critic, actor = TwinCritic(1, 6, 2, 16), Actor(1, 6, 2, 16, (-10.0, 2.0))
+    values = ActionValues(1, 6, 3, RainbowSettings(hidden=16, distributional=False, duelling=False))
+    for network in (critic, actor, values):
+        network.reset(0, drawn)
+    features = torch.randn(1, 64, 6, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        critic.trunk.layers[-1].bias += 80
+        values.advantage.out.bias += 80
+        results = []
+        for precision in (Precision.FLOAT32, Precision.BF16):
+            with arithmetic(precision, "cpu"):
+                results.append([critic(features, features[..., :2]), values(features), actor.mean(features)])
+    for exact, rounded in zip(*results, strict=True):
+        assert rounded.dtype == torch.float32
+        assert not torch.equal(rounded, exact)
+        assert len(rounded.unique()) > 0.9 * rounded.numel()
+        torch.testing.assert_close(rounded, exact, rtol=0, atol=0.02)

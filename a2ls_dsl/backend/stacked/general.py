@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.amp import is_autocast_available
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.functions import newest_frame
 from a2ls_dsl.backend.interpreter import CALLS, Answer, Request, execution
+from a2ls_dsl.backend.precision import unrounded
 from a2ls_dsl.backend.stacked.structure import Structure, forward, structure_key
 from a2ls_dsl.backend.window import Spaces, StackWindow
 from a2ls_dsl.diagnostics import A2lError
@@ -116,17 +115,15 @@ class GeneralLosses(nn.Module):
         """The loss of every member, (members,); see `StackedLoss.forward`."""
         if self._groups is None:
             self._groups = self._grouped()
-        kind = self.flat.device.type
         results = self.flat.new_zeros(len(self.losses))
         # The agent's networks compute as they are told to; differences of like numbers, sums over the batch
         # and what a loss learns for itself need all their digits, also under autocast.
-        exact = torch.autocast(kind, enabled=False) if is_autocast_available(kind) else nullcontext()
         rows = _TakenApart.apply(self.flat, self._groups)  # type: ignore[no-untyped-call]
         contexts = [
             _GroupContext(self, group, own, agent, window)
             for group, own in zip(self._groups, rows, strict=True)
         ]
-        with exact:
+        with unrounded(self.flat.device):
             runs = [execution(each.group.structure.program, each) for each in contexts]
             pending = dict[int, Request]()
             for number, run in enumerate(runs):

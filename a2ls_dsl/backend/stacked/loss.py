@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.amp import is_autocast_available
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
+from a2ls_dsl.backend.precision import unrounded
 from a2ls_dsl.backend.stacked.general import GeneralLosses, StackAgent, StackEncoder
 from a2ls_dsl.backend.stacked.operators import compare
 from a2ls_dsl.backend.stacked.tables import Capacity, Room, Side, Tables, paper_terms
@@ -83,9 +82,8 @@ class StackedLoss(nn.Module):
         prediction = self._predict(source)
         with torch.no_grad():
             target = self._rows(self.tables.target, window, encode_target)
-        kind = target.device.type
         # Differences of like numbers and sums over the batch need all their digits, also under autocast.
-        with torch.autocast(kind, enabled=False) if is_autocast_available(kind) else nullcontext():
+        with unrounded(target.device):
             exact = self.bias_out.dtype
             lanes = compare(self.tables, prediction.to(exact), target.to(exact), self.matrix)
         weight = self.tables.weight.to(lanes.dtype)

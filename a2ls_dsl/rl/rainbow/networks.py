@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
+from a2ls_dsl.backend.precision import unrounded
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.arithmetic import product_dtype
 from a2ls_dsl.rl.layers import Conv, LayerNorm, Linear
@@ -125,9 +126,11 @@ class Head(nn.Module):
         """noise: (members, self.noise)."""
         split = self.hidden.inputs + self.hidden.outputs
         first, second = (None, None) if noise is None else (noise[:, :split], noise[:, split:])
-        out: Tensor = self.out(F.relu(self.hidden(x, first)), second)
-        # Softmax and sums are computed as precisely as parameters are stored.
-        return out.to(self.out.bias.dtype)
+        hidden = F.relu(self.hidden(x, first))
+        # Values are not rounded to the few digits of operands, nor are softmax and sums of them.
+        with unrounded(x.device):
+            out: Tensor = self.out(hidden.to(self.out.bias.dtype), second)
+            return out
 
 
 class ActionValues(nn.Module):
