@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import pairwise
 
 from a2ls_dsl.lang.ast import Comparison, Element, Item, Return, Rollout, Stream, elements_of
-from a2ls_dsl.lang.canonical import SOURCE, TARGET, canonical_items, is_fresh, ordered_set
+from a2ls_dsl.lang.canonical import SOURCE, TARGET, canonical_items, is_fresh, ordered_set, without_effect
 from a2ls_dsl.lang.findings import Findings
-from a2ls_dsl.lang.functions import ONLINE, VALUE, Type
+from a2ls_dsl.lang.functions import ONLINE, SCALE_FREE, VALUE, Type
 from a2ls_dsl.lang.operators import Negatives, Operator, Sets
 from a2ls_dsl.lang.printer import print_runs
 from a2ls_dsl.lang.rules import Parts
 from a2ls_dsl.lang.types import Width, is_latent, trains_encoder, type_of
-
-_SCALE_FREE = ("l2", "avgl1")
-"""Normalisers that give the same for a latent and for any positive multiple of it."""
 
 _UNIT_ROWS = ("nmse", "cosine", "infonce")
 """Operators that divide whole rows by their length."""
@@ -53,7 +49,7 @@ class Advice:
             if parts.rows[1] == (Width.NUMBER,):
                 message = f"`{entry.name}` divides this number by its size, which leaves only its sign"
                 self._findings.note("A2L108", message, only.span, "use mse, huber or ce")
-            if (outer := _outermost(only)) in _SCALE_FREE:
+            if (outer := _outermost(only)) in SCALE_FREE:
                 self._no_effect(f"`{outer}`", f"`{entry.name}` divides each row by its length", only)
 
     def _overlap(self, term: Comparison) -> None:
@@ -70,11 +66,11 @@ class Advice:
             message = "the return of one reward is the reward"
             self._findings.note("A2L104", message, item.span, f"write {Stream.REWARD}[...] alone")
             return
-        names = [call.name for element in elements_of([item]) for call in element.calls]
-        for inner, outer in pairwise(names):
-            if inner in _SCALE_FREE and outer in _SCALE_FREE:
-                self._no_effect(f"`{inner}`", f"`{outer}` divides by the size anew", item)
+        for element in elements_of([item]):
+            for place, why in without_effect(element.calls).items():
+                self._no_effect(f"`{element.calls[place].name}`", why, item)
                 return
+        names = [call.name for element in elements_of([item]) for call in element.calls]
         if ONLINE in names and VALUE in names:
             self._no_effect(f"`{ONLINE}`", "a value passes no gradient on; it means the same as `stop`", item)
 

@@ -1,7 +1,8 @@
 """The canonical form of a loss, and with it the loss' identity.
 
 Canonical means: references replaced by what they name, nested weights multiplied out, defaults left out
-(numbers, encoders, options), the items of every set sorted (s, a, r, o, done, then time) and free of
+(numbers, encoders, options), two ways to write one computation joined (the return of one reward, the decay of
+one step, `infonce` and `cosine`), the items of every set sorted (s, a, r, o, done, then time) and free of
 repetition, the terms of a sum sorted by their print, shared heads called h1, h2, ... in the order of the
 terms. A view is a new draw each time it is called, so repeated views stay.
 """
@@ -9,8 +10,9 @@ terms. A view is a new draw each time it is called, so repeated views stay.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from a2ls_dsl.lang.ast import (
     Call,
@@ -22,15 +24,17 @@ from a2ls_dsl.lang.ast import (
     Ref,
     Return,
     Rollout,
+    Stream,
     Weight,
     Weighted,
     elements_of,
 )
 from a2ls_dsl.lang.canonical_heads import named_apart, ordered_terms
-from a2ls_dsl.lang.functions import EMA, ONLINE, STOP, VALUE, Kind
-from a2ls_dsl.lang.operators import HEAD, PREDICTOR
+from a2ls_dsl.lang.functions import CROP, EMA, ONLINE, SCALE_FREE, STOP, VALUE, Kind
+from a2ls_dsl.lang.operators import COSINE, DECAY, HEAD, INFONCE, PREDICTOR, TEMPERATURE
 from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.lang.registry import functions, operators
+from a2ls_dsl.lang.settings import number_of
 from a2ls_dsl.lang.weights import canonical_weight, times
 
 SOURCE, TARGET = ONLINE, EMA
@@ -51,17 +55,32 @@ def canonical(loss: Loss, scope: Mapping[str, Loss] | None = None) -> Loss:
 
 def canonical_comparison(term: Comparison) -> Comparison:
     """A comparison with sorted sets and without defaults; its heads keep their names."""
+    term = _plain_contrast(term)
+    source = canonical_set(term.source, SOURCE)
+    idle = [DECAY] if all(isinstance(item, Rollout) and item.length == 1 for item in source) else []
     return Comparison(
         term.operator,
-        canonical_set(term.source, SOURCE),
+        source,
         canonical_set(term.target, TARGET),
         term.against_batch,
         tuple(
             replace(each, value=value, span=None)
             for each in _sorted_options(term)
             if (value := _plain(each.value)) != _default(term, each.name) or each.shared
+            if each.name not in idle or not source
         ),
     )
+
+
+def _plain_contrast(term: Comparison) -> Comparison:
+    """`infonce` is `cosine` against the batch but for its default: only at cosine's it is written so."""
+    if term.operator != INFONCE and not (term.operator == COSINE and term.against_batch):
+        return term
+    temperature = number_of(term, TEMPERATURE)
+    plain = temperature == number_of(Comparison(COSINE, ()), TEMPERATURE)
+    others = tuple(each for each in term.options if each.name != TEMPERATURE)
+    options = (*others, Option(TEMPERATURE, temperature))
+    return replace(term, operator=COSINE if plain else INFONCE, against_batch=plain, options=options)
 
 
 def canonical_set(items: Iterable[Item], side: str) -> tuple[Item, ...]:
@@ -85,6 +104,8 @@ def canonical_items(items: Iterable[Item], side: str) -> list[Item]:
                 return Element(stream, offset, calls_of(item) if calls else ())
             case Rollout(start, first, length):
                 return Rollout(Element(start.stream, start.offset, calls_of(start)), first, length)
+            case Return(first, last, None) if first == last:
+                return Element(Stream.REWARD, first)
             case Return(first, last, end, discount):
                 value = Element(end.stream, end.offset, calls_of(end)) if end else None
                 return Return(first, last, value, float(discount))
@@ -117,6 +138,17 @@ def ordered_comparison(term: Comparison) -> Comparison:
 def is_fresh(item: Item) -> bool:
     """Whether an item calls a view, so that each occurrence is a draw of its own."""
     return any(_kind(call) is Kind.VIEW for element in elements_of([item]) for call in element.calls)
+
+
+def without_effect(calls: Sequence[Call]) -> dict[int, str]:
+    """The calls around a state that change nothing, by their places in a chain, and why; innermost first."""
+    found = dict[int, str]()
+    for place, (inner, outer) in enumerate(pairwise(calls)):
+        if inner.name in SCALE_FREE and outer.name in SCALE_FREE:
+            found[place] = f"`{outer.name}` divides by the size anew"
+        if outer.name == CROP and _kind(inner) is Kind.VIEW:
+            found[place + 1] = f"what `{inner.name}` gives is as large as the agent's frames already"
+    return found
 
 
 def explicit_calls(element: Element, side: str) -> tuple[Call, ...]:
@@ -155,7 +187,8 @@ def _canonical_calls(calls: Iterable[Call], side: str) -> tuple[Call, ...]:
         # A value has no gradient, so there the encoder as it is now is `stop`.
         written = [Call(STOP) if call.name == ONLINE else call for call in written]
         side = EMA
-    return tuple(call for call in written if call.name != side)
+    idle = without_effect(written)
+    return tuple(call for place, call in enumerate(written) if call.name != side and place not in idle)
 
 
 def _with_defaults(call: Call) -> tuple[float, ...]:

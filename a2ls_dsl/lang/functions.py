@@ -81,13 +81,17 @@ class Function:
 
 
 ONLINE, EMA, STOP = ENCODERS = ("online", "ema", "stop")
+CROP = "crop"
+SCALE_FREE = ("l2", "avgl1")
+"""Normalisers that give the same for a latent and for any positive multiple of it."""
+
 VALUE, ROLLOUT, RETURN = "value", "rollout", "return"
 
 DISCOUNT = Parameter("discount", 0.99, POSITIVE_SHARE)
 
 _TABLE = (
     Function(
-        "crop",
+        CROP,
         Kind.VIEW,
         "a random crop of frames, as large as the agent's",
         "crop(s[t])",

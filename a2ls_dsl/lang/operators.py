@@ -87,14 +87,17 @@ PREDICTOR, NONE, LINEAR, MLP = HEADS
 LAYER = Range(1, 8192, whole=True)
 MAX_LAYERS = 8
 
+COSINE, INFONCE = "cosine", "infonce"
+DECAY, TEMPERATURE = "decay", "temperature"
+
 _DECAY = NumberOption(
-    "decay", 1, POSITIVE_SHARE, "the i-th step of a rollout counts decay^i, from i = 0", Needs.ROLLOUT
+    DECAY, 1, POSITIVE_SHARE, "the i-th step of a rollout counts decay^i, from i = 0", Needs.ROLLOUT
 )
 _WARMTH = Range(0.001, 1000)  # colder, the softmax is a maximum and its logits overflow
 _TEMPERATURE = NumberOption(
-    "temperature", 1, _WARMTH, "similarities are divided by it before the softmax", Needs.NEGATIVES
+    TEMPERATURE, 1, _WARMTH, "similarities are divided by it before the softmax", Needs.NEGATIVES
 )
-_COLD = NumberOption("temperature", 0.1, _WARMTH, "similarities are divided by it before the softmax")
+_COLD = NumberOption(TEMPERATURE, 0.1, _WARMTH, "similarities are divided by it before the softmax")
 _BINS = NumberOption(
     "bins", 65, Range(2, 1001, whole=True), "how many bins each number of the target is spread over"
 )
@@ -130,7 +133,7 @@ _TABLE = (
         source=_A2LS,
     ),
     Operator(
-        "cosine",
+        COSINE,
         "inner product of rows of length 1, in a softmax",
         negatives=Negatives.ON_REQUEST,
         options=(_TEMPERATURE, _DECAY),
@@ -146,7 +149,7 @@ _TABLE = (
         source="Bellemare et al. 2017, arXiv 1707.06887",
     ),
     Operator(
-        "infonce",
+        INFONCE,
         "cosine over a temperature, in a softmax over the batch",
         negatives=Negatives.ALWAYS,
         anchored=True,

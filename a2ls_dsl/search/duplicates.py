@@ -1,8 +1,8 @@
 """Losses that are written differently and computed alike: found by what they compute.
 
-The canonical form joins what is equal as text. Two losses can still be one computation: `infonce` is `cosine`
-against the batch at a temperature of 0.1, and a crop of a vector is the vector. Here both are evaluated on
-the same random numbers, and what they give is compared.
+The canonical form joins what is equal by the rules of the language. Two losses can still be one computation:
+`nmse` of rows that were normalised before is `nmse` of the rows, and a crop of a vector is the vector. Here
+both are evaluated on the same random numbers, and what they give is compared.
 """
 
 from __future__ import annotations

@@ -29,6 +29,25 @@ from a2ls_dsl.lang.types import Width, steps, trains_encoder, widths
 
 SAME = {
     # what was written: what it is
+    "cosine({ s[t] } -> { r[t] }) against batch with temperature = 0.1": "infonce({ s[t] } -> { r[t] })",
+    "infonce({ s[t] } -> { r[t] }) with temperature = 1": "cosine({ s[t] } -> { r[t] }) against batch",
+    "cosine({ s[t] } -> { s[t+1] }) against batch with temperature = 0.5, head = none": (
+        "infonce({ s[t] } -> { s[t+1] }) with head = none, temperature = 0.5"
+    ),
+    "cosine({ s[t] } -> { s[t+1] }) with head = none": "cosine({ s[t] } -> { s[t+1] }) with head = none",
+    "mse({ s[t] } -> { return(r[t]) })": "mse({ s[t] } -> { r[t] })",
+    "mse({ s[t] } -> { return(r[t], 0.5), r[t] })": "mse({ s[t] } -> { r[t] })",
+    "mse({ s[t] } -> { return(r[t], value(s[t+1])) })": "mse({ s[t] } -> { return(r[t], value(s[t+1])) })",
+    "mse({ rollout(s[t], a[t]) } -> { s[t+1] }) with decay = 0.5": (
+        "mse({ rollout(s[t], a[t]) } -> { s[t+1] })"
+    ),
+    "mse({ rollout(s[t], a[t..t+1]) } -> { r[t], r[t+1] }) with decay = 0.5": (
+        "mse({ rollout(s[t], a[t..t+1]) } -> { r[t], r[t+1] }) with decay = 0.5"
+    ),
+    "mse({ l2(avgl1(s[t])) } -> { s[t+1] })": "mse({ l2(s[t]) } -> { s[t+1] })",
+    "mse({ l2(simnorm(s[t])) } -> { s[t+1] })": "mse({ l2(simnorm(s[t])) } -> { s[t+1] })",
+    "mse({ crop(shift(s[t])) } -> { s[t+1] })": "mse({ shift(s[t]) } -> { s[t+1] })",
+    "mse({ shift(crop(s[t])) } -> { s[t+1] })": "mse({ shift(crop(s[t])) } -> { s[t+1] })",
     "mse({ online(s[t]), a[t] } -> { ema(s[t+1]) })": "mse({ s[t], a[t] } -> { s[t+1] })",
     "mse({ ema(s[t]), s[t] } -> { online(s[t+1]) })": "mse({ s[t], ema(s[t]) } -> { online(s[t+1]) })",
     "mse({ l2(online(shift(s[t], 4))) } -> { l2(ema(s[t+1])) })": (
@@ -189,3 +208,18 @@ def test_one_step_without_rollouts() -> None:
     assert steps(term) == [(term.source, ())]
     assert head_of(term) is None
     assert print_loss(Loss((Weighted(1.0, term),))) == "variance({ s[t] })"
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "product"),
+    [
+        ("0.1", "0.2", "0.02"),
+        ("3.0", "0.1", "0.3"),
+        ("10.0", "linear(0.1, 0.3, 5)", "linear(1.0, 3.0, 5)"),
+        ("linear(0.1, 0.7, 5)", "0.1", "linear(0.01, 0.07, 5)"),
+    ],
+)
+def test_weights_multiply_as_they_are_written(outer: str, inner: str, product: str) -> None:
+    term = "mse({ s[t] } -> { s[t+1] })"
+    nested = loads(f"loss part = {inner} * {term}\nloss whole = {outer} * part")["whole"]
+    assert print_loss(nested) == print_loss(loads(f"loss flat = {product} * {term}")["flat"])

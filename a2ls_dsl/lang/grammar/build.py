@@ -205,7 +205,7 @@ class Builder:
                 word
                 for each in words
                 if not problems(Parts(each.entry, each.against_batch, each.options, here, there))
-                for word in each.words
+                for word in self._sized(each, here, call)
             )
             if not fitting:
                 continue
@@ -216,6 +216,18 @@ class Builder:
                 valid *= sum(target[place].valid for place in targets)
             groups.append(Group(fitting, sources, targets, total, valid))
         return Term(call.span.start, call, lists, source, target, tuple(groups))
+
+    def _sized(self, words: _Class, source: Side, call: tree.Call) -> list[Word]:
+        """The words of a class beside a source: along a single step, no option weighs steps."""
+        if source.lengths != {1}:
+            return words.words
+        lists, name, against = self._lists(call), words.entry.name, words.against_batch
+        return [
+            Word(
+                word.picks, kind_of(name, against, options_of(_given(lists, call, word.picks)), source.items)
+            )
+            for word in words.words
+        ]
 
     def _lists(self, call: tree.Call) -> tuple[tuple[Leaf, ...], ...]:
         leaves = self.expander.leaves
@@ -230,9 +242,8 @@ class Builder:
             found: dict[object, _Class] = {}
             for picks in product(*(range(len(each)) for each in lists)):
                 operator, against = str(lists[0][picks[0]].value), bool(lists[1][picks[1]].value)
-                given = _given(lists, call, picks)
-                options = options_of(given)
-                word = Word(picks, kind_of(operator, against, given))
+                options = options_of(_given(lists, call, picks))
+                word = Word(picks, kind_of(operator, against, options))
                 if not self.only.holds(word.kind) or list(
                     word_problems(operators[operator], against, options)
                 ):

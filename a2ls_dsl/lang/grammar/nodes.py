@@ -258,9 +258,12 @@ def _mask(layout: Layout, items: tuple[Item, ...]) -> int | None:
     return mask
 
 
-def kind_of(operator: Value, against: bool, options: tuple[tuple[str, Value], ...]) -> Kind:
-    """The kind of a comparison, its options without defaults and in canonical order."""
-    plain = canonical_comparison(Comparison(str(operator), (), (), against, options_of(options)))
+def kind_of(operator: str, against: bool, options: tuple[Option, ...], source: tuple[Item, ...] = ()) -> Kind:
+    """The kind of a comparison, its options without defaults and in canonical order.
+
+    source: what it may compare, where that is known: options that mean nothing for it are left out, too.
+    """
+    plain = canonical_comparison(Comparison(operator, source, (), against, options))
     return plain.operator, against, plain.options
 
 
