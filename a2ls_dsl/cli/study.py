@@ -144,6 +144,8 @@ def _lines(summary: Summary) -> Iterator[str]:
             f"gate {gate.name}: {gate.passed:,} passed, {gate.stopped:,} stopped ({gate.share:.0%}), "
             f"{gate.frames:,} frames saved"
         )
+    for rung in summary.rungs:
+        yield str(rung)
     if summary.occupied is not None:
         yield f"slots: {summary.slots}, in use {summary.occupied:.0%} of the time"
     killed = cost.sessions - cost.timed
@@ -156,7 +158,7 @@ def _lines(summary: Summary) -> Iterator[str]:
         yield "nothing is scored yet"
         return
     yield ""
-    yield "the best and what it comes from, the newest first:"
+    yield f"the best, {summary.best.grounds}, and what it comes from, the newest first:"
     newest = summary.lineage[::-1]
     for each in newest[:LINEAGE]:
         yield _relative(each)
@@ -182,6 +184,7 @@ def _as_data(summary: Summary) -> dict[str, Any]:
         "complete": summary.complete,
         "counts": {str(status): number for status, number in summary.counts.items()},
         "gates": [asdict(each) for each in summary.gates],
+        "rungs": [asdict(each) for each in summary.rungs],
         "cost": asdict(summary.cost),
         "slots": summary.slots,
         "occupied": summary.occupied,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from a2ls_dsl.search.candidates import Candidate, Status
 from a2ls_dsl.search.records import LoggedEvent, Part, Records
+from a2ls_dsl.search.rungs import RungState
 from a2ls_dsl.search.settings import SearchSettings
 
 
@@ -48,6 +49,7 @@ class Summary:
     counts: dict[Status, int]
     references: int
     gates: tuple[Gate, ...]
+    rungs: tuple[RungState, ...]
     cost: Cost
     slots: int
     occupied: float | None
@@ -86,6 +88,7 @@ def summarise(study: Records) -> Summary:
             study.counts(),
             len(known),
             tuple(Gate(name, *did) for name, did in study.gates().items()),
+            tuple(study.rungs()),
             _cost(study.frames(), events),
             slots,
             occupied,

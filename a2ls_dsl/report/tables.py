@@ -133,10 +133,23 @@ def gate_table(summary: Summary) -> Table:
             "saved: what candidates would still have trained when they were stopped; of all: as a share of "
             "what the same candidates would have taken without any gate.",
             "Whether a stopped candidate would have become good is not known: it did not train on.",
+            *_rung_notes(summary),
         )
         if rows
         else ("This search has no gates and no rungs.",),
     )
+
+
+def _rung_notes(summary: Summary) -> list[str]:
+    """Which rungs are open and why; nothing of a search without any."""
+    rungs = summary.settings.rungs
+    if not (summary.rungs and rungs):
+        return []
+    rule = (
+        f"A rung stops candidates once {rungs.grace} or more have trained to their end and the rank "
+        f"correlation of their areas before and after it is surely (95 %) above {rungs.correlation:g}."
+    )
+    return [rule, *(f"{each}." for each in summary.rungs)]
 
 
 def patterns_table(found: PatternTable) -> Table:

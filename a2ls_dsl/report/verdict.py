@@ -21,7 +21,7 @@ from a2ls_dsl.search.records import Records
 EVEN = 1.1
 """Budgets that differ by less than this factor are equal."""
 
-_MUST_AGREE = ("env", "frames", "operator")
+_MUST_AGREE = ("env", "frames", "operator", "scoring")
 
 
 class Answer(StrEnum):

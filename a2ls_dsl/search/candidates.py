@@ -38,8 +38,9 @@ class Status(StrEnum):
 class Candidate:
     """A loss, where it comes from and what became of it.
 
-    score: AULC of the evaluation returns of its search run; training_score: the same of the training returns
-    (None where no episode ended in time). A failed or rejected one has none, and `reason` says why.
+    score: AULC of the evaluation returns of its search run since learning began; training_score: the same
+    of the training returns (None where no episode ended in time). A failed or rejected one has none, and
+    `reason` says why.
     fresh_score, fresh_error, fresh_runs: mean, standard error and number of the runs with fresh seeds that
     confirm it. frames: trained in all its runs.
     """
@@ -73,6 +74,17 @@ class Candidate:
     def mean(self) -> float:
         """The mean of all its runs, that of the search among them: what a strategy learns from it."""
         return ((self.score or 0.0) + self.fresh_runs * (self.fresh_score or 0.0)) / (1 + self.fresh_runs)
+
+    @property
+    def grounds(self) -> str:
+        """What its rank rests on, to be said wherever it is called the best."""
+        match self.fresh_runs:
+            case 0:
+                return "by one run, so partly luck"
+            case 1:
+                return "by one fresh seed"
+            case number:
+                return f"by the mean of {number} fresh seeds"
 
     @property
     def name(self) -> str:
@@ -113,6 +125,15 @@ class Point:
     def mean_return(self) -> float:
         """The mean over the evaluation's episodes."""
         return math.fsum(self.returns) / len(self.returns)
+
+
+def area(curve: Iterable[tuple[int, float]], after: int, last: float = math.inf) -> float:
+    """The area under a curve of (frames, return): the mean of its points after `after`, up to `last` frames.
+
+    AULC (He et al. 2022), for points at equal distances. NaN without a point.
+    """
+    values = [value for frames, value in curve if after < frames <= last]
+    return math.fsum(values) / len(values) if values else math.nan
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,10 @@ import numpy as np
 
 from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.rl.evaluation import Score
-from a2ls_dsl.search.candidates import Candidate, Point, Run, Status, references
+from a2ls_dsl.search.candidates import Candidate, Point, Run, Status, area, references
 from a2ls_dsl.search.gates import Gate
+from a2ls_dsl.search.reader import RUNG
+from a2ls_dsl.search.rungs import foresight
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.strategies import Scored, strategy_of
 from a2ls_dsl.search.study import Study
@@ -55,9 +57,10 @@ class Conductor:
         self._running: dict[int, Run] = {}  # by slot
         self._taken = study.keys() | {one.key for one in references()}
         self._waiting = self._exhausted = False  # until something is scored; for ever
-        every = settings.evaluation.every_frames
-        self._rungs = settings.rungs.frames(settings.frames, every) if settings.rungs else ()
-        self._at_rung = {frames: study.areas(frames) for frames in self._rungs}
+        self._rungs = {
+            frames: _Rung(study.areas(frames), study.halves(frames), frames in study.open_rungs())
+            for frames in settings.rung_frames
+        }
         self._resume = self._interrupted(repeat)
 
     @property
@@ -235,39 +238,49 @@ class Conductor:
         points = self._points[run.id]
         points.append(_point(score))
         self.study.point(run, points[-1])
-        area = _mean([point.mean_return for point in points])
-        status = self._verdict(run, score, area)
+        begin = self.settings.learning
+        found = area(_curve(points), begin)
+        status = self._verdict(run, score, found)
         if status is Status.RUNNING:
             return None
-        training = [point.training_return for point in points if math.isfinite(point.training_return)]
-        failed = status is Status.FAILED
+        if status is Status.SCORED and self._in_question(run):
+            for frames, rung in self._rungs.items():
+                rung.halves.append((area(_curve(points), begin, frames), area(_curve(points), frames)))
+        failed, training = status is Status.FAILED, area(_curve(points, training=True), begin)
         self.study.finish(
             run,
             status,
-            None if failed else area,
-            _mean(training) if training else None,
+            None if failed else found,
+            training if math.isfinite(training) else None,
             tick,
             DIVERGED if failed else "",
         )
         del self._running[score.member], self._points[run.id]
         return run, status
 
-    def _verdict(self, run: Run, score: Score, area: float) -> Status:
+    def _verdict(self, run: Run, score: Score, reached: float) -> Status:
         if score.diverged:
             return Status.FAILED
         if score.frames >= self.settings.frames:
             return Status.SCORED
-        if score.frames in self._rungs and self._in_question(run) and not self._goes_on(score.frames, area):
+        if (
+            score.frames in self._rungs
+            and self._in_question(run)
+            and not self._goes_on(score.frames, reached)
+        ):
             return Status.CULLED
         return Status.RUNNING
 
-    def _goes_on(self, frames: int, area: float) -> bool:
-        """What the rung says."""
-        rungs, before = self.settings.rungs, self._at_rung[frames]
-        goes_on = rungs is None or rungs.goes_on(area, before)
-        before.append(area)
+    def _goes_on(self, frames: int, reached: float) -> bool:
+        """What the rung says; a closed one looks whether it may open."""
+        rungs, rung = self.settings.rungs, self._rungs[frames]
+        if rungs is not None and not rung.open and rungs.opens(found := foresight(rung.halves)):
+            rung.open = True
+            self.study.open_rung(frames, found)
+        goes_on = rungs is None or not rung.open or rungs.goes_on(reached, rung.areas)
+        rung.areas.append(reached)
         saved = 0 if goes_on else self.settings.frames - frames
-        self.study.count(f"rung {frames}", passed=goes_on, stopped=not goes_on, frames=saved)
+        self.study.count(f"{RUNG}{frames}", passed=goes_on, stopped=not goes_on, frames=saved)
         return goes_on
 
     def _in_question(self, run: Run) -> bool:
@@ -288,12 +301,23 @@ class Conductor:
                     self.study.requeue(run)
 
 
+@dataclass
+class _Rung:
+    """What a rung has seen: areas of all that came there, both areas of whole curves; whether it is open."""
+
+    areas: list[float]
+    halves: list[tuple[float, float]]
+    open: bool
+
+
 def _point(score: Score) -> Point:
     return Point(score.frames, score.returns, score.training_return)
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+def _curve(points: Iterable[Point], training: bool = False) -> list[tuple[int, float]]:
+    """A run's curve, of its evaluations or of the returns of training episodes, where any ended."""
+    curve = [(each.frames, each.training_return if training else each.mean_return) for each in points]
+    return [(frames, value) for frames, value in curve if math.isfinite(value)]
 
 
 def _scored(candidates: Iterable[Candidate]) -> list[Scored]:

@@ -20,14 +20,13 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import unwritable
 from a2ls_dsl.search.candidates import Candidate, Status
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
-from a2ls_dsl.search.reader import MERGED
+from a2ls_dsl.search.reader import MERGED, RUNG
 from a2ls_dsl.search.records import Part, Records, RunRecord
 from a2ls_dsl.search.store import create_or_open, explained, transaction
 
 _MAY_DIFFER = ("seed", "generations", "stack", "confirm", "confirm_seeds", "deterministic")
 """On these settings the result of a run with a seed does not depend."""
 
-_RUNG = "rung "
 _RANK = {each: rank for rank, each in enumerate((Status.SCORED, Status.CULLED, Status.FAILED))}
 
 
@@ -206,7 +205,7 @@ def _store_rest(connection: sqlite3.Connection, studies: Sequence[Records], part
         _insert(connection, "meta", item)
     budget = first.settings.frames
     for name in sorted({name for each in studies for name in each.gates()}):
-        did = _rung(connection, name, budget) if name.startswith(_RUNG) else _gate(connection, name, first)
+        did = _rung(connection, name, budget) if name.startswith(RUNG) else _gate(connection, name, first)
         _insert(connection, "gates", (name, *did))
     events = dict.fromkeys(
         (event.time, event.kind, json.dumps(dict(event.detail)))
@@ -236,7 +235,7 @@ def _gate(connection: sqlite3.Connection, name: str, study: Records) -> tuple[in
 
 def _rung(connection: sqlite3.Connection, name: str, budget: int) -> tuple[int, int, int]:
     """The same of a rung."""
-    frames = int(name.removeprefix(_RUNG))
+    frames = int(name.removeprefix(RUNG))
     passed, stopped = connection.execute(
         "SELECT sum(runs.frames > ?1), sum(runs.frames = ?1 AND runs.status = 'culled')"
         " FROM runs JOIN candidates ON candidate = candidates.id WHERE origin != 'reference'"

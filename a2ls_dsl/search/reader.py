@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.search.candidates import Candidate, Point, Run, Status, parsed
+from a2ls_dsl.search.candidates import Candidate, Point, Run, Status, area, parsed
 from a2ls_dsl.search.evolution import Origin
+from a2ls_dsl.search.rungs import Foresight, RungState, foresight
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.store import HALL, explained, open_readonly
 
 MERGED = "merged"
 """Under this name a merged study keeps what it was made of."""
+
+RUNG = "rung "
+"""Under this and its frames a rung counts what it did, and keeps what it foretold when it opened."""
 
 _BEST_FIRST = "fresh_score DESC NULLS LAST, score DESC, id"
 _RUN = (
@@ -130,16 +137,44 @@ class StudyReader:
         )
 
     def areas(self, frames: int) -> list[float]:
-        """The mean returns up to `frames` of all search runs of candidates that came so far, still sound."""
+        """The areas up to `frames` of all search runs of candidates that came so far, still sound."""
+        came = "runs.frames >= ?3 AND (runs.status != 'failed' OR runs.frames > ?3)"
+        return [area(curve, self.settings.learning, frames) for curve in self._search_curves(came, frames)]
+
+    def halves(self, frames: int) -> list[tuple[float, float]]:
+        """The areas up to `frames` and after it of all search runs of candidates that came to their end."""
+        whole = "runs.status = 'scored' AND runs.frames > ?3"
+        return [
+            (area(curve, self.settings.learning, frames), area(curve, frames))
+            for curve in self._search_curves(whole, frames)
+        ]
+
+    def _search_curves(self, condition: str, frames: int) -> Iterator[list[tuple[int, float]]]:
+        """Frames and mean returns of the candidates' search runs that meet a condition, by their begin."""
         rows = self._rows(
-            "SELECT avg(mean_return) FROM runs JOIN candidates ON candidate = candidates.id"
-            " JOIN curves ON run = runs.id AND curves.frames <= ?1"
-            " WHERE origin != ?2 AND runs.seed = ?3 AND runs.frames >= ?1"
-            " AND (runs.status != 'failed' OR runs.frames > ?1)"
-            " GROUP BY runs.id HAVING max(curves.frames) = ?1 ORDER BY runs.began, runs.slot",
-            *(frames, Origin.REFERENCE, self.settings.seed),
+            "SELECT runs.id, curves.frames, mean_return FROM runs"
+            " JOIN candidates ON candidate = candidates.id JOIN curves ON run = runs.id"
+            f" WHERE origin != ?1 AND runs.seed = ?2 AND {condition}"
+            " ORDER BY runs.began, runs.slot, runs.id, curves.frames",
+            *(Origin.REFERENCE, self.settings.seed, frames),
         )
-        return [area for (area,) in rows]
+        for _, curve in groupby(rows, key=itemgetter(0)):
+            yield [(at, value) for _, at, value in curve]
+
+    def open_rungs(self) -> dict[int, Foresight]:
+        """The rungs that have opened, and what they foretold then."""
+        rows = self._rows("SELECT name, value FROM meta WHERE name LIKE ?", f"{RUNG}%")
+        return {int(name.removeprefix(RUNG)): Foresight(**json.loads(value)) for name, value in rows}
+
+    def rungs(self) -> list[RungState]:
+        """The rungs of a search; none of one that is merged, or older than rungs that open."""
+        if self.settings.scoring < 2 or self._rows("SELECT 1 FROM meta WHERE name = ?", MERGED):
+            return []
+        opened = self.open_rungs()
+        return [
+            RungState(frames, frames in opened, opened.get(frames) or foresight(self.halves(frames)))
+            for frames in self.settings.rung_frames
+        ]
 
     def gates(self) -> dict[str, tuple[int, int, int]]:
         """What each gate let through, what it stopped, and the frames that it saved."""

@@ -34,6 +34,10 @@ FRESH = 1_000_003
 ATARI_100K_FRAMES = 400_000
 """The budget of Atari-100k: so many frames are 100,000 agent steps."""
 
+SCORING = 2
+"""How scores come about. 2: an area leaves out evaluations before learning begins, and rungs open once they
+foretell. 1, of studies without a number: it held all of them, and rungs were open from the start."""
+
 _STREAMS = (Stream.STATE, Stream.ACTION, Stream.REWARD)
 
 REFERENCES = ("none", "a2_winner_v")
@@ -89,6 +93,7 @@ class SearchSettings:
     rainbow: RainbowSettings | None = None  # how members learn to play a game, where SAC can't
     ale: str = "ale-py"  # the package that emulates games
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    scoring: int = SCORING  # the rules for scores and rungs; older ones can be read, not gone on with
 
     def __post_init__(self) -> None:
         task = self.task
@@ -131,6 +136,17 @@ class SearchSettings:
     def agent(self) -> AgentSettings:
         """How every member learns."""
         return self.rainbow or self.sac
+
+    @property
+    def learning(self) -> int:
+        """The frames after which learning begins: up to there every candidate is the same random policy."""
+        return self.task.steps_to_frames(self.agent.random_steps)
+
+    @property
+    def rung_frames(self) -> tuple[int, ...]:
+        """The frames of the rungs; empty without any."""
+        every = self.evaluation.every_frames
+        return self.rungs.frames(self.frames, every, self.learning) if self.rungs else ()
 
     @property
     def _operator(self) -> tuple[str, bool]:
@@ -176,7 +192,7 @@ class SearchSettings:
             made: dict[str, Any] = {name: kind(**data[name]) for name, kind in parts}
             made["rungs"] = Rungs(**data["rungs"]) if data["rungs"] else None
             made["rainbow"] = RainbowSettings(**data["rainbow"]) if data.get("rainbow") else None
-            return cls(**data | made)
+            return cls(**{"scoring": 1} | data | made)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise A2lError(
                 f"the settings of a study can't be read: {error}", "use the version of a2l that made it"

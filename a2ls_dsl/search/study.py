@@ -12,6 +12,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.search.candidates import Point, Run, Status, references
 from a2ls_dsl.search.evolution import Origin, Proposal
-from a2ls_dsl.search.reader import MERGED, StudyReader
+from a2ls_dsl.search.reader import MERGED, RUNG, StudyReader
+from a2ls_dsl.search.rungs import Foresight
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.store import checkpoint, create_or_open, explained, locked, transaction
 
@@ -178,6 +180,10 @@ class Study(StudyReader):
         """See that `study.db` holds all without the log beside it, as far as readers let it."""
         checkpoint(self._connection)
 
+    def open_rung(self, frames: int, found: Foresight) -> None:
+        """A rung stops candidates from now on."""
+        self._store(f"{RUNG}{frames}", json.dumps(asdict(found)))
+
     def log(self, kind: str, detail: Mapping[str, object]) -> None:
         """Note an event with its time; nothing that matters to results. Not inside a tick."""
         with self._writing():
@@ -194,6 +200,11 @@ class Study(StudyReader):
                 "go on with one of them and merge again, or name a new folder with --study",
             )
         stored = self.settings
+        if stored.scoring != settings.scoring:
+            raise A2lError(
+                f"the study {self.folder} was begun by a version of a2l with other rules for scores",
+                "it can be read, not gone on with: name a new folder with --study",
+            )
         differing = stored.differences(settings)
         for name in _EXTENSIONS:
             if getattr(settings, name) >= getattr(stored, name):

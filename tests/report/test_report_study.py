@@ -259,9 +259,19 @@ def test_the_commands(made: Path, other: Path, tmp_path: Path) -> None:
     shown = a2l("study", "show", made).stdout.splitlines()
     assert shown[0].startswith("cartpole-swingup, 8,000 frames a run: strategy async")
     assert any(line.startswith("gate batch: ") for line in shown)
-    assert shown[7].startswith("cost: ")
+    assert [line[:5] for line in shown if line.startswith(("rung", "cost"))] == ["rung ", "rung ", "cost:"]
+    opened = next(
+        line for line in shown if line.startswith("rung 4000: opened, as areas before and after it")
+    )
+    page = a2l("analyze", made, "--table", "gates").stdout
+    assert opened[:60] in page
+    assert "surely (95 %) above 0.3" in " ".join(page.split())
     data = json.loads(a2l("study", "show", made, "--json").stdout)
-    assert data["lineage"][-1]["loss"] in shown[10]
+    assert [each["open"] for each in data["rungs"]] == [True, True]
+    place = shown.index(
+        f"the best, by the mean of {CASCADE.confirm_seeds} fresh seeds, and what it comes from, the newest first:"
+    )
+    assert data["lineage"][-1]["loss"] in shown[place + 1]
     target = tmp_path / "runs.csv"
     assert a2l("study", "export", made, "--table", "runs", "-o", target).returncode == 0
     assert len(target.read_text().splitlines()) == 1 + len(rows(made, "SELECT 1 FROM runs"))

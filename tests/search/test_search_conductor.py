@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.conductor import Conductor
+from a2ls_dsl.search.reader import StudyReader
 from a2ls_dsl.search.rehearsal import rehearse
 from a2ls_dsl.search.rungs import Rungs
 from a2ls_dsl.search.settings import SearchSettings
@@ -56,7 +57,12 @@ class Even:
         return "an odd number of characters" if len(print_loss(loss) if loss else "") % 3 == 1 else ""
 
 
-def searched(settings: SearchSettings, folder: Path, ticks: int | None = None) -> None:
+def searched(
+    settings: SearchSettings,
+    folder: Path,
+    ticks: int | None = None,
+    curve: Callable[[Loss | None, int], Sequence[float]] = curve,
+) -> None:
     grammar = settings.space()
     with Study(folder, settings, grammar) as study:
         gates = [Even()] if settings is CASCADE else []
@@ -218,11 +224,47 @@ def test_a_space_that_is_exhausted_ends_the_search(tmp_path: Path) -> None:
             assert study.counts()[Status.SCORED] + study.counts()[Status.FAILED] == 2 + 2
 
 
-def test_a_rung_lets_the_best_share_and_near_ones_pass() -> None:
-    rungs = Rungs(shares=(0.3, 0.99), keep=0.5, grace=2, tolerance=0.1)
-    assert rungs.frames(8_000, 1_000) == (3_000,)
-    assert rungs.goes_on(0.0, [100.0])  # grace
-    before = [10.0, 20.0, 30.0]
-    assert rungs.goes_on(30.0, before)
-    assert not rungs.goes_on(15.0, before)  # two of four go on: the second best is 20
-    assert rungs.goes_on(18.5, before)
+def blind(loss: Loss | None, seed: int) -> Sequence[float]:
+    """Every evaluation is noise of its own: an early area says nothing of the rest of the curve."""
+    digits = hashlib.sha256(f"{print_loss(loss) if loss else 'none'} {seed}".encode()).digest()
+    return [float(each) for each in digits[:8]]
+
+
+def test_a_blind_rung_culls_nobody(tmp_path: Path) -> None:
+    """Though the final score, which holds the early area, correlates with it: by sqrt(1/4) and sqrt(1/2)."""
+    settings = replace(SETTINGS, strategy="async", rungs=Rungs())
+    searched(settings, tmp_path / "blind", curve=blind)
+    searched(settings, tmp_path / "sharp")
+    with StudyReader(tmp_path / "blind") as study:
+        assert study.counts()[Status.CULLED] == 0
+        assert [state.open for state in study.rungs()] == [False, False]
+        assert all(state.foresight.low < 0.3 for state in study.rungs())
+        assert study.rungs()[0].foresight.curves == settings.candidates
+    with StudyReader(tmp_path / "sharp") as study:
+        assert study.counts()[Status.CULLED] > 0
+        first, second = study.rungs()
+        assert first.open
+        assert second.open
+        assert first.foresight.low > 0.3
+        assert settings.candidates > first.foresight.curves >= Rungs().grace
+
+
+def test_what_comes_before_learning_counts_for_nothing(tmp_path: Path) -> None:
+    """The first evaluation falls at the end of the random steps; whatever it says, the study is the same."""
+    steps = SETTINGS.task.frames_to_steps(1_000)
+    settings = replace(CASCADE, sac=SacSettings(random_steps=steps))
+    for folder, first in (("zero", 0.0), ("noise", 1e6)):
+        searched(
+            settings,
+            tmp_path / folder,
+            curve=lambda loss, seed, first=first: [first, *curve(loss, seed)[1:]],
+        )
+    zero, noise = (tables(tmp_path / folder) for folder in ("zero", "noise"))
+    assert zero["curves"] != noise["curves"]
+    assert [zero[name] for name in TABLES if name != "curves"] == [
+        noise[name] for name in TABLES if name != "curves"
+    ]
+    with StudyReader(tmp_path / "noise") as study:
+        for each in study.candidates(status=Status.SCORED):
+            points = study.curve(study.runs(candidate=each.id)[0].id)
+            assert each.score == pytest.approx(sum(point.mean_return for point in points[1:]) / 7)

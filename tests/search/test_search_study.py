@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -235,6 +236,22 @@ def test_other_settings_are_refused_by_name(folder: Path) -> None:
         Study(folder, other, GRAMMAR)
     assert "--study" in caught.value.fix
     Study(folder, replace(SETTINGS, stack=2), GRAMMAR).__exit__(None, None, None)
+
+
+def test_a_study_with_older_rules_for_scores_is_read_and_not_gone_on_with(folder: Path) -> None:
+    with Study(folder, SETTINGS, GRAMMAR) as study:
+        propose(study)
+        score_all(study)
+        older = json.loads(SETTINGS.to_json())
+        del older["scoring"]
+        study._rows("UPDATE meta SET value = ? WHERE name = 'settings'", json.dumps(older))
+    with StudyReader(folder) as reader:
+        assert reader.settings == replace(SETTINGS, scoring=1)
+        assert len(reader.leaderboard()) == 8
+        assert reader.rungs() == []
+    with pytest.raises(A2lError, match="other rules for scores") as caught:
+        Study(folder, SETTINGS, GRAMMAR)
+    assert "--study" in caught.value.fix
 
 
 def test_another_grammar_of_the_same_name_is_refused(folder: Path) -> None:
