@@ -127,7 +127,8 @@ def cauchy(y: Tensor, z: Tensor, scale: float, against_batch: bool) -> Tensor:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_frames_are_read_as_precisely_as_the_module_computes(dtype: torch.dtype) -> None:
     """Bytes as a source and as a target, in modules and in files."""
-    loss = loads("loss it = mse({ o[t] } -> { s[t+1], r[t] }) + huber({ s[t] } -> { o[t+1] })")["it"]
+    terms = ("mse({ o[t], s[t] } -> { s[t+1], r[t] })", "huber({ s[t] } -> { o[t+1] })")
+    loss = loads(f"loss it = {' + '.join(terms)} + infonce({{ s[t] }} -> {{ o[t+1] }})")["it"]
     module = compile_loss(loss, Spaces.of((6, 12, 12), 2, 5)).to(dtype)
     frames = FRAMES[:16, :, :12, :12].reshape(8, 2, 6, 12, 12)
     action, reward = torch.rand(8, 2, 2).to(dtype), torch.rand(8, 2).to(dtype)
@@ -136,6 +137,7 @@ def test_frames_are_read_as_precisely_as_the_module_computes(dtype: torch.dtype)
         return x.to(dtype).flatten(1)[:, :5] / 255
 
     found = module(encoder, encoder, Window(frames, action, reward))
+    found.backward()
     assert found.dtype == dtype
     own = load("it", export("it", loss))(2, 5, 27).to(dtype)
     own.load_state_dict(module.state_dict())
