@@ -157,10 +157,11 @@ def best(
     """Print the leaderboard of a study, also while it runs."""
     import json
 
+    from a2ls_dsl.report.standing import BOARD
     from a2ls_dsl.search.reader import StudyReader
 
     with StudyReader(study) as reader:
-        board, counts, settings = reader.leaderboard(number), reader.counts(), reader.settings
+        board, counts, settings = reader.leaderboard(max(number, BOARD)), reader.counts(), reader.settings
     if as_json:
         print(json.dumps(_as_data(board, settings, number), indent=2))
         return

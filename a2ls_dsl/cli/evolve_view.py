@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from a2ls_dsl.cli.console import duration, size
-from a2ls_dsl.report.statistics import summarised_difference
+from a2ls_dsl.report import standing as report
 from a2ls_dsl.report.tables import said
 from a2ls_dsl.search.candidates import NO_LOSS, Candidate, Status, ranked
 from a2ls_dsl.search.conductor import Ended
@@ -30,30 +30,38 @@ LIVE_ROWS = 8
 def leaderboard(candidates: Sequence[Candidate], limit: int, title: str = "") -> Table:
     """Rank, score, difference to no auxiliary loss, origin and loss: the best `limit`, and the references.
 
-    candidates: scored, the best first. Long losses wrap. Where fresh seeds confirmed any, their mean and its
-    standard error stand in a column of their own.
+    candidates: scored, the best first. Long losses wrap. Where there are fresh seeds, their mean and its
+    standard error stand first, and the difference is that on common fresh seeds; else all is of one run.
     """
-    baseline = next((each.score for each in candidates if each.key == NO_LOSS), None)
-    confirmed = any(each.fresh_runs for each in candidates)
+    none = report.no_loss(candidates)
+    confirmed = any(each.fresh for each in candidates)
     table = Table(box=None, pad_edge=False, title=title or None, title_justify="left", header_style="bold")
-    for name in ("rank", "score", "vs none", *(["fresh seeds"] if confirmed else [])):
+    columns = ("fresh seeds", "vs none", "search score") if confirmed else ("score", "vs none, one run")
+    for name in ("rank", *columns, "gen"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("gen", justify="right", no_wrap=True)
     table.add_column("origin", no_wrap=True)
     table.add_column("loss", overflow="fold")
     for rank, each in ranked(candidates, limit):
-        score = each.score or 0.0
+        ahead = "" if none is None or each is none else _ahead(each, none, confirmed)
+        score = f"{each.score or 0.0:.1f}"
         table.add_row(
             str(rank or ""),
-            f"{score:.1f}",
-            "" if baseline is None or each.key == NO_LOSS else f"{round(score - baseline, 1) + 0.0:+.1f}",
-            *([_fresh(each)] if confirmed else []),
+            *([_fresh(each), ahead, score] if confirmed else [score, ahead]),
             "" if each.is_reference else str(each.generation),
             each.origin,
             Text(named(each)),  # Text, as markup would eat `[t]`.
             style="dim" if each.is_reference else "",
         )
     return table
+
+
+def _ahead(candidate: Candidate, none: Candidate, confirmed: bool) -> str:
+    """By how much a candidate is better than no auxiliary loss; empty where only one of them has fresh
+    runs."""
+    if confirmed:
+        found = report.lead(candidate, none)
+        return "" if found is None else f"{found.value:+.1f}"
+    return f"{round((candidate.score or 0.0) - (none.score or 0.0), 1) + 0.0:+.1f}"
 
 
 def named(candidate: Candidate) -> str:
@@ -71,25 +79,20 @@ def _fresh(candidate: Candidate) -> str:
 
 def standing(board: Sequence[Candidate]) -> list[str]:
     """The best so far as a loss, and how it stands to the references: with intervals by its fresh seeds."""
-    best = next((each for each in board if not each.is_reference), None)
-    if best is None:
+    found = report.standing(board)
+    if found is None:
         return []
-    references = [each for each in board if each.is_reference]
-    if best.fresh_runs > 1:
+    best = found.best
+    if found.is_luck:
         told = [
-            f"{said(summarised_difference(_known(best), _known(each)), 1, True)} to {each.name}"
-            for each in references
-            if each.fresh_runs > 1
+            f"{(best.score or 0.0) - (each.score or 0.0):+.1f} to {each.name}" for each in found.references
         ]
-        how = f"{_fresh(best)} over {best.fresh_runs} fresh seeds"
-    else:
-        told = [f"{(best.score or 0.0) - (each.score or 0.0):+.1f} to {each.name}" for each in references]
         how = f"{best.score or 0.0:.1f} in one run, so partly luck: no interval without fresh seeds"
+        return [f"highest score so far, in one run: {named(best)}", f"  {'; '.join([how, *told])}"]
+    leads = [(each, found.lead(each)) for each in found.references]
+    told = [f"{said(lead, 1, True)} to {each.name}" for each, lead in leads if lead is not None]
+    how = f"{_fresh(best)} over {best.fresh_runs} fresh seeds"
     return [f"best so far: {named(best)}", f"  {'; '.join([how, *told])}"]
-
-
-def _known(candidate: Candidate) -> tuple[float, float, int]:
-    return candidate.fresh_score or 0.0, candidate.fresh_error or 0.0, candidate.fresh_runs
 
 
 def _gates(event: Progress) -> list[str]:

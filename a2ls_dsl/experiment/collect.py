@@ -1,7 +1,8 @@
 """What the results of an experiment say: intervals, comparisons, and a verdict on each of its claims.
 
-The measure that claims are judged by is the return at the end of the budget, put together over environments
-by the interquartile mean; areas under the curves stand beside it. Intervals hold 95 % each.
+The measure that claims are judged by is the return at the end of the budget: the mean over environments of
+the difference within seeds, as all arms share their seeds. Areas under the curves and interquartile means
+stand beside it. Intervals hold 95 % each.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-
 from a2ls_dsl.experiment.claims import Claim
 from a2ls_dsl.experiment.plan import Arm, Experiment
 from a2ls_dsl.experiment.store import Result, load
 from a2ls_dsl.report.statistics import (
+    Blocked,
     Interval,
-    bootstrap,
-    bootstrap_difference,
+    blocked,
+    difference,
+    iqm,
     mean_interval,
+    mean_over_tasks,
     probability_of_improvement,
 )
 from a2ls_dsl.rl.scores import has_human_score, human_normalised
@@ -31,7 +33,7 @@ class Verdict(StrEnum):
     HOLDS = "holds here"
     OPPOSITE = "does not hold here, the opposite does"
     OPEN = "open: the interval holds 0"
-    ONE_SEED = "open: one seed an arm has no interval"
+    FEW_SEEDS = "open: too few seeds for an interval"
     MISSING = "open: not run"
 
 
@@ -39,7 +41,8 @@ class Verdict(StrEnum):
 class Comparison:
     """One arm beside another on the environments where both have runs.
 
-    difference: of their interquartile means; improvement: the probability that a run of the first is better.
+    difference: the mean over environments of that within seeds; improvement: the probability that a run of
+    the first is better.
     """
 
     envs: tuple[str, ...]
@@ -83,10 +86,20 @@ class Collected:
         return mean_interval([each.final for each in runs]) if runs else None
 
     def total(self, arm: str, area: bool = False) -> Interval | None:
-        """The interquartile mean over all environments; None where a run is missing on one of them."""
+        """The mean over all environments; None where a run is missing on one of them."""
         if self.envs_of(arm) != self.experiment.envs:
             return None
-        return bootstrap(self._scores(arm, self.experiment.envs, area), _rng())
+        return mean_over_tasks(self._scores(arm, self.experiment.envs, area))
+
+    def iqm(self, arm: str) -> float | None:
+        """The interquartile mean of all runs of all environments; None as for `total`."""
+        if self.envs_of(arm) != self.experiment.envs:
+            return None
+        return iqm([each for runs in self._scores(arm, self.experiment.envs) for each in runs.values()])
+
+    def blocked(self, env: str, area: bool) -> Blocked | None:
+        """Whether arms, compared within seeds, differ on an environment, and whether seeds do."""
+        return blocked([self._scores(arm, [env], area)[0] for arm in self.results if self.results[arm][env]])
 
     def compare(self, arm: str, other: str) -> Comparison | None:
         """An arm beside another; None where no environment has runs of both."""
@@ -96,8 +109,8 @@ class Collected:
         ours, theirs = self._scores(arm, envs), self._scores(other, envs)
         return Comparison(
             envs,
-            bootstrap_difference(ours, theirs, _rng()),
-            probability_of_improvement(ours, theirs, _rng()),
+            difference(ours, theirs),
+            probability_of_improvement(ours, theirs),
         )
 
     def judge(self, claim: Claim) -> tuple[Verdict, Comparison | None]:
@@ -106,7 +119,7 @@ class Collected:
         if found is None:
             return Verdict.MISSING, None
         if not found.difference.known:
-            return Verdict.ONE_SEED, found
+            return Verdict.FEW_SEEDS, found
         if not found.difference.excludes(0.0):
             return Verdict.OPEN, found
         return (Verdict.HOLDS if found.difference.value > 0 else Verdict.OPPOSITE), found
@@ -116,11 +129,18 @@ class Collected:
         """Whether all environments are games: their scores are put together human-normalised."""
         return all(has_human_score(env) for env in self.experiment.envs)
 
-    def _scores(self, arm: str, envs: Sequence[str], area: bool = False) -> list[list[float]]:
-        raw = [[each.area if area else each.final for each in self.results[arm][env]] for env in envs]
-        if not self.normalised:
-            return raw
-        return [[human_normalised(env, each) for each in own] for env, own in zip(envs, raw, strict=True)]
+    def _scores(self, arm: str, envs: Sequence[str], area: bool = False) -> list[dict[int, float]]:
+        """By seed, for each environment."""
+        return [
+            {
+                each.seed: self._scaled(env, each.area if area else each.final)
+                for each in self.results[arm][env]
+            }
+            for env in envs
+        ]
+
+    def _scaled(self, env: str, score: float) -> float:
+        return human_normalised(env, score) if self.normalised else score
 
 
 def collect(experiment: Experiment) -> Collected:
@@ -134,8 +154,3 @@ def collect(experiment: Experiment) -> Collected:
         experiment,
         {arm.name: {env: found(arm, env) for env in experiment.envs} for arm in experiment.arms},
     )
-
-
-def _rng() -> np.random.Generator:
-    """The same draws in every place: a page made twice is the same page."""
-    return np.random.default_rng(0)

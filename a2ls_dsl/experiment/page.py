@@ -12,16 +12,17 @@ from a2ls_dsl.experiment.plan import Experiment
 from a2ls_dsl.lang import files
 from a2ls_dsl.report.statistics import Interval
 
-COMMAND = "a2l experiment collect results/*.toml"
-_HEAD = f"""\
+_HEAD = """\
 # Results
 
-Made by `{COMMAND}`; not to be edited by hand. Every figure is
-computed from the committed curves, one CSV a run. A return is the mean over evaluation episodes of the final
-policy; on DeepMind Control it lies in 0..1000. Intervals are 95 % ones: Student's for a mean over seeds, and
-for what is put together over environments a bootstrap, stratified by environment, of the interquartile mean
-(IQM) of final returns. Claims are judged by the difference of two IQMs. No interval is corrected for how many
-of them there are.
+Made by `{command}`; not to be edited by hand.
+Every figure is computed from the committed curves, one CSV a run. A return is the mean over evaluation
+episodes of the final policy; on DeepMind Control it lies in 0..1000. All arms of an experiment share their
+seeds. Claims are judged by the mean over environments of the difference of final returns within seeds.
+Intervals are 95 % ones that hold for few seeds: Student's, of a mean over seeds and of differences within
+seeds (with few pairs Welch's), and for the probability of being better a score interval. Interquartile means
+(IQM) of all runs stand beside them without an interval: a bootstrap's is too narrow
+(`benchmarks/intervals.py`). No interval is corrected for how many of them there are.
 """
 
 
@@ -43,9 +44,24 @@ def write(path: Path, found: Sequence[Collected]) -> list[Path]:
 
 def page(path: Path, found: Sequence[Collected]) -> str:
     """The text of the page at `path`; of the experiments without a result it says how to run them."""
-    parts = [_HEAD, _verdicts(found)]
+    parts = [_HEAD.format(command=_command(found)), _verdicts(found)]
     parts += ["\n".join(_experiment(each, _figure_of(path, each))) for each in found]
     return "\n".join(parts)
+
+
+def _command(found: Sequence[Collected]) -> str:
+    """What makes the page; all files of a folder by a pattern."""
+    paths = [each.experiment.path for each in found]
+    folder = paths[0].parent
+    if len(paths) > 1 and sorted(paths) == sorted(folder.glob("*.toml")):
+        return f"a2l experiment collect {_shown(folder)}/*.toml"
+    return f"a2l experiment collect {' '.join(map(_shown, paths))}"
+
+
+def _shown(path: Path) -> str:
+    """A path as whoever repeats the command from the same folder has to write it."""
+    absolute, here = path.resolve(), Path.cwd()
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(path)
 
 
 def _figure_of(path: Path, found: Collected) -> str:
@@ -64,7 +80,7 @@ def _verdicts(found: Sequence[Collected]) -> str:
         ]
         for each, claim, verdict, comparison in sorted(judged, key=lambda row: row[2] is Verdict.MISSING)
     ]
-    return "\n".join([*lines, *_table(["claim", "verdict", "difference of IQMs", "experiment"], rows), ""])
+    return "\n".join([*lines, *_table(["claim", "verdict", "difference of means", "experiment"], rows), ""])
 
 
 def _where(found: Collected, comparison: Comparison | None) -> str:
@@ -82,7 +98,7 @@ def _experiment(found: Collected, figure: str) -> Iterator[str]:
     experiment = found.experiment
     arms = [arm.name for arm in experiment.arms]
     yield from (f"## {experiment.name}", "", experiment.question, "")
-    command = f"a2l experiment run results/{experiment.path.name}"
+    command = f"a2l experiment run {_shown(experiment.path)}"
     missing = len(experiment.runs) - found.count
     there = f"{found.count} of {len(experiment.runs)} runs"
     more = f"; `{command}` adds the {missing} that are missing" if missing else f", by `{command}`"
@@ -94,6 +110,7 @@ def _experiment(found: Collected, figure: str) -> Iterator[str]:
     yield ""
     yield from _scores(found, arms)
     yield ""
+    yield from _tests(found)
     if experiment.published:
         yield from _published(experiment, experiment.published)
     yield from (f"![Learning curves of {experiment.name}: mean return and interval]({figure})", "")
@@ -104,20 +121,38 @@ def _scores(found: Collected, arms: Sequence[str]) -> Iterator[str]:
     reference, *others = arms
     digits = 2 if found.normalised else 0
     beside = [None, *(found.compare(arm, reference) for arm in others)]
-    scale = "human-normalised IQM" if found.normalised else "IQM"
+    scale = "human-normalised " if found.normalised else ""
+    iqms = {arm: found.iqm(arm) for arm in arms}
     rows = [
         [env, *(interval(found.mean(arm, env), digits=0) for arm in arms)] for env in found.experiment.envs
     ]
     rows += [
-        [f"**{scale}**", *(interval(found.total(arm), digits=digits) for arm in arms)],
+        [f"**{scale}mean**", *(interval(found.total(arm), digits=digits) for arm in arms)],
         [f"**less `{reference}`**", *(_difference(each, digits) for each in beside)],
         [
             f"**P(better than `{reference}`)**",
             *("" if each is None else interval(each.improvement, digits=2) for each in beside),
         ],
-        [f"**{scale} of areas**", *(interval(found.total(arm, area=True), digits=digits) for arm in arms)],
+        [f"**{scale}mean of areas**", *(interval(found.total(arm, True), digits=digits) for arm in arms)],
+        [f"**{scale}IQM**", *("" if one is None else f"{one:.{digits}f}" for one in iqms.values())],
     ]
     yield from _table(["environment", *(f"`{arm}`" for arm in arms)], rows)
+
+
+def _tests(found: Collected) -> Iterator[str]:
+    """Whether arms differ at all, compared within seeds, and whether seeds do."""
+    rows = []
+    for env in found.experiment.envs:
+        for measure, area in (("final returns", False), ("areas", True)):
+            if (test := found.blocked(env, area)) is not None:
+                figures = (test.arms, test.seeds, test.intraclass)
+                rows.append([env, measure, *(f"{each:.3f}" for each in figures)])
+    if rows:
+        yield "Do arms differ at all, and do seeds? F-tests of the table of arms by seeds, and the share of"
+        yield "the arms in the variance of a run within its seed (intraclass correlation):"
+        yield ""
+        yield from _table(["environment", "of", "p of arms", "p of seeds", "intraclass correlation"], rows)
+        yield ""
 
 
 def _published(experiment: Experiment, published: Published) -> Iterator[str]:

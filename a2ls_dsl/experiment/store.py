@@ -31,6 +31,11 @@ class Result:
     returns: tuple[float, ...]
 
     @property
+    def seed(self) -> int:
+        """What it was trained with."""
+        return int(self.about["seed"])
+
+    @property
     def final(self) -> float:
         """The return at the end of the budget."""
         return self.returns[-1]

@@ -20,19 +20,19 @@ from a2ls_dsl.lang.canonical import key
 from a2ls_dsl.lang.files import unwritable, write
 from a2ls_dsl.lang.layout import format_file
 from a2ls_dsl.lang.load import load_one
-from a2ls_dsl.report import validation
-from a2ls_dsl.report.validation import Score, Validation
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.settings import paper_settings
-from a2ls_dsl.search.candidates import NO_LOSS, Candidate
+from a2ls_dsl.search import validation
+from a2ls_dsl.search.candidates import FOUND, NO_LOSS, Candidate
+from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
 from a2ls_dsl.search.records import Records
 from a2ls_dsl.search.settings import FRESH, SearchSettings
+from a2ls_dsl.search.validation import Score, Validation
 
 PUBLISHED = ("curl", "spr", "a2_winner", "a2_winner_v")
 """What found losses stand beside, and no auxiliary loss."""
 
 TABLE, RUNS, LOSSES = "experiment.toml", "runs", "losses"
-FOUND = "found_"
 
 
 def plan(folder: Path, top: int, envs: Sequence[str], seeds: int, frames: int | None = None) -> Experiment:
@@ -41,7 +41,7 @@ def plan(folder: Path, top: int, envs: Sequence[str], seeds: int, frames: int | 
     Agents learn with the settings of the study, or the paper's for an environment where the study has those.
     No run has a seed that the study has trained with. Raises `A2lError`.
     """
-    with Records(folder) as study:
+    with Records(folder, validated=False) as study:  # what was trained so far doesn't change what is to be
         settings = study.settings
         best = [each for each in study.leaderboard(top) if not each.is_reference]
     if not best:
@@ -79,6 +79,8 @@ def validate(
     run_missing(experiment, stored, device, workers, save_seconds)
     found = collected(experiment)
     validation.store(folder, found)
+    with Records(folder) as study:
+        write_hall_of_fame(study)
     return found
 
 

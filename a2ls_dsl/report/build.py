@@ -15,9 +15,9 @@ from a2ls_dsl.report.gather import other
 from a2ls_dsl.report.patterns import pattern_table
 from a2ls_dsl.report.summary import Summary, summarise
 from a2ls_dsl.report.tables import Table, gate_table, hall_table, patterns_table, validation_table
-from a2ls_dsl.report.validation import Validation, load
 from a2ls_dsl.report.verdict import Claim, verdict
 from a2ls_dsl.search.records import Records
+from a2ls_dsl.search.validation import Validation, load
 
 NAME = "report.html"
 
@@ -48,8 +48,7 @@ def _sections(study: Records, summary: Summary, validation: Validation | None) -
         sections.lineage(summary),
     ]
     if validation and validation.scores:
-        table = validation_table(validation, np.random.default_rng(0))
-        found.append(sections.validated(validation, table, np.random.default_rng(0)))
+        found.append(sections.validated(validation, validation_table(validation)))
     return [
         *found,
         sections.patterns(patterns, patterns_table(patterns)),

@@ -7,7 +7,7 @@ import math
 from a2ls_dsl.report.tables import Cell, said
 
 P_VALUES = {"p", "holm", "bh", "joint p", "joint holm"}
-SIGNED = {"vs none", "difference", "joint"}
+SIGNED = {"vs none", "vs none, one run", "difference", "joint"}
 FINE = {"better than none"}
 
 

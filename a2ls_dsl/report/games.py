@@ -10,10 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.random import Generator
-from numpy.typing import NDArray
 
-from a2ls_dsl.report.statistics import RESAMPLES, Interval, bootstrap, iqm
+from a2ls_dsl.report.statistics import Interval, iqm, mean_over_tasks
 from a2ls_dsl.rl.scores import human_normalised
 
 
@@ -21,34 +19,27 @@ from a2ls_dsl.rl.scores import human_normalised
 class GameScores:
     """Human-normalised scores put together; games: how many of them, runs: of all of them.
 
-    Intervals are those of a bootstrap that draws seeds anew within each game; unknown where one has one seed.
+    Only the mean has an interval: those in use for the other two are too short (`statistics.py`).
     """
 
     games: int
     runs: int
     mean: Interval
-    median: Interval
-    iqm: Interval
+    median: float
+    iqm: float
 
 
-def over_games(
-    scores: Mapping[str, Sequence[float]], rng: Generator, resamples: int = RESAMPLES
-) -> GameScores:
+def over_games(scores: Mapping[str, Sequence[float]]) -> GameScores:
     """Raw scores by game, one a seed, as human-normalised ones over all games.
 
     Mean and median are over games, of the means over a game's seeds. Raises `A2lError` for an unknown game
     and `ValueError` without scores.
     """
     rows = [[human_normalised(game, each) for each in seeds] for game, seeds in scores.items()]
-    ends = np.cumsum([len(row) for row in rows])[:-1]
-
-    def of_games(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.stack([part.mean(axis=-1) for part in np.split(values, ends, axis=-1)], axis=-1)
-
     return GameScores(
         len(rows),
         sum(map(len, rows)),
-        bootstrap(rows, rng, lambda values: of_games(values).mean(axis=-1), resamples),
-        bootstrap(rows, rng, lambda values: np.asarray(np.median(of_games(values), axis=-1)), resamples),
-        bootstrap(rows, rng, iqm, resamples),
+        mean_over_tasks([dict(enumerate(row)) for row in rows]),
+        float(np.median([np.mean(row) for row in rows])),
+        iqm([score for row in rows for score in row]),
     )

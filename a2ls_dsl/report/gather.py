@@ -19,10 +19,10 @@ from a2ls_dsl.report.tables import (
     validation_table,
     verdict_table,
 )
-from a2ls_dsl.report.validation import load
 from a2ls_dsl.report.verdict import Claim, elsewhere, verdict
 from a2ls_dsl.search.records import Records
 from a2ls_dsl.search.store import DATABASE
+from a2ls_dsl.search.validation import load
 
 
 def tables(folder: Path, number: int = 10, against: Path | None = None) -> tuple[Table, ...]:
@@ -31,7 +31,7 @@ def tables(folder: Path, number: int = 10, against: Path | None = None) -> tuple
     rng = np.random.default_rng(0)
     with Records(folder) as study, other(study, against) as random:
         found = [verdict_table(verdict(study, random, validation)), hall_table(study, number)]
-        found += [validation_table(validation, rng)] if validation and validation.scores else []
+        found += [validation_table(validation)] if validation and validation.scores else []
         return (*found, gate_table(summarise(study)), patterns_table(pattern_table(study, rng)))
 
 
@@ -40,7 +40,7 @@ def validation_tables(folder: Path) -> tuple[Table, Claim]:
     validation = load(folder)
     if validation is None or not validation.scores:
         raise A2lError(f"the study {folder} is not validated", f"run `a2l validate {folder}` first")
-    return validation_table(validation, np.random.default_rng(0)), elsewhere(validation)
+    return validation_table(validation), elsewhere(validation)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from numpy.random import Generator
@@ -17,13 +17,14 @@ from a2ls_dsl.report.charts_parts import Bar, Part, family, intervals, stacked
 from a2ls_dsl.report.digits import duration
 from a2ls_dsl.report.mathml import mathml
 from a2ls_dsl.report.patterns import PatternTable
-from a2ls_dsl.report.statistics import mean_difference
+from a2ls_dsl.report.standing import Standing, lead, named, no_loss, standing
 from a2ls_dsl.report.summary import Summary
 from a2ls_dsl.report.tables import Table, said
-from a2ls_dsl.report.validation import Validation, compare
+from a2ls_dsl.report.validation import compare
 from a2ls_dsl.report.verdict import Answer, Claim
-from a2ls_dsl.search.candidates import NO_LOSS, Candidate, Status, ranked
+from a2ls_dsl.search.candidates import FOUND, Candidate, Status, ranked
 from a2ls_dsl.search.records import Records
+from a2ls_dsl.search.validation import Validation
 
 SHOWN = 5
 """So many of the best are shown as formulas."""
@@ -52,17 +53,29 @@ def _claim(claim: Claim) -> str:
 
 def glance(summary: Summary) -> str:
     """The study in a few figures."""
-    best = summary.best
     figures = [(f"{summary.candidates:,}", "candidates"), (_short(summary.cost.frames), "frames trained")]
     if summary.cost.seconds:
         figures.append((duration(summary.cost.seconds), "known training time"))
     if summary.occupied is not None:
         figures.append((f"{summary.occupied:.0%}", f"of {summary.slots} slots in use"))
-    if best and best.score is not None:
-        figures.append((f"{best.score:.1f}", "score of the best, one run"))
-    if best and best.fresh_score is not None:
-        figures.append((f"{best.fresh_score:.1f}", f"its mean over {best.fresh_runs} fresh seeds"))
+    if found := standing(summary.board):
+        figures += list(_of_the_best(found))
     return page.tiles(figures)
+
+
+def _of_the_best(found: Standing) -> Iterator[tuple[str, str]]:
+    """Fresh runs where there are any, and the lead that the verdict speaks of."""
+    name = f"{FOUND}{found.best.key[:8]}"
+    if found.best.fresh_score is None:
+        yield f"{found.best.score or 0.0:.1f}", f"highest score, of {name}: one run, so partly luck"
+        return
+    yield f"{found.best.fresh_score:.1f}", f"mean of {name} over {found.best.fresh_runs} fresh seeds"
+    none = no_loss(found.references)
+    if none and (ahead := found.lead(none)):
+        yield (
+            f"{ahead.value:+.1f}",
+            f"its lead over no auxiliary loss on {found.seeds(none)} common fresh seeds",
+        )
 
 
 def over_time(study: Records) -> page.Section:
@@ -113,27 +126,23 @@ def _runs(curve: Curve) -> str:
 
 def hall(study: Records, table: Table) -> page.Section:
     """The best as formulas and timelines, intervals against no auxiliary loss, and the table."""
-    board = ranked(study.leaderboard(10), 10)
-    none = next((study.scores(each) for _, each in board if each.key == NO_LOSS), [])
+    board = study.leaderboard(10)
+    none = no_loss(board)
     rows = []
-    for _, each in board:
-        scores = study.scores(each)
-        if scores and none and each.key != NO_LOSS:
-            found = mean_difference(scores, none)
-            bars = [Bar("", found, said(found, 1, True))] if found.known else []
-            rows += [(each.name or each.key[:8], bars)] if bars else []
+    for _, each in ranked(board, 10):
+        found = lead(each, none) if none and each is not none else None
+        if found and found.known:
+            rows.append((named(each), [Bar("", found, said(found, 1, True))]))
     drawn = ""
     if rows:
-        caption = (
-            "Difference to no auxiliary loss over independent runs; 95 % intervals of each alone (Welch)."
-        )
+        caption = "Difference to no auxiliary loss on common fresh seeds; 95 % intervals of each alone."
         drawn = page.figure(
             lambda width: intervals(rows, "Differences to no auxiliary loss", "score against none", width),
             caption,
         )
     losses = "".join(
         _loss(rank, each, place == 0)
-        for place, (rank, each) in enumerate([(r, e) for r, e in board if r is not None][:SHOWN])
+        for place, (rank, each) in enumerate([(r, e) for r, e in ranked(board, 10) if r is not None][:SHOWN])
     )
     return page.Section("hall", "Hall of fame", drawn + losses + page.table(table))
 
@@ -141,10 +150,10 @@ def hall(study: Records, table: Table) -> page.Section:
 def _loss(rank: int, candidate: Candidate, is_open: bool) -> str:
     """One loss: formula, timeline, file."""
     loss = candidate.loss
-    name = f"found_{candidate.key[:8]}"
-    score = f"score {candidate.score:.1f}" if candidate.score is not None else ""
+    name = f"{FOUND}{candidate.key[:8]}"
+    score = f"{candidate.score:.1f} in its one search run" if candidate.score is not None else ""
     if candidate.fresh_score is not None:
-        score += f", {candidate.fresh_score:.1f} over {candidate.fresh_runs} fresh seeds"
+        score = f"{candidate.fresh_score:.1f} over {candidate.fresh_runs} fresh seeds; {score}"
     if loss is None:
         return ""
     formula = mathml(latex(name, loss))
@@ -266,17 +275,17 @@ def patterns(found: PatternTable, table: Table) -> page.Section:
     return page.Section("patterns", "Patterns", (drawn if found.losses else "") + page.table(table))
 
 
-def validated(validation: Validation, table: Table, rng: Generator) -> page.Section:
+def validated(validation: Validation, table: Table) -> page.Section:
     """Losses trained anew on other environments."""
     rows = [
         (each.arm, [Bar("", each.difference, said(each.difference, 1, True))])
-        for each in compare(validation, rng)
+        for each in compare(validation)
         if each.difference is not None
     ]
     drawn = page.figure(
-        lambda width: intervals(rows, "Validation against none", "interquartile mean against none", width),
-        "Difference of interquartile means over all environments to no auxiliary loss; 95 % intervals of a "
-        "stratified bootstrap.",
+        lambda width: intervals(rows, "Validation against none", "mean against none", width),
+        "Difference of means over all environments to no auxiliary loss, within seeds; 95 % intervals of "
+        "each alone.",
     )
     return page.Section("validation", "Validation", (drawn if rows else "") + page.table(table))
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from a2ls_dsl.report.standing import BOARD
 from a2ls_dsl.search.candidates import Candidate, Status
-from a2ls_dsl.search.records import LoggedEvent, Part, Records
+from a2ls_dsl.search.reader import Part
+from a2ls_dsl.search.records import LoggedEvent, Records
 from a2ls_dsl.search.rungs import RungState
 from a2ls_dsl.search.settings import SearchSettings
 
@@ -41,7 +43,8 @@ class Cost:
 
 @dataclass(frozen=True)
 class Summary:
-    """A study in figures. occupied: share of the slots' time in which a run trained; None if unknown."""
+    """A study in figures. board: the best hundred and the references. occupied: share of the slots' time in
+    which a run trained; None if unknown."""
 
     settings: SearchSettings
     version: str
@@ -53,10 +56,15 @@ class Summary:
     cost: Cost
     slots: int
     occupied: float | None
-    best: Candidate | None
+    board: tuple[Candidate, ...]
     lineage: tuple[Candidate, ...]
     began: str
     ended: str
+
+    @property
+    def best(self) -> Candidate | None:
+        """The candidate that stands first; None without a score."""
+        return next((each for each in self.board if not each.is_reference), None)
 
     @property
     def complete(self) -> bool:
@@ -77,7 +85,8 @@ class Summary:
 def summarise(study: Records) -> Summary:
     """All of a study's figures, of one moment."""
     with study.still():
-        best = next((each for each in study.leaderboard(1) if not each.is_reference), None)
+        board = study.leaderboard(BOARD)
+        best = next((each for each in board if not each.is_reference), None)
         known = [each for each in study.candidates(limit=50) if each.is_reference]
         events = study.events()
         slots, occupied = _occupied(study)
@@ -92,7 +101,7 @@ def summarise(study: Records) -> Summary:
             _cost(study.frames(), events),
             slots,
             occupied,
-            best,
+            tuple(board),
             tuple(study.ancestors(best.key)) if best else (),
             events[0].time if events else "",
             events[-1].time if events else "",

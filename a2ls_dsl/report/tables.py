@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from numpy.random import Generator
-
 from a2ls_dsl.report.patterns import MEANING, PatternTable
 from a2ls_dsl.report.regression import stars
-from a2ls_dsl.report.statistics import Interval, mean_difference, mean_interval
+from a2ls_dsl.report.standing import lead, named, no_loss
+from a2ls_dsl.report.statistics import Interval, mean_interval
 from a2ls_dsl.report.summary import Summary
-from a2ls_dsl.report.validation import Validation, compare
+from a2ls_dsl.report.validation import compare
 from a2ls_dsl.report.verdict import Claim
 from a2ls_dsl.search.candidates import NO_LOSS, ranked
 from a2ls_dsl.search.records import Records
+from a2ls_dsl.search.validation import Validation
 
 Cell: TypeAlias = str | int | float | Interval | None
 
@@ -84,26 +84,25 @@ def said(cell: Cell, digits: int = 1, sign: bool = False) -> str:
 
 def hall_table(study: Records, limit: int = 10) -> Table:
     """The best of a study and its references, with intervals over their independent runs."""
-    board = ranked(study.leaderboard(limit), limit)
-    none = next((study.scores(each) for _, each in board if each.key == NO_LOSS), [])
+    board = study.leaderboard(limit)
+    none = no_loss(board)
     rows = []
-    for rank, each in board:
-        scores = study.scores(each)
-        fresh = mean_interval(scores) if scores else None
-        better = mean_difference(scores, none) if scores and none and each.key != NO_LOSS else None
-        name = each.name or each.key[:8]
+    for rank, each in ranked(board, limit):
+        fresh = mean_interval(list(each.fresh.values())) if each.fresh else None
+        better = lead(each, none) if none and each is not none else None
         generation = None if each.is_reference else each.generation
-        cells = (rank, name, each.score, fresh, len(scores), better, generation, str(each.origin), each.text)
-        rows.append(cells)
+        about = generation, str(each.origin), each.text
+        rows.append((rank, named(each), fresh, each.fresh_runs, better, each.score, *about))
     return Table(
         "hall",
         "Hall of fame",
-        ("rank", "name", "score", "fresh seeds", "runs", "vs none", "generation", "origin", "loss"),
+        ("rank", "name", "fresh seeds", "runs", "vs none", "search score", "generation", "origin", "loss"),
         tuple(rows),
         (
-            "score: the search's one run, by which candidates were chosen, so partly luck.",
-            "fresh seeds, vs none: mean over independent runs and difference to no auxiliary loss, with 95 % "
-            "intervals of each row alone (Student, Welch); a reference's search run is independent, too.",
+            "fresh seeds, vs none: mean over runs with fresh seeds, and its difference to no auxiliary "
+            "loss on the seeds that both have, with 95 % intervals of each row alone; the verdict's hold "
+            "for the best of all.",
+            "search score: the search's one run, by which candidates were chosen, so partly luck.",
         ),
         ("loss",),
     )
@@ -203,33 +202,34 @@ def patterns_table(found: PatternTable) -> Table:
     )
 
 
-def validation_table(validation: Validation, rng: Generator) -> Table:
-    """Losses trained anew: interquartile means over all environments, and the mean of each."""
+def validation_table(validation: Validation) -> Table:
+    """Losses trained anew: means over all environments, and the mean of each."""
     rows = tuple(
         (
             each.arm,
             "found" if each.found else "published" if each.arm != NO_LOSS else "",
+            each.mean,
             each.iqm,
             each.difference,
             each.probability,
             *(each.per_env.get(env) for env in validation.envs),
             validation.losses[each.arm],
         )
-        for each in compare(validation, rng)
+        for each in compare(validation)
     )
     missing = validation.wanted - len(validation.scores)
     return Table(
         "validation",
         "Validation",
-        ("arm", "what", "iqm", "vs none", "better than none", *validation.envs, "loss"),
+        ("arm", "what", "mean", "iqm", "vs none", "better than none", *validation.envs, "loss"),
         rows,
         (
             f"Area under the learning curve, {validation.frames:,} frames, fresh seeds"
             + (f"; {missing} of {validation.wanted} runs are missing." if missing > 0 else "."),
-            "iqm: interquartile mean of all runs of all environments; vs none: its difference; better than "
-            "none: the probability that a run of this loss scores higher than one without. All with 95 % "
-            "intervals of a bootstrap stratified by environment, which are too short with few seeds; those "
-            "of one environment are Student's, and the verdict's Welch's.",
+            "mean: over environments, all weighing the same; vs none: its difference, within seeds; "
+            "better than none: the probability that a run of this loss scores higher than one without. "
+            "With 95 % intervals of each row alone, which hold for few seeds. iqm: interquartile mean of "
+            "all runs, without an interval, as those in use are too short.",
         ),
         ("loss",),
     )

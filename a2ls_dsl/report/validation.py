@@ -1,137 +1,67 @@
-"""What `a2l validate` leaves in a study's folder: the scores of losses trained anew, with fresh seeds."""
+"""The arms of a validation beside each other: means over environments, and what they are better than none
+by."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.random import Generator
-
-from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.files import write
 from a2ls_dsl.report.statistics import (
     CONFIDENCE,
     Interval,
-    bootstrap,
-    bootstrap_difference,
+    difference,
+    iqm,
     mean_interval,
+    mean_over_tasks,
     probability_of_improvement,
 )
 from a2ls_dsl.search.candidates import NO_LOSS
-
-FOLDER, RESULTS = "validation", "results.json"
-
-
-@dataclass(frozen=True)
-class Score:
-    """The area under the learning curve of one training of an arm. found: the arm is a loss of the study."""
-
-    env: str
-    arm: str
-    found: bool
-    seed: int
-    score: float
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Scores on environments, `frames` frames each; losses: the text of each arm. wanted: all runs there are
-    to be, of which some may be missing."""
-
-    frames: int
-    wanted: int
-    losses: dict[str, str]
-    scores: tuple[Score, ...]
-
-    @property
-    def arms(self) -> tuple[str, ...]:
-        """The names of what is compared, in their order."""
-        return tuple(self.losses)
-
-    @property
-    def envs(self) -> tuple[str, ...]:
-        """The environments of which anything is there."""
-        return tuple(dict.fromkeys(each.env for each in self.scores))
-
-    @property
-    def complete(self) -> bool:
-        """Whether no run is missing."""
-        return len(self.scores) >= self.wanted
-
-    def is_found(self, arm: str) -> bool:
-        """Whether an arm is a loss of the study."""
-        return any(each.found for each in self.scores if each.arm == arm)
-
-    def of(self, arm: str, env: str) -> list[float]:
-        """An arm's scores on an environment, a seed each."""
-        return [each.score for each in self.scores if (each.arm, each.env) == (arm, env)]
+from a2ls_dsl.search.validation import Validation
 
 
 @dataclass(frozen=True)
 class Compared:
     """An arm over all environments. Differences and probabilities are against `none`; of `none` itself None.
 
-    per_env: the mean over seeds with Student's interval.
+    mean: over environments; iqm: the interquartile mean of all runs. per_env: the mean over seeds with
+    Student's interval.
     """
 
     arm: str
     found: bool
-    iqm: Interval
+    mean: Interval
+    iqm: float
     difference: Interval | None
     probability: Interval | None
     per_env: dict[str, Interval]
 
 
-def path_of(study: Path) -> Path:
-    """Where a study's validation is kept."""
-    return study / FOLDER / RESULTS
-
-
-def store(study: Path, validation: Validation) -> None:
-    """Write it, all at once. Raises `A2lError`."""
-    write(path_of(study), json.dumps(asdict(validation), indent=1) + "\n")
-
-
-def load(study: Path) -> Validation | None:
-    """What is stored in a study's folder; None if nothing is. Raises `A2lError` for what can't be read."""
-    path = path_of(study)
-    if not path.exists():
-        return None
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return Validation(**data | {"scores": tuple(Score(**each) for each in data["scores"])})
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise A2lError(
-            f"{path} is no validation: {error}", "delete it and run `a2l validate` again: it is made anew"
-        ) from None
-
-
-def compare(validation: Validation, rng: Generator, confidence: float = CONFIDENCE) -> tuple[Compared, ...]:
+def compare(validation: Validation, confidence: float = CONFIDENCE) -> tuple[Compared, ...]:
     """Every arm over the environments on which it and `none` have scores, the best first."""
-    found = []
+    compared = []
     for arm in validation.arms:
         envs = [each for each in validation.envs if validation.of(arm, each) and validation.of(NO_LOSS, each)]
         if not envs:
             continue
         mine, none = ([validation.of(name, env) for env in envs] for name in (arm, NO_LOSS))
         other = arm != NO_LOSS
-        found.append(
+        compared.append(
             Compared(
                 arm,
                 validation.is_found(arm),
-                bootstrap(mine, rng, confidence=confidence),
-                bootstrap_difference(mine, none, rng, confidence=confidence) if other else None,
-                probability_of_improvement(mine, none, rng, confidence=confidence) if other else None,
-                {env: mean_interval(scores) for env, scores in zip(envs, mine, strict=True)},
+                mean_over_tasks(mine, confidence),
+                iqm([score for runs in mine for score in runs.values()]),
+                difference(mine, none, confidence) if other else None,
+                probability_of_improvement(mine, none, confidence) if other else None,
+                {
+                    env: mean_interval(list(runs.values()), confidence)
+                    for env, runs in zip(envs, mine, strict=True)
+                },
             )
         )
-    return tuple(sorted(found, key=lambda each: -each.iqm.value))
+    return tuple(sorted(compared, key=lambda each: -each.mean.value))
 
 
-def seeds(scores: Sequence[Score]) -> int:
+def seeds(validation: Validation) -> int:
     """The least number of seeds that any arm has on any environment."""
-    counts = np.unique([f"{each.env} {each.arm}" for each in scores], return_counts=True)[1]
-    return int(counts.min()) if len(counts) else 0
+    counts = [len(validation.of(arm, env)) for arm in validation.arms for env in validation.envs]
+    return min((count for count in counts if count), default=0)

@@ -7,16 +7,15 @@ again; so its interval is as wide as holds for all of them together (Bonferroni)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-
-from a2ls_dsl.report.statistics import CONFIDENCE, Interval, difference_over_tasks, mean_difference
-from a2ls_dsl.report.validation import Validation, compare, seeds
-from a2ls_dsl.search.candidates import NO_LOSS, Candidate, references
+from a2ls_dsl.report.standing import BOARD, Standing, chosen_confidence, standing
+from a2ls_dsl.report.statistics import Interval, difference
+from a2ls_dsl.report.validation import compare, seeds
+from a2ls_dsl.search.candidates import FOUND, NO_LOSS, Candidate, references
 from a2ls_dsl.search.records import Records
+from a2ls_dsl.search.validation import Validation
 
 EVEN = 1.1
 """Budgets that differ by less than this factor are equal."""
@@ -47,35 +46,25 @@ def verdict(
     study: Records, against: Records | None = None, validation: Validation | None = None
 ) -> tuple[Claim, ...]:
     """The claims about the best of a study. against: a random search with the same settings."""
-    known = [each for each in study.candidates(limit=50) if each.is_reference]
-    confirmed = _confirmed(study)
-    claims = [_against_reference(study, confirmed, each) for each in known]
+    found = standing(study.leaderboard(BOARD))
+    references = [each for each in study.candidates(limit=50) if each.is_reference]
+    claims = [_against_reference(study, found, each) for each in references]
     if study.settings.strategy != "random":
-        claims.append(_against_random(study, confirmed, against))
-    if validation and validation.scores:
+        claims.append(_against_random(study, found, against))
+    own = study.settings.env, study.settings.frames  # answered above
+    if validation and any((env, validation.frames) != own for env in validation.envs):
         claims.append(elsewhere(validation))
     return tuple(claims)
 
 
-def chosen_confidence(choices: int) -> float:
-    """The confidence of one interval such that those of so many choices hold together."""
-    return 1 - (1 - CONFIDENCE) / max(choices, 1)
-
-
-def _confirmed(study: Records) -> list[Candidate]:
-    """The candidates with two fresh runs or more, the highest mean first."""
-    board = study.leaderboard(100)
-    found = [each for each in board if not each.is_reference and each.fresh_runs > 1]
-    return sorted(found, key=lambda each: -(each.fresh_score or 0.0))
-
-
-def _against_reference(study: Records, confirmed: Sequence[Candidate], reference: Candidate) -> Claim:
+def _against_reference(study: Records, found: Standing | None, reference: Candidate) -> Claim:
     name = "no auxiliary loss" if reference.key == NO_LOSS else reference.name
     question = f"Is the best loss better than {name}?"
-    fix = f"a2l validate {study.folder} --envs {study.settings.env} --seeds 10"
-    if all(each.is_reference for each in study.leaderboard(1)):
+    more = max(10, 2 * found.seeds(reference)) if found else 10
+    fix = f"a2l validate {study.folder} --envs {study.settings.env} --seeds {more}"
+    if found is None:
         return Claim(question, Answer.UNKNOWN, "no candidate has a score yet")
-    if not confirmed:
+    if found.is_luck:
         trained = sum(study.counts().values()) - len(references())
         return Claim(
             question,
@@ -84,16 +73,16 @@ def _against_reference(study: Records, confirmed: Sequence[Candidate], reference
             "luck; no run with fresh seeds shows how much",
             fix=fix,
         )
-    scores = study.scores(reference)
-    if len(scores) < 2:
-        return Claim(question, Answer.UNKNOWN, f"{reference.name} has fewer than two runs", fix=fix)
-    mine = study.scores(confirmed[0])
-    found = mean_difference(mine, scores, chosen_confidence(len(confirmed)))
-    why = f"{len(mine)} fresh seeds against {len(scores)}; {_choice(len(confirmed), 'confirmed')}"
-    return _told(question, found, why, fix)
+    lead = found.lead(reference)
+    if lead is None or not lead.known:
+        why = f"{_loss(found)} and {reference.name} share too few fresh seeds for an interval"
+        return Claim(question, Answer.UNKNOWN, why, lead, fix)
+    choice = _choice(found.choices, "confirmed")
+    why = f"{_loss(found)} on {found.seeds(reference)} common fresh seeds; {choice}"
+    return _told(question, lead, why, fix)
 
 
-def _against_random(study: Records, confirmed: Sequence[Candidate], against: Records | None) -> Claim:
+def _against_random(study: Records, found: Standing | None, against: Records | None) -> Claim:
     question = "Did the search find a better loss than random search with the same budget?"
     settings = study.settings
     if against is None:
@@ -106,26 +95,31 @@ def _against_random(study: Records, confirmed: Sequence[Candidate], against: Rec
         )
     if differing := _unlike(study, against):
         return Claim(question, Answer.UNKNOWN, f"the random search has other settings: {differing}")
-    theirs = _confirmed(against)
-    if not (confirmed and theirs):
+    theirs = standing(against.leaderboard(BOARD))
+    if not (found and theirs) or found.is_luck or theirs.is_luck:
         return Claim(
             question,
             Answer.UNKNOWN,
             "the best of both have to be trained with fresh seeds, as both are partly luck",
             fix="run both searches with --confirm 3",
         )
-    choices = len(confirmed) * len(theirs)
-    found = mean_difference(study.scores(confirmed[0]), against.scores(theirs[0]), chosen_confidence(choices))
+    confidence = chosen_confidence(found.choices * theirs.choices)
+    lead = difference([found.best.fresh], [theirs.best.fresh], confidence)
     ours, other = study.frames(), against.frames()
     why = (
-        f"{ours:,} frames against {other:,}; the best confirmed loss of each. One search each: this tells "
-        "these two apart, not the strategies"
+        f"{_loss(found)} against {_loss(theirs)}, the best confirmed of each, {ours:,} frames against "
+        f"{other:,}. One search each: this tells these two apart, not the strategies"
     )
-    claim = _told(question, found, why, "repeat both with other seeds")
+    claim = _told(question, lead, why, "repeat both with other seeds")
     fair = {Answer.YES: ours <= EVEN * other, Answer.NO: other <= EVEN * ours}.get(claim.answer, True)
     if fair:
         return claim
-    return Claim(question, Answer.UNKNOWN, f"the budgets differ: {why}", found, "give both the same budget")
+    return Claim(question, Answer.UNKNOWN, f"the budgets differ: {why}", lead, "give both the same budget")
+
+
+def _loss(found: Standing) -> str:
+    """The loss that is spoken of, as files and tables name it."""
+    return f"{FOUND}{found.best.key[:8]}"
 
 
 def _unlike(study: Records, against: Records) -> str:
@@ -148,16 +142,16 @@ def elsewhere(validation: Validation) -> Claim:
     """The best found loss over all environments of a validation, against no auxiliary loss."""
     envs = ", ".join(validation.envs)
     question = f"Does it help when trained anew on {envs}?"
-    arms = [each for each in compare(validation, np.random.default_rng(0)) if each.found]
+    arms = [each for each in compare(validation) if each.found]
     if not arms:
         return Claim(question, Answer.UNKNOWN, "no loss of the study is trained yet", fix="a2l validate")
     best = arms[0]
     mine, none = ([validation.of(arm, env) for env in best.per_env] for arm in (best.arm, NO_LOSS))
-    found = difference_over_tasks(mine, none, confidence=chosen_confidence(len(arms)))
+    found = difference(mine, none, chosen_confidence(len(arms)))
     part = "" if validation.complete else f" ({len(validation.scores)} of {validation.wanted} runs are there)"
     why = (
         f"{best.arm}, {_choice(len(arms), 'trained anew')}: difference of means, "
-        f"{seeds(validation.scores)} seeds or more each, {validation.frames:,} frames{part}"
+        f"{seeds(validation)} seeds or more each, {validation.frames:,} frames{part}"
     )
     return _told(question, found, why, "a2l validate with more seeds")
 

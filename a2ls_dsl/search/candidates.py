@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache, lru_cache
 
@@ -17,6 +18,10 @@ from a2ls_dsl.search.settings import REFERENCES
 
 NO_LOSS = "none"
 """Key and text of the reference without an auxiliary loss."""
+
+
+FOUND = "found_"
+"""Losses of a study are named by this and the first digits of their key, in files, tables and validations."""
 
 
 class Status(StrEnum):
@@ -40,9 +45,8 @@ class Candidate:
 
     score: AULC of the evaluation returns of its search run since learning began; training_score: the same
     of the training returns (None where no episode ended in time). A failed or rejected one has none, and
-    `reason` says why.
-    fresh_score, fresh_error, fresh_runs: mean, standard error and number of the runs with fresh seeds that
-    confirm it. frames: trained in all its runs.
+    `reason` says why. frames: trained in all its runs. fresh: the scores, by seed, of the runs that confirm
+    it, on whose seeds it was not chosen; a diverged one counts as 0.
     """
 
     id: int
@@ -56,9 +60,23 @@ class Candidate:
     training_score: float | None
     reason: str
     frames: int = 0
-    fresh_score: float | None = None
-    fresh_error: float | None = None
-    fresh_runs: int = 0
+    fresh: Mapping[int, float] = field(default_factory=dict, hash=False)
+
+    @property
+    def fresh_runs(self) -> int:
+        """How many runs with fresh seeds have ended."""
+        return len(self.fresh)
+
+    @property
+    def fresh_score(self) -> float | None:
+        """Their mean; None without any."""
+        return statistics.fmean(self.fresh.values()) if self.fresh else None
+
+    @property
+    def fresh_error(self) -> float | None:
+        """Its standard error; None with fewer than two."""
+        runs = self.fresh.values()
+        return statistics.stdev(runs) / math.sqrt(len(runs)) if len(runs) > 1 else None
 
     @property
     def is_reference(self) -> bool:
@@ -160,6 +178,41 @@ def references() -> tuple[Reference, ...]:
 def parsed(text: str) -> Loss | None:
     """The loss that a candidate's text stands for; None is no auxiliary loss."""
     return None if text == NO_LOSS else loads(f"loss candidate = {text}")["candidate"]
+
+
+def best_first(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Scored candidates and references as every command ranks them.
+
+    First the finalists, by the mean of their fresh runs, `centred`: those that have more than half as many as
+    the candidate with the most. Then, likewise, those that were given up with fewer runs. Then what has no
+    fresh run, by the score of its search run, the best of which is partly luck. Of equals the earlier stands
+    first.
+    """
+    given = list(candidates)
+    most = max((each.fresh_runs for each in given if not each.is_reference), default=0)
+    levels = seed_levels([each.fresh for each in given if each.is_reference])
+
+    def order(each: Candidate) -> tuple[int, float, int]:
+        if not each.fresh:
+            return 2, -(each.score or 0.0), each.id
+        return int(2 * each.fresh_runs <= most), -centred(each.fresh, levels), each.id
+
+    return sorted(given, key=order)
+
+
+def seed_levels(references: Sequence[Mapping[int, float]]) -> dict[int, float]:
+    """What the references score with a seed on average, for each seed that all of them have."""
+    common = set.intersection(*map(set, references)) if references else set()
+    return {seed: statistics.fmean(runs[seed] for runs in references) for seed in common}
+
+
+def centred(runs: Mapping[int, float], levels: Mapping[int, float]) -> float:
+    """The mean of runs as it would be, had they all seeds: the lead over the references with the same seeds,
+    plus the references' mean over all. The plain mean where the references lack one of the seeds."""
+    plain = statistics.fmean(runs.values())
+    if not runs.keys() <= levels.keys():
+        return plain
+    return plain - statistics.fmean(levels[seed] for seed in runs) + statistics.fmean(levels.values())
 
 
 def ranked(board: Iterable[Candidate], limit: int) -> list[tuple[int | None, Candidate]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
+
 from a2ls_dsl.diagnostics import A2lError, Source
 from a2ls_dsl.lang.files import write
 from a2ls_dsl.lang.layout import format_file
-from a2ls_dsl.search.candidates import Candidate
+from a2ls_dsl.search.candidates import FOUND, NO_LOSS, Candidate
 from a2ls_dsl.search.reader import StudyReader
 
 SIZE = 10
@@ -37,9 +39,24 @@ def _text(study: StudyReader, candidate: Candidate, rank: int) -> str:
     """One loss as a formatted file, with what is known of it in its header."""
     settings = study.settings
     lines = [
-        f"# Found by a2l: rank {rank}, score {candidate.score:.1f} (area under one learning curve),",
-        f"# from generation {candidate.generation} by {candidate.origin}. Environment {settings.env},",
+        f"# Found by a2l: rank {rank}. {_fresh(study, candidate)}",
+        f"# The search's one run, by which it was chosen: {candidate.score:.1f} (area under the curve).",
+        f"# From generation {candidate.generation} by {candidate.origin}. Environment {settings.env},",
         f"# {settings.frames:,} frames, grammar {ascii(settings.grammar)[1:-1]}, study seed {settings.seed}.",
-        f"loss found_{candidate.key[:8]} = {candidate.text}",
+        f"loss {FOUND}{candidate.key[:8]} = {candidate.text}",
     ]
     return format_file(Source("hall of fame", "\n".join(lines) + "\n"))
+
+
+def _fresh(study: StudyReader, candidate: Candidate) -> str:
+    """What fresh seeds say of it, beside no auxiliary loss with the same ones."""
+    if candidate.fresh_score is None:
+        return "No run with a fresh seed: its rank is partly luck."
+    none = next((each for each in study.candidates(limit=50) if each.key == NO_LOSS), None)
+    common = candidate.fresh.keys() & none.fresh.keys() if none else set[int]()
+    beside = ""
+    if none and common:
+        level = statistics.fmean(none.fresh[seed] for seed in common)
+        beside = f"; no auxiliary loss {level:.1f} on {len(common)} of them"
+    error = "" if candidate.fresh_error is None else f" ± {candidate.fresh_error:.1f}"
+    return f"Mean of {candidate.fresh_runs} fresh seeds {candidate.fresh_score:.1f}{error}{beside}."

@@ -20,8 +20,8 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import unwritable
 from a2ls_dsl.search.candidates import Candidate, Status
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
-from a2ls_dsl.search.reader import MERGED, RUNG
-from a2ls_dsl.search.records import Part, Records, RunRecord
+from a2ls_dsl.search.reader import MERGED, RUNG, Part
+from a2ls_dsl.search.records import Records, RunRecord
 from a2ls_dsl.search.store import create_or_open, explained, transaction
 
 _MAY_DIFFER = ("seed", "generations", "stack", "confirm", "confirm_seeds", "deterministic")

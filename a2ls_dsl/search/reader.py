@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -12,11 +14,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.search.candidates import Candidate, Point, Run, Status, area, parsed
+from a2ls_dsl.search.candidates import Candidate, Point, Run, Status, area, best_first, parsed
 from a2ls_dsl.search.evolution import Origin
 from a2ls_dsl.search.rungs import Foresight, RungState, foresight
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.store import HALL, explained, open_readonly
+from a2ls_dsl.search.validation import load as load_validation
 
 MERGED = "merged"
 """Under this name a merged study keeps what it was made of."""
@@ -24,18 +27,32 @@ MERGED = "merged"
 RUNG = "rung "
 """Under this and its frames a rung counts what it did, and keeps what it foretold when it opened."""
 
-_BEST_FIRST = "fresh_score DESC NULLS LAST, score DESC, id"
 _RUN = (
     "SELECT runs.id, candidate, text, seed, runs.status, slot, began"
     " FROM runs JOIN candidates ON candidate = candidates.id"
 )
 
 
-class StudyReader:
-    """A study for reading, also while a search writes it. A context manager; raises `A2lError`."""
+@dataclass(frozen=True)
+class Part:
+    """A study that a merged one was made of."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    name: str
+    seed: int
+    candidates: int
+
+
+class StudyReader:
+    """A study for reading, also while a search writes it. A context manager; raises `A2lError`.
+
+    validated: count what `a2l validate` trained anew on the study's own environment and frames among the
+    fresh runs.
+    """
+
+    _with_validation = False
+
+    def __init__(self, folder: Path, validated: bool = True) -> None:
+        self.folder, self._with_validation = folder, validated
         self._connection = open_readonly(folder)
         self._open = ExitStack()
         self._open.callback(self._connection.close)
@@ -84,37 +101,39 @@ class StudyReader:
     ) -> list[Candidate]:
         """Candidates and references in the order of proposal: all, or of a generation or a status."""
         chosen = "(?1 IS NULL OR generation = ?1) AND (?2 IS NULL OR status = ?2)"
-        rows = self._rows(
-            f"SELECT * FROM candidates WHERE {chosen} ORDER BY id LIMIT ?3", generation, status, limit
-        )
-        return [candidate_of(row) for row in rows]
+        return self._candidates(f"WHERE {chosen} ORDER BY id LIMIT ?3", generation, status, limit)
 
     def candidate(self, number: int) -> Candidate:
         """The candidate with an id."""
-        return candidate_of(self._rows("SELECT * FROM candidates WHERE id = ?", number)[0])
+        return self._candidates("WHERE candidates.id = ?", number)[0]
 
     def leaderboard(self, limit: int = -1) -> list[Candidate]:
-        """What is scored, the best first, with all references: confirmed ones by the mean of their fresh
-        runs, then the rest by their score; of equal scores the earlier. No culled ones, no failures."""
-        scored = "status = 'scored'"
-        best = self._rows(
-            f"SELECT * FROM candidates WHERE {scored} AND origin != ?1 ORDER BY {_BEST_FIRST} LIMIT ?2",
+        """What is scored, the best first as `best_first` has it: `limit` candidates, and all references. No
+        culled ones, no failures."""
+        marks = ", ".join("?" * len(self._validated))
+        trained_anew = self._candidates(
+            f"WHERE status = 'scored' AND (origin = ? OR fresh_runs > 0 OR text IN ({marks}))",
+            *(Origin.REFERENCE, *self._validated),
+        )
+        by_score = self._candidates(
+            "WHERE status = 'scored' AND origin != ?1 ORDER BY score DESC, id LIMIT ?2",
             Origin.REFERENCE,
             limit,
         )
-        known = self._rows(f"SELECT * FROM candidates WHERE {scored} AND origin = ?", Origin.REFERENCE)
-        board = [candidate_of(row) for row in best + known]
-        return sorted(board, key=lambda each: (*_order(each), each.id))
+        board = best_first({each.id: each for each in [*trained_anew, *by_score]}.values())
+        cut = [each for each in board if not each.is_reference][: limit if limit >= 0 else None]
+        kept = {each.id for each in cut}
+        return [each for each in board if each.is_reference or each.id in kept]
 
     def latest(self, number: int) -> list[Candidate]:
         """The `number` candidates whose search runs ended last with a score, in the order of their end."""
-        rows = self._rows(
-            "SELECT candidates.* FROM runs JOIN candidates ON candidate = candidates.id"
+        found = self._candidates(
+            "JOIN runs ON candidate = candidates.id"
             " WHERE candidates.status = 'scored' AND origin != ?1 AND runs.seed = ?2"
             " ORDER BY ended DESC, runs.id DESC LIMIT ?3",
             *(Origin.REFERENCE, self.settings.seed, number),
         )
-        return [candidate_of(row) for row in reversed(rows)]
+        return found[::-1]
 
     def keys(self) -> set[str]:
         """The keys of all candidates and references."""
@@ -183,6 +202,57 @@ class StudyReader:
             for name, passed, stopped, frames in self._rows("SELECT * FROM gates")
         }
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What a merged study was made of; empty for any other."""
+        rows = self._rows("SELECT value FROM meta WHERE name = ?", MERGED)
+        return tuple(Part(**each) for each in json.loads(rows[0][0])) if rows else ()
+
+    @property
+    def search_seeds(self) -> tuple[int, ...]:
+        """The seeds with which candidates are searched: one, or one of each part. All others are fresh."""
+        return tuple(dict.fromkeys(each.seed for each in self.parts)) or (self.settings.seed,)
+
+    @cached_property
+    def _columns(self) -> str:
+        """What `candidate_of` reads, with the scores of fresh runs as pairs of seed and score."""
+        searched = ", ".join(map(str, self.search_seeds))
+        own = ("id", "key", "text", "generation", "origin", "parents", "status", "score", "training_score")
+        fresh = (
+            "SELECT json_group_array(json_array(fresh.seed, coalesce(fresh.score, 0))) FROM runs AS fresh"
+            " WHERE fresh.candidate = candidates.id AND fresh.ended IS NOT NULL"
+            f" AND fresh.seed NOT IN ({searched})"
+        )
+        named = ", ".join(f"candidates.{each}" for each in (*own, "reason", "frames"))
+        return f"{named}, ({fresh})"
+
+    @cached_property
+    def _validated(self) -> Mapping[str, Mapping[int, float]]:
+        """What was trained anew on the study's own environment and frames: scores by loss and seed."""
+        validation = load_validation(self.folder) if self._with_validation else None
+        settings = self.settings
+        if validation is None or validation.frames != settings.frames:
+            return {}
+        return {text: validation.of(arm, settings.env) for arm, text in validation.losses.items()}
+
+    def _candidates(self, chosen: str, *values: object) -> list[Candidate]:
+        rows = self._rows(f"SELECT {self._columns} FROM candidates {chosen}", *values)
+        return [self._candidate_of(row) for row in rows]
+
+    def _candidate_of(self, row: tuple[Any, ...]) -> Candidate:
+        """The candidate that a row of `_columns` is. Raises `A2lError` for one that no search wrote."""
+        number, key, text, generation, origin, parents, status, score, training, reason, frames, fresh = row
+        try:
+            runs = {**dict(json.loads(fresh)), **self._validated.get(text, {})}
+            known = tuple(json.loads(parents))
+            what = number, key, text, generation, Origin(origin), known, Status(status)
+            return Candidate(*what, score, training, reason, frames, runs)
+        except (ValueError, TypeError) as error:
+            raise A2lError(
+                f"candidate {number} of the study can't be read: {error}",
+                "use the version of a2l that made it",
+            ) from None
+
     def _meta(self, name: str) -> str:
         rows = self._rows("SELECT value FROM meta WHERE name = ?", name)
         if not rows:
@@ -192,23 +262,6 @@ class StudyReader:
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with explained(self.folder):
             return self._connection.execute(sql, values).fetchall()
-
-
-def _order(candidate: Candidate) -> tuple[bool, float, float]:
-    fresh = candidate.fresh_score
-    return fresh is None, -(fresh or 0.0), -(candidate.score or 0.0)
-
-
-def candidate_of(row: tuple[Any, ...]) -> Candidate:
-    """The candidate that a row of the table is. Raises `A2lError` for one that no search wrote."""
-    number, key, text, generation, origin, parents, status, *rest = row
-    try:
-        known = tuple(json.loads(parents))
-        return Candidate(number, key, text, generation, Origin(origin), known, Status(status), *rest)
-    except (ValueError, TypeError) as error:
-        raise A2lError(
-            f"candidate {number} of the study can't be read: {error}", "use the version of a2l that made it"
-        ) from None
 
 
 def _run(row: tuple[Any, ...]) -> Run:

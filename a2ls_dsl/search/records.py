@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from a2ls_dsl.search.candidates import Candidate, Point, Status
-from a2ls_dsl.search.reader import MERGED, StudyReader, candidate_of
+from a2ls_dsl.search.reader import StudyReader
 
 _KEYS_AT_ONCE = 500
 
@@ -41,15 +41,6 @@ class LoggedEvent:
     detail: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Part:
-    """A study that a merged one was made of."""
-
-    name: str
-    seed: int
-    candidates: int
-
-
 class Records(StudyReader):
     """A study for reading in bulk. Inside `still` a search that goes on meanwhile is not seen."""
 
@@ -62,17 +53,6 @@ class Records(StudyReader):
     def fingerprint(self) -> str:
         """A hash of the grammar that is searched."""
         return self._meta("grammar")
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """What a merged study was made of; empty for any other."""
-        rows = self._rows("SELECT value FROM meta WHERE name = ?", MERGED)
-        return tuple(Part(**each) for each in json.loads(rows[0][0])) if rows else ()
-
-    @property
-    def search_seeds(self) -> tuple[int, ...]:
-        """The seeds with which candidates are searched: one, or one of each part. All others are fresh."""
-        return tuple(dict.fromkeys(each.seed for each in self.parts)) or (self.settings.seed,)
 
     @contextmanager
     def still(self) -> Iterator[None]:
@@ -88,15 +68,13 @@ class Records(StudyReader):
 
     def candidates_one_by_one(self) -> Iterator[Candidate]:
         """All candidates, without holding them all."""
-        yield from map(candidate_of, self._one_by_one("SELECT * FROM candidates ORDER BY id"))
+        columns = f"SELECT {self._columns} FROM candidates ORDER BY id"
+        yield from map(self._candidate_of, self._one_by_one(columns))
 
     def by_key(self, keys: Sequence[str]) -> list[Candidate]:
         """The candidates of some keys, as far as there are any, in the order of proposal."""
         marks = ", ".join("?" * len(keys))
-        return [
-            candidate_of(row)
-            for row in self._rows(f"SELECT * FROM candidates WHERE key IN ({marks}) ORDER BY id", *keys)
-        ]
+        return self._candidates(f"WHERE key IN ({marks}) ORDER BY id", *keys)
 
     def run_records(self, candidate: int | None = None) -> Iterator[RunRecord]:
         """The runs of all candidates, or of one."""
@@ -148,17 +126,6 @@ class Records(StudyReader):
             wanted = {parent for each in found.values() for parent in each.parents} | wanted
             wanted -= asked
         return sorted(found.values(), key=lambda each: each.id)
-
-    def scores(self, candidate: Candidate) -> list[float]:
-        """The scores of a candidate's independent runs, as its fresh seeds; of a reference all are.
-
-        No run is among them that the candidate was chosen by. A diverged one counts as 0, as everywhere.
-        """
-        return [
-            run.score or 0.0
-            for run in self.run_records(candidate.id)
-            if run.ended is not None and (run.fresh or candidate.is_reference)
-        ]
 
     def _one_by_one(self, sql: str, *values: object) -> Iterator[tuple[Any, ...]]:
         cursor = self._connection.execute(sql, values)

@@ -37,7 +37,8 @@ class Study(StudyReader):
 
     Raises `A2lError` if another process has it, or if it was begun with other settings or another grammar;
     more generations, confirmed candidates or fresh seeds extend it. on_wait: called now and then while
-    another program writes to it.
+    another program writes to it. It counts no validation among fresh runs: what a search decides must not
+    depend on whether its losses were validated meanwhile.
     """
 
     def __init__(

@@ -25,9 +25,9 @@ from a2ls_dsl.report import series, svg
 from a2ls_dsl.report.build import report
 from a2ls_dsl.report.charts import grouped, smoothed
 from a2ls_dsl.report.mathml import mathml
-from a2ls_dsl.report.validation import Score, Validation, path_of, store
 from a2ls_dsl.search.records import Records
 from a2ls_dsl.search.study import Study
+from a2ls_dsl.search.validation import Score, Validation, path_of, store
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 EMPTY = {"meta", "link", "br", "img", "input", "hr", "rect", "line", "path", "circle"}

@@ -8,19 +8,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from report.command import a2l
 from report.made import CASCADE, SETTINGS, make
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.report.gather import other, tables
-from a2ls_dsl.report.statistics import Interval, mean_difference
+from a2ls_dsl.report.standing import chosen_confidence
+from a2ls_dsl.report.statistics import Interval, difference
 from a2ls_dsl.report.tables import Table, said
-from a2ls_dsl.report.validation import Score, Validation, compare, load, path_of, store
-from a2ls_dsl.report.verdict import Answer, chosen_confidence, verdict
+from a2ls_dsl.report.validation import compare
+from a2ls_dsl.report.verdict import Answer, verdict
 from a2ls_dsl.search.records import Records
 from a2ls_dsl.search.study import Study
+from a2ls_dsl.search.validation import Score, Validation, load, path_of, store
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +60,11 @@ def test_the_best_is_better_than_none_by_what_fresh_seeds_say(records: Records) 
     confirmed = [each for each in records.candidates() if each.fresh_runs and not each.is_reference]
     best = max(confirmed, key=lambda each: each.fresh_score or 0.0)
     (none,) = records.by_key(["none"])
-    expected = mean_difference(records.scores(best), records.scores(none), 1 - 0.05 / 3)
+    assert best.fresh.keys() == none.fresh.keys()
+    expected = difference([best.fresh], [none.fresh], 1 - 0.05 / 3)
     assert first.difference == expected
     assert "the best of 3 confirmed" in first.why
+    assert f"found_{best.key[:8]} on 4 common fresh seeds" in first.why
     assert "a2_winner_v" in second.question
     assert third.answer is Answer.UNKNOWN
     assert "--strategy random" in third.fix
@@ -124,18 +127,20 @@ def test_a_validation_decides(records: Records, better: float, answer: str) -> N
 
 
 def test_a_validation_compares_every_arm_with_none() -> None:
-    found = {each.arm: each for each in compare(validated(60.0), np.random.default_rng(0))}
+    found = {each.arm: each for each in compare(validated(60.0))}
     assert list(found) == ["found_1", "curl", "none"]
     assert found["none"].difference is None
     assert found["found_1"].probability is not None
-    assert found["found_1"].probability.low == pytest.approx(1.0)
+    assert found["found_1"].probability.value == 1.0
+    assert 0.5 < found["found_1"].probability.low < 1.0
     assert found["curl"].difference is not None
     assert found["curl"].difference.value == pytest.approx(20.0)
-    assert found["none"].iqm.value == pytest.approx(450)
+    assert found["none"].iqm == pytest.approx(450)
+    assert found["none"].mean.value == pytest.approx(450)
     half = validated(60.0)
     half = replace(half, scores=half.scores[:20])
     assert not half.complete
-    envs = {each.arm: list(each.per_env) for each in compare(half, np.random.default_rng(0))}
+    envs = {each.arm: list(each.per_env) for each in compare(half)}
     assert envs == {
         "none": ["reacher-easy", "cartpole-swingup"],
         "curl": ["reacher-easy"],

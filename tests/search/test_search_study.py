@@ -154,6 +154,7 @@ def test_fresh_runs_are_summed_up_and_decide_the_ranks(study: Study) -> None:
     assert (confirmed.score, confirmed.fresh_score, confirmed.fresh_runs) == (8.0, 3.0, 3)
     assert confirmed.fresh_error == pytest.approx(2 / 3**0.5)
     assert confirmed.mean == pytest.approx((8 + 1 + 3 + 5) / 4)
+    assert confirmed.fresh == {100: 1.0, 101: 3.0, 102: 5.0}
     assert [each.id for each in study.leaderboard()] == [4, 5, 3]
 
 
@@ -204,7 +205,7 @@ def test_the_hall_of_fame_holds_the_best_as_loss_files(study: Study, folder: Pat
     for path, candidate in zip(files, best, strict=True):
         assert list(load(path).values()) == [candidate.loss]
         assert "walker-walk" in path.read_text()
-        assert f"score {candidate.score:.1f}" in path.read_text()
+        assert f"by which it was chosen: {candidate.score:.1f}" in path.read_text()
 
 
 def test_a_strange_name_of_a_grammar_does_not_break_the_files(tmp_path: Path) -> None:

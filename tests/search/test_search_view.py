@@ -11,7 +11,7 @@ from rich.console import Console
 
 from a2ls_dsl.cli import evolve_view
 from a2ls_dsl.cli.evolve_view import SearchView, leaderboard, standing
-from a2ls_dsl.report.statistics import summarised_difference
+from a2ls_dsl.report.statistics import difference
 from a2ls_dsl.report.tables import said
 from a2ls_dsl.search.candidates import Candidate, Run, Status, references
 from a2ls_dsl.search.conductor import Ended
@@ -41,11 +41,11 @@ def printed(width: int, limit: int) -> list[str]:
 
 def test_the_leaderboard() -> None:
     assert printed(160, 10) == [
-        "rank  score  vs none  gen  origin     loss",
-        f"   1   52.2    +22.2    1  random     {LOSS}",
-        "       40.0    +10.0       reference  a2_winner_v",
-        "       30.0                reference  none",
-        "   2   10.0    -20.0    1  crossover  mse({ s[t] } -> { s[t+1] })",
+        "rank  score  vs none, one run  gen  origin     loss",
+        f"   1   52.2             +22.2    1  random     {LOSS}",
+        "       40.0             +10.0       reference  a2_winner_v",
+        "       30.0                         reference  none",
+        "   2   10.0             -20.0    1  crossover  mse({ s[t] } -> { s[t+1] })",
     ]
 
 
@@ -57,7 +57,7 @@ def test_a_limit_leaves_the_references() -> None:
 def test_long_losses_wrap(width: int) -> None:
     lines = printed(width, 10)
     assert max(map(len, lines)) <= width
-    assert "".join(line[38:] for line in lines[1:] if line[:6].strip() in ("", "1")).startswith("mse({")
+    assert "".join(line[47:] for line in lines[1:] if line[:6].strip() in ("", "1")).startswith("mse({")
 
 
 def run(number: int) -> Run:
@@ -65,7 +65,7 @@ def run(number: int) -> Run:
 
 
 COUNTS = dict.fromkeys(Status, 0) | {Status.RUNNING: 4, Status.QUEUED: 10}
-CONFIRMED = replace(BEST, fresh_score=50.0, fresh_error=1.5, fresh_runs=2)
+CONFIRMED = replace(BEST, fresh={100: 48.5, 101: 50.0, 102: 51.5})
 EVENTS: tuple[Event, ...] = (
     SearchStarted(quick("walker-walk"), Path("studies/mine"), False, 0, 14, 8, 266_000, ()),
     Placed((run(1), run(2))),
@@ -101,7 +101,7 @@ def test_plain_output_is_a_line_an_event() -> None:
         "scored 2: 40.0 (+10.0) reference: a2_winner_v",
         f"scored 3: 52.2 (+22.2) random: {LOSS}",
         "culled 4: 10.0 crossover: mse({ s[t] } -> { s[t+1] })",
-        f"confirmed 3: 50.0 ± 1.5 over fresh seeds: {LOSS}",
+        f"confirmed 3: 50.0 ± 0.9 over fresh seeds: {LOSS}",
         "the search ends here: its space has no more than these 12 losses",
     ]
 
@@ -126,21 +126,23 @@ def test_a_terminal_shows_gates_cost_and_how_the_best_stands() -> None:
         "cost so far: 2,500 frames, 1 min 05 s in this session; to go: about 25,000 frames, 2 min 05 s"
         in text
     )
-    assert f"best so far: {LOSS}" in text
+    assert f"highest score so far, in one run: {LOSS}" in text
 
 
 def test_the_best_stands_to_the_references_with_an_interval_once_it_is_confirmed() -> None:
     assert standing(()) == standing((NONE, WINNER)) == []
     first, second = standing(BOARD)
-    assert first == f"best so far: {LOSS}"
+    assert first == f"highest score so far, in one run: {LOSS}"
     assert second == (
         "  52.2 in one run, so partly luck: no interval without fresh seeds; "
-        "+12.2 to a2_winner_v; +22.2 to none"
+        "+22.2 to none; +12.2 to a2_winner_v"
     )
-    none = replace(NONE, fresh_score=30.0, fresh_error=2.0, fresh_runs=3)
-    told = standing((CONFIRMED, WINNER, none))[1]
-    expected = said(summarised_difference((50.0, 1.5, 2), (30.0, 2.0, 3)), 1, True)
-    assert told == f"  50.0 ± 1.5 over 2 fresh seeds; {expected} to none"
+    none = replace(NONE, fresh={100: 26.0, 101: 30.0, 102: 34.0, 103: 70.0})
+    first, second = standing((CONFIRMED, WINNER, none))
+    expected = said(difference([CONFIRMED.fresh], [none.fresh]), 1, True)
+    assert first == f"best so far: {LOSS}"
+    assert second == f"  50.0 ± 0.9 over 3 fresh seeds; {expected} to none"
+    assert expected.startswith("+20.0 [")  # on the seeds that both have
 
 
 def test_a_long_search_says_less_often_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,6 +158,10 @@ def test_a_long_search_says_less_often_how_far_it_is(monkeypatch: pytest.MonkeyP
 
 def test_confirmed_candidates_show_their_fresh_runs() -> None:
     file = io.StringIO()
-    Console(file=file, width=160).print(leaderboard((CONFIRMED, NONE), 5))
-    assert file.getvalue().splitlines()[0].split()[:5] == ["rank", "score", "vs", "none", "fresh"]
-    assert " 50.0 ± 1.5 " in file.getvalue()
+    none = replace(NONE, fresh={101: 30.0, 102: 34.0})
+    Console(file=file, width=160).print(leaderboard((CONFIRMED, none, WORST), 5))
+    head, first, second, third = file.getvalue().splitlines()
+    assert head.split()[:7] == ["rank", "fresh", "seeds", "vs", "none", "search", "score"]
+    assert first.split()[:6] == ["1", "50.0", "±", "0.9", "+18.8", "52.2"]
+    assert second.split()[:4] == ["32.0", "±", "2.0", "30.0"]
+    assert third.split()[:3] == ["2", "10.0", "1"]  # one run says nothing beside fresh seeds

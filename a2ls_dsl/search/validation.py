@@ -1,0 +1,81 @@
+"""What `a2l validate` leaves in a study's folder: the scores of losses trained anew, with fresh seeds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.files import write
+
+FOLDER, RESULTS = "validation", "results.json"
+
+
+@dataclass(frozen=True)
+class Score:
+    """The area under the learning curve of one training of an arm. found: the arm is a loss of the study."""
+
+    env: str
+    arm: str
+    found: bool
+    seed: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Scores on environments, `frames` frames each; losses: the text of each arm. wanted: all runs there are
+    to be, of which some may be missing."""
+
+    frames: int
+    wanted: int
+    losses: dict[str, str]
+    scores: tuple[Score, ...]
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The names of what is compared, in their order."""
+        return tuple(self.losses)
+
+    @property
+    def envs(self) -> tuple[str, ...]:
+        """The environments of which anything is there."""
+        return tuple(dict.fromkeys(each.env for each in self.scores))
+
+    @property
+    def complete(self) -> bool:
+        """Whether no run is missing."""
+        return len(self.scores) >= self.wanted
+
+    def is_found(self, arm: str) -> bool:
+        """Whether an arm is a loss of the study."""
+        return any(each.found for each in self.scores if each.arm == arm)
+
+    def of(self, arm: str, env: str) -> dict[int, float]:
+        """An arm's scores on an environment, by seed."""
+        return {each.seed: each.score for each in self.scores if (each.arm, each.env) == (arm, env)}
+
+
+def path_of(study: Path) -> Path:
+    """Where a study's validation is kept."""
+    return study / FOLDER / RESULTS
+
+
+def store(study: Path, validation: Validation) -> None:
+    """Write it, all at once. Raises `A2lError`."""
+    write(path_of(study), json.dumps(asdict(validation), indent=1) + "\n")
+
+
+def load(study: Path) -> Validation | None:
+    """What is stored in a study's folder; None if nothing is. Raises `A2lError` for what can't be read."""
+    path = path_of(study)
+    if not path.exists():
+        return None
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return Validation(**data | {"scores": tuple(Score(**each) for each in data["scores"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise A2lError(
+            f"{path} is no validation: {error}", "delete it and run `a2l validate` again: it is made anew"
+        ) from None
