@@ -171,8 +171,8 @@ def lineage(summary: Summary) -> page.Section:
     drawn = page.fixed(
         family(summary.lineage),
         "Family tree",
-        f"Parents above their children, the best ({summary.lineage[-1].grounds}) at the bottom, with the move "
-        "that made each and its score. "
+        f"Parents above their children, the best ({summary.lineage[-1].grounds}) at the bottom, with the "
+        "move that made each and its score. "
         + ("" if len(summary.lineage) <= 60 else f"The nearest 60 of {len(summary.lineage)} ancestors."),
     )
     rows = tuple(

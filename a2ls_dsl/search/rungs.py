@@ -23,8 +23,9 @@ ONE_SIDED = 1.645
 class Foresight:
     """How well areas up to a rung foretell the areas after it, over so many whole curves.
 
-    correlation: Spearman's, None where curves are too few or alike; low: the lower end of its one-sided 95 % interval. The area after the rung is
-    taken, not the final score, as that contains the early area: even curves of noise would correlate with it.
+    correlation: Spearman's, None where curves are too few or alike; low: the lower end of its one-sided 95 %
+    interval. The area after the rung is taken, not the final score, as that contains the early area: even
+    curves of noise would correlate with it.
     """
 
     correlation: float | None

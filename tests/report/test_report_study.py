@@ -268,7 +268,8 @@ def test_the_commands(made: Path, other: Path, tmp_path: Path) -> None:
     data = json.loads(a2l("study", "show", made, "--json").stdout)
     assert [each["open"] for each in data["rungs"]] == [True, True]
     place = shown.index(
-        f"the best, by the mean of {CASCADE.confirm_seeds} fresh seeds, and what it comes from, the newest first:"
+        f"the best, by the mean of {CASCADE.confirm_seeds} fresh seeds, and what it comes from, the newest "
+        "first:"
     )
     assert data["lineage"][-1]["loss"] in shown[place + 1]
     target = tmp_path / "runs.csv"
