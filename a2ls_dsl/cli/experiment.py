@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from a2ls_dsl.cli import app
+from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
 
 if TYPE_CHECKING:
     from a2ls_dsl.cli.console import StatusLine
@@ -26,6 +28,7 @@ def run(
     device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that run physics.")] = None,
     save_seconds: Annotated[float, typer.Option(min=0.0, help="Between two checkpoints, at least.")] = 60.0,
+    hours: Hours = None,
 ) -> None:
     """Run what is missing of an experiment; stop it whenever you like, the same command goes on."""
     from a2ls_dsl.cli.console import StatusLine
@@ -35,11 +38,10 @@ def run(
 
     experiment, line = read(file), StatusLine()
     _announce(experiment, len(missing(experiment)))
-    try:
-        run_missing(experiment, lambda event: show_event(event, line), device, workers, save_seconds)
-    except KeyboardInterrupt:
-        line.say("stopped; run the same command again to go on")
-        raise typer.Exit(130) from None
+    follow(
+        lambda tell, stop: run_missing(experiment, tell, device, workers, save_seconds, stop, hours),
+        line,
+    )
     line.say(f"complete: {len(experiment.runs)} runs in {experiment.folder}")
 
 
@@ -84,10 +86,35 @@ def _announce(experiment: Experiment, left: int) -> None:
     )
 
 
-def show_event(event: Event, line: StatusLine) -> None:
-    """Say how far a run of an experiment is."""
+def follow(run: Callable[[Callable[[Event], None], Callable[[], bool]], bool], line: StatusLine) -> None:
+    """Run an experiment and say how far it is; ends the command with a word on how to go on if it is stopped.
+
+    run: takes what is told of events and what asks it to stop, and gives whether it came to its end.
+    """
+    from a2ls_dsl.experiment.run import PieceStarted, PieceStored
+
+    frames, interrupted = 0, False
+
+    def tell(event: Event) -> None:
+        nonlocal frames
+        if isinstance(event, (PieceStarted, PieceStored)):
+            frames = event.frames
+        _show(event, line)
+
+    try:
+        with interrupts() as asked:
+            ended = run(tell, asked)
+            interrupted = asked()
+    except KeyboardInterrupt:
+        ended, interrupted = False, True
+    if not ended:
+        line.say(f"stopped; run the same command again to go on from {frames:,} frames of these runs")
+        raise typer.Exit(exit_code(interrupted))
+
+
+def _show(event: Event, line: StatusLine) -> None:
     from a2ls_dsl.cli.console import duration
-    from a2ls_dsl.experiment.run import PieceEnded, PieceStarted
+    from a2ls_dsl.experiment.run import PieceEnded, PieceStarted, PieceStored
     from a2ls_dsl.rl.trainer import Progress
 
     if isinstance(event, PieceStarted):
@@ -95,6 +122,8 @@ def show_event(event: Event, line: StatusLine) -> None:
         line.say(f"{event.runs[0].env}: {len(event.runs)} of {event.left} missing runs as one stack{again}")
     elif isinstance(event, PieceEnded):
         line.say(f"  stored {len(event.runs)} runs after {duration(event.seconds)}")
+    elif isinstance(event, PieceStored):
+        pass
     elif isinstance(event, Progress):
         line.show(
             f"  {event.frames:,}/{event.total_frames:,} frames  {event.frames_per_second:,.0f} frames/s a run"

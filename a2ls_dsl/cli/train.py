@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from a2ls_dsl.cli import app
+from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
 
 if TYPE_CHECKING:
     from a2ls_dsl.rl.agents import AgentSettings
@@ -70,6 +71,7 @@ def train(
         typer.Option("--compile", help="Fuse the losses with torch.compile: a minute at the start."),
     ] = False,
     deterministic: Annotated[bool, typer.Option(help="On the CPU: repeat a run bit for bit.")] = False,
+    hours: Hours = None,
 ) -> None:
     """Train SAC, or Rainbow on a game, with an auxiliary loss; run the same command again to resume."""
     from dataclasses import replace
@@ -101,7 +103,7 @@ def train(
         computation(precision, compile),
     )
     plan = Plan(training, (tree,) * seeds, tuple(range(seed, seed + seeds)))
-    _run(plan, label, out or Path("runs") / f"{task.name}-{label}", device, workers, deterministic)
+    _run(plan, label, out or Path("runs") / f"{task.name}-{label}", device, workers, deterministic, hours)
 
 
 def _published(task: Task, frames: int, rainbow: str | None) -> AgentSettings:
@@ -150,38 +152,53 @@ def computation(precision: str, compile: bool) -> Computation:
 
 
 def _run(
-    plan: Plan, label: str, out: Path, device: str | None, workers: int | None, deterministic: bool
+    plan: Plan,
+    label: str,
+    out: Path,
+    device: str | None,
+    workers: int | None,
+    deterministic: bool,
+    hours: float | None,
 ) -> None:
     """Train with progress; a folder keeps the results."""
     from a2ls_dsl.cli.console import StatusLine
+    from a2ls_dsl.rl.checkpoint import Pace
     from a2ls_dsl.rl.device import choose_device, make_deterministic
     from a2ls_dsl.rl.folder import RunFolder
     from a2ls_dsl.rl.trainer import Evaluation, Progress, Trainer
 
-    chosen = choose_device(device)
+    pace, chosen = Pace(hours=hours), choose_device(device)
     if deterministic:
         make_deterministic(chosen)
     line = StatusLine()
     with (
         Trainer(plan, chosen, workers, exact=deterministic) as trainer,
-        RunFolder(out, trainer) as folder,
+        RunFolder(out, trainer, pace) as folder,
     ):
         _announce(plan, label, folder, chosen)
+        interrupted = False
         try:
-            for event in trainer.run():
-                if isinstance(event, Evaluation):
-                    folder.record(event)
-                    line.say(_evaluation_line(event, plan.training.task.name))
-                elif isinstance(event, Progress):
-                    line.show(_progress_line(event))
-                else:
-                    folder.episodes_ended()
+            with interrupts() as asked:
+                for event in trainer.run():
+                    if isinstance(event, Evaluation):
+                        folder.record(event)
+                        line.say(_evaluation_line(event, plan.training.task.name))
+                    elif isinstance(event, Progress):
+                        line.show(_progress_line(event))
+                    elif (asked() or pace.over) and not folder.finished:
+                        interrupted = asked()
+                        folder.save()
+                        break
+                    else:
+                        folder.ticked()
         except KeyboardInterrupt:
+            interrupted = True
+        if not folder.finished:
             line.say(
                 f"stopped at {trainer.frames:,} frames; run the same command again to go on from "
                 f"{folder.checkpoint_frames:,} frames"
             )
-            raise typer.Exit(130) from None
+            raise typer.Exit(exit_code(interrupted))
         line.say(f"curves: {out}/seed-*.csv")
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from a2ls_dsl.cli import app
+from a2ls_dsl.cli.stopping import Hours
 
 
 @app.command()
@@ -20,13 +21,14 @@ def validate(
     device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that run physics.")] = None,
     save_seconds: Annotated[float, typer.Option(min=0.0, help="Between two checkpoints, at least.")] = 60.0,
+    hours: Hours = None,
 ) -> None:
     """Train the best losses of a study beside none, CURL, SPR and the published winners; resumes."""
     from rich.console import Console
     from rich.text import Text
 
     from a2ls_dsl.cli.console import StatusLine
-    from a2ls_dsl.cli.experiment import show_event
+    from a2ls_dsl.cli.experiment import follow
     from a2ls_dsl.cli.tables import drawn
     from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.experiment.store import missing
@@ -43,11 +45,10 @@ def validate(
         f"{len(experiment.arms)} losses on {len(experiment.envs)} environments with {seeds} fresh seeds: "
         f"{left} of {len(experiment.runs)} runs are missing, {left * experiment.frames:,} frames"
     )
-    try:
-        run(study, experiment, lambda event: show_event(event, line), device, workers, save_seconds)
-    except KeyboardInterrupt:
-        line.say("stopped; run the same command again to go on")
-        raise typer.Exit(130) from None
+    follow(
+        lambda tell, stop: run(study, experiment, tell, device, workers, save_seconds, stop, hours),
+        line,
+    )
     table, claim = validation_tables(study)
     console = Console(highlight=False)
     console.print(drawn(table))

@@ -1,7 +1,7 @@
 """Runs what is missing of an experiment, piece by piece: a piece is a stack of runs on one environment.
 
-The state of the piece in training is stored now and then, where all of its episodes end together, and its
-results when it ends. So the command can be stopped at any moment and repeated: it does what is missing.
+The state of the piece in training is stored now and then, and its results when it ends. So the command can be
+stopped at any moment and repeated: it does what is missing.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.plan import Experiment, Run
 from a2ls_dsl.experiment.store import missing, store
 from a2ls_dsl.rl import checkpoint
+from a2ls_dsl.rl.checkpoint import Pace
 from a2ls_dsl.rl.device import choose_device
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.lock import held
-from a2ls_dsl.rl.trainer import EpisodesEnded, Evaluation, Plan, Progress, Trainer
+from a2ls_dsl.rl.trainer import Evaluation, Plan, Progress, Trainer
 
 PIECE = ".piece.npz"
 LOCK = ".lock"
@@ -45,7 +46,14 @@ class PieceEnded:
     seconds: float
 
 
-Event: TypeAlias = PieceStarted | PieceEnded | Progress | Evaluation
+@dataclass(frozen=True)
+class PieceStored:
+    """The state of a stack is stored: after a stop it goes on from `frames`."""
+
+    frames: int
+
+
+Event: TypeAlias = PieceStarted | PieceStored | PieceEnded | Progress | Evaluation
 
 
 def run(
@@ -54,9 +62,15 @@ def run(
     device: str | None = None,
     workers: int | None = None,
     save_seconds: float = SAVE_SECONDS,
-) -> None:
-    """Run all that is missing. One process an experiment at a time; raises `A2lError`."""
-    chosen = choose_device(device)
+    stopping: Callable[[], bool] = lambda: False,
+    hours: float | None = None,
+) -> bool:
+    """Run all that is missing; False if it was stopped before. One process an experiment at a time.
+
+    stopping: asked after every step; once it says so, or after so many hours, the state is stored and the run
+    left. Raises `A2lError`.
+    """
+    pace, chosen = Pace(save_seconds, hours), choose_device(device)
     try:
         experiment.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -65,7 +79,9 @@ def run(
         fix = "wait for it, or end it"
         stack.enter_context(held(experiment.folder / LOCK, f"the experiment {experiment.name}", fix))
         for piece, left in pieces(experiment):
-            _run_piece(experiment, piece, left, on_event, chosen, workers, save_seconds)
+            if not _run_piece(experiment, piece, left, on_event, chosen, workers, stopping, pace):
+                return False
+    return True
 
 
 def pieces(experiment: Experiment) -> Iterator[tuple[tuple[Run, ...], int]]:
@@ -86,8 +102,10 @@ def _run_piece(
     on_event: Callable[[Event], None],
     device: str,
     workers: int | None,
-    save_seconds: float,
-) -> None:
+    stopping: Callable[[], bool],
+    pace: Pace,
+) -> bool:
+    """False if it was stopped before its end."""
     plan = Plan(
         experiment.training(runs[0].env, runs[0].arm),
         tuple(each.arm.loss for each in runs),
@@ -96,7 +114,7 @@ def _run_piece(
     path = experiment.folder / PIECE
     names = [experiment.hash(each) for each in runs]
     scores: list[list[Score]] = [[] for _ in runs]
-    begun = saved = time.perf_counter()
+    begun = time.perf_counter()
     spent = 0.0  # seconds in earlier processes
     with Trainer(plan, device, workers) as trainer:
         if path.exists():
@@ -109,14 +127,20 @@ def _run_piece(
                 on_event(event)
             elif isinstance(event, Progress):
                 on_event(event)
-            elif time.perf_counter() - saved >= save_seconds and not trainer.trained:
-                saved = time.perf_counter()
-                _save(path, trainer, names, scores, spent + saved - begun, event)
+            elif not trainer.finished:
+                stop = stopping() or pace.over
+                if stop or pace.due:
+                    with pace.storing():
+                        _save(path, trainer, names, scores, spent + time.perf_counter() - begun)
+                    on_event(PieceStored(event.frames))
+                if stop:
+                    return False
     seconds = time.perf_counter() - begun
     for each, own in zip(runs, scores, strict=True):
         store(experiment, each, own, (spent + seconds) / len(runs), device)
     path.unlink(missing_ok=True)
     on_event(PieceEnded(tuple(runs), seconds))
+    return True
 
 
 def _save(
@@ -125,7 +149,6 @@ def _save(
     names: Sequence[str],
     scores: Sequence[Sequence[Score]],
     seconds: float,
-    _: EpisodesEnded,
 ) -> None:
     arrays, values = trainer.state()
     known = [[vars(score) for score in own] for own in scores]
@@ -139,7 +162,8 @@ def _restored(path: Path, trainer: Trainer, names: Sequence[str], scores: Sequen
     arrays, values = checkpoint.load(path)
     if values.get("runs") != list(names):
         return 0.0  # of runs that are not wanted any more, or of other settings
-    trainer.restore(arrays, values["trainer"])
-    for own, known in zip(scores, values["scores"], strict=True):
-        own += [Score(**{**each, "returns": tuple(each["returns"])}) for each in known]
-    return float(values["seconds"])
+    with checkpoint.fitting(path, "experiment"):
+        trainer.restore(arrays, values["trainer"])
+        for own, known in zip(scores, values["scores"], strict=True):
+            own += [Score(**{**each, "returns": tuple(each["returns"])}) for each in known]
+        return float(values["seconds"])

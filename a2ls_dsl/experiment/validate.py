@@ -68,20 +68,24 @@ def validate(
     device: str | None = None,
     workers: int | None = None,
     save_seconds: float = SAVE_SECONDS,
-) -> Validation:
-    """Run what is missing of a plan and keep all results with the study; raises `A2lError`."""
+    stopping: Callable[[], bool] = lambda: False,
+    hours: float | None = None,
+) -> bool:
+    """Run what is missing of a plan and keep all results with the study; False if it was stopped before.
+
+    See `experiment.run`. Raises `A2lError`.
+    """
 
     def stored(event: Event) -> None:
         if isinstance(event, PieceEnded):
             validation.store(folder, collected(experiment))
         on_event(event)
 
-    run_missing(experiment, stored, device, workers, save_seconds)
-    found = collected(experiment)
-    validation.store(folder, found)
+    ended = run_missing(experiment, stored, device, workers, save_seconds, stopping, hours)
+    validation.store(folder, collected(experiment))
     with Records(folder) as study:
         write_hall_of_fame(study)
-    return found
+    return ended
 
 
 def collected(experiment: Experiment) -> Validation:

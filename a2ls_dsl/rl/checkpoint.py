@@ -1,12 +1,17 @@
-"""Checkpoints: named arrays and JSON values in one `.npz` file. Reading one runs no code."""
+"""Checkpoints: named arrays and JSON values in one `.npz` file, and when to write one.
+
+Reading one runs no code.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import time
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +23,56 @@ from a2ls_dsl.lang.files import unwritable
 
 _VALUES = "values.json"
 _BROKEN = (zipfile.BadZipFile, zlib.error)
+
+
+class Pace:
+    """When a long run stores its state: every `seconds`, but so seldom that this costs a twentieth at most.
+
+    hours: after which the run is to stop, a little sooner so that it can store its state; by default never.
+    """
+
+    def __init__(self, seconds: float = 60.0, hours: float | None = None) -> None:
+        self.seconds = seconds
+        self._limit = None if hours is None else 3600 * hours
+        self._cost = 0.0
+        self._begun = self._stored = time.perf_counter()
+
+    @property
+    def affordable(self) -> bool:
+        """Whether the state may be stored again."""
+        return time.perf_counter() - self._stored >= 20 * self._cost
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to do so."""
+        return self.affordable and time.perf_counter() - self._stored >= self.seconds
+
+    @property
+    def over(self) -> bool:
+        """Whether it is time to stop."""
+        if self._limit is None:
+            return False
+        reserve = max(min(60.0, self._limit / 10), 3 * self._cost)
+        return time.perf_counter() - self._begun >= self._limit - reserve
+
+    @contextmanager
+    def storing(self) -> Iterator[None]:
+        """The state is stored inside."""
+        begin = time.perf_counter()
+        yield
+        self._stored = time.perf_counter()
+        self._cost = self._stored - begin
+
+
+def prefixed(name: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Arrays as parts of a whole: each called NAME/ITS NAME."""
+    return {f"{name}/{key}": array for key, array in arrays.items()}
+
+
+def without_prefix(name: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The part of a whole that `prefixed` called so."""
+    start = f"{name}/"
+    return {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}
 
 
 def save(path: Path, arrays: Mapping[str, NDArray[np.generic]], values: Mapping[str, object]) -> None:
@@ -51,3 +106,14 @@ def load(path: Path) -> tuple[dict[str, NDArray[np.generic]], dict[str, Any]]:
             "delete it to start again, or use another --out",
         ) from None
     return arrays, values
+
+
+@contextmanager
+def fitting(path: Path, of: str) -> Iterator[None]:
+    """Take over what was loaded from `path` inside; raises `A2lError` where it is of another run."""
+    try:
+        yield
+    except (RuntimeError, LookupError, ValueError, TypeError, AttributeError):
+        raise A2lError(
+            f"{path} is not a checkpoint of this {of}", "delete it to start again, or use another folder"
+        ) from None

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2ls_dsl.backend.counter_rng import Purpose
+from a2ls_dsl.rl.checkpoint import prefixed, without_prefix
+from a2ls_dsl.rl.envs.played import Arrays
 from a2ls_dsl.rl.envs.pool import EnvPool
 from a2ls_dsl.rl.envs.tasks import Task
 from a2ls_dsl.rl.learner import Learner
@@ -17,6 +19,8 @@ from a2ls_dsl.rl.observations import History
 
 _STEPS = 2**24
 """More than the steps of any episode: each episode of each evaluation has numbers of its own."""
+
+_OF_MEMBERS = ("_playing", "_total", "_step")
 
 
 @dataclass(frozen=True)
@@ -97,26 +101,35 @@ class Evaluator:
         self._playing &= ~over
         return [score for member in ended if (score := self._end_episode(int(member)))]
 
+    def step(self, only: NDArray[np.bool_] | None = None) -> list[Score]:
+        """`start` and `wait`."""
+        self.start(only)
+        return self.wait()
+
     def finish(self, only: Iterable[int] | None = None) -> list[Score]:
         """Play what is left of all evaluations that are running, or of these members' alone."""
         asked = range(self.pool.size) if only is None else list(only)
         found: list[Score] = []
         while left := [member for member in asked if member in self._open]:
-            self.start(np.isin(np.arange(self.pool.size), left))
-            found += self.wait()
+            found += self.step(np.isin(np.arange(self.pool.size), left))
         return found
 
-    def state(self) -> list[dict[str, Any]]:
-        """What is known so far, as JSON values; episodes that have not ended are played again."""
-        return [asdict(each.score) | {"returns": each.returns} for each in self._open.values()]
+    def state(self) -> tuple[Arrays, list[dict[str, Any]]]:
+        """All that is known so far, as arrays and JSON values."""
+        arrays = {name: getattr(self, name) for name in _OF_MEMBERS} | {"seen": self._history.stacked}
+        arrays |= prefixed("played", self.pool.played.state(self._playing))
+        return arrays, [asdict(each.score) | {"returns": each.returns} for each in self._open.values()]
 
-    def restore(self, state: Iterable[Mapping[str, Any]]) -> None:
+    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Iterable[Mapping[str, Any]]) -> None:
         """Take over what `state` of an equal evaluator returned; the learner holds the frozen policies."""
-        self._playing[:] = False
+        for name in _OF_MEMBERS:
+            getattr(self, name)[:] = arrays[name]
+        self._history.stacked[:] = arrays["seen"]
+        self.pool.restore(without_prefix("played", arrays))
         self._open = {}
-        for values in state:
-            score = Score(**{**values, "returns": ()})
-            self._open[score.member] = _Open(score, [float(each) for each in values["returns"]])
+        for each in values:
+            score = Score(**{**each, "returns": ()})
+            self._open[score.member] = _Open(score, [float(value) for value in each["returns"]])
 
     def _begin_episodes(self, chosen: NDArray[np.bool_]) -> None:
         """Start the next episode of those in the mask that have just begun, or ended one."""

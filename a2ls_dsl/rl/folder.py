@@ -82,8 +82,8 @@ class RunFolder:
     use, or can't be written.
     """
 
-    def __init__(self, path: Path, trainer: Trainer) -> None:
-        self.path, self.trainer = path, trainer
+    def __init__(self, path: Path, trainer: Trainer, pace: checkpoint.Pace | None = None) -> None:
+        self.path, self.trainer, self.pace = path, trainer, pace or checkpoint.Pace()
         self.rows: list[list[dict[str, float]]] = [[] for _ in trainer.plan.seeds]
         self.checkpoint_frames = 0
         self._stored = 0  # evaluations in the checkpoint
@@ -139,16 +139,18 @@ class RunFolder:
                 for name, value in rows[-1].items():
                     self._writers[member].add_scalar(name, value, evaluation.frames)
         if self.finished:
-            self._save()
+            self.save()
 
-    def episodes_ended(self) -> None:
-        """Store a checkpoint if there was an evaluation since the last: the state is complete now."""
-        if len(self.rows[0]) > self._stored:
-            self._save()
+    def ticked(self) -> None:
+        """Store a checkpoint after an evaluation, and now and then."""
+        if self.pace.due or (len(self.rows[0]) > self._stored and self.pace.affordable):
+            self.save()
 
-    def _save(self) -> None:
-        arrays, values = self.trainer.state()
-        checkpoint.save(self.path / "checkpoint.npz", arrays, {"trainer": values, "rows": self.rows})
+    def save(self) -> None:
+        """Store a checkpoint: a later process goes on from here."""
+        with self.pace.storing():
+            arrays, values = self.trainer.state()
+            checkpoint.save(self.path / "checkpoint.npz", arrays, {"trainer": values, "rows": self.rows})
         self.checkpoint_frames, self._stored = self.trainer.frames, len(self.rows[0])
 
     def _resume(self, plan: dict[str, Any]) -> None:
@@ -167,14 +169,9 @@ class RunFolder:
             )
         if (self.path / "checkpoint.npz").exists():
             arrays, values = checkpoint.load(self.path / "checkpoint.npz")
-            try:
+            with checkpoint.fitting(self.path / "checkpoint.npz", "run"):
                 self.trainer.restore(arrays, values["trainer"])
                 self.rows = values["rows"]
-            except (RuntimeError, KeyError, ValueError, TypeError):
-                raise A2lError(
-                    f"{self.path / 'checkpoint.npz'} is not a checkpoint of this run",
-                    "delete it to start again, or use another --out",
-                ) from None
             self.checkpoint_frames, self._stored = self.trainer.frames, len(self.rows[0])
         for member in range(len(self.rows)):
             self._write_curve(member)

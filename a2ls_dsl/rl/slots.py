@@ -20,6 +20,7 @@ from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.agents import AgentSettings, observations_of, replay_bytes
+from a2ls_dsl.rl.checkpoint import prefixed, without_prefix
 from a2ls_dsl.rl.clock import Clock
 from a2ls_dsl.rl.envs.pool import EnvPool, StepResult
 from a2ls_dsl.rl.envs.tasks import Task
@@ -27,7 +28,6 @@ from a2ls_dsl.rl.evaluation import Evaluator, Score, as_played
 from a2ls_dsl.rl.learner import Arrays, Learner
 from a2ls_dsl.rl.memory import check_memory
 from a2ls_dsl.rl.observations import History
-from a2ls_dsl.rl.played import Played
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
 
 
@@ -76,8 +76,16 @@ class Member:
     seed: int
 
 
-_COUNTS = ("step", "busy", "episode", "evaluations", "last_return")
-_OF_GAMES = ("_running", "_in_game", "_episode_return")
+_OF_MEMBERS = (
+    "step",
+    "busy",
+    "episode",
+    "evaluations",
+    "last_return",
+    "_running",
+    "_in_game",
+    "_episode_return",
+)
 
 
 class Slots:
@@ -135,7 +143,6 @@ class Slots:
         playing = training.evaluation.episodes * training.task.episode_steps
         self._pace = -(-playing // training.task.frames_to_steps(training.evaluation.every_frames))
         self._history = History(size, sizes[0])
-        self._played = Played(size)  # used with games only
         self._waiting: dict[int, Member] = {}
         self.step = np.zeros(size, np.int64)  # agent steps of each member so far
         self.busy = np.array([each is not None for each in members])  # who takes steps
@@ -167,11 +174,6 @@ class Slots:
         steps = self.training.task.steps_to_frames(1) * self.step
         return np.asarray(np.minimum(steps, self.training.frames))
 
-    @property
-    def complete(self) -> bool:
-        """Whether `state` is complete now: with games always, else where every episode has just ended."""
-        return self.training.task.discrete or not self._in_game.any()
-
     def free(self) -> list[int]:
         """The slots that can be filled."""
         return [slot for slot, member in enumerate(self.members) if member is None]
@@ -193,30 +195,22 @@ class Slots:
         self.busy[slot] = self._running[slot] = self._in_game[slot] = False
 
     def state(self) -> tuple[Arrays, dict[str, object]]:
-        """Everything that a later process needs to go on with the same members, as arrays and JSON values.
-
-        Only complete where `complete` is true: the state of a simulation isn't kept, but games are played
-        again to where they were.
-        """
-        arrays = self.learner.state() | {name: getattr(self, name) for name in _COUNTS}
-        if self.training.task.discrete:
-            arrays |= self._played.state() | {name: getattr(self, name) for name in _OF_GAMES}
-            arrays["seen"] = self._history.stacked
-        return arrays, {"finished": self._finished, "evaluator": self.evaluator.state()}
+        """Everything that a later process needs to go on with the same members, as arrays and JSON values."""
+        arrays = self.learner.state() | {name: getattr(self, name) for name in _OF_MEMBERS}
+        arrays["seen"] = self._history.stacked
+        arrays |= prefixed("played", self.pool.played.state(self._in_game))
+        playing, values = self.evaluator.state()
+        return arrays | prefixed("evaluator", playing), {"finished": self._finished, "evaluator": values}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Take over a state that `state` of equal slots returned."""
         self.learner.restore(arrays)
-        for name in _COUNTS:
+        for name in _OF_MEMBERS:
             getattr(self, name)[:] = arrays[name]
         self._finished = [list(each) for each in values["finished"]]
-        self.evaluator.restore(values["evaluator"])
-        if self.training.task.discrete:
-            for name in _OF_GAMES:
-                getattr(self, name)[:] = arrays[name]
-            self._history.stacked[:] = arrays["seen"]
-            seeds = self.learner.episode_seeds(Purpose.EPISODE, np.maximum(self.episode - 1, 0))
-            self._played.restore(arrays, self.pool, seeds, self._in_game)
+        self._history.stacked[:] = arrays["seen"]
+        self.pool.restore(without_prefix("played", arrays))
+        self.evaluator.restore(without_prefix("evaluator", arrays), values["evaluator"])
 
     def tick(self) -> list[Score]:
         """One agent step and one update of every member that has begun; gives the evaluations that ended.
@@ -257,7 +251,6 @@ class Slots:
             self._history.begin(first, where)
             self.learner.begin(first, where)
             self.episode += where & ~self._in_game
-            self._played.begin(where & ~self._in_game)
 
     def _step(self) -> list[Score]:
         """Act and update; physics and a step of the evaluations run beside the update."""
@@ -269,10 +262,7 @@ class Slots:
         clock = self.clock
         with clock.part("acting"):
             action = self.learner.act(self._history.seen, self.step, self.step < random_steps)
-            played = as_played(self.training.task, action)
-            self.pool.start(played, self.busy)
-            if self.training.task.discrete:
-                self._played.add(played, self.busy)
+            self.pool.start(as_played(self.training.task, action), self.busy)
         evaluating = self.evaluator.running
         if evaluating:
             with clock.part("evaluation"):
@@ -295,8 +285,7 @@ class Slots:
             scores = self.evaluator.wait()
             for _ in range(self._pace - 1):
                 if self.evaluator.running:
-                    self.evaluator.start()
-                    scores += self.evaluator.wait()
+                    scores += self.evaluator.step()
             return scores
 
     def _count(self, result: StepResult) -> None:

@@ -78,8 +78,8 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class EpisodesEnded:
-    """A moment at which `state` is complete: all episodes have just ended together, or games are played."""
+class Ticked:
+    """An agent step is done, after `frames` frames of training: the state can be stored, the run be left."""
 
     frames: int
 
@@ -126,7 +126,7 @@ class Trainer:
         return self.trained and not self.slots.evaluator.running and not self._scores
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
-        """Everything that a later process needs to go on. Only complete where the slots say so."""
+        """Everything that a later process needs to go on."""
         arrays, values = self.slots.state()
         scores = [vars(score) for scores in self._scores.values() for score in scores.values()]
         return arrays, {"slots": values, "scores": scores}
@@ -138,19 +138,20 @@ class Trainer:
         for each in values["scores"]:
             self._keep(Score(**{**each, "returns": tuple(each["returns"])}))
 
-    def run(self) -> Iterator[Progress | Evaluation | EpisodesEnded]:
+    def run(self) -> Iterator[Progress | Evaluation | Ticked]:
         """Train to the end of the plan from wherever the state stands; raises `A2lError` if a worker dies."""
         speed = _Speed(self.frames)
         while not self.trained:
             scores = self.slots.tick()
             yield from self._complete(scores)
-            if self.slots.complete:
-                yield EpisodesEnded(self.frames)
+            yield Ticked(self.frames)
             if speed.due():
                 rate = speed.measure(self.frames)
                 total = self.plan.training.frames
                 yield Progress(self.frames, total, rate, self.slots.last_return.copy())
-        yield from self._complete(self.slots.evaluator.finish())
+        while self.slots.evaluator.running:
+            yield from self._complete(self.slots.evaluator.step())
+            yield Ticked(self.frames)
 
     def _complete(self, scores: Sequence[Score]) -> Iterator[Evaluation]:
         """The evaluations of all members that these scores complete."""

@@ -19,7 +19,7 @@ from a2ls_dsl.rl.envs.dmc import DmcEnv
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings, paper_settings
 from a2ls_dsl.rl.slots import Slots, Training
-from a2ls_dsl.rl.trainer import EpisodesEnded, Evaluation, Plan, Trainer, aulc
+from a2ls_dsl.rl.trainer import Evaluation, Plan, Ticked, Trainer, aulc
 
 SMALL = SacSettings(hidden=32, batch_size=16, random_steps=100)
 WINNER = load_one("a2_winner")[1]
@@ -81,7 +81,6 @@ def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: object) -> None:
         expected = evaluations(whole)
     with Trainer(plan(WINNER, None)) as first:
         begun = evaluations(first, count=1)
-        assert first.slots.complete
         save(path, *first.state())
     with Trainer(plan(WINNER, None)) as second:
         second.restore(*load(path))
@@ -133,7 +132,7 @@ def test_a_run_goes_on_in_the_middle_of_an_evaluation(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.npz"
     with Trainer(made) as first:
         for event in first.run():
-            if isinstance(event, EpisodesEnded) and event.frames == 3000:
+            if isinstance(event, Ticked) and event.frames == 3000:
                 assert first.slots.evaluator.running
                 save(path, *first.state())
                 break

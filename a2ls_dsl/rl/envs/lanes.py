@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import select
 import socket
 import struct
 import tempfile
@@ -25,6 +26,7 @@ MAKE, MAP, STEP, RESET = b"E", b"M", b"S", b"R"
 DONE, FAILED = b"D", b"F"
 
 _HEADER = struct.Struct("<cI")
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,13 @@ def send(channel: socket.socket, kind: bytes, text: str = "") -> None:
     channel.sendall(_HEADER.pack(kind, len(payload)) + payload)
 
 
-def receive(channel: socket.socket) -> tuple[bytes, str]:
-    """The next message. Raises EOFError when the other side is gone, TimeoutError when it says nothing."""
-    kind, length = _HEADER.unpack(_exactly(channel, _HEADER.size))
-    return kind, _exactly(channel, length).decode() if length else ""
+def receive(channel: socket.socket, patience: float | None = None) -> tuple[bytes, str]:
+    """The next message. Raises EOFError when the other side is gone, TimeoutError when it says nothing.
+
+    patience: so many seconds, in which this process ran; for ever by default.
+    """
+    kind, length = _HEADER.unpack(_exactly(channel, _HEADER.size, patience))
+    return kind, _exactly(channel, length, patience).decode() if length else ""
 
 
 def send_opening(door: socket.socket, channel: socket.socket, memory: int) -> None:
@@ -109,11 +114,28 @@ def receive_opening(door: socket.socket) -> tuple[socket.socket, int]:
     return socket.socket(fileno=channel), memory
 
 
-def _exactly(channel: socket.socket, length: int) -> bytes:
+def _exactly(channel: socket.socket, length: int, patience: float | None) -> bytes:
     data = b""
     while len(data) < length:
+        if patience is not None:
+            _await(channel, patience)
         piece = channel.recv(length - len(data))
         if not piece:
             raise EOFError
         data += piece
     return data
+
+
+def _await(channel: socket.socket, seconds: float) -> None:
+    """Wait until there is something to read; TimeoutError after so many seconds in which this process ran.
+
+    For a process that is stopped meanwhile (Ctrl-Z, a suspended machine) much time passes in one look. So a
+    look counts for as long as it was meant to last, however long it took, and another follows it.
+    """
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    left = seconds
+    while not poll.poll(1000 * min(left, _LOOK_SECONDS)):
+        left -= _LOOK_SECONDS
+        if left <= 0:
+            raise TimeoutError

@@ -13,10 +13,9 @@ import socket
 import subprocess
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,8 +35,12 @@ from a2ls_dsl.rl.envs.lanes import (
     send_opening,
     shared_memory,
 )
+from a2ls_dsl.rl.envs.played import Played
 from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import Game, Task
+
+_DEATHS = 3  # of workers in one place, one after the other, before the pool gives up
+_STEADY = 100  # answers after which a worker's death has nothing to do with those before it
 
 # A worker is one thread of physics: the libraries below it must not start their own.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")
@@ -60,13 +63,28 @@ class StepResult:
     life_lost: NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Worker:
-    """A process, the socket through which pools are opened there, and a pool's own."""
+    """A process, the socket through which pools are opened there, and a pool's own.
+
+    asked: whether it owes an answer; answers: that it gave; deaths: of those before it in the same place that
+    had hardly begun.
+    """
 
     process: subprocess.Popen[bytes]
     door: socket.socket
     channel: socket.socket
+    asked: bool = False
+    answers: int = 0
+    deaths: int = 0
+
+
+class _LostError(Exception):
+    """A worker is dead or silent; `error` is what there is to say of it."""
+
+    def __init__(self, error: A2lError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 class EnvPool:
@@ -76,8 +94,11 @@ class EnvPool:
     whether a lost life ends an episode of a game, as it does in training. beside: a pool whose processes
     this one shares (so `workers` are that one's), until it is closed; what is begun first is done first.
     Use it as a context manager, or `close` it; it is also closed when it is collected and at exit. Workers
-    end with this process, however it ends. A worker that fails, dies, or is silent for `timeout` seconds
-    closes the pool and raises A2lError. Linux and macOS.
+    end with this process, however it ends.
+
+    A worker that dies, or is silent for `timeout` seconds in which this process ran, is replaced, and its
+    episodes are played again to where they were, so that results stay the same. Where workers die one after
+    the other, or an environment fails, the pool closes and raises A2lError. Linux and macOS.
     """
 
     def __init__(
@@ -96,13 +117,15 @@ class EnvPool:
         self.size = size
         self._timeout = timeout
         self._pending = False
+        self.played = Played(size)
+        self.replaced = 0  # workers so far
         if beside:
             beside._ready(pending=False)
             workers = beside.workers
         count = min(size, usable_cores() if workers is None else workers)
-        bounds = [size * i // count for i in range(count + 1)]
-        memory = shared_memory()
-        about = {
+        self._bounds = [size * i // count for i in range(count + 1)]
+        self._memory = shared_memory()
+        self._about = {
             "size": size,
             "task": asdict(task),
             "game": isinstance(task, Game),
@@ -111,24 +134,29 @@ class EnvPool:
         }
         self._beside = beside  # kept: its processes end with it
         self._workers: list[_Worker] = []
-        self._closer = weakref.finalize(self, _close, self._workers, beside is None)
+        self._closer = weakref.finalize(self, _close, self._workers, self._memory, beside is None)
         try:
             for number in range(count):
                 shared = beside._workers[number] if beside else None
-                self._workers.append(_open(shared, memory, timeout))
-            ranges = ({"begin": begin, "end": end} for begin, end in pairwise(bounds))
-            self._tell(MAKE, [json.dumps(about | each) for each in ranges])
-            sizes = [json.loads(text) for text in self._collect()]
+                process, door = (shared.process, shared.door) if shared else _launch()
+                self._workers.append(_open(process, door, self._memory))
+            for number, worker in enumerate(self._workers):
+                self._send(worker, MAKE, self._range(number))
+            sizes = [json.loads(self._receive(worker)) for worker in self._workers]
             self.observation_shape: tuple[int, ...] = tuple(sizes[0][0])
             self.action_size = int(sizes[0][1])
-            self._lanes = Lanes.map(memory, size, self.observation_shape, self.action_size, task.discrete)
-            self._tell(MAP)
-            self._collect()
+            shape = self.observation_shape
+            self._lanes = Lanes.map(self._memory, size, shape, self.action_size, task.discrete)
+            for worker in self._workers:
+                self._send(worker, MAP)
+            for worker in self._workers:
+                self._receive(worker)
+        except _LostError as lost:
+            self.close()
+            raise lost.error from None
         except BaseException:
             self.close()
             raise
-        finally:
-            os.close(memory)
 
     @property
     def workers(self) -> int:
@@ -151,6 +179,7 @@ class EnvPool:
         self._lanes.seed[:] = named
         self._lanes.chosen[:] = chosen
         if chosen.any():
+            self.played.begin(chosen, named)
             self._tell(RESET)
             self._collect()
         return self._lanes.observation.copy()
@@ -162,13 +191,14 @@ class EnvPool:
         their last result.
         """
         self._ready(pending=False)
-        given = self._numbers(actions) if self.task.discrete else np.asarray(actions, np.float32)
+        given = self._numbers(actions) if self.task.discrete else np.array(actions, np.float32)
         _check_shape("actions", given.shape, self._lanes.action.shape)
         chosen = np.ones(self.size, np.bool_) if mask is None else np.asarray(mask, np.bool_)
         _check_shape("mask", chosen.shape, (self.size,))
         self._lanes.action[:] = given
         self._lanes.chosen[:] = chosen
         self._pending = True
+        self.played.add(chosen, given)
         self._tell(STEP)
 
     def wait(self) -> StepResult:
@@ -177,6 +207,7 @@ class EnvPool:
         self._collect()
         self._pending = False
         lanes = self._lanes
+        self.played.end(lanes.chosen & lanes.last & ~lanes.life_lost)
         return StepResult(
             lanes.observation.copy(),
             lanes.reward.copy(),
@@ -189,6 +220,12 @@ class EnvPool:
         """One agent step of every lane: `start` and `wait`."""
         self.start(actions)
         return self.wait()
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Bring lanes to where they stood when `played.state` of an equal pool returned this."""
+        self._ready(pending=False)
+        self.played.restore(arrays)
+        self._play_again(range(self.workers))
 
     def close(self) -> None:
         """End the workers. Calling it again does nothing."""
@@ -222,43 +259,129 @@ class EnvPool:
         if self._pending and not pending:
             raise A2lError("a step has begun and was not collected", "call wait first")
 
-    def _tell(self, kind: bytes, texts: Sequence[str] | None = None) -> None:
-        for worker, text in zip(self._workers, texts or [""] * self.workers, strict=True):
+    def _tell(self, kind: bytes) -> None:
+        for number, worker in enumerate(self._workers):
             try:
-                send(worker.channel, kind, text)
-            except OSError:
-                raise self._died(worker) from None
+                self._send(worker, kind)
+            except _LostError as lost:
+                self._replace(number, lost.error)
 
-    def _collect(self) -> list[str]:
-        """One answer of every worker. Interrupted half-way, workers and pool are out of step: it closes."""
+    def _collect(self) -> None:
+        """An answer of every worker. Interrupted half-way, workers and pool are out of step: it closes."""
         try:
-            return [self._answer(worker) for worker in self._workers]
+            for number, worker in enumerate(self._workers):
+                try:
+                    self._receive(worker)
+                except _LostError as lost:
+                    self._replace(number, lost.error)
         except BaseException:
             self.close()
             raise
 
-    def _answer(self, worker: _Worker) -> str:
+    def _send(self, worker: _Worker, kind: bytes, text: str = "") -> None:
         try:
-            kind, text = receive(worker.channel)
+            send(worker.channel, kind, text)
+        except OSError:
+            raise _LostError(self._died(worker)) from None
+        worker.asked = True
+
+    def _receive(self, worker: _Worker) -> str:
+        """What a worker answers, if it was asked. Raises A2lError where an environment failed."""
+        if not worker.asked:
+            return ""
+        try:
+            kind, text = receive(worker.channel, self._timeout)
         except TimeoutError:
-            raise A2lError(
-                f"an environment worker of {self.task.name} gave no answer in {self._timeout:g} s",
-                "the machine is overloaded or the worker was stopped; start again with fewer environments",
+            raise _LostError(
+                A2lError(
+                    f"an environment worker of {self.task.name} gave no answer in {self._timeout:g} s",
+                    "the machine is overloaded or the worker was stopped; use fewer environments",
+                )
             ) from None
         except (EOFError, OSError):
-            raise self._died(worker) from None
+            raise _LostError(self._died(worker)) from None
         if kind == FAILED:
             lane, message, fix = json.loads(text)
             raise A2lError(f"environment {lane} of {self.task.name} failed: {message}", fix)
+        worker.asked = False
+        worker.answers += 1
         return text
 
+    def _replace(self, number: int, error: A2lError) -> None:
+        """Put another process in a worker's place, with its environments where they were.
+
+        What they were asked to do last is done then, too. Raises the error, or that of a successor, where one
+        after the other dies.
+        """
+        try:
+            while (lost := self._put(number, error)) is not None:
+                error = lost
+        except BaseException:
+            self.close()
+            raise
+
+    def _put(self, number: int, error: A2lError) -> A2lError | None:
+        """Put a successor in the place of a worker that is lost; what there is to say if it is lost, too."""
+        before = self._workers[number]
+        deaths = 1 + (before.deaths if before.answers < _STEADY else 0)
+        if deaths > _DEATHS:
+            raise error
+        before.channel.close()
+        process, door = self._successor(number, error)
+        worker = self._workers[number] = _open(process, door, self._memory, deaths)
+        self.replaced += 1
+        try:
+            for kind, text in ((MAKE, self._range(number)), (MAP, "")):
+                self._send(worker, kind, text)
+                self._receive(worker)
+            self._play_again([number])
+        except _LostError as lost:
+            return lost.error
+        return None
+
+    def _successor(self, number: int, error: A2lError) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        """The process that takes a worker's place: a new one, unless the pool beside has put one there."""
+        old = self._workers[number]
+        if self._beside:
+            if self._beside._workers[number].process is old.process:
+                self._beside._replace(number, error)
+            new = self._beside._workers[number]
+            return new.process, new.door
+        old.door.close()
+        old.process.kill()
+        old.process.wait()
+        return _launch()
+
+    def _play_again(self, numbers: Iterable[int]) -> None:
+        """Let environments of these workers, which are in no episode, play what `played` says."""
+        played, lanes = self.played, self._lanes
+        workers = [self._workers[number] for number in numbers]
+        mine = np.zeros(self.size, np.bool_)
+        for number in numbers:
+            mine[self._bounds[number] : self._bounds[number + 1]] = True
+        chosen, steps = lanes.chosen.copy(), played.steps
+        lanes.seed[mine] = played.seed[mine]
+        for step in range(-1, int(steps[mine].max())):
+            going = mine & played.going & (steps > step)
+            lanes.chosen[mine] = going[mine]
+            if step >= 0 and going.any():
+                lanes.action[going] = played.actions(step, going)
+            for worker in workers:
+                self._send(worker, STEP if step >= 0 else RESET)
+            for worker in workers:
+                self._receive(worker)
+        lanes.chosen[:] = chosen
+
+    def _range(self, number: int) -> str:
+        """What a worker is told to make."""
+        return json.dumps(self._about | {"begin": self._bounds[number], "end": self._bounds[number + 1]})
+
     def _died(self, worker: _Worker) -> A2lError:
-        """Close the pool; the error for a worker whose end of the socket is closed."""
+        """The error for a worker whose end of the socket is closed."""
         try:
             code: int | None = worker.process.wait(timeout=2)
         except subprocess.TimeoutExpired:
             code = None
-        self.close()
         fix = "see its message above; `a2l doctor` checks the environments"
         if code == -signal.SIGKILL:
             fix = "it was killed; if memory ran out (`dmesg` tells), use fewer environments"
@@ -277,14 +400,12 @@ def _check_shape(what: str, found: tuple[int, ...], expected: tuple[int, ...]) -
         raise A2lError(f"{what} must have the shape {expected}, a row an environment, got {found}")
 
 
-def _open(shared: _Worker | None, memory: int, timeout: float) -> _Worker:
-    """A pool's share in the process of another pool's worker, or in one of its own."""
-    process, door = (shared.process, shared.door) if shared else _launch()
+def _open(process: subprocess.Popen[bytes], door: socket.socket, memory: int, deaths: int = 0) -> _Worker:
+    """A pool's share in a process."""
     channel, theirs = socket.socketpair()
-    channel.settimeout(timeout)
     with theirs, suppress(OSError):  # a process that has died is noticed when it does not answer
         send_opening(door, theirs, memory)
-    return _Worker(process, door, channel)
+    return _Worker(process, door, channel, deaths=deaths)
 
 
 def _launch() -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -308,8 +429,9 @@ def _launch() -> tuple[subprocess.Popen[bytes], socket.socket]:
     return process, door
 
 
-def _close(workers: Sequence[_Worker], own: bool) -> None:
+def _close(workers: Sequence[_Worker], memory: int, own: bool) -> None:
     """Give up lanes; with workers of one's own end their processes too."""
+    os.close(memory)
     for worker in workers:
         worker.channel.close()
         if own:

@@ -1,19 +1,22 @@
 """A worker process of environment pools: `python -m a2ls_dsl.rl.envs.worker`, started by a pool.
 
 It owns some lanes of that pool, and of those that share its workers. It makes, steps or resets them when told
-to. It ends when the socket closes through which pools are opened, however their process went away. It never
-imports torch.
+to. It ends when the socket closes through which pools are opened, however their process went away: at once,
+whatever it is doing. It never imports torch.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import select
 import selectors
 import signal
 import socket
 import sys
 import traceback
 from contextlib import suppress
+from threading import Thread
 from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError
@@ -30,6 +33,7 @@ def main(arguments: list[str]) -> None:
     # Ctrl-C is the pool's business: it closes the sockets.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(fileno=int(arguments[0])) as door, selectors.DefaultSelector() as selector:
+        Thread(target=_end_with, args=(door.fileno(),), daemon=True).start()
         selector.register(door, selectors.EVENT_READ)
         while True:
             for key, _ in selector.select():
@@ -42,6 +46,14 @@ def main(arguments: list[str]) -> None:
                 elif not key.data.serve():
                     selector.unregister(key.fileobj)
                     key.data.channel.close()
+
+
+def _end_with(door: int) -> None:
+    """End this process when the other end of a socket closes: making environments can take long."""
+    poll = select.poll()
+    poll.register(door, 0)  # only that it is closed
+    poll.poll()
+    os._exit(0)
 
 
 class _Part:

@@ -23,7 +23,7 @@ from a2ls_dsl.rl.folder import RunFolder, columns
 from a2ls_dsl.rl.rainbow.settings import EFFICIENT, RainbowSettings
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.rl.slots import Member, Slots, Training
-from a2ls_dsl.rl.trainer import EpisodesEnded, Evaluation, Plan, Trainer
+from a2ls_dsl.rl.trainer import Evaluation, Plan, Ticked, Trainer
 
 pytest.importorskip("ale_py")
 
@@ -71,7 +71,7 @@ def test_a_member_is_the_same_in_any_company_and_after_an_interruption(tmp_path:
         mine = crowd.slots.learner.stacks[0].state_dict()
     with Trainer(plan(WINNER, seeds=(7,)), exact=True, workers=1) as first:
         for event in first.run():
-            if isinstance(event, EpisodesEnded) and first.frames == 4 * 40:
+            if isinstance(event, Ticked) and first.frames == 4 * 40:
                 save(path, *first.state())
                 break
     assert first.frames == 4 * 40
