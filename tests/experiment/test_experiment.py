@@ -12,7 +12,7 @@ import pytest
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.plan import Experiment, read
-from a2ls_dsl.experiment.run import run
+from a2ls_dsl.experiment.run import PieceStarted, PieceStored, run
 from a2ls_dsl.experiment.store import load, missing, path_of
 
 SMALL = """
@@ -147,6 +147,20 @@ def test_a_harness_that_is_killed_often_loses_and_repeats_nothing(tmp_path: Path
     assert files(killed) == files(whole)
     again = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert "0 of 8 runs are missing" in again.stdout
+
+
+def test_an_experiment_that_is_stopped_loses_nothing(tmp_path: Path) -> None:
+    """In the middle of an episode, long before a checkpoint is due: it goes on from there."""
+    text = SMALL.replace(', "pendulum-swingup"', "").replace("seeds = 2", "seeds = 1")
+    whole, stopped = (read(written(tmp_path / name, text)) for name in ("whole", "stopped"))
+    assert run(whole, workers=1)
+    steps = iter(range(40))
+    told: list[object] = []
+    assert not run(stopped, told.append, workers=1, stopping=lambda: next(steps) == 37)
+    assert told[-1] == PieceStored(38 * 8)
+    assert run(stopped, told.append, workers=1)
+    assert [each.frames for each in told if isinstance(each, PieceStarted)] == [0, 38 * 8, 0]
+    assert files(stopped) == files(whole)
 
 
 def test_status_says_what_is_there(small: Path) -> None:
