@@ -161,6 +161,16 @@ def test_checkpoints_do_not_wait_for_an_evaluation_at_an_episodes_end(tmp_path: 
     assert [row["frames"] for row in curve(out / "seed-0.csv")] == ["1104", "2208", "2304"]
 
 
+def test_evaluations_may_fall_into_the_middle_of_episodes(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = ["train", *QUICK, "--loss", "none", "--frames", "2304", "--eval-every", "1104"]
+    process = subprocess.Popen(a2l(*command, "--out", str(out)), stdout=subprocess.PIPE)
+    process.communicate(timeout=120)
+    with np.load(out / "checkpoint.npz") as file:
+        assert file["step"].tolist() == [2304 // 8]
+    assert [row["frames"] for row in curve(out / "seed-0.csv")] == ["1104", "2208", "2304"]
+
+
 def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "seed-0.csv").write_text("mine")
     done = run("train", *QUICK, "--loss", "none", "--out", str(tmp_path))
