@@ -23,11 +23,12 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from a2ls_dsl.api import compile as compile
     from a2ls_dsl.api import load as load
+    from a2ls_dsl.api import loads as loads
     from a2ls_dsl.backend.module import CompiledLoss as CompiledLoss
     from a2ls_dsl.backend.window import Window as Window
     from a2ls_dsl.diagnostics import A2lError as A2lError
 
-__all__ = ["A2lError", "CompiledLoss", "Window", "compile", "load"]
+__all__ = ["A2lError", "CompiledLoss", "Window", "compile", "load", "loads"]
 
 _HOMES = {
     "A2lError": "a2ls_dsl.diagnostics",
@@ -35,6 +36,7 @@ _HOMES = {
     "Window": "a2ls_dsl.backend.window",
     "compile": "a2ls_dsl.api",
     "load": "a2ls_dsl.api",
+    "loads": "a2ls_dsl.api",
 }
 
 

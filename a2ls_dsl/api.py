@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import math
+import operator
+import warnings
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, SupportsIndex
 
-from a2ls_dsl.backend.module import CompiledLoss, compile_loss
+import torch
+
+from a2ls_dsl.backend.module import CompiledLoss, compile_loss, shapes
 from a2ls_dsl.backend.window import Spaces
-from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.diagnostics import A2lError, unknown
+from a2ls_dsl.lang import load as language
 from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.load import load_one
+
+MANY_WEIGHTS = 100_000_000
+"""From so many weights of its own on, a loss is warned of: 0.4 GB, and three times that in an optimizer."""
 
 
-class Space(Protocol):
-    """Anything with a shape: a Gymnasium `Box`, a dm_env array specification."""
+class HasShape(Protocol):
+    """A space of Gymnasium, an array specification of dm_env."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
+
+
+Space = SupportsIndex | tuple[int, ...] | HasShape
+"""A number of numbers, a shape, or anything that has a shape. What is discrete is one-hot."""
 
 
 def load(file: str | Path, name: str | None = None) -> Loss:
@@ -26,29 +37,80 @@ def load(file: str | Path, name: str | None = None) -> Loss:
     Raises `LanguageError`, with the places, where the file has errors, and `A2lError` where there is no such
     file or loss.
     """
-    return load_one(file, name)[1]
+    return language.load_one(file, name)[1]
 
 
-def compile(loss: Loss, observation: int | Space, action: int | Space, features: int) -> CompiledLoss:
+def loads(text: str, name: str | None = None) -> Loss:
+    """The loss `name` (by default the last one) of a text in the language: as `load`."""
+    losses = language.loads(text)
+    if name is None:
+        return list(losses.values())[-1]
+    if name not in losses:
+        raise unknown("loss in the text called", name, losses)
+    return losses[name]
+
+
+def compile(loss: Loss, observation: Space, action: Space, features: SupportsIndex) -> CompiledLoss:
     """An `nn.Module` that computes `loss` for an agent.
 
-    observation, action: the sizes of the agent's vectors, or its spaces; features: how wide the encoder's
-    output is. The module's parameters are initialised as torch does by default.
+    observation, action: the sizes of the agent's vectors, their shapes, or its spaces; actions of a discrete
+    space are one-hot vectors. features: how wide the encoder's output is. The module's parameters are
+    initialised as torch does by default; more than `MANY_WEIGHTS` of them are warned of. Raises `A2lError`.
     """
     if not isinstance(loss, Loss):
         raise A2lError(f"{loss!r} is no loss", "pass what a2ls_dsl.load gives")
-    if features < 1:
-        raise A2lError(f"an encoder with {features} features", "pass the width of its output, at least 1")
-    shape = () if isinstance(observation, int) else observation.shape
-    if len(shape) == 3 and min(shape) > 0:  # frames: `o[t]` is narrower than they are
-        return compile_loss(loss, Spaces.of(shape, _size(action), features))
-    return compile_loss(loss, Spaces(_size(observation), _size(action), features))
-
-
-def _size(space: int | Space) -> int:
-    size = space if isinstance(space, int) else math.prod(space.shape)
-    if size < 1:
-        raise A2lError(
-            f"a space needs at least one number, not {size}", "pass the size of the agent's vectors"
+    width = _index(features)
+    if width is None or width < 1:
+        raise A2lError(f"an encoder with {features!r} features", "pass the width of its output, at least 1")
+    seen, action_size = _shape("observation", observation), math.prod(_shape("action", action))
+    if len(seen) == 3:  # frames: `o[t]` is narrower than they are
+        spaces = Spaces.of(seen, action_size, width)
+    else:
+        spaces = Spaces(math.prod(seen), action_size, width)
+    with torch.device("meta"):  # where weights have sizes and take no memory
+        planned = compile_loss(loss, spaces)
+    weights = sum(each.numel() for each in planned.parameters())
+    if weights > MANY_WEIGHTS:
+        warnings.warn(
+            f"the loss learns {weights:,} weights of its own ({4 * weights / 1e9:.1f} GB in float32): "
+            f"{'; '.join(shapes(planned))}. Give your encoder a narrower output, or the loss a smaller head: "
+            "`with head = mlp(256)`",
+            stacklevel=2,
         )
-    return size
+    return compile_loss(loss, spaces)
+
+
+def _shape(name: str, space: Space) -> tuple[int, ...]:
+    """The shape of what an agent's networks are given of a space. Raises `A2lError` where there is none."""
+    size = _index(space)
+    if size is not None:
+        return _checked(name, (size,))
+    shape = getattr(space, "shape", space)
+    choices = getattr(space, "n", getattr(space, "num_values", None))
+    if shape == () and choices is not None:  # Gymnasium's `Discrete`, dm_env's `DiscreteArray`
+        return _checked(name, (operator.index(choices),))
+    kind = type(space).__name__
+    whole = shape == () and "int" in str(getattr(space, "dtype", ""))
+    if whole or hasattr(space, "nvec") or not isinstance(shape, tuple):
+        raise A2lError(
+            f"the {name} space {kind} has no width: {space!r}",
+            f"pass the width of the {name} vectors that networks are given, such as of their one-hot form",
+        )
+    return _checked(name, tuple(map(operator.index, shape)))
+
+
+def _checked(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    if any(size < 1 for size in shape):
+        raise A2lError(
+            f"a space needs at least one number, and the {name}'s has the shape {shape}",
+            "pass the size of the agent's vectors",
+        )
+    return shape
+
+
+def _index(number: object) -> int | None:
+    """A whole number of any kind; None for what is no number."""
+    try:
+        return operator.index(number)  # type: ignore[arg-type]
+    except TypeError:
+        return None

@@ -90,8 +90,12 @@ class A2lError(Exception):
         self.message = message
         self.fix = fix
 
+    def __str__(self) -> str:
+        """Message and fix: what a traceback ends in."""
+        return self.message + (f"\n  fix: {self.fix}" if self.fix else "")
+
     def render(self) -> str:
-        return f"error: {self.message}" + (f"\n  fix: {self.fix}" if self.fix else "")
+        return f"error: {self}"
 
 
 class LanguageError(A2lError):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import a2ls_dsl
 from a2ls_dsl.backend import functions, operators, registry, window
 from a2ls_dsl.backend.export_text import called, statements, used_names, wrapped
+from a2ls_dsl.backend.window import has_schedules
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.ir.nodes import (
@@ -25,21 +26,24 @@ from a2ls_dsl.ir.nodes import (
     Row,
     Sample,
     Transition,
-    WeightedSum,
 )
 from a2ls_dsl.ir.passes import optimise
 from a2ls_dsl.ir.verify import verify
-from a2ls_dsl.lang.ast import Loss, Schedule, Stream
+from a2ls_dsl.lang.ast import Loss, Stream
 from a2ls_dsl.lang.operators import LINEAR, MLP
 from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.lang.types import Width
 
 _BUILT_IN: tuple[Callable[..., object], ...] = (
     window.check_windows,
+    window.check_uncropped,
+    window.features_of,
+    window.values_of,
     functions.predictor,
     functions.mlp,
     functions.Generated,
     functions.are_frames,
+    functions.pixels_at,
     functions.crop,
     functions.shift,
     functions.intensity,
@@ -182,7 +186,7 @@ def _class(name: str, program: Program, naive: Program) -> str:
         "",
         f"    def __init__(self, {', '.join(f'{each}: int' for each in sizes)}) -> None:",
         "        super().__init__()",
-        "        self.action = action",
+        "        self.action, self.features = action, features",
         *(line for text in _parameters(naive) for line in wrapped(text, 8)),
         "",
         "    def forward(",
@@ -193,7 +197,7 @@ def _class(name: str, program: Program, naive: Program) -> str:
         "",
         *(f"        {line}" for text in notes for line in textwrap.wrap(text, 100, subsequent_indent="  ")),
         '        """',
-        *wrapped(_check(program), 8),
+        *(line for text in _checks(program) for line in wrapped(text, 8)),
         *(line for text in statements(program) for line in wrapped(text, 8)),
     ]
     return "\n".join(lines)
@@ -217,30 +221,27 @@ def _arguments(program: Program) -> tuple[list[str], list[str]]:
     if any(isinstance(node, Estimate | EstimateBatch) for node in program.nodes):
         arguments.append("value: Callable[[Tensor], Tensor]")
         notes.append("value: the agent's estimates (B,) of features (B, features).")
-    if _schedules(program):
-        arguments.append("frames: float = 0")
+    if has_schedules(program):
+        arguments.append("frames: float")
         notes.append("frames: how many environment frames the agent has trained.")
     if Stream.RAW in streams:
         arguments.append("data: Tensor | None = None")
         notes.append("data: (B, steps, data), if `o` is not to be made of the observations.")
     if registry.CROP in views:
         arguments.append("uncropped: Tensor | None = None")
-        notes.append("uncropped: frames that the observations were cut out of, for fresh random crops.")
+        notes.append("uncropped: (B, steps, ...), frames that observation was cut out of; vectors have none.")
     if views:
         arguments.append("generator: torch.Generator | None = None")
         notes.append("generator: draws views.")
     return arguments, notes
 
 
-def _check(program: Program) -> str:
-    streams = {node.stream for node in program.nodes if isinstance(node, Sample)}
-    done = ", done" if Stream.DONE in streams else ""
-    return f"check_windows({program.horizon + 1}, self.action, observation, action, reward{done})"
-
-
-def _schedules(program: Program) -> bool:
-    last = program.nodes[-1]
-    return isinstance(last, WeightedSum) and any(isinstance(each, Schedule) for each in last.weights)
+def _checks(program: Program) -> Iterator[str]:
+    samples = [node.stream for node in program.nodes if isinstance(node, Sample)]
+    done = ", done" if Stream.DONE in samples else ""
+    yield f"check_windows({program.horizon + 1}, self.action, observation, action, reward{done})"
+    if any(isinstance(node, Augment) and node.view == registry.CROP for node in program.nodes):
+        yield "check_uncropped(observation, uncropped)"
 
 
 def _sizes(program: Program) -> list[str]:

@@ -1,8 +1,11 @@
-"""The statements of an exported loss: one assignment a node; samples and picks stand where they are used."""
+"""The statements of an exported loss: one assignment a node; samples and picks stand where they are used.
+
+Expressions are Python's own syntax trees, and Python prints them, so that brackets stand where they have to.
+"""
 
 from __future__ import annotations
 
-import re
+import ast
 from collections.abc import Iterator, Sequence
 
 from a2ls_dsl.backend import registry
@@ -33,17 +36,17 @@ from a2ls_dsl.lang.numbers import print_number
 from a2ls_dsl.lang.printer import RUN_LENGTH
 
 _LONGEST = 110
-_ITEM = re.compile(r"(\w+)\[(\d+)\]")
 _SEQUENCES = {
-    Stream.STATE: "observation.unbind(1)",
-    Stream.ACTION: "action.unbind(1)",
-    Stream.REWARD: "reward[..., None].unbind(1)",
-    Stream.RAW: "[newest_frame(each).to(reward) for each in s] if data is None else data.unbind(1)",
-    Stream.DONE: "done[..., None].to(reward).unbind(1)",
+    Stream.STATE: ("s", "observation.unbind(1)"),
+    Stream.ACTION: ("a", "action.to(dtype).unbind(1)"),
+    Stream.REWARD: ("r", "reward.to(dtype)[..., None].unbind(1)"),
+    Stream.RAW: ("o", "[newest_frame(x).to(dtype) for x in s] if data is None else data.to(dtype).unbind(1)"),
+    Stream.DONE: ("d", "done.to(dtype)[..., None].unbind(1)"),
 }
+"""What the steps of a stream are called, and what they are."""
 _ENCODERS = {ONLINE: "encoder", EMA: "target_encoder", STOP: "encoder"}
 _ENCODED = {ONLINE: "encoded", EMA: "target_encoded", STOP: "stopped"}
-_INLINE = (Unless, Discount, Spread)
+_INLINE = (Discount, Spread)
 """Nodes that are written where they are read, if one node reads them."""
 
 
@@ -51,9 +54,11 @@ def statements(program: Program) -> Iterator[str]:
     """The body of `forward`."""
     streams = {node.stream for node in program.nodes if isinstance(node, Sample)}
     streams |= {Stream.STATE} if Stream.RAW in streams else set()
+    if streams != {Stream.STATE}:
+        yield "dtype = next(self.parameters(), reward).dtype"
     for stream in Stream:
         if stream in streams:
-            yield f"{stream} = {_SEQUENCES[stream]}"
+            yield " = ".join(_SEQUENCES[stream])
     views = [node.view for node in program.nodes if isinstance(node, Augment)]
     if registry.CROP in views:
         yield "whole = [None] * len(s) if uncropped is None else uncropped.unbind(1)"
@@ -65,17 +70,21 @@ def statements(program: Program) -> Iterator[str]:
             continue
         value = _expression(node, [names[read] for read in node.inputs])
         blind = isinstance(node, Estimate | EstimateBatch) or getattr(node, "encoder", ONLINE) != ONLINE
-        if (isinstance(node, _INLINE) and len(users[index]) == 1) or _is_only_term(program, users[index]):
+        inline = isinstance(node, Unless) or (isinstance(node, _INLINE) and len(users[index]) == 1)
+        if inline or _is_only_term(program, users[index]):
             names[index] = value
-        elif isinstance(node, Unless):
-            names[index] = f"({value})"
         elif blind:
             yield "with torch.no_grad():"
-            yield f"    {names[index]} = {value}"
+            yield f"    {_text(names[index])} = {_text(value)}"
         elif index == len(program.nodes) - 1:
-            yield f"return {value}"
+            yield f"return {_text(value)}"
         else:
-            yield f"{names[index]} = {value}"
+            yield f"{_text(names[index])} = {_text(value)}"
+
+
+def _text(expression: ast.expr) -> str:
+    """Python's text of an expression; the strings in them are names of terms, and hold no quotes."""
+    return ast.unparse(expression).replace("'", '"')
 
 
 def _is_only_term(program: Program, users: list[int]) -> bool:
@@ -144,9 +153,9 @@ def _parts(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _names(program: Program) -> list[str]:
+def _names(program: Program) -> list[ast.expr]:
     """What each node is called: `s[2]` for a sample, and a name by its part in the loss for all others."""
-    users, names = program.users(), list[str]()
+    users, names = program.users(), list[ast.expr]()
     given: dict[str, int] = {}
     wanted = [
         "" if _is_only_term(program, users[index]) else _name(program, users, index)
@@ -155,13 +164,13 @@ def _names(program: Program) -> list[str]:
     for index, node in enumerate(program.nodes):
         match node:
             case Sample():
-                names.append(f"{node.stream}[{node.offset}]")
+                names.append(_item(_named(_SEQUENCES[node.stream][0]), node.offset))
             case Pick():
-                names.append(f"{names[node.inputs[0]]}[{node.index}]")
+                names.append(_item(names[node.inputs[0]], node.index))
             case _:
                 name = wanted[index]
                 count = given[name] = given.get(name, 0) + 1
-                names.append(f"{name}_{count}" if wanted.count(name) > 1 else name)
+                names.append(_named(f"{name}_{count}" if wanted.count(name) > 1 else name or "loss"))
     return names
 
 
@@ -192,96 +201,164 @@ def _name(program: Program, users: dict[int, list[int]], index: int) -> str:
     return ""
 
 
-def _expression(node: Node, inputs: Sequence[str]) -> str:
+def _expression(node: Node, inputs: Sequence[ast.expr]) -> ast.expr:
     match node:
         case Augment() if node.view == registry.CROP:
-            whole = inputs[0].replace("s[", "whole[", 1) if _ITEM.fullmatch(inputs[0]) else "None"
-            return f"crop({inputs[0]}, {whole}, draws)"
+            return _filled("crop(x, whole, draws)", x=inputs[0], whole=_whole(inputs[0]))
         case Augment():
-            return _call(node.view, [inputs[0], "draws", *map(print_number, node.numbers)])
+            return _entry(node.view, [inputs[0], _named("draws"), *map(_number, node.numbers)])
         case Encode():
-            return f"{_ENCODERS[node.encoder]}({inputs[0]})"
+            encoder = _named(_ENCODERS[node.encoder])
+            return _filled("features_of(encoder, x, self.features)", encoder=encoder, x=inputs[0])
         case EncodeBatch():
-            return f"{_ENCODERS[node.encoder]}(torch.cat({_list(inputs)})).chunk({len(inputs)})"
+            return _filled(
+                "features_of(encoder, torch.cat(x), self.features).chunk(count)",
+                encoder=_named(_ENCODERS[node.encoder]),
+                x=_list(inputs),
+                count=_number(len(inputs)),
+            )
         case Estimate():
-            return f"value({inputs[0]}).reshape(-1, 1)"
+            return _filled("values_of(value, x)", x=inputs[0])
         case EstimateBatch():
             half = len(inputs) // 2
-            return f"value(torch.cat({_list(inputs[:half])})).reshape(-1, 1).chunk({half})"
+            batch, count = _list(inputs[:half]), _number(half)
+            return _filled("values_of(value, torch.cat(x)).chunk(count)", x=batch, count=count)
         case Normalise():
-            return _call(node.name, [inputs[0], *map(print_number, node.numbers)])
+            return _entry(node.name, [inputs[0], *map(_number, node.numbers)])
         case Transition():
-            return f"self.transition(torch.cat({_list(inputs)}, dim=-1))"
+            return _filled("self.transition(torch.cat(x, dim=-1))", x=_list(inputs))
         case Unless():
-            return f"{inputs[0]} * (1 - {inputs[1]})"
+            return _filled("x * (1 - flag)", x=inputs[0], flag=inputs[1])
         case Discount():
-            return f"discounted({_list(inputs)}, {print_number(node.discount)})"
+            return _filled("discounted(x, by)", x=_list(inputs), by=_number(node.discount))
         case Spread():
-            low, high = print_number(node.low), print_number(node.high)
-            return f"spread({inputs[0]}, {node.bins}, {low}, {high}, symlog={node.symlog})"
+            numbers = {"bins": _number(node.bins), "low": _number(node.low), "high": _number(node.high)}
+            symlog = ast.Constant(node.symlog)
+            return _filled("spread(x, bins, low, high, symlog=on)", x=inputs[0], on=symlog, **numbers)
         case Concat():
-            return f"torch.cat({_list(inputs)}, dim=-1)"
+            return _filled("torch.cat(x, dim=-1)", x=_list(inputs))
         case Predict():
-            return f"self.heads[{node.head}]({inputs[0]})"
+            return _filled("self.heads[number](x)", number=_number(node.head), x=inputs[0])
         case Compare():
             return _comparison(node, inputs)
         case OverSteps():
             if node.decay == 1:
-                return f"torch.stack({_list(inputs)}).mean()"
-            return f"discounted({_list(inputs)}, {print_number(node.decay)}) / {len(inputs)}"
+                return _filled("torch.stack(x).mean()", x=_list(inputs))
+            decay, count = _number(node.decay), _number(len(inputs))
+            return _filled("discounted(x, decay) / count", x=_list(inputs), decay=decay, count=count)
         case WeightedSum():
-            return " + ".join(_weighted(w, x) for w, x in zip(node.weights, inputs, strict=True))
+            first, *others = map(_weighted, node.weights, inputs)
+            for term in others:
+                first = _filled("before + term", before=first, term=term)
+            return first
     raise TypeError(f"no text for {type(node).__name__}")
 
 
-def _call(name: str, arguments: Sequence[str]) -> str:
-    return f"{called(name) if registry.is_own(name) else name}({', '.join(arguments)})"
+def _filled(template: str, **parts: ast.expr) -> ast.expr:
+    """An expression with others in the place of some of its names."""
+
+    class Fill(ast.NodeTransformer):
+        def visit_Name(self, name: ast.Name) -> ast.expr:
+            return parts.get(name.id, name)
+
+    filled: ast.expr = Fill().visit(ast.parse(template, mode="eval").body)
+    return filled
 
 
-def _weighted(weight: Weight, loss: str) -> str:
+def _named(name: str) -> ast.expr:
+    return ast.Name(name)
+
+
+def _number(value: float) -> ast.expr:
+    return ast.parse(print_number(value), mode="eval").body
+
+
+def _item(sequence: ast.expr, place: int) -> ast.expr:
+    return ast.Subscript(sequence, ast.Constant(place))
+
+
+def _call(function: str, arguments: Sequence[ast.expr], **options: ast.expr) -> ast.expr:
+    keywords = [ast.keyword(option, value) for option, value in options.items()]
+    return ast.Call(_named(function), list(arguments), keywords)
+
+
+def _entry(name: str, arguments: Sequence[ast.expr], **options: ast.expr) -> ast.expr:
+    """A call of what computes a view, a normaliser or an operator of the language."""
+    return _call(called(name) if registry.is_own(name) else name, arguments, **options)
+
+
+def _whole(seen: ast.expr) -> ast.expr:
+    """The frames that a step was cut out of; what has been through a view was cut already."""
+    match seen:
+        case ast.Subscript(ast.Name("s"), place):
+            return ast.Subscript(_named("whole"), place)
+    return ast.Constant(None)
+
+
+def _weighted(weight: Weight, loss: ast.expr) -> ast.expr:
     if isinstance(weight, Schedule):
-        return f"scheduled({weight.start!r}, {weight.end!r}, {weight.frames}, frames) * {loss}"
-    return loss if weight == 1 else f"{weight!r} * {loss}"
+        numbers = {"start": ast.Constant(weight.start), "end": ast.Constant(weight.end)}
+        length = _number(weight.frames)
+        return _filled("scheduled(start, end, length, frames) * loss", loss=loss, length=length, **numbers)
+    return loss if weight == 1 else _filled("weight * loss", weight=ast.Constant(weight), loss=loss)
 
 
-def _list(inputs: Sequence[str]) -> str:
+def _list(inputs: Sequence[ast.expr]) -> ast.expr:
     """`[s[1], *a[1:4]]`: three or more items of a list in a row are written as a slice."""
-    items = [_ITEM.fullmatch(text) for text in inputs]
-    places = [
-        (item[1], int(item[2])) if item else (text, 0) for item, text in zip(items, inputs, strict=True)
-    ]
-    parts, begin = list[str](), 0
+    parts, begin = list[ast.expr](), 0
+    places = [_place(each) for each in inputs]
     for end in range(1, len(inputs) + 1):
         name, first = places[begin]
         if end < len(inputs) and places[end] == (name, first + end - begin):
             continue
-        run = f"*{name}[{first}:{first + end - begin}]"
-        parts += [run] if end - begin >= RUN_LENGTH else inputs[begin:end]
+        if end - begin < RUN_LENGTH:
+            parts += inputs[begin:end]
+        else:
+            run = _filled(f"x[{first}:{first + end - begin}]", x=_named(name))
+            if end - begin == len(inputs):
+                return run
+            parts.append(ast.Starred(run))
         begin = end
-    return parts[0][1:] if len(parts) == 1 < len(inputs) else f"[{', '.join(parts)}]"
+    return ast.List(parts)
 
 
-def _comparison(node: Compare, rows: Sequence[str]) -> str:
-    options = {name: print_number(value) for name, value in node.options}
-    temperature = options.get("temperature", "1")
-    divided = "" if temperature == "1" else f" / {temperature}"
-    against = f"against_batch={node.against_batch or node.operator == 'infonce'}"
-    y, z = rows[0], rows[-1]
+def _place(expression: ast.expr) -> tuple[str, int]:
+    """The sequence and the index of an item; another expression is the first of its own kind."""
+    match expression:
+        case ast.Subscript(ast.Name(name), ast.Constant(int(place))):
+            return name, place
+    return ast.unparse(expression), 0
+
+
+def _comparison(node: Compare, rows: Sequence[ast.expr]) -> ast.expr:
+    options = {name: _number(value) for name, value in node.options}
+    against = ast.Constant(node.against_batch or node.operator == "infonce")
     match node.operator:
         case "mse":
-            return f"distance({y}, {z}, {against})"
+            return _call("distance", rows, against_batch=against)
         case "nmse":
-            return f"distance(normalise({y}), normalise({z}), {against})"
-        case "inner":
-            return f"similarity({y} @ {z}.mT{divided}, {against})"
-        case "cosine" | "infonce":
-            return f"similarity(normalise({y}) @ normalise({z}).mT{divided}, {against})"
-        case "bilinear":
-            return f'similarity({z} @ self.bilinear["{node.term}"] @ {y}.mT{divided}, {against})'
+            return _call("distance", [_call("normalise", [each]) for each in rows], against_batch=against)
+        case "inner" | "cosine" | "infonce" | "bilinear":
+            return _call("similarity", [_logits(node, *rows, **options)], against_batch=against)
         case "ce":
-            return f"cross_entropy({y}, {z}, {options['bins']})"
+            return _call("cross_entropy", [*rows, options["bins"]])
         case "huber" | "variance" | "covariance" | "barlow" | "mico" | "bisim":
-            return f"{node.operator}({', '.join([*rows, *options.values()])})"
-    named = [f"{name}={value}" for name, value in options.items()]
-    named += [against] if registry.takes_negatives(node.operator) else []
-    return _call(node.operator, [*rows, *named])
+            return _call(node.operator, [*rows, *options.values()])
+    if registry.takes_negatives(node.operator):
+        options["against_batch"] = against
+    return _entry(node.operator, rows, **options)
+
+
+def _logits(node: Compare, y: ast.expr, z: ast.expr, temperature: ast.expr | None = None) -> ast.expr:
+    """The similarities of all pairs of a batch."""
+    match node.operator:
+        case "inner":
+            logits = _filled("y @ z.mT", y=y, z=z)
+        case "bilinear":
+            term = ast.Constant(str(node.term))
+            logits = _filled("z @ self.bilinear[term] @ y.mT", y=y, z=z, term=term)
+        case _:
+            logits = _filled("normalise(y) @ normalise(z).mT", y=y, z=z)
+    if temperature is None or ast.unparse(temperature) == "1":
+        return logits
+    return _filled("logits / temperature", logits=logits, temperature=temperature)

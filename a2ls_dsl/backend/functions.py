@@ -42,18 +42,23 @@ def are_frames(x: Tensor) -> bool:
     return x.dim() > 3
 
 
+def pixels_at(frames: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """The pixels of frames (B, C, H, W) at rows (B, h) and columns (B, w): contiguous, (B, C, h, w)."""
+    places = rows[:, :, None] * frames.shape[-1] + columns[:, None, :]
+    flat = places.flatten(1)[:, None].expand(-1, frames.shape[1], -1)
+    return frames.flatten(2).gather(2, flat).view(*frames.shape[:2], *places.shape[1:])
+
+
 def crop(x: Tensor, whole: Tensor | None, draws: Draws) -> Tensor:
     """A random piece as large as x out of the frames that x was cut out of (Laskin et al. 2020)."""
     if whole is None:
         return x
-    sizes = x.shape[-2:]
-    room = torch.tensor(
-        [have - want + 1 for have, want in zip(whole.shape[-2:], sizes, strict=True)], device=x.device
-    )
+    height, width = x.shape[-2:]
+    room = torch.tensor([whole.shape[-2] - height + 1, whole.shape[-1] - width + 1], device=x.device)
     first = (draws.uniform(x, len(x), 2) * room).long()
-    rows, columns = (first[:, i, None] + torch.arange(sizes[i], device=x.device) for i in (0, 1))
-    sample = torch.arange(len(x), device=x.device)[:, None, None]
-    return whole[sample, :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+    rows = first[:, :1] + torch.arange(height, device=x.device)
+    columns = first[:, 1:] + torch.arange(width, device=x.device)
+    return pixels_at(whole, rows, columns)
 
 
 def shift(x: Tensor, draws: Draws, pixels: float) -> Tensor:
@@ -65,9 +70,7 @@ def shift(x: Tensor, draws: Draws, pixels: float) -> Tensor:
     down, right = moved.reshape(-1, 2, 1).unbind(1)
     rows = (torch.arange(height, device=x.device) + down).clamp(0, height - 1)
     columns = (torch.arange(width, device=x.device) + right).clamp(0, width - 1)
-    flat = x.flatten(0, -4)
-    sample = torch.arange(len(flat), device=x.device)[:, None, None]
-    return flat[sample, :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1).reshape(x.shape)
+    return pixels_at(x.flatten(0, -4), rows, columns).reshape(x.shape)
 
 
 def intensity(x: Tensor, draws: Draws, scale: float) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,23 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from a2ls_dsl.backend import registry
+from a2ls_dsl.backend.checks import check_agent, check_window, checked_encoder, checked_value
 from a2ls_dsl.backend.functions import Generated, crop, mlp, newest_frame, predictor
 from a2ls_dsl.backend.interpreter import Answer, Encoder, Request, evaluate, weight_at
 from a2ls_dsl.backend.window import Spaces, Window
-from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.ir.nodes import (
     ACTION,
     LATENT,
     Augment,
     Compare,
-    Estimate,
-    EstimateBatch,
     Normalise,
     Predict,
     Program,
     Row,
-    Sample,
     Transition,
 )
 from a2ls_dsl.ir.passes import PASSES
@@ -98,59 +94,22 @@ class CompiledLoss(nn.Module):
         target_encoder: Encoder,
         window: Window,
         value: Value | None = None,
-        frames: float = 0,
+        frames: float | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """The loss of a batch of windows, a scalar. Raises `A2lError` where sizes or parts are missing.
+        """The loss of a batch of windows, a scalar. Raises `A2lError` where sizes or parts don't fit.
 
         value: the agent's estimate of latents, for losses with `value(...)`. frames: how many environment
         frames the agent has trained, for schedules. generator: draws views.
         """
-        self._check(window, value)
-        agent = Agent(encoder, target_encoder, value)
-        return evaluate(self.program, Alone(self, window, frames, generator), agent)
-
-    def _check(self, window: Window, value: Value | None) -> None:
-        batch = window.reward.shape[:-1]
-        if len(batch) != 1:
-            raise A2lError(
-                f"a window's reward has the shape (batch, steps), not {tuple(window.reward.shape)}",
-                "stack the windows of a batch along the first dimension, without any other",
-            )
-        if batch[0] < 2:
-            raise A2lError(
-                f"a batch of {batch[0]}: the loss compares the samples of a batch",
-                "sample two windows or more",
-            )
-        if window.steps <= self.horizon:
-            raise A2lError(
-                f"the loss looks {self.horizon} steps ahead, but the window holds {window.steps} steps",
-                f"sample windows of {self.horizon + 1} steps",
-            )
-        for name, tensor, size in (
-            ("observation", window.observation, self.spaces.observation),
-            ("action", window.action, self.spaces.action),
-        ):
-            numbers = math.prod(tensor.shape[2:])
-            if tuple(tensor.shape[:2]) != (*batch, window.steps) or numbers != size or tensor.dim() < 3:
-                raise A2lError(
-                    f"the window's {name} has the shape {tuple(tensor.shape)}, "
-                    f"not {(*batch, window.steps, size)}",
-                    f"all parts have the same batch and steps, and {name}s here {size} numbers",
-                )
-        if value is None and any(isinstance(node, Estimate | EstimateBatch) for node in self.program.nodes):
-            raise A2lError(
-                "the loss reads `value(...)`, and no value was given",
-                "pass value=, a function of features (B, features) that gives the agent's estimates (B,)",
-            )
-        reads_done = any(
-            isinstance(node, Sample) and node.stream is Stream.DONE for node in self.program.nodes
+        check_window(self.program, self.spaces, window)
+        check_agent(self.program, value, frames)
+        agent = Agent(
+            checked_encoder(encoder, self.spaces.features),
+            checked_encoder(target_encoder, self.spaces.features),
+            value and checked_value(value),
         )
-        if window.done is None and reads_done:
-            raise A2lError(
-                "the loss reads which states are terminal, and the window has no `done`",
-                "pass done=, (B, steps), 1 where a step's state is terminal by the task's own rules",
-            )
+        return evaluate(self.program, Alone(self, window, frames or 0, generator), agent)
 
 
 class Alone:
@@ -161,23 +120,24 @@ class Alone:
     ) -> None:
         self._module, self._window, self._frames = module, window, frames
         self._draws = Generated(generator)
+        self._dtype = next(module.parameters(), window.reward).dtype
 
     def sample(self, stream: Stream, offset: int) -> Tensor:
-        window = self._window
+        window, dtype = self._window, self._dtype
         match stream:
             case Stream.STATE:
                 return window.observation[:, offset]
             case Stream.ACTION:
-                return window.action[:, offset]
+                return window.action[:, offset].to(dtype)
             case Stream.REWARD:
-                return window.reward[:, offset, None]
+                return window.reward[:, offset, None].to(dtype)
             case Stream.RAW:
                 data = window.data
-                frames = window.observation[:, offset]
-                return newest_frame(frames).to(window.reward) if data is None else data[:, offset]
+                row = newest_frame(window.observation[:, offset]) if data is None else data[:, offset]
+                return row.to(dtype)
             case Stream.DONE:
                 done = window.reward.new_zeros(()) if window.done is None else window.done[:, offset, None]
-                return done.to(window.reward)
+                return done.to(dtype)
 
     def crop(self, draw: int, offset: int) -> Tensor:
         whole = self._window.uncropped

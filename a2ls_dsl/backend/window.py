@@ -1,12 +1,12 @@
 """What a loss is evaluated on: the sizes of an environment's spaces, and windows of trajectories.
 
-`check_windows` is what exported files call; `CompiledLoss` has errors of its own, with a fix.
+The checks here are those of exported files; `CompiledLoss` has errors of its own, with a fix (`checks.py`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from a2ls_dsl.backend.functions import newest_frame
-from a2ls_dsl.ir.nodes import Augment, Program, Row, Sample
-from a2ls_dsl.lang.ast import Loss, Stream, elements_of
+from a2ls_dsl.ir.nodes import Augment, Program, Row, Sample, WeightedSum
+from a2ls_dsl.lang.ast import Loss, Schedule, Stream, elements_of
 from a2ls_dsl.lang.canonical import comparisons
 from a2ls_dsl.lang.functions import Kind
 from a2ls_dsl.lang.registry import functions
@@ -118,10 +118,15 @@ def check_windows(
     reward: Tensor,
     done: Tensor | None = None,
 ) -> None:
-    """Raises ValueError where windows don't have the shapes that `forward` names.
+    """Raises ValueError where windows don't have the shapes that `forward` names, TypeError for no tensors.
 
     steps: how many the loss looks at; width: numbers in an action.
     """
+    given = {"observation": observation, "action": action, "reward": reward, "done": done}
+    for name, tensor in given.items():
+        if tensor is not None and not isinstance(tensor, Tensor):
+            kind = type(tensor).__name__
+            raise TypeError(f"{name} is of the type {kind}, expected a Tensor")
     batch = tuple(reward.shape)
     if len(batch) != 2 or batch[0] < 2 or batch[1] < steps:
         wanted = f"(B, steps), at least 2 windows of {steps} steps"
@@ -133,6 +138,46 @@ def check_windows(
         raise ValueError(f"action has the shape {tuple(action.shape)}, expected {(*batch, width)}")
     if done is not None and done.shape != reward.shape:
         raise ValueError(f"done has the shape {tuple(done.shape)}, expected {batch}")
+
+
+def check_uncropped(observation: Tensor, uncropped: Tensor | None) -> None:
+    """Raises ValueError where the frames are missing that fresh crops are cut out of."""
+    seen = tuple(observation.shape)
+    if uncropped is None and len(seen) > 4:
+        raise ValueError("uncropped is missing, the frames that observation was cut out of: the loss crops")
+    whole = seen if uncropped is None else tuple(uncropped.shape)
+    if whole[:-2] != seen[:-2] or whole[-2] < seen[-2] or whole[-1] < seen[-1]:
+        wanted = f"frames that those of the shape {seen} were cut out of"
+        raise ValueError(f"uncropped has the shape {whole}, expected {wanted}")
+
+
+def features_of(encoder: Callable[[Tensor], Tensor], observations: Tensor, features: int) -> Tensor:
+    """What an encoder makes of observations (B, ...): (B, features). Raises ValueError for another shape."""
+    encoded = encoder(observations)
+    shape, wanted = tuple(encoded.shape), (len(observations), features)
+    if shape != wanted:
+        raise ValueError(f"the encoder gives the shape {shape}, expected {wanted}: (B, features)")
+    return encoded
+
+
+def values_of(value: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
+    """Estimates of features (B, features): (B, 1). Raises ValueError where they are no numbers (B,)."""
+    estimates = value(features)
+    if tuple(estimates.shape) not in ((len(features),), (len(features), 1)):
+        wanted = f"({len(features)},)"
+        raise ValueError(f"the value gives the shape {tuple(estimates.shape)}, expected {wanted}: (B,)")
+    return estimates.reshape(-1, 1)
+
+
+def reads(program: Program, stream: Stream) -> bool:
+    """Whether a program reads a stream."""
+    return any(isinstance(node, Sample) and node.stream is stream for node in program.nodes)
+
+
+def has_schedules(program: Program) -> bool:
+    """Whether a weight depends on how long the agent has trained."""
+    last = program.nodes[-1]
+    return isinstance(last, WeightedSum) and any(isinstance(each, Schedule) for each in last.weights)
 
 
 def ends_in_a_state(program: Program) -> bool:

@@ -51,12 +51,15 @@ def compile_command(
 
 def _write(path: Path, label: str, loss: Loss) -> None:
     from a2ls_dsl.backend.export import export, parameters
+    from a2ls_dsl.backend.export_check import check_export
     from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.lang.files import write
 
     if path.suffix != ".py":
         raise A2lError(f"`{path}` is no name of a Python file", "name one that ends in .py with -o")
-    write(path, export(label, loss))
+    text = export(label, loss)
+    check_export(label, loss, text)
+    write(path, text)
     print(f"{path}: class {parameters(label, loss)}, needs torch only")
 
 

@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import inspect
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from strategies import any_losses, losses, windows
 from torch import Tensor, nn
 
+from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.backend.export import class_name, export
+from a2ls_dsl.backend.export_check import check_export, load_class
 from a2ls_dsl.backend.module import CompiledLoss, compile_loss
+from a2ls_dsl.backend.stacked import StackAgent, StackedLoss
 from a2ls_dsl.backend.window import Spaces, Window
+from a2ls_dsl.diagnostics import A2lError, LanguageError
 from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.grammar import load_grammar
 from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import load_one, loads
+from a2ls_dsl.lang.operators import OPERATORS
 
 GOLDEN = Path(__file__).parent / "golden"
 SPACES = Spaces(observation=3, action=2, features=4)
-
-
-def load(name: str, text: str) -> type[nn.Module]:
-    """The class of an exported file."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / f"{name}.py"
-        path.write_text(text)
-        spec = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return getattr(module, class_name(name))
 
 
 def made(cls: type[nn.Module]) -> nn.Module:
@@ -94,13 +88,119 @@ def same(loss: Loss, module: nn.Module, compiled: CompiledLoss) -> None:
 @pytest.mark.parametrize("name", shipped("losses", ".a2l"))
 def test_every_shipped_loss_is_the_same_outside(name: str) -> None:
     label, loss = load_one(name)
-    same(loss, made(load(label, export(label, loss))), compile_loss(loss, SPACES))
+    same(loss, made(load_class(label, export(label, loss))), compile_loss(loss, SPACES))
 
 
 @settings(max_examples=40)
 @given(losses(terms=3, views=True) | any_losses())
 def test_any_loss_is_the_same_outside(loss: Loss) -> None:
-    same(loss, made(load("some_loss", export("some_loss", loss))), compile_loss(loss, SPACES))
+    same(loss, made(load_class("some_loss", export("some_loss", loss))), compile_loss(loss, SPACES))
+
+
+SIDES = ["s[t]", "r[t]", "done[t]", "value(s[t+1])", "return(r[t..t+1], value(s[t+2]))", "l2(s[t+1])"]
+OPTIONS = ["", " against batch", " with temperature = 0.5", " with decay = 0.5"]
+ROLLOUTS = [
+    "{op}({{ rollout(s[t], a[t..t+1]) }} -> {{ value(s[t+1]), value(s[t+2]) }}){options}",
+    "{op}({{ rollout(s[t], a[t..t+1]) }} -> {{ return(r[t], value(s[t+1])), return(r[t+1], value(s[t+2])) }})"
+    "{options}",
+]
+
+
+def lone_terms() -> Iterator[str]:
+    """Every operator on sets of one element: what an exported file writes as one expression."""
+    for entry in OPERATORS.values():
+        for options in OPTIONS:
+            if entry.unary:
+                yield f"{entry.name}({{ s[t] }}){options}"
+            for target in SIDES:
+                term = f"{entry.name}({{ s[t] }} -> {{ {target} }}){options}"
+                yield term
+                yield f"2 * {term} + mse({{ s[t] }} -> {{ r[t] }})"
+            for rollout in ROLLOUTS:
+                yield rollout.format(op=entry.name, options=options)
+
+
+def test_every_operator_on_a_lone_element_is_the_same_outside() -> None:
+    """Brackets stand where they have to, whatever stands inside whatever."""
+    tried: dict[str, int] = {}
+    for text in lone_terms():
+        try:
+            loss = loads(f"loss it = {text}")["it"]
+        except LanguageError:
+            continue  # the checker's to test
+        check_export("it", loss, export("it", loss))
+        operator = text.removeprefix("2 * ").split("(")[0]
+        tried[operator] = tried.get(operator, 0) + 1
+    assert tried.keys() == OPERATORS.keys() - {"mico", "bisim"}  # they need a reward and a state
+    assert tried["inner"] > 20
+
+
+def test_losses_of_the_extended_grammar_are_the_same_outside() -> None:
+    grammar, rng = load_grammar("extended"), np.random.default_rng(0)
+    for _ in range(60):
+        loss = grammar.sample(rng)
+        check_export("it", loss, export("it", loss))
+
+
+def test_a_file_that_fails_is_not_handed_out(tmp_path: Path) -> None:
+    """The text is run: one without its brackets is refused, and so is one that gives another number."""
+    loss = loads("loss it = inner({ s[t] } -> { value(s[t+1]) })")["it"]
+    text = export("it", loss)
+    assert "(worth * (1 - d[1])).mT" in text
+    with pytest.raises(A2lError, match="fails: RuntimeError"):
+        check_export("it", loss, text.replace("(worth * (1 - d[1])).mT", "worth * (1 - d[1]).mT"))
+    with pytest.raises(A2lError, match="where the loss is"):
+        check_export("it", loss, text.replace("(1 - d[1])", "(1 - d[0])"))
+
+
+def test_every_shipped_loss_is_typed(tmp_path: Path) -> None:
+    for name in shipped("losses", ".a2l"):
+        label, loss = load_one(name)
+        (tmp_path / f"{name}.py").write_text(export(label, loss))
+    (tmp_path / "mypy.ini").write_text("[mypy]\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file", "mypy.ini", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_encoders_may_flatten_by_view() -> None:
+    """Frames come contiguous, as CURL's and DrQ-v2's encoders want them, whatever has been done to them."""
+    for views in ("crop(s[t])", "shift(s[t])", "mask(shift(crop(s[t])))", "intensity(shift(s[t]))"):
+        loss = loads(f"loss it = mse({{ {views} }} -> {{ {views} }}) with head = linear")["it"]
+        spaces = Spaces.of((3, 12, 12), 2, 4)
+        whole = torch.randint(0, 256, (5, 1, 3, 16, 16), dtype=torch.uint8)
+        window = Window(whole[..., 2:14, 2:14], torch.zeros(5, 1, 2), torch.zeros(5, 1), uncropped=whole)
+
+        def encoder(x: Tensor) -> Tensor:
+            assert x[0].is_contiguous()
+            return x.view(len(x), -1)[:, :4].float().requires_grad_()
+
+        given = {name: each for name, each in vars(window).items() if each is not None and name != "done"}
+        module = load_class("it", export("it", loss))(2, 4)
+        if "crop" not in views:
+            del given["uncropped"]
+        assert module(encoder, encoder, **given).isfinite()
+        assert compile_loss(loss, spaces)(encoder, encoder, window).isfinite()
+        stack = StackedLoss.of([loss, loss], spaces, CounterRng(torch.tensor([0, 1])))
+        if "crop" in views:
+            continue  # a stack's replay cuts its crops
+
+        def encode(x: Tensor) -> Tensor:
+            assert x[0, 0].is_contiguous()
+            return x.view(*x.shape[:2], -1)[..., :4].float().requires_grad_()
+
+        two = Window(
+            *(torch.stack([each, each]) for each in (window.observation, window.action, window.reward))
+        )
+        agent = StackAgent(
+            encode, encode, rng=CounterRng(torch.tensor([0, 1])), counter=torch.zeros(2).long()
+        )
+        assert stack(encode, encode, two, agent).isfinite().all()
 
 
 def test_views_of_frames_are_the_same_outside() -> None:
@@ -108,7 +208,7 @@ def test_views_of_frames_are_the_same_outside() -> None:
     text = "loss it = mse({ shift(crop(s[t])), mask(s[t]) } -> { intensity(crop(s[t])), o[t] })"
     loss = loads(text)["it"]
     spaces = Spaces.of((3, 12, 12), 2, 4)
-    module, compiled = load("it", export("it", loss))(2, 4, spaces.data), compile_loss(loss, spaces)
+    module, compiled = load_class("it", export("it", loss))(2, 4, spaces.data), compile_loss(loss, spaces)
     module.load_state_dict(compiled.state_dict())
     numbers = torch.Generator().manual_seed(0)
     whole = torch.randint(0, 256, (5, 1, 3, 16, 16), dtype=torch.uint8, generator=numbers)
@@ -249,7 +349,7 @@ def test_the_text(name: str, golden: Callable[[Path, str], None]) -> None:
 )
 def test_windows_of_another_shape_are_explained(changed: dict[str, tuple[int, ...]], message: str) -> None:
     text = "loss it = mse({ s[t], a[t] } -> { return(r[t..t+2], value(s[t+3])), r[t] })"
-    module = made(load("it", export("it", loads(text)["it"])))
+    module = made(load_class("it", export("it", loads(text)["it"])))
     shapes = {"observation": (5, 4, 3), "action": (5, 4, 2), "reward": (5, 4), "done": (5, 4)}
 
     def call(shapes: dict[str, tuple[int, ...]]) -> Tensor:
@@ -259,6 +359,32 @@ def test_windows_of_another_shape_are_explained(changed: dict[str, tuple[int, ..
     assert call(shapes).isfinite()
     with pytest.raises(ValueError, match=message):
         call(shapes | changed)
+
+
+def test_what_an_agent_gives_in_another_shape_is_explained() -> None:
+    text = "loss it = linear(1, 0, 10) * mse({ crop(s[t]), a[t] } -> { value(s[t+1]) })"
+    module = made(load_class("it", export("it", loads(text)["it"])))
+    window = {"observation": torch.ones(5, 2, 4), "action": torch.ones(5, 2, 2), "reward": torch.ones(5, 2)}
+    agent = {"done": torch.zeros(5, 2), "value": lambda x: x.sum(dim=1), "frames": 0}
+
+    def call(encoder: Callable[[Tensor], Tensor], **changed: object) -> Tensor:
+        return module(encoder, encoder, **window | agent | changed)
+
+    assert call(lambda x: x).isfinite()
+    with pytest.raises(ValueError, match=r"the encoder gives the shape \(5, 3\), expected \(5, 4\)"):
+        call(lambda x: x[:, :3])
+    with pytest.raises(ValueError, match=r"the value gives the shape \(5, 2\), expected \(5,\)"):
+        call(lambda x: x, value=lambda x: x[:, :2])
+    with pytest.raises(TypeError, match="reward is of the type ndarray, expected a Tensor"):
+        call(lambda x: x, reward=np.ones((5, 2)))
+    frames = torch.ones(5, 2, 3, 8, 8)
+    with pytest.raises(ValueError, match="uncropped is missing"):
+        call(lambda x: x.flatten(1)[:, :4], observation=frames)
+    with pytest.raises(ValueError, match=r"uncropped has the shape \(5, 2, 3, 7, 7\)"):
+        call(lambda x: x.flatten(1)[:, :4], observation=frames, uncropped=frames[..., 1:, 1:])
+    del agent["frames"]
+    with pytest.raises(TypeError, match="frames"):
+        call(lambda x: x)
 
 
 def test_the_file_imports_torch_only_and_is_clean(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from strategies import windows
-from test_export import load
 from torch import Tensor
 
 from a2ls_dsl.backend import functions, registry
 from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.backend.export import export
+from a2ls_dsl.backend.export_check import load_class
 from a2ls_dsl.backend.functions import Generated
 from a2ls_dsl.backend.module import CompiledLoss, compile_loss
 from a2ls_dsl.backend.stacked import StackAgent, StackedLoss
@@ -179,7 +179,7 @@ def test_entries_of_a_users_own_run_everywhere(known: None) -> None:
     target = window.observation[:, 1] @ weights[1] / 2
     expected = torch.log(1 + ((prediction - target) / 2) ** 2).mean() - 0.5
     torch.testing.assert_close(value, expected)
-    module = load("it", export("it", loss))(2, 4)
+    module = load_class("it", export("it", loss))(2, 4)
     module.load_state_dict(compiled.state_dict())
     outside = alone(module, window.observation, window.action, window.reward)
     torch.testing.assert_close(outside, value)

@@ -292,7 +292,13 @@ class _GroupContext:
     def weights(self, given: Sequence[Weight]) -> Sequence[Tensor]:
         start, end, length = self.group.weights
         frames = self._agent.frames
-        now = torch.zeros_like(start) if frames is None else frames[self.group.members, None]
+        if frames is None:
+            if any(isinstance(each, Schedule) for each in given):
+                raise A2lError(
+                    "a weight of a loss follows a schedule, and no frames were given", "pass frames="
+                )
+            return list(start.to(self._dtype).unbind(1))
+        now = frames[self.group.members, None]
         weights = (start + (end - start) * (now / length).clamp(0, 1)).to(self._dtype)
         return [weights[:, term] for term in range(len(given))]
 
