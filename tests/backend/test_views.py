@@ -139,7 +139,7 @@ def test_frames_are_read_as_precisely_as_the_module_computes(dtype: torch.dtype)
     found = module(encoder, encoder, Window(frames, action, reward))
     found.backward()
     assert found.dtype == dtype
-    own = load("it", export("it", loss))(2, 5, 27).to(dtype)
+    own = load_class("it", export("it", loss))(2, 5, 27).to(dtype)
     own.load_state_dict(module.state_dict())
     torch.testing.assert_close(own(encoder, encoder, frames, action, reward), found)
 
