@@ -99,7 +99,7 @@ def action_inference(p: Problem) -> Tensor:
     return mean_square(p.h(p.g(0), p.g(1)), p.a(0))
 
 
-def curl(p: Problem) -> Tensor:
+def curl_a2ls(p: Problem) -> Tensor:
     # On vectors a crop is the identity: the two views are the same state.
     return bilinear_contrast(p, p.h(p.g(0)), p.g_target(0))
 
@@ -138,7 +138,7 @@ FORMULAS: dict[str, Callable[[Problem], Tensor]] = {
         inverse_dynamics,
         reward_prediction,
         action_inference,
-        curl,
+        curl_a2ls,
         atc,
         spr,
         a2_winner,

@@ -108,7 +108,15 @@ def bilinear(p: Problem, term: int, y: Tensor, z: Tensor) -> Tensor:
     return contrast(z @ p.module.bilinear[str(term)] @ y.T)
 
 
+def curl(p: Problem) -> Tensor:
+    return contrast(p.g(0) @ p.module.bilinear["0"] @ p.g_target(0).T)
+
+
 def curl_atari(p: Problem) -> Tensor:
+    return contrast(p.g(0) @ p.module.bilinear["0"] @ p.g_target(0).T / 10)
+
+
+def curl_atari_a2ls(p: Problem) -> Tensor:
     y, z = p.h(p.g(0)), p.g_target(0)
     return contrast(z @ p.module.bilinear["0"] @ y.T / 10)
 
@@ -317,7 +325,9 @@ FORMULAS: dict[str, Callable[[Problem], Tensor]] = {
             barlow_twins,
             byol_explore,
             cpc,
+            curl,
             curl_atari,
+            curl_atari_a2ls,
             dbc,
             deepmdp,
             dr_q,

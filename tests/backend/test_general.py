@@ -140,7 +140,7 @@ def test_value_and_gradients_equal_each_loss_alone(
     check(Stack(members * (1 + twice), seed))
 
 
-MIXED = ("tdmpc2", "curl", None, "vcr", "svea", "tdmpc2", "barlow_twins", "mico", "reconstruction")
+MIXED = ("tdmpc2", "curl_a2ls", None, "vcr", "svea", "tdmpc2", "barlow_twins", "mico", "reconstruction")
 
 
 def test_a_mixed_stack_calls_the_agent_once_a_kind() -> None:

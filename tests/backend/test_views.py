@@ -184,7 +184,7 @@ def test_entries_of_a_users_own_run_everywhere(known: None) -> None:
     outside = alone(module, window.observation, window.action, window.reward)
     torch.testing.assert_close(outside, value)
     rng = CounterRng(torch.tensor([0, 1, 2]))
-    stack = StackedLoss.of([loss, load_one("curl")[1], loss], SPACES, rng)
+    stack = StackedLoss.of([loss, load_one("curl_a2ls")[1], loss], SPACES, rng)
     whole = windows(SPACES, 6, 2, 0, (3,))
     whole = Window(whole.observation.float(), whole.action.float(), whole.reward.float())
     counter = torch.tensor([3, 3, 3])

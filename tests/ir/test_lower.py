@@ -16,7 +16,7 @@ from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import load_one, loads
 
 PAPER = [
-    *("a2_winner", "a2_winner_release", "a2_winner_v", "action_inference", "atc", "curl"),
+    *("a2_winner", "a2_winner_release", "a2_winner_v", "action_inference", "atc", "curl_a2ls"),
     *("forward_dynamics", "inverse_dynamics", "reward_prediction", "spr"),
 ]
 

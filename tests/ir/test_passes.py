@@ -136,7 +136,7 @@ def test_what_each_pass_leaves(loss: Loss) -> None:
 
 def test_terms_of_weight_zero_vanish() -> None:
     """Also behind the term that stays."""
-    curl, winner = (terms_of(load_one(name)[1])[0][1] for name in ("curl", "a2_winner"))
+    curl, winner = (terms_of(load_one(name)[1])[0][1] for name in ("curl_a2ls", "a2_winner"))
     first = Loss((Weighted(1.0, curl), Weighted(0.0, winner)))
     last = Loss((Weighted(0.0, winner), Weighted(1.0, curl)))
     alone = optimise(lower(Loss((Weighted(1.0, curl),))))
@@ -145,7 +145,7 @@ def test_terms_of_weight_zero_vanish() -> None:
 
 
 def test_a_loss_of_nothing_but_zeros_stays() -> None:
-    zero = Loss((Weighted(0.0, terms_of(load_one("curl")[1])[0][1]),))
+    zero = Loss((Weighted(0.0, terms_of(load_one("curl_a2ls")[1])[0][1]),))
     program = optimise(lower(zero))
     verify(program)
     assert Run(zero, 0)(program)[0] == 0
@@ -172,13 +172,13 @@ def test_draws(text: str, draws: int, encodes: int) -> None:
 
 
 SUM = """\
-loss curl = bilinear({ crop(s[t]) } -> { crop(s[t]) }) against batch
+loss views = bilinear({ crop(s[t]) } -> { crop(s[t]) }) against batch
 loss dynamics = mse({ s[t], a[t] } -> { s[t+1] })
-loss both = 0.1 * curl + 2 * dynamics + cosine({ s[t], s[t+1] } -> { s[t+1], r[t] })
+loss both = 0.1 * views + 2 * dynamics + cosine({ s[t], s[t+1] } -> { s[t+1], r[t] })
 """
 
 
-@pytest.mark.parametrize("name", ["curl", "a2_winner", "tdmpc2", "both"])
+@pytest.mark.parametrize("name", ["curl_a2ls", "a2_winner", "tdmpc2", "both"])
 def test_show(name: str, golden: Callable[[Path, str], None]) -> None:
     loss = loads(SUM)[name] if name == "both" else load_one(name)[1]
     golden(GOLDEN / f"{name}.txt", show_ir(name, loss, passes=True) + "\n")

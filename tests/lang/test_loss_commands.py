@@ -139,10 +139,12 @@ def test_show(a2l: Shell, golden: Callable[[Path, str], None]) -> None:
 
 
 def test_show_prints_the_formula(a2l: Shell) -> None:
-    code, out, _ = a2l("show", "curl", "--latex")
+    code, out, _ = a2l("show", "curl_a2ls", "--latex")
     assert code == 0
-    assert out.startswith("% curl = bilinear({ crop(s[t]) } -> { crop(s[t]) }) against batch\n% key 29327f60")
-    assert "\n\\begin{align*}\n\\mathcal{L}_{\\text{curl}} &= \\mathbb{E}" in out
+    assert out.startswith(
+        "% curl_a2ls = bilinear({ crop(s[t]) } -> { crop(s[t]) }) against batch\n% key 29327f60"
+    )
+    assert "\n\\begin{align*}\n\\mathcal{L}_{\\text{curl\\_a2ls}} &= \\mathbb{E}" in out
 
 
 def test_show_prints_the_program(a2l: Shell) -> None:

@@ -14,7 +14,7 @@ from a2ls_dsl.lang.latex import latex
 from a2ls_dsl.lang.load import load_one, loads
 
 GOLDEN = Path(__file__).parent / "golden"
-SHOWN = ("a2_winner", "curl", "spr_rollout", "tdmpc2", "vicreg", "dbc", "svea", "multi_horizon")
+SHOWN = ("a2_winner", "curl", "curl_a2ls", "spr_rollout", "tdmpc2", "vicreg", "dbc", "svea", "multi_horizon")
 
 WORDS = """
 align bar begin bigl bigr Bigl Bigr cos ell end exp frac hat lambda ldots log lVert lvert mathbb mathcal

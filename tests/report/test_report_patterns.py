@@ -110,7 +110,7 @@ def test_stars_are_the_papers() -> None:
         ("inverse_dynamics", {"inverse dynamics"}),
         ("reward_prediction", {"reward prediction", "more rewards in the target"}),
         ("action_inference", {"action inference", "more actions in the target"}),
-        ("curl", {"state reconstruction"}),
+        ("curl_a2ls", {"state reconstruction"}),
         ("spr", {"forward dynamics", "more states in the target"}),
         ("a2_winner", {"more states in the target", "more rewards in the target"}),
     ],

@@ -9,7 +9,7 @@ from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.settings import Computation, SacSettings
 
-NAMES = (None, "a2_winner", "curl", "atc", "spr")
+NAMES = (None, "a2_winner", "curl_a2ls", "atc", "spr")
 VECTORS, FRAMES = Observations((5,)), Observations((3, 20, 20), 3, 17)
 
 

@@ -19,7 +19,10 @@ from a2ls_dsl.rl.slots import Member, Slots, Training
 NAMES = shipped("losses", ".a2l")
 LARGE = ("tdmpc2", "ac_state", "mlr", "cpc", "taco")  # more than 100,000 parameters on vectors
 SMALL = tuple(name for name in NAMES if name not in LARGE)
-ON_FRAMES = ("tdmpc2", "curl", "vicreg", "mlr", "svea", "reconstruction", "taco", "termination", None)
+ON_FRAMES = (
+    *("tdmpc2", "curl", "curl_a2ls", "vicreg", "mlr", "svea", "reconstruction", "taco", "termination"),
+    None,
+)
 SETTINGS = SacSettings(hidden=8, batch_size=8, random_steps=30)
 
 
@@ -67,7 +70,7 @@ def test_every_loss_trains(names: tuple[str | None, ...], observations: Observat
 
 
 def test_a_state_is_kept_and_taken_up() -> None:
-    names = ("vcr", "curl", "vcr")
+    names = ("vcr", "curl_a2ls", "vcr")
     learner, other = (filled(names, Observations((5,))) for _ in range(2))
     for _ in range(3):
         learner.update()
@@ -82,7 +85,7 @@ def test_a_state_is_kept_and_taken_up() -> None:
 def test_slots_take_losses_of_other_structure() -> None:
     """Without a given capacity the stack is rebuilt; the member that stays goes on as it was."""
     observations = Observations((5,))
-    losses = [load_one("vcr")[1], load_one("curl")[1]]
+    losses = [load_one("vcr")[1], load_one("curl_a2ls")[1]]
     learner = Learner(losses, [0, 1], observations, 2, 120, SETTINGS, refill=True)
     stack = learner.stacks[0]
     kept = stack.auxiliary.member_state(0)

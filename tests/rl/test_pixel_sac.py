@@ -99,7 +99,9 @@ def test_convolutions_start_delta_orthogonal() -> None:
         assert not weight.any()
 
 
-@pytest.mark.parametrize("names", [["curl"], ["a2_winner", "curl", "atc"], ["spr", None, "curl"]])
+@pytest.mark.parametrize(
+    "names", [["curl_a2ls"], ["a2_winner", "curl_a2ls", "atc"], ["spr", None, "curl_a2ls"]]
+)
 def test_a_stack_on_frames_equals_the_interpreter(names: list[str | None]) -> None:
     """Value and gradients, with `s[t]` under one draw of the crop and each `crop(s[t])` under its own."""
     made = learner(names, range(len(names)))
@@ -135,7 +137,7 @@ def test_a_stack_on_frames_equals_the_interpreter(names: list[str | None]) -> No
 
 
 def test_the_actor_trains_its_own_head_and_leaves_the_convolutions() -> None:
-    made = learner(["curl", None], [0, 1])
+    made = learner(["curl_a2ls", None], [0, 1])
     stack, replay = made.stacks[0], made.replays[0]
 
     def moved(update: object) -> set[str]:
@@ -156,7 +158,7 @@ def test_the_actor_trains_its_own_head_and_leaves_the_convolutions() -> None:
 
 
 def test_a_member_on_frames_does_not_depend_on_its_neighbours() -> None:
-    names, seeds = ["curl", None, "a2_winner"], [4, 5, 6]
+    names, seeds = ["curl_a2ls", None, "a2_winner"], [4, 5, 6]
     crowd = learner(names, seeds)
     for _ in range(4):
         crowd.update()

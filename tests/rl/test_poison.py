@@ -52,13 +52,13 @@ GAME = (
     ),
 )
 CASES = {
-    "vectors": (VECTORS, ("a2_winner", "curl", None)),
+    "vectors": (VECTORS, ("a2_winner", "curl_a2ls", None)),
     "vectors, general": (VECTORS, ("vcr", "spr", "vcr")),
-    "frames": (FRAMES, ("a2_winner", "curl", None)),
+    "frames": (FRAMES, ("a2_winner", "curl_a2ls", None)),
     "game": (GAME, ("a2_winner", "a2_winner", None)),
-    "game, general": (GAME, ("vcr", "vcr", "curl")),
+    "game, general": (GAME, ("vcr", "vcr", "curl_a2ls")),
 }
-NEXT = ("a2_winner", "curl", "atc")  # who may take the slot, besides those that are there
+NEXT = ("a2_winner", "curl_a2ls", "atc")  # who may take the slot, besides those that are there
 
 
 @pytest.fixture(autouse=True)
@@ -221,7 +221,7 @@ def test_the_next_member_of_a_slot_is_sound() -> None:
         settings=SacSettings(hidden=16, batch_size=8, random_steps=15),
         evaluation=EvaluationSettings(every_frames=8 * 35, episodes=1),
     )
-    members = [Member(loss_of(name), seed) for seed, name in enumerate(("a2_winner", "curl"))]
+    members = [Member(loss_of(name), seed) for seed, name in enumerate(("a2_winner", "curl_a2ls"))]
     with Slots(training, members, workers=1, refill=True) as slots:
         refilled, scores = False, []
         for tick in range(200):

@@ -68,7 +68,7 @@ def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor], toleranc
         )
 
 
-@pytest.mark.parametrize("name", [None, "a2_winner", "curl", "spr", "mrq"])
+@pytest.mark.parametrize("name", [None, "a2_winner", "curl", "curl_a2ls", "spr", "mrq"])
 def test_a_stack_of_one_is_plain_sac(name: str | None) -> None:
     stack, replay = learner([name], [3])
     plain = PlainSac(stack)
@@ -114,9 +114,9 @@ def test_a_value_is_the_least_target_critic_at_the_policys_mean_action() -> None
 @pytest.mark.parametrize(
     "names",
     [
-        ("mrq", "curl", "svea"),
+        ("mrq", "curl_a2ls", "svea"),
         (None, "a2_winner", None),
-        ("a2_winner", "curl", "a2_winner_v"),
+        ("a2_winner", "curl_a2ls", "a2_winner_v"),
         ("spr", None, "atc"),
         (None,) * 3,
     ],
@@ -147,7 +147,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("names", [(None, "a2_winner", "a2_winner_v"), ("curl", "curl", None)])
+@pytest.mark.parametrize("names", [(None, "a2_winner", "a2_winner_v"), ("curl_a2ls", "curl_a2ls", None)])
 def test_the_exact_mode_is_exact(names: tuple[str | None, ...]) -> None:
     """In float32, to the last bit: a member alone, and the same member in company."""
     seeds = [4, 5, 6]
@@ -192,7 +192,7 @@ def test_updates_of_every_other_number() -> None:
 
 
 def test_targets_are_moving_averages_and_get_no_gradients() -> None:
-    stack, replay = learner(["a2_winner", "curl"], [0, 1])
+    stack, replay = learner(["a2_winner", "curl_a2ls"], [0, 1])
     for _ in range(2):
         # Two updates without an auxiliary step in between: encoders then only move by the critic.
         before = [state(stack, member) for member in range(2)]
@@ -235,7 +235,7 @@ def test_the_auxiliary_update_moves_encoders_of_members_with_a_loss_alone() -> N
 
 def test_a_diverged_member_stays_alone() -> None:
     """NaN everywhere in one member: its neighbours go on to the last bit as beside a healthy one."""
-    names, seeds = [None, "a2_winner", "curl"], [0, 1, 2]
+    names, seeds = [None, "a2_winner", "curl_a2ls"], [0, 1, 2]
     (healthy, replay), (sick, other) = learner(names, seeds), learner(names, seeds)
     assert healthy.finite().tolist() == [True] * 3
     with torch.no_grad():

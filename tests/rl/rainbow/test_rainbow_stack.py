@@ -148,7 +148,7 @@ def test_a_stack_of_one_is_plain_rainbow(name: str | None) -> None:
     assert still - {"loss.heads.0.0.bias"} == (alone if name is None else set())
 
 
-@pytest.mark.parametrize("names", [(None, "a2_winner", "curl"), ("spr", None, None)])
+@pytest.mark.parametrize("names", [(None, "a2_winner", "curl_a2ls"), ("spr", None, None)])
 def test_a_member_does_not_depend_on_its_neighbours(names: tuple[str | None, ...]) -> None:
     seeds = [4, 5, 6]
     crowd = learner(names, seeds)
@@ -289,7 +289,7 @@ def test_noise_acts_in_training_alone() -> None:
 @pytest.mark.parametrize("augment", [False, True])
 def test_an_update_and_all_around_it_depend_on_tensors_alone(augment: bool) -> None:
     """On tensors without values: see test_capture.py."""
-    names = (None, "a2_winner", "curl")
+    names = (None, "a2_winner", "curl_a2ls")
     losses = [loss_of(name) for name in names]
     observations = replace(FRAMES, random_crops=augment)
     made = Learner(losses, range(3), observations, ACTIONS, 70, replace(SETTINGS, augment=augment), "meta")
@@ -325,7 +325,7 @@ def test_an_update_writes_in_place() -> None:
 
 def test_a_new_member_learns_as_alone() -> None:
     """It takes another's slot in the middle of a run, in a stack whose losses are refitted."""
-    crowd = learner(["a2_winner", "curl"], [0, 1], refill=True)
+    crowd = learner(["a2_winner", "curl_a2ls"], [0, 1], refill=True)
     for _ in range(5):
         crowd.update()
     crowd.reset(1, loss_of("spr"), 9)
