@@ -7,6 +7,7 @@ are shown with an excerpt and a caret; all others carry a fix in words.
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -45,22 +46,65 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Fix:
+    """A fix in `words` that is an edit, too: `text` takes the place of what the diagnostic points at.
+
+    at: the characters that `text` takes the place of, where they are others.
+    """
+
+    words: str
+    text: str
+    at: tuple[int, int] | None = None
+
+    @staticmethod
+    def write(text: str, at: tuple[int, int] | None = None) -> Fix:
+        """The fix that spells the text out."""
+        return Fix(f"write {text}", text, at)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """`text` in place of what stands at `span`: what an editor does to apply a fix."""
+
+    span: Span
+    text: str
+
+    def apply(self) -> str:
+        """The whole source with the edit made."""
+        text = self.span.source.text
+        return text[: self.span.start] + self.text + text[self.span.end :]
+
+
+@dataclass(frozen=True)
 class Diagnostic:
-    """One finding in a file. `message` states the rule and the offender, `fix` what to write instead."""
+    """One finding in a file. `message` states the rule and the offender, `fix` what to write instead.
+
+    edit: the fix as an edit, where it is one.
+    """
 
     code: str
     message: str
     span: Span
     fix: str = ""
     severity: Severity = Severity.ERROR
+    edit: Edit | None = None
+
+    @staticmethod
+    def of(code: str, message: str, span: Span, fix: str | Fix, severity: Severity) -> Diagnostic:
+        """A finding whose fix may be an edit."""
+        if isinstance(fix, str):
+            return Diagnostic(code, message, span, fix, severity)
+        place = Span(span.source, *fix.at) if fix.at else span
+        return Diagnostic(code, message, span, fix.words, severity, Edit(place, fix.text))
 
     def render(self) -> str:
         """The finding as text: headline, place, the offending line, a caret with the fix."""
         line, column = self.span.line, self.span.column
         begin = self.span.source.text.rfind("\n", 0, self.span.start) + 1
         text = self.span.source.text[begin:].split("\n", 1)[0].rstrip("\r")
-        excerpt, offset = _window(text, column - 1)
-        width = min(max(self.span.end - self.span.start, 1), max(len(excerpt) - offset, 1))
+        excerpt, offset, room = _window(text, column - 1)
+        marked = excerpt[offset : offset + min(self.span.end - self.span.start, room)]
+        offset, width = columns(excerpt[:offset]), max(columns(marked), 1)
         gutter = " " * len(str(line))
         return "\n".join(
             [
@@ -73,11 +117,25 @@ class Diagnostic:
         )
 
 
-def _window(text: str, column: int, width: int = 100) -> tuple[str, int]:
-    """At most `width` printable characters of a line around a column, and the column inside them."""
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes: wide characters two, those that combine none."""
+    return sum(
+        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in ("W", "F")) for c in text
+    )
+
+
+def _window(text: str, column: int, width: int = 100) -> tuple[str, int, int]:
+    """At most `width` printable characters of a line around a column, the column inside them, what follows it.
+
+    Three dots stand for what is cut off.
+    """
     start = 0 if len(text) <= width else max(0, min(column - width // 2, len(text) - width))
     piece = "".join(c if c.isprintable() else " " for c in text[start : start + width])
-    return piece, column - start
+    before, behind = _DOTS if start else "", _DOTS if start + width < len(text) else ""
+    return before + piece + behind, len(before) + column - start, len(piece) - (column - start)
+
+
+_DOTS = "..."
 
 
 class A2lError(Exception):
@@ -112,8 +170,9 @@ class LanguageError(A2lError):
 
 
 def render_all(diagnostics: Sequence[Diagnostic], limit: int = 20) -> str:
-    """Findings as text, a blank line between two; beyond `limit` they are only counted."""
-    texts = [diagnostic.render() for diagnostic in diagnostics[:limit]]
+    """Findings as text, errors first, a blank line between two; beyond `limit` they are only counted."""
+    ordered = sorted(diagnostics, key=lambda diagnostic: diagnostic.severity is Severity.WARNING)
+    texts = [diagnostic.render() for diagnostic in ordered[:limit]]
     if len(diagnostics) > limit:
         texts.append(f"... and {len(diagnostics) - limit:,} more")
     return "\n\n".join(texts)
@@ -122,14 +181,20 @@ def render_all(diagnostics: Sequence[Diagnostic], limit: int = 20) -> str:
 _LONGEST = 60
 """Longer names are not compared."""
 
+_SHORTEST = 3
+"""From so many letters on, a name with one other letter is near, whatever its share."""
+
 
 def near(name: str, choices: Iterable[str]) -> str | None:
     """The choice that `name` is probably a misspelling of, or None when none is near."""
     if len(name) > _LONGEST:
         return None  # comparing takes time that grows with the square of the length
+    name = name.lower()
     lowered = {choice.lower(): choice for choice in choices if len(choice) <= _LONGEST}
-    found = difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.7)
-    return lowered[min(found, key=lambda choice: _slips(name.lower(), choice))] if found else None
+    found = difflib.get_close_matches(name, lowered, n=3, cutoff=0.7)
+    if len(name) >= _SHORTEST:
+        found += [choice for choice in lowered if len(choice) == len(name) and _slips(name, choice) == 1]
+    return lowered[min(found, key=lambda choice: _slips(name, choice))] if found else None
 
 
 def _slips(a: str, b: str) -> int:

@@ -120,6 +120,21 @@ class Document:
             ],
         )
 
+    def quick_fix(self, finding: Finding) -> lsp.CodeAction:
+        """The edit of a finding that has one."""
+        found = finding.diagnostic
+        edits = []
+        if found.edit:
+            place = self.range(found.edit.span.start, found.edit.span.end)
+            edits = [lsp.TextEdit(place, found.edit.text)]
+        return lsp.CodeAction(
+            found.fix,
+            kind=lsp.CodeActionKind.QuickFix,
+            diagnostics=[self.diagnostic(finding)],
+            is_preferred=True,
+            edit=lsp.WorkspaceEdit(changes={self.uri: edits}),
+        )
+
     def location(self, target: places.Target) -> lsp.Location:
         """Where a name leads."""
         if target.path is None:
@@ -201,6 +216,19 @@ def _register_answers(server: Server) -> None:
             found = complete.complete(text, offset, document.path, document.analysis)
         snippets = _takes_snippets(server)
         return [_item(document, each, number, offset, snippets) for number, each in enumerate(found)]
+
+    @server.feature(
+        lsp.TEXT_DOCUMENT_CODE_ACTION, lsp.CodeActionOptions(code_action_kinds=[lsp.CodeActionKind.QuickFix])
+    )
+    def on_code_action(params: lsp.CodeActionParams) -> list[lsp.CodeAction]:
+        document = server.document(params.text_document.uri)
+        first, last = document.offset(params.range.start), document.offset(params.range.end)
+        return [
+            document.quick_fix(each)
+            for each in document.analysis.findings
+            if each.diagnostic.span.start <= last and first <= each.diagnostic.span.end
+            if each.diagnostic.edit and each.diagnostic.edit.span.source.text == document.text.text
+        ]
 
     @server.feature(lsp.TEXT_DOCUMENT_FORMATTING)
     def on_formatting(params: lsp.DocumentFormattingParams) -> list[lsp.TextEdit] | None:

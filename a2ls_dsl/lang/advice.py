@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from a2ls_dsl.lang.ast import Comparison, Element, Item, Return, Rollout, Stream, elements_of
+from a2ls_dsl.diagnostics import Fix
+from a2ls_dsl.lang.ast import Call, Comparison, Element, Item, Return, Rollout, Stream, elements_of
 from a2ls_dsl.lang.canonical import SOURCE, TARGET, canonical_items, is_fresh, ordered_set, without_effect
 from a2ls_dsl.lang.findings import Findings
-from a2ls_dsl.lang.functions import ONLINE, SCALE_FREE, VALUE, Type
+from a2ls_dsl.lang.functions import CROP, ONLINE, SCALE_FREE, STOP, VALUE, Type
 from a2ls_dsl.lang.operators import Negatives, Operator, Sets
-from a2ls_dsl.lang.printer import print_runs
+from a2ls_dsl.lang.printer import print_anew, print_run, print_runs
 from a2ls_dsl.lang.rules import Parts
 from a2ls_dsl.lang.types import Width, is_latent, trains_encoder, type_of
 
@@ -50,7 +52,9 @@ class Advice:
                 message = f"`{entry.name}` divides this number by its size, which leaves only its sign"
                 self._findings.note("A2L108", message, only.span, "use mse, huber or ce")
             if (outer := _outermost(only)) in SCALE_FREE:
-                self._no_effect(f"`{outer}`", f"`{entry.name}` divides each row by its length", only)
+                words = "leave it out"
+                fix = _in_place(only, words, only.calls[:-1]) if isinstance(only, Element) else words
+                self._no_effect(f"`{outer}`", f"`{entry.name}` divides each row by its length", only, fix)
 
     def _overlap(self, term: Comparison) -> None:
         known = {_named(item, SOURCE) for item in term.source} - {None}
@@ -64,18 +68,29 @@ class Advice:
     def _idle(self, item: Item) -> None:
         if isinstance(item, Return) and item.bootstrap is None and item.first == item.last_reward:
             message = "the return of one reward is the reward"
-            self._findings.note("A2L104", message, item.span, f"write {Stream.REWARD}[...] alone")
+            fix = Fix.write(print_run(Stream.REWARD, item.first, item.first))
+            self._findings.note("A2L104", message, item.span, fix)
             return
         for element in elements_of([item]):
-            for place, why in without_effect(element.calls).items():
-                self._no_effect(f"`{element.calls[place].name}`", why, item)
+            calls = element.calls
+            for place, why in without_effect(calls).items():
+                rest = (*calls[:place], *calls[place + 1 :])
+                fix = _in_place(element, "leave it out", rest)
+                if calls[place].name == CROP:
+                    rest = (calls[place], *rest)
+                    fix = _in_place(element, f"write {print_anew(element, rest)}", rest)
+                self._no_effect(f"`{calls[place].name}`", why, item, fix)
                 return
-        names = [call.name for element in elements_of([item]) for call in element.calls]
-        if ONLINE in names and VALUE in names:
-            self._no_effect(f"`{ONLINE}`", "a value passes no gradient on; it means the same as `stop`", item)
+            names = [call.name for call in calls]
+            if ONLINE in names and VALUE in names:
+                why = "a value passes no gradient on; it means the same as `stop`"
+                rest = tuple(replace(call, name=STOP) if call.name == ONLINE else call for call in calls)
+                fix = _in_place(element, f"write {print_anew(element, rest)}", rest)
+                self._no_effect(f"`{ONLINE}`", why, item, fix)
+                return
 
-    def _no_effect(self, what: str, why: str, item: Item) -> None:
-        self._findings.note("A2L104", f"{what} has no effect: {why}", item.span, "leave it out")
+    def _no_effect(self, what: str, why: str, item: Item, fix: str | Fix) -> None:
+        self._findings.note("A2L104", f"{what} has no effect: {why}", item.span, fix)
 
 
 def anchored(term: Comparison, entry: Operator) -> bool:
@@ -104,6 +119,12 @@ def _named(item: Item, side: str) -> object:
 
 def _outermost(item: Item) -> str:
     return item.calls[-1].name if isinstance(item, Element) and item.calls else ""
+
+
+def _in_place(element: Element, words: str, calls: tuple[Call, ...]) -> Fix:
+    """The fix that gives an element other calls."""
+    span = element.span
+    return Fix(words, print_anew(element, calls), (span.start, span.end) if span else None)
 
 
 def _words(items: Iterable[Item]) -> str:

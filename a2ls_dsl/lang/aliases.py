@@ -5,9 +5,11 @@ Each function gives the fix for a name that does not exist: what it probably mea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from a2ls_dsl.diagnostics import near
+from a2ls_dsl.diagnostics import Fix, near
 from a2ls_dsl.lang.registry import functions, operators
 
 
@@ -23,8 +25,8 @@ STREAMS = _spread(
         "write r": "rew reward rewards",
         "write done": "d terminal terminated term end",
         "a latent is an encoded state: write s": "z h latent latents feature features",
-        "write value(s[t])": "v q",
-        "write return(r[t..t+2], value(s[t+3]))": "g ret",
+        "e.g. value(s[t])": "v q",
+        "e.g. return(r[t..t+2], value(s[t+3]))": "g ret",
     }
 )
 
@@ -49,12 +51,13 @@ _OPERATORS = _spread(
     {
         "did you mean `mse`?": "l2 square squared euclidean",
         "did you mean `huber`?": "l1 mae smooth_l1",
-        "did you mean `ce`?": "cross_entropy crossentropy xent two_hot twohot bce kl",
+        "did you mean `ce`?": "cross_entropy crossentropy xent two_hot twohot bce",
+        "latents are no distributions: use mse or cosine, or ce of rewards": "kl kld kl_div divergence",
         "did you mean `infonce`?": "nce contrastive ntxent nt_xent simclr cpc",
         "did you mean `cosine`?": "cos cosine_similarity cossim",
         "did you mean `inner`?": "dot dot_product",
         "did you mean `nmse`?": "byol simsiam",
-        "write variance(...) + covariance(...) + mse(...)": "vicreg",
+        "e.g. variance(...) + covariance(...) + mse(...)": "vicreg",
         "did you mean `barlow`?": "barlow_twins",
         "did you mean `bisim`?": "bisimulation dbc",
     }
@@ -72,30 +75,41 @@ _OPTIONS = _spread(
 )
 
 
-def unknown_function(name: str, guess: bool = True) -> str:
+def did_you_mean(name: str) -> Fix:
+    """The fix that offers a near name."""
+    return Fix(f"did you mean `{name}`?", name)
+
+
+def unknown_function(name: str, guess: bool = True) -> str | Fix:
     """The fix for a function that does not exist; without `guess` only what there is (that is cheap)."""
-    listed = f"the functions are {', '.join(functions)}"
+    listed = f"the functions are {', '.join(functions)}; register_function adds your own"
     if name in operators:
         return f"`{name}` is an operator, it stands before the sets; {listed}"
     return _fix(name, _FUNCTIONS, functions, listed, guess)
 
 
-def unknown_operator(name: str, guess: bool = True) -> str:
+def unknown_operator(name: str, guess: bool = True) -> str | Fix:
     """The fix for an operator that does not exist."""
-    fix = _fix(name, _OPERATORS, operators, f"the operators are {', '.join(operators)}", guess)
-    return f"`{name}` is a function of an item; {fix}" if name in functions else fix
+    listed = f"the operators are {', '.join(operators)}; register_operator adds your own"
+    fix = _fix(name, _OPERATORS, operators, listed, guess)
+    if name not in functions:
+        return fix
+    what = f"`{name}` is a function of an item; "
+    return what + fix if isinstance(fix, str) else replace(fix, words=what + fix.words)
 
 
-def unknown_option(name: str, known: Iterable[str], guess: bool = True) -> str:
+def unknown_option(name: str, known: Iterable[str]) -> str | Fix:
     """The fix for an option that the operator does not have; `known` are those it has."""
     known = list(known)
     listed = f"it has {', '.join(known)}" if known else "it has none"
     hints = {each: hint for each, hint in _OPTIONS.items() if any(f"`{one}`" in hint for one in known)}
-    return _fix(name, hints, known, listed, guess)
+    return _fix(name, hints, known, listed, True)
 
 
-def _fix(name: str, aliases: Mapping[str, str], known: Iterable[str], listed: str, guess: bool) -> str:
+def _fix(name: str, aliases: Mapping[str, str], known: Iterable[str], listed: str, guess: bool) -> str | Fix:
     if name.lower() in aliases:
-        return aliases[name.lower()]
+        words = aliases[name.lower()]
+        meant = re.search(r"did you mean `(\w+)`|(\w+)\(", words)
+        return Fix(words, meant[1] or meant[2]) if meant and not words.startswith("e.g.") else words
     close = near(name, known) if guess else None
-    return f"did you mean `{close}`?" if close else listed
+    return did_you_mean(close) if close else listed

@@ -5,6 +5,9 @@ What a tree can hold and still be wrong (an unknown function, a view of a latent
 
 from __future__ import annotations
 
+import re
+
+from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.aliases import STREAMS, unknown_function
 from a2ls_dsl.lang.ast import MAX_OFFSET, Call, Element, Item, Return, Rollout, Stream
 from a2ls_dsl.lang.build_piece import Node, Piece, nodes, short, tokens
@@ -46,8 +49,8 @@ class ItemBuilder:
         items = [each for each in arguments if each.data != "number"]
         if len(items) != 1 or arguments[0] is not items[0]:
             if name in functions:
-                fix = f"e.g. {functions[name].example}"
-                self._piece.note("A2L039", f"`{name}` is called on one item of a set", node, fix)
+                example = f"e.g. {functions[name].example}"
+                self._piece.note("A2L039", f"`{name}` is called on one item of a set", node, example)
             else:
                 fix = unknown_function(name, self._piece.few)
                 self._piece.note("A2L023", f"there is no function `{short(name)}`", name, fix)
@@ -63,7 +66,7 @@ class ItemBuilder:
         item = self._rollout(node, depth) if name == ROLLOUT else self._return(node, depth)
         if item is not None and calls:
             message = f"`{calls[-1].name}` can't be applied to what `{name}` gives"
-            inside = f"write it inside: rollout({calls[-1].name}(s[t]), a[t..t+4])"
+            inside = f"it stands inside, as in rollout({calls[-1].name}(s[t]), a[t..t+4])"
             fix = inside if name == ROLLOUT else "name the return alone"
             self._piece.note("A2L024", message, node, fix)
             return []
@@ -101,12 +104,11 @@ class ItemBuilder:
             return None
         offsets = _plain_run(rewards, Stream.REWARD)
         if offsets is None:
-            fix = "e.g. r[t..t+2]"
-            self._piece.note("A2L047", "a return sums a run of rewards", items[0], fix)
+            self._piece.note("A2L047", "a return sums a run of rewards", items[0], "e.g. r[t..t+2]")
             return None
         bootstrap = rest[0][0] if rest else None
         if rest and (len(rest[0]) > 1 or not isinstance(bootstrap, Element)):
-            fix = f"write value(s[{print_step(offsets[1] + 1)}])"
+            fix = Fix.write(f"value(s[{print_step(offsets[1] + 1)}])")
             self._piece.note("A2L047", "a return ends in one value", items[1], fix)
             return None
         discount = self._piece.number(numbers[0], "A2L040") if numbers else DISCOUNT.default
@@ -121,7 +123,7 @@ class ItemBuilder:
         if stream is None or first is None or last is None:
             return []
         if last < first:
-            fix = f"write {stream}[{print_step(last)}..{print_step(first)}]"
+            fix = Fix.write(f"{stream}[{print_step(last)}..{print_step(first)}]")
             self._piece.note("A2L034", "a run goes forward in time; this one is empty", run, fix)
             return []
         if not self._piece.affordable(last - first + 1, run):
@@ -135,7 +137,9 @@ class ItemBuilder:
         if name in STREAM_NAMES:
             return Stream(str(name))
         known = name.lower() in STREAM_NAMES
-        fix = f"write {name.lower()}" if known else STREAMS.get(name.lower(), _STREAMS_FIX)
+        words = f"write {name.lower()}" if known else STREAMS.get(name.lower(), _STREAMS_FIX)
+        meant = re.search(r"\bwrite (\w+)(?:,|$)", words)
+        fix = Fix(words, meant[1]) if meant else words
         self._piece.note("A2L022", f"there is no stream `{short(name)}`", name, fix)
         return None
 
@@ -152,10 +156,11 @@ class ItemBuilder:
                 self._piece.note("A2L033", f"an offset is at most {MAX_OFFSET}", node, fix)
             case ["t", "-", number] if number.isdecimal():
                 message = f"steps start at t; {self._piece.text(run)} lies before the window"
-                fix = "write t" if int(number[:9]) == 0 else f"shift every element by {short(number)}"
-                self._piece.note("A2L031", message, node, fix)
+                zero = int(number[:9]) == 0
+                shifted = Fix.write("t") if zero else f"shift every element by {short(number)}"
+                self._piece.note("A2L031", message, node, shifted)
             case [number] if number.isdecimal():
-                self._piece.note("A2L032", "steps are counted from t", node, f"write t+{short(number)}")
+                self._piece.note("A2L032", "steps are counted from t", node, Fix.write(f"t+{short(number)}"))
             case _:
                 self._piece.note("A2L032", "a step is t, or t plus a whole number", node, "e.g. t+3")
         return None

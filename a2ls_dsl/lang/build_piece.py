@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from lark import Token, Tree
 
-from a2ls_dsl.diagnostics import A2lError, Diagnostic, Source, Span
+from a2ls_dsl.diagnostics import A2lError, Diagnostic, Fix, Source, Span
 from a2ls_dsl.lang.codes import report
 from a2ls_dsl.lang.numbers import number_of_text
 
@@ -40,7 +40,7 @@ class Piece:
         span = self.span(node)
         return short(self.source.text[span.start : span.end])
 
-    def note(self, code: str, message: str, node: Node | Token, fix: str) -> None:
+    def note(self, code: str, message: str, node: Node | Token, fix: str | Fix) -> None:
         """Remember a mistake at a rule or a word."""
         self.mistakes.append(report(code, message, self.span(node), fix))
 

@@ -183,6 +183,10 @@ def key(loss: Loss) -> str:
 
 def _canonical_calls(calls: Iterable[Call], side: str) -> tuple[Call, ...]:
     written = [Call(each.name, _without_defaults(each)) for each in calls]
+    if any(call.name == STOP for call in written):
+        # No gradient passes a normaliser of what has none: `stop` around one is `stop` inside it.
+        order = list(Kind)
+        written.sort(key=lambda call: order.index(_kind(call) or Kind.ESTIMATE))
     if any(call.name == VALUE for call in written):
         # A value has no gradient, so there the encoder as it is now is `stop`.
         written = [Call(STOP) if call.name == ONLINE else call for call in written]

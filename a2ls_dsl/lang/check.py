@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from a2ls_dsl.diagnostics import Diagnostic, Source, Span, near
+from a2ls_dsl.diagnostics import Diagnostic, Fix, Source, Span, near
 from a2ls_dsl.lang.advice import anchored, collapses
+from a2ls_dsl.lang.aliases import did_you_mean
 from a2ls_dsl.lang.ast import Comparison, Definition, Import, LossFile, Ref, Schedule, Weighted
 from a2ls_dsl.lang.build_piece import MAX_ELEMENTS
 from a2ls_dsl.lang.check_terms import TermChecker
@@ -157,7 +158,7 @@ class FileChecker:
         self._note("A2L026", message, ref.span, self._where_it_is(ref.name))
         return Summary(anchored=True)
 
-    def _where_it_is(self, name: str) -> str:
+    def _where_it_is(self, name: str) -> str | Fix:
         """The fix for a reference to nothing."""
         if name in operators:
             return f"`{name}` is an operator: write {name}({{ s[t] }} -> {{ s[t+1] }})"
@@ -167,9 +168,10 @@ class FileChecker:
         names = [*self._imported, *islice(reversed(self._defined), _COMPARED)]
         guess = near(name, names) if self._findings.few else None
         if guess is not None:
-            return f"did you mean `{guess}`?"
+            return did_you_mean(guess)
         if name in shipped("losses", SUFFIX):
-            return f'to use the shipped loss, begin the file with: import "{name}{SUFFIX}"'
+            wanted = f'import "{name}{SUFFIX}"'
+            return Fix(f"to use the shipped loss, begin the file with: {wanted}", f"{wanted}\n", (0, 0))
         return "define it above, or import it"
 
     def _collapse(self, name: str, definition: Definition) -> None:
@@ -187,9 +189,9 @@ class FileChecker:
         for each in file.imports:
             if each in known and each not in brought:
                 message = f'no loss of "{each.path}" is used'
-                self._note("A2L105", message, each.span, "remove the import")
+                self._note("A2L105", message, each.span, Fix("remove the import", ""))
 
-    def _note(self, code: str, message: str, span: Span | None, fix: str) -> None:
+    def _note(self, code: str, message: str, span: Span | None, fix: str | Fix) -> None:
         self._findings.note(code, message, span, fix)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.ast import Comparison, Option
 from a2ls_dsl.lang.findings import Findings, place
 from a2ls_dsl.lang.printer import print_option
@@ -41,7 +42,8 @@ class HeadChecker:
         line = place(first.option.span).line
         if use.option.value != first.option.value:
             message = f"the head `{option.shared}` is `{print_option(first.option)}` in line {line}"
-            self._findings.note("A2L050", message, option.span, "write the same here, or another name")
+            fix = Fix("write the same here, or another name", print_option(first.option))
+            self._findings.note("A2L050", message, option.span, fix)
             return False
         for what, here, there in (
             ("reads", (use.source, 1.0), (first.source, 1.0)),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from a2ls_dsl.diagnostics import Span
+from dataclasses import replace
+
+from a2ls_dsl.diagnostics import Fix, Span
 from a2ls_dsl.lang.aliases import unknown_function
 from a2ls_dsl.lang.ast import Call, Element, Item, Return, Rollout, Stream
 from a2ls_dsl.lang.findings import Findings, head
-from a2ls_dsl.lang.functions import DISCOUNT, GIVES, ROLLOUT, VALUE, Function, Kind, Type
+from a2ls_dsl.lang.functions import DISCOUNT, GIVES, ROLLOUT, STOP, VALUE, Function, Kind, Type
 from a2ls_dsl.lang.numbers import print_number
-from a2ls_dsl.lang.printer import print_item, print_run, print_step
+from a2ls_dsl.lang.printer import print_anew, print_item, print_run, print_step
 from a2ls_dsl.lang.registry import functions
 from a2ls_dsl.lang.types import STREAM_TYPES
 
@@ -56,7 +58,9 @@ class ItemChecker:
             action, state = print_step(item.first), print_step(first)
             message = f"the first action of this rollout is a[{action}], its state s[{state}]"
             run = print_run(Stream.ACTION, first, first + max(item.length, 1) - 1)
-            self._findings.note("A2L046", message, item.span, f"let them begin at one step: {run}")
+            start = print_anew(item.start, item.start.calls)
+            together = Fix(f"let them begin at one step: {run}", f"{ROLLOUT}({start}, {run})")
+            self._findings.note("A2L046", message, item.span, together)
             return False
         return True
 
@@ -66,7 +70,10 @@ class ItemChecker:
             return False
         if not DISCOUNT.range.holds(item.discount):
             message = f"the discount of a return is {DISCOUNT.range}, not {print_number(item.discount)}"
-            self._findings.note("A2L040", message, item.span, f"leave it out for {DISCOUNT.default}")
+            words = f"leave it out for {DISCOUNT.default}"
+            self._findings.note(
+                "A2L040", message, item.span, Fix(words, print_item(replace(item, discount=DISCOUNT.default)))
+            )
             return False
         if item.bootstrap is None:
             return True
@@ -76,7 +83,7 @@ class ItemChecker:
         if kind is not Type.VALUE or item.bootstrap.offset != after:
             message = f"a return over rewards up to {print_run(Stream.REWARD, *[item.last_reward] * 2)}"
             message += f" ends in the value of step {print_step(after)}, not in {print_item(item.bootstrap)}"
-            fix = f"write {VALUE}(s[{print_step(after)}])"
+            fix = Fix.write(f"{VALUE}(s[{print_step(after)}])")
             self._findings.note("A2L047", message, item.bootstrap.span, fix)
             return False
         return True
@@ -91,7 +98,8 @@ class ItemChecker:
                 message = f"there is no function `{call.name}`"
                 self._findings.note("A2L023", message, _name(call, element), fix)
                 return None
-            if current not in function.takes:
+            encoded = any(functions[inner.name].kind is Kind.ENCODER for inner in element.calls[:place])
+            if current not in function.takes and (call.name != STOP or current is not Type.LATENT or encoded):
                 self._misapplied(element, place, function, current)
                 return None
             if not self._numbers(call, function, element):
@@ -102,17 +110,21 @@ class ItemChecker:
     def _misapplied(self, element: Element, place: int, function: Function, current: Type) -> None:
         taken = _TAKEN.get(function.kind, "is no function of one element")
         message = f"`{function.name}` {taken}, this is {current}"
-        calls = element.calls[: place + 1]
-        if function.kind is Kind.SEQUENCE:
+        calls = element.calls
+        kinds = [functions[call.name].kind for call in calls if call.name in functions]
+        fix: str | Fix
+        if function.kind is Kind.SEQUENCE or len(kinds) < len(calls):
             fix = f"e.g. {function.example}"
         elif current is not Type.LATENT:
-            fix = "name the element alone" if place == 0 else f"leave out {function.name}"
-        elif sum(functions[call.name].kind is Kind.ENCODER for call in calls) > 1:
+            words = "name the element alone" if place == 0 else f"leave out {function.name}"
+            fix = Fix(words, print_anew(element, () if place == 0 else (*calls[:place], *calls[place + 1 :])))
+        elif kinds.count(Kind.ENCODER) > 1:
             fix = "encode it once: keep one of online, ema and stop"
         else:
-            kinds = list(Kind)
-            sorted_calls = sorted(calls, key=lambda call: kinds.index(functions[call.name].kind))
-            fix = f"write {print_item(Element(element.stream, element.offset, tuple(sorted_calls)))}"
+            order = list(Kind)
+            fix = Fix.write(
+                print_anew(element, sorted(calls, key=lambda call: order.index(functions[call.name].kind)))
+            )
         self._findings.note("A2L024", message, element.span, fix)
 
     def _numbers(self, call: Call, function: Function, element: Element) -> bool:
@@ -128,7 +140,7 @@ class ItemChecker:
             if not each.range.holds(value):
                 message = f"`{each.name}` of `{call.name}` is {each.range}, not {print_number(value)}"
                 where = call.spans[1 + place] if call.spans else element.span
-                fix = f"leave it out for {print_number(each.default)}"
+                fix = Fix.write(print_number(each.default))
                 self._findings.note("A2L040", message, where, fix)
                 return False
         return True

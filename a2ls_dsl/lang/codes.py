@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from a2ls_dsl.diagnostics import Diagnostic, Severity, Span
+from a2ls_dsl.diagnostics import Diagnostic, Fix, Severity, Span
 
 RULES: dict[str, str] = {
     # the file
@@ -73,7 +73,7 @@ FIRST_WARNING = 101
 WARNINGS = tuple(code for code in RULES if int(code.removeprefix("A2L")) >= FIRST_WARNING)
 
 
-def report(code: str, message: str, span: Span, fix: str = "") -> Diagnostic:
+def report(code: str, message: str, span: Span, fix: str | Fix = "") -> Diagnostic:
     """The diagnostic of a code in `RULES`; its severity follows from its number."""
     warning = int(code.removeprefix("A2L")) >= FIRST_WARNING
-    return Diagnostic(code, message, span, fix, Severity.WARNING if warning else Severity.ERROR)
+    return Diagnostic.of(code, message, span, fix, Severity.WARNING if warning else Severity.ERROR)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from a2ls_dsl.diagnostics import Diagnostic, Source, Span
+from a2ls_dsl.diagnostics import Diagnostic, Fix, Source, Span
 from a2ls_dsl.lang.codes import report
 
 _FEW = 50
@@ -24,7 +24,7 @@ class Findings:
         """Whether there is time to look for a near name."""
         return len(self.found) < _FEW
 
-    def note(self, code: str, message: str, span: Span | None, fix: str) -> None:
+    def note(self, code: str, message: str, span: Span | None, fix: str | Fix) -> None:
         """Add a diagnostic; its severity follows from its code."""
         self.found.append(report(code, message, place(span), fix))
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.trouble import Finding, Trouble
 
 
 @dataclass(frozen=True)
 class Habit:
-    """`message` and `fix` may refer to groups of the pattern."""
+    """`message`, `fix` and `edit`, the text in place of the match, may refer to groups of the pattern."""
 
     code: str
     pattern: re.Pattern[str]
     message: str
     fix: str
+    edit: str | None = None
 
 
 _STEP = r"t(?:\s*\+\s*\d+)?"
@@ -29,36 +31,54 @@ HABITS = (
         ),
         "LaTeX is not used here",
         r"write \1[t\2\3]; a target encoder is written ema(\1[t\2\3])",
+        r"\1[t\2\3]",
     ),
     Habit(
         "A2L010",
         re.compile(r"(?:\\[lr]?Vert|\|\|?|\\\|)[^|\n]*"),
         "a distance is written as an operator",
-        "write mse({ source } -> { target })",
+        "as in mse({ source } -> { target })",
     ),
     Habit(
         "A2L012",
         re.compile(r"\b([A-Za-z])_(?:t\b|\{\s*t\b)(?:\s*([+-])\s*(\d+))?\s*\}?"),
         "LaTeX subscripts are not used here",
         r"write \1[t\2\3]",
+        r"\1[t\2\3]",
     ),
     Habit(
         "A2L012",
         re.compile(rf"\b([saro]|done)(?:\(\s*({_STEP})\s*\)|\{{\s*({_STEP})\s*\}})"),
         "a step stands in square brackets",
         r"write \1[\2\3]",
+        r"\1[\2\3]",
     ),
     Habit(
         "A2L016",
-        re.compile(rf"\b({_STEP})\s*(?:\.{{3,}}|…|:|\.|-)\s*({_STEP}|\d+)"),
+        re.compile(rf"\b({_STEP})\s*(?:\.{{3,}}|…|:|\.|-)\s*({_STEP})"),
         "a run has two dots between its steps",
         r"write \1..\2",
+        r"\1..\2",
+    ),
+    Habit(
+        "A2L016",
+        re.compile(rf"\b({_STEP})\s*(?:\.{{3,}}|…|:|\.)\s*(\d+)"),
+        "a run has two dots between its steps, which are counted from t",
+        r"write \1..t+\2",
+        r"\1..t+\2",
     ),
     Habit(
         "A2L013",
-        re.compile(r"=>|--+>|~>|- +>|<[-=~]+|[→⟶⇒↦←—–]>?"),
+        re.compile(r"=>|--+>|~>|- +>|[→⟶⇒↦—–]>?"),
         "source and target are separated by an arrow `->`",
-        "write { source } -> { target }",
+        "write ->",
+        "->",
+    ),
+    Habit(
+        "A2L013",
+        re.compile(r"<[-=~]+|←"),
+        "source and target are separated by an arrow `->`, the source first",
+        "swap the sets and write ->",
     ),
     Habit(
         "A2L017",
@@ -67,6 +87,7 @@ HABITS = (
         ),
         "negatives are asked for with `against batch`",
         "write against batch",
+        "against batch",
     ),
     Habit(
         "A2L019",
@@ -76,6 +97,7 @@ HABITS = (
         ),
         "an import names a file in double quotes, on a line of its own",
         r'write import "\1.a2l"',
+        r'import "\1.a2l"',
     ),
     Habit(
         "A2L020",
@@ -85,12 +107,14 @@ HABITS = (
         ),
         "an option is written with an equals sign",
         r"write with \1 = \2\3",
+        r"with \1 = \2\3",
     ),
     Habit(
         "A2L015",
         re.compile(r"^[^\S\n]*(?!loss\b)(?:\w+[^\S\n]+)?(\w+)\s*=(?!>)", re.MULTILINE),
         "a definition begins with `loss`",
         r"write loss \1 = ...",
+        r"loss \1 =",
     ),
 )
 
@@ -104,5 +128,7 @@ def habit(trouble: Trouble) -> Finding | None:
         for match in each.pattern.finditer(trouble.text, low, high):
             if match.start() < trouble.end and match.end() > touching:
                 start = match.start() + len(match[0]) - len(match[0].lstrip())
-                return each.code, each.message, match.expand(each.fix), start, match.end()
+                words, edit = match.expand(each.fix), each.edit and match.expand(each.edit)
+                fix = words if edit is None else Fix(words, edit)
+                return each.code, each.message, fix, start, match.end()
     return None

@@ -7,12 +7,13 @@ imports shipped losses only.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from a2ls_dsl.diagnostics import A2lError, Diagnostic, Severity, Source, near
+from a2ls_dsl.diagnostics import A2lError, Diagnostic, Fix, Severity, Source, near
 from a2ls_dsl.lang.ast import Comparison, Import, Loss, LossFile
 from a2ls_dsl.lang.build_piece import MAX_ELEMENTS
 from a2ls_dsl.lang.canonical import canonical
@@ -109,7 +110,7 @@ class Importer:
                 return self.units[key]
             source = self._read(target, self._called(each.path, target, unit.source))
         except A2lError as error:
-            unit.found.append(report("A2L028", error.message, place(each.path_span), error.fix))
+            unit.found.append(report("A2L028", error.message, place(each.path_span), _edit(error.fix)))
             return None
         fits = len(self.units) <= MAX_FILES and self._size + len(source.text) <= MAX_SIZE
         inner = self.unit(source, target) if fits else None
@@ -159,6 +160,12 @@ def find(text: str, path: Path | None, library: Mapping[str, Path], guess: bool 
     else:
         fix = "a path is relative to this file"
     raise A2lError(f'there is no file or shipped loss "{text[:80]}"', fix)
+
+
+def _edit(words: str) -> str | Fix:
+    """A fix that names a shipped loss, as an edit of the import."""
+    meant = re.search(r"did you mean the shipped loss `(\w+)`", words)
+    return Fix(words, f'"{meant[1]}{SUFFIX}"') if meant else words
 
 
 def _elements(file: LossFile) -> int:

@@ -7,13 +7,20 @@ the parser expected.
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from dataclasses import replace
+from decimal import Decimal
 
-from a2ls_dsl.diagnostics import Diagnostic, Source, Span
+from a2ls_dsl.diagnostics import Diagnostic, Fix, Source, Span
 from a2ls_dsl.lang.codes import report
 from a2ls_dsl.lang.habits import habit
+from a2ls_dsl.lang.numbers import print_number
 from a2ls_dsl.lang.slips import slip
 from a2ls_dsl.lang.trouble import Finding, Trouble
+
+LOOK_ALIKES = dict(zip("асеорхуіѕрАВСЕНКМОРТХ", "aceopxyispABCEHKMOPTX", strict=True))
+"""Cyrillic letters that look like Latin ones."""
 
 _TERMINALS = {
     "NAME": "a name",
@@ -49,6 +56,8 @@ def explain(source: Source, trouble: Trouble, base: int) -> Diagnostic:
     code, message, fix, start, end = (
         habit(trouble) or _stranger(trouble) or slip(trouble) or _bracket(trouble) or _expected(trouble)
     )
+    if isinstance(fix, Fix) and fix.at:
+        fix = replace(fix, at=(base + fix.at[0], base + fix.at[1]))
     return report(code, message, Span(source, base + start, base + end), fix)
 
 
@@ -62,12 +71,38 @@ def _stranger(trouble: Trouble) -> Finding | None:
         return "A2L019", message, 'e.g. import "curl.a2l"', trouble.start, trouble.end
     if character == ".":
         message = "a dot stands in a number only, two between the steps of a run"
-        return "A2L003", message, "remove it", trouble.start, trouble.end
+        behind = re.match(r"\.\w+(?:\(\))?", trouble.text[trouble.start :])
+        call = behind[0] if behind else "."
+        return (
+            "A2L003",
+            message,
+            Fix("remove it", "", (trouble.start, trouble.start + len(call))),
+            trouble.start,
+            trouble.end,
+        )
+    comment = re.match(r"//|%", trouble.text[trouble.start :])
+    if comment and comment[0] == "//":
+        fix = Fix("comments begin with #", "#", (trouble.start, trouble.start + 2))
+        return "A2L003", "`//` is not used in loss files", fix, trouble.start, trouble.start + 2
+    if comment and (percent := re.search(r"(\d+(?:\.\d+)?)\s*\Z", trouble.before)):
+        share = print_number(float(Decimal(percent[1]) / 100))
+        fix = Fix(f"write {share}", share, (trouble.start - len(percent[0]), trouble.start + 1))
+        return "A2L003", "a number is written without a percent sign", fix, trouble.start, trouble.end
+    if character == ";" and trouble.opened() and trouble.text[trouble.opened()[-1]] == "{":
+        message = "the elements of a set are separated by commas"
+        return "A2L003", message, Fix.write(","), trouble.start, trouble.end
     shown = f"`{character}`" if character.isprintable() else "this character"
     message = f"{shown} (U+{ord(character):04X}) is not used in loss files"
     plain = unicodedata.normalize("NFKC", character)
-    fix = f"write {plain}" if plain != character and plain.isascii() and plain.isprintable() else "remove it"
-    return "A2L003", message, fix, trouble.start, trouble.end
+    letter = LOOK_ALIKES.get(character) or unicodedata.normalize("NFKD", character)[0]
+    if plain != character and plain.isascii() and plain.isprintable():
+        return "A2L003", message, Fix.write(plain), trouble.start, trouble.end
+    if character.isalpha() and letter.isascii() and letter.isalpha():
+        message += f"; it looks like the Latin letter {letter}"
+        return "A2L003", message, Fix.write(letter), trouble.start, trouble.end
+    if character.isalnum():
+        return "A2L003", message, "names consist of Latin letters, digits and _", trouble.start, trouble.end
+    return "A2L003", message, Fix("remove it", ""), trouble.start, trouble.end
 
 
 def _bracket(trouble: Trouble) -> Finding | None:
@@ -77,18 +112,23 @@ def _bracket(trouble: Trouble) -> Finding | None:
     if not opened:
         if found not in (")", "}", "]"):
             return None
-        return "A2L011", f"`{found}` closes nothing", "remove it", trouble.start, trouble.end
+        return "A2L011", f"`{found}` closes nothing", Fix("remove it", ""), trouble.start, trouble.end
     bracket = trouble.text[opened[-1]]
     terminal, closer = _CLOSERS[bracket]
     if trouble.found == "$END":
-        return "A2L011", f"`{bracket}` is never closed", f"close it with {closer}", opened[-1], opened[-1] + 1
+        fix = Fix(f"close it with {closer}", closer, (trouble.end, trouble.end))
+        return "A2L011", f"`{bracket}` is never closed", fix, opened[-1], opened[-1] + 1
     # Between items a missing comma is the likelier slip, between two sets a missing arrow.
     comma = "_COMMA" in trouble.expected and trouble.found == "NAME"
     arrow = "_ARROW" in trouble.expected and trouble.found in ("_COMMA", "_LBRACE", "_EQUAL", "NAME", "MINUS")
     if terminal not in trouble.expected or comma or arrow:
         return None
     message = f"`{bracket}` is not closed before {trouble.shown}"
-    return "A2L011", message, f"write {closer} first", trouble.start, trouble.end
+    outer = trouble.text[opened[-2]] if opened[1:] else ""
+    if found in (")", "}", "]") and not (outer and _CLOSERS[outer][1] == found):
+        return "A2L011", message, Fix(f"write {closer} in its place", closer), trouble.start, trouble.end
+    fix = Fix(f"write {closer} first", f"{closer}{' ' * found[:1].isalpha()}", (trouble.start, trouble.start))
+    return "A2L011", message, fix, trouble.start, trouble.end
 
 
 def _expected(trouble: Trouble) -> Finding:
@@ -96,13 +136,15 @@ def _expected(trouble: Trouble) -> Finding:
     place = trouble.start, trouble.end
     expected, shown = trouble.expected, trouble.shown
     if expected <= {"_LBRACE", "NUMBER", "MINUS"} and "_LBRACE" in expected:
-        return "A2L014", f"a set stands in braces; found {shown}", "write { s[t], a[t] }", *place
+        return "A2L014", f"a set stands in braces; found {shown}", "as in { s[t], a[t] }", *place
     if "_ARROW" in expected:
         message = f"an arrow stands between source and target; found {shown}"
-        return "A2L013", message, "write { source } -> { target }", *place
+        if trouble.found in ("_COMMA", "_EQUAL", "MINUS"):
+            return "A2L013", message, Fix.write("->"), *place
+        return "A2L013", message, "as in { source } -> { target }", *place
     if expected == {"_BATCH"}:
         message = "negatives are asked for with `against batch`"
-        return "A2L017", message, "write against batch", *place
+        return "A2L017", message, Fix("write against batch", "batch ", (trouble.start, trouble.start)), *place
     if expected == {"_LBRACKET"} or expected == {"_LBRACKET", "_LPAR"}:
         message = f"an element is a stream and a step; found {shown}"
         return "A2L012", message, "e.g. s[t+1]", *place
@@ -113,9 +155,9 @@ def _expected(trouble: Trouble) -> Finding:
         return "A2L019", message, 'e.g. import "curl.a2l"', *place
     if trouble.found == "_LBRACE" and "_LPAR" in expected:
         message = "an operator takes its sets in parentheses"
-        return "A2L010", message, "write operator({ source } -> { target })", *place
+        return "A2L010", message, "as in mse({ source } -> { target })", *place
     if "_LOSS" in expected and "PLUS" not in expected:
-        return "A2L015", f"a definition begins with `loss`; found {shown}", "write loss NAME = ...", *place
+        return "A2L015", f"a definition begins with `loss`; found {shown}", "as in loss NAME = ...", *place
     weighed = trouble.found in ("MINUS", "_STAR", "NUMBER") and "PLUS" in expected
     if weighed or expected == {"_STAR"}:
         message = "terms are added, each with its weight before it"

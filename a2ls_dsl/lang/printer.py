@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from a2ls_dsl.lang.ast import (
@@ -94,6 +95,16 @@ def print_runs(items: Iterable[Item]) -> list[tuple[Stream, str]]:
 def print_item(item: Item) -> str:
     """One item of a set."""
     return _print_item(item, item)
+
+
+def print_anew(element: Element, calls: Iterable[Call]) -> str:
+    """An element under other calls, its run and all else as it was written."""
+    span = element.span
+    run = span and re.search(r"\w+\s*\[[^]]*\]", span.source.text[span.start : span.end])
+    text = run[0] if run else print_run(element.stream, element.offset, element.offset)
+    for call in calls:
+        text = f"{call.name}({', '.join([text, *map(print_number, call.numbers)])})"
+    return text
 
 
 def print_step(offset: int) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
 
+from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.aliases import unknown_option
 from a2ls_dsl.lang.ast import Call, Element, Item, Option, Rollout, Stream
 from a2ls_dsl.lang.canonical import TARGET, canonical_items, ordered_set
@@ -48,7 +49,7 @@ class Problem:
 
     code: str
     message: str
-    fix: str
+    fix: str | Fix
     about: Item | Option | Place
 
 
@@ -129,9 +130,9 @@ def number_of_sets(entry: Operator, written: int) -> Iterator[Problem]:
     """An operator has its number of sets, one or two."""
     if entry.unary and written == 2:
         message = f"`{entry.name}` looks at one set, here are two"
-        yield Problem("A2L048", message, f"write {entry.name}({{ s[t] }})", Place.TERM)
+        yield Problem("A2L048", message, f"as in {entry.name}({{ s[t] }})", Place.TERM)
     elif not entry.unary and written == 1:
-        fix = f"write {entry.name}({{ source }} -> {{ target }})"
+        fix = f"as in {entry.name}({{ source }} -> {{ target }})"
         yield Problem("A2L048", f"`{entry.name}` compares two sets, here is one", fix, Place.TERM)
 
 
@@ -140,11 +141,11 @@ def word_problems(entry: Operator, against_batch: bool, options: Iterable[Option
     if against_batch and entry.negatives is not Negatives.ON_REQUEST:
         always = entry.negatives is Negatives.ALWAYS
         message = f"`{entry.name}` " + ("is against the batch by nature" if always else "takes no negatives")
-        yield Problem("A2L053", message, "leave out `against batch`", Place.NEGATIVES)
+        yield Problem("A2L053", message, Fix("leave out `against batch`", ""), Place.NEGATIVES)
     seen = set[str]()
     for option in options:
         if option.name in seen:
-            yield Problem("A2L042", f"`{option.name}` is given twice", "remove one", option)
+            yield Problem("A2L042", f"`{option.name}` is given twice", _left_out(option), option)
         elif option.name == HEAD:
             yield from _head(option, entry)
         else:
@@ -226,7 +227,7 @@ def _contents(parts: Parts) -> Iterator[Problem]:
                     yield Problem("A2L049", message, fix, item)
                     return
         case Sets.TRANSITION:
-            example = f"write {entry.name}({{ s[t] }} -> {{ r[t], s[t+1] }})"
+            example = f"as in {entry.name}({{ s[t] }} -> {{ r[t], s[t+1] }})"
             if source.row is None or (target and target.row is None):
                 yield _optional(f"in `{entry.name}`", source)
             elif source.row != (Width.LATENT,):
@@ -248,14 +249,14 @@ def _words(parts: Parts) -> Iterator[Problem]:
         told = any(problem.about is option for problem in found)
         if known and known.needs is Needs.ROLLOUT and not parts.rolled and not told:
             message = f"`{option.name}` weighs the steps of a rollout; there is none"
-            yield Problem("A2L027", message, "remove it", option)
+            yield Problem("A2L027", message, _left_out(option), option)
 
 
 def _head(option: Option, entry: Operator) -> Iterator[Problem]:
     call = option.value if isinstance(option.value, Call) else None
     if not entry.head:
         message = f"`{entry.name}` has no head: it looks at the rows themselves"
-        yield Problem("A2L027", message, "remove it", option)
+        yield Problem("A2L027", message, _left_out(option), option)
     elif call is None or call.name not in HEADS:
         message = f"there is no such head: `{print_option(option)}`"
         yield Problem("A2L041", message, f"a head is {', '.join(HEADS)}, e.g. mlp(256)", option)
@@ -263,12 +264,12 @@ def _head(option: Option, entry: Operator) -> Iterator[Problem]:
         message = f"`mlp` takes the widths of 1 to {MAX_LAYERS} hidden layers"
         yield Problem("A2L041", message, "e.g. mlp(256)", option)
     elif call.name != MLP and call.numbers:
-        yield Problem("A2L041", f"`{call.name}` takes no numbers", f"write {call.name}", option)
+        yield Problem("A2L041", f"`{call.name}` takes no numbers", Fix.write(f"{HEAD} = {call.name}"), option)
     elif not all(LAYER.holds(width) for width in call.numbers):
         yield Problem("A2L041", f"the width of a layer is {LAYER}", "e.g. mlp(256)", option)
     elif call.name == NONE and option.shared:
         message = "`none` is no head that could be shared"
-        yield Problem("A2L041", message, f"leave out `as {option.shared}`", option)
+        yield Problem("A2L041", message, _unshared(option), option)
     elif call.name == NONE and entry.needs_head:
         message = f"`{entry.name}` can't do without a head: its prediction is no row like the target"
         yield Problem("A2L041", message, "e.g. head = linear", option)
@@ -279,16 +280,38 @@ def _number(option: Option, entry: Operator, against_batch: bool) -> Iterator[Pr
     if known is None:
         names = [HEAD] * entry.head + [each.name for each in entry.options]
         message = f"`{entry.name}` has no option `{option.name}`"
-        yield Problem("A2L027", message, unknown_option(option.name, names), option)
+        fix = unknown_option(option.name, names)
+        if isinstance(fix, Fix) and option.span:
+            fix = replace(fix, at=(option.span.start, option.span.start + len(option.name)))
+        yield Problem("A2L027", message, fix, option)
     elif isinstance(option.value, Call) or not known.range.holds(option.value):
         message = f"`{known.name}` is {known.range}"
-        yield Problem("A2L041", message, f"leave it out for {print_number(known.default)}", option)
+        yield Problem("A2L041", message, Fix.write(f"{known.name} = {print_number(known.default)}"), option)
     elif option.shared:
         message = f"`as` names a head; `{known.name}` is none"
-        yield Problem("A2L041", message, f"leave out `as {option.shared}`", option)
+        yield Problem("A2L041", message, _unshared(option), option)
     elif known.needs is Needs.NEGATIVES and not against_batch:
         message = f"`{option.name}` divides similarities to the batch; there are none"
         yield Problem("A2L027", message, "add `against batch`", option)
+
+
+def _unshared(option: Option) -> Fix:
+    return Fix(f"leave out `as {option.shared}`", print_option(replace(option, shared=None)))
+
+
+def _left_out(option: Option) -> str | Fix:
+    """The edit that removes an option, with the comma or the `with` that is too many then."""
+    words = "remove it"
+    if option.span is None:
+        return words
+    text, start, end = option.span.source.text, option.span.start, option.span.end
+    before, behind = text[:start].rstrip(), text[end:]
+    if before.endswith(","):
+        return Fix(words, "", (len(before) - 1, end))
+    if behind.lstrip().startswith(","):
+        following = behind.lstrip()[1:]
+        return Fix(words, "", (start, len(text) - len(following.lstrip())))
+    return Fix(words, "", (len(before.removesuffix("with").rstrip()), end))
 
 
 def _rows(parts: Parts) -> Iterator[Problem]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from a2ls_dsl.diagnostics import Fix
+from a2ls_dsl.lang.ast import Stream
 from a2ls_dsl.lang.registry import functions
 from a2ls_dsl.lang.trouble import Finding, Trouble
 
@@ -24,7 +26,10 @@ def _import(trouble: Trouble) -> Finding | None:
         return None
     if trouble.found == "_AS":
         message = "an import brings losses under their own names"
-        return trouble.says("A2L019", message, "leave out `as` and what follows")
+        end = trouble.end + len(trouble.behind.split("\n")[0])
+        return trouble.says(
+            "A2L019", message, Fix("leave out `as` and what follows", "", (trouble.start, end))
+        )
     message = f"an import names one file, on a line of its own; found {trouble.shown}"
     return trouble.says("A2L019", message, 'e.g. import "curl.a2l"')
 
@@ -45,13 +50,20 @@ def _negatives_late(trouble: Trouble) -> Finding | None:
     if trouble.found != "_AGAINST" or not _behind_with(trouble):
         return None
     message = "`against batch` stands before the options"
-    return trouble.says("A2L017", message, "write against batch with ...")
+    options = re.search(r"\bwith\b(?:(?!\bwith\b)[\s\S])*\Z", trouble.before)
+    end = re.match(r"against\s+batch\b", trouble.text[trouble.start :])
+    if options is None or end is None:
+        return trouble.says("A2L017", message, "as in against batch with head = linear")
+    fixed = f"against batch {options[0].rstrip()}"
+    at = trouble.start - len(options[0]), trouble.start + end.end()
+    return trouble.says("A2L017", message, Fix.write(fixed, at))
 
 
 def _without_with(trouble: Trouble) -> Finding | None:
     """`) head = linear`, and options inside the parentheses."""
     if trouble.found == "NAME" and "_WITH" in trouble.expected and re.match(r"\s*=", trouble.behind):
-        return trouble.says("A2L020", "options begin with `with`", f"write with {trouble.shown[1:-1]} = ...")
+        fix = Fix(f"write with {trouble.shown[1:-1]} = ...", "with ", (trouble.start, trouble.start))
+        return trouble.says("A2L020", "options begin with `with`", fix)
     if trouble.found == "_COMMA" and trouble.expected == {"_RPAR"}:
         message = "an operator takes sets only; options stand behind the parenthesis"
         return trouble.says("A2L020", message, _OPTIONS)
@@ -64,8 +76,61 @@ def _option(trouble: Trouble) -> Finding | None:
         return None
     if trouble.found == "$END" and trouble.opened():
         return None  # a bracket that is not closed says more
+    called = re.search(r"(\w+)\s*=\s*(\w+)\(\s*\Z", trouble.before)
+    if called and trouble.found != "NUMBER":
+        message = f"the value of an option is a number or a head; `{called[2]}(...)` is none"
+        start = trouble.start - len(trouble.before) + called.start(1)
+        return "A2L020", message, _OPTIONS, start, trouble.end
     message = f"behind `with` stand options, each with its value; found {trouble.shown}"
     return trouble.says("A2L020", message, _OPTIONS)
+
+
+def _with_again(trouble: Trouble) -> Finding | None:
+    """A second `with`."""
+    if trouble.found != "_WITH" or not _behind_with(trouble):
+        return None
+    before = len(trouble.text[: trouble.start].rstrip())
+    fix = Fix.write(",", (before, trouble.end))
+    return trouble.says("A2L020", "options are separated by commas, behind one `with`", fix)
+
+
+def _parameter(trouble: Trouble) -> Finding | None:
+    """`a[t..t+k-1]`: only grammars have parameters, and sums of more than one number."""
+    if not re.search(r"\[[^]]*t\s*[+-]\s*\w+\s*\Z", trouble.before) or trouble.found not in ("PLUS", "MINUS"):
+        return None
+    message = "a step is t, or t plus one whole number"
+    return trouble.says("A2L032", message, "e.g. t+3; parameters such as k belong to loss grammars")
+
+
+def _bare_stream(trouble: Trouble) -> Finding | None:
+    """`{ s, a }`"""
+    name = re.search(r"[{,]\s*(\w+)\s*\Z", trouble.before)
+    inside = any(trouble.text[place] == "{" for place in trouble.opened())
+    if not inside or name is None or name[1] not in list(Stream) or "_LBRACKET" not in trouble.expected:
+        return None
+    at = trouble.start - len(trouble.before) + name.start(1)
+    end = at + len(name[1])
+    message = f"`{name[1]}` is a stream; an element is a stream at a step"
+    return "A2L012", message, Fix.write(f"{name[1]}[t]"), at, end
+
+
+def _group(trouble: Trouble) -> Finding | None:
+    """`0.5 * (a + b)`: a sum is given a weight by its name."""
+    if trouble.found != "_LPAR" or not re.search(r"(?:\*|\+|=)\s*\Z", trouble.before):
+        return None
+    message = "terms are not grouped with parentheses"
+    fix = "name the sum: loss part = a + b, then weigh it: loss whole = 0.5 * part"
+    return trouble.says("A2L018", message, fix)
+
+
+def _return_sum(trouble: Trouble) -> Finding | None:
+    """`r[t] + gamma * value(s[t+1])`: what `return` is for."""
+    inside = any(trouble.text[place] == "{" for place in trouble.opened())
+    reward = re.search(r"r\[[^]]*\]\s*\Z", trouble.before)
+    if not inside or trouble.found != "PLUS" or not (reward and re.search(r"\bvalue\b", trouble.behind)):
+        return None
+    message = "a reward and a discounted value are one item, a return"
+    return trouble.says("A2L010", message, "e.g. return(r[t], value(s[t+1]), 0.99)")
 
 
 def _arithmetic(trouble: Trouble) -> Finding | None:
@@ -120,9 +185,14 @@ def _behind_with(trouble: Trouble) -> bool:
 _KINDS = (
     _import,
     _negatives_late,
+    _with_again,
     _of_reference,
     _without_with,
     _option,
+    _parameter,
+    _bare_stream,
+    _group,
+    _return_sum,
     _arithmetic,
     _half_run,
     _keyword,

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-Finding: TypeAlias = tuple[str, str, str, int, int]
+from a2ls_dsl.diagnostics import Fix
+
+Finding: TypeAlias = tuple[str, str, str | Fix, int, int]
 """Code, message, fix, and the characters from where to where."""
 
 
@@ -49,6 +51,6 @@ class Trouble:
                 found.pop()
         return found
 
-    def says(self, code: str, message: str, fix: str) -> Finding:
+    def says(self, code: str, message: str, fix: str | Fix) -> Finding:
         """A finding about the token."""
         return code, message, fix, self.start, self.end

@@ -154,6 +154,20 @@ def test_a_session(editor: Editor) -> None:
     editor.change("mine.a2l", 2, "loss broken = mse({ s[t]")
     assert editor.wait("mine.a2l")[0]["code"] == "A2L011"
     assert editor.ask("textDocument/formatting", **request) is None
+
+    # a fix that is an edit is offered where its message stands
+    editor.change("mine.a2l", 3, "# 😀\nloss near = mze({ s[t] } -> { s[t+1] })")
+    (found,) = editor.wait("mine.a2l")
+    (fix,) = editor.ask(
+        "textDocument/codeAction",
+        textDocument={"uri": editor.uri("mine.a2l")},
+        range=found["range"],
+        context={"diagnostics": []},
+    )
+    assert fix["title"] == "did you mean `mse`?"
+    assert fix["edit"]["changes"] == {
+        editor.uri("mine.a2l"): [{"range": found["range"], "newText": "mse"}],
+    }
     assert editor.leave() == 0
 
 

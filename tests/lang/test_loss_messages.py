@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from a2ls_dsl.diagnostics import LanguageError, Severity, Source, render_all
+from a2ls_dsl.diagnostics import Diagnostic, Edit, LanguageError, Severity, Source, columns, render_all
 from a2ls_dsl.lang.ast import Comparison, Definition, Element, Loss, LossFile, Stream, Weighted
+from a2ls_dsl.lang.canonical import key
 from a2ls_dsl.lang.check import check
 from a2ls_dsl.lang.codes import RULES, report
 from a2ls_dsl.lang.files import MAX_SIZE
@@ -34,6 +35,118 @@ def test_bad_program(path: Path, golden: Callable[[Path, str], None]) -> None:
     text = findings(Source(path.name, path.read_text(encoding="utf-8")))
     golden(path.with_suffix(".txt"), text)
     assert not re.search(r"Unexpected|__ANON|Token\(|Expected one of|\b_[A-Z]{2,}", text)
+
+
+def diagnostics(source: Source) -> list[Diagnostic]:
+    try:
+        return analyse(source, BAD / source.name)[1]
+    except LanguageError as error:
+        return list(error.diagnostics)
+
+
+def edits(source: Source) -> list[tuple[Diagnostic, Edit]]:
+    """The findings in a text that can be mended by an edit, with these."""
+    found = ((each, each.edit) for each in diagnostics(source))
+    return [(each, edit) for each, edit in found if edit and edit.span.source == source]
+
+
+FIXABLE = [path for path in PROGRAMS if edits(Source(path.name, path.read_text(encoding="utf-8")))]
+
+
+@pytest.mark.parametrize("path", FIXABLE, ids=lambda path: path.stem)
+def test_a_fix_that_is_an_edit_mends_what_it_was_offered_for(path: Path) -> None:
+    source = Source(path.name, path.read_text(encoding="utf-8"))
+    for found, edit in edits(source):
+        after = diagnostics(Source(path.name, edit.apply()))
+        same = {(each.code, each.message) for each in after if each.span.start == found.span.start}
+        assert (found.code, found.message) not in same, edit
+    for _ in range(12):  # one after the other, edits come to an end
+        offered = edits(source)
+        if not offered:
+            return
+        source = Source(path.name, offered[0][1].apply())
+    pytest.fail(source.text)
+
+
+def test_a_fix_that_says_what_to_write_is_an_edit() -> None:
+    concrete = re.compile(r"(write|did you mean|remove it|leave out|leave it out)\b")
+    template = re.compile(r"FROM|NAME|\.\.\.|source|smaller|shorter|nearer|them|above 0")
+    for path in PROGRAMS:
+        for each in diagnostics(Source(path.name, path.read_text(encoding="utf-8"))):
+            if concrete.match(each.fix) and not template.search(each.fix):
+                assert each.edit, (path.stem, each.fix)
+
+
+@pytest.mark.parametrize(
+    ("bad", "good"),
+    [
+        ("ema(simnorm(s[t+1..t+3], 8))", "simnorm(ema(s[t+1..t+3]), 8)"),
+        ("crop(l2(s[t..t+2]))", "l2(crop(s[t..t+2]))"),
+        ("l2(crop(a[t..t+2]))", "a[t..t+2]"),
+        ("s[1]", "s[t+1]"),
+        ("a[t:3]", "a[t..t+3]"),
+        ("sg(s[t])", "stop(s[t])"),
+        ("S[t]", "s[t]"),
+        ("shift(s[t], 0)", "shift(s[t], 4)"),
+    ],
+)
+def test_a_fix_keeps_runs_and_numbers(bad: str, good: str) -> None:
+    source = Source("x", f"loss mine = mse({{ s[t] }} -> {{ {bad} }})")
+    while offered := edits(source):
+        source = Source("x", offered[0][1].apply())
+    assert source.text == f"loss mine = mse({{ s[t] }} -> {{ {good} }})"
+
+
+@pytest.mark.parametrize("inner", ["simnorm(s[t+1..t+3], 4)", "l2(avgl1(s[t+1]))", "l2(crop(s[t+1]))"])
+def test_stop_around_a_normaliser_is_stop_inside_it(inner: str) -> None:
+    inside = re.sub(r"(crop\(s\[.*?\]\)|s\[.*?\])", r"stop(\1)", inner, count=1)
+    outer = loads(f"loss a = mse({{ s[t] }} -> {{ stop({inner}) }})")["a"]
+    assert key(outer) == key(loads(f"loss a = mse({{ s[t] }} -> {{ {inside} }})")["a"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mse({ s[t], a[t..t+k-1] } -> { s[t+1] })", "a step is t, or t plus one whole number"),
+        ("mse({ s[t] } -> { a[t] }) with head = linear with decay = 1", "options are separated by commas"),
+        ("inner({ s[t] } -> { a[t] }) with positives = return(r[t])", "the value of an option"),
+        ("kl({ s[t] } -> { s[t+1] })", "latents are no distributions"),
+        ("mse({ s[t] } -> { s[t+1] }) // later", "comments begin with #"),
+        ("50% * mse({ s[t] } -> { s[t+1] })", "write 0.5"),
+        ("mse({ \u0455[t] } -> { s[t+1] })", "looks like the Latin letter s"),
+        ("m\u00e9e({ s[t] } -> { s[t+1] })", "looks like the Latin letter e"),
+        ("mse({ s, a } -> { s[t+1] })", "`s` is a stream"),
+        ("mse({ s[t]; a[t] } -> { s[t+1] })", "separated by commas"),
+        ("mse({ s[t] } -> { r[t] + gamma * value(s[t+1]) })", r"e\.g\. return"),
+        ("0.5 * (mse({ s[t] } -> { r[t] }) + mse({ s[t] } -> { a[t] }))", "name the sum"),
+        ("mze({ s[t] } -> { s[t+1] })", "did you mean `mse`"),
+        ("unheard({ s[t] } -> { s[t+1] })", "register_operator"),
+    ],
+)
+def test_a_mistake_is_called_by_its_name(text: str, message: str) -> None:
+    with pytest.raises(LanguageError, match=message) as caught:
+        loads(f"loss mine = {text}")
+    assert len(caught.value.diagnostics) == 1
+
+
+def test_errors_stand_before_warnings_and_the_cap() -> None:
+    warnings = "".join(f"loss w{i} = mse({{ s[t], a[t] }} -> {{ a[t] }})\n" for i in range(40))
+    with pytest.raises(LanguageError) as caught:
+        loads(warnings + "loss e = huh({ s[t] } -> { s[t+1] })\n")
+    assert caught.value.render().startswith("error[A2L021]")
+    assert caught.value.render().endswith("... and 21 more")
+
+
+def test_the_caret_stands_below_wide_characters_and_cuts_show() -> None:
+    wide = "\u65e5\u672c"
+    found = diagnostics(Source("x", f'import "{wide}"  loss a = huh({{ s[t] }} -> {{ s[t+1] }})'))
+    line, caret = next(each.render() for each in found if each.code == "A2L021").split("\n")[-2:]
+    assert columns(line[: line.index("huh")]) == caret.index("^")
+    long = Source("x", f"loss a = mse({{ s[t], {', '.join(['a[t]'] * 60)} }} -> {{ x[t] }}) # {'-' * 200}")
+    line, caret = next(each.render() for each in diagnostics(long) if each.code == "A2L022").split("\n")[-2:]
+    assert line.split("| ")[1].startswith("...")
+    assert line.endswith("...")
+    assert line[caret.index("^")] == "x"
 
 
 def test_every_code_has_a_bad_program() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from a2ls_dsl.diagnostics import Diagnostic, near
+from a2ls_dsl.diagnostics import Diagnostic, Fix, near
+from a2ls_dsl.lang.aliases import did_you_mean
 from a2ls_dsl.lang.ast import MAX_OFFSET, Stream
 from a2ls_dsl.lang.functions import RETURN, ROLLOUT
 from a2ls_dsl.lang.grammar import tree
@@ -74,12 +75,12 @@ def ordered(file: tree.GrammarFile) -> list[str]:
     return list(TopologicalSorter(graph).static_order())
 
 
-def guess(name: str, choices: Iterable[str]) -> str:
+def guess(name: str, choices: Iterable[str]) -> str | Fix:
     """A fix for a name that does not exist."""
     known = list(dict.fromkeys(choices))
     close = near(name, known)
     more = ", ..." if len(known) > SHOWN else ""
-    return f"did you mean `{close}`?" if close else f"there is {', '.join(known[:SHOWN])}{more}"
+    return did_you_mean(close) if close else f"there is {', '.join(known[:SHOWN])}{more}"
 
 
 def _horizons(file: tree.GrammarFile) -> Iterator[Diagnostic]:

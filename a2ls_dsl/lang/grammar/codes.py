@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from a2ls_dsl.diagnostics import Diagnostic, Severity, Span
+from a2ls_dsl.diagnostics import Diagnostic, Fix, Severity, Span
 
 RULES: dict[str, str] = {
     "A2L201": "a grammar is a line `grammar NAME`, then rules `name = ...` and `require` lines",
@@ -39,11 +39,11 @@ RULES: dict[str, str] = {
 WARNINGS = frozenset({"A2L251"})
 
 
-def error(code: str, message: str, span: Span, fix: str = "") -> Diagnostic:
+def error(code: str, message: str, span: Span, fix: str | Fix = "") -> Diagnostic:
     """A finding that makes the grammar unusable."""
-    return Diagnostic(code, message, span, fix)
+    return Diagnostic.of(code, message, span, fix, Severity.ERROR)
 
 
-def warning(code: str, message: str, span: Span, fix: str = "") -> Diagnostic:
+def warning(code: str, message: str, span: Span, fix: str | Fix = "") -> Diagnostic:
     """A finding that a user should know of, no more."""
-    return Diagnostic(code, message, span, fix, Severity.WARNING)
+    return Diagnostic.of(code, message, span, fix, Severity.WARNING)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-from a2ls_dsl.diagnostics import Diagnostic, Span, near
+from a2ls_dsl.diagnostics import Diagnostic, Fix, Span, near
+from a2ls_dsl.lang.aliases import did_you_mean
 from a2ls_dsl.lang.functions import Kind as FunctionKind
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.codes import error
@@ -164,7 +165,7 @@ class _Kinds:
                 self.found.append(error("A2L223", f"`{name}` is given twice", option.span, "remove one"))
             elif name not in known:
                 close = near(name, known)
-                fix = f"did you mean `{close}`?" if close else f"there is {', '.join(known)}"
+                fix = did_you_mean(close) if close else f"there is {', '.join(known)}"
                 self.found.append(error("A2L223", f"there is no option `{name}`", option.name.span, fix))
             else:
                 self.fit(option.value, known[name])
@@ -231,14 +232,14 @@ class _Kinds:
         )
         return None
 
-    def near(self, name: str, names: Sequence[str] | Mapping[str, object]) -> str:
+    def near(self, name: str, names: Sequence[str] | Mapping[str, object]) -> str | Fix:
         # Looking for near names takes long in a long file, and nobody reads that many suggestions.
         if len(self.found) >= SHOWN:
             return ""
         close = near(name, names)
         known = list(names)
         more = ", ..." if len(known) > SHOWN else ""
-        return f"did you mean `{close}`?" if close else f"there is {', '.join(known[:SHOWN])}{more}"
+        return did_you_mean(close) if close else f"there is {', '.join(known[:SHOWN])}{more}"
 
     def fit(self, expression: tree.Expression, *wanted: Kind) -> Kind | None:
         """The kind of an expression; complains unless it is a wanted one."""
