@@ -125,7 +125,7 @@ def columns(text: str) -> int:
 
 
 def _window(text: str, column: int, width: int = 100) -> tuple[str, int, int]:
-    """At most `width` printable characters of a line around a column, the column inside them, what follows it.
+    """At most `width` printable characters of a line around a column, the column there, and what follows.
 
     Three dots stand for what is cut off.
     """
