@@ -38,6 +38,7 @@ def run(
 
     experiment, line = read(file), StatusLine()
     _announce(experiment, len(missing(experiment)))
+    _tell_of_others(experiment)
     follow(
         lambda tell, stop: run_missing(experiment, tell, device, workers, save_seconds, stop, hours),
         line,
@@ -61,6 +62,7 @@ def status(file: File) -> None:
             own = [run for run in experiment.runs if (run.env, run.arm) == (env, arm)]
             marks = "".join("+" if run in done else "." for run in own)
             print(f"  {arm.name:{width}}  {marks}  {sum(run in done for run in own)} of {len(own)} seeds")
+    _tell_of_others(experiment)
 
 
 @commands.command()
@@ -76,6 +78,16 @@ def collect(
     found = [collected(read(file)) for file in files]
     for path in write(to, found):
         print(path)
+
+
+def _tell_of_others(experiment: Experiment) -> None:
+    from a2ls_dsl.experiment.store import of_other_settings
+
+    if kept := of_other_settings(experiment):
+        print(
+            f"{len(kept)} results of other settings are kept, and count again with those settings: {kept[0]}"
+            + (", ..." if len(kept) > 1 else "")
+        )
 
 
 def _announce(experiment: Experiment, left: int) -> None:

@@ -56,8 +56,8 @@ def read_claims(path: Path, given: object, arms: tuple[str, ...]) -> tuple[Claim
     """The claims of an experiment's file. Raises `A2lError` for one that names no arm."""
     found = []
     for each in given if isinstance(given, list) else [given]:
-        if not isinstance(each, dict) or {*each} != {"says", "better", "than"}:
-            raise A2lError(f"{path}: {each!r} is no claim", "a claim has `says`, `better` and `than`")
+        if not isinstance(each, dict) or {*each} != {"says", "better", "than"} or not _texts(each):
+            raise A2lError(f"{path}: {each!r} is no claim", "a claim has the texts `says`, `better`, `than`")
         for side in ("better", "than"):
             if each[side] not in arms:
                 raise unknown(f"arm in a claim of {path}", str(each[side]), arms)
@@ -65,12 +65,16 @@ def read_claims(path: Path, given: object, arms: tuple[str, ...]) -> tuple[Claim
     return tuple(found)
 
 
+def _texts(given: Mapping[str, Any]) -> bool:
+    return all(isinstance(each, str) for each in given.values())
+
+
 def read_published(path: Path, given: Mapping[str, Any], frames: int) -> Published | None:
     """The published scores at the experiment's budget. Raises `A2lError` for a file that isn't right."""
     if not given:
         return None
-    if {*given} != {"file", "difference"}:
-        raise A2lError(f"{path}: [published] has {', '.join(given)}", "it has `file` and `difference`")
+    if {*given} != {"file", "difference"} or not _texts(given):
+        raise A2lError(f"{path}: [published] has {', '.join(given)}", "it has the texts `file`, `difference`")
     file = path.parent / given["file"]
     scores: dict[str, dict[str, Score]] = {}
     sources: dict[str, str] = {}

@@ -21,11 +21,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.experiment.claims import Claim, Published, read_claims, read_published
@@ -58,8 +60,9 @@ _KEYS = (
     "published",
 )
 _REQUIRED = ("name", "envs", "seeds", "frames", "arms")
-_OTHERS = {"obs", "random_crops", "eval_every", "eval_episodes", "precision"}
-_SETTINGS = {each.name for kind in (SacSettings, RainbowSettings) for each in fields(kind)} | _OTHERS
+_OTHERS = {"obs": str, "random_crops": bool, "eval_every": int, "eval_episodes": int, "precision": str}
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+"""What names a folder: nothing that leads out of the one that it is made in."""
 
 
 @dataclass(frozen=True)
@@ -161,14 +164,19 @@ def read(path: Path) -> Experiment:
     for name in _REQUIRED:
         if name not in data:
             raise A2lError(f"{path} doesn't say `{name}`", f"an experiment has {', '.join(_REQUIRED)}")
-    settings = _checked(path, data, "settings", dict, {})
-    _known(path, settings)
+    settings = _settings(path, _checked(path, data, "settings", dict, {}))
     arms = _checked(path, data, "arms", dict, {})
+    for name in (_checked(path, data, "name", str), *arms):
+        if not _NAME.fullmatch(name):
+            raise A2lError(
+                f"{path}: {name!r} can't name a folder of results",
+                "use letters, digits, `_`, `-` and `.`, which doesn't come first",
+            )
     experiment = Experiment(
         path,
         _checked(path, data, "name", str),
         _checked(path, data, "question", str, ""),
-        tuple(find_task(env).name for env in _checked(path, data, "envs", list)),
+        tuple(find_task(env).name for env in _checked(path, data, "envs", list[str])),
         _checked(path, data, "seeds", int),
         _checked(path, data, "frames", int),
         _checked(path, data, "stack", int, 64),
@@ -180,23 +188,71 @@ def read(path: Path) -> Experiment:
     )
     if not (experiment.arms and experiment.envs) or min(experiment.seeds, experiment.stack) < 1:
         raise A2lError(f"{path} has nothing to run", "give it arms, envs and one seed or more")
+    if experiment.first_seed < 0:
+        raise A2lError(f"{path}: `first_seed` is {experiment.first_seed}", "use 0 or more")
     for env in experiment.envs:
         for arm in experiment.arms:
             _tried(path, experiment, env, arm)
     return experiment
 
 
-def _checked(path: Path, data: Mapping[str, Any], name: str, kind: type, otherwise: object = None) -> Any:
+def _checked(path: Path, data: Mapping[str, Any], name: str, kind: Any, otherwise: object = None) -> Any:
     value = data.get(name, otherwise)
-    if not isinstance(value, kind):
-        raise A2lError(f"{path}: `{name}` is {value!r}", f"it has to be of the type {kind.__name__}")
+    if not fits(value, kind):
+        raise A2lError(
+            f"{path}: `{name}` is {value!r}", f"it has to be {_WORDS.get(kind, 'of another type')}"
+        )
     return value
 
 
-def _known(path: Path, settings: Mapping[str, Any]) -> None:
-    for name in settings:
-        if name not in _SETTINGS:
-            raise unknown(f"setting in {path}", name, _SETTINGS)
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    dict: "a table",
+    list[str]: "a list of texts",
+}
+
+
+def fits(value: object, kind: Any) -> bool:
+    """Whether a value of a TOML file may stand for a field of this type: a whole number for a number, a list
+    for a tuple, a text for a choice; true and false are no numbers."""
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(fits(each, *get_args(kind)) for each in value)
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        if not isinstance(value, list | tuple):
+            return False
+        if kinds[-1] is Ellipsis:
+            return all(fits(each, kinds[0]) for each in value)
+        return len(value) == len(kinds) and all(map(fits, value, kinds))
+    if get_origin(kind) is not None:  # one of several types
+        return any(fits(value, each) for each in get_args(kind))
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, str if issubclass(kind, str) else kind)
+
+
+@cache
+def _kinds() -> dict[str, Any]:
+    """The settings that an experiment may give, with their types."""
+    return {**get_type_hints(SacSettings), **get_type_hints(RainbowSettings), **_OTHERS}
+
+
+def _settings(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as the agent's classes take them. Raises `A2lError` for an unknown one or another type."""
+    for name in given:
+        if name not in _kinds():
+            raise unknown(f"setting in {path}", name, _kinds())
+        _checked(path, given, name, _kinds()[name])
+    return {name: _tuples(value) for name, value in given.items()}
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _pixels(settings: Mapping[str, Any]) -> PixelSettings | None:
@@ -212,8 +268,7 @@ def _arm(path: Path, name: str, given: object) -> Arm:
         return Arm(name, _loss(path, given))
     if not isinstance(given, dict) or not isinstance(given.get("loss"), str):
         raise A2lError(f"{path}: the arm `{name}` has no loss", f'write {name} = "none", say')
-    settings = {key: value for key, value in given.items() if key != "loss"}
-    _known(path, settings)
+    settings = _settings(path, {key: value for key, value in given.items() if key != "loss"})
     return Arm(name, _loss(path, given["loss"]), settings)
 
 

@@ -1,4 +1,8 @@
-"""The results of an experiment: one small CSV a run, with all that it depends on in its first line."""
+"""The results of an experiment: one small CSV a run, with all that it depends on in its first line.
+
+A result of other settings than the experiment has now is not overwritten: it is kept beside, named by the
+hash of what it depends on, and counts again once the experiment has those settings again.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,9 @@ import a2ls_dsl
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.plan import Experiment, Run
 from a2ls_dsl.lang.files import write
+from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.search.candidates import area
 
 COLUMNS = ("frames", "return", "return_std", "training_return")
 
@@ -42,8 +48,10 @@ class Result:
 
     @property
     def area(self) -> float:
-        """The area under the learning curve: the mean of its points."""
-        return float(np.mean(self.returns))
+        """The area under the learning curve since learning began, as a search scores it."""
+        steps = int(self.about["settings"]["random_steps"])
+        begin = find_task(self.about["env"]).steps_to_frames(steps)
+        return area(zip(self.frames, self.returns, strict=True), begin)
 
 
 def path_of(experiment: Experiment, run: Run) -> Path:
@@ -74,26 +82,46 @@ def store(experiment: Experiment, run: Run, scores: list[Score], seconds: float,
         writer.writerow([score.frames, *(f"{value:.2f}" for value in row)])
     path = path_of(experiment, run)
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and (before := _read(path)).about.get("hash") != about["hash"]:
+        path.rename(path.with_suffix(f".{before.about.get('hash', 'unknown')}.csv"))
     write(path, text.getvalue())
 
 
 def load(experiment: Experiment, run: Run) -> Result | None:
-    """A run's result; None if it isn't there, or is of other settings than the experiment has now."""
-    path = path_of(experiment, run)
-    if not path.exists():
-        return None
+    """A run's result; None if it isn't there, or only results of other settings than the experiment has
+    now."""
+    path, name = path_of(experiment, run), experiment.hash(run)
+    for place in (path, path.with_suffix(f".{name}.csv")):
+        if place.exists():
+            result = _read(place)
+            if result.about.get("hash") == name and result.frames:
+                return result
+    return None
+
+
+def of_other_settings(experiment: Experiment) -> list[Path]:
+    """The results of the experiment's runs that are kept, but were trained with other settings."""
+    kept = []
+    for run in experiment.runs:
+        path, name = path_of(experiment, run), experiment.hash(run)
+        found = [path] * path.exists() + sorted(path.parent.glob(f"{path.stem}.*.csv"))
+        kept += [place for place in found if _read(place).about.get("hash") != name]
+    return kept
+
+
+def _read(path: Path) -> Result:
+    """The result in a file. Raises `A2lError` if it holds none."""
     try:
         first, *lines = path.read_text(encoding="utf-8").splitlines()
-        about = json.loads(first.removeprefix("# "))
+        about = dict(json.loads(first.removeprefix("# ")))
         rows = list(csv.DictReader(lines))
-        result = Result(
+        return Result(
             about,
             tuple(int(row["frames"]) for row in rows),
             tuple(float(row["return"]) for row in rows),
         )
-    except (ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise A2lError(f"{path} is no result of a run: {error}", "delete it, it is then run again") from None
-    return result if about.get("hash") == experiment.hash(run) and result.frames else None
 
 
 def missing(experiment: Experiment) -> list[Run]:

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from a2ls_dsl.cli.experiment import status
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.plan import Experiment, read
 from a2ls_dsl.experiment.run import PieceStarted, PieceStored, run
-from a2ls_dsl.experiment.store import load, missing, path_of
+from a2ls_dsl.experiment.store import load, missing, of_other_settings, path_of
 
 SMALL = """
 name = "small"
@@ -74,6 +75,18 @@ def test_a_file_says_what_is_run(small: Path) -> None:
         (("seeds = 2", "seeds = 0"), "nothing to run"),
         (("seeds = 2", 'seeds = "2"'), "`seeds` is '2'"),
         (("seeds = 2", "seed = 2"), "there is no key in"),
+        (("seeds = 2", "seeds = true"), "`seeds` is True"),
+        (("seeds = 2", "seeds = 2\nfirst_seed = -1"), "`first_seed` is -1"),
+        (("hidden = 8", 'hidden = "big"'), "`hidden` is 'big'"),
+        (("hidden = 8", "hidden = 8.5"), "`hidden` is 8.5"),
+        (("hidden = 8", "hidden = true"), "`hidden` is True"),
+        (("hidden = 8", "log_std_range = [1.0]"), "`log_std_range` is "),
+        (("eval_every = 1_000", "eval_every = 1e3"), "`eval_every` is 1000.0"),
+        (("batch_size = 6", 'batch_size = "6"'), "`batch_size` is '6'"),
+        (('"pendulum-swingup"]', "3]"), "`envs` is "),
+        (('name = "small"', 'name = "../evil"'), "'../evil' can't name a folder"),
+        (('name = "small"', 'name = ".."'), "can't name a folder"),
+        (('none = "none"', '"a/b" = "none"'), "'a/b' can't name a folder"),
         (("frames = 2_000", ""), "doesn't say `frames`"),
         (("hidden = 8", "hiden = 8"), "there is no setting in"),
         (("hidden = 8", 'precision = "fp8"'), "make no sense"),
@@ -111,9 +124,27 @@ def test_results_are_kept_and_only_what_is_missing_is_run(small: Path) -> None:
     assert result.area == pytest.approx(np.mean(result.returns))
     assert result.about["loss"] == gone.arm.text
 
+
+def test_results_of_other_settings_are_kept_and_count_again(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Hidden 8, 9 and 8 again: nothing of either is lost, and nothing is trained a third time."""
+    experiment = read(small)
+    run(experiment, workers=1)
+    mine = {each: load(experiment, each) for each in experiment.runs}
     changed = read(written(small.parent, SMALL.replace("hidden = 8", "hidden = 9")))
     assert len(missing(changed)) == 8
-    assert files(changed).keys() == kept.keys()  # what is there stays until it is run again
+    assert len(of_other_settings(changed)) == 8
+    run(changed, workers=1)
+    theirs = {each: load(changed, each) for each in changed.runs}
+    assert missing(changed) == []
+    again = read(written(small.parent, SMALL))
+    assert missing(again) == []
+    assert {each: load(again, each) for each in again.runs} == mine
+    assert len(of_other_settings(again)) == 8
+    status(small)
+    assert "8 results of other settings are kept" in capsys.readouterr().out
+    assert {each: load(changed, each) for each in changed.runs} == theirs
 
 
 def test_a_broken_result_is_explained(small: Path) -> None:
