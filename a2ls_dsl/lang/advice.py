@@ -41,7 +41,7 @@ class Advice:
         """What source and target have to do with each other."""
         entry = parts.entry
         if entry.sets is not Sets.TRANSITION:
-            self._overlap(term)
+            self._overlap(term, parts)
         contrast = term.against_batch or entry.negatives is Negatives.ALWAYS
         if contrast and term.target and all(type_of(item) is Type.DONE for item in term.target):
             message = "nearly all samples have the same terminal flag, so the negatives equal the positive"
@@ -56,13 +56,15 @@ class Advice:
                 fix = _in_place(only, words, only.calls[:-1]) if isinstance(only, Element) else words
                 self._no_effect(f"`{outer}`", f"`{entry.name}` divides each row by its length", only, fix)
 
-    def _overlap(self, term: Comparison) -> None:
+    def _overlap(self, term: Comparison, parts: Parts) -> None:
         known = {_named(item, SOURCE) for item in term.source} - {None}
         both = [item for item in term.target if _named(item, TARGET) in known]
         if not both:
             return
-        verb, pronoun = ("is", "it") if len({_named(item, TARGET) for item in both}) == 1 else ("are", "them")
-        message = f"{_words(both)} {verb} in the source and in the target; the predictor can copy {pronoun}"
+        one = len({_named(item, TARGET) for item in both}) == 1
+        verb, pronoun, own = ("is", "it", "itself") if one else ("are", "them", "themselves")
+        message = f"{_words(both)} {verb} in the source and in the target"
+        message += f"; the predictor can copy {pronoun}" if not parts.headless else f", compared with {own}"
         self._findings.note("A2L101", message, both[0].span, "allowed, as in a2_winner_v")
 
     def _idle(self, item: Item) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from a2ls_dsl.lang.ast import Comparison, Loss, Rollout, Schedule, Weight
 from a2ls_dsl.lang.canonical import SOURCE, TARGET, comparisons
 from a2ls_dsl.lang.latex_formulas import formula
-from a2ls_dsl.lang.latex_items import escaped, latex_item, normalised, row, start_of, step
+from a2ls_dsl.lang.latex_items import escaped, latex_item, normalised, numbered, row, start_of, step
 from a2ls_dsl.lang.numbers import print_number
 from a2ls_dsl.lang.operators import LINEAR, NONE, Sets
 from a2ls_dsl.lang.registry import operators
@@ -22,6 +22,8 @@ _LEGEND = (
     "\n"
     r"% its slowly following copy; no gradient flows through that, sg and \bar V. h, W and g are learned."
 )
+
+_DRAWS = "\n% A view with another upper index is another draw."
 
 
 def latex(name: str, loss: Loss) -> str:
@@ -35,7 +37,9 @@ def latex(name: str, loss: Loss) -> str:
         if isinstance(weight, Schedule):
             lines.append(_schedule(weight, number))
     total = rf"\mathcal{{L}}_{{\text{{{escaped(name)}}}}} &= " + " \\\\\n  &\\quad + ".join(summands)
-    return "\\begin{align*}\n" + " \\\\\n".join([total, *lines]) + "\n\\end{align*}\n" + _LEGEND
+    block = numbered(" \\\\\n".join([total, *lines]))
+    legend = _LEGEND + (_DRAWS if "^{(1)}" in block else "")
+    return "\\begin{align*}\n" + block + "\n\\end{align*}\n" + legend
 
 
 def _weight(weight: Weight, number: str) -> str:
@@ -61,7 +65,7 @@ def _term(term: Comparison, number: str) -> str:
     text = formula(term, _index(number) + ("^{(i)}" if rolled else ""))
     if not rolled:
         return text
-    if term.against_batch or term.operator == "barlow":
+    if term.against_batch or term.operator == "barlow" or text.startswith("-"):
         text = rf"\Bigl({text}\Bigr)"
     decay = number_of(term, "decay", 1.0)
     factor = "" if decay == 1 else rf"{print_number(decay)}^{{i}}\, "
@@ -72,6 +76,7 @@ def _term(term: Comparison, number: str) -> str:
 def _where(term: Comparison, number: str) -> Iterator[str]:
     """What y, z and r are in a term."""
     rolled, index = rollouts(term), _index(number)
+    binned = operators[term.operator].sets is Sets.DATA_TARGET
     if operators[term.operator].sets is Sets.TRANSITION:
         yield f"y{index} &= {row(term.source, SOURCE)}"
         for letter, latent in (("r", False), ("z", True)):
@@ -83,12 +88,12 @@ def _where(term: Comparison, number: str) -> Iterator[str]:
         yield rf"y{index}^{{(i)}} &= {_predicted(term, number, latents, len(rolled) > 1)}"
         for each in dict.fromkeys(rolled):
             yield _transition(each)
-        target = row(steps(term)[0][1], TARGET, brackets=True)
+        target = row(steps(term)[0][1], TARGET, brackets=True, symlog=binned)
         yield rf"z{index}^{{(i)}} &= {target} \quad \text{{$i$ steps later}}"
     else:
         yield f"y{index} &= {_predicted(term, number, row(term.source, SOURCE), len(term.source) > 1)}"
         if term.target:
-            yield f"z{index} &= {row(term.target, TARGET, brackets=True)}"
+            yield f"z{index} &= {row(term.target, TARGET, brackets=True, symlog=binned)}"
 
 
 def _predicted(term: Comparison, number: str, inputs: str, several: bool) -> str:

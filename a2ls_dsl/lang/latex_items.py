@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable
 
 from a2ls_dsl.lang.ast import Call, Element, Item, Return, Rollout, Stream
 from a2ls_dsl.lang.canonical import explicit_calls
-from a2ls_dsl.lang.functions import EMA, ONLINE, STOP, VALUE
+from a2ls_dsl.lang.functions import EMA, ONLINE, STOP, VALUE, Kind, Type
 from a2ls_dsl.lang.numbers import print_number
 from a2ls_dsl.lang.printer import RUN_LENGTH
+from a2ls_dsl.lang.registry import functions
+from a2ls_dsl.lang.types import type_of
 
 _SYMBOLS = {stream: stream.value for stream in Stream} | {Stream.DONE: "d"}
 _ENCODERS = {ONLINE: r"f_\theta(%s)", EMA: r"f_{\bar\theta}(%s)", STOP: r"\operatorname{sg}(f_\theta(%s))"}
@@ -20,7 +24,32 @@ _NAMES = {
 }
 
 
-def row(items: Iterable[Item], side: str, brackets: bool = False) -> str:
+DRAW = "\0"
+"""Stands behind a view, each of which is a draw of its own, until `numbered` has seen them all."""
+
+
+def numbered(text: str) -> str:
+    """A text in which equal calls of views, which are different draws, carry different numbers."""
+    calls = [_call(text, match.end()) for match in re.finditer(DRAW, text)]
+    totals, seen = Counter(calls), Counter[str]()
+    pieces = text.split(DRAW)
+    for place, call in enumerate(calls, start=1):
+        seen[call] += 1
+        pieces[place] = (f"^{{({seen[call]})}}" if totals[call] > 1 else "") + pieces[place]
+    return "".join(pieces)
+
+
+def _call(text: str, start: int) -> str:
+    """What stands before and behind a mark: the name of a view, its index and its argument."""
+    name, depth = text[text.rindex("\\mathrm", 0, start) : start], 0
+    for end in range(start, len(text)):
+        depth += (text[end] == "(") - (text[end] == ")")
+        if text[end] == ")" and depth == 0:
+            return name + text[start : end + 1]
+    return name
+
+
+def row(items: Iterable[Item], side: str, brackets: bool = False, symlog: bool = False) -> str:
     r"""A set as a row, runs with dots between their ends: `f_\theta(s_{t}), a_{t}, \ldots, a_{t+4}`."""
     runs: list[list[Item]] = []
     for item in items:
@@ -31,9 +60,18 @@ def row(items: Iterable[Item], side: str, brackets: bool = False) -> str:
     parts = list[str]()
     for run in runs:
         ends = [run[0], r"\ldots", run[-1]] if len(run) >= RUN_LENGTH else run
-        parts += [each if isinstance(each, str) else latex_item(each, side) for each in ends]
+        parts += [
+            each if isinstance(each, str) else _scaled(latex_item(each, side), each, symlog) for each in ends
+        ]
     text = ", ".join(parts)
     return rf"\bigl({text}\bigr)" if brackets and len(parts) > 1 else text
+
+
+def _scaled(text: str, item: Item, symlog: bool) -> str:
+    """Where bins are spread, numbers without a natural range are first taken through symlog."""
+    if symlog and type_of(item) in (Type.REWARD, Type.VALUE, Type.RETURN):
+        return rf"\operatorname{{symlog}}\bigl({text}\bigr)"
+    return text
 
 
 def latex_item(item: Item, side: str) -> str:
@@ -52,7 +90,10 @@ def latex_item(item: Item, side: str) -> str:
             calls = explicit_calls(item, side) if stream is Stream.STATE else ()
             for call in calls:
                 text = _applied(call, text)
-            return text
+            # The value of a terminal state is 0.
+            return (
+                rf"(1 - d_{{{step(offset)}}})\, {text}" if any(call.name == VALUE for call in calls) else text
+            )
 
 
 def start_of(rollout: Rollout, side: str) -> str:
@@ -84,6 +125,8 @@ def _applied(call: Call, text: str) -> str:
     if call.name in _ENCODERS:
         return _ENCODERS[call.name] % text
     name = _NAMES.get(call.name, rf"\mathrm{{{escaped(call.name)}}}")
+    if functions[call.name].kind is Kind.VIEW:
+        name += DRAW
     index = ",".join(map(print_number, call.numbers))
     return f"{name}_{{{index}}}({text})" if index else f"{name}({text})"
 

@@ -15,17 +15,15 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from a2ls_dsl.diagnostics import Source
-from a2ls_dsl.lang.ast import Comparison, Definition, Import, Item, Loss, Weighted
+from a2ls_dsl.lang.ast import Comparison, Definition, Import, Item, Weighted
 from a2ls_dsl.lang.canonical import ordered_comparison
 from a2ls_dsl.lang.parse import parse
 from a2ls_dsl.lang.printer import (
-    print_loss,
     print_option,
     print_runs,
     print_tail,
     print_term,
     print_weight,
-    print_weighted,
     sets_of,
 )
 
@@ -95,11 +93,11 @@ def format_definition(definition: Definition) -> list[str]:
     """A definition as lines."""
     head = f"loss {definition.name} ="
     terms = tuple(_sorted(weighted) for weighted in definition.loss.terms)
-    line = f"{head} {print_loss(Loss(terms))}"
+    line = f"{head} {' + '.join(_factor(each) + print_term(each.term) for each in terms)}"
     if len(line) <= WIDTH:
         return [line]
     if len(terms) == 1:
-        return _term(terms[0], f"{head} ", "", weight=terms[0].weight != 1.0)
+        return _term(terms[0], f"{head} ", "")
     lines = [head]
     for number, weighted in enumerate(terms):
         lines += _term(weighted, _INDENT + ("+ " if number else ""), _INDENT)
@@ -112,16 +110,25 @@ def _lines(content: Definition | Import) -> list[str]:
 
 def _sorted(weighted: Weighted) -> Weighted:
     if isinstance(weighted.term, Comparison):
-        return Weighted(weighted.weight, ordered_comparison(weighted.term))
+        return replace(weighted, term=ordered_comparison(weighted.term))
     return weighted
 
 
-def _term(weighted: Weighted, lead: str, indent: str, weight: bool = True) -> list[str]:
+def _factor(weighted: Weighted) -> str:
+    """The weight before a term as it was written, with its `*`; empty where there is none."""
+    span = weighted.weight_span
+    if span is None:
+        return "" if weighted.weight == 1.0 else f"{print_weight(weighted.weight)} * "
+    written = re.sub(r"#[^\n]*|\s+", "", span.source.text[span.start : span.end])
+    return f"{written.replace(',', ', ')} * "
+
+
+def _term(weighted: Weighted, lead: str, indent: str) -> list[str]:
     """A summand behind `lead`: on one line if it fits, else its comparison with one row per stream."""
-    line = lead + (print_weighted(weighted) if weight else print_loss(Loss((weighted,))))
-    if len(line) <= WIDTH or not isinstance(weighted.term, Comparison):
+    term, factor = weighted.term, _factor(weighted)
+    line = f"{lead}{factor}{print_term(term)}"
+    if len(line) <= WIDTH or not isinstance(term, Comparison):
         return [line]
-    term, factor = weighted.term, f"{print_weight(weighted.weight)} * " if weight else ""
     bare = f"{lead}{factor}{print_term(replace(term, against_batch=False, options=()))}"
     tail = f"{indent}{_INDENT}{print_tail(term).strip()}"
     if max(len(bare), len(tail)) <= WIDTH:

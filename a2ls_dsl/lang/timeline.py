@@ -28,6 +28,7 @@ def timeline(loss: Loss) -> str:
     grids = [_grid(term, "" if alone else f"{print_weight(weight)} * ") for weight, term in terms]
     items = [item for _, term in terms for item in term.items]
     legend = ["S source   T target   ST both   . unused"]
+    legend += ["* read by a function"] if any(map(_reads, items)) else []
     legend += ["> predicted from the start"] if any(isinstance(item, Rollout) for item in items) else []
     legend += ["V value at the end"] if any(isinstance(i, Return) and i.bootstrap for i in items) else []
     legend += ["(a view is a new draw at each call)"] if any(map(is_fresh, items)) else []
@@ -41,6 +42,7 @@ def _grid(term: Comparison, weight: str) -> str:
             cells = marks.setdefault(_row(item), Counter())
             for cell in _cells(item, letter):
                 cells[cell] += 1
+    reads = {(row, step) for item in term.items for row, step in _reads(item)}
     rows = sorted(marks, key=lambda row: (list(Stream).index(row[0]), row[1]))
     labels = [text or stream.value for stream, text in rows]
     width = max(map(len, labels))
@@ -51,7 +53,9 @@ def _grid(term: Comparison, weight: str) -> str:
         lines.append(_line(" " * width, [print_step(step) for step in steps]))
         for label, row in zip(labels, rows, strict=True):
             texts = ["".join(_mark(letter, marks[row][step, letter]) for letter in "STV>") for step in steps]
-            lines.append(_line(label.ljust(width), [text or "." for text in texts]))
+            unmarked = ["*" if (row, step) in reads else "." for step in steps]
+            filled = [text or other for text, other in zip(texts, unmarked, strict=True)]
+            lines.append(_line(label.ljust(width), filled))
     return "\n".join(lines)
 
 
@@ -85,6 +89,19 @@ def _cells(item: Item, letter: str) -> Iterator[tuple[int, str]]:
             yield from ((step, letter) for step in range(first, last + 1))
             if bootstrap:
                 yield bootstrap.offset, "V"
+
+
+def _reads(item: Item) -> list[tuple[_Row, int]]:
+    """The elements of the window that a function reads, each with the row of its stream alone."""
+    match item:
+        case Element(stream, offset, calls):
+            return [((stream, ""), offset)] if calls else []
+        case Rollout(start, first, length):
+            actions = [((Stream.ACTION, ""), step) for step in range(first, first + length)]
+            return [((start.stream, ""), start.offset), *actions]
+        case Return(first, last, bootstrap):
+            rewards = [((Stream.REWARD, ""), step) for step in range(first, last + 1)]
+            return rewards + ([((bootstrap.stream, ""), bootstrap.offset)] if bootstrap else [])
 
 
 def _mark(letter: str, times: int) -> str:

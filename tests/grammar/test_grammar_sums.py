@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 from hypothesis import given, settings
@@ -206,3 +206,18 @@ def test_what_a_grammar_does_not_mean_is_outside(case) -> None:
             if len(loss.terms) == 1 and loss.terms[0].weight == 1.0:
                 found = loads(f"loss x = {other}")["x"]
                 assert grammar.contains(found) is (found in losses)
+
+
+def test_of_terms_in_brackets_one_stays() -> None:
+    terms = {name: f"mse({{ s[t] }} -> {{ {name}[t] }})" for name in ("a", "r", "o")}
+    grammar = parse_grammar(f"grammar g\nloss = {' + '.join(f'[ {term} ]' for term in terms.values())}")
+    found = {print_loss(loss) for loss in grammar.enumerate()}
+    chosen = [part for n in (1, 2, 3) for part in combinations(terms.values(), n)]
+    assert found == {print_loss(loads(f"loss a = {' + '.join(part)}")["a"]) for part in chosen}
+    assert grammar.derivations() == grammar.count() == 7
+    assert all(grammar.contains(loss) for loss in grammar.enumerate())
+    rng = np.random.default_rng(0)
+    for loss in grammar.enumerate():
+        assert grammar.contains(grammar.mutate(loss, rng))
+        assert grammar.contains(grammar.graft(loss, grammar.sample(rng), rng))
+        assert grammar.contains(grammar.crossover(loss, grammar.sample(rng), rng))

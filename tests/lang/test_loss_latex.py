@@ -56,3 +56,17 @@ def test_any_formula_is_well_formed(loss: Loss) -> None:
     assert body.startswith("\\begin{align*}\n")
     assert body.endswith("\n\\end{align*}")
     assert all(line.count("&") == 1 for line in body.splitlines()[1:-1])
+
+
+def test_different_draws_have_different_symbols() -> None:
+    lines = latex(*load_one("vicreg")).split("\n")
+    (y,) = (line.split("&= ")[1] for line in lines if line.startswith("y_{2}"))
+    (z,) = (line.split("&= ")[1] for line in lines if line.startswith("z_{2}"))
+    assert y.rstrip(" \\") != z.rstrip(" \\")
+
+
+def test_masks_and_symlog_are_part_of_the_formula() -> None:
+    text = "ce({ s[t] } -> { a[t], return(r[t], value(s[t+1])) })"
+    formula = latex("mine", loads(f"loss mine = {text}")["mine"])
+    assert r"z &= \bigl(a_{t}, \operatorname{symlog}\bigl(" in formula
+    assert r"(1 - d_{t+1})\, \bar V(f_{\bar\theta}(s_{t+1}))" in formula

@@ -176,16 +176,31 @@ class Builder:
             case tree.Choice(alternatives):
                 options = tuple(self._node(each, binding, depths) for each in alternatives)
                 return Pick(place, options) if any(options) else None
-            case tree.Sum(each):
-                parts = [self._part(part, binding, depths) for part in each]
-                known = tuple(part for part in parts if part is not None)
-                return Sum(place, known) if len(known) == len(parts) else None
+            case tree.Sum(parts) if all(isinstance(part, tree.Optional) for part in parts):
+                # One term has to stay: the first that does, with those behind it there or not.
+                firsts = [
+                    self._sum(-1 - part.span.start, (part.inner, *parts[number:]), binding, depths)
+                    for number, part in enumerate(parts, start=1)
+                    if isinstance(part, tree.Optional)
+                ]
+                return Pick(place, tuple(firsts)) if any(firsts) else None
+            case tree.Sum(parts):
+                return self._sum(place, parts, binding, depths)
             case tree.Scaled(weight, body):
                 node = self._node(body, binding, depths)
                 return None if node is None else Scaled(place, self.expander.leaves(weight), node)
             case tree.Call():
                 return self._term(expression, binding)
         raise TypeError("the checker lets losses stand here only")
+
+    def _sum(
+        self, place: int, parts: Sequence[tree.Expression], binding: tree.Binding, depths: dict[str, int]
+    ) -> Node | None:
+        nodes = [self._part(part, binding, depths) for part in parts]
+        known = tuple(node for node in nodes if node is not None)
+        if len(known) < len(nodes):
+            return None
+        return known[0] if len(known) == 1 else Sum(place, known)
 
     def _part(self, part: tree.Expression, binding: tree.Binding, depths: dict[str, int]) -> Node | None:
         if isinstance(part, tree.Optional):

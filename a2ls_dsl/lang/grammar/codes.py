@@ -26,7 +26,7 @@ RULES: dict[str, str] = {
     "A2L219": "the `require` lines leave a loss",
     "A2L220": "the sets of a grammar hold at most 1,000,000 elements, all horizons together",
     "A2L221": "the parts of a comparison go together in one way at least",
-    "A2L222": "a loss may be left out of a sum, but not all of a sum",
+    "A2L222": "a loss may be left out of a sum only",
     "A2L223": "an option is one that some operator has, given once",
     "A2L224": "weights, widths of heads and numbers of options are in their range",
     "A2L225": "`require at most` bounds a rule of losses that refers to itself",

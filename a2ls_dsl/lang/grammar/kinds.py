@@ -117,13 +117,9 @@ class _Kinds:
         return first
 
     def sum(self, expression: tree.Sum) -> Kind:
-        """Terms, of which those in brackets may be left out, but not all."""
+        """Terms, of which those in brackets may be left out."""
         for part in expression.parts:
             self.fit(part.inner if isinstance(part, tree.Optional) else part, Kind.LOSS)
-        if all(isinstance(part, tree.Optional) for part in expression.parts):
-            fix = "write one term without brackets"
-            message = "all terms of this sum can be left out"
-            self.found.append(error("A2L222", message, expression.span, fix))
         return Kind.LOSS
 
     def optional(self, inner: tree.Expression) -> Kind | None:
