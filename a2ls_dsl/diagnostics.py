@@ -193,8 +193,13 @@ def near(name: str, choices: Iterable[str]) -> str | None:
     lowered = {choice.lower(): choice for choice in choices if len(choice) <= _LONGEST}
     found = difflib.get_close_matches(name, lowered, n=3, cutoff=0.7)
     if len(name) >= _SHORTEST:
-        found += [choice for choice in lowered if len(choice) == len(name) and _slips(name, choice) == 1]
+        found += [choice for choice in lowered if len(choice) == len(name) and _differ(name, choice) == 1]
     return lowered[min(found, key=lambda choice: _slips(name, choice))] if found else None
+
+
+def _differ(a: str, b: str) -> int:
+    """In how many letters two words of one length differ."""
+    return sum(left != right for left, right in zip(a, b, strict=True))
 
 
 def _slips(a: str, b: str) -> int:

@@ -73,36 +73,40 @@ def _stranger(trouble: Trouble) -> Finding | None:
         message = "a dot stands in a number only, two between the steps of a run"
         behind = re.match(r"\.\w+(?:\(\))?", trouble.text[trouble.start :])
         call = behind[0] if behind else "."
-        return (
-            "A2L003",
-            message,
-            Fix("remove it", "", (trouble.start, trouble.start + len(call))),
-            trouble.start,
-            trouble.end,
+        return trouble.says(
+            "A2L003", message, Fix("remove it", "", (trouble.start, trouble.start + len(call)))
         )
-    comment = re.match(r"//|%", trouble.text[trouble.start :])
-    if comment and comment[0] == "//":
-        fix = Fix("comments begin with #", "#", (trouble.start, trouble.start + 2))
-        return "A2L003", "`//` is not used in loss files", fix, trouble.start, trouble.start + 2
-    if comment and (percent := re.search(r"(\d+(?:\.\d+)?)\s*\Z", trouble.before)):
+    opened = trouble.opened()
+    inside = bool(opened) and trouble.text[opened[-1]] == "{"
+    return trouble.says("A2L003", *stranger(trouble.text, trouble.start, inside))
+
+
+def stranger(text: str, start: int, in_set: bool = False) -> tuple[str, str | Fix]:
+    """Message and fix for the character at `start` of a text, which no part of a language uses."""
+    character = text[start]
+    comment = re.match(r"//|%", text[start:])
+    percent = re.search(r"(\d+(?:\.\d+)?)\s*\Z", text[max(0, start - 60) : start])
+    if comment and comment[0] == "%" and percent:
         share = print_number(float(Decimal(percent[1]) / 100))
-        fix = Fix(f"write {share}", share, (trouble.start - len(percent[0]), trouble.start + 1))
-        return "A2L003", "a number is written without a percent sign", fix, trouble.start, trouble.end
-    if character == ";" and trouble.opened() and trouble.text[trouble.opened()[-1]] == "{":
-        message = "the elements of a set are separated by commas"
-        return "A2L003", message, Fix.write(","), trouble.start, trouble.end
+        fix = Fix(f"write {share}", share, (start - len(percent[0]), start + 1))
+        return "a number is written without a percent sign", fix
+    if comment:
+        end = start + len(comment[0])
+        return f"`{comment[0]}` is not used here", Fix("comments begin with #", "#", (start, end))
+    if character == ";" and in_set:
+        return "the elements of a set are separated by commas", Fix.write(",")
     shown = f"`{character}`" if character.isprintable() else "this character"
-    message = f"{shown} (U+{ord(character):04X}) is not used in loss files"
+    message = f"{shown} (U+{ord(character):04X}) is not used here"
     plain = unicodedata.normalize("NFKC", character)
     letter = LOOK_ALIKES.get(character) or unicodedata.normalize("NFKD", character)[0]
     if plain != character and plain.isascii() and plain.isprintable():
-        return "A2L003", message, Fix.write(plain), trouble.start, trouble.end
+        return message, Fix.write(plain)
     if character.isalpha() and letter.isascii() and letter.isalpha():
         message += f"; it looks like the Latin letter {letter}"
-        return "A2L003", message, Fix.write(letter), trouble.start, trouble.end
+        return message, Fix.write(letter)
     if character.isalnum():
-        return "A2L003", message, "names consist of Latin letters, digits and _", trouble.start, trouble.end
-    return "A2L003", message, Fix("remove it", ""), trouble.start, trouble.end
+        return message, "names consist of Latin letters, digits and _"
+    return message, Fix("remove it", "")
 
 
 def _bracket(trouble: Trouble) -> Finding | None:

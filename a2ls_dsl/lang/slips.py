@@ -76,10 +76,10 @@ def _option(trouble: Trouble) -> Finding | None:
         return None
     if trouble.found == "$END" and trouble.opened():
         return None  # a bracket that is not closed says more
-    called = re.search(r"(\w+)\s*=\s*(\w+)\(\s*\Z", trouble.before)
+    called = re.search(r"(\w+)\s*=\s*(\w+)\(\s*\Z", trouble.just_before)
     if called and trouble.found != "NUMBER":
         message = f"the value of an option is a number or a head; `{called[2]}(...)` is none"
-        start = trouble.start - len(trouble.before) + called.start(1)
+        start = trouble.start - len(trouble.just_before) + called.start(1)
         return "A2L020", message, _OPTIONS, start, trouble.end
     message = f"behind `with` stand options, each with its value; found {trouble.shown}"
     return trouble.says("A2L020", message, _OPTIONS)
@@ -96,7 +96,10 @@ def _with_again(trouble: Trouble) -> Finding | None:
 
 def _parameter(trouble: Trouble) -> Finding | None:
     """`a[t..t+k-1]`: only grammars have parameters, and sums of more than one number."""
-    if not re.search(r"\[[^]]*t\s*[+-]\s*\w+\s*\Z", trouble.before) or trouble.found not in ("PLUS", "MINUS"):
+    if not re.search(r"\[[^]]*t\s*[+-]\s*\w+\s*\Z", trouble.just_before) or trouble.found not in (
+        "PLUS",
+        "MINUS",
+    ):
         return None
     message = "a step is t, or t plus one whole number"
     return trouble.says("A2L032", message, "e.g. t+3; parameters such as k belong to loss grammars")
@@ -104,11 +107,11 @@ def _parameter(trouble: Trouble) -> Finding | None:
 
 def _bare_stream(trouble: Trouble) -> Finding | None:
     """`{ s, a }`"""
-    name = re.search(r"[{,]\s*(\w+)\s*\Z", trouble.before)
+    name = re.search(r"[{,]\s*(\w+)\s*\Z", trouble.just_before)
     inside = any(trouble.text[place] == "{" for place in trouble.opened())
     if not inside or name is None or name[1] not in list(Stream) or "_LBRACKET" not in trouble.expected:
         return None
-    at = trouble.start - len(trouble.before) + name.start(1)
+    at = trouble.start - len(trouble.just_before) + name.start(1)
     end = at + len(name[1])
     message = f"`{name[1]}` is a stream; an element is a stream at a step"
     return "A2L012", message, Fix.write(f"{name[1]}[t]"), at, end
@@ -116,7 +119,7 @@ def _bare_stream(trouble: Trouble) -> Finding | None:
 
 def _group(trouble: Trouble) -> Finding | None:
     """`0.5 * (a + b)`: a sum is given a weight by its name."""
-    if trouble.found != "_LPAR" or not re.search(r"(?:\*|\+|=)\s*\Z", trouble.before):
+    if trouble.found != "_LPAR" or not re.search(r"(?:\*|\+|=)\s*\Z", trouble.just_before):
         return None
     message = "terms are not grouped with parentheses"
     fix = "name the sum: loss part = a + b, then weigh it: loss whole = 0.5 * part"
@@ -126,7 +129,7 @@ def _group(trouble: Trouble) -> Finding | None:
 def _return_sum(trouble: Trouble) -> Finding | None:
     """`r[t] + gamma * value(s[t+1])`: what `return` is for."""
     inside = any(trouble.text[place] == "{" for place in trouble.opened())
-    reward = re.search(r"r\[[^]]*\]\s*\Z", trouble.before)
+    reward = re.search(r"r\[[^]]*\]\s*\Z", trouble.just_before)
     if not inside or trouble.found != "PLUS" or not (reward and re.search(r"\bvalue\b", trouble.behind)):
         return None
     message = "a reward and a discounted value are one item, a return"

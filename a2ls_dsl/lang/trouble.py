@@ -37,6 +37,11 @@ class Trouble:
         return self.text[max(0, self.start - 2000) : self.start]
 
     @property
+    def just_before(self) -> str:
+        """The last hundred characters before the trouble."""
+        return self.text[max(0, self.start - 100) : self.start]
+
+    @property
     def behind(self) -> str:
         """The text that follows the token, the first two hundred characters of it."""
         return self.text[self.end : self.end + 200]

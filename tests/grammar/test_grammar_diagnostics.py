@@ -79,3 +79,22 @@ def test_rules_that_join_rules_stay_small() -> None:
         parse_grammar(text.replace("{ s[t] }", "{ s[t] } | { s[t+1] }"))
     chain = "".join(f"x{i + 1} = x{i}\n" for i in range(1500))
     assert parse_grammar(f"grammar g\nloss = mse(x1500 -> x0)\nx0 = {{ s[t] }}\n{chain}").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "fix", "mended"),
+    [
+        ("mse({ s[t]; a[t] } -> { s[t+1] })", "separated by commas", "{ s[t], a[t] }"),
+        ("50% * mse({ s[t] } -> { s[t+1] })", "write 0.5", "= 0.5 *"),
+        ("mse({ \u0455[t] } -> { s[t+1] })", "looks like the Latin letter s", "{ s[t] }"),
+        ("mse({ s[t] } -> { s[t+1] }) // why", "comments begin with #", "# why"),
+        ("mze({ s[t] } -> { s[t+1] })", "did you mean `mse`", "mse("),
+    ],
+)
+def test_slips_of_losses_are_known_in_grammars(text: str, fix: str, mended: str) -> None:
+    with pytest.raises(LanguageError, match=fix) as caught:
+        parse_grammar(f"grammar g\nloss = {text}")
+    (found,) = caught.value.diagnostics
+    assert found.edit is not None
+    assert mended in found.edit.apply()
+    assert parse_grammar(found.edit.apply()).count() == 1

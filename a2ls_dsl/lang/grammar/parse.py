@@ -15,6 +15,7 @@ from a2ls_dsl.diagnostics import A2lError, Diagnostic, LanguageError, Source, Sp
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.codes import error
 from a2ls_dsl.lang.library import folder
+from a2ls_dsl.lang.mistakes import stranger
 from a2ls_dsl.lang.numbers import number_of_text
 
 WORDS = (
@@ -75,6 +76,10 @@ def _complaint(source: Source, unexpected: UnexpectedInput) -> Diagnostic:
         found, wanted = source.text[start], set(unexpected.allowed or ())
     else:
         found, wanted = "", set()
+    if (isinstance(unexpected, UnexpectedCharacters) and not found.isascii()) or found in ("%", ";", "/"):
+        in_set = source.text.rfind("{", 0, start) > source.text.rfind("}", 0, start)
+        message, fix = stranger(source.text, start, in_set)
+        return error("A2L201", message, Span(source, start, start + 1), fix)
     if found:
         message = f"`{found}` does not belong here"
     else:
