@@ -13,6 +13,7 @@ from a2ls_dsl.cli import language as language
 from a2ls_dsl.cli import lsp as lsp
 from a2ls_dsl.cli import report as report
 from a2ls_dsl.cli import study as study
+from a2ls_dsl.cli import tasks as tasks
 from a2ls_dsl.cli import train as train
 from a2ls_dsl.cli import validate as validate
 
@@ -20,6 +21,7 @@ PANELS = {
     "Losses": ("check", "explain", "fmt", "show", "compile", "grammar", "lsp"),
     "Training and search": (
         "train",
+        "tasks",
         "evolve",
         "best",
         "study",

@@ -1,0 +1,90 @@
+"""On which tasks, at which scale, a score says something: the committed table `results/signal.csv`.
+
+A row says how well one seed tells published losses apart on a task when agents of a size train for so many
+frames, and what a run costs. `a2l tasks` prints it.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from a2ls_dsl.lang.files import write
+from a2ls_dsl.lang.library import folder
+
+SEPARATES = 0.5
+"""An intraclass correlation of one seed from which on a search can rank losses by their scores."""
+CORES = 2
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What a score is worth on a task at a scale. Frames are environment frames, before action repeat.
+
+    icc, p: intraclass correlation of one seed over `losses` losses with `seeds` seeds each, and the p-value
+    of the F-test that losses differ; none, best: mean scores of no loss and of the best; seconds: of one
+    processor a run.
+    """
+
+    task: str
+    frames: int
+    hidden: int
+    batch_size: int
+    learning_rate: float
+    losses: int
+    seeds: int
+    icc: float
+    p: float
+    none: float
+    best: float
+    seconds: float
+
+    @property
+    def separates(self) -> bool:
+        """Whether one seed tells losses apart, beyond chance."""
+        return self.icc >= SEPARATES and self.p < 0.05
+
+    @property
+    def candidates_an_hour(self) -> float:
+        """How many runs two idle cores do in an hour."""
+        return CORES * 3600 / self.seconds
+
+    @property
+    def worth(self) -> float:
+        """What an hour of two cores tells: candidates times the correlation, 0 where that is negative."""
+        return self.candidates_an_hour * max(self.icc, 0.0)
+
+
+def path() -> Path:
+    """The table of this version."""
+    return folder("results") / "signal.csv"
+
+
+def read(table: Path | None = None) -> list[Signal]:
+    """The rows of a table, by default the committed one."""
+    with (table or path()).open(encoding="utf-8", newline="") as file:
+        return [_row(row) for row in csv.DictReader(file)]
+
+
+def store(rows: Iterable[Signal], table: Path) -> None:
+    """Write a table, in the order of tasks, sizes and frames."""
+    ordered = sorted(rows, key=lambda row: (row.task, row.hidden, row.batch_size, row.frames))
+    lines = [[field.name for field in fields(Signal)], *(_cells(row) for row in ordered)]
+    write(table, "".join(",".join(line) + "\n" for line in lines))
+
+
+def cheapest(rows: Sequence[Signal], task: str) -> Signal | None:
+    """The scale at which an hour tells most of a task, of those that separate losses; None: no scale does."""
+    own = [row for row in rows if row.task == task and row.separates]
+    return max(own, key=lambda row: row.worth, default=None)
+
+
+def _cells(row: Signal) -> list[str]:
+    return [f"{value:.4g}" if isinstance(value, float) else str(value) for value in astuple(row)]
+
+
+def _row(row: dict[str, str]) -> Signal:
+    kinds = {"str": str, "int": int, "float": float}
+    return Signal(**{field.name: kinds[str(field.type)](row[field.name]) for field in fields(Signal)})

@@ -1,0 +1,35 @@
+"""The table of tasks: kept as it was written, and the scale that it recommends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from a2ls_dsl.search.signal import Signal, cheapest, read, store
+
+ROW = Signal("cheetah-run", 50_000, 64, 64, 0.001, 6, 3, 0.8, 0.0003, 65.0, 200.0, 33.0)
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    rows = [replace(ROW, task="walker-walk", icc=0.125), ROW]
+    store(rows, tmp_path / "signal.csv")
+    assert read(tmp_path / "signal.csv") == sorted(rows, key=lambda row: row.task)
+
+
+def test_the_scale_at_which_an_hour_tells_most_is_chosen() -> None:
+    slow, early, chance = (
+        replace(ROW, hidden=128, icc=0.95, seconds=70.0),
+        replace(ROW, frames=20_000, icc=0.2, seconds=13.0),
+        replace(ROW, frames=30_000, p=0.2, seconds=20.0),
+    )
+    assert cheapest([slow, early, chance, ROW], "cheetah-run") == ROW
+    assert cheapest([early, chance], "cheetah-run") is None
+    assert cheapest([ROW], "walker-walk") is None
+    assert ROW.candidates_an_hour == 7200 / 33.0
+
+
+def test_the_committed_table_is_readable() -> None:
+    for row in read():
+        assert row.frames > 0
+        assert row.seconds > 0
+        assert -1.0 <= row.icc <= 1.0
