@@ -46,7 +46,7 @@ def test_the_wheel_holds_all_data_and_no_tests(wheel: Path) -> None:
     for kind in ("grammars", "losses"):
         for path in (ROOT / kind).iterdir():
             assert f"a2ls_dsl/{kind}/{path.name}" in names
-    assert "a2ls_dsl/py.typed" in names
+    assert {"a2ls_dsl/py.typed", "a2ls_dsl/results/signal.csv"} <= names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"a2ls_dsl"}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "a2ls_dsl").rglob("*.py")}
     assert modules <= names

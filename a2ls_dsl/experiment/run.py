@@ -19,6 +19,7 @@ from a2ls_dsl.experiment.plan import Experiment, Run
 from a2ls_dsl.experiment.store import missing, store
 from a2ls_dsl.rl import checkpoint
 from a2ls_dsl.rl.checkpoint import Pace
+from a2ls_dsl.rl.clock import processor_seconds
 from a2ls_dsl.rl.device import choose_device
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.lock import held
@@ -114,7 +115,7 @@ def _run_piece(
     path = experiment.folder / PIECE
     names = [experiment.hash(each) for each in runs]
     scores: list[list[Score]] = [[] for _ in runs]
-    begun = time.perf_counter()
+    begun, processor = time.perf_counter(), processor_seconds()
     spent = 0.0  # seconds in earlier processes
     with Trainer(plan, device, workers) as trainer:
         if path.exists():
@@ -136,8 +137,10 @@ def _run_piece(
                 if stop:
                     return False
     seconds = time.perf_counter() - begun
+    # The workers have ended and count. What an earlier process took of a processor isn't known.
+    price = None if spent else (processor_seconds() - processor) / len(runs)
     for each, own in zip(runs, scores, strict=True):
-        store(experiment, each, own, (spent + seconds) / len(runs), device)
+        store(experiment, each, own, (spent + seconds) / len(runs), device, price)
     path.unlink(missing_ok=True)
     on_event(PieceEnded(tuple(runs), seconds))
     return True

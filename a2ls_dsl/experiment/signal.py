@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,26 +19,20 @@ def signals(collected: Collected) -> Iterator[Signal]:
     """A row for each task and evaluation of an experiment, on the seeds that all its arms have.
 
     The score at a budget is the area under the curve up to it. A run costs the part of its processor
-    time that the budget is of its frames; runs that were stored without a time (before 0.2) are left out.
+    time that the budget is of its frames; what was stored without one is left out of the price.
     """
     experiment = collected.experiment
     names = [arm.name for arm in experiment.arms]
     for env in experiment.envs:
         settings = experiment.training(env, experiment.arms[0]).settings
-        runs = [
-            {
-                int(run.about["seed"]): run
-                for run in collected.results[name][env]
-                if "processor_seconds" in run.about
-            }
-            for name in names
-        ]
+        runs = [{run.seed: run for run in collected.results[name][env]} for name in names]
         seeds = sorted(set.intersection(*(set(own) for own in runs)))
         if not seeds or not isinstance(settings, SacSettings):
             continue
         chosen = [[own[seed] for seed in seeds] for own in runs]
         returns = np.array([[run.returns for run in own] for own in chosen])  # (arms, seeds, points)
-        price = np.mean([float(run.about["processor_seconds"]) for own in chosen for run in own])
+        prices = [run.about.get("processor_seconds", math.nan) for own in chosen for run in own]
+        price = float(np.nanmean(prices)) if not np.isnan(prices).all() else math.nan
         frames = chosen[0][0].frames
         for point, budget in enumerate(frames):
             areas = returns[:, :, : point + 1].mean(axis=2)
@@ -52,7 +47,7 @@ def signals(collected: Collected) -> Iterator[Signal]:
                 len(seeds),
                 worth.icc,
                 worth.p,
-                float(means[names.index(NONE)]) if NONE in names else float("nan"),
+                float(means[names.index(NONE)]) if NONE in names else math.nan,
                 float(means.max()),
-                float(price * budget / frames[-1]),
+                price * budget / frames[-1],
             )

@@ -59,13 +59,21 @@ def path_of(experiment: Experiment, run: Run) -> Path:
     return experiment.folder / run.env / run.arm.name / f"seed-{run.seed}.csv"
 
 
-def store(experiment: Experiment, run: Run, scores: list[Score], seconds: float, device: str) -> None:
-    """Write a run's result, all at once. seconds: its share of the time its stack took."""
+def store(
+    experiment: Experiment,
+    run: Run,
+    scores: list[Score],
+    seconds: float,
+    device: str,
+    processor_seconds: float | None = None,
+) -> None:
+    """Write a run's result, all at once. seconds, processor_seconds: its share of what its stack took."""
     about = {
         "hash": experiment.hash(run),
         "arm": run.arm.name,
         **experiment.identity(run),
         "seconds": round(seconds, 1),
+        **({} if processor_seconds is None else {"processor_seconds": round(processor_seconds, 1)}),
         "device": device,
         "versions": {
             "a2ls_dsl": a2ls_dsl.__version__,

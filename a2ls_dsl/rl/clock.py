@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,3 +23,9 @@ class Clock:
             yield
         finally:
             self.seconds[name] += time.perf_counter() - begin
+
+
+def processor_seconds() -> float:
+    """Processor time of this process and of its child processes that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
