@@ -37,10 +37,15 @@ class PlainEncoder(nn.Module):
 
 
 class PlainSac:
-    """One agent, as Haarnoja et al. 2018 and the release of He et al. 2022 describe it."""
+    """One agent, as Haarnoja et al. 2018 and the release of He et al. 2022 describe it.
 
-    def __init__(self, stack: SacStack) -> None:
+    release: what else that code does on vectors. The actor has an encoder of its own, behind whose hidden
+    layer its gradient stops; and two Adams step the encoder on the gradient of the auxiliary loss.
+    """
+
+    def __init__(self, stack: SacStack, release: bool = False) -> None:
         features = OBSERVATION + 40
+        self.actor_encoder = PlainEncoder().double() if release else None
         self.encoder, self.target_encoder = PlainEncoder(), PlainEncoder()
         self.actor = mlp(features, 2 * ACTION)
         self.critics, self.target_critics = (
@@ -58,17 +63,21 @@ class PlainSac:
             ours.data.copy_(theirs)
         trained = [*self.encoder.parameters(), *self.critics.parameters()]
         self.critic_adam = torch.optim.Adam(trained, lr=1e-3)
-        self.actor_adam = torch.optim.Adam(self.actor.parameters(), lr=1e-3)
+        own = [] if self.actor_encoder is None else list(self.actor_encoder.parameters())
+        self.actor_adam = torch.optim.Adam([*own, *self.actor.parameters()], lr=1e-3)
         self.alpha_adam = torch.optim.Adam([self.log_alpha], lr=1e-4, betas=(0.5, 0.999))
         if self.loss is not None:
-            self.loss_adam = torch.optim.Adam([*self.encoder.parameters(), *self.loss.parameters()], lr=1e-3)
+            adams = [torch.optim.Adam([*self.encoder.parameters(), *self.loss.parameters()], lr=1e-3)]
+            if release:
+                adams.insert(0, torch.optim.Adam(self.encoder.parameters(), lr=1e-3))
+            self.loss_adams = adams
 
     def pairs(self, stack: SacStack) -> Iterator[tuple[Tensor, Tensor]]:
         """Our parameters with those of the stack's first member."""
-        for ours, theirs in (
-            (self.encoder, stack.encoder),
-            (self.target_encoder, stack.target_encoder),
-        ):
+        encoders = [(self.encoder, stack.encoder), (self.target_encoder, stack.target_encoder)]
+        if self.actor_encoder is not None:
+            encoders.append((self.actor_encoder, stack.actor.head.encoder))
+        for ours, theirs in encoders:
             yield from linear_pairs([ours.hidden, ours.out], [theirs.hidden, theirs.out], 0)
             yield ours.norm.weight, theirs.norm.weight.detach()[0, 0]
             yield ours.norm.bias, theirs.norm.bias.detach()[0, 0]
@@ -77,6 +86,12 @@ class PlainSac:
             yield from linear_pairs(self.critics[copy][::2], stack.critic.trunk.layers, copy)
             yield from linear_pairs(self.target_critics[copy][::2], stack.target_critic.trunk.layers, copy)
         yield self.log_alpha, stack.log_temperature.detach()
+
+    def seen_by_actor(self, observation: Tensor) -> Tensor:
+        if self.actor_encoder is None:
+            return self.encoder(observation).detach()
+        hidden = torch.relu(self.actor_encoder.hidden(observation)).detach()
+        return self.actor_encoder.norm(self.actor_encoder.out(torch.cat([observation, hidden], dim=1)))
 
     def policy(self, features: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         mean, raw = self.actor(features).chunk(2, dim=1)
@@ -93,19 +108,18 @@ class PlainSac:
         reward, terminated = batch.reward[0], batch.terminated[0]
         alpha = self.log_alpha.exp().detach()
         with torch.no_grad():
-            action, density = self.policy(self.encoder(batch.next_observation[0]), next_noise)
+            action, density = self.policy(self.seen_by_actor(batch.next_observation[0]), next_noise)
             x = torch.cat([self.target_encoder(batch.next_observation[0]), action], dim=1)
             q = torch.minimum(*(critic(x)[:, 0] for critic in self.target_critics))
             goal = reward + 0.99 * (1 - terminated) * (q - alpha * density)
         x = torch.cat([self.encoder(batch.observation[0]), batch.action[0]], dim=1)
-        step(self.critic_adam, sum(((critic(x)[:, 0] - goal) ** 2).mean() for critic in self.critics))
+        step(self.critic_adam, loss=sum(((critic(x)[:, 0] - goal) ** 2).mean() for critic in self.critics))
         if number % 2 == 0:
-            features = self.encoder(batch.observation[0]).detach()
-            action, density = self.policy(features, noise)
-            x = torch.cat([features, action], dim=1)
+            action, density = self.policy(self.seen_by_actor(batch.observation[0]), noise)
+            x = torch.cat([self.encoder(batch.observation[0]).detach(), action], dim=1)
             q = torch.minimum(*(critic(x)[:, 0] for critic in self.critics))
-            step(self.actor_adam, (alpha * density - q).mean())
-            step(self.alpha_adam, (self.log_alpha.exp() * (-density.detach() + ACTION)).mean())
+            step(self.actor_adam, loss=(alpha * density - q).mean())
+            step(self.alpha_adam, loss=(self.log_alpha.exp() * (-density.detach() + ACTION)).mean())
             for online, target, tau in (
                 (self.critics, self.target_critics, 0.01),
                 (self.encoder, self.target_encoder, 0.05),
@@ -113,7 +127,7 @@ class PlainSac:
                 for new, old in zip(online.parameters(), target.parameters(), strict=True):
                     old.data = tau * new.data + (1 - tau) * old.data
         if self.loss is not None:
-            step(self.loss_adam, self.loss(self.encoder, self.target_encoder, window))
+            step(*self.loss_adams, loss=self.loss(self.encoder, self.target_encoder, window))
 
 
 def linear_pairs(
@@ -124,7 +138,9 @@ def linear_pairs(
         yield plain.bias, stacked.bias.detach()[0, copy, 0]
 
 
-def step(adam: torch.optim.Adam, loss: Tensor) -> None:
-    adam.zero_grad()
+def step(*adams: torch.optim.Adam, loss: Tensor) -> None:
+    for adam in adams:
+        adam.zero_grad()
     loss.backward()
-    adam.step()
+    for adam in adams:
+        adam.step()

@@ -57,6 +57,10 @@ def train(
     rainbow: Annotated[
         str | None, typer.Option(help="Atari: which settings of Rainbow, efficient (the default) or spr.")
     ] = None,
+    parity: Annotated[
+        str | None,
+        typer.Option(help="SAC: release, for updates as in the code of He et al. 2022 where it differs."),
+    ] = None,
     ale: Annotated[
         str | None, typer.Option(help="What emulates Atari: ale-py (the default) or atari-py.")
     ] = None,
@@ -92,7 +96,9 @@ def train(
         "random_steps": random_steps,
     }
     settings = replace(
-        _published(task, frames, rainbow), **{name: each for name, each in given.items() if each is not None}
+        _published(task, frames, rainbow),
+        **_parity(task, parity),
+        **{name: each for name, each in given.items() if each is not None},
     )
     training = Training(
         task,
@@ -117,6 +123,20 @@ def _published(task: Task, frames: int, rainbow: str | None) -> AgentSettings:
     if rainbow is not None and rainbow not in PRESETS:
         raise unknown("setting of Rainbow", rainbow, PRESETS)
     return published_settings(task, frames, PRESETS[rainbow or "efficient"])
+
+
+def _parity(task: Task, parity: str | None) -> dict[str, Any]:
+    """The settings that --parity stands for."""
+    from a2ls_dsl.diagnostics import A2lError, unknown
+    from a2ls_dsl.rl.settings import PARITIES
+
+    if parity is None:
+        return {}
+    if task.discrete:
+        raise A2lError(f"{task.name} is an Atari game, which the release doesn't learn", "leave out --parity")
+    if parity not in PARITIES:
+        raise unknown("code to be at parity with", parity, PARITIES)
+    return PARITIES[parity]
 
 
 def _pixels(task: Task, obs: str | None, shadow_size: int | None) -> PixelSettings | None:

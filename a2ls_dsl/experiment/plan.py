@@ -34,7 +34,7 @@ from a2ls_dsl.experiment.claims import Claim, Published, read_claims, read_publi
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.printer import print_loss
-from a2ls_dsl.rl.agents import published_settings
+from a2ls_dsl.rl.agents import published_settings, told
 from a2ls_dsl.rl.arithmetic import Precision
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
@@ -138,7 +138,7 @@ class Experiment:
             "loss": run.arm.text,
             "seed": run.seed,
             "frames": training.frames,
-            "settings": asdict(training.settings),
+            "settings": told(training.settings),
             "evaluation": asdict(training.evaluation),
             "pixels": asdict(training.pixels) if training.pixels else None,
             "precision": str(training.computation.precision),

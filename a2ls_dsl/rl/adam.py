@@ -46,11 +46,12 @@ class StackedAdam(nn.Module):
         device = self.trained[0].device
         self.register_buffer("steps", torch.zeros(self.members, device=device))
 
-    def step(self, losses: Tensor, active: Tensor | None = None) -> None:
-        """One step of every active member down the gradient of its loss; losses: (members,)."""
+    def step(self, losses: Tensor, active: Tensor | None = None) -> Sequence[Tensor]:
+        """One step of every active member down its loss, of (members,); gives the gradients."""
         # A parameter that no loss reads at the moment has the gradient 0.
         gradients = torch.autograd.grad(losses.sum(), self.trained, allow_unused=True, materialize_grads=True)
         self.descend(gradients, active)
+        return gradients
 
     @torch.no_grad()
     def descend(self, gradients: Sequence[Tensor], active: Tensor | None = None) -> None:

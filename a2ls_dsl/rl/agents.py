@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
+from typing import Any
 
 import torch
 
@@ -21,6 +22,8 @@ from a2ls_dsl.rl.sac import SacStack
 from a2ls_dsl.rl.settings import Computation, PixelSettings, SacSettings, paper_settings
 
 AgentSettings = SacSettings | RainbowSettings
+
+_LATER = ("auxiliary_encoder_steps", "actor_encoder")
 
 
 def published_settings(task: Task, frames: int, rainbow: RainbowSettings = EFFICIENT) -> AgentSettings:
@@ -50,6 +53,18 @@ def make_agent(
     if isinstance(settings, RainbowSettings):
         return RainbowStack(*given, settings, device, computation, capacity, together)
     return SacStack(*given, settings, device, computation, capacity, together)
+
+
+def told(settings: AgentSettings) -> dict[str, Any]:
+    """Settings as values that name a run. Those that came later are left out where they have their default.
+
+    So what was stored before they came is still what the same settings name now.
+    """
+    values = asdict(settings)
+    for setting in fields(settings):
+        if setting.name in _LATER and values[setting.name] == setting.default:
+            del values[setting.name]
+    return values
 
 
 def metric_names(settings: AgentSettings) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import write
 from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.rl import checkpoint
-from a2ls_dsl.rl.agents import metric_names
+from a2ls_dsl.rl.agents import metric_names, told
 from a2ls_dsl.rl.envs.dmc import installed
 from a2ls_dsl.rl.envs.tasks import Game
 from a2ls_dsl.rl.evaluation import Score
@@ -63,7 +63,7 @@ def plan_values(plan: Plan, deterministic: bool) -> dict[str, Any]:
         "losses": [print_loss(loss) if loss is not None else "none" for loss in plan.losses],
         "seeds": list(plan.seeds),
         "frames": training.frames,
-        "settings": asdict(training.settings),
+        "settings": told(training.settings),
         "evaluation": asdict(training.evaluation),
         "pixels": asdict(training.pixels) if training.pixels else None,
         "precision": training.computation.precision,

@@ -49,7 +49,7 @@ class DenseEncoder(nn.Module):
         """The features, from what `base` gave."""
         return base
 
-    def head_for_actor(self) -> Head | None:
+    def head_for_actor(self) -> ActorHead | None:
         """The actor needs none of its own."""
         return None
 
@@ -58,6 +58,49 @@ class DenseEncoder(nn.Module):
         self.hidden.reset_orthogonal(member, rng, Purpose.INIT_ENCODER, 0)
         self.out.reset_orthogonal(member, rng, Purpose.INIT_ENCODER, 1)
         self.norm.reset(member)
+
+
+class UnsharedEncoder(DenseEncoder):
+    """The dense encoder where the actor has another of its own, as in the release of He et al. 2022."""
+
+    def forward(self, observation: Tensor) -> Tensor:
+        return self.head(observation)
+
+    def base(self, observation: Tensor) -> Tensor:
+        """What actor and critics share: the observation."""
+        return observation
+
+    def head(self, base: Tensor) -> Tensor:
+        """The features of the critics, from what `base` gave."""
+        return super().base(base)
+
+    def head_for_actor(self) -> ActorHead | None:
+        """The actor's own encoder."""
+        members, _, observation, _ = self.hidden.weight.shape
+        return DenseHead(members, observation)
+
+
+class DenseHead(nn.Module):
+    """A dense encoder whose hidden layer keeps its first, random parameters.
+
+    In the release the actor's gradient stops behind the hidden layers, which nothing else trains.
+    """
+
+    def __init__(self, members: int, observation: int) -> None:
+        super().__init__()
+        self.encoder = DenseEncoder(members, observation)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        with torch.no_grad():
+            hidden = F.relu(self.encoder.hidden(observation))
+        features: Tensor = self.encoder.norm(self.encoder.out(torch.cat([observation, hidden], dim=-1)))
+        return features
+
+    def reset(self, member: int, rng: CounterRng, purpose: Purpose, layer: int) -> None:
+        """Fresh parameters for a member."""
+        self.encoder.hidden.reset_orthogonal(member, rng, purpose, layer)
+        self.encoder.out.reset_orthogonal(member, rng, purpose, layer + 1)
+        self.encoder.norm.reset(member)
 
 
 class Head(nn.Module):
@@ -115,7 +158,7 @@ class PixelEncoder(nn.Module):
         features: Tensor = self._head(base)
         return features
 
-    def head_for_actor(self) -> Head | None:
+    def head_for_actor(self) -> ActorHead | None:
         """The actor has a head of its own behind the shared convolutions."""
         return Head(self.members, self.width)
 
@@ -127,13 +170,14 @@ class PixelEncoder(nn.Module):
         self._head.reset(member, rng, Purpose.INIT_ENCODER, len(self.convs))
 
 
+ActorHead = Head | DenseHead
 Encoder = DenseEncoder | PixelEncoder
 
 
-def make_encoder(members: int, observations: Observations) -> Encoder:
-    """The paper's encoder for vectors or for frames."""
+def make_encoder(members: int, observations: Observations, shared: bool = True) -> Encoder:
+    """The paper's encoder for vectors or for frames; shared: the actor reads the encoder of vectors, too."""
     if observations.crop is None:
-        return DenseEncoder(members, observations.shape[0])
+        return (DenseEncoder if shared else UnsharedEncoder)(members, observations.shape[0])
     return PixelEncoder(members, *observations.seen[:2])
 
 
@@ -180,7 +224,7 @@ class Actor(nn.Module):
         action: int,
         hidden: int,
         log_std_range: tuple[float, float],
-        head: Head | None = None,
+        head: ActorHead | None = None,
     ) -> None:
         super().__init__()
         self.head = head

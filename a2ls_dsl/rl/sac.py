@@ -47,7 +47,11 @@ class SacStack(Agent):
         super().__init__(losses, seeds, observations, action, device, computation)
         members = len(losses)
         self.settings = settings
-        self.encoder = make_encoder(members, observations)
+
+        def make_one() -> Encoder:
+            return make_encoder(members, observations, shared=settings.actor_encoder == "shared")
+
+        self.encoder, self.target_encoder, self.frozen_encoder = make_one(), make_one(), make_one()
         features = self.encoder.features
 
         def make_actor(encoder: Encoder) -> Actor:
@@ -56,10 +60,8 @@ class SacStack(Agent):
 
         self.actor = make_actor(self.encoder)
         self.critic = TwinCritic(members, features, action, settings.hidden)
-        self.target_encoder = make_encoder(members, observations)
         self.target_critic = TwinCritic(members, features, action, settings.hidden)
         # The policies as they were when `freeze` was called, for an evaluation beside the training.
-        self.frozen_encoder = make_encoder(members, observations)
         self.frozen_actor = make_actor(self.frozen_encoder)
         self.log_temperature = nn.Parameter(torch.zeros(members))
         self._begin(features, capacity, together)
@@ -199,7 +201,9 @@ class SacStack(Agent):
         window = replay.sample_windows(self.rng, self.updates, batch, steps, views, self.is_general)
         # Losses beyond those of the paper are not compiled: other losses may come while it runs.
         losses = self._auxiliary_losses(window) if self.is_general else self._losses["auxiliary"](window)
-        self._step("auxiliary", self.settings.auxiliary_weight * losses)
+        gradients = self._step("auxiliary", self.settings.auxiliary_weight * losses)
+        if again := self.optimizers.get("auxiliary_encoder"):
+            again.descend(gradients[: len(again.trained)], self.active)
         self._record("auxiliary_loss", losses)
 
     def _auxiliary_losses(self, window: StackWindow) -> Tensor:
@@ -208,20 +212,26 @@ class SacStack(Agent):
         losses: Tensor = self.auxiliary(self.encoder, self.target_encoder, window, asked)
         return losses
 
-    def _step(self, name: str, losses: Tensor) -> None:
-        """One optimizer step of the active members on their losses, for that optimizer's parameters alone."""
-        self.optimizers[name].step(torch.where(self.active, losses, 0.0), self.active)
+    def _step(self, name: str, losses: Tensor) -> Sequence[Tensor]:
+        """One optimizer step of the active members on their losses, for that optimizer's parameters alone.
+
+        Gives the gradients of these.
+        """
+        return self.optimizers[name].step(torch.where(self.active, losses, 0.0), self.active)
 
     def _make_optimizers(self, together: bool) -> dict[str, StackedAdam]:
         encoder = list(self.encoder.parameters())
         rate, slow = self.settings.learning_rate, self.settings.temperature_learning_rate
         betas = (self.settings.temperature_beta1, 0.999)
-        return {
+        optimizers = {
             "critic": StackedAdam([*encoder, *self.critic.parameters()], rate, together=together),
             "actor": StackedAdam(self.actor.parameters(), rate, together=together),
             "temperature": StackedAdam([self.log_temperature], slow, betas, together=together),
             "auxiliary": StackedAdam([*encoder, *self.auxiliary.parameters()], rate, together=together),
         }
+        if self.settings.auxiliary_encoder_steps == 2:
+            optimizers["auxiliary_encoder"] = StackedAdam(encoder, rate, together=together)
+        return optimizers
 
     @torch.no_grad()
     def _initialise(self, member: int, loss: Loss | None) -> None:

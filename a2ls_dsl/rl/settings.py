@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.rl.arithmetic import Precision
 from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import Task
+
+ACTOR_ENCODERS = ("shared", "release")
+PARITIES: dict[str, dict[str, Any]] = {
+    "release": {"auxiliary_encoder_steps": 2, "actor_encoder": "release"},
+}
+"""Settings of SAC under which an update is a published code's; docs/training.md says what else differs."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,18 @@ class SacSettings:
     auxiliary_weight: float = 1.0
     hidden: int = 1024  # units in both hidden layers of actor and critics
     log_std_range: tuple[float, float] = (-10.0, 2.0)
+    auxiliary_encoder_steps: int = 1  # Adam steps of the encoder on the auxiliary gradient; 2 in the release
+    actor_encoder: str = "shared"  # on vectors: with the critics; "release": its own, whose first layer stays
+
+    def __post_init__(self) -> None:
+        """Raises `A2lError` for a value that means nothing."""
+        if self.auxiliary_encoder_steps not in (1, 2):
+            raise A2lError(
+                f"auxiliary_encoder_steps is {self.auxiliary_encoder_steps}",
+                "it is 1, or 2 as in the release",
+            )
+        if self.actor_encoder not in ACTOR_ENCODERS:
+            raise unknown("actor_encoder", self.actor_encoder, ACTOR_ENCODERS)
 
     @property
     def updates_per_step(self) -> int:

@@ -215,3 +215,11 @@ def test_status_says_what_is_there(small: Path) -> None:
         "  none  ++  2 of 2 seeds",
         "  own   ++  2 of 2 seeds",
     ]
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "results").glob("*.toml")), ids=str)
+def test_every_committed_result_is_one_of_its_experiment(path: Path) -> None:
+    """No loss, setting or default that came later takes a stored curve from the run that trained it."""
+    experiment = read(path)
+    found = {path_of(experiment, run) for run in experiment.runs if load(experiment, run) is not None}
+    assert found == set(experiment.folder.rglob("*.csv"))

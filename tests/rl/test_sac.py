@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.replay import Replay
 from a2ls_dsl.rl.sac import SacStack
-from a2ls_dsl.rl.settings import SacSettings
+from a2ls_dsl.rl.settings import PARITIES, SacSettings
 
 CAPACITY, BATCH = 120, 12
 SETTINGS = SacSettings(replay_capacity=CAPACITY, batch_size=BATCH, hidden=HIDDEN)
@@ -27,9 +28,11 @@ def loss_of(name: str | None) -> Loss | None:
     return None if name is None else load_one(name)[1]
 
 
-def learner(names: Sequence[str | None], seeds: Sequence[int]) -> tuple[SacStack, Replay]:
+def learner(
+    names: Sequence[str | None], seeds: Sequence[int], settings: SacSettings = SETTINGS
+) -> tuple[SacStack, Replay]:
     """A stack in float64, and a replay whose ring has wrapped around, filled by each member's own seed."""
-    stack = SacStack([loss_of(name) for name in names], seeds, VECTORS, ACTION, SETTINGS)
+    stack = SacStack([loss_of(name) for name in names], seeds, VECTORS, ACTION, settings)
     replay = Replay(stack.auxiliary.tables.horizon, CAPACITY, VECTORS, ACTION)
     fill(replay, seeds)
     return stack.double(), replay.double()
@@ -68,10 +71,18 @@ def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor], toleranc
         )
 
 
-@pytest.mark.parametrize("name", [None, "a2_winner", "curl", "curl_a2ls", "spr", "mrq"])
-def test_a_stack_of_one_is_plain_sac(name: str | None) -> None:
-    stack, replay = learner([name], [3])
-    plain = PlainSac(stack)
+@pytest.mark.parametrize(
+    ("name", "release"),
+    [
+        *((name, False) for name in (None, "a2_winner", "curl", "curl_a2ls", "spr", "mrq")),
+        *((name, True) for name in (None, "a2_winner", "mrq")),
+    ],
+)
+def test_a_stack_of_one_is_plain_sac(name: str | None, release: bool) -> None:
+    """And with `--parity release` it is the release of He et al. 2022."""
+    settings = replace(SETTINGS, **PARITIES["release"]) if release else SETTINGS
+    stack, replay = learner([name], [3], settings)
+    plain = PlainSac(stack, release)
     start = state(stack, 0)
     for number in range(4):
         counter = torch.tensor([number])
@@ -90,8 +101,10 @@ def test_a_stack_of_one_is_plain_sac(name: str | None) -> None:
             torch.testing.assert_close(ours.detach(), theirs, rtol=1e-8, atol=1e-9)
         if plain.loss is not None:
             assert_close(stack.auxiliary.member_state(0), dict(plain.loss.state_dict()), 1e-8)
-    # Everything moved, so everything was compared.
-    assert not [key for key, value in state(stack, 0).items() if torch.equal(value, start[key])]
+    # Everything moved, so everything was compared, but for the first layer of the release's actor.
+    still = [key for key, value in state(stack, 0).items() if torch.equal(value, start[key])]
+    frozen = [f"actor.head.encoder.hidden.{part}" for part in ("weight", "bias")]
+    assert still == (frozen if release else [])
 
 
 def test_a_value_is_the_least_target_critic_at_the_policys_mean_action() -> None:

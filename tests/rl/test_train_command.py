@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import signal
@@ -54,9 +55,13 @@ def test_a_run_leaves_curves_scalars_and_a_checkpoint(tmp_path: Path) -> None:
     assert again.returncode == 0
     assert "already ended" in again.stdout
     assert (out / "seed-0.csv").read_bytes() == before
-    other = run(*command, "--hidden", "17")
+    settings = json.loads((out / "run.json").read_text())["plan"]["settings"]
+    assert not settings.keys() & {"actor_encoder", "auxiliary_encoder_steps"}  # they came later
+    other = run(*command, "--hidden", "17", "--parity", "release")
     assert other.returncode == 2
     assert "hidden (16, now 17)" in other.stderr
+    assert "actor_encoder (None, now release)" in other.stderr
+    assert "auxiliary_encoder_steps (None, now 2)" in other.stderr
     assert "--out" in other.stderr
 
 
@@ -141,6 +146,8 @@ def test_a_killed_worker_changes_nothing(tmp_path: Path, whole: bytes) -> None:
         (["--env", "walker-walk", "--loss", "nowhere/curl.a2l"], "nowhere/curl.a2l"),
         (["--env", "walker-walk", "--loss", "none", "--device", "cuda:77"], "--device cpu"),
         (["--env", "walker-walk", "--loss", "none", "--seeds", "0"], "seeds"),
+        (["--env", "walker-walk", "--loss", "none", "--parity", "relaese"], "did you mean `release`?"),
+        (["--env", "Pong", "--loss", "none", "--parity", "release"], "leave out --parity"),
     ],
 )
 def test_wrong_arguments_are_explained(arguments: list[str], words: str, tmp_path: Path) -> None:
