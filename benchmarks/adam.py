@@ -3,7 +3,7 @@
     python benchmarks/adam.py --members 8 --hidden 128
 
 Prints, for a stack with the networks of SAC, milliseconds a step and the ratio to torch's own optimizer,
-which knows one count for all: members that stay together, slots that were filled at once, and one by one.
+which knows one count for all: slots that were filled at once, and one by one.
 """
 
 from __future__ import annotations
@@ -53,12 +53,11 @@ def main() -> None:
         parameter.grad = gradient
     baseline = milliseconds(torch.optim.Adam(made, lr=1e-3, fused=True).step, options.repeats)
     print(f"{'torch.optim.Adam, fused':32}{baseline:8.2f} ms")
-    for name, together, counts in (
-        ("members that stay together", True, torch.zeros(options.members)),
-        ("slots filled at once", False, torch.zeros(options.members)),
-        ("slots filled one by one", False, torch.arange(options.members, dtype=torch.float32)),
+    for name, counts in (
+        ("slots filled at once", torch.zeros(options.members)),
+        ("slots filled one by one", torch.arange(options.members, dtype=torch.float32)),
     ):
-        adam = StackedAdam(made, 1e-3, together=together)
+        adam = StackedAdam(made, 1e-3)
         adam.steps += counts
         found = milliseconds(partial(adam.descend, gradients), options.repeats)
         print(f"{name:32}{found:8.2f} ms{found / baseline:8.2f}")

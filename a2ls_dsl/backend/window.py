@@ -80,15 +80,14 @@ class Window:
     def steps(self) -> int:
         return self.reward.shape[-1]
 
-    def states(self, step: Tensor, draw: Tensor) -> Tensor:
-        """Of a stack's windows: the observations of some steps, (members, T, B, ...).
+    def states(self, step: Tensor, draw: Tensor, members: Tensor) -> Tensor:
+        """Of a stack's windows: the observations of some steps, (N, T, B, ...).
 
-        step: (members, T) offsets; draw: (members, T), 0 for the draw of the augmentation that a step's
-        observation has wherever it stands, any other number for a draw of its own. Vectors have no
-        augmentation.
+        members: (N,) whose windows; step: (N, T) offsets; draw: (N, T), 0 for the draw of the augmentation
+        that a step's observation has wherever it stands, any other number for a draw of its own. Vectors have
+        no augmentation.
         """
-        member = torch.arange(step.shape[0], device=step.device)[:, None]
-        return self.observation.transpose(1, 2)[member, step]
+        return self.observation.transpose(1, 2)[members[:, None], step]
 
 
 class StackWindow(Protocol):
@@ -106,7 +105,7 @@ class StackWindow(Protocol):
     def done(self) -> Tensor | None:
         """(members, B, steps)"""
 
-    def states(self, step: Tensor, draw: Tensor) -> Tensor:
+    def states(self, step: Tensor, draw: Tensor, members: Tensor) -> Tensor:
         """See `Window.states`."""
 
 

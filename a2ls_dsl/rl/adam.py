@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
+from dataclasses import dataclass
+from itertools import accumulate, groupby
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +22,8 @@ class StackedAdam(nn.Module):
 
     A member's parameters are updated as `torch.optim.Adam` would update them alone, bias correction included.
     All state lies in buffers that are changed in place, so that a step can be captured as part of a graph.
-    together: no member is ever reset, so that one count serves all and a CPU updates tensors as a whole; it
-    does so with neighbours of one count in any case.
-    members: how many share the slot axis, each with an equal part of it; by default its length.
+    members: how many there are, by default as many as rows. owners: for each parameter whose its rows are,
+    (rows,), or None where row i is member i's.
     """
 
     steps: Tensor
@@ -33,18 +34,20 @@ class StackedAdam(nn.Module):
         lr: float,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
-        together: bool = True,
         members: int | None = None,
+        owners: Sequence[Tensor | None] | None = None,
     ) -> None:
         super().__init__()
         self.trained = list(parameters)
-        self.lr, self.betas, self.eps, self.together = lr, betas, eps, together
+        self.lr, self.betas, self.eps = lr, betas, eps
         for moment in ("first", "second"):
             for number, each in enumerate(self.trained):
                 self.register_buffer(f"{moment}_{number}", torch.zeros_like(each, requires_grad=False))
         self.members = len(self.trained[0]) if members is None else members
-        device = self.trained[0].device
+        self.owners = [None] * len(self.trained) if owners is None else list(owners)
+        device = self.trained[0].device if self.trained else None
         self.register_buffer("steps", torch.zeros(self.members, device=device))
+        self._pieces = _Pieces()
 
     def step(self, losses: Tensor, active: Tensor | None = None) -> Sequence[Tensor]:
         """One step of every active member down its loss, of (members,); gives the gradients."""
@@ -64,49 +67,65 @@ class StackedAdam(nn.Module):
         self.steps += active
         # The kernel goes through memory in order, and convolutions give gradients with channels last.
         slopes = [each.contiguous() for each in gradients]
-        states = list(zip(self.trained, slopes, self.moments("first"), self.moments("second"), strict=True))
         if self.steps.is_cuda:
-            self._descend_on_gpu(states, active)
+            self._descend_on_gpu(slopes, active)
         else:
-            changed = [tensor for parameter, _, *moments in states for tensor in (parameter, *moments)]
-            with unchanged_where(~active, changed):
-                self._descend_on_cpu(states)
+            self._descend_on_cpu(slopes, active)
 
-    def _descend_on_gpu(self, states: Sequence[tuple[Tensor, ...]], active: Tensor) -> None:
-        """A call of the kernel a member: it can be told to do nothing, but not from where on."""
-        cut = [_cut((*each, self.steps), [1] * self.members) for each in states]
-        for parts, idle in zip(zip(*cut, strict=True), (~active).to(self.steps).unbind(), strict=True):
-            self._update(parts, idle)
+    def _descend_on_gpu(self, slopes: Sequence[Tensor], active: Tensor) -> None:
+        """A call of the kernel a row: it can be told to do nothing, but not from where on."""
+        idle = (~active).to(self.steps)
+        states = list(zip(self.trained, slopes, self.moments("first"), self.moments("second"), strict=True))
+        for owner in {id(owner): owner for owner in self.owners}.values():
+            own = [each for each, whose in zip(states, self.owners, strict=True) if whose is owner]
+            counts, idles = (each if owner is None else each[owner] for each in (self.steps, idle))
+            for row in range(len(counts)):
+                self._update([(*(each[row] for each in state), counts[row]) for state in own], idles[row])
 
-    def _descend_on_cpu(self, states: Sequence[tuple[Tensor, ...]]) -> None:
-        # Members that stay together have one count, but for those that have stopped.
-        steps = self.steps.max().expand(self.members) if self.together else self.steps
-        steps = steps.float()
-        runs, alone = self._runs(), [1] * self.members
-        parts = list[tuple[Tensor, ...]]()
-        for each in states:
+    def _descend_on_cpu(self, slopes: Sequence[Tensor], active: Tensor) -> None:
+        """A call of the kernel for all, in pieces of neighbours with one count of steps."""
+        counts, running = self.steps.float().unbind(), active.tolist()
+        runs = [len(list(run)) for _, run in groupby(zip(self.steps.tolist(), running, strict=True))]
+        starts = list(accumulate(runs[:-1], initial=0))
+        owned = {id(owner): owner.tolist() for owner in self.owners if owner is not None}
+        lengths, members = list[list[int]](), list[int]()  # of the pieces of each parameter, whose they are
+        for parameter, owner in zip(self.trained, self.owners, strict=True):
+            if owner is not None:
+                lengths.append([1] * len(parameter))
+                members += owned[id(owner)]
             # What a vector register does not fill is rounded otherwise: let it be the same in any company.
-            fills = self.together or each[0].numel() // self.members % _REGISTER == 0
-            parts += _cut((*each, steps), runs if fills else alone)
+            elif parameter.numel() // self.members % _REGISTER == 0:
+                lengths.append(runs)
+                members += starts
+            else:
+                lengths.append([1] * self.members)
+                members += range(self.members)
+        if self._pieces.lengths != lengths:
+            states = self.trained, self.moments("first"), self.moments("second")
+            self._pieces = _Pieces(lengths, tuple(_cut(each, lengths) for each in states))
+        parameters, first, second = self._pieces.states
+        pieces = zip(parameters, _cut(slopes, lengths), first, second, members, strict=True)
+        parts = [(*states, counts[member]) for *states, member in pieces if running[member]]
         with _one_thread():
             self._update([each for each in parts if each[0].numel() < _WORTH_THREADS])
         self._update([each for each in parts if each[0].numel() >= _WORTH_THREADS])
 
     @torch.no_grad()
     def reset(self, member: int) -> None:
-        """Forget all that is known of a member's gradients; not for members that stay together."""
-        for state in self.buffers():
-            by_member(state, self.members)[member] = 0
+        """Forget all that is known of a member's gradients."""
+        moments = self.moments("first") + self.moments("second")
+        for state, owner in zip(moments, self.owners * 2, strict=True):
+            state[member if owner is None else owner == member] = 0
+        self.steps[member] = 0
 
     def moments(self, moment: str) -> list[Tensor]:
         """The `first` or `second` moments, in the order of the trained parameters."""
         return [self.get_buffer(f"{moment}_{number}") for number in range(len(self.trained))]
 
-    def _runs(self) -> list[int]:
-        """How many neighbours have one count, in order."""
-        if self.together:
-            return [self.members]
-        return [len(list(run)) for _, run in groupby(self.steps.tolist())]
+    def _apply(self, *arguments: Any, **options: Any) -> StackedAdam:
+        self._pieces = _Pieces()  # what is moved or converted lies elsewhere
+        super()._apply(*arguments, **options)  # type: ignore[no-untyped-call]
+        return self
 
     def _update(self, parts: Sequence[tuple[Tensor, ...]], idle: Tensor | None = None) -> None:
         """Change parameters and their moments: (parameter, gradient, first, second, count of steps) each.
@@ -134,13 +153,19 @@ class StackedAdam(nn.Module):
         )
 
 
-def _cut(states: tuple[Tensor, ...], runs: list[int]) -> Iterable[tuple[Tensor, ...]]:
-    """Tensors of all members, the last with their counts, in runs of so many members, each with one count."""
-    if len(runs) == 1:
-        return [(*states[:-1], states[-1][0])]
-    members = sum(runs)
-    cut = [torch.split(by_member(each, members), runs) for each in states[:-1]]
-    return zip(*cut, [run[0] for run in torch.split(states[-1], runs)], strict=True)
+@dataclass(frozen=True)
+class _Pieces:
+    """Parameters and moments in pieces of so many rows: views, which take longer to make than to use."""
+
+    lengths: list[list[int]] | None = None
+    states: tuple[list[Tensor], ...] = ()
+
+
+def _cut(tensors: Sequence[Tensor], lengths: Sequence[list[int]]) -> list[Tensor]:
+    pieces = list[Tensor]()
+    for tensor, each in zip(tensors, lengths, strict=True):
+        pieces += [tensor] if len(each) == 1 else torch.split(tensor, each)
+    return pieces
 
 
 @contextmanager
@@ -157,23 +182,16 @@ def _one_thread() -> Iterator[None]:
 def unchanged_where(inactive: Tensor, tensors: Sequence[Tensor]) -> Iterator[None]:
     """Whatever is done to tensors inside, those of the inactive members leave as they came, bit for bit.
 
-    inactive: (members,); tensors are changed in place and have a slot axis first, as in `by_member`.
+    inactive: (members,); tensors are changed in place and have a slot axis first.
     """
-    members = len(inactive)
-    rows = [by_member(each, members) for each in tensors]
     if inactive.device.type == "cpu":  # which may be asked
         where = inactive.nonzero()[:, 0]
-        kept = [each[where] for each in rows] if len(where) else []
+        kept = [each[where] for each in tensors] if len(where) else []
         yield
-        for row, before in zip(rows, kept, strict=False):
+        for row, before in zip(tensors, kept, strict=False):
             row[where] = before
     else:
-        kept = [each.clone() for each in rows]
+        kept = [each.clone() for each in tensors]
         yield
-        for row, before in zip(rows, kept, strict=True):
+        for row, before in zip(tensors, kept, strict=True):
             row.copy_(torch.where(inactive.view(-1, *[1] * (row.dim() - 1)), before, row))
-
-
-def by_member(tensor: Tensor, members: int) -> Tensor:
-    """A slot axis that several rows of each member share, as two axes: the members, and their rows."""
-    return tensor.view(members, len(tensor) // members, *tensor.shape[1:])

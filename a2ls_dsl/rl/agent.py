@@ -14,9 +14,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from a2ls_dsl.backend.counter_rng import CounterRng
-from a2ls_dsl.backend.stacked import Capacity, StackAgent, StackedLoss
+from a2ls_dsl.backend.stacked import StackAgent, StackedLoss, StackEncoder
 from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.adam import StackedAdam, unchanged_where
@@ -33,9 +34,7 @@ Parts = tuple[bool, ...]
 class Agent(nn.Module):
     """N members, each with a loss (None: no auxiliary loss) and a seed of its own.
 
-    A member's numbers depend on its loss, its seed and the settings, not on its neighbours. capacity: the
-    largest loss that a slot can hold, by default the largest of `losses`; together: members stay from the
-    first update to the last, which is quicker than slots that are given to others meanwhile.
+    A member's numbers depend on its loss, its seed and the settings, not on its neighbours.
 
     A subclass makes its networks, calls `_begin`, and says how they act and learn.
     """
@@ -66,16 +65,16 @@ class Agent(nn.Module):
         self.metrics = Metrics(self.METRICS, members)
         self.rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
 
-    def _begin(self, features: int, capacity: Capacity | None, together: bool) -> None:
+    def _begin(self, features: int) -> None:
         """Once the networks are there: make loss and optimizers, and fresh parameters on the device."""
         spaces = Spaces.of(self.observations.seen, self.action_size, features)
-        self.auxiliary = StackedLoss(self.members, spaces, capacity or Capacity.of(self.losses))
+        self.auxiliary = StackedLoss(self.losses, spaces, self.computation.padding)
         for member, loss in enumerate(self.losses):
             self._initialise(member, loss)
         self.freeze()
         self.to(self.device)
         self.rng.seeds = self.rng.seeds.to(self.device)
-        self.optimizers = self._make_optimizers(together)
+        self.optimizers = self._make_optimizers()
         self.adams = nn.ModuleList(self.optimizers.values())  # they belong to the state
 
     @property
@@ -85,12 +84,12 @@ class Agent(nn.Module):
     @property
     def horizon(self) -> Tensor:
         """(members,) horizons of the losses, as `Replay` wants them."""
-        return self.auxiliary.tables.horizon
+        return self.auxiliary.horizon
 
     @property
     def has_losses(self) -> bool:
         """Whether a member can have a loss at all."""
-        return bool(self.auxiliary.capacity.kinds) or self.is_general
+        return not self.auxiliary.empty
 
     @property
     def is_general(self) -> bool:
@@ -140,7 +139,7 @@ class Agent(nn.Module):
         """The networks that act, each with its frozen copy."""
 
     @abstractmethod
-    def _make_optimizers(self, together: bool) -> dict[str, StackedAdam]:
+    def _make_optimizers(self) -> dict[str, StackedAdam]:
         """All optimizers by name; `auxiliary` trains the loss' parameters, behind others where shared."""
 
     @abstractmethod
@@ -163,7 +162,7 @@ class Agent(nn.Module):
     def reset(self, member: int, loss: Loss | None, seed: int) -> None:
         """Give a slot to a new member, in place: nothing of the one before is left, and no neighbour moves.
 
-        The member is not `active` yet. Its loss must fit into the stack's capacity.
+        The member is not `active` yet. Its loss must fit into the stack: see `refit`.
         """
         self.losses[member] = loss
         self.rng.reseed(member, seed)
@@ -176,17 +175,18 @@ class Agent(nn.Module):
         self.metrics.reset(member)
 
     @torch.no_grad()
-    def refit(self, losses: Sequence[Loss | None]) -> None:
-        """Make the capacity what `losses`, those of the slots, need; where the loss stays, the state does.
+    def refit(self, member: int, loss: Loss | None) -> bool:
+        """Make room for `loss` in a slot, which is then `reset`; the other members keep their state.
 
-        The others have to be `reset`. Not for updates that are captured.
+        Gives whether the stack had to be rebuilt: an update that was captured must then be captured anew.
         """
-        capacity = Capacity.of(losses)
-        if capacity == self.auxiliary.capacity:
-            return
         old, adam = self.auxiliary, self.optimizers["auxiliary"]
-        self.auxiliary = new = StackedLoss(self.members, old.spaces, capacity).to(old.weight_in)
-        fresh = self._make_optimizers(adam.together)["auxiliary"].to(old.weight_in)
+        if old.holds(member, loss):
+            return False
+        losses = [*self.losses[:member], loss, *self.losses[member + 1 :]]
+        like = next(self.parameters())
+        self.auxiliary = new = StackedLoss(losses, old.spaces, old.padding).to(like)
+        fresh = self._make_optimizers()["auxiliary"].to(like)
         fresh.steps.copy_(adam.steps)
         pairs = [(list[Tensor](new.parameters()), list[Tensor](old.parameters()))]
         shared = len(adam.trained) - len(list(old.parameters()))
@@ -194,13 +194,13 @@ class Agent(nn.Module):
             if shared:
                 torch._foreach_copy_(mine[:shared], its[:shared])
             pairs.append((mine[shared:], its[shared:]))
-        for member, (loss, known) in enumerate(zip(losses, self.losses, strict=True)):
-            if loss is not None and loss == known:
-                new.write(member, loss)
+        for other in range(self.members):
+            if other != member:
                 for mine, its in pairs:
-                    new.take(member, old, mine, its)
+                    new.take(other, old, mine, its)
         self.optimizers["auxiliary"] = fresh
         self.adams = nn.ModuleList(self.optimizers.values())
+        return True
 
     @torch.no_grad()
     def activate(self, member: int) -> None:
@@ -228,7 +228,9 @@ class Agent(nn.Module):
         if not self.is_general:
             return None
         frames = self.steps * self.action_repeat
-        return StackAgent(encode, encode_target, self.estimates, frames, self.rng, self.updates)
+        return StackAgent(
+            of_members(encode), of_members(encode_target), self.estimates, frames, self.rng, self.updates
+        )
 
     def _arithmetic(self) -> AbstractContextManager[None]:
         return arithmetic(self.computation.precision, self.device)
@@ -243,6 +245,20 @@ def follow(online: nn.Module, target: nn.Module, share: float, active: Tensor) -
     followers = tuple(target.parameters())
     with unchanged_where(~active, followers):
         torch._foreach_lerp_(followers, tuple(online.parameters()), share)
+
+
+def of_members(network: nn.Module) -> StackEncoder:
+    """A network of all members, to be called for some of them as well."""
+
+    def encode(x: Tensor, members: Tensor | None = None) -> Tensor:
+        if members is None:
+            result: Tensor = network(x)
+            return result
+        own = {name: each.index_select(0, members) for name, each in network.named_parameters()}
+        result = functional_call(network, own, (x,))
+        return result
+
+    return encode
 
 
 def copy_member(source: nn.Module, target: nn.Module, member: int) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.agent import Agent
@@ -45,14 +44,12 @@ def make_agent(
     action: int,
     device: torch.device | str = "cpu",
     computation: Computation | None = None,
-    capacity: Capacity | None = None,
-    together: bool = True,
 ) -> Agent:
     """A stack of members that learn by these settings; action: size of an action (see `Agent`)."""
     given = losses, seeds, observations, action
     if isinstance(settings, RainbowSettings):
-        return RainbowStack(*given, settings, device, computation, capacity, together)
-    return SacStack(*given, settings, device, computation, capacity, together)
+        return RainbowStack(*given, settings, device, computation)
+    return SacStack(*given, settings, device, computation)
 
 
 def told(settings: AgentSettings) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Conv(nn.Module):
 
     def __init__(self, members: int, inputs: int, outputs: int, stride: int, kernel: int = 3) -> None:
         super().__init__()
-        self.members, self.stride = members, stride
+        self.stride = stride
         self.weight = nn.Parameter(torch.zeros(members, outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(members, outputs))
 
@@ -53,7 +53,7 @@ class Conv(nn.Module):
         """The convolution of scale * x, without a pass over x for the scale."""
         weight, bias = self.weight.flatten(0, 1), self.bias.flatten()
         weight = weight if scale == 1.0 else weight * scale
-        out: Tensor = F.conv2d(x, weight, bias, stride=self.stride, groups=self.members)
+        out: Tensor = F.conv2d(x, weight, bias, stride=self.stride, groups=len(self.weight))
         return out
 
     @torch.no_grad()

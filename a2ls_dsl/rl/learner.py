@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
-from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.agent import Agent, Parts
 from a2ls_dsl.rl.agents import AgentSettings, make_agent
@@ -33,9 +32,7 @@ class Learner:
     """Stacks and their replay buffers; members are in the order of `losses` throughout.
 
     rows: of replay a member; action: size of an action. refill: slots may be given to other members, by
-    `reset`; capacity: the largest loss that may then come. Without one the stack is rebuilt for the losses
-    that are in it, which computes no more than they need, and can't be captured. Nor can updates of losses
-    beyond those of He et al. 2022. action_repeat: see `Agent`.
+    `reset`. Updates of losses beyond those of He et al. 2022 can't be captured. action_repeat: see `Agent`.
     """
 
     def __init__(
@@ -50,7 +47,6 @@ class Learner:
         exact: bool = False,
         computation: Computation | None = None,
         refill: bool = False,
-        capacity: Capacity | None = None,
         action_repeat: int = 1,
     ) -> None:
         if torch.device(device).type == "cpu":
@@ -59,7 +55,7 @@ class Learner:
         self.device, self.observations, self.exact = device, observations, exact
         self._action, self._rows, self._settings = action, rows, settings
         self._computation = computation or Computation()
-        self._refill, self._capacity = refill, capacity
+        self._refill = refill
         self._rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
         width = 1 if exact else len(losses)
         self.parts = [slice(start, start + width) for start in range(0, len(losses), width)]
@@ -68,16 +64,17 @@ class Learner:
             stack, replay = self._made(losses[part], seeds[part])
             self.stacks.append(stack)
             self.replays.append(replay)
-        capture = self._computation.capture and not (refill and capacity is None)
-        general = any(stack.is_general for stack in self.stacks)
-        self._update = Captured(self._run_update, device, capture and not general)
+        capture = self._capture = self._computation.capture and not (exact and refill)
+        self._update = self._captured_update()
         self._append = Captured(self._run_append, device, capture)
         self._act = Captured(self._run_act, device, capture)
         self._act_frozen = Captured(self._run_act_frozen, device, capture)
 
+    def _captured_update(self) -> Captured[None]:
+        general = any(stack.is_general for stack in self.stacks)
+        return Captured(self._run_update, self.device, self._capture and not general)
+
     def _made(self, losses: Sequence[Loss | None], seeds: Sequence[int]) -> tuple[Agent, Replay]:
-        # Alone, a member computes at its own sizes, so that its numbers are the same in any search.
-        capacity = None if self.exact else self._capacity
         stack = make_agent(
             self._settings,
             losses,
@@ -86,8 +83,6 @@ class Learner:
             self._action,
             self.device,
             self._computation,
-            capacity,
-            together=not self._refill,
         )
         stack.action_repeat = self._action_repeat
         return stack, stack.make_replay(self._rows)
@@ -112,8 +107,8 @@ class Learner:
             self.stacks[member].active[0] = False
         else:
             stack = self.stacks[0]
-            if self._capacity is None:
-                stack.refit([*stack.losses[:member], loss, *stack.losses[member + 1 :]])
+            if stack.refit(member, loss):
+                self._update = self._captured_update()
             stack.reset(member, loss, seed)
             self.replays[0].reset(member, int(stack.horizon[member]))
 

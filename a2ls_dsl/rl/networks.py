@@ -151,7 +151,7 @@ class PixelEncoder(nn.Module):
             x = F.relu(conv(x, scale=1 / 255 if number == 0 else 1.0))
         # Channels last in the features too: a stack of one then moves nothing.
         x = x.permute(0, 2, 3, 1)
-        return x.view(*x.shape[:3], self.members, FILTERS).permute(3, 0, 1, 2, 4).flatten(2)
+        return x.view(*x.shape[:3], -1, FILTERS).permute(3, 0, 1, 2, 4).flatten(2)
 
     def head(self, base: Tensor) -> Tensor:
         """The features, from what `base` gave."""

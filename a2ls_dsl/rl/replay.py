@@ -44,14 +44,13 @@ class PixelWindow:
     reward: Tensor
     done: Tensor | None
 
-    def states(self, step: Tensor, draw: Tensor) -> Tensor:
+    def states(self, step: Tensor, draw: Tensor, members: Tensor) -> Tensor:
         """See `Window.states`."""
-        row = self.row[:, None] + step[..., None]
+        row = self.row[members][:, None] + step[..., None]
         if self.crops is None:
-            return self.replay.observations_at(row, None)
-        member = torch.arange(step.shape[0], device=step.device)[:, None]
+            return self.replay.observations_at(row, None, members)
         place = torch.where(draw > 0, self.reward.shape[-1] - 1 + draw, step)
-        return self.replay.observations_at(row, self.crops[member, place])
+        return self.replay.observations_at(row, self.crops[members[:, None], place], members)
 
 
 class Starts(nn.Module):
@@ -214,25 +213,29 @@ class Replay(nn.Module):
         first = row == start[..., None]
         return torch.where(first | (self._read(self.age, row) == 0), 0.0, ended)
 
-    def observations_at(self, row: Tensor, crops: Tensor | None) -> Tensor:
-        """What the agent sees at rows (members, ...): (members, ..., *seen).
+    def observations_at(self, row: Tensor, crops: Tensor | None, members: Tensor | None = None) -> Tensor:
+        """What agents see at rows (N, ...): (N, ..., *seen).
 
-        crops: (members, ..., 2), or None where it sees whole frames as they are.
+        crops: (N, ..., 2), or None where they see whole frames as they are. members: (N,) whose rows; all by
+        default.
         """
+        members = self.members if members is None else members
         crop, stack = self.observations.crop, self.observations.stack
         if crop is None:
-            return self._read(self.observation, row)
+            return self._read(self.observation, row, members)
         lag = torch.arange(stack - 1, -1, -1, device=row.device)
-        lag = torch.minimum(lag, self._read(self.age, row)[..., None])
+        lag = torch.minimum(lag, self._read(self.age, row, members)[..., None])
         rows = row[..., None] - lag
         if crops is None:
-            return self._read(self.observation, rows).flatten(-4, -3)
+            return self._read(self.observation, rows, members).flatten(-4, -3)
         y, x = (first.expand(rows.shape).flatten() for first in crops[..., None].unbind(-2))
         if self.observations.border:
-            frames = with_border(self._read(self.observation, rows).flatten(0, -4), self.observations.border)
+            frames = with_border(
+                self._read(self.observation, rows, members).flatten(0, -4), self.observations.border
+            )
             cut = cut_out(frames, torch.arange(len(frames), device=rows.device), y, x, crop)
         else:
-            cut = cut_out(self.observation.flatten(0, 1), self._flat(rows), y, x, crop)
+            cut = cut_out(self.observation.flatten(0, 1), self._flat(rows, members), y, x, crop)
         return cut.view(*rows.shape, *cut.shape[1:]).flatten(-4, -3)
 
     @property
@@ -256,12 +259,13 @@ class Replay(nn.Module):
         places = torch.full_like(self.written, self.observations.crops)
         return rng.integers(purpose, counter, count * batch * 2, places).view(len(places), count, batch, 2)
 
-    def _read(self, stored: Tensor, row: Tensor) -> Tensor:
-        """(members, capacity, ...) at rows (members, ...)."""
-        flat = stored.flatten(0, 1).index_select(0, self._flat(row))
+    def _read(self, stored: Tensor, row: Tensor, members: Tensor | None = None) -> Tensor:
+        """(members, capacity, ...) at rows (N, ...) of some members (N,), by default of all."""
+        flat = stored.flatten(0, 1).index_select(0, self._flat(row, members))
         return flat.view(*row.shape, *stored.shape[2:])
 
-    def _flat(self, row: Tensor) -> Tensor:
-        """Rows (members, ...) of the rings as one list of places in all rings, one behind the other."""
-        offset = (self.members * self.capacity).view(-1, *[1] * (row.dim() - 1))
+    def _flat(self, row: Tensor, members: Tensor | None = None) -> Tensor:
+        """Rows (N, ...) of the rings as one list of places in all rings, one behind the other."""
+        members = self.members if members is None else members
+        offset = (members * self.capacity).view(-1, *[1] * (row.dim() - 1))
         return (row % self.capacity + offset).flatten()

@@ -13,11 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import Purpose
-from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.backend.window import StackWindow
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.adam import StackedAdam
-from a2ls_dsl.rl.agent import Agent, Parts, copy_member, follow
+from a2ls_dsl.rl.agent import Agent, Parts, copy_member, follow, of_members
 from a2ls_dsl.rl.networks import Actor, Encoder, TwinCritic, make_encoder
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay, Transitions
@@ -41,8 +40,6 @@ class SacStack(Agent):
         settings: SacSettings,
         device: torch.device | str = "cpu",
         computation: Computation | None = None,
-        capacity: Capacity | None = None,
-        together: bool = True,
     ) -> None:
         super().__init__(losses, seeds, observations, action, device, computation)
         members = len(losses)
@@ -64,7 +61,7 @@ class SacStack(Agent):
         # The policies as they were when `freeze` was called, for an evaluation beside the training.
         self.frozen_actor = make_actor(self.frozen_encoder)
         self.log_temperature = nn.Parameter(torch.zeros(members))
-        self._begin(features, capacity, together)
+        self._begin(features)
         self._losses: dict[str, Callable[..., Any]] = {
             name: torch.compile(function, fullgraph=True, dynamic=False)
             if self.computation.compile
@@ -209,7 +206,8 @@ class SacStack(Agent):
     def _auxiliary_losses(self, window: StackWindow) -> Tensor:
         """The auxiliary losses, (members,)."""
         asked = self._asked(self.encoder, self.target_encoder)
-        losses: Tensor = self.auxiliary(self.encoder, self.target_encoder, window, asked)
+        encode, encode_target = of_members(self.encoder), of_members(self.target_encoder)
+        losses: Tensor = self.auxiliary(encode, encode_target, window, asked)
         return losses
 
     def _step(self, name: str, losses: Tensor) -> Sequence[Tensor]:
@@ -219,18 +217,22 @@ class SacStack(Agent):
         """
         return self.optimizers[name].step(torch.where(self.active, losses, 0.0), self.active)
 
-    def _make_optimizers(self, together: bool) -> dict[str, StackedAdam]:
+    def _make_optimizers(self) -> dict[str, StackedAdam]:
         encoder = list(self.encoder.parameters())
         rate, slow = self.settings.learning_rate, self.settings.temperature_learning_rate
         betas = (self.settings.temperature_beta1, 0.999)
         optimizers = {
-            "critic": StackedAdam([*encoder, *self.critic.parameters()], rate, together=together),
-            "actor": StackedAdam(self.actor.parameters(), rate, together=together),
-            "temperature": StackedAdam([self.log_temperature], slow, betas, together=together),
-            "auxiliary": StackedAdam([*encoder, *self.auxiliary.parameters()], rate, together=together),
+            "critic": StackedAdam([*encoder, *self.critic.parameters()], rate),
+            "actor": StackedAdam(self.actor.parameters(), rate),
+            "temperature": StackedAdam([self.log_temperature], slow, betas),
+            "auxiliary": StackedAdam(
+                [*encoder, *self.auxiliary.parameters()],
+                rate,
+                owners=[*(None for _ in encoder), *self.auxiliary.owners()],
+            ),
         }
         if self.settings.auxiliary_encoder_steps == 2:
-            optimizers["auxiliary_encoder"] = StackedAdam(encoder, rate, together=together)
+            optimizers["auxiliary_encoder"] = StackedAdam(encoder, rate)
         return optimizers
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from a2ls_dsl.backend.stacked import PADDING
 from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.rl.arithmetic import Precision
 from a2ls_dsl.rl.envs.rendering import Rendering
@@ -87,12 +88,13 @@ class Computation:
     """How updates are computed; but for the precision it changes no result beyond the order of sums.
 
     capture: launch whole updates as CUDA graphs; compile: let torch.compile fuse the losses. It takes a
-    minute or so at the start, once a stack, whatever its losses are.
+    minute or so at the start, once a stack, whatever its losses are. padding: see `StackedLoss`.
     """
 
     precision: Precision = Precision.TF32
     capture: bool = True
     compile: bool = False
+    padding: float = PADDING
 
 
 @dataclass(frozen=True)

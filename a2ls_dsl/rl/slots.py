@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2ls_dsl.backend.counter_rng import Purpose
-from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.agents import AgentSettings, observations_of, replay_bytes
@@ -91,9 +90,9 @@ _OF_MEMBERS = (
 class Slots:
     """Slots for members that train alike. `tick` by `tick`, members that `fill` put in train to their end.
 
-    refill: whether slots are given to others than `members`; capacity: the largest loss that may then come
-    (see `Learner`). exact: a member's results are the same, bit for bit, in any company (see
-    `learner.py`). A context manager that ends the worker processes; raises `A2lError` if one of them dies.
+    refill: whether slots are given to others than `members`. exact: a member's results are the same, bit for
+    bit, in any company (see `learner.py`). A context manager that ends the worker processes; raises
+    `A2lError` if one of them dies.
     """
 
     def __init__(
@@ -104,7 +103,6 @@ class Slots:
         workers: int | None = None,
         exact: bool = False,
         refill: bool = False,
-        capacity: Capacity | None = None,
     ) -> None:
         self.training, self.exact, self.clock = training, exact, Clock()
         self.members = list(members)
@@ -131,7 +129,6 @@ class Slots:
                 exact,
                 training.computation,
                 refill,
-                capacity,
                 training.task.steps_to_frames(1),
             )
         except BaseException:

@@ -14,7 +14,6 @@ from typing import Any, TypeAlias
 
 import torch
 
-from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.rl.device import choose_device, make_deterministic
@@ -183,11 +182,7 @@ class _Search:
     def _stacks(self) -> Slots | RayStacks:
         settings = self.settings
         training = Training(self.task, settings.frames, settings.agent, settings.evaluation)
-        common: dict[str, Any] = {
-            "device": self.device,
-            "workers": self.workers,
-            "capacity": self._capacity(),
-        }
+        common: dict[str, Any] = {"device": self.device, "workers": self.workers}
         if self.cluster is not None:
             return RayStacks(training, self.stack, self.cluster, common)
         return Slots(training, [None] * self.slots, exact=settings.deterministic, refill=True, **common)
@@ -232,15 +227,6 @@ class _Search:
         asked = [each for each in self.study.candidates() if each.status is not Status.QUEUED]
         passed = [parsed(each.text) for each in asked if not each.reason.startswith(stopped)]
         return DuplicateGate(self.task.discrete, [*(parsed(one.text) for one in references()), *passed])
-
-    def _capacity(self) -> Capacity | None:
-        """What holds every loss that may come: slots are then filled without capturing anything anew.
-
-        On a CPU nothing is captured, and what isn't there need not be computed.
-        """
-        if self.device == "cpu":
-            return None
-        return Capacity.of([*self.grammar.largest(), *(parsed(one.text) for one in references())])
 
     def _started(self, slots: Slots | RayStacks) -> None:
         counts = self.study.counts()

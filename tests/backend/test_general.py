@@ -16,7 +16,7 @@ from torch import Tensor
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.interpreter import evaluate
 from a2ls_dsl.backend.module import Agent, Alone, CompiledLoss
-from a2ls_dsl.backend.stacked import Capacity, StackAgent, StackedLoss
+from a2ls_dsl.backend.stacked import StackAgent, StackedLoss
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.lower import lower
@@ -66,13 +66,13 @@ class Stack:
         agent = StackAgent(self._encode, self._target, self._value, self.frames, self.rng, self.counter)
         return self.loss(self._encode, self._target, self.window, agent)
 
-    def _encode(self, x: Tensor) -> Tensor:
+    def _encode(self, x: Tensor, members: Tensor | None = None) -> Tensor:
         self.calls["online"] += 1
-        return torch.tanh(x @ self.online)
+        return torch.tanh(x @ (self.online if members is None else self.online[members]))
 
-    def _target(self, x: Tensor) -> Tensor:
+    def _target(self, x: Tensor, members: Tensor | None = None) -> Tensor:
         self.calls["target"] += 1
-        return torch.tanh(x @ self.target)
+        return torch.tanh(x @ (self.target if members is None else self.target[members]))
 
     def _value(self, latents: Tensor, seen: Tensor) -> Tensor:
         self.calls["value"] += 1
@@ -103,7 +103,8 @@ def check(stack: Stack) -> None:
     values = stack()
     assert values.shape == (stack.size,)
     parameters = [stack.online, *stack.loss.parameters()]
-    gradients = torch.autograd.grad(values.sum(), parameters, allow_unused=True, materialize_grads=True)
+    total = values.sum() + 0 * stack.online.sum()  # also where no member has a loss
+    gradients = torch.autograd.grad(total, parameters, allow_unused=True, materialize_grads=True)
     kept = [each.detach().clone() for each in stack.loss.parameters()]
     references = {i: stack.alone(i, loss) for i, loss in enumerate(stack.members) if loss is not None}
     with torch.no_grad():
@@ -172,12 +173,13 @@ def test_losses_that_differ_in_weights_are_one_group() -> None:
 def test_a_slot_takes_another_loss() -> None:
     """Its numbers are those of a fresh stack, the neighbour's stay; structures are built once."""
     winner, spr, dbc = (load_one(name)[1] for name in ("a2_winner", "spr_rollout", "dbc"))
-    stack = Stack([dbc, spr, winner])
+    stack = Stack([dbc, spr, winner, winner])
+    stack.loss.reset(3, None, stack.rng.member(3))  # its lane becomes free
     kept = {i: stack.loss.member_state(i) for i in (1, 2)}
     known = dict(stack.loss.general._structures)
     for loss in (spr, winner, None, dbc):
         stack.loss.reset(0, loss, stack.rng.member(0))
-        stack.members = [loss, spr, winner]
+        stack.members = [loss, spr, winner, None]
         check(stack)
         if loss is not None:
             fresh = StackedLoss.of([loss], SPACES, stack.rng.member(0)).member_state(0)
@@ -199,7 +201,7 @@ def test_what_does_not_fit_is_refused() -> None:
     tables = StackedLoss.of([load_one("a2_winner")[1]], SPACES, CounterRng(torch.tensor([0])))
     with pytest.raises(A2lError, match="does not fit"):
         tables.reset(0, small, CounterRng(torch.tensor([0])))
-    assert not Capacity.of([load_one("a2_winner")[1]]).holds(small)
+    assert not tables.holds(0, small)
 
 
 def test_a_start_is_that_of_torch_and_the_paper() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.backend.module import CompiledLoss, compile_loss
-from a2ls_dsl.backend.stacked import Capacity, StackedLoss
+from a2ls_dsl.backend.stacked import PADDING, StackedLoss, StackEncoder
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.lower import lower
@@ -29,9 +30,10 @@ def build(members: Sequence[Loss | None], seed: int = 0) -> StackedLoss:
     rng = CounterRng(torch.arange(len(members)) + seed)
     stack = StackedLoss.of(members, SPACES, rng).double()
     with torch.no_grad():
-        # A fresh predictor has gain 1 and shift 0; other values where a member is live test both.
-        stack.norm_bias += 0.1 * stack.norm_weight
-        stack.norm_weight *= 1.3
+        # A fresh predictor has gain 1 and shift 0; other values where a lane is live test both.
+        for bucket in stack.buckets:
+            bucket.norm_bias += 0.1 * bucket.norm_weight
+            bucket.norm_weight *= 1.3
     return stack
 
 
@@ -40,6 +42,11 @@ def encoders(members: int, seed: int) -> tuple[Tensor, Tensor]:
     shape = (2, members, SPACES.observation, SPACES.features)
     online, target = torch.randn(*shape, dtype=torch.float64, generator=generator)
     return online.requires_grad_(), target
+
+
+def encoder_of(weights: Tensor) -> StackEncoder:
+    """tanh of a linear map, of each member's own (members, observation, features)."""
+    return lambda x, members=None: torch.tanh(x @ (weights if members is None else weights[members]))
 
 
 def member_window(window: Window, member: int) -> Window:
@@ -62,9 +69,9 @@ def test_value_and_gradients_equal_the_interpreter(members: list[Loss | None], s
     steps = stack.capacity.horizon + 1
     window = windows(SPACES, BATCH, steps, seed, (len(members),))
     online, target = encoders(len(members), seed)
-    values = stack(lambda x: torch.tanh(x @ online), lambda x: torch.tanh(x @ target), window)
+    values = stack(encoder_of(online), encoder_of(target), window)
     assert values.shape == (len(members),)
-    values.sum().backward()
+    (values.sum() + 0 * online.sum()).backward()  # also where no member has a loss
     online_grad = torch.zeros_like(online) if online.grad is None else online.grad
     own_grads = _gradients(stack)
     for index, loss in enumerate(members):
@@ -112,10 +119,11 @@ def test_a_member_equals_the_same_loss_alone(loss: Loss, others: list[Loss], see
     _train(alone, online[:1], target[:1], Window(*(x[:1] for x in vars(window).values() if x is not None)))
     for name, value in alone.member_state(0).items():
         torch.testing.assert_close(crowd.member_state(0)[name], value, rtol=1e-5, atol=1e-7)
-    for parameter, was_live in zip(crowd.parameters(), live, strict=True):
-        if parameter is not crowd.norm_bias:
+    for (name, parameter), was_live in zip(crowd.named_parameters(), live, strict=True):
+        if not name.endswith("norm_bias"):
             assert not parameter[~was_live].any()
-    assert not crowd.norm_bias[crowd.norm_weight == 0].any()
+    for bucket in crowd.buckets:
+        assert not bucket.norm_bias[bucket.norm_weight == 0].any()
 
 
 def _train(stack: StackedLoss, online: Tensor, target: Tensor, window: Window) -> None:
@@ -124,7 +132,7 @@ def _train(stack: StackedLoss, online: Tensor, target: Tensor, window: Window) -
         adam.zero_grad()
         encode = torch.tanh(window.observation.flatten(1, 2) @ online)
         assert encode.isfinite().all()
-        stack(lambda x: torch.tanh(x @ online), lambda x: torch.tanh(x @ target), window).sum().backward()
+        stack(encoder_of(online), encoder_of(target), window).sum().backward()
         adam.step()
 
 
@@ -154,12 +162,17 @@ def test_a_loss_beyond_the_capacity_is_refused() -> None:
         stack.reset(0, LARGE, CounterRng(torch.tensor([0])))
 
 
-def test_capacity_is_the_largest_of_each() -> None:
-    capacity = Capacity.of([SMALL, LARGE, None])
-    assert (capacity.source.states, capacity.target.states, capacity.target.rewards) == (2, 1, 1)
-    assert capacity.horizon == 4
-    assert capacity.holds(SMALL)
-    assert not Capacity.of([SMALL]).holds(LARGE)
+def test_a_stack_holds_what_its_free_lanes_hold() -> None:
+    stack, padded = (StackedLoss([SMALL, LARGE, None], SPACES, each) for each in (PADDING, math.inf))
+    assert (len(stack.buckets), len(padded.buckets)) == (2, 1)
+    for each in (stack, padded):
+        assert each.capacity.horizon == 4
+        assert not each.holds(2, SMALL)  # no lane is free
+        assert each.holds(2, None)
+    assert not stack.holds(0, LARGE)
+    assert not stack.holds(1, SMALL)  # it would compute more than thrice what it needs
+    assert padded.holds(0, LARGE)
+    assert padded.holds(1, SMALL)
 
 
 def test_initialisation_uses_the_fan_in_of_the_member() -> None:

@@ -189,7 +189,7 @@ def test_entries_of_a_users_own_run_everywhere(known: None) -> None:
     whole = Window(whole.observation.float(), whole.action.float(), whole.reward.float())
     counter = torch.tensor([3, 3, 3])
 
-    def encode(x: Tensor) -> Tensor:
+    def encode(x: Tensor, members: Tensor | None = None) -> Tensor:
         return x @ weights[0]
 
     values = stack(encode, encode, whole, StackAgent(encode, encode, rng=rng, counter=counter))

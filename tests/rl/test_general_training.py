@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.envs.tasks import find_task
@@ -83,7 +82,7 @@ def test_a_state_is_kept_and_taken_up() -> None:
 
 
 def test_slots_take_losses_of_other_structure() -> None:
-    """Without a given capacity the stack is rebuilt; the member that stays goes on as it was."""
+    """The stack is rebuilt; the member that stays goes on as it was."""
     observations = Observations((5,))
     losses = [load_one("vcr")[1], load_one("curl_a2ls")[1]]
     learner = Learner(losses, [0, 1], observations, 2, 120, SETTINGS, refill=True)
@@ -101,8 +100,7 @@ def test_slots_take_losses_of_other_structure() -> None:
 
 def test_a_stack_goes_on_when_its_last_general_loss_has_left() -> None:
     losses = [load_one(name)[1] for name in ("vcr", "a2_winner")]
-    capacity = Capacity.of(losses)
-    learner = Learner(losses, [0, 1], Observations((5,)), 2, 120, SETTINGS, refill=True, capacity=capacity)
+    learner = Learner(losses, [0, 1], Observations((5,)), 2, 120, SETTINGS, refill=True)
     learner.reset(0, losses[1], 5)
     rng, every, none = np.random.default_rng(0), np.ones(2, np.bool_), np.zeros(2, np.bool_)
 

@@ -12,10 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one
-from a2ls_dsl.rl.adam import by_member
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.observations import Observations
@@ -58,7 +56,6 @@ CASES = {
     "game": (GAME, ("a2_winner", "a2_winner", None)),
     "game, general": (GAME, ("vcr", "vcr", "curl_a2ls")),
 }
-NEXT = ("a2_winner", "curl_a2ls", "atc")  # who may take the slot, besides those that are there
 
 
 @pytest.fixture(autouse=True)
@@ -79,12 +76,10 @@ class Run:
     def __init__(self, case: str, refill: bool = True, device: str = "cpu") -> None:
         (observations, settings), names = CASES[case]
         losses = [loss_of(name) for name in names]
-        capacity = Capacity.of([*losses, *map(loss_of, NEXT)]) if refill else None
         self.next = losses[0]
         self.learner = Learner(
             *(losses, range(MEMBERS), observations, ACTION, 30, settings, device),
             refill=refill,
-            capacity=capacity,
         )
         self.shape = observations.shape
         self.rng = np.random.default_rng(0)
@@ -117,7 +112,7 @@ class Run:
     def poison(self, name: str, value: float) -> None:
         tensor = self.tensors()[name]
         with torch.no_grad():
-            by_member(tensor, MEMBERS)[SICK] = value
+            tensor[(self.owners()[name] == SICK).to(tensor.device)] = value
 
     def tensors(self) -> dict[str, Tensor]:
         """All numbers of members, by name; their figures have another axis of members."""
@@ -127,8 +122,26 @@ class Run:
         every.pop("stack.metrics.sums")
         return {name: each for name, each in every.items() if len(each)}
 
+    def owners(self) -> dict[str, Tensor]:
+        """Whose the rows of all these numbers are, by name."""
+        (stack,) = self.learner.stacks
+        found = dict.fromkeys(self.tensors(), torch.arange(MEMBERS))
+        for number, bucket in enumerate(stack.auxiliary.buckets):
+            prefix = f"stack.auxiliary.buckets.{number}."
+            found |= {prefix + name: bucket.owner.cpu() for name in bucket.state_dict()}
+        for number, adam in enumerate(stack.adams):
+            for place, owner in enumerate(adam.owners):
+                if owner is not None:
+                    prefix = f"stack.adams.{number}."
+                    found |= {f"{prefix}{moment}_{place}": owner.cpu() for moment in ("first", "second")}
+        return found
+
     def of(self, members: list[int]) -> dict[str, Tensor]:
-        return {name: by_member(each, MEMBERS)[members].clone() for name, each in self.tensors().items()}
+        owners, wanted = self.owners(), torch.tensor(members)
+        return {
+            name: each[torch.isin(owners[name], wanted).to(each.device)].clone()
+            for name, each in self.tensors().items()
+        }
 
     def _seen(self) -> np.ndarray:
         shape = (MEMBERS, *self.shape)
@@ -228,8 +241,9 @@ def test_the_next_member_of_a_slot_is_sound() -> None:
             scores += slots.tick()
             if tick == 25:
                 with torch.no_grad():
-                    for each in slots.learner.stacks[0].parameters():
-                        by_member(each, 2)[SICK] = torch.nan
+                    for adam in slots.learner.stacks[0].optimizers.values():
+                        for each, owner in zip(adam.trained, adam.owners, strict=True):
+                            each[SICK if owner is None else owner == SICK] = torch.nan
             if not refilled and any(score.diverged for score in scores):
                 slots.clear(SICK)
                 slots.fill(SICK, Member(loss_of("atc"), 5))

@@ -33,7 +33,7 @@ def learner(
 ) -> tuple[SacStack, Replay]:
     """A stack in float64, and a replay whose ring has wrapped around, filled by each member's own seed."""
     stack = SacStack([loss_of(name) for name in names], seeds, VECTORS, ACTION, settings)
-    replay = Replay(stack.auxiliary.tables.horizon, CAPACITY, VECTORS, ACTION)
+    replay = Replay(stack.horizon, CAPACITY, VECTORS, ACTION)
     fill(replay, seeds)
     return stack.double(), replay.double()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,14 +12,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.observations import Observations
-from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
+from a2ls_dsl.rl.settings import Computation, EvaluationSettings, SacSettings
 from a2ls_dsl.rl.slots import Member, Slots, Training
 
 # An odd number of random steps, and evaluations that are not done when the next ones are due.
@@ -44,7 +45,6 @@ def loss_of(name: str) -> Loss | None:
 
 
 MEMBERS = [Member(loss_of(name), seed) for seed, name in enumerate(NAMES)]
-CAPACITY = Capacity.of([member.loss for member in MEMBERS])
 
 
 def alone(member: Member) -> list[Score]:
@@ -88,11 +88,13 @@ def test_a_member_is_the_same_in_whatever_slot_it_trains() -> None:
             np.testing.assert_array_equal(list(mine.metrics.values()), list(its.metrics.values()))
 
 
-@pytest.mark.parametrize("capacity", [CAPACITY, None], ids=["fixed", "refitted"])
-def test_in_one_stack_a_new_member_learns_as_alone(capacity: Capacity | None) -> None:
+@pytest.mark.parametrize("padding", [1.3, math.inf], ids=["several buckets", "one bucket"])
+@pytest.mark.parametrize("loss", ["a2_winner", "a2_winner_v"], ids=["in place", "refitted"])
+def test_in_one_stack_a_new_member_learns_as_alone(padding: float, loss: str) -> None:
     """In float64, 20 updates after it took the slot of another in the middle of a run; neighbours go on."""
+    next_one = Member(loss_of(loss), 3)
 
-    def made(members: list[Member], refill: bool) -> Learner:
+    def made(members: list[Member], refill: bool, padding: float = padding) -> Learner:
         losses, seeds = [each.loss for each in members], [each.seed for each in members]
         learner = Learner(
             losses,
@@ -102,7 +104,7 @@ def test_in_one_stack_a_new_member_learns_as_alone(capacity: Capacity | None) ->
             60,
             TRAINING.settings,
             refill=refill,
-            capacity=capacity if refill else None,
+            computation=Computation(padding=padding),
         )
         learner.stacks[0].double()
         learner.replays[0].double()
@@ -123,18 +125,20 @@ def test_in_one_stack_a_new_member_learns_as_alone(capacity: Capacity | None) ->
         for _ in range(20):
             learner.update()
 
-    def crowded() -> Learner:
-        crowd = made(MEMBERS[:3], refill=True)
+    def crowded(padding: float = padding) -> Learner:
+        crowd = made([MEMBERS[0], replace(MEMBERS[0], seed=1), MEMBERS[2]], refill=True, padding=padding)
         experience(crowd, [0, 1, 2], 30)
         updated(crowd)
-        crowd.reset(1, MEMBERS[3].loss, MEMBERS[3].seed)
+        before = crowd.stacks[0].auxiliary
+        crowd.reset(1, next_one.loss, next_one.seed)
+        assert (crowd.stacks[0].auxiliary is before) == (loss == "a2_winner")
         experience(crowd, [3, 3, 3], 30)  # what the neighbours see is not compared
         crowd.activate(1)
         updated(crowd)
         return crowd
 
     crowd = crowded()
-    single = made([MEMBERS[3]], refill=False)
+    single = made([next_one], refill=False)
     experience(single, [3], 30)
     updated(single)
     mine, its = crowd.stacks[0], single.stacks[0]
@@ -144,8 +148,7 @@ def test_in_one_stack_a_new_member_learns_as_alone(capacity: Capacity | None) ->
     for name, value in its.auxiliary.member_state(0).items():
         torch.testing.assert_close(mine.auxiliary.member_state(1)[name], value, rtol=1e-6, atol=1e-6)
     # Its neighbours are what they are in a stack of the other kind.
-    capacity = None if capacity else CAPACITY
-    others = crowded().stacks[0].auxiliary
+    others = crowded(2.0).stacks[0].auxiliary
     for member in (0, 2):
         for name, value in others.member_state(member).items():
             torch.testing.assert_close(mine.auxiliary.member_state(member)[name], value, rtol=1e-5, atol=1e-5)
@@ -182,7 +185,7 @@ def test_members_catch_up_on_their_evaluations_together(monkeypatch: pytest.Monk
 
 def test_updates_stay_in_step_with_the_stack() -> None:
     """Members begin at any tick; their first update is one with the actor's part, as alone."""
-    with Slots(TRAINING, [MEMBERS[0], None], workers=1, refill=True, capacity=CAPACITY) as slots:
+    with Slots(TRAINING, [MEMBERS[0], None], workers=1, refill=True) as slots:
         for _ in range(3):
             slots.tick()
         slots.fill(1, MEMBERS[2])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +27,16 @@ from a2ls_dsl.lang.ast import Loss, Schedule, Stream, Weight
 from a2ls_dsl.lang.functions import EMA, ONLINE, VALUE
 from a2ls_dsl.lang.printer import print_loss
 
-StackEncoder = Callable[[Tensor], Tensor]
-"""(members, M, observation) -> (members, M, features), each member with its own parameters."""
+
+class StackEncoder(Protocol):
+    """The encoders of a stack's members, each with its own parameters."""
+
+    def __call__(self, x: Tensor, members: Tensor | None = None) -> Tensor:
+        """(N, M, observation) -> (N, M, features).
+
+        members: (N,) whose encoder row i goes through; None where it is member i's.
+        """
+
 
 StackValue = Callable[[Tensor, Tensor], Tensor]
 """Latents (members, M, features) and the observations they are of -> estimates (members, M)."""
@@ -79,9 +87,13 @@ class GeneralLosses(nn.Module):
             self._structures[key] = Structure(loss, self.spaces)
         return self._structures[key]
 
+    def holds(self, loss: Loss) -> bool:
+        """Whether a slot has room for the parameters of `loss`."""
+        return self.structure(loss).size <= self.flat.shape[1]
+
     def write(self, member: int, loss: Loss | None) -> None:
         """Make `loss` the loss of a member; its parameters stay as they are."""
-        if loss is not None and self.structure(loss).size > self.flat.shape[1]:
+        if loss is not None and not self.holds(loss):
             raise A2lError(
                 f"the loss `{print_loss(loss)}` does not fit into this stack",
                 "build the stack with a capacity that covers all of its losses",
@@ -150,9 +162,14 @@ class GeneralLosses(nn.Module):
                 torch.tensor(each, device=self.flat.device),
                 len(each) == len(self.losses),
                 _weights([self.losses[member] for member in each], self.flat),
+                self._states(key, len(each)),
             )
             for key, each in members.items()
         ]
+
+    def _states(self, key: str, members: int) -> Tensor:
+        wanted = torch.tensor(self._structures[key].states, dtype=torch.int64, device=self.flat.device)
+        return wanted.view(-1, 2).T[:, None].expand(2, members, -1)
 
     def _answers(self, name: str, asked: dict[int, Request], agent: StackAgent) -> dict[int, Answer]:
         """One call of the agent's networks for the requests of several groups."""
@@ -196,13 +213,15 @@ class GeneralLosses(nn.Module):
 class _Group:
     """Members (G,) of one structure. all: whether it is the whole stack.
 
-    weights: (3, G, terms), where a term's weight starts, where it ends, and over how many frames.
+    weights: (3, G, terms), where a term's weight starts, where it ends, and over how many frames. states:
+    (2, G, T), the steps and the draws of the states that it reads.
     """
 
     structure: Structure
     members: Tensor
     all: bool
     weights: Tensor
+    states: Tensor
 
 
 def _weights(losses: Sequence[Loss | None], like: Tensor) -> Tensor:
@@ -248,7 +267,7 @@ class _GroupContext:
     ) -> None:
         self.group, self._agent, self._window = group, agent, window
         self._parameters = group.structure.split(own)
-        self._states = _fetched(group, window, len(losses.losses))
+        self._states = _fetched(group, window)
         self._dtype = losses.flat.dtype
 
     def sample(self, stream: Stream, offset: int) -> Tensor:
@@ -306,15 +325,13 @@ class _GroupContext:
         return values if self.group.all else values[self.group.members]
 
 
-def _fetched(group: _Group, window: StackWindow, members: int) -> dict[tuple[int, int], Tensor]:
+def _fetched(group: _Group, window: StackWindow) -> dict[tuple[int, int], Tensor]:
     """The observations that a group reads, (G, B, ...), by step and draw."""
     wanted = group.structure.states
     if not wanted:
         return {}
-    table = torch.tensor(wanted, device=group.members.device).T[:, None].expand(2, members, -1)
-    states = window.states(*table)
-    own = states if group.all else states[group.members]
-    return dict(zip(wanted, own.unbind(1), strict=True))
+    step, draw = group.states
+    return dict(zip(wanted, window.states(step, draw, group.members).unbind(1), strict=True))
 
 
 @dataclass(frozen=True)

@@ -110,8 +110,7 @@ def _bytes(stack: Agent, settings: AgentSettings, observations: Observations) ->
         networks = [network for network, _ in stack.acting_networks()]
         online = sum(_size(each) for each in networks)
         parameters = (trained + 2 * forward) * online + trained * _size(stack.auxiliary)
-    capacity = stack.auxiliary.capacity
-    states = 2 + (capacity.source.states + capacity.target.states) * bool(capacity.kinds)
+    states = 2 + stack.auxiliary.capacity.cost(stack.auxiliary.spaces).states
     seen = math.prod(observations.seen) * observations.dtype.itemsize
     return float(parameters + settings.batch_size * states * seen)
 
@@ -126,7 +125,7 @@ def _of_sac(stack: SacStack, settings: SacSettings, trained: int, forward: int) 
     parameters = trained * (encoder + critic) + forward * (encoder + actor + encoder + critic)
     parameters += every_actor * (trained * actor + forward * encoder + 2 * forward * critic)
     parameters += every_target * moved * (encoder + critic)
-    if stack.auxiliary.capacity.kinds:
+    if stack.has_losses:
         parameters += (trained * (encoder + auxiliary) + forward * encoder) / settings.auxiliary_update_every
     return parameters
 

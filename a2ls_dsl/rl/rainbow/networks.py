@@ -28,7 +28,6 @@ class FrameEncoder(nn.Module):
         super().__init__()
         if observations.crop is None:
             raise A2lError("Rainbow sees frames, and this task has vectors", "train it with SAC")
-        self.members = members
         self.convs = nn.ModuleList()
         channels, size = observations.seen[0], observations.seen[1]
         for filters, kernel, stride in settings.convolutions:
@@ -59,7 +58,7 @@ class FrameEncoder(nn.Module):
         for number, conv in enumerate(self.convs):
             x = F.relu(conv(x, scale=1 / 255 if number == 0 else 1.0))
         x = x.permute(0, 2, 3, 1)
-        return x.reshape(*x.shape[:3], self.members, self.filters).permute(3, 0, 1, 2, 4).flatten(2)
+        return x.reshape(*x.shape[:3], -1, self.filters).permute(3, 0, 1, 2, 4).flatten(2)
 
     @torch.no_grad()
     def reset(self, member: int, rng: CounterRng) -> None:

@@ -17,11 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import Purpose
-from a2ls_dsl.backend.stacked import Capacity
 from a2ls_dsl.backend.window import StackWindow
 from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.rl.adam import StackedAdam, by_member
-from a2ls_dsl.rl.agent import Agent, Parts, copy_member, follow
+from a2ls_dsl.rl.adam import StackedAdam
+from a2ls_dsl.rl.agent import Agent, Parts, copy_member, follow, of_members
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.distribution import project, support
 from a2ls_dsl.rl.rainbow.networks import ActionValues, FrameEncoder, shaped
@@ -45,8 +44,6 @@ class RainbowStack(Agent):
         settings: RainbowSettings,
         device: torch.device | str = "cpu",
         computation: Computation | None = None,
-        capacity: Capacity | None = None,
-        together: bool = True,
     ) -> None:
         super().__init__(losses, seeds, observations, action, device, computation)
         self.settings = settings
@@ -61,7 +58,7 @@ class RainbowStack(Agent):
         self.values, self.target_values, self.frozen_values = values(), values(), values()
         self.slow_encoder = encoder()  # the target encoder of the auxiliary losses
         self._started = [0] * len(losses)  # each member's first update, by the stack's count
-        self._begin(self.encoder.features, capacity, together)
+        self._begin(self.encoder.features)
         self._losses: dict[str, Callable[..., Any]] = {
             name: torch.compile(function, fullgraph=True, dynamic=False)
             if self.computation.compile
@@ -197,7 +194,8 @@ class RainbowStack(Agent):
 
     def _auxiliary_losses(self, window: StackWindow) -> Tensor:
         asked = self._asked(self.encoder, self.slow_encoder)
-        losses: Tensor = self.auxiliary(self.encoder, self.slow_encoder, window, asked)
+        encode, encode_target = of_members(self.encoder), of_members(self.slow_encoder)
+        losses: Tensor = self.auxiliary(encode, encode_target, window, asked)
         return losses
 
     def _importance(self, priority: Tensor) -> Tensor:
@@ -217,11 +215,18 @@ class RainbowStack(Agent):
         trained = [parameter for adam in adams for parameter in adam.trained]
         # Without an auxiliary loss the layers that only serve it have no gradient.
         gradients = torch.autograd.grad(losses.sum(), trained, allow_unused=True, materialize_grads=True)
-        rows = [each.flatten(1).square().sum(dim=1) for each in gradients]
-        length = torch.stack([by_member(each, self.members).sum(dim=1) for each in rows]).sum(dim=0).sqrt()
+        owners = [owner for adam in adams for owner in adam.owners]
+        length = losses.new_zeros(self.members)
+        for gradient, owner in zip(gradients, owners, strict=True):
+            rows = gradient.flatten(1).square().sum(dim=1)
+            length = length + rows if owner is None else length.index_add(0, owner, rows)
+        length = length.sqrt()
         self._record("gradient_norm", length)
         scale = (self.settings.gradient_norm / (length + 1e-6)).clamp(max=1)
-        cut = [_scaled(each, scale) for each in gradients]
+        cut = [
+            gradient * (scale if owner is None else scale[owner]).view(-1, *[1] * (gradient.dim() - 1))
+            for gradient, owner in zip(gradients, owners, strict=True)
+        ]
         for adam in adams:
             adam.descend(cut[: len(adam.trained)], self.active)
             cut = cut[len(adam.trained) :]
@@ -234,21 +239,22 @@ class RainbowStack(Agent):
             for source, copy in zip(online.parameters(), target.parameters(), strict=True):
                 copy.copy_(torch.where(due.view(-1, *[1] * (copy.dim() - 1)), source, copy))
 
-    def _make_optimizers(self, together: bool) -> dict[str, StackedAdam]:
+    def _make_optimizers(self) -> dict[str, StackedAdam]:
         settings = self.settings
-        networks = {
-            "critic": [*self.encoder.parameters(), *self.values.parameters()],
-            "auxiliary": list(self.auxiliary.parameters()),
+        online = [*self.encoder.parameters(), *self.values.parameters()]
+        networks: dict[str, tuple[list[nn.Parameter], Sequence[Tensor | None]]] = {
+            "critic": (online, [None] * len(online)),
+            "auxiliary": (list(self.auxiliary.parameters()), self.auxiliary.owners()),
         }
         return {
             name: StackedAdam(
                 parameters,
                 settings.learning_rate,
                 eps=settings.adam_eps,
-                together=together,
                 members=self.members,
+                owners=owners,
             )
-            for name, parameters in networks.items()
+            for name, (parameters, owners) in networks.items()
         }
 
     @torch.no_grad()
@@ -299,9 +305,3 @@ class RainbowStack(Agent):
 def _of_action(logits: Tensor, action: Tensor) -> Tensor:
     """(members, B, atoms) of one-hot actions (members, B, actions)."""
     return (logits * action[..., None]).sum(dim=2)
-
-
-def _scaled(gradient: Tensor, scale: Tensor) -> Tensor:
-    """A gradient whose leading axis is the members, or the lanes of their losses, times a number a member."""
-    members = by_member(gradient, len(scale))
-    return (members * scale.view(-1, *[1] * (members.dim() - 1))).flatten(0, 1)

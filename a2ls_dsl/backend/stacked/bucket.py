@@ -1,0 +1,236 @@
+"""Terms of like sizes as one computation, written as tables of numbers: lanes of one width."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, islice
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
+from a2ls_dsl.backend.operators import OPERATIONS
+from a2ls_dsl.backend.precision import unrounded
+from a2ls_dsl.backend.stacked.capacity import Room, Size
+from a2ls_dsl.backend.stacked.general import StackEncoder
+from a2ls_dsl.backend.stacked.operators import compare
+from a2ls_dsl.backend.window import Spaces, StackWindow
+from a2ls_dsl.lang.ast import Comparison, Element, Item, Stream, elements_of
+
+Index = tuple[int | Tensor | slice, ...]
+
+
+class Picks(nn.Module):
+    """Which steps of a stream a side reads: tables (lanes, places) and a mask of used places.
+
+    draw: for states, the number of the view's call in the loss, from 1; 0 where there is none.
+    """
+
+    step: Tensor
+    draw: Tensor
+    mask: Tensor
+
+    def __init__(self, lanes: int, places: int) -> None:
+        super().__init__()
+        self.places = places
+        self.register_buffer("step", torch.zeros(lanes, places, dtype=torch.int64))
+        self.register_buffer("draw", torch.zeros(lanes, places, dtype=torch.int64))
+        self.register_buffer("mask", torch.zeros(lanes, places))
+
+    def write(self, lane: int, offsets: Sequence[int], draws: Sequence[int]) -> None:
+        used = len(offsets)
+        for table, values in ((self.step, offsets), (self.draw, draws), (self.mask, [1] * used)):
+            table[lane] = 0
+            table[lane, :used] = torch.tensor(values, dtype=table.dtype)
+
+    def gather(self, values: Tensor, owner: Tensor) -> Tensor:
+        """(members, B, steps, width) -> (lanes, places, B, width): the steps of the table."""
+        return values.transpose(1, 2)[owner[:, None], self.step]
+
+    def join(self, gathered: Tensor) -> Tensor:
+        """(lanes, places, B, width) -> (lanes, B, places * width), unused places zero."""
+        parts = gathered * self.mask[:, :, None, None]
+        return parts.transpose(1, 2).flatten(2)
+
+
+class Side(nn.Module):
+    """The source or target sets of all lanes."""
+
+    def __init__(self, lanes: int, row: Room) -> None:
+        super().__init__()
+        self.states = Picks(lanes, row.states)
+        self.actions = Picks(lanes, row.actions)
+        self.rewards = Picks(lanes, row.rewards)
+
+    def write(self, lane: int, items: tuple[Item, ...], draws: int) -> int:
+        """Make `items` the set of a lane. draws: the views called before it; gives those called so far."""
+        elements: Sequence[Element] = elements_of(items)
+        numbers = list(accumulate((len(each.calls) for each in elements), initial=draws))
+        called = [
+            number if each.calls else 0
+            for each, number in zip(elements, islice(numbers, 1, None), strict=True)
+        ]
+        for picks, stream in zip(
+            (self.states, self.actions, self.rewards),
+            (Stream.STATE, Stream.ACTION, Stream.REWARD),
+            strict=True,
+        ):
+            own = [index for index, each in enumerate(elements) if each.stream is stream]
+            picks.write(lane, [elements[i].offset for i in own], [called[i] for i in own])
+        return numbers[-1]
+
+
+class Bucket(nn.Module):
+    """Lanes of one size, with a term each and its predictor; parameters carry a leading lane axis.
+
+    Rows are padded to the size's width and every stream is packed to the front of its part. Weights at
+    padding are zero, get zero gradients, and so stay exactly zero under Adam: a lane computes what its term
+    computes alone.
+
+    owner: (lanes,) the member whose term a lane holds; an empty lane has the weight 0. in_order: whether lane
+    i is for ever member i's.
+    """
+
+    owner: Tensor
+    weight: Tensor
+    width: Tensor
+    normalised: Tensor
+    similarity: Tensor
+    bilinear: Tensor
+    against: Tensor
+
+    def __init__(self, size: Size, owners: Sequence[int], members: int, spaces: Spaces) -> None:
+        super().__init__()
+        self.size, self.spaces = size, spaces
+        self.in_order = list(owners) == list(range(members))
+        lanes = len(owners)
+        self.source, self.target = Side(lanes, size.source), Side(lanes, size.target)
+        self.register_buffer("owner", torch.tensor(owners, dtype=torch.int64))
+        self.register_buffer("weight", torch.zeros(lanes, dtype=torch.float64))
+        # A target row's number of values, the divisor of a mean.
+        self.register_buffer("width", torch.ones(lanes))
+        for flag in ("normalised", "similarity", "bilinear", "against"):
+            self.register_buffer(flag, torch.zeros(lanes, dtype=torch.bool))
+        inputs, outputs = size.source.width(spaces), size.target.width(spaces)
+        hidden = 2 * inputs
+
+        def zeros(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.zeros(lanes, *shape))
+
+        # Features stand before the batch: batch norm is then a layer norm over the last axis.
+        self.weight_in, self.bias_in = zeros(hidden, inputs), zeros(hidden, 1)
+        self.norm_weight, self.norm_bias = zeros(hidden, 1), zeros(hidden, 1)
+        self.weight_out, self.bias_out = zeros(outputs, hidden), zeros(outputs, 1)
+        self.matrix = zeros(outputs, outputs) if size.uses(bilinear=True) else None
+
+    def forward(self, encode: StackEncoder, encode_target: StackEncoder, window: StackWindow) -> Tensor:
+        """The weighted term of every lane, (lanes,)."""
+        prediction = self._predict(self._rows(self.source, window, encode))
+        with torch.no_grad():
+            target = self._rows(self.target, window, encode_target)
+        # Differences of like numbers and sums over the batch need all their digits, also under autocast.
+        with unrounded(target.device):
+            exact = self.bias_out.dtype
+            terms = compare(self, prediction.to(exact), target.to(exact))
+        return self.weight.to(terms.dtype) * terms
+
+    def write(self, lane: int, owner: int, weight: float, term: Comparison, draws: int) -> int:
+        """Make `term` that of a lane. draws: the views its loss called before; gives those called so far."""
+        draws = self.source.write(lane, term.source, draws)
+        draws = self.target.write(lane, term.target, draws)
+        self.owner[lane] = owner
+        self.weight[lane] = weight
+        self.width[lane] = Room.of(term.target).width(self.spaces)
+        operator = OPERATIONS[term.operator]
+        self.normalised[lane] = operator.normalised
+        self.similarity[lane] = operator.similarity
+        self.bilinear[lane] = operator.bilinear
+        self.against[lane] = term.against_batch
+        return draws
+
+    def clear(self, lane: int) -> None:
+        """Leave a lane empty."""
+        for parameter in self.parameters():
+            parameter[lane] = 0
+        self.weight[lane] = 0
+
+    def initialise(self, lane: int, term: Comparison, rng: CounterRng, number: int) -> None:
+        """Fresh parameters of a lane, as `nn.Linear` and the paper initialise them; `number`: the term's.
+
+        Fan-ins are those of the term alone; numbers are drawn at its own sizes, so a start doesn't depend on
+        the bucket's size. rng: the streams of the lane's member.
+        """
+
+        def uniform(draw: int, rows: int, columns: int) -> Tensor:
+            values = rng.uniform(Purpose.INIT_LOSS, 5 * number + draw, rows * columns)
+            return values.view(rows, columns).to(self.weight_in)
+
+        def linear(draw: int, rows: int, columns: int, fan_in: int) -> Tensor:
+            return (2 * uniform(draw, rows, columns) - 1) / math.sqrt(fan_in)
+
+        source, target = self._places(term)
+        inputs, outputs = len(source), len(target)
+        hidden = 2 * inputs
+        for parameter in self.parameters():
+            parameter[lane] = 0
+        self.weight_in[lane, :hidden, source] = linear(0, hidden, inputs, inputs)
+        self.bias_in[lane, :hidden] = linear(1, hidden, 1, inputs)
+        self.norm_weight[lane, :hidden] = 1
+        self.weight_out[lane, target, :hidden] = linear(2, outputs, hidden, hidden)
+        self.bias_out[lane, target] = linear(3, outputs, 1, hidden)
+        if self.matrix is not None and OPERATIONS[term.operator].bilinear:
+            self.matrix[lane, target[:, None], target] = uniform(4, outputs, outputs)
+
+    def places(self, lane: int, term: Comparison, number: int) -> Iterator[tuple[str, tuple[str, Index]]]:
+        """Where the parameters of a term lie, by their names in `CompiledLoss`: a parameter and an index."""
+        source, target = self._places(term)
+        hidden = torch.arange(2 * len(source), device=source.device)
+        name = f"heads.{number}"
+        yield f"{name}.0.weight", ("weight_in", (lane, hidden[:, None], source))
+        yield f"{name}.0.bias", ("bias_in", (lane, hidden, 0))
+        yield f"{name}.1.weight", ("norm_weight", (lane, hidden, 0))
+        yield f"{name}.1.bias", ("norm_bias", (lane, hidden, 0))
+        yield f"{name}.3.weight", ("weight_out", (lane, target[:, None], hidden))
+        yield f"{name}.3.bias", ("bias_out", (lane, target, 0))
+        if self.matrix is not None and OPERATIONS[term.operator].bilinear:
+            yield f"bilinear.{number}", ("matrix", (lane, target[:, None], target))
+
+    def _rows(self, side: Side, window: StackWindow, encode: StackEncoder) -> Tensor:
+        """One side's rows, (lanes, B, width): states encoded in one call, actions and rewards as they are."""
+        parts = []
+        if side.states.places:
+            observations = window.states(side.states.step, side.states.draw, self.owner)
+            features = encode(observations.flatten(1, 2), None if self.in_order else self.owner)
+            parts.append(side.states.join(features.view(*observations.shape[:3], -1)))
+        if side.actions.places:
+            parts.append(side.actions.join(side.actions.gather(window.action, self.owner)))
+        if side.rewards.places:
+            parts.append(side.rewards.join(side.rewards.gather(window.reward[..., None], self.owner)))
+        return torch.cat(parts, dim=2)
+
+    def _predict(self, source: Tensor) -> Tensor:
+        """The predictors of all lanes: (lanes, B, source width) -> (lanes, target width, B)."""
+        hidden = torch.baddbmm(self.bias_in, self.weight_in, source.mT)
+        hidden = F.layer_norm(hidden, hidden.shape[2:])
+        hidden = F.relu(hidden * self.norm_weight + self.norm_bias)
+        return torch.baddbmm(self.bias_out, self.weight_out, hidden)
+
+    def _places(self, term: Comparison) -> tuple[Tensor, Tensor]:
+        """Where the numbers of a term's two rows stand in those of the bucket, in order."""
+        sides = ((term.source, self.size.source), (term.target, self.size.target))
+        source, target = (self._side_places(Room.of(items), room) for items, room in sides)
+        return source, target
+
+    def _side_places(self, row: Room, room: Room) -> Tensor:
+        places: list[int] = []
+        start = 0
+        for used, width, most in (
+            (row.states, self.spaces.features, room.states),
+            (row.actions, self.spaces.action, room.actions),
+            (row.rewards, 1, room.rewards),
+        ):
+            places += range(start, start + used * width)
+            start += most * width
+        return torch.tensor(places, dtype=torch.int64, device=self.weight_in.device)
