@@ -80,13 +80,15 @@ class Window:
     def steps(self) -> int:
         return self.reward.shape[-1]
 
-    def states(self, step: Tensor, draw: Tensor, members: Tensor) -> Tensor:
+    def states(self, step: Tensor, draw: Tensor, members: Tensor | None = None) -> Tensor:
         """Of a stack's windows: the observations of some steps, (N, T, B, ...).
 
-        members: (N,) whose windows; step: (N, T) offsets; draw: (N, T), 0 for the draw of the augmentation
-        that a step's observation has wherever it stands, any other number for a draw of its own. Vectors have
-        no augmentation.
+        step: (N, T) offsets; draw: (N, T), 0 for the draw of the augmentation that a step's observation has
+        wherever it stands, any other number for a draw of its own. Vectors have no augmentation. members:
+        (N,) whose windows, by default those of all.
         """
+        if members is None:
+            members = torch.arange(len(step), device=step.device)
         return self.observation.transpose(1, 2)[members[:, None], step]
 
 
@@ -105,7 +107,7 @@ class StackWindow(Protocol):
     def done(self) -> Tensor | None:
         """(members, B, steps)"""
 
-    def states(self, step: Tensor, draw: Tensor, members: Tensor) -> Tensor:
+    def states(self, step: Tensor, draw: Tensor, members: Tensor | None = None) -> Tensor:
         """See `Window.states`."""
 
 

@@ -44,8 +44,9 @@ class PixelWindow:
     reward: Tensor
     done: Tensor | None
 
-    def states(self, step: Tensor, draw: Tensor, members: Tensor) -> Tensor:
+    def states(self, step: Tensor, draw: Tensor, members: Tensor | None = None) -> Tensor:
         """See `Window.states`."""
+        members = self.replay.members if members is None else members
         row = self.row[members][:, None] + step[..., None]
         if self.crops is None:
             return self.replay.observations_at(row, None, members)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from a2ls_dsl.lang.load import load_one
@@ -13,15 +15,25 @@ NAMES = (None, "a2_winner", "curl_a2ls", "atc", "spr")
 VECTORS, FRAMES = Observations((5,)), Observations((3, 20, 20), 3, 17)
 
 
-def made(observations: Observations, device: str, computation: Computation | None = None) -> Learner:
-    losses = [None if name is None else load_one(name)[1] for name in NAMES]
+def made(
+    observations: Observations,
+    device: str,
+    computation: Computation | None = None,
+    names: Sequence[str | None] = NAMES,
+) -> Learner:
+    losses = [None if name is None else load_one(name)[1] for name in names]
     settings = SacSettings(hidden=16, batch_size=8)
     return Learner(losses, range(len(NAMES)), observations, 2, 60, settings, device, computation=computation)
 
 
-def filled(observations: Observations, device: str, computation: Computation | None = None) -> Learner:
+def filled(
+    observations: Observations,
+    device: str,
+    computation: Computation | None = None,
+    names: Sequence[str | None] = NAMES,
+) -> Learner:
     """Two episodes and a half of random experience."""
-    learner, rng = made(observations, device, computation), np.random.default_rng(0)
+    learner, rng = made(observations, device, computation, names), np.random.default_rng(0)
     members, shape = len(NAMES), observations.shape
 
     def seen() -> np.ndarray:

@@ -17,6 +17,7 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.rl.agent import of_members
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.networks import PixelEncoder
 from a2ls_dsl.rl.observations import Observations
@@ -109,7 +110,7 @@ def test_a_stack_on_frames_equals_the_interpreter(names: list[str | None]) -> No
     capacity = stack.auxiliary.capacity
     window = replay.sample_windows(stack.rng, stack.updates, BATCH, capacity.horizon + 1, capacity.views)
     assert isinstance(window, PixelWindow)
-    values = stack.auxiliary(stack.encoder, stack.target_encoder, window)
+    values = stack.auxiliary(of_members(stack.encoder), of_members(stack.target_encoder), window)
     gradients = torch.autograd.grad(values.sum(), list(stack.encoder.parameters()))
     by_name = dict(zip([name for name, _ in stack.encoder.named_parameters()], gradients, strict=True))
     for member, loss in enumerate(stack.losses):

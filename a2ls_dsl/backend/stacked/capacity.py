@@ -31,7 +31,7 @@ def paper_terms(loss: Loss | None) -> tuple[tuple[float, Comparison], ...]:
     return tuple((weight, term) for weight, term in comparisons(loss) if not isinstance(weight, Schedule))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Room:
     """How many elements of each stream a row has place for, stream by stream."""
 
@@ -83,7 +83,7 @@ class Cost:
         return self.numbers <= other.numbers and self.states <= other.states
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Size:
     """What a lane, the place of one term, has room for: elements a side, and operators."""
 
@@ -195,7 +195,7 @@ class _Group:
 
 
 def _grouped(sizes: Sequence[Size], spaces: Spaces, padding: float) -> Iterator[tuple[Size, tuple[int, ...]]]:
-    """Lanes in groups of like sizes, by their least lane.
+    """Lanes in groups of like sizes, in an order that the sizes alone decide.
 
     The two groups that cost the least to join are joined, again and again, as long as neither cost exceeds
     `padding` times that of the lanes alone.
@@ -230,5 +230,5 @@ def _grouped(sizes: Sequence[Size], spaces: Spaces, padding: float) -> Iterator[
             for old in [old for old in groups if old != number]:
                 offer(old, number)
             number += 1
-    for group in sorted(groups.values(), key=lambda group: group.lanes):
+    for group in sorted(groups.values(), key=lambda group: group.size):
         yield group.size, group.lanes
