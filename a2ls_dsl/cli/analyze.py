@@ -79,14 +79,14 @@ def _print(tables: Sequence[Table], file: object) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from a2ls_dsl.cli.tables import drawn
+    from a2ls_dsl.cli.tables import fitted, show
 
-    console = Console(highlight=False) if file is None else Console(file=file, width=160)  # type: ignore[arg-type]
+    console = Console(file=file, highlight=False)  # type: ignore[arg-type]
     for place, table in enumerate(tables):
         if place:
             console.print()
-        console.print(Text(table.title, style="bold"))
+        show(console, Text(table.title, style="bold"))
         if table.rows:
-            console.print(drawn(table))
+            show(console, fitted(table))
         for note in table.notes:
-            console.print(Text(note, style="dim"))
+            show(console, Text(note, style="dim"))

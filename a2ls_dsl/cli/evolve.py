@@ -168,10 +168,11 @@ def best(
     from rich.console import Console
 
     from a2ls_dsl.cli.evolve_view import leaderboard
+    from a2ls_dsl.cli.tables import show
 
     told = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
     print(f"{settings.env}, {settings.frames:,} frames: {told}")
-    Console(highlight=False).print(leaderboard(board, number))
+    show(Console(highlight=False), leaderboard(board, number))
 
 
 _SAID = {
@@ -207,6 +208,8 @@ def _run(
     from rich.console import Console
 
     from a2ls_dsl.cli.evolve_view import SearchView, leaderboard
+    from a2ls_dsl.cli.tables import show
+    from a2ls_dsl.report.standing import BOARD
     from a2ls_dsl.search.reader import StudyReader
     from a2ls_dsl.search.run import evolve as run
 
@@ -225,10 +228,12 @@ def _run(
         raise typer.Exit(130)
     with StudyReader(folder) as reader:
         console.print()
-        console.print(leaderboard(reader.leaderboard(10), 10))
+        board = reader.leaderboard(BOARD)
+        show(console, leaderboard(board, 10))
         console.print()
         view.say(f"as files: {reader.hall_of_fame}")
-    view.say("one seed a candidate: the best of many is partly luck; train it with fresh seeds to know")
+    if not any(each.fresh for each in board):
+        view.say("one seed a candidate: the best of many is partly luck; train it with fresh seeds to know")
     view.say(f"what can be said, and what to run to know more: a2l report {folder}")
     if not settings.deterministic:
         view.say(

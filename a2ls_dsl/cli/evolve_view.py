@@ -9,10 +9,10 @@ from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from a2ls_dsl.cli.console import duration, size
+from a2ls_dsl.cli.tables import Column, Fitted, show
 from a2ls_dsl.report import standing as report
 from a2ls_dsl.report.tables import said
 from a2ls_dsl.search.candidates import NO_LOSS, Candidate, Status, ranked
@@ -27,7 +27,7 @@ a share of the time since the search began: a log of days stays short."""
 LIVE_ROWS = 8
 
 
-def leaderboard(candidates: Sequence[Candidate], limit: int, title: str = "") -> Table:
+def leaderboard(candidates: Sequence[Candidate], limit: int) -> Fitted:
     """Rank, score, difference to no auxiliary loss, origin and loss: the best `limit`, and the references.
 
     candidates: scored, the best first. Long losses wrap. Where there are fresh seeds, their mean and its
@@ -35,24 +35,18 @@ def leaderboard(candidates: Sequence[Candidate], limit: int, title: str = "") ->
     """
     none = report.no_loss(candidates)
     confirmed = any(each.fresh for each in candidates)
-    table = Table(box=None, pad_edge=False, title=title or None, title_justify="left", header_style="bold")
-    columns = ("fresh seeds", "vs none", "search score") if confirmed else ("score", "vs none, one run")
-    for name in ("rank", *columns, "gen"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("origin", no_wrap=True)
-    table.add_column("loss", overflow="fold")
-    for rank, each in ranked(candidates, limit):
+    scores = ("fresh seeds", "vs none", "search score") if confirmed else ("score", "vs none, one run")
+    columns = [Column(name, right=True) for name in ("rank", *scores, "gen")]
+    rows, dim = [], set()
+    for place, (rank, each) in enumerate(ranked(candidates, limit)):
         ahead = "" if none is None or each is none else _ahead(each, none, confirmed)
         score = f"{each.score or 0.0:.1f}"
-        table.add_row(
-            str(rank or ""),
-            *([_fresh(each), ahead, score] if confirmed else [score, ahead]),
-            "" if each.is_reference else str(each.generation),
-            each.origin,
-            Text(named(each)),  # Text, as markup would eat `[t]`.
-            style="dim" if each.is_reference else "",
-        )
-    return table
+        told = (_fresh(each), ahead, score) if confirmed else (score, ahead)
+        generation = "" if each.is_reference else str(each.generation)
+        rows.append((str(rank or ""), *told, generation, str(each.origin), named(each)))
+        dim |= {place} if each.is_reference else set()
+    about = (Column("origin"), Column("loss", wraps=True))
+    return Fitted((*columns, *about), tuple(rows), frozenset(dim))
 
 
 def _ahead(candidate: Candidate, none: Candidate, confirmed: bool) -> str:
@@ -163,7 +157,7 @@ class SearchView:
     def finish(self) -> None:
         """Print the leaderboard as it is."""
         if self._board:
-            self.console.print(leaderboard(self._board, LIVE_ROWS))
+            show(self.console, leaderboard(self._board, LIVE_ROWS))
 
     def say(self, text: str) -> None:
         """A line that stays: broken between words where a terminal is too narrow, whole elsewhere."""

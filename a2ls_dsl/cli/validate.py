@@ -29,7 +29,7 @@ def validate(
 
     from a2ls_dsl.cli.console import StatusLine
     from a2ls_dsl.cli.experiment import follow
-    from a2ls_dsl.cli.tables import drawn
+    from a2ls_dsl.cli.tables import fitted, show
     from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.experiment.store import missing
     from a2ls_dsl.experiment.validate import plan
@@ -49,9 +49,11 @@ def validate(
         lambda tell, stop: run(study, experiment, tell, device, workers, save_seconds, stop, hours),
         line,
     )
-    table, claim = validation_tables(study)
+    table, claims = validation_tables(study)
     console = Console(highlight=False)
-    console.print(drawn(table))
-    for note in (*table.notes, f"{claim.question} {claim.answer}: {claim.why}."):
-        console.print(Text(note))
+    show(console, fitted(table))
+    for note in table.notes:
+        show(console, Text(note))
+    for claim in claims:
+        show(console, Text(f"{claim.question} {claim.answer}: {claim.why}."))
     line.say(f"stored in {study}; `a2l report {study}` shows it")

@@ -19,7 +19,7 @@ from a2ls_dsl.report.tables import (
     validation_table,
     verdict_table,
 )
-from a2ls_dsl.report.verdict import Claim, elsewhere, verdict
+from a2ls_dsl.report.verdict import Claim, verdict
 from a2ls_dsl.search.records import Records
 from a2ls_dsl.search.store import DATABASE
 from a2ls_dsl.search.validation import load
@@ -35,12 +35,13 @@ def tables(folder: Path, number: int = 10, against: Path | None = None) -> tuple
         return (*found, gate_table(summarise(study)), patterns_table(pattern_table(study, rng)))
 
 
-def validation_tables(folder: Path) -> tuple[Table, Claim]:
-    """The table of a study's validation and what it claims. Raises `A2lError` if there is none."""
+def validation_tables(folder: Path) -> tuple[Table, tuple[Claim, ...]]:
+    """The table of a study's validation, and what the study claims with it. Raises `A2lError` without one."""
     validation = load(folder)
     if validation is None or not validation.scores:
         raise A2lError(f"the study {folder} is not validated", f"run `a2l validate {folder}` first")
-    return validation_table(validation), elsewhere(validation)
+    with Records(folder) as study, other(study, None) as random:
+        return validation_table(validation), verdict(study, random, validation)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,17 @@ import pytest
 from report.command import a2l
 from report.made import CASCADE, SETTINGS, make
 
+from a2ls_dsl.cli.evolve_view import standing as live
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.report import sections
 from a2ls_dsl.report.gather import other, tables
-from a2ls_dsl.report.standing import chosen_confidence
+from a2ls_dsl.report.standing import BOARD, chosen_confidence, standing
 from a2ls_dsl.report.statistics import Interval, difference
-from a2ls_dsl.report.tables import Table, said
+from a2ls_dsl.report.summary import summarise
+from a2ls_dsl.report.tables import Table, hall_table, said
 from a2ls_dsl.report.validation import compare
 from a2ls_dsl.report.verdict import Answer, verdict
+from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
 from a2ls_dsl.search.records import Records
 from a2ls_dsl.search.study import Study
 from a2ls_dsl.search.validation import Score, Validation, load, path_of, store
@@ -148,6 +153,81 @@ def test_a_validation_compares_every_arm_with_none() -> None:
     }
 
 
+def trained_anew(folder: Path, env: str, better: float, frames: int = SETTINGS.frames) -> tuple[str, str]:
+    """Validate the two best of a study, the second to be better than none by so much; their keys."""
+    spread = (-10.0, -6.0, -2.0, 2.0, 6.0, 10.0)
+    with Records(folder, validated=False) as study:
+        one, two = (each for each in study.leaderboard(2) if not each.is_reference)
+    arms = {"none": ("none", 0.0), f"found_{one.key[:8]}": (one.text, -5.0)}
+    arms |= {f"found_{two.key[:8]}": (two.text, better)}
+    scores = tuple(
+        Score(env, arm, arm != "none", 9_000 + seed, 300 + plus + spread[(seed + place) % 6])
+        for place, (arm, (_, plus)) in enumerate(arms.items())
+        for seed in range(6)
+    )
+    path_of(folder).parent.mkdir(exist_ok=True)
+    losses = {arm: text for arm, (text, _) in arms.items()}
+    store(folder, Validation(frames, len(scores), losses, scores))
+    return one.key, two.key
+
+
+@pytest.mark.parametrize(("better", "answer"), [(60.0, "yes"), (-60.0, "can't be said")])
+def test_a_validation_on_the_studys_own_environment_answers_its_questions(
+    tmp_path: Path, better: float, answer: str
+) -> None:
+    folder = make(tmp_path / "study", SETTINGS)
+    with Records(folder) as study:
+        assert verdict(study)[0].answer is Answer.UNKNOWN
+    one, two = trained_anew(folder, SETTINGS.env, better)
+    best = two if better > -5 else one  # which is 5 below none
+    with Records(folder) as study:
+        claims = verdict(study, None, load(folder))
+        claim = claims[0]
+        assert claim.answer == answer
+        assert f"found_{best[:8]} on 6 common fresh seeds; the best of 2" in claim.why
+        assert claim.difference is not None
+        assert claim.difference.value == pytest.approx(max(better, -5.0))
+        assert not any("trained anew" in each.question for each in claims)  # it is answered once
+        if answer == "can't be said":
+            assert "--seeds 12" in claim.fix  # not the same command again
+        assert study.leaderboard(5)[0].key in (best, "none")
+    trained_anew(folder, SETTINGS.env, better, frames=2 * SETTINGS.frames)
+    with Records(folder) as study:
+        assert verdict(study, None, load(folder))[0].difference is None  # another budget is another question
+    trained_anew(folder, "reacher-easy", better)
+    with Records(folder) as study:
+        assert verdict(study, None, load(folder))[0].difference is None
+
+
+def test_best_against_none_has_one_answer_everywhere(made: Path) -> None:
+    """In the verdict, the hall of fame, the tiles, the header of its file, `a2l best` and the live view."""
+    with Records(made) as study:
+        found = standing(study.leaderboard(BOARD))
+        assert found is not None
+        none = next(each for each in found.references if each.key == "none")
+        ahead = found.lead(none)
+        assert ahead is not None
+        lead, best = f"{ahead.value:+.1f}", f"found_{found.best.key[:8]}"
+        assert verdict(study)[0].difference == ahead
+        assert best in verdict(study)[0].why
+        (row,) = (each for each in hall_table(study, 10).records() if each["rank"] == 1)
+        assert f"{row['vs none']['value']:+.1f}" == lead
+        tiles = sections.glance(summarise(study))
+        assert lead in tiles
+        assert best in tiles
+        write_hall_of_fame(study)
+        header = next(study.hall_of_fame.glob("01-*.a2l")).read_text().splitlines()[0]
+        assert f"{found.best.fresh_score:.1f}" in header
+        level = float(re.findall(r"no auxiliary loss ([0-9.]+)", header)[0])
+        assert found.best.fresh_score == pytest.approx(level + ahead.value, abs=0.11)
+        first, second = live(study.leaderboard(20))
+    assert found.best.text in first
+    assert said(ahead, 1, True) in second
+    text = a2l("best", made).stdout.splitlines()
+    (line,) = (each for each in text if each.split()[:1] == ["1"])
+    assert line.split()[4] == lead
+
+
 def test_a_validation_is_kept(tmp_path: Path) -> None:
     assert load(tmp_path) is None
     path_of(tmp_path).parent.mkdir()
@@ -172,7 +252,9 @@ def test_tables_in_every_format(made: Path, random: Path, tmp_path: Path) -> Non
         ends = one["vs none"] or dict.fromkeys(("value", "low", "high"))
         flat = [other_row[f"vs none{end}"] for end in ("", " low", " high")]
         assert flat == ["" if value is None else str(value) for value in ends.values()]
-    text = a2l("analyze", made).stdout
+    text = a2l("analyze", made, "-n", 3).stdout
+    for row in hall:  # off a terminal nothing is cut, whatever width is assumed there
+        assert any(str(row["name"]) in line and row["loss"] in line for line in text.splitlines())
     assert all(title in text for title in ("Verdict", "Hall of fame", "Gates", "Patterns"))
 
 

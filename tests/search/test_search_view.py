@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from a2ls_dsl.cli import evolve_view
 from a2ls_dsl.cli.evolve_view import SearchView, leaderboard, standing
+from a2ls_dsl.cli.tables import show
 from a2ls_dsl.report.statistics import difference
 from a2ls_dsl.report.tables import said
 from a2ls_dsl.search.candidates import Candidate, Run, Status, references
@@ -33,9 +35,10 @@ WORST = candidate(4, 10.0, "mse({ s[t] } -> { s[t+1] })", Origin.CROSSOVER)
 BOARD = (BEST, WINNER, NONE, WORST)
 
 
-def printed(width: int, limit: int) -> list[str]:
+def printed(width: int, limit: int, terminal: bool = True) -> list[str]:
     file = io.StringIO()
-    Console(file=file, width=width).print(leaderboard(BOARD, limit))
+    console = Console(file=file, width=width, force_terminal=terminal, color_system=None)
+    show(console, leaderboard(BOARD, limit))
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
@@ -57,7 +60,26 @@ def test_a_limit_leaves_the_references() -> None:
 def test_long_losses_wrap(width: int) -> None:
     lines = printed(width, 10)
     assert max(map(len, lines)) <= width
-    assert "".join(line[47:] for line in lines[1:] if line[:6].strip() in ("", "1")).startswith("mse({")
+    assert "".join(line[-60:].strip() for line in lines).count("mse({") == 2
+    text = "".join(re.split(r"\s+|loss", " ".join(lines)))
+    assert "".join(LOSS.split())[:40] in text
+
+
+def test_off_a_terminal_nothing_is_cut_or_wrapped() -> None:
+    """In a pipe, a job's log, a file: the width of a console is a guess there."""
+    assert printed(20, 10, terminal=False) == printed(160, 10)
+
+
+def test_on_a_narrow_terminal_rows_are_stacked() -> None:
+    lines = printed(40, 10)
+    assert max(map(len, lines)) <= 40
+    assert [line.split()[-1] for line in lines if line.startswith("score")] == [
+        "52.2",
+        "40.0",
+        "30.0",
+        "10.0",
+    ]
+    assert len([line for line in lines if line.startswith("loss")]) == 4
 
 
 def run(number: int) -> Run:
