@@ -75,7 +75,8 @@ def _legend(arms: Sequence[str], a_row: int) -> Iterator[str]:
 
 def _panel(env: str, curves: Sequence[Curve | None], frames: int) -> Iterator[str]:
     there = [each for each in curves if each is not None]
-    top = _rounded_up(max(float(each.high.max()) for each in there))
+    # The curves set the axis: bands of few seeds are many times as wide, and end at the plot's edge.
+    top = _rounded_up(max(float(each.mean.max()) for each in there))
     inner = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
     def place(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:

@@ -140,9 +140,11 @@ def _references(plot: Frame, references: Sequence[Line]) -> None:
 
 
 def learning(curves: Sequence[Curve], others: Sequence[tuple[Floats, Floats]], width: float) -> str:
-    """Mean returns over frames with bands; `others`: further curves in grey, (frames, returns) each."""
-    values = [v for c in curves for part in (c.mean, c.low, c.high) for v in part]
-    values += [v for _, returns in others for v in returns]
+    """Mean returns over frames with bands; `others`: further curves in grey, (frames, returns) each.
+
+    The curves set the axis: bands of two or three seeds are many times as wide, and end at the plot's edge.
+    """
+    values = [v for each in curves for v in each.mean] + [v for _, returns in others for v in returns]
     last = max((c.frames[-1] for c in curves), default=1.0)
     told = "; ".join(f"{c.name}: {c.mean[-1]:.0f} after {c.frames[-1]:,.0f} frames" for c in curves)
     drawing = Drawing(width, 320, "Learning curves", told)
@@ -156,8 +158,8 @@ def learning(curves: Sequence[Curve], others: Sequence[tuple[Floats, Floats]], w
     for place, each in enumerate(curves):
         told_band = np.isfinite(each.low)
         if told_band.sum() > 1:
-            upper = _places(plot, each.frames[told_band], each.high[told_band])
-            lower = _places(plot, each.frames[told_band], each.low[told_band])
+            ends = (np.clip(part[told_band], plot.y.low, plot.y.high) for part in (each.high, each.low))
+            upper, lower = (_places(plot, each.frames[told_band], part) for part in ends)
             drawing.path([*upper, *reversed(lower)], f"band k{place}", closed=True)
     for place, each in enumerate(curves):
         drawing.path(_places(plot, each.frames, each.mean), f"curve k{place}")

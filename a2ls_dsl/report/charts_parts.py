@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from a2ls_dsl.report.statistics import Interval
 from a2ls_dsl.report.summary import distances
 from a2ls_dsl.report.svg import CHARACTER, Drawing, Scale, number, padded
@@ -37,11 +39,12 @@ class Part:
 
 
 def intervals(rows: Sequence[tuple[str, Sequence[Bar]]], title: str, label: str, width: float) -> str:
-    """Rows of intervals around 0, with the row's name above on narrow drawings and beside on wide ones."""
+    """Rows of intervals around 0, with the row's name above on narrow drawings and beside on wide ones.
+
+    The axis is for most of them: one that is many times as wide as the others ends in an arrow at the edge.
+    """
     shown = [(name, [bar for bar in bars if not math.isnan(bar.interval.value)]) for name, bars in rows]
-    values = [
-        v for _, bars in shown for b in bars for v in (b.interval.value, b.interval.low, b.interval.high)
-    ]
+    values = _range([bar.interval for _, bars in shown for bar in bars])
     beside = width > 560
     left = 14 + CHARACTER * 1.05 * max((len(name) for name, _ in rows), default=0) if beside else 12
     heights = [(0 if beside else 18) + max(14 * len(bars), 14) + 12 for _, bars in shown]
@@ -71,8 +74,30 @@ def _interval(drawing: Drawing, x: Scale, bar: Bar, y: float) -> None:
     sure = bar.interval.excludes(0.0)
     kind = "quiet" if bar.quiet else ("better" if bar.interval.value > 0 else "worse") if sure else "unsure"
     if bar.interval.known:
-        drawing.line(x(bar.interval.low), y, x(bar.interval.high), y, f"whisker {kind}")
-    drawing.dot(x(bar.interval.value), y, 3 if bar.quiet else 5, f"point {kind}", bar.tip)
+        ends = [min(max(end, x.low), x.high) for end in (bar.interval.low, bar.interval.high)]
+        drawing.line(x(ends[0]), y, x(ends[1]), y, f"whisker {kind}")
+        for end, told, inwards in zip(ends, (bar.interval.low, bar.interval.high), (7, -7), strict=True):
+            if end != told:
+                tip = x(end), y
+                drawing.path([(tip[0] + inwards, y - 5), tip, (tip[0] + inwards, y + 5)], f"arrow {kind}")
+    place = min(max(bar.interval.value, x.low), x.high)
+    drawing.dot(x(place), y, 3 if bar.quiet else 5, f"point {kind}", bar.tip)
+
+
+BEYOND = 3.0
+"""An axis of intervals ends so many median half widths beyond the outermost middle estimates."""
+
+
+def _range(shown: Sequence[Interval]) -> list[float]:
+    """What the axis has to hold: ends of intervals, as far as they aren't far beyond what most of them
+    need."""
+    known = [each for each in shown if each.known]
+    if not known:
+        return [each.value for each in shown]
+    half = float(np.median([(each.high - each.low) / 2 for each in known]))
+    low, high = np.quantile([each.value for each in known], [0.1, 0.9])
+    ends = [end for each in shown for end in (each.value, each.low, each.high) if not math.isnan(end)]
+    return [min(max(end, float(low) - BEYOND * half), float(high) + BEYOND * half) for end in ends]
 
 
 def _told(rows: Sequence[tuple[str, Sequence[Bar]]]) -> str:

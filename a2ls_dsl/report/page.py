@@ -10,7 +10,7 @@ from a2ls_dsl.report.digits import cell_text
 from a2ls_dsl.report.style import STYLE
 from a2ls_dsl.report.tables import Table
 
-WIDE, NARROW = 920, 348
+WIDE, NARROW = 1180, 348
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def curves(study: Records, rng: Generator) -> page.Section:
     others = series.other_curves(study, chosen, rng)
     runs = ", ".join(map(_runs, found))
     lot = " drawn by lot" if len(others) == series.OTHERS else ""
-    bands = " Bands: 95 % intervals of the mean (Student) at each evaluation."
+    bands = " Bands: 95 % intervals of the mean (Student) at each evaluation, cut at the plot's edge."
     caption = (
         f"Mean over independent runs ({runs}).{bands * any(each.runs > 1 for each in found)} "
         f"Grey: {len(others)} other runs{lot}."
@@ -269,8 +269,8 @@ def patterns(found: PatternTable, table: Table) -> page.Section:
             rows, "What patterns are worth", "score with the pattern against without", width
         ),
         "Filled: with all other patterns, horizon and sizes held fixed (least squares, 95 %); hollow: the "
-        "plain difference of means, as in the paper. Grey: the interval holds 0. Nothing here is corrected "
-        "for the number of patterns; the table is.",
+        "plain difference of means, as in the paper. Grey: the interval holds 0; an arrow: it goes on. "
+        "Nothing here is corrected for the number of patterns; the table is.",
     )
     return page.Section("patterns", "Patterns", (drawn if found.losses else "") + page.table(table))
 

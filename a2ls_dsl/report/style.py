@@ -15,7 +15,7 @@ STYLE = """
 html { scroll-behavior: smooth; -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--ground); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main, header, footer { max-width: 980px; margin: 0 auto; padding: 0 16px; overflow-wrap: break-word; }
+main, header, footer { max-width: 1240px; margin: 0 auto; padding: 0 16px; overflow-wrap: break-word; }
 header { padding-top: 28px; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 4px; overflow-wrap: anywhere; }
 h2 { font-size: 1.25rem; margin: 40px 0 4px; scroll-margin-top: 12px; }
@@ -57,7 +57,8 @@ td code, p code { background: var(--code); border-radius: 4px; padding: 1px 4px;
 math { font-size: 1.05rem; text-align: left; }
 mtd { text-align: left; padding: .18em .2em; }
 mtd:first-child { text-align: right; }
-td.loss code { white-space: nowrap; overflow-wrap: normal; }
+td.loss { white-space: normal; min-width: 230px; }
+td.loss code { overflow-wrap: normal; }
 details { margin: 10px 0; }
 .card > details { margin: 0; }
 summary { cursor: pointer; color: var(--accent); }
@@ -93,6 +94,7 @@ svg text.name { stroke: none; font-weight: 600; }
 svg text.k0 { fill: var(--k0); } svg text.k1 { fill: var(--k1); } svg text.k2 { fill: var(--k2); }
 svg text.k3 { fill: var(--k3); } svg text.k4 { fill: var(--k4); }
 svg .whisker { stroke-width: 3; stroke-linecap: round; }
+svg path.arrow { fill: none; stroke-width: 2; }
 svg .better { stroke: var(--good); fill: var(--good); }
 svg .worse { stroke: var(--bad); fill: var(--bad); }
 svg .unsure { stroke: var(--quiet); fill: var(--quiet); }

@@ -119,7 +119,7 @@ def _against_random(study: Records, found: Standing | None, against: Records | N
 
 def _loss(found: Standing) -> str:
     """The loss that is spoken of, as files and tables name it."""
-    return f"{FOUND}{found.best.key[:8]}"
+    return f"the loss {FOUND}{found.best.key[:8]}"
 
 
 def _unlike(study: Records, against: Records) -> str:

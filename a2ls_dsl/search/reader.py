@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,16 +11,17 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.search.candidates import Candidate, Point, Run, Status, area, best_first, parsed
 from a2ls_dsl.search.evolution import Origin
 from a2ls_dsl.search.rungs import Foresight, RungState, foresight
 from a2ls_dsl.search.settings import SearchSettings
-from a2ls_dsl.search.store import HALL, explained, open_readonly
+from a2ls_dsl.search.store import DATABASE, HALL, explained, open_readonly
 from a2ls_dsl.search.validation import load as load_validation
 
+_T = TypeVar("_T")
 MERGED = "merged"
 """Under this name a merged study keeps what it was made of."""
 
@@ -88,7 +89,8 @@ class StudyReader:
     def counts(self) -> dict[Status, int]:
         """How many candidates and references there are of each status."""
         found = {
-            Status(name): n for name, n in self._rows("SELECT status, count(*) FROM candidates GROUP BY 1")
+            self._decoded(Status, name): number
+            for name, number in self._rows("SELECT status, count(*) FROM candidates GROUP BY 1")
         }
         return {status: found.get(status, 0) for status in Status}
 
@@ -143,17 +145,14 @@ class StudyReader:
         """Runs in the order in which they were queued: all, or of a status or a candidate."""
         chosen = "(?1 IS NULL OR runs.status = ?1) AND (?2 IS NULL OR candidate = ?2)"
         rows = self._rows(f"{_RUN} WHERE {chosen} ORDER BY runs.id LIMIT ?3", status, candidate, limit)
-        return [_run(row) for row in rows]
+        return [self._decoded(_run, *row) for row in rows]
 
     def curve(self, run: int) -> tuple[Point, ...]:
         """The evaluations of a run so far."""
         rows = self._rows(
             "SELECT frames, returns, training_return FROM curves WHERE run = ? ORDER BY frames", run
         )
-        return tuple(
-            Point(frames, tuple(json.loads(returns)), float("nan") if training is None else training)
-            for frames, returns, training in rows
-        )
+        return tuple(self._decoded(point_of, *row) for row in rows)
 
     def areas(self, frames: int) -> list[float]:
         """The areas up to `frames` of all search runs of candidates that came so far, still sound."""
@@ -206,7 +205,7 @@ class StudyReader:
     def parts(self) -> tuple[Part, ...]:
         """What a merged study was made of; empty for any other."""
         rows = self._rows("SELECT value FROM meta WHERE name = ?", MERGED)
-        return tuple(Part(**each) for each in json.loads(rows[0][0])) if rows else ()
+        return tuple(self._decoded(lambda: [Part(**each) for each in json.loads(rows[0][0])])) if rows else ()
 
     @property
     def search_seeds(self) -> tuple[int, ...]:
@@ -239,6 +238,16 @@ class StudyReader:
         rows = self._rows(f"SELECT {self._columns} FROM candidates {chosen}", *values)
         return [self._candidate_of(row) for row in rows]
 
+    def _decoded(self, make: Callable[..., _T], *values: Any) -> _T:
+        """What stored values stand for. Raises `A2lError` for values that no search wrote."""
+        try:
+            return make(*values)
+        except (ValueError, TypeError, KeyError) as error:
+            raise A2lError(
+                f"the study {self.folder} holds what no search wrote: {error}",
+                f"its {DATABASE} is damaged: restore it from a copy",
+            ) from None
+
     def _candidate_of(self, row: tuple[Any, ...]) -> Candidate:
         """The candidate that a row of `_columns` is. Raises `A2lError` for one that no search wrote."""
         number, key, text, generation, origin, parents, status, score, training, reason, frames, fresh = row
@@ -264,6 +273,13 @@ class StudyReader:
             return self._connection.execute(sql, values).fetchall()
 
 
-def _run(row: tuple[Any, ...]) -> Run:
-    number, candidate, text, seed, status, slot, began = row
+def point_of(frames: int, returns: str, training: float | None) -> Point:
+    """A row of the curves: frames, returns as JSON, and the mean return of training."""
+    numbers = tuple(float(each) for each in json.loads(returns))
+    return Point(frames, numbers, float("nan") if training is None else training)
+
+
+def _run(
+    number: int, candidate: int, text: str, seed: int, status: str, slot: int | None, began: int | None
+) -> Run:
     return Run(number, candidate, parsed(text), seed, Status(status), slot, began)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from a2ls_dsl.search.candidates import Candidate, Point, Status
-from a2ls_dsl.search.reader import StudyReader
+from a2ls_dsl.search.reader import StudyReader, point_of
+from a2ls_dsl.search.store import explained
 
 _KEYS_AT_ONCE = 500
 
@@ -60,11 +62,14 @@ class Records(StudyReader):
         if self._connection.in_transaction:
             yield  # as still as what is around it
             return
-        self._connection.execute("BEGIN")
+        with explained(self.folder):
+            self._connection.execute("BEGIN")
         try:
             yield
         finally:
-            self._connection.execute("COMMIT")
+            # Nothing was written; SQLite has already ended it where the file turned out to be damaged.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     def candidates_one_by_one(self) -> Iterator[Candidate]:
         """All candidates, without holding them all."""
@@ -86,18 +91,15 @@ class Records(StudyReader):
             candidate,
         ):
             number, owner, key, seed, status, score, training, frames, slot, began, ended = row
-            outcome = Status(status), score, training, frames, slot, began, ended
+            outcome = self._decoded(Status, status), score, training, frames, slot, began, ended
             yield RunRecord(number, owner, key, seed, *outcome, seed not in searched)
 
     def points(self) -> Iterator[tuple[int, Point]]:
         """The evaluations of all runs, each with the id of its run."""
-        for run, frames, returns, training in self._one_by_one(
+        for run, *values in self._one_by_one(
             "SELECT run, frames, returns, training_return FROM curves ORDER BY run, frames"
         ):
-            yield (
-                run,
-                Point(frames, tuple(json.loads(returns)), float("nan") if training is None else training),
-            )
+            yield run, self._decoded(point_of, *values)
 
     def scores_by_generation(self) -> Iterator[tuple[int, float]]:
         """Generation and score of every candidate that trained to its end, references aside."""
@@ -113,7 +115,7 @@ class Records(StudyReader):
     def events(self) -> list[LoggedEvent]:
         """What is logged, the oldest first."""
         rows = self._rows("SELECT time, kind, detail FROM events ORDER BY id")
-        return [LoggedEvent(time, kind, json.loads(detail)) for time, kind, detail in rows]
+        return [LoggedEvent(time, kind, self._decoded(json.loads, detail)) for time, kind, detail in rows]
 
     def ancestors(self, key: str) -> list[Candidate]:
         """A candidate and all that it comes from, parents before children."""
@@ -128,6 +130,11 @@ class Records(StudyReader):
         return sorted(found.values(), key=lambda each: each.id)
 
     def _one_by_one(self, sql: str, *values: object) -> Iterator[tuple[Any, ...]]:
-        cursor = self._connection.execute(sql, values)
-        while rows := cursor.fetchmany(1000):
+        with explained(self.folder):
+            cursor = self._connection.execute(sql, values)
+        while rows := self._next_of(cursor):
             yield from rows
+
+    def _next_of(self, cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
+        with explained(self.folder):
+            return cursor.fetchmany(1000)

@@ -16,12 +16,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from report.command import a2l
 from report.made import CASCADE, SETTINGS, make
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.report.build import report
 from a2ls_dsl.report.export import export
+from a2ls_dsl.report.gather import tables
 from a2ls_dsl.report.summary import distances, summarise
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.merge import merge
@@ -281,3 +284,36 @@ def test_the_commands(made: Path, other: Path, tmp_path: Path) -> None:
     wrong = a2l("study", "export", made, "-o", tmp_path / "none" / "runs.csv")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "can't be written" in wrong.stderr
+
+
+def test_a_damaged_study_is_explained(made: Path, tmp_path: Path) -> None:
+    """Whole pages or a few bytes gone, anywhere but in the first: a message, never a traceback."""
+    copy = shutil.copytree(made, tmp_path / "copy")
+    with sqlite3.connect(copy / "study.db") as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole, rng = (copy / "study.db").read_bytes(), np.random.default_rng(0)
+    explained = 0
+    for number in range(24):
+        damaged = bytearray(whole)
+        for _ in range(4):
+            size = 4096 if number % 2 else 8
+            place = int(rng.integers(1, len(whole) // 4096)) * 4096 + int(rng.integers(4096 // size)) * size
+            damaged[place : place + size] = rng.integers(33, 127, size, np.uint8).tobytes()
+        (copy / "study.db").write_bytes(damaged)
+        for read in (summary_of, report, tables, exported):
+            try:
+                read(copy)
+            except A2lError:
+                explained += 1
+    assert explained > 48
+
+
+def summary_of(folder: Path) -> None:
+    with Records(folder) as study:
+        summarise(study)
+
+
+def exported(folder: Path) -> None:
+    with Records(folder) as study:
+        for table in ("candidates", "runs", "curves"):
+            export(study, table, "csv", io.StringIO())
