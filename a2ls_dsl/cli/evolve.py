@@ -167,11 +167,11 @@ def best(
         return
     from rich.console import Console
 
-    from a2ls_dsl.cli.evolve_view import leaderboard
+    from a2ls_dsl.cli.evolve_view import leaderboard, ranking
     from a2ls_dsl.cli.tables import show
 
     told = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
-    print(f"{settings.env}, {settings.frames:,} frames: {told}")
+    print("; ".join(filter(None, [f"{settings.env}, {settings.frames:,} frames: {told}", ranking(board)])))
     show(Console(highlight=False), leaderboard(board, number))
 
 
@@ -205,15 +205,18 @@ def _run(
     device: str | None,
     cluster: Cluster | None,
 ) -> None:
+    import time
+
     from rich.console import Console
 
+    from a2ls_dsl.cli.console import duration
     from a2ls_dsl.cli.evolve_view import SearchView, leaderboard
     from a2ls_dsl.cli.tables import show
     from a2ls_dsl.report.standing import BOARD
     from a2ls_dsl.search.reader import StudyReader
     from a2ls_dsl.search.run import evolve as run
 
-    console = Console(highlight=False)
+    console, began = Console(highlight=False), time.monotonic()
     view = SearchView(console)
     view.say(_SAID[preset])
     with _interrupts(view) as stopping:
@@ -222,18 +225,25 @@ def _run(
                 ended = run(settings, folder, view, workers, device, stopping, cluster)
         except KeyboardInterrupt:
             ended = False
-    if not ended:
-        view.finish()
-        view.say(f"interrupted: what was scored is stored in {folder}, and the same command resumes")
-        raise typer.Exit(130)
     with StudyReader(folder) as reader:
-        console.print()
         board = reader.leaderboard(BOARD)
+        seconds = duration(time.monotonic() - began)
+        spent = f"spent: {reader.frames():,} frames in all; {seconds} in this session"
+        if not ended:
+            view.finish()
+            view.say(spent)
+            view.say(f"interrupted: what was scored is stored in {folder}, and the same command resumes")
+            raise typer.Exit(130)
+        console.print()
         show(console, leaderboard(board, 10))
         console.print()
+        view.say(spent)
         view.say(f"as files: {reader.hall_of_fame}")
     if not any(each.fresh for each in board):
-        view.say("one seed a candidate: the best of many is partly luck; train it with fresh seeds to know")
+        view.say(
+            "one seed a candidate: the best of many is partly luck; the same command with --confirm 3 trains "
+            "the best three with fresh seeds"
+        )
     view.say(f"what can be said, and what to run to know more: a2l report {folder}")
     if not settings.deterministic:
         view.say(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -18,6 +19,7 @@ from a2ls_dsl.report.tables import said
 from a2ls_dsl.search.candidates import NO_LOSS, Candidate, Status, ranked
 from a2ls_dsl.search.conductor import Ended
 from a2ls_dsl.search.run import Event, Placed, Progress, RunsEnded, SearchStarted, StudyBusy
+from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.store import BUSY_SECONDS, BUSY_TIMES
 
 PLAIN_SECONDS, PLAIN_SHARE = 10.0, 0.1
@@ -89,6 +91,18 @@ def standing(board: Sequence[Candidate]) -> list[str]:
     return [f"best so far: {named(best)}", f"  {'; '.join([how, *told])}"]
 
 
+def ranking(board: Sequence[Candidate]) -> str:
+    """What the ranks of a leaderboard rest on; empty where no candidate is on it."""
+    best = next((each for each in board if not each.is_reference), None)
+    return f"the best {best.grounds}" if best else ""
+
+
+def _confirming(settings: SearchSettings) -> str:
+    if not settings.confirm:
+        return ""
+    return f", then the best {settings.confirm} and these anew with {settings.confirm_seeds} fresh seeds"
+
+
 def _gates(event: Progress) -> list[str]:
     """What gates have stopped so far, if there are any."""
     if not event.gates:
@@ -147,12 +161,26 @@ class SearchView:
         else:
             self.say(f"the search ends here: its space has no more than these {event.found} losses")
         if self._live:
-            board = leaderboard(self._board, LIVE_ROWS) if self._board else Text("nothing scored yet")
-            lines = [Text(line) for line in (self._heading, self._status, *self._more)]
-            best = [
-                Text(line, style="bold" * (not place)) for place, line in enumerate(standing(self._board))
-            ]
-            self._live.update(Group(*lines, Text(), *best, *([Text()] if best else []), board))
+            self._live.update(self._fitting())
+
+    def _fitting(self) -> Group:
+        """The state of the search with as many rows as the terminal has room for, so that none is cut off.
+
+        Where even three candidates don't fit beside the references, losses are cut to a line each.
+        """
+        lines = [Text(line) for line in (self._heading, self._status, *self._more)]
+        best = [Text(line, style="bold" * (not place)) for place, line in enumerate(standing(self._board))]
+        above = [*lines, Text(), *best, *([Text()] if best else [])]
+        if not self._board:
+            return Group(*above, Text("nothing scored yet"))
+        tries = [
+            (rows, cut) for cut, least in ((False, 3), (True, 1)) for rows in range(LIVE_ROWS, least - 1, -1)
+        ]
+        for rows, cut in tries:
+            group = Group(*above, replace(leaderboard(self._board, rows), cut=cut))
+            if len(self.console.render_lines(group, pad=False)) <= self.console.height:
+                break
+        return group
 
     def finish(self) -> None:
         """Print the leaderboard as it is."""
@@ -173,8 +201,8 @@ class SearchView:
         )
         waiting = event.total - event.done
         self.say(
-            f"to train: {waiting} of {event.total} with the two references, at most "
-            f"{waiting * settings.frames:,} frames in all, in {event.slots} slots with "
+            f"to train: {waiting} of {event.total} with the two references{_confirming(settings)}, at most "
+            f"{event.most_frames:,.0f} frames in all, in {event.slots} slots with "
             f"{size(event.replay_bytes)} of replay"
         )
         self.say(f"study: {event.folder}")

@@ -29,11 +29,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Rows under columns, to be shown with `show`, or within a live display. dim: rows that are quiet."""
+    """Rows under columns, to be shown with `show`, or within a live display.
+
+    dim: rows that are quiet; cut: running text is cut to a line on a terminal, where it would wrap.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     dim: frozenset[int] = frozenset()
+    cut: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         if not console.is_terminal:
@@ -65,10 +69,16 @@ class Fitted:
         return sum(widths) + GAP * (len(self.columns) - 1)
 
     def _table(self) -> Drawn:
-        shown = Drawn(box=None, pad_edge=False, header_style="bold")
+        shown = Drawn(box=None, pad_edge=False, header_style="bold", expand=self.cut)
         for column in self.columns:
-            justify = "right" if column.right else "left"
-            shown.add_column(column.name, justify=justify, no_wrap=not column.wraps, overflow="fold")  # type: ignore[arg-type]
+            cut = self.cut and column.wraps
+            shown.add_column(
+                column.name,
+                justify="right" if column.right else "left",
+                no_wrap=cut or not column.wraps,
+                overflow="ellipsis" if cut else "fold",
+                ratio=1 if cut else None,
+            )
         for place, row in enumerate(self.rows):
             # Text, as markup would eat `[t]`.
             shown.add_row(*map(Text, row), style="dim" if place in self.dim else "")

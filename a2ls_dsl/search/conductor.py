@@ -9,7 +9,7 @@ filled, then scores come in; the study's clock counts halves.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,6 +69,11 @@ class Conductor:
         begun = [run.began for run in self._resume if run.began is not None]
         first = min(begun, default=(self.stored + 1) // 2)
         return first - first % self.settings.agent.cycle
+
+    @property
+    def training(self) -> Mapping[int, Run]:
+        """The runs in training, by slot."""
+        return self._running
 
     @property
     def busy(self) -> bool:

@@ -98,6 +98,18 @@ class StudyReader:
         """Environment frames trained in all."""
         return int(self._rows("SELECT coalesce(sum(frames), 0) FROM runs")[0][0])
 
+    def mean_frames(self) -> tuple[float, int]:
+        """The frames that search runs took until they ended, on average, and how many did."""
+        ((mean, number),) = self._rows(
+            "SELECT coalesce(avg(frames), 0), count(*) FROM runs WHERE ended IS NOT NULL AND seed = ?",
+            self.settings.seed,
+        )
+        return mean, number
+
+    def fresh_runs(self) -> int:
+        """How many runs with fresh seeds there are, of whatever status."""
+        return int(self._rows("SELECT count(*) FROM runs WHERE seed != ?", self.settings.seed)[0][0])
+
     def candidates(
         self, generation: int | None = None, status: Status | None = None, limit: int = -1
     ) -> list[Candidate]:

@@ -23,6 +23,7 @@ from a2ls_dsl.search.conductor import Conductor, Ended
 from a2ls_dsl.search.duplicates import DuplicateGate
 from a2ls_dsl.search.gates import BatchGate, Gate
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
+from a2ls_dsl.search.outlook import frames_left
 from a2ls_dsl.search.scale_out import Cluster, RayStacks
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.study import Study
@@ -34,7 +35,10 @@ BOARD = 20
 
 @dataclass(frozen=True)
 class SearchStarted:
-    """The study is open. done: how many of the `total` candidates and references are trained already."""
+    """The study is open. done: how many of the `total` candidates and references are trained already.
+
+    most_frames: to be trained at most, with the runs that confirm.
+    """
 
     settings: SearchSettings
     folder: Path
@@ -44,6 +48,7 @@ class SearchStarted:
     slots: int
     replay_bytes: int
     leaderboard: tuple[Candidate, ...]
+    most_frames: float
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,8 @@ class Progress:
     frames: trained in all, of which `culled` candidates' are part; frames_per_second: of all slots together;
     utilisation: share of the slots that train, on average; seconds_left: infinite while nothing is known.
     gates: what each let through, what it stopped, and the frames that saved; seconds: of this process;
-    frames_left: to be trained, if those to come are stopped as early as those before.
+    frames_left: to be trained, if those to come are stopped as early as those before; by the runs in training
+    alone once the search was asked to stop.
     """
 
     generation: int
@@ -188,7 +194,7 @@ class _Search:
         return Slots(training, [None] * self.slots, exact=settings.deterministic, refill=True, **common)
 
     def _loop(self, conductor: Conductor, slots: Slots | RayStacks, stopping: Callable[[], bool]) -> bool:
-        tick = conductor.first_tick
+        tick, stored = conductor.first_tick, conductor.stored
         while True:
             stop = stopping()
             if stop and not conductor.busy:
@@ -211,7 +217,7 @@ class _Search:
             if ended:
                 write_hall_of_fame(self.study)
                 self.tell(RunsEnded(tuple(ended), tuple(self.study.leaderboard(BOARD))))
-            self._count(slots, catching_up=2 * tick < conductor.stored)
+            self._count(conductor, slots, catching_up=conductor.busy and 2 * tick < stored, stopping=stop)
             tick += 1
 
     def _gates(self) -> list[Gate]:
@@ -241,10 +247,13 @@ class _Search:
                 self.slots,
                 slots.replay_bytes,
                 tuple(self.study.leaderboard(BOARD)),
+                frames_left(self.study, self.settings, [(run, 0) for run in self.study.runs(Status.RUNNING)]),
             )
         )
 
-    def _count(self, slots: Slots | RayStacks, catching_up: bool) -> None:
+    def _count(
+        self, conductor: Conductor, slots: Slots | RayStacks, catching_up: bool, stopping: bool
+    ) -> None:
         """Count a tick, and now and then say where the search stands."""
         self.ticks += 1
         busy = int(slots.busy.sum())
@@ -257,7 +266,10 @@ class _Search:
         random_steps = self.settings.agent.random_steps
         # Of this process: frames of all slots since it began.
         rate = self.task.steps_to_frames(self.busy_ticks) / (now - self.began)
-        left = self._frames_left(counts, slots)
+        mean, ended = self.study.mean_frames()
+        training = [(run, int(slots.frames[slot])) for slot, run in conductor.training.items()]
+        expected = mean if ended >= self.slots else None
+        left = frames_left(self.study, self.settings, training, expected, stopping)
         self.tell(
             Progress(
                 self.study.generations,
@@ -275,14 +287,6 @@ class _Search:
                 left,
             )
         )
-
-    def _frames_left(self, counts: dict[Status, int], slots: Slots | RayStacks) -> float:
-        """Frames that are still to be trained, if those to come are stopped as early as those before."""
-        ended = counts[Status.SCORED] + counts[Status.CULLED] + counts[Status.FAILED]
-        mean = self.study.frames() / ended if ended >= self.slots else self.settings.frames
-        to_come = self.total + counts[Status.REJECTED] - sum(counts.values()) + counts[Status.QUEUED]
-        running = float(sum(mean - each for each in slots.frames[slots.busy] if each < mean))
-        return to_come * mean + running
 
     def _utilisation(self) -> float:
         return self.busy_ticks / (self.ticks * self.slots) if self.ticks else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sqlite3
 import subprocess
@@ -17,7 +18,8 @@ import numpy as np
 import pytest
 from tiny_search import SETTINGS, results, rows, start
 
-from a2ls_dsl.search.run import SpaceExhausted, evolve
+from a2ls_dsl.search import run
+from a2ls_dsl.search.run import Progress, SearchStarted, SpaceExhausted, evolve
 
 A2L = "import sys; from a2ls_dsl.cli import main; sys.argv[0] = 'a2l'; sys.exit(main())"
 SEARCH = (
@@ -71,7 +73,10 @@ def test_a_search_scores_every_candidate_once(whole: list[Path]) -> None:
 
 
 def test_the_score_is_the_mean_of_the_curve(whole: list[Path]) -> None:
-    sql = "SELECT score, avg(mean_return) FROM runs JOIN curves ON run = id GROUP BY id ORDER BY id"
+    sql = (
+        "SELECT score, avg(mean_return) FROM runs JOIN curves ON run = id"
+        f" WHERE curves.frames > {SETTINGS.learning} GROUP BY id ORDER BY id"
+    )
     for score, mean in rows(whole[0], sql):
         assert score == pytest.approx(mean)
 
@@ -122,10 +127,22 @@ def test_random_search_and_the_commands(tmp_path: Path) -> None:
     scores = [row["score"] for row in board["leaderboard"]]
     assert scores == sorted(scores, reverse=True)
     shown = a2l("best", study, "-n", "1", cwd=tmp_path).stdout.splitlines()
-    assert shown[0] == "cartpole-swingup, 1,200 frames: 4 scored"
+    assert shown[0] == "cartpole-swingup, 1,200 frames: 4 scored; the best by one run, so partly luck"
     assert shown[1].split() == ["rank", "score", "vs", "none", "gen", "origin", "loss"]
     assert sum(line.lstrip().startswith("1 ") for line in shown) == 1
     assert max(map(len, shown)) <= 80
+
+    said = [done, *(a2l(*words, study, cwd=tmp_path) for words in (("best",), ("study", "show")))]
+    lines = [line for each in said for line in each.stdout.splitlines() if re.search(r"\bbest\b", line)]
+    assert len(lines) >= 3
+    assert [line for line in lines if not re.search(r"luck|fresh seeds", line)] == []
+    assert re.search(r"^spent: 4,800 frames in all; \d+ s in this session$", done.stdout, re.MULTILINE)
+    assert "the same command with --confirm 3 trains the best three with fresh seeds" in done.stdout
+    more = a2l(*SEARCH, "--strategy", "random", "--workers", "1", "--confirm", "2", cwd=tmp_path)
+    assert more.returncode == 0, more.stderr
+    assert more.stdout.count("\nconfirmed ") >= 4
+    assert "partly luck" not in more.stdout
+    assert "the best by the mean of 3 fresh seeds" in a2l("best", study, cwd=tmp_path).stdout
 
 
 def test_ctrl_c_lets_runs_end_and_twice_stops_now(tmp_path: Path) -> None:
@@ -145,6 +162,48 @@ def test_ctrl_c_lets_runs_end_and_twice_stops_now(tmp_path: Path) -> None:
         ended = rows(folder, "SELECT count(*) FROM runs WHERE ended IS NOT NULL")
         running = rows(folder, training)
         assert (ended, running) == (([(2,)], []) if times == 1 else ([(0,)], [(1,), (1,)]))
+
+
+def test_what_is_to_go_is_never_more_than_was_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every tick, with rungs and confirmation: trained and to go are together at most what was announced.
+
+    It falls to nothing at the end, and only to what is in training once the search is asked to stop.
+    """
+    monkeypatch.setattr(run, "PROGRESS_SECONDS", 0.0)
+    settings = replace(SETTINGS, deterministic=False, confirm=1, confirm_seeds=2)
+    folder, events = tmp_path / "study", list[object]()
+    assert not evolve(settings, folder, events.append, workers=1, stopping=lambda: len(events) > 50)
+    assert evolve(settings, folder, events.append, workers=1)
+    first, second = (event for event in events if isinstance(event, SearchStarted))
+    assert first.most_frames == (settings.candidates + 2 + 3 * 2) * settings.frames
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert all(event.frames + event.frames_left <= first.most_frames for event in progress)
+    stopping = [event for event in events[: events.index(second)] if isinstance(event, Progress)][-1]
+    assert stopping.frames_left <= stopping.busy * settings.frames < second.most_frames < first.most_frames
+    assert progress[-1].frames_left <= settings.frames
+    assert not any(event.catching_up for event in progress)  # nothing was in training when it stopped
+
+
+def test_a_search_that_is_taken_up_says_so_until_it_is_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "PROGRESS_SECONDS", 0.0)
+    settings = replace(SETTINGS, deterministic=False)
+
+    def killed(event: object) -> None:
+        if isinstance(event, Progress) and event.frames >= 3 * 600:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evolve(settings, tmp_path, killed, workers=1)
+    events: list[object] = []
+    assert evolve(settings, tmp_path, events.append, workers=1)
+    taken_up = [event.catching_up for event in events if isinstance(event, Progress)]
+    assert taken_up == sorted(taken_up, reverse=True)
+    assert taken_up[0]
+    assert not taken_up[-1]
 
 
 def test_a_space_that_ends_ends_the_search(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def run(number: int) -> Run:
 COUNTS = dict.fromkeys(Status, 0) | {Status.RUNNING: 4, Status.QUEUED: 10}
 CONFIRMED = replace(BEST, fresh={100: 48.5, 101: 50.0, 102: 51.5})
 EVENTS: tuple[Event, ...] = (
-    SearchStarted(quick("walker-walk"), Path("studies/mine"), False, 0, 14, 8, 266_000, ()),
+    SearchStarted(quick("walker-walk"), Path("studies/mine"), False, 0, 14, 8, 266_000, (), 70_000.0),
     Placed((run(1), run(2))),
     Progress(1, COUNTS, 4, 8, 500, 100.0, 0.5, float("inf"), False),
     Progress(1, COUNTS, 4, 8, 2_500, 200.0, 0.5, 125.0, False),
@@ -165,6 +165,29 @@ def test_the_best_stands_to_the_references_with_an_interval_once_it_is_confirmed
     assert first == f"best so far: {LOSS}"
     assert second == f"  50.0 ± 0.9 over 3 fresh seeds; {expected} to none"
     assert expected.startswith("+20.0 [")  # on the seeds that both have
+
+
+@pytest.mark.parametrize("height", [24, 30, 50])
+def test_the_references_are_in_view_on_a_small_terminal(height: int) -> None:
+    """With losses as long as they come: rows are left out, or losses cut, not what they are held against."""
+    long = " , ".join(f"s[t+{step}]" for step in range(30))
+    board = [
+        replace(BEST, id=10 + n, text=f"mse({{ {long} }} -> {{ s[t+1] }})", score=90.0 - n) for n in range(12)
+    ]
+    gates = {"duplicates": (40, 10, 80_000), "batch": (40, 10, 80_000), "rung 2000": (5, 15, 60_000)}
+    progress = Progress(1, COUNTS, 4, 8, 2_500, 200.0, 0.5, 125.0, False, gates, 65.0, 25_000.0)
+    file = io.StringIO()
+    console = Console(file=file, width=80, height=height, force_terminal=True, color_system=None)
+    with SearchView(console) as view:
+        for event in (EVENTS[0], progress, RunsEnded((), (*board, WINNER, NONE))):
+            view(event)
+        shown = console.render_lines(view._fitting(), pad=False)
+    text = ["".join(segment.text for segment in line) for line in shown]
+    assert len(text) <= height
+    assert sum("a2_winner_v" in line for line in text if "reference" in line) == 1
+    assert sum("none" in line for line in text if "reference" in line) == 1
+    assert sum("random" in line for line in text) >= (3 if height > 24 else 1)
+    assert "a2_winner_v" in file.getvalue()
 
 
 def test_a_long_search_says_less_often_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,9 @@ SETTINGS = SearchSettings(
     frames=1_200,
     stack=3,
     strategy="async",
-    rungs=Rungs(shares=(0.5,), grace=2),
+    rungs=Rungs(shares=(0.5,), grace=2, correlation=-2.0),
     deterministic=True,
-    sac=SacSettings(hidden=8, batch_size=4, random_steps=130),
+    sac=SacSettings(hidden=8, batch_size=4, random_steps=70),
     evaluation=EvaluationSettings(every_frames=600, episodes=1),
 )
 

@@ -1,0 +1,40 @@
+"""What a search still has before it, in frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from a2ls_dsl.search.candidates import Run, Status, references
+from a2ls_dsl.search.reader import StudyReader
+from a2ls_dsl.search.settings import SearchSettings
+
+
+def frames_left(
+    study: StudyReader,
+    settings: SearchSettings,
+    training: Iterable[tuple[Run, int]] = (),
+    expected: float | None = None,
+    stopping: bool = False,
+) -> float:
+    """Frames to be trained until the search ends; stopping: until the runs in training have.
+
+    training: runs, and the frames that they have trained so far. expected: what a search run takes until it
+    ends, by default all of its frames; one that has come further takes all of them, as fresh seeds do.
+    """
+    whole = float(settings.frames)
+    expected = whole if expected is None else expected
+
+    def left(run: Run, trained: int) -> float:
+        ends = expected if run.seed == settings.seed and trained < expected else whole
+        return max(ends - trained, 0.0)
+
+    now = sum(left(run, trained) for run, trained in training)
+    if stopping:
+        return now
+    queued = sum(left(run, 0) for run in study.runs(Status.QUEUED))
+    counts = study.counts()
+    proposed = sum(counts.values()) - counts[Status.REJECTED]
+    to_propose = max(settings.candidates + len(references()) - proposed, 0)
+    chosen = min(settings.confirm, settings.candidates) + len(references()) if settings.confirm else 0
+    to_confirm = max(chosen * settings.confirm_seeds - study.fresh_runs(), 0)
+    return now + queued + to_propose * expected + to_confirm * whole
