@@ -128,7 +128,7 @@ def test_random_search_and_the_commands(tmp_path: Path) -> None:
     assert scores == sorted(scores, reverse=True)
     shown = a2l("best", study, "-n", "1", cwd=tmp_path).stdout.splitlines()
     assert shown[0] == "cartpole-swingup, 1,200 frames: 4 scored; the best by one run, so partly luck"
-    assert shown[1].split() == ["rank", "score", "vs", "none", "gen", "origin", "loss"]
+    assert shown[1].split() == ["rank", "score", "vs", "none,", "one", "run", "gen", "origin", "loss"]
     assert sum(line.lstrip().startswith("1 ") for line in shown) == 1
     assert max(map(len, shown)) <= 80
 
