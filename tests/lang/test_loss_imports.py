@@ -152,7 +152,7 @@ def test_layout_of_imports() -> None:
     after = format_file(Source("x", text))
     assert after == (
         'import "curl.a2l"  # why\n\n# inside\nimport "spr"\n# one "quoted # mark\n'
-        "loss a = 1.0 * curl + 1.0 * spr\n"
+        "loss a = curl + spr\n"
     )
     assert format_file(Source("x", after)) == after
 
