@@ -15,7 +15,7 @@ from a2ls_dsl.lang.ast import Stream
 from a2ls_dsl.lang.grammar import Grammar, parse_grammar
 from a2ls_dsl.lang.grammar.check import STREAM_WORDS
 from a2ls_dsl.lang.grammar.check import STREAMS as GRAMMAR_STREAMS
-from a2ls_dsl.lang.grammar.codes import error
+from a2ls_dsl.lang.grammar.codes import Rule, error
 from a2ls_dsl.lang.grammar.forms import SIDES
 from a2ls_dsl.lang.registry import functions, operators
 
@@ -109,7 +109,7 @@ def _parsed(text: str, name: str) -> Grammar | LanguageError:
     except A2lError as found:
         at = max(text.find("\0"), 0)
         return LanguageError(
-            [error("A2L201", found.message, Span(Source(name, text), at, at + 1), found.fix)]
+            [error(Rule.SYNTAX, found.message, Span(Source(name, text), at, at + 1), found.fix)]
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, LanguageError, Source, Span
 from a2ls_dsl.lang.ast import Definition, Import
-from a2ls_dsl.lang.codes import report
+from a2ls_dsl.lang.codes import Rule, report
 from a2ls_dsl.lang.files import MAX_SIZE, read, too_large
 from a2ls_dsl.lang.findings import place
 from a2ls_dsl.lang.imports import Importer, Unit
@@ -74,7 +74,9 @@ def analyse(text: str, path: Path | None, buffers: Buffers | None = None) -> Ana
         return Analysis(tuple(map(Finding, error.diagnostics)))
     except A2lError as error:
         at = max(text.find("\0"), 0)
-        return Analysis((Finding(report("A2L003", error.message, Span(source, at, at + 1), error.fix)),))
+        return Analysis(
+            (Finding(report(Rule.CHARACTER, error.message, Span(source, at, at + 1), error.fix)),)
+        )
     own = [each for each in unit.found if each.span.source is source]
     findings = [Finding(each) for each in own]
     findings += _inside(unit, {place(each.path_span).start for each in unit.file.imports} & _starts(own))
@@ -104,7 +106,7 @@ def _inside(unit: Unit, told: set[int]) -> Iterator[Finding]:
             more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
             message = f'"{each.path}" has errors: {first.message}{more}'
             fix = f"see {first.span.source.name}:{first.span.line}"
-            yield Finding(report("A2L028", message, where, fix), tuple(broken))
+            yield Finding(report(Rule.IMPORT_UNREADABLE, message, where, fix), tuple(broken))
 
 
 def _broken(unit: Unit, each: Import) -> list[Related]:

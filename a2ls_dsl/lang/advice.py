@@ -8,6 +8,7 @@ from dataclasses import replace
 from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.ast import Call, Comparison, Element, Item, Return, Rollout, Stream, elements_of
 from a2ls_dsl.lang.canonical import SOURCE, TARGET, canonical_items, is_fresh, ordered_set, without_effect
+from a2ls_dsl.lang.codes import Rule
 from a2ls_dsl.lang.findings import Findings
 from a2ls_dsl.lang.functions import CROP, ONLINE, SCALE_FREE, STOP, VALUE, Type
 from a2ls_dsl.lang.operators import Negatives, Operator, Sets
@@ -31,7 +32,7 @@ class Advice:
         for item, bare in zip(items, canonical_items(items, side), strict=True):
             if bare in seen and not is_fresh(bare) and not told:
                 message = f"{_words([item])} is named twice in this set; it counts once"
-                self._findings.note("A2L102", message, item.span, "remove one")
+                self._findings.note(Rule.REPEATED, message, item.span, "remove one")
                 told = True
             seen.add(bare)
         for item in {item.span or item: item for item in items}.values():
@@ -45,12 +46,14 @@ class Advice:
         contrast = term.against_batch or entry.negatives is Negatives.ALWAYS
         if contrast and term.target and all(type_of(item) is Type.DONE for item in term.target):
             message = "nearly all samples have the same terminal flag, so the negatives equal the positive"
-            self._findings.note("A2L107", message, term.target[0].span, "use ce without negatives")
+            self._findings.note(
+                Rule.EQUAL_NEGATIVES, message, term.target[0].span, "use ce without negatives"
+            )
         if entry.name in _UNIT_ROWS and parts.target and len(parts.rows[1]) == 1:
             only = parts.target.items[0]
             if parts.rows[1] == (Width.NUMBER,):
                 message = f"`{entry.name}` divides this number by its size, which leaves only its sign"
-                self._findings.note("A2L108", message, only.span, "use mse, huber or ce")
+                self._findings.note(Rule.ONE_NUMBER, message, only.span, "use mse, huber or ce")
             if (outer := _outermost(only)) in SCALE_FREE:
                 words = "leave it out"
                 fix = _in_place(only, words, only.calls[:-1]) if isinstance(only, Element) else words
@@ -65,13 +68,13 @@ class Advice:
         verb, pronoun, own = ("is", "it", "itself") if one else ("are", "them", "themselves")
         message = f"{_words(both)} {verb} in the source and in the target"
         message += f"; the predictor can copy {pronoun}" if not parts.headless else f", compared with {own}"
-        self._findings.note("A2L101", message, both[0].span, "allowed, as in a2_winner_v")
+        self._findings.note(Rule.COPIED, message, both[0].span, "allowed, as in a2_winner_v")
 
     def _idle(self, item: Item) -> None:
         if isinstance(item, Return) and item.bootstrap is None and item.first == item.last_reward:
             message = "the return of one reward is the reward"
             fix = Fix.write(print_run(Stream.REWARD, item.first, item.first))
-            self._findings.note("A2L104", message, item.span, fix)
+            self._findings.note(Rule.NO_EFFECT, message, item.span, fix)
             return
         for element in elements_of([item]):
             calls = element.calls
@@ -92,7 +95,7 @@ class Advice:
                 return
 
     def _no_effect(self, what: str, why: str, item: Item, fix: str | Fix) -> None:
-        self._findings.note("A2L104", f"{what} has no effect: {why}", item.span, fix)
+        self._findings.note(Rule.NO_EFFECT, f"{what} has no effect: {why}", item.span, fix)
 
 
 def anchored(term: Comparison, entry: Operator) -> bool:

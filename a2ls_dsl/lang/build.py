@@ -23,6 +23,7 @@ from a2ls_dsl.lang.ast import (
 )
 from a2ls_dsl.lang.build_items import ItemBuilder
 from a2ls_dsl.lang.build_piece import Node, Piece, nodes, tokens
+from a2ls_dsl.lang.codes import Rule
 from a2ls_dsl.lang.registry import SCHEDULE
 from a2ls_dsl.lang.weights import SCHEDULE_FIX
 
@@ -66,18 +67,18 @@ class Builder:
 
     def _weight(self, node: Node) -> Weight:
         if node.data == "weight":
-            value = self._piece.number(node, "A2L037")
+            value = self._piece.number(node, Rule.WEIGHT)
             return 1.0 if value is None else value
         (name,) = tokens(node)
         if name != SCHEDULE:
-            self._piece.note("A2L051", f"there is no schedule `{name}`", name, SCHEDULE_FIX)
+            self._piece.note(Rule.SCHEDULE, f"there is no schedule `{name}`", name, SCHEDULE_FIX)
             return 1.0
-        values = self._piece.numbers(nodes(node), "A2L051")
+        values = self._piece.numbers(nodes(node), Rule.SCHEDULE)
         if values is None:
             return 1.0
         if len(values) != 3 or values[2] != int(values[2]):
             message = "a schedule takes three numbers, the last one whole"
-            self._piece.note("A2L051", message, node, SCHEDULE_FIX)
+            self._piece.note(Rule.SCHEDULE, message, node, SCHEDULE_FIX)
             return 1.0
         return Schedule(values[0], values[1], int(values[2]))
 
@@ -109,10 +110,10 @@ class Builder:
         (given,) = nodes(node)
         value: float | Call | None
         if given.data == "number":
-            value = self._piece.number(given, "A2L041")
+            value = self._piece.number(given, Rule.OPTION_VALUE)
         else:
             (head,) = tokens(given)
-            numbers = self._piece.numbers(nodes(given), "A2L041")
+            numbers = self._piece.numbers(nodes(given), Rule.OPTION_VALUE)
             value = None if numbers is None else Call(str(head), numbers)
         if value is None:
             return None

@@ -11,6 +11,7 @@ from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.aliases import STREAMS, unknown_function
 from a2ls_dsl.lang.ast import MAX_OFFSET, Call, Element, Item, Return, Rollout, Stream
 from a2ls_dsl.lang.build_piece import Node, Piece, nodes, short, tokens
+from a2ls_dsl.lang.codes import Rule
 from a2ls_dsl.lang.functions import DISCOUNT, RETURN, ROLLOUT
 from a2ls_dsl.lang.printer import print_step
 from a2ls_dsl.lang.registry import functions
@@ -32,7 +33,7 @@ class ItemBuilder:
             depth += 1
             if depth > MAX_NESTING:
                 message = f"at most {MAX_NESTING} calls stand inside each other"
-                self._piece.note("A2L052", message, tokens(node)[0], "name fewer functions")
+                self._piece.note(Rule.NESTING, message, tokens(node)[0], "name fewer functions")
                 return []
             if tokens(node)[0] in (RETURN, ROLLOUT):
                 return self._sequence(node, calls, depth)
@@ -50,12 +51,12 @@ class ItemBuilder:
         if len(items) != 1 or arguments[0] is not items[0]:
             if name in functions:
                 example = f"e.g. {functions[name].example}"
-                self._piece.note("A2L039", f"`{name}` is called on one item of a set", node, example)
+                self._piece.note(Rule.ARGUMENTS, f"`{name}` is called on one item of a set", node, example)
             else:
                 fix = unknown_function(name, self._piece.few)
-                self._piece.note("A2L023", f"there is no function `{short(name)}`", name, fix)
+                self._piece.note(Rule.FUNCTION_UNKNOWN, f"there is no function `{short(name)}`", name, fix)
             return None
-        numbers = self._piece.numbers(arguments[1:], "A2L040")
+        numbers = self._piece.numbers(arguments[1:], Rule.NUMBER_RANGE)
         if numbers is None:
             return None
         places = (self._piece.span(name), *map(self._piece.span, arguments[1:]))
@@ -68,7 +69,7 @@ class ItemBuilder:
             message = f"`{calls[-1].name}` can't be applied to what `{name}` gives"
             inside = f"it stands inside, as in rollout({calls[-1].name}(s[t]), a[t..t+4])"
             fix = inside if name == ROLLOUT else "name the return alone"
-            self._piece.note("A2L024", message, node, fix)
+            self._piece.note(Rule.MISAPPLIED, message, node, fix)
             return []
         return [] if item is None else [item]
 
@@ -76,18 +77,18 @@ class ItemBuilder:
         arguments = nodes(node)
         if len(arguments) != 2 or any(each.data == "number" for each in arguments):
             message = "`rollout` takes a state and a run of actions"
-            self._piece.note("A2L039", message, node, f"e.g. {functions[ROLLOUT].example}")
+            self._piece.note(Rule.ARGUMENTS, message, node, f"e.g. {functions[ROLLOUT].example}")
             return None
         start, actions = (self.build(each, depth) for each in arguments)
         if not start or not actions:
             return None
         if len(start) > 1 or not isinstance(start[0], Element):
-            self._piece.note("A2L039", "a rollout starts at one state", arguments[0], "e.g. s[t]")
+            self._piece.note(Rule.ARGUMENTS, "a rollout starts at one state", arguments[0], "e.g. s[t]")
             return None
         offsets = _plain_run(actions, Stream.ACTION)
         if offsets is None:
             message = "a rollout goes along a run of actions"
-            self._piece.note("A2L039", message, arguments[1], "e.g. a[t..t+4]")
+            self._piece.note(Rule.ARGUMENTS, message, arguments[1], "e.g. a[t..t+4]")
             return None
         return Rollout(start[0], offsets[0], len(actions), self._piece.span(node))
 
@@ -97,21 +98,21 @@ class ItemBuilder:
         numbers = arguments[len(items) :]
         if not 1 <= len(items) <= 2 or len(numbers) > 1 or any(each.data != "number" for each in numbers):
             message = "`return` takes a run of rewards, then, if wanted, a value and a discount"
-            self._piece.note("A2L039", message, node, f"e.g. {functions[RETURN].example}")
+            self._piece.note(Rule.ARGUMENTS, message, node, f"e.g. {functions[RETURN].example}")
             return None
         rewards, *rest = (self.build(each, depth) for each in items)
         if not rewards or [] in rest:
             return None
         offsets = _plain_run(rewards, Stream.REWARD)
         if offsets is None:
-            self._piece.note("A2L047", "a return sums a run of rewards", items[0], "e.g. r[t..t+2]")
+            self._piece.note(Rule.RETURN, "a return sums a run of rewards", items[0], "e.g. r[t..t+2]")
             return None
         bootstrap = rest[0][0] if rest else None
         if rest and (len(rest[0]) > 1 or not isinstance(bootstrap, Element)):
             fix = Fix.write(f"value(s[{print_step(offsets[1] + 1)}])")
-            self._piece.note("A2L047", "a return ends in one value", items[1], fix)
+            self._piece.note(Rule.RETURN, "a return ends in one value", items[1], fix)
             return None
-        discount = self._piece.number(numbers[0], "A2L040") if numbers else DISCOUNT.default
+        discount = self._piece.number(numbers[0], Rule.NUMBER_RANGE) if numbers else DISCOUNT.default
         if discount is None or not isinstance(bootstrap, Element | None):
             return None
         return Return(offsets[0], offsets[1], bootstrap, discount, self._piece.span(node))
@@ -124,7 +125,7 @@ class ItemBuilder:
             return []
         if last < first:
             fix = Fix.write(f"{stream}[{print_step(last)}..{print_step(first)}]")
-            self._piece.note("A2L034", "a run goes forward in time; this one is empty", run, fix)
+            self._piece.note(Rule.RUN_BACKWARDS, "a run goes forward in time; this one is empty", run, fix)
             return []
         if not self._piece.affordable(last - first + 1, run):
             # One element stands for the run, so that the set isn't called empty on top.
@@ -140,7 +141,7 @@ class ItemBuilder:
         words = f"write {name.lower()}" if known else STREAMS.get(name.lower(), _STREAMS_FIX)
         meant = re.search(r"\bwrite (\w+)(?:,|$)", words)
         fix = Fix(words, meant[1]) if meant else words
-        self._piece.note("A2L022", f"there is no stream `{short(name)}`", name, fix)
+        self._piece.note(Rule.STREAM_UNKNOWN, f"there is no stream `{short(name)}`", name, fix)
         return None
 
     def _step(self, node: Node, run: Node) -> int | None:
@@ -153,16 +154,16 @@ class ItemBuilder:
                 if len(digits) <= len(str(MAX_OFFSET)):
                     return int(digits)
                 fix = f"an episode has at most {MAX_OFFSET + 1:,} steps"
-                self._piece.note("A2L033", f"an offset is at most {MAX_OFFSET}", node, fix)
+                self._piece.note(Rule.OFFSET, f"an offset is at most {MAX_OFFSET}", node, fix)
             case ["t", "-", number] if number.isdecimal():
                 message = f"steps start at t; {self._piece.text(run)} lies before the window"
                 zero = int(number[:9]) == 0
                 shifted = Fix.write("t") if zero else f"shift every element by {short(number)}"
-                self._piece.note("A2L031", message, node, shifted)
+                self._piece.note(Rule.STEP_BEFORE_T, message, node, shifted)
             case [number] if number.isdecimal():
-                self._piece.note("A2L032", "steps are counted from t", node, Fix.write(f"t+{short(number)}"))
+                self._piece.note(Rule.STEP, "steps are counted from t", node, Fix.write(f"t+{short(number)}"))
             case _:
-                self._piece.note("A2L032", "a step is t, or t plus a whole number", node, "e.g. t+3")
+                self._piece.note(Rule.STEP, "a step is t, or t plus a whole number", node, "e.g. t+3")
         return None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from lark import Token, Tree
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, Fix, Source, Span
-from a2ls_dsl.lang.codes import report
+from a2ls_dsl.lang.codes import Rule, report
 from a2ls_dsl.lang.numbers import number_of_text
 
 MAX_ELEMENTS = 10_000
@@ -63,7 +63,7 @@ class Piece:
         before, self._elements = self._elements, self._elements + elements
         if before <= MAX_ELEMENTS < self._elements:
             message = f"a file names at most {MAX_ELEMENTS:,} elements"
-            self.note("A2L038", message, run, "split the file")
+            self.note(Rule.ELEMENTS, message, run, "split the file")
         return self._elements <= MAX_ELEMENTS
 
 

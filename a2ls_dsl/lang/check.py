@@ -17,6 +17,7 @@ from a2ls_dsl.lang.aliases import did_you_mean
 from a2ls_dsl.lang.ast import Comparison, Definition, Import, LossFile, Ref, Schedule, Weighted
 from a2ls_dsl.lang.build_piece import MAX_ELEMENTS
 from a2ls_dsl.lang.check_terms import TermChecker
+from a2ls_dsl.lang.codes import Rule
 from a2ls_dsl.lang.files import SUFFIX
 from a2ls_dsl.lang.findings import Findings, head, place
 from a2ls_dsl.lang.library import shipped
@@ -101,7 +102,7 @@ class FileChecker:
         if self._elements > MAX_ELEMENTS:
             if before <= MAX_ELEMENTS:
                 message = f"with references multiplied out, a file names at most {MAX_ELEMENTS:,} elements"
-                self._note("A2L038", message, definition.name_span, "name fewer, or split the file")
+                self._note(Rule.ELEMENTS, message, definition.name_span, "name fewer, or split the file")
             summary = Summary(anchored=True)
         first = self._defined.setdefault(definition.name, definition)
         self.summaries.setdefault(definition.name, summary)
@@ -110,11 +111,11 @@ class FileChecker:
         if first is not definition:
             message = f"the name `{definition.name}` is taken"
             fix = f"first defined in line {place(first.span).line}; choose another name"
-            self._note("A2L025", message, definition.name_span, fix)
+            self._note(Rule.NAME_TAKEN, message, definition.name_span, fix)
         elif definition.name in self._imported:
             message = f"the name `{definition.name}` is taken by an import"
             fix = f'it is a loss of "{self._imported[definition.name].by.path}"; choose another name'
-            self._note("A2L025", message, definition.name_span, fix)
+            self._note(Rule.NAME_TAKEN, message, definition.name_span, fix)
 
     def _weighted(self, weighted: Weighted, terms: TermChecker) -> Summary:
         """Check one summand; what it amounts to."""
@@ -128,12 +129,12 @@ class FileChecker:
         least, greatest = product(own[0], inner.least), product(own[1], inner.greatest)
         if not (WEIGHT.holds(least) and WEIGHT.holds(greatest)):
             message = f"with references multiplied out, a weight is no longer {WEIGHT}"
-            self._note("A2L037", message, weighted.span, "use weights nearer to 1")
+            self._note(Rule.WEIGHT, message, weighted.span, "use weights nearer to 1")
             return replace(inner, least=1.0, greatest=1.0)
         scheduled = isinstance(weighted.weight, Schedule)
         if scheduled and inner.scheduled:
             message = "with references multiplied out, this weight is a product of two schedules"
-            self._note("A2L054", message, weighted.span, "let one of the two be a number")
+            self._note(Rule.SCHEDULE_PRODUCT, message, weighted.span, "let one of the two be a number")
         return replace(inner, least=least, greatest=greatest, scheduled=scheduled or inner.scheduled)
 
     def _ends(self, weighted: Weighted) -> tuple[float, float] | None:
@@ -155,7 +156,7 @@ class FileChecker:
         if not self._complete and ref.name not in self._everywhere:
             return Summary(anchored=True)
         message = f"no loss `{ref.name}` is defined above this one"
-        self._note("A2L026", message, ref.span, self._where_it_is(ref.name))
+        self._note(Rule.REFERENCE_UNKNOWN, message, ref.span, self._where_it_is(ref.name))
         return Summary(anchored=True)
 
     def _where_it_is(self, name: str) -> str | Fix:
@@ -181,7 +182,7 @@ class FileChecker:
             return
         message = "nothing keeps the encoder from giving every state the same latent"
         fix = "encode the target with ema or stop, or add negatives, a variance or a data label"
-        self._note("A2L103", message, summary.collapsing, fix)
+        self._note(Rule.COLLAPSE, message, summary.collapsing, fix)
 
     def _unused(self, file: LossFile) -> None:
         brought = {each.by for name, each in self._imported.items() if name in self._used}
@@ -189,7 +190,7 @@ class FileChecker:
         for each in file.imports:
             if each in known and each not in brought:
                 message = f'no loss of "{each.path}" is used'
-                self._note("A2L105", message, each.span, Fix("remove the import", ""))
+                self._note(Rule.IMPORT_UNUSED, message, each.span, Fix("remove the import", ""))
 
     def _note(self, code: str, message: str, span: Span | None, fix: str | Fix) -> None:
         self._findings.note(code, message, span, fix)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.ast import Comparison, Option
+from a2ls_dsl.lang.codes import Rule
 from a2ls_dsl.lang.findings import Findings, place
 from a2ls_dsl.lang.printer import print_option
 from a2ls_dsl.lang.rules import Parts, row_words
@@ -43,7 +44,7 @@ class HeadChecker:
         if use.option.value != first.option.value:
             message = f"the head `{option.shared}` is `{print_option(first.option)}` in line {line}"
             fix = Fix("write the same here, or another name", print_option(first.option))
-            self._findings.note("A2L050", message, option.span, fix)
+            self._findings.note(Rule.SHARED_HEAD, message, option.span, fix)
             return False
         for what, here, there in (
             ("reads", (use.source, 1.0), (first.source, 1.0)),
@@ -54,7 +55,9 @@ class HeadChecker:
                 message = f"the head `{option.shared}` {what} {before} in line {line}, here {now}"
                 if before == now:
                     message = f"the head `{option.shared}` {what} other bins in line {line}"
-                self._findings.note("A2L050", message, option.span, "use it for equal rows, or another name")
+                self._findings.note(
+                    Rule.SHARED_HEAD, message, option.span, "use it for equal rows, or another name"
+                )
                 return False
         return True
 
@@ -64,4 +67,4 @@ class HeadChecker:
             if len(uses) == 1:
                 message = f"the head `{name}` is named once; nothing shares it"
                 fix = "name it in another term of this loss too, or leave out `as`"
-                self._findings.note("A2L106", message, uses[0].option.span, fix)
+                self._findings.note(Rule.HEAD_ONCE, message, uses[0].option.span, fix)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from a2ls_dsl.diagnostics import Fix, Span
 from a2ls_dsl.lang.aliases import unknown_function
 from a2ls_dsl.lang.ast import Call, Element, Item, Return, Rollout, Stream
+from a2ls_dsl.lang.codes import Rule
 from a2ls_dsl.lang.findings import Findings, head
 from a2ls_dsl.lang.functions import DISCOUNT, GIVES, ROLLOUT, STOP, VALUE, Function, Kind, Type
 from a2ls_dsl.lang.numbers import print_number
@@ -51,7 +52,7 @@ class ItemChecker:
         if kind not in (Type.OBSERVATION, Type.LATENT):
             message = f"`{ROLLOUT}` starts at a state, this is {kind}"
             fix = f"e.g. {functions[ROLLOUT].example}"
-            self._findings.note("A2L024", message, item.start.span, fix)
+            self._findings.note(Rule.MISAPPLIED, message, item.start.span, fix)
             return False
         if item.first != item.start.offset or item.length < 1:
             first = item.start.offset
@@ -60,19 +61,24 @@ class ItemChecker:
             run = print_run(Stream.ACTION, first, first + max(item.length, 1) - 1)
             start = print_anew(item.start, item.start.calls)
             together = Fix(f"let them begin at one step: {run}", f"{ROLLOUT}({start}, {run})")
-            self._findings.note("A2L046", message, item.span, together)
+            self._findings.note(Rule.ROLLOUT_START, message, item.span, together)
             return False
         return True
 
     def _return(self, item: Return) -> bool:
         if item.last_reward < item.first:
-            self._findings.note("A2L034", "a return sums a reward or more", item.span, "e.g. r[t..t+2]")
+            self._findings.note(
+                Rule.RUN_BACKWARDS, "a return sums a reward or more", item.span, "e.g. r[t..t+2]"
+            )
             return False
         if not DISCOUNT.range.holds(item.discount):
             message = f"the discount of a return is {DISCOUNT.range}, not {print_number(item.discount)}"
             words = f"leave it out for {DISCOUNT.default}"
             self._findings.note(
-                "A2L040", message, item.span, Fix(words, print_item(replace(item, discount=DISCOUNT.default)))
+                Rule.NUMBER_RANGE,
+                message,
+                item.span,
+                Fix(words, print_item(replace(item, discount=DISCOUNT.default))),
             )
             return False
         if item.bootstrap is None:
@@ -84,7 +90,7 @@ class ItemChecker:
             message = f"a return over rewards up to {print_run(Stream.REWARD, *[item.last_reward] * 2)}"
             message += f" ends in the value of step {print_step(after)}, not in {print_item(item.bootstrap)}"
             fix = Fix.write(f"{VALUE}(s[{print_step(after)}])")
-            self._findings.note("A2L047", message, item.bootstrap.span, fix)
+            self._findings.note(Rule.RETURN, message, item.bootstrap.span, fix)
             return False
         return True
 
@@ -96,7 +102,7 @@ class ItemChecker:
             if function is None:
                 fix = unknown_function(call.name, self._findings.few)
                 message = f"there is no function `{call.name}`"
-                self._findings.note("A2L023", message, _name(call, element), fix)
+                self._findings.note(Rule.FUNCTION_UNKNOWN, message, _name(call, element), fix)
                 return None
             encoded = any(functions[inner.name].kind is Kind.ENCODER for inner in element.calls[:place])
             if current not in function.takes and (call.name != STOP or current is not Type.LATENT or encoded):
@@ -125,7 +131,7 @@ class ItemChecker:
             fix = Fix.write(
                 print_anew(element, sorted(calls, key=lambda call: order.index(functions[call.name].kind)))
             )
-        self._findings.note("A2L024", message, element.span, fix)
+        self._findings.note(Rule.MISAPPLIED, message, element.span, fix)
 
     def _numbers(self, call: Call, function: Function, element: Element) -> bool:
         parameters = function.parameters
@@ -134,14 +140,14 @@ class ItemChecker:
             takes = f"{count} number{'s' * (count > 1)}" if count else "no numbers"
             message = f"`{call.name}` takes {takes}"
             where = call.spans[1 + len(parameters)] if call.spans else element.span
-            self._findings.note("A2L039", message, where, f"e.g. {function.example}")
+            self._findings.note(Rule.ARGUMENTS, message, where, f"e.g. {function.example}")
             return False
         for place, (value, each) in enumerate(zip(call.numbers, parameters, strict=False)):
             if not each.range.holds(value):
                 message = f"`{each.name}` of `{call.name}` is {each.range}, not {print_number(value)}"
                 where = call.spans[1 + place] if call.spans else element.span
                 fix = Fix.write(print_number(each.default))
-                self._findings.note("A2L040", message, where, fix)
+                self._findings.note(Rule.NUMBER_RANGE, message, where, fix)
                 return False
         return True
 

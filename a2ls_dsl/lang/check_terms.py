@@ -11,6 +11,7 @@ from a2ls_dsl.lang.ast import Comparison, Item, Option, Stream
 from a2ls_dsl.lang.canonical import SOURCE, TARGET
 from a2ls_dsl.lang.check_heads import HeadChecker
 from a2ls_dsl.lang.check_items import ItemChecker
+from a2ls_dsl.lang.codes import Rule
 from a2ls_dsl.lang.findings import Findings, head
 from a2ls_dsl.lang.operators import Operator
 from a2ls_dsl.lang.printer import stream_of
@@ -34,7 +35,7 @@ class TermChecker:
         if entry is None:
             fix = unknown_operator(term.operator, self._findings.few)
             message = f"there is no operator `{term.operator}`"
-            self._findings.note("A2L021", message, head(term.span, term.operator), fix)
+            self._findings.note(Rule.OPERATOR_UNKNOWN, message, head(term.span, term.operator), fix)
         elif self._noted(number_of_sets(entry, _written(term, entry)), term):
             return False
         one = entry.unary if entry else len(term.sides or (0, 0)) == 1
@@ -71,7 +72,9 @@ class TermChecker:
         if self._findings.damaged(where):
             return False
         if not items:
-            self._findings.note("A2L035", f"the {side} is empty", where, "put an element in it, e.g. s[t]")
+            self._findings.note(
+                Rule.SET_EMPTY, f"the {side} is empty", where, "put an element in it, e.g. s[t]"
+            )
             return False
         clean = self._items.check(items)
         if clean:
@@ -90,7 +93,7 @@ class TermChecker:
         else:
             message = "the source holds no state; no gradient would reach the encoder"
             fix = "add one, e.g. s[t]"
-        self._findings.note("A2L036", message, _span(Place.SOURCE, term), fix)
+        self._findings.note(Rule.NO_GRADIENT, message, _span(Place.SOURCE, term), fix)
         return False
 
 

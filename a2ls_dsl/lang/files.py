@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from a2ls_dsl.diagnostics import A2lError, LanguageError, Source, Span
-from a2ls_dsl.lang.codes import report
+from a2ls_dsl.lang.codes import Rule, report
 
 SUFFIX = ".a2l"
 
@@ -53,7 +53,7 @@ def too_large(name: str) -> LanguageError:
     """The refusal of a text of more than `MAX_SIZE`, which is not even looked at."""
     place = Span(Source(name, ""), 0, 0)
     return LanguageError(
-        [report("A2L001", f"the file has more than {MAX_SIZE // 1000} kB", place, "split it")]
+        [report(Rule.FILE_SIZE, f"the file has more than {MAX_SIZE // 1000} kB", place, "split it")]
     )
 
 

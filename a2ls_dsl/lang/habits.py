@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from a2ls_dsl.diagnostics import Fix
+from a2ls_dsl.lang.codes import Rule
 from a2ls_dsl.lang.trouble import Finding, Trouble
 
 
@@ -24,7 +25,7 @@ _STEP = r"t(?:\s*\+\s*\d+)?"
 
 HABITS = (
     Habit(
-        "A2L012",
+        Rule.ELEMENT,
         re.compile(
             r"\\(?:bar|overline|hat|tilde|mathbf|bm|vec)\s*\{?\s*([A-Za-z])\s*\}?"
             r"_?\{?\s*t?(?:\s*([+-])\s*(\d+))?\s*\}?"
@@ -34,54 +35,54 @@ HABITS = (
         r"\1[t\2\3]",
     ),
     Habit(
-        "A2L010",
+        Rule.SYNTAX,
         re.compile(r"(?:\\[lr]?Vert|\|\|?|\\\|)[^|\n]*"),
         "a distance is written as an operator",
         "as in mse({ source } -> { target })",
     ),
     Habit(
-        "A2L012",
+        Rule.ELEMENT,
         re.compile(r"\b([A-Za-z])_(?:t\b|\{\s*t\b)(?:\s*([+-])\s*(\d+))?\s*\}?"),
         "LaTeX subscripts are not used here",
         r"write \1[t\2\3]",
         r"\1[t\2\3]",
     ),
     Habit(
-        "A2L012",
+        Rule.ELEMENT,
         re.compile(rf"\b([saro]|done)(?:\(\s*({_STEP})\s*\)|\{{\s*({_STEP})\s*\}})"),
         "a step stands in square brackets",
         r"write \1[\2\3]",
         r"\1[\2\3]",
     ),
     Habit(
-        "A2L016",
+        Rule.RUN,
         re.compile(rf"\b({_STEP})\s*(?:\.{{3,}}|…|:|\.|-)\s*({_STEP})"),
         "a run has two dots between its steps",
         r"write \1..\2",
         r"\1..\2",
     ),
     Habit(
-        "A2L016",
+        Rule.RUN,
         re.compile(rf"\b({_STEP})\s*(?:\.{{3,}}|…|:|\.)\s*(\d+)"),
         "a run has two dots between its steps, which are counted from t",
         r"write \1..t+\2",
         r"\1..t+\2",
     ),
     Habit(
-        "A2L013",
+        Rule.ARROW,
         re.compile(r"=>|--+>|~>|- +>|[→⟶⇒↦—–]>?"),
         "source and target are separated by an arrow `->`",
         "write ->",
         "->",
     ),
     Habit(
-        "A2L013",
+        Rule.ARROW,
         re.compile(r"<[-=~]+|←"),
         "source and target are separated by an arrow `->`, the source first",
         "swap the sets and write ->",
     ),
     Habit(
-        "A2L017",
+        Rule.AGAINST_BATCH,
         re.compile(
             r"\b(?:vs\b\.?|versus\b|with(?=\s+(?:\w+\s+)?negatives?\b)|against\b(?!\s+batch\b))(?:[ \t]+\w+)*"
         ),
@@ -90,7 +91,7 @@ HABITS = (
         "against batch",
     ),
     Habit(
-        "A2L019",
+        Rule.IMPORT,
         re.compile(
             r"^[^\S\n]*(?:import|include|from|use)\b[^\S\n]+[\"'<]?([\w./-]+?)(?:\.a2l)?[\"'>]?(?:[^\S\n]+import\b.*)?$",
             re.M,
@@ -100,7 +101,7 @@ HABITS = (
         r'import "\1.a2l"',
     ),
     Habit(
-        "A2L020",
+        Rule.OPTIONS,
         re.compile(
             r"(?:\b(?:with|using|where)\b[^\S\n]+|,[^\S\n]*)(\w+)[^\S\n]*"
             r"(?:(?::=?|==)[^\S\n]*(\w[\w.]*(?:\([\d, ]*\))?)|[^\S\n](\d[\w.]*))"
@@ -110,7 +111,7 @@ HABITS = (
         r"with \1 = \2\3",
     ),
     Habit(
-        "A2L015",
+        Rule.DEFINITION,
         re.compile(r"^[^\S\n]*(?!loss\b)(?:\w+[^\S\n]+)?(\w+)\s*=(?!>)", re.MULTILINE),
         "a definition begins with `loss`",
         r"write loss \1 = ...",

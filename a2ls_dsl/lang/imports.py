@@ -18,7 +18,7 @@ from a2ls_dsl.lang.ast import Comparison, Import, Loss, LossFile
 from a2ls_dsl.lang.build_piece import MAX_ELEMENTS
 from a2ls_dsl.lang.canonical import canonical
 from a2ls_dsl.lang.check import FileChecker, Imported, Summary
-from a2ls_dsl.lang.codes import report
+from a2ls_dsl.lang.codes import Rule, report
 from a2ls_dsl.lang.files import MAX_SIZE, SUFFIX, read
 from a2ls_dsl.lang.findings import place
 from a2ls_dsl.lang.library import shipped
@@ -78,7 +78,7 @@ class Importer:
         self._elements += _elements(file)
         unit.found += mistakes
         imported, losses = dict[str, Imported](), dict[str, Loss]()
-        complete = not any(each.code == "A2L019" for each in mistakes)
+        complete = not any(each.code == Rule.IMPORT for each in mistakes)
         for each in dict.fromkeys(file.imports):  # imports are equal if their paths are
             inner = self._imported(each, path, unit)
             complete = complete and inner is not None
@@ -104,20 +104,22 @@ class Importer:
                 names = [self.units[one].source.name for one in [*self._open[self._open.index(key) :], key]]
                 message = f"this import closes a circle: {' -> '.join(map(os.path.basename, names))}"
                 fix = "put what both files need into a third one"
-                unit.found.append(report("A2L029", message, place(each.path_span), fix))
+                unit.found.append(report(Rule.IMPORT_CIRCLE, message, place(each.path_span), fix))
                 return None
             if key in self.units:
                 return self.units[key]
             source = self._read(target, self._called(each.path, target, unit.source))
         except A2lError as error:
-            unit.found.append(report("A2L028", error.message, place(each.path_span), _edit(error.fix)))
+            unit.found.append(
+                report(Rule.IMPORT_UNREADABLE, error.message, place(each.path_span), _edit(error.fix))
+            )
             return None
         fits = len(self.units) <= MAX_FILES and self._size + len(source.text) <= MAX_SIZE
         inner = self.unit(source, target) if fits else None
         if not fits or self._elements > MAX_ELEMENTS:
             message = f"a file imports at most {MAX_FILES} files, {MAX_SIZE // 1000} kB"
             message += f" and {MAX_ELEMENTS:,} elements, directly and through others"
-            unit.found.append(report("A2L030", message, place(each.path_span), "import less"))
+            unit.found.append(report(Rule.IMPORT_LIMITS, message, place(each.path_span), "import less"))
             return None
         return inner
 
@@ -133,7 +135,7 @@ class Importer:
             if before.source is not inner.source:
                 message = f'`{name}` is a loss of "{before.by.path}" and of "{each.path}"'
                 fix = "rename one of the two, or import one of the files only"
-                unit.found.append(report("A2L025", message, place(each.path_span), fix))
+                unit.found.append(report(Rule.NAME_TAKEN, message, place(each.path_span), fix))
                 return
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from a2ls_dsl.diagnostics import Diagnostic, Fix, Source, Span
-from a2ls_dsl.lang.codes import report
+from a2ls_dsl.lang.codes import Rule, report
 from a2ls_dsl.lang.habits import habit
 from a2ls_dsl.lang.numbers import print_number
 from a2ls_dsl.lang.slips import slip
@@ -68,17 +68,17 @@ def _stranger(trouble: Trouble) -> Finding | None:
     character = trouble.text[trouble.start]
     if character == '"':
         message = "the name of a file stands between two double quotes, on one line"
-        return "A2L019", message, 'e.g. import "curl.a2l"', trouble.start, trouble.end
+        return Rule.IMPORT, message, 'e.g. import "curl.a2l"', trouble.start, trouble.end
     if character == ".":
         message = "a dot stands in a number only, two between the steps of a run"
         behind = re.match(r"\.\w+(?:\(\))?", trouble.text[trouble.start :])
         call = behind[0] if behind else "."
         return trouble.says(
-            "A2L003", message, Fix("remove it", "", (trouble.start, trouble.start + len(call)))
+            Rule.CHARACTER, message, Fix("remove it", "", (trouble.start, trouble.start + len(call)))
         )
     opened = trouble.opened()
     inside = bool(opened) and trouble.text[opened[-1]] == "{"
-    return trouble.says("A2L003", *stranger(trouble.text, trouble.start, inside))
+    return trouble.says(Rule.CHARACTER, *stranger(trouble.text, trouble.start, inside))
 
 
 def stranger(text: str, start: int, in_set: bool = False) -> tuple[str, str | Fix]:
@@ -116,12 +116,12 @@ def _bracket(trouble: Trouble) -> Finding | None:
     if not opened:
         if found not in (")", "}", "]"):
             return None
-        return "A2L011", f"`{found}` closes nothing", Fix("remove it", ""), trouble.start, trouble.end
+        return Rule.BRACKETS, f"`{found}` closes nothing", Fix("remove it", ""), trouble.start, trouble.end
     bracket = trouble.text[opened[-1]]
     terminal, closer = _CLOSERS[bracket]
     if trouble.found == "$END":
         fix = Fix(f"close it with {closer}", closer, (trouble.end, trouble.end))
-        return "A2L011", f"`{bracket}` is never closed", fix, opened[-1], opened[-1] + 1
+        return Rule.BRACKETS, f"`{bracket}` is never closed", fix, opened[-1], opened[-1] + 1
     # Between items a missing comma is the likelier slip, between two sets a missing arrow.
     comma = "_COMMA" in trouble.expected and trouble.found == "NAME"
     arrow = "_ARROW" in trouble.expected and trouble.found in ("_COMMA", "_LBRACE", "_EQUAL", "NAME", "MINUS")
@@ -130,9 +130,9 @@ def _bracket(trouble: Trouble) -> Finding | None:
     message = f"`{bracket}` is not closed before {trouble.shown}"
     outer = trouble.text[opened[-2]] if opened[1:] else ""
     if found in (")", "}", "]") and not (outer and _CLOSERS[outer][1] == found):
-        return "A2L011", message, Fix(f"write {closer} in its place", closer), trouble.start, trouble.end
+        return Rule.BRACKETS, message, Fix(f"write {closer} in its place", closer), trouble.start, trouble.end
     fix = Fix(f"write {closer} first", f"{closer}{' ' * found[:1].isalpha()}", (trouble.start, trouble.start))
-    return "A2L011", message, fix, trouble.start, trouble.end
+    return Rule.BRACKETS, message, fix, trouble.start, trouble.end
 
 
 def _expected(trouble: Trouble) -> Finding:
@@ -140,31 +140,41 @@ def _expected(trouble: Trouble) -> Finding:
     place = trouble.start, trouble.end
     expected, shown = trouble.expected, trouble.shown
     if expected <= {"_LBRACE", "NUMBER", "MINUS"} and "_LBRACE" in expected:
-        return "A2L014", f"a set stands in braces; found {shown}", "as in { s[t], a[t] }", *place
+        return Rule.BRACES, f"a set stands in braces; found {shown}", "as in { s[t], a[t] }", *place
     if "_ARROW" in expected:
         message = f"an arrow stands between source and target; found {shown}"
         if trouble.found in ("_COMMA", "_EQUAL", "MINUS"):
-            return "A2L013", message, Fix.write("->"), *place
-        return "A2L013", message, "as in { source } -> { target }", *place
+            return Rule.ARROW, message, Fix.write("->"), *place
+        return Rule.ARROW, message, "as in { source } -> { target }", *place
     if expected == {"_BATCH"}:
         message = "negatives are asked for with `against batch`"
-        return "A2L017", message, Fix("write against batch", "batch ", (trouble.start, trouble.start)), *place
+        return (
+            Rule.AGAINST_BATCH,
+            message,
+            Fix("write against batch", "batch ", (trouble.start, trouble.start)),
+            *place,
+        )
     if expected == {"_LBRACKET"} or expected == {"_LBRACKET", "_LPAR"}:
         message = f"an element is a stream and a step; found {shown}"
-        return "A2L012", message, "e.g. s[t+1]", *place
+        return Rule.ELEMENT, message, "e.g. s[t+1]", *place
     if trouble.found.startswith("_") and "NAME" in expected and shown[1:-1].isalpha():
-        return "A2L010", f"{shown} is a word of the language", "choose another name", *place
+        return Rule.SYNTAX, f"{shown} is a word of the language", "choose another name", *place
     if expected == {"STRING"}:
         message = f"an import names a file in double quotes; found {shown}"
-        return "A2L019", message, 'e.g. import "curl.a2l"', *place
+        return Rule.IMPORT, message, 'e.g. import "curl.a2l"', *place
     if trouble.found == "_LBRACE" and "_LPAR" in expected:
         message = "an operator takes its sets in parentheses"
-        return "A2L010", message, "as in mse({ source } -> { target })", *place
+        return Rule.SYNTAX, message, "as in mse({ source } -> { target })", *place
     if "_LOSS" in expected and "PLUS" not in expected:
-        return "A2L015", f"a definition begins with `loss`; found {shown}", "as in loss NAME = ...", *place
+        return (
+            Rule.DEFINITION,
+            f"a definition begins with `loss`; found {shown}",
+            "as in loss NAME = ...",
+            *place,
+        )
     weighed = trouble.found in ("MINUS", "_STAR", "NUMBER") and "PLUS" in expected
     if weighed or expected == {"_STAR"}:
         message = "terms are added, each with its weight before it"
-        return "A2L018", message, "e.g. 1.0 * a2_winner + 0.1 * curl", *place
+        return Rule.SUM, message, "e.g. 1.0 * a2_winner + 0.1 * curl", *place
     names = [text for terminal, text in _TERMINALS.items() if terminal in expected]
-    return "A2L010", f"{shown} can't stand here", f"expected {' or '.join(names)}", *place
+    return Rule.SYNTAX, f"{shown} can't stand here", f"expected {' or '.join(names)}", *place

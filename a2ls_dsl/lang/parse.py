@@ -14,7 +14,7 @@ from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Source, Span
 from a2ls_dsl.lang.ast import Definition, Import, Loss, LossFile
 from a2ls_dsl.lang.build import Builder
-from a2ls_dsl.lang.codes import report
+from a2ls_dsl.lang.codes import Rule, report
 from a2ls_dsl.lang.files import MAX_SIZE, too_large
 from a2ls_dsl.lang.library import folder
 from a2ls_dsl.lang.mistakes import explain
@@ -64,7 +64,9 @@ def recover(source: Source) -> tuple[LossFile, list[Diagnostic]]:
             definitions += _placeholders(source, piece, start)
     if not definitions and not builder.mistakes:
         nothing = Span(source, len(source.text), len(source.text))
-        builder.mistakes.append(report("A2L002", "there is no loss in this file", nothing, f"e.g. {EXAMPLE}"))
+        builder.mistakes.append(
+            report(Rule.NO_LOSS, "there is no loss in this file", nothing, f"e.g. {EXAMPLE}")
+        )
     whole = Span(source, 0, len(source.text))
     return LossFile(tuple(definitions), tuple(imports), whole), builder.mistakes
 

@@ -16,6 +16,7 @@ from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.aliases import unknown_option
 from a2ls_dsl.lang.ast import Call, Element, Item, Option, Rollout, Stream
 from a2ls_dsl.lang.canonical import TARGET, canonical_items, ordered_set
+from a2ls_dsl.lang.codes import Rule
 from a2ls_dsl.lang.functions import Type
 from a2ls_dsl.lang.numbers import print_number
 from a2ls_dsl.lang.operators import (
@@ -120,8 +121,8 @@ class Parts:
 
 def problems(parts: Parts) -> list[Problem]:
     """What is wrong with a comparison; where something is, what follows from it is not looked at."""
-    for rule in RULES:
-        if found := list(rule(parts)):
+    for test in TESTS:
+        if found := list(test(parts)):
             return found
     return []
 
@@ -130,10 +131,10 @@ def number_of_sets(entry: Operator, written: int) -> Iterator[Problem]:
     """An operator has its number of sets, one or two."""
     if entry.unary and written == 2:
         message = f"`{entry.name}` looks at one set, here are two"
-        yield Problem("A2L048", message, f"as in {entry.name}({{ s[t] }})", Place.TERM)
+        yield Problem(Rule.NUMBER_OF_SETS, message, f"as in {entry.name}({{ s[t] }})", Place.TERM)
     elif not entry.unary and written == 1:
         fix = f"as in {entry.name}({{ source }} -> {{ target }})"
-        yield Problem("A2L048", f"`{entry.name}` compares two sets, here is one", fix, Place.TERM)
+        yield Problem(Rule.NUMBER_OF_SETS, f"`{entry.name}` compares two sets, here is one", fix, Place.TERM)
 
 
 def word_problems(entry: Operator, against_batch: bool, options: Iterable[Option]) -> Iterator[Problem]:
@@ -141,11 +142,11 @@ def word_problems(entry: Operator, against_batch: bool, options: Iterable[Option
     if against_batch and entry.negatives is not Negatives.ON_REQUEST:
         always = entry.negatives is Negatives.ALWAYS
         message = f"`{entry.name}` " + ("is against the batch by nature" if always else "takes no negatives")
-        yield Problem("A2L053", message, Fix("leave out `against batch`", ""), Place.NEGATIVES)
+        yield Problem(Rule.NO_NEGATIVES, message, Fix("leave out `against batch`", ""), Place.NEGATIVES)
     seen = set[str]()
     for option in options:
         if option.name in seen:
-            yield Problem("A2L042", f"`{option.name}` is given twice", _left_out(option), option)
+            yield Problem(Rule.OPTION_TWICE, f"`{option.name}` is given twice", _left_out(option), option)
         elif option.name == HEAD:
             yield from _head(option, entry)
         else:
@@ -163,24 +164,26 @@ def _rollouts(parts: Parts) -> Iterator[Problem]:
     if target and target.lengths - {0}:
         misplaced = next(item for item in target.items if isinstance(item, Rollout))
         message = "a rollout stands in the source; what it is compared with stands in the target"
-        yield Problem("A2L044", message, "e.g. { s[t+1..t+5] }", misplaced)
+        yield Problem(Rule.ROLLOUT_PLACE, message, "e.g. { s[t+1..t+5] }", misplaced)
         return
     rolled = [item for item in source.items if isinstance(item, Rollout)]
     if not parts.rolled:
         return
     if target is None or entry.pairwise:
         message = f"`{entry.name}` looks at single steps, not along a rollout"
-        yield Problem("A2L044", message, "name a state, e.g. s[t]", rolled[0])
+        yield Problem(Rule.ROLLOUT_PLACE, message, "name a state, e.g. s[t]", rolled[0])
     elif 0 in source.lengths:
         other = next(item for item in source.items if not isinstance(item, Rollout))
         message = f"beside a rollout stand rollouts only; {print_item(other)} is none"
-        yield Problem("A2L044", message, "compare it in a term of its own, or start a rollout at it", other)
+        yield Problem(
+            Rule.ROLLOUT_PLACE, message, "compare it in a term of its own, or start a rollout at it", other
+        )
     elif len(source.lengths) > 1:
         odd = next(each for each in rolled if each.length != rolled[0].length)
         message = f"the rollouts of a source have one length; these have {rolled[0].length} and {odd.length}"
-        yield Problem("A2L044", message, "take as many actions in each", odd)
+        yield Problem(Rule.ROLLOUT_PLACE, message, "take as many actions in each", odd)
     elif source.row is None or target.row is None:
-        yield _optional("along a rollout", source)
+        yield _optional(Rule.ROLLOUT_TARGET, "along a rollout", source)
     elif target.steps != parts.rolled:
         yield _unlike(rolled[0], target)
 
@@ -203,7 +206,7 @@ def _unlike(rollout: Rollout, target: Side) -> Problem:
         start = rollout.first + (first.stream not in (Stream.ACTION, Stream.REWARD))
         run = [replace(first, offset=start + step) for step in range(rollout.length)]
         fix = f"e.g. {', '.join(text for _, text in print_runs(run))}"
-    return Problem("A2L045", message, fix, first)
+    return Problem(Rule.ROLLOUT_TARGET, message, fix, first)
 
 
 def _contents(parts: Parts) -> Iterator[Problem]:
@@ -214,7 +217,7 @@ def _contents(parts: Parts) -> Iterator[Problem]:
             for item in (item for side in (source, target) if side for item in side.items):
                 if not is_latent(item):
                     message = f"`{entry.name}` is about latents; {print_item(item)} is {type_of(item)}"
-                    yield Problem("A2L049", message, "take it out, or use another operator", item)
+                    yield Problem(Rule.CONTENTS, message, "take it out, or use another operator", item)
                     return
         case Sets.DATA_TARGET:
             for item in target.items if target else ():
@@ -224,17 +227,19 @@ def _contents(parts: Parts) -> Iterator[Problem]:
                         f"`{entry.name}` predicts numbers of a known range; {print_item(item)} is {kind}"
                     )
                     fix = "use mse, or predict actions, rewards, returns, values or done"
-                    yield Problem("A2L049", message, fix, item)
+                    yield Problem(Rule.CONTENTS, message, fix, item)
                     return
         case Sets.TRANSITION:
             example = f"as in {entry.name}({{ s[t] }} -> {{ r[t], s[t+1] }})"
             if source.row is None or (target and target.row is None):
-                yield _optional(f"in `{entry.name}`", source)
+                yield _optional(Rule.CONTENTS, f"in `{entry.name}`", source)
             elif source.row != (Width.LATENT,):
-                yield Problem("A2L049", f"the source of `{entry.name}` is one state", example, Place.SOURCE)
+                yield Problem(
+                    Rule.CONTENTS, f"the source of `{entry.name}` is one state", example, Place.SOURCE
+                )
             elif target is None or target.rewards != 1 or sorted(target.row or ()) != _TRANSITION:
                 message = f"the target of `{entry.name}` is one reward and one state"
-                yield Problem("A2L049", message, example, Place.TARGET)
+                yield Problem(Rule.CONTENTS, message, example, Place.TARGET)
 
 
 _TRANSITION = sorted([Width.NUMBER, Width.LATENT])
@@ -249,30 +254,32 @@ def _words(parts: Parts) -> Iterator[Problem]:
         told = any(problem.about is option for problem in found)
         if known and known.needs is Needs.ROLLOUT and not parts.rolled and not told:
             message = f"`{option.name}` weighs the steps of a rollout; there is none"
-            yield Problem("A2L027", message, _left_out(option), option)
+            yield Problem(Rule.OPTION_UNKNOWN, message, _left_out(option), option)
 
 
 def _head(option: Option, entry: Operator) -> Iterator[Problem]:
     call = option.value if isinstance(option.value, Call) else None
     if not entry.head:
         message = f"`{entry.name}` has no head: it looks at the rows themselves"
-        yield Problem("A2L027", message, _left_out(option), option)
+        yield Problem(Rule.OPTION_UNKNOWN, message, _left_out(option), option)
     elif call is None or call.name not in HEADS:
         message = f"there is no such head: `{print_option(option)}`"
-        yield Problem("A2L041", message, f"a head is {', '.join(HEADS)}, e.g. mlp(256)", option)
+        yield Problem(Rule.OPTION_VALUE, message, f"a head is {', '.join(HEADS)}, e.g. mlp(256)", option)
     elif call.name == MLP and not 1 <= len(call.numbers) <= MAX_LAYERS:
         message = f"`mlp` takes the widths of 1 to {MAX_LAYERS} hidden layers"
-        yield Problem("A2L041", message, "e.g. mlp(256)", option)
+        yield Problem(Rule.OPTION_VALUE, message, "e.g. mlp(256)", option)
     elif call.name != MLP and call.numbers:
-        yield Problem("A2L041", f"`{call.name}` takes no numbers", Fix.write(f"{HEAD} = {call.name}"), option)
+        yield Problem(
+            Rule.OPTION_VALUE, f"`{call.name}` takes no numbers", Fix.write(f"{HEAD} = {call.name}"), option
+        )
     elif not all(LAYER.holds(width) for width in call.numbers):
-        yield Problem("A2L041", f"the width of a layer is {LAYER}", "e.g. mlp(256)", option)
+        yield Problem(Rule.OPTION_VALUE, f"the width of a layer is {LAYER}", "e.g. mlp(256)", option)
     elif call.name == NONE and option.shared:
         message = "`none` is no head that could be shared"
-        yield Problem("A2L041", message, _unshared(option), option)
+        yield Problem(Rule.OPTION_VALUE, message, _unshared(option), option)
     elif call.name == NONE and entry.needs_head:
         message = f"`{entry.name}` can't do without a head: its prediction is no row like the target"
-        yield Problem("A2L041", message, "e.g. head = linear", option)
+        yield Problem(Rule.OPTION_VALUE, message, "e.g. head = linear", option)
 
 
 def _number(option: Option, entry: Operator, against_batch: bool) -> Iterator[Problem]:
@@ -283,16 +290,18 @@ def _number(option: Option, entry: Operator, against_batch: bool) -> Iterator[Pr
         fix = unknown_option(option.name, names)
         if isinstance(fix, Fix) and option.span:
             fix = replace(fix, at=(option.span.start, option.span.start + len(option.name)))
-        yield Problem("A2L027", message, fix, option)
+        yield Problem(Rule.OPTION_UNKNOWN, message, fix, option)
     elif isinstance(option.value, Call) or not known.range.holds(option.value):
         message = f"`{known.name}` is {known.range}"
-        yield Problem("A2L041", message, Fix.write(f"{known.name} = {print_number(known.default)}"), option)
+        yield Problem(
+            Rule.OPTION_VALUE, message, Fix.write(f"{known.name} = {print_number(known.default)}"), option
+        )
     elif option.shared:
         message = f"`as` names a head; `{known.name}` is none"
-        yield Problem("A2L041", message, _unshared(option), option)
+        yield Problem(Rule.OPTION_VALUE, message, _unshared(option), option)
     elif known.needs is Needs.NEGATIVES and not against_batch:
         message = f"`{option.name}` divides similarities to the batch; there are none"
-        yield Problem("A2L027", message, "add `against batch`", option)
+        yield Problem(Rule.OPTION_UNKNOWN, message, "add `against batch`", option)
 
 
 def _unshared(option: Option) -> Fix:
@@ -320,7 +329,7 @@ def _rows(parts: Parts) -> Iterator[Problem]:
     if target is None or parts.entry.pairwise or not parts.headless:
         return
     if source.row is None or target.row is None:
-        yield _optional("without a head", source)
+        yield _optional(Rule.ROWS_DIFFER, "without a head", source)
         return
     here, there = parts.rows
     if here != there:
@@ -329,14 +338,14 @@ def _rows(parts: Parts) -> Iterator[Problem]:
             "let a head map one onto the other" if parts.entry.head else "name as many of each on both sides"
         )
         option = next((option for option in parts.options if option.name == HEAD), None)
-        yield Problem("A2L043", message, fix, option or Place.TERM)
+        yield Problem(Rule.ROWS_DIFFER, message, fix, option or Place.TERM)
 
 
-def _optional(where: str, source: Side) -> Problem:
+def _optional(code: Rule, where: str, source: Side) -> Problem:
     """Only a grammar has optional elements: there a combination is taken or left out as a whole."""
     message = f"{where} a row counts as a whole, so `some of` does not go with it"
     about = Place.SOURCE if source.row is None else Place.TARGET
-    return Problem("A2L221", message, "write the sets out with `|`", about)
+    return Problem(code, message, "write the sets out with `|`", about)
 
 
 def row_words(row: tuple[Width, ...]) -> str:
@@ -345,7 +354,7 @@ def row_words(row: tuple[Width, ...]) -> str:
     return " and ".join(f"{n} {width.value}{'s' * (n > 1)}" for width, n in counts.items())
 
 
-Rule: TypeAlias = Callable[[Parts], Iterator[Problem]]
+Test: TypeAlias = Callable[[Parts], Iterator[Problem]]
 
-RULES: tuple[Rule, ...] = (_sets, _rollouts, _contents, _words, _rows)
+TESTS: tuple[Test, ...] = (_sets, _rollouts, _contents, _words, _rows)
 """In the order in which they are asked: each counts on those before it."""

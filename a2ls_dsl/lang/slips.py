@@ -9,6 +9,7 @@ import re
 
 from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.ast import Stream
+from a2ls_dsl.lang.codes import Rule
 from a2ls_dsl.lang.registry import functions
 from a2ls_dsl.lang.trouble import Finding, Trouble
 
@@ -28,10 +29,10 @@ def _import(trouble: Trouble) -> Finding | None:
         message = "an import brings losses under their own names"
         end = trouble.end + len(trouble.behind.split("\n")[0])
         return trouble.says(
-            "A2L019", message, Fix("leave out `as` and what follows", "", (trouble.start, end))
+            Rule.IMPORT, message, Fix("leave out `as` and what follows", "", (trouble.start, end))
         )
     message = f"an import names one file, on a line of its own; found {trouble.shown}"
-    return trouble.says("A2L019", message, 'e.g. import "curl.a2l"')
+    return trouble.says(Rule.IMPORT, message, 'e.g. import "curl.a2l"')
 
 
 def _of_reference(trouble: Trouble) -> Finding | None:
@@ -41,7 +42,7 @@ def _of_reference(trouble: Trouble) -> Finding | None:
     what = "options" if trouble.found == "_WITH" else "negatives"
     message = f"{what} belong to comparisons; this is the name of a loss"
     return trouble.says(
-        "A2L020" if what == "options" else "A2L017", message, "write them where it is defined"
+        Rule.OPTIONS if what == "options" else Rule.AGAINST_BATCH, message, "write them where it is defined"
     )
 
 
@@ -53,20 +54,20 @@ def _negatives_late(trouble: Trouble) -> Finding | None:
     options = re.search(r"\bwith\b(?:(?!\bwith\b)[\s\S])*\Z", trouble.before)
     end = re.match(r"against\s+batch\b", trouble.text[trouble.start :])
     if options is None or end is None:
-        return trouble.says("A2L017", message, "as in against batch with head = linear")
+        return trouble.says(Rule.AGAINST_BATCH, message, "as in against batch with head = linear")
     fixed = f"against batch {options[0].rstrip()}"
     at = trouble.start - len(options[0]), trouble.start + end.end()
-    return trouble.says("A2L017", message, Fix.write(fixed, at))
+    return trouble.says(Rule.AGAINST_BATCH, message, Fix.write(fixed, at))
 
 
 def _without_with(trouble: Trouble) -> Finding | None:
     """`) head = linear`, and options inside the parentheses."""
     if trouble.found == "NAME" and "_WITH" in trouble.expected and re.match(r"\s*=", trouble.behind):
         fix = Fix(f"write with {trouble.shown[1:-1]} = ...", "with ", (trouble.start, trouble.start))
-        return trouble.says("A2L020", "options begin with `with`", fix)
+        return trouble.says(Rule.OPTIONS, "options begin with `with`", fix)
     if trouble.found == "_COMMA" and trouble.expected == {"_RPAR"}:
         message = "an operator takes sets only; options stand behind the parenthesis"
-        return trouble.says("A2L020", message, _OPTIONS)
+        return trouble.says(Rule.OPTIONS, message, _OPTIONS)
     return None
 
 
@@ -80,9 +81,9 @@ def _option(trouble: Trouble) -> Finding | None:
     if called and trouble.found != "NUMBER":
         message = f"the value of an option is a number or a head; `{called[2]}(...)` is none"
         start = trouble.start - len(trouble.just_before) + called.start(1)
-        return "A2L020", message, _OPTIONS, start, trouble.end
+        return Rule.OPTIONS, message, _OPTIONS, start, trouble.end
     message = f"behind `with` stand options, each with its value; found {trouble.shown}"
-    return trouble.says("A2L020", message, _OPTIONS)
+    return trouble.says(Rule.OPTIONS, message, _OPTIONS)
 
 
 def _with_again(trouble: Trouble) -> Finding | None:
@@ -91,7 +92,7 @@ def _with_again(trouble: Trouble) -> Finding | None:
         return None
     before = len(trouble.text[: trouble.start].rstrip())
     fix = Fix.write(",", (before, trouble.end))
-    return trouble.says("A2L020", "options are separated by commas, behind one `with`", fix)
+    return trouble.says(Rule.OPTIONS, "options are separated by commas, behind one `with`", fix)
 
 
 def _parameter(trouble: Trouble) -> Finding | None:
@@ -102,7 +103,7 @@ def _parameter(trouble: Trouble) -> Finding | None:
     ):
         return None
     message = "a step is t, or t plus one whole number"
-    return trouble.says("A2L032", message, "e.g. t+3; parameters such as k belong to loss grammars")
+    return trouble.says(Rule.STEP, message, "e.g. t+3; parameters such as k belong to loss grammars")
 
 
 def _bare_stream(trouble: Trouble) -> Finding | None:
@@ -114,7 +115,7 @@ def _bare_stream(trouble: Trouble) -> Finding | None:
     at = trouble.start - len(trouble.just_before) + name.start(1)
     end = at + len(name[1])
     message = f"`{name[1]}` is a stream; an element is a stream at a step"
-    return "A2L012", message, Fix.write(f"{name[1]}[t]"), at, end
+    return Rule.ELEMENT, message, Fix.write(f"{name[1]}[t]"), at, end
 
 
 def _group(trouble: Trouble) -> Finding | None:
@@ -123,7 +124,7 @@ def _group(trouble: Trouble) -> Finding | None:
         return None
     message = "terms are not grouped with parentheses"
     fix = "name the sum: loss part = a + b, then weigh it: loss whole = 0.5 * part"
-    return trouble.says("A2L018", message, fix)
+    return trouble.says(Rule.SUM, message, fix)
 
 
 def _return_sum(trouble: Trouble) -> Finding | None:
@@ -133,7 +134,7 @@ def _return_sum(trouble: Trouble) -> Finding | None:
     if not inside or trouble.found != "PLUS" or not (reward and re.search(r"\bvalue\b", trouble.behind)):
         return None
     message = "a reward and a discounted value are one item, a return"
-    return trouble.says("A2L010", message, "e.g. return(r[t], value(s[t+1]), 0.99)")
+    return trouble.says(Rule.SYNTAX, message, "e.g. return(r[t], value(s[t+1]), 0.99)")
 
 
 def _arithmetic(trouble: Trouble) -> Finding | None:
@@ -144,7 +145,7 @@ def _arithmetic(trouble: Trouble) -> Finding | None:
     if not trouble.expected & {"_RBRACE", "_COMMA"}:
         return None
     message = f"nothing is computed in a set; found {trouble.shown}"
-    return trouble.says("A2L010", message, "name what is compared, with commas between: { s[t], a[t] }")
+    return trouble.says(Rule.SYNTAX, message, "name what is compared, with commas between: { s[t], a[t] }")
 
 
 def _half_run(trouble: Trouble) -> Finding | None:
@@ -153,14 +154,14 @@ def _half_run(trouble: Trouble) -> Finding | None:
         return None
     if trouble.found == "_RBRACKET" and not trouble.before.rstrip().endswith(".."):
         return None
-    return trouble.says("A2L016", "a run names its first and its last step", "e.g. a[t..t+3]")
+    return trouble.says(Rule.RUN, "a run names its first and its last step", "e.g. a[t..t+3]")
 
 
 def _keyword(trouble: Trouble) -> Finding | None:
     """`shift(s[t], pixels = 4)`"""
     if trouble.found != "_EQUAL" or "_LBRACKET" not in trouble.expected:
         return None
-    return trouble.says("A2L039", "a number is given without its name", "e.g. shift(s[t], 4)")
+    return trouble.says(Rule.ARGUMENTS, "a number is given without its name", "e.g. shift(s[t], 4)")
 
 
 def _uncalled(trouble: Trouble) -> Finding | None:
@@ -169,7 +170,7 @@ def _uncalled(trouble: Trouble) -> Finding | None:
     if trouble.found != "NAME" or "_LPAR" not in trouble.expected or name is None or name[1] not in functions:
         return None
     message = f"`{name[1]}` is called with parentheses"
-    return trouble.says("A2L039", message, f"e.g. {functions[name[1]].example}")
+    return trouble.says(Rule.ARGUMENTS, message, f"e.g. {functions[name[1]].example}")
 
 
 def _two_weights(trouble: Trouble) -> Finding | None:
@@ -177,7 +178,7 @@ def _two_weights(trouble: Trouble) -> Finding | None:
     if trouble.expected != {"_LBRACE"} or trouble.found not in ("NUMBER", "MINUS"):
         return None
     message = "a term has one weight, and an operator takes sets, no numbers"
-    return trouble.says("A2L018", message, "multiply the numbers of the weights")
+    return trouble.says(Rule.SUM, message, "multiply the numbers of the weights")
 
 
 def _behind_with(trouble: Trouble) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Context, Decimal
 
 from a2ls_dsl.lang.ast import Schedule, Weight
+from a2ls_dsl.lang.codes import Rule
 from a2ls_dsl.lang.numbers import Range, print_number
 from a2ls_dsl.lang.printer import print_weight
 from a2ls_dsl.lang.registry import SCHEDULE
@@ -27,18 +28,18 @@ def weight_problem(weight: Weight) -> tuple[str, str, str] | None:
         if WEIGHT.holds(weight):
             return None
         if weight > 0:
-            return "A2L037", f"a weight is {WEIGHT}, not {print_number(weight)}", "write one nearer to 1"
+            return Rule.WEIGHT, f"a weight is {WEIGHT}, not {print_number(weight)}", "write one nearer to 1"
         message = f"the weight {weight!r} is not positive and finite"
-        return "A2L037", message, "write a number above 0, or leave the term out"
+        return Rule.WEIGHT, message, "write a number above 0, or leave the term out"
     given = [end for end in (weight.start, weight.end) if end != 0]
     if not given or min(given) < 0:
         message = f"the weights of {print_weight(weight)} are not 0 or more, with one above 0"
-        return "A2L051", message, SCHEDULE_FIX if given else "a term that is never there is left out"
+        return Rule.SCHEDULE, message, SCHEDULE_FIX if given else "a term that is never there is left out"
     if not all(map(WEIGHT.holds, given)):
         message = f"a weight of a schedule is 0 or {WEIGHT}; not so {print_weight(weight)}"
-        return "A2L051", message, "write weights nearer to 1"
+        return Rule.SCHEDULE, message, "write weights nearer to 1"
     if not 1 <= weight.frames <= MAX_FRAMES:
-        return "A2L051", f"a schedule takes from 1 to {MAX_FRAMES:,} frames", SCHEDULE_FIX
+        return Rule.SCHEDULE, f"a schedule takes from 1 to {MAX_FRAMES:,} frames", SCHEDULE_FIX
     return None
 
 

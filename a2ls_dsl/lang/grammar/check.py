@@ -10,7 +10,7 @@ from a2ls_dsl.lang.aliases import did_you_mean
 from a2ls_dsl.lang.ast import MAX_OFFSET, Stream
 from a2ls_dsl.lang.functions import RETURN, ROLLOUT
 from a2ls_dsl.lang.grammar import tree
-from a2ls_dsl.lang.grammar.codes import error, warning
+from a2ls_dsl.lang.grammar.codes import Rule, error, warning
 from a2ls_dsl.lang.grammar.forms import SIDES
 from a2ls_dsl.lang.grammar.kinds import SHOWN, check_kinds
 from a2ls_dsl.lang.grammar.parse import WORDS
@@ -89,15 +89,19 @@ def _horizons(file: tree.GrammarFile) -> Iterator[Diagnostic]:
         name = given.parameter
         if name.text == "t":
             fix = "use another, as k"
-            yield error("A2L207", "`t` is the present step, not a parameter", name.span, fix)
+            yield error(Rule.NAME_TAKEN, "`t` is the present step, not a parameter", name.span, fix)
         elif name.text in seen:
-            yield error("A2L206", f"the parameter `{name.text}` is given twice", name.span, "remove one")
+            yield error(
+                Rule.NAME_TWICE, f"the parameter `{name.text}` is given twice", name.span, "remove one"
+            )
         seen.add(name.text)
         if given.last < given.first:
             fix = f"write {given.last}..{given.first}"
-            yield error("A2L211", f"no number lies in {given.first}..{given.last}", given.span, fix)
+            yield error(Rule.HORIZON_EMPTY, f"no number lies in {given.first}..{given.last}", given.span, fix)
         if max(given.first, given.last) > MAX_OFFSET:
-            yield error("A2L213", f"no horizon is longer than {MAX_OFFSET}", given.span, "shorten the range")
+            yield error(
+                Rule.OFFSET, f"no horizon is longer than {MAX_OFFSET}", given.span, "shorten the range"
+            )
 
 
 def _rule_names(file: tree.GrammarFile) -> Iterator[Diagnostic]:
@@ -105,13 +109,18 @@ def _rule_names(file: tree.GrammarFile) -> Iterator[Diagnostic]:
     for rule in file.rules:
         name, span = rule.name.text, rule.name.span
         if name in seen:
-            yield error("A2L206", f"the rule `{name}` is defined above", span, "join both with `|`")
+            yield error(Rule.NAME_TWICE, f"the rule `{name}` is defined above", span, "join both with `|`")
         elif what := _taken(name):
-            yield error("A2L207", f"`{name}` is {what}, no rule can have its name", span, "rename the rule")
+            yield error(
+                Rule.NAME_TAKEN,
+                f"`{name}` is {what}, no rule can have its name",
+                span,
+                "rename the rule",
+            )
         seen.add(name)
     if "loss" not in seen:
         fix = "add a line such as `loss = mse(source -> target)`"
-        yield error("A2L208", "no rule `loss` says what a loss is", file.name.span, fix)
+        yield error(Rule.NO_LOSS, "no rule `loss` says what a loss is", file.name.span, fix)
 
 
 def _taken(name: str) -> str:
@@ -127,15 +136,15 @@ def _requires(file: tree.GrammarFile) -> Iterator[Diagnostic]:
         for word, known in ((line.what, STREAM_WORDS), (line.side, SIDES)):
             if word.text not in known:
                 message = f"`require` does not know `{word.text}`"
-                yield error("A2L215", message, word.span, guess(word.text, known))
+                yield error(Rule.REQUIRE, message, word.span, guess(word.text, known))
     names = rules_of(file)
     for bound in file.bounds:
         if bound.rule.text not in names:
             message = f"there is no rule `{bound.rule.text}`"
-            yield error("A2L225", message, bound.rule.span, guess(bound.rule.text, names))
+            yield error(Rule.BOUND, message, bound.rule.span, guess(bound.rule.text, names))
         elif not 1 <= bound.most <= MAX_DEPTH:
             message = f"a rule stands inside itself from 1 to {MAX_DEPTH} deep, not {bound.most}"
-            yield error("A2L225", message, bound.span, f"e.g. require at most 3 {bound.rule.text}")
+            yield error(Rule.BOUND, message, bound.span, f"e.g. require at most 3 {bound.rule.text}")
 
 
 def _item(item: tree.Item, file: tree.GrammarFile) -> Iterator[Diagnostic]:
@@ -144,7 +153,7 @@ def _item(item: tree.Item, file: tree.GrammarFile) -> Iterator[Diagnostic]:
     for run in tree.runs(item):
         if run.stream.text not in list(Stream):
             fix = "the streams are s (states), a (actions), r (rewards), o (raw observations), done"
-            yield error("A2L203", f"there is no stream `{run.stream.text}`", run.stream.span, fix)
+            yield error(Rule.STREAM_UNKNOWN, f"there is no stream `{run.stream.text}`", run.stream.span, fix)
         names = list(dict.fromkeys([*_step_names(run.first, file), *_step_names(run.last, file)]))
         yield from names
         if not names and not list(_horizons(file)):
@@ -167,13 +176,13 @@ def _arguments(call: tree.Apply) -> Iterator[Diagnostic]:
     if not fits or {ROLLOUT, RETURN} & set(inner):
         known = functions.get(name)
         fix = f"e.g. {known.example}" if known else "e.g. crop(s[t])"
-        yield error("A2L204", f"`{name}` is called on something else", call.span, fix)
+        yield error(Rule.FUNCTION, f"`{name}` is called on something else", call.span, fix)
 
 
 def _step_names(step: tree.Step, file: tree.GrammarFile) -> Iterator[Diagnostic]:
     if step.base.text != "t":
         message = f"a step counts from t, not from `{step.base.text}`"
-        yield error("A2L205", message, step.base.span, "write t, t+1, ...")
+        yield error(Rule.STEP, message, step.base.span, "write t, t+1, ...")
     known = [each.parameter.text for each in file.horizons]
     for _, name in step.parameters:
         if name.text not in known:
@@ -181,7 +190,7 @@ def _step_names(step: tree.Step, file: tree.GrammarFile) -> Iterator[Diagnostic]
             if known:
                 plural = "parameters are" if known[1:] else "parameter is"
                 fix = f"the {plural} {', '.join(known)}"
-            yield error("A2L205", f"there is no parameter `{name.text}`", name.span, fix)
+            yield error(Rule.STEP, f"there is no parameter `{name.text}`", name.span, fix)
 
 
 def _run(run: tree.Run, file: tree.GrammarFile) -> Iterator[Diagnostic]:
@@ -191,13 +200,13 @@ def _run(run: tree.Run, file: tree.GrammarFile) -> Iterator[Diagnostic]:
         if min(first, last) < 0:
             place = run.first.span if first < 0 else run.last.span
             message = f"steps start at t; this one is t{min(first, last)}{where}"
-            yield error("A2L212", message, place, "shift every step of the loss by one or more")
+            yield error(Rule.STEP_BEFORE_T, message, place, "shift every step of the loss by one or more")
         elif max(first, last) > MAX_OFFSET:
             message = f"this step is t+{max(first, last)}{where}; the last one possible is t+{MAX_OFFSET}"
-            yield error("A2L213", message, run.span, "use smaller offsets")
+            yield error(Rule.OFFSET, message, run.span, "use smaller offsets")
         elif last < first:
             message = f"the run t+{first}..t+{last} is empty{where}"
-            yield error("A2L214", message, run.span, "let the run end where it starts or later")
+            yield error(Rule.RUN_EMPTY, message, run.span, "let the run end where it starts or later")
         else:
             continue
         return  # one finding a run is enough
@@ -218,7 +227,7 @@ def _recursion(rules: Mapping[str, tree.Rule], cycle: list[str]) -> Diagnostic:
     message = f"rules must not be recursive without a bound: {' -> '.join(shown)}"
     use = next(use for use in uses(rules[path[0]]) if use.text == path[1])
     fix = f"for sums, add `require at most 3 {path[0]}`; else list the alternatives"
-    return error("A2L209", message, use.span, fix)
+    return error(Rule.RECURSION, message, use.span, fix)
 
 
 def _unused(file: tree.GrammarFile) -> Iterator[Diagnostic]:
@@ -226,4 +235,4 @@ def _unused(file: tree.GrammarFile) -> Iterator[Diagnostic]:
     for rule in file.rules:
         if rule.name.text not in used:
             message = f"the rule `{rule.name.text}` is never used"
-            yield warning("A2L251", message, rule.name.span, "remove it, or refer to it")
+            yield warning(Rule.RULE_UNUSED, message, rule.name.span, "remove it, or refer to it")

@@ -9,7 +9,7 @@ from a2ls_dsl.diagnostics import Diagnostic, Fix, Span, near
 from a2ls_dsl.lang.aliases import did_you_mean
 from a2ls_dsl.lang.functions import Kind as FunctionKind
 from a2ls_dsl.lang.grammar import tree
-from a2ls_dsl.lang.grammar.codes import error
+from a2ls_dsl.lang.grammar.codes import Rule, error
 from a2ls_dsl.lang.operators import HEAD, HEADS, MAX_LAYERS, MLP, PAPER_OPERATORS
 from a2ls_dsl.lang.registry import SCHEDULE, functions, operators
 
@@ -60,7 +60,7 @@ def check_kinds(
     for bound in bounds:
         if kinds.kinds.get(bound.rule.text) not in (Kind.LOSS, None):
             message = f"`{bound.rule.text}` is no sum of losses, only those are bounded"
-            kinds.found.append(error("A2L225", message, bound.rule.span, "remove the line"))
+            kinds.found.append(error(Rule.BOUND, message, bound.rule.span, "remove the line"))
     return list(dict.fromkeys(kinds.found))
 
 
@@ -127,7 +127,12 @@ class _Kinds:
         if kind is Kind.LOSS:
             message = "a loss can be left out of a sum only"
             self.found.append(
-                error("A2L222", message, inner.span, "write x + [ y ], or leave out the brackets")
+                error(
+                    Rule.OPTIONAL_LOSS,
+                    message,
+                    inner.span,
+                    "write x + [ y ], or leave out the brackets",
+                )
             )
             return None
         return self.expect(inner, kind, Kind.SET, Kind.NEGATIVES, Kind.FUNCTION)
@@ -141,7 +146,7 @@ class _Kinds:
             self.fit(each, Kind.SET)
         if call.arguments[1:]:
             fix = f"write {name}(source -> target)"
-            self.found.append(error("A2L210", "an operator compares two sets with `->`", call.span, fix))
+            self.found.append(error(Rule.KIND, "an operator compares two sets with `->`", call.span, fix))
         if call.target:
             self.fit(call.target, Kind.SET)
         if call.negatives:
@@ -158,11 +163,11 @@ class _Kinds:
         for option in call.options:
             name = option.name.text
             if name in seen:
-                self.found.append(error("A2L223", f"`{name}` is given twice", option.span, "remove one"))
+                self.found.append(error(Rule.OPTION, f"`{name}` is given twice", option.span, "remove one"))
             elif name not in known:
                 close = near(name, known)
                 fix = did_you_mean(close) if close else f"there is {', '.join(known)}"
-                self.found.append(error("A2L223", f"there is no option `{name}`", option.name.span, fix))
+                self.found.append(error(Rule.OPTION, f"there is no option `{name}`", option.name.span, fix))
             else:
                 self.fit(option.value, known[name])
             seen.add(name)
@@ -172,13 +177,13 @@ class _Kinds:
         name, count = call.name.text, len(call.arguments)
         if call.target or isinstance(call.arguments[0], tree.Elements):
             fix = f"there is {', '.join(PAPER_OPERATORS)}, ..."
-            self.found.append(error("A2L202", f"`{name}` is no operator", call.name.span, fix))
+            self.found.append(error(Rule.NAME_UNKNOWN, f"`{name}` is no operator", call.name.span, fix))
             return None
         for each in call.arguments:
             self.fit(each, Kind.NUMBER)
         more = call.negatives or (call.options[0] if call.options else None)
         if more is not None:
-            self.found.append(error("A2L210", f"`{name}` takes numbers only", more.span, "remove this"))
+            self.found.append(error(Rule.KIND, f"`{name}` takes numbers only", more.span, "remove this"))
         if name == MLP and count <= MAX_LAYERS:
             return Kind.HEAD
         if name == SCHEDULE and count == 3:
@@ -187,7 +192,7 @@ class _Kinds:
         if known and known.kind is not FunctionKind.SEQUENCE and count <= len(known.parameters):
             return Kind.FUNCTION
         fix = f"e.g. {known.example}" if known else "e.g. mlp(256), linear(0.0, 1.0, 100000)"
-        self.found.append(error("A2L224", f"`{name}` does not take {count} numbers", call.span, fix))
+        self.found.append(error(Rule.NUMBER_RANGE, f"`{name}` does not take {count} numbers", call.span, fix))
         return None
 
     def item(self, item: tree.Item) -> None:
@@ -199,14 +204,21 @@ class _Kinds:
                 self.expect(call.function, self.kinds.get(name), Kind.FUNCTION)
             elif name not in functions:
                 self.found.append(
-                    error("A2L204", f"there is no function `{name}`", span, self.near(name, functions))
+                    error(
+                        Rule.FUNCTION,
+                        f"there is no function `{name}`",
+                        span,
+                        self.near(name, functions),
+                    )
                 )
             for each in call.arguments:
                 if not isinstance(each, tree.Run | tree.Apply):
                     self.fit(each, Kind.NUMBER)
                     if rule:
                         message = f"numbers stand with the functions that the rule `{name}` lists"
-                        self.found.append(error("A2L204", message, each.span, "e.g. view = none | shift(4)"))
+                        self.found.append(
+                            error(Rule.FUNCTION, message, each.span, "e.g. view = none | shift(4)")
+                        )
 
     def of_name(self, name: str, span: Span) -> Kind | None:
         if name in operators:
@@ -215,7 +227,7 @@ class _Kinds:
             if functions[name].kind is FunctionKind.SEQUENCE:
                 example = functions[name].example
                 message = f"`{name}` is no function of one element"
-                self.found.append(error("A2L204", message, span, f"write it out, e.g. {example}"))
+                self.found.append(error(Rule.FUNCTION, message, span, f"write it out, e.g. {example}"))
                 return None
             return Kind.FUNCTION
         if name in HEADS:
@@ -224,7 +236,12 @@ class _Kinds:
             return self.kinds.get(name)
         names = [*(rule for rule in self.rules if rule != "loss"), *operators, *functions]
         self.found.append(
-            error("A2L202", f"there is no rule and no operator `{name}`", span, self.near(name, names))
+            error(
+                Rule.NAME_UNKNOWN,
+                f"there is no rule and no operator `{name}`",
+                span,
+                self.near(name, names),
+            )
         )
         return None
 
@@ -249,5 +266,5 @@ class _Kinds:
         if kind is Kind.NUMBER and Kind.WEIGHT in wanted:
             return Kind.WEIGHT
         message = f"this is {kind}, but {' or '.join(wanted)} belongs here"
-        self.found.append(error("A2L210", message, expression.span, f"write {_EXAMPLES[wanted[0]]}"))
+        self.found.append(error(Rule.KIND, message, expression.span, f"write {_EXAMPLES[wanted[0]]}"))
         return None

@@ -8,7 +8,7 @@ from a2ls_dsl.diagnostics import Diagnostic
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.build import calls_of
 from a2ls_dsl.lang.grammar.check import walk
-from a2ls_dsl.lang.grammar.codes import error
+from a2ls_dsl.lang.grammar.codes import Rule, error
 from a2ls_dsl.lang.grammar.expand import MANY, Expander
 
 MAX_FORMS = 100_000
@@ -34,16 +34,16 @@ def too_large_findings(file: tree.GrammarFile, expander: Expander) -> Iterator[D
         number = min(MANY, number + words)
         if words > MAX_WORDS:
             message = f"the operators and options of this comparison have {words:,} combinations"
-            yield error("A2L216", message, call.span, f"at most {MAX_WORDS:,}; split it, or offer fewer")
+            yield error(Rule.FORMS, message, call.span, f"at most {MAX_WORDS:,}; split it, or offer fewer")
     if number * file.size > MAX_FORMS:
         shown = f"{number:,}" if number < MANY else "more than 10^30"
         total = f"{number * file.size:,}" if number < MANY else "far too many"
         message = f"the grammar has {total} forms: {shown} alternatives times {file.size} horizons"
         fix = f"at most {MAX_FORMS:,}; `some of {{ ... }}` costs nothing, alternatives do"
-        yield error("A2L216", message, loss.span, fix)
+        yield error(Rule.FORMS, message, loss.span, fix)
     if (named := _elements(file)) > MAX_ELEMENTS:
         message = f"the sets of the grammar hold {named:,} elements, all horizons together"
-        yield error("A2L220", message, loss.span, f"at most {MAX_ELEMENTS:,}; shorten runs or horizons")
+        yield error(Rule.ELEMENTS, message, loss.span, f"at most {MAX_ELEMENTS:,}; shorten runs or horizons")
 
 
 def _elements(file: tree.GrammarFile) -> int:

@@ -11,7 +11,7 @@ from a2ls_dsl.lang.files import MAX_SIZE, read, too_large
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.build import Builder, Filter
 from a2ls_dsl.lang.grammar.check import check
-from a2ls_dsl.lang.grammar.codes import error
+from a2ls_dsl.lang.grammar.codes import Rule, error
 from a2ls_dsl.lang.grammar.expand import Expander
 from a2ls_dsl.lang.grammar.limits import too_large_findings
 from a2ls_dsl.lang.grammar.moves import Grammar
@@ -50,7 +50,7 @@ def _load(source: Source) -> Grammar:
     try:
         return _checked(file, source)
     except RecursionError:
-        deep = error("A2L201", "rules refer to each other too deeply", file.name.span, "use fewer rules")
+        deep = error(Rule.SYNTAX, "rules refer to each other too deeply", file.name.span, "use fewer rules")
         raise LanguageError([deep]) from None
 
 
@@ -80,7 +80,7 @@ def _built(file: tree.GrammarFile, source: Source, warnings: tuple[Diagnostic, .
     if not grammar.live:
         fix = "remove one, or let the sets hold what it asks for"
         place: Span = file.requires[0].span if file.requires else file.name.span
-        raise LanguageError([error("A2L219", "no loss keeps the `require` lines", place, fix)])
+        raise LanguageError([error(Rule.NOTHING_LEFT, "no loss keeps the `require` lines", place, fix)])
     return grammar
 
 

@@ -13,7 +13,7 @@ from lark.tree import Meta
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, LanguageError, Source, Span
 from a2ls_dsl.lang.grammar import tree
-from a2ls_dsl.lang.grammar.codes import error
+from a2ls_dsl.lang.grammar.codes import Rule, error
 from a2ls_dsl.lang.library import folder
 from a2ls_dsl.lang.mistakes import stranger
 from a2ls_dsl.lang.numbers import number_of_text
@@ -57,7 +57,7 @@ def parse(source: Source) -> tree.GrammarFile:
         depths = list(accumulate((sign in "[(") - (sign in "])") for sign in source.text))
         innermost = depths.index(max(depths))
         place = Span(source, innermost, innermost + 1)
-        deep = error("A2L201", "parts are nested too deeply", place, "name the inner parts")
+        deep = error(Rule.SYNTAX, "parts are nested too deeply", place, "name the inner parts")
         raise LanguageError([deep]) from None
 
 
@@ -79,13 +79,13 @@ def _complaint(source: Source, unexpected: UnexpectedInput) -> Diagnostic:
     if (isinstance(unexpected, UnexpectedCharacters) and not found.isascii()) or found in ("%", ";", "/"):
         in_set = source.text.rfind("{", 0, start) > source.text.rfind("}", 0, start)
         message, fix = stranger(source.text, start, in_set)
-        return error("A2L201", message, Span(source, start, start + 1), fix)
+        return error(Rule.SYNTAX, message, Span(source, start, start + 1), fix)
     if found:
         message = f"`{found}` does not belong here"
     else:
         start, message = len(source.text.rstrip()), "the grammar ends too early"
     fix = _HEADER if "GRAMMAR" in wanted else _expectation(wanted)
-    return error("A2L201", message, Span(source, start, start + max(len(found), 1)), fix)
+    return error(Rule.SYNTAX, message, Span(source, start, start + max(len(found), 1)), fix)
 
 
 def _expectation(wanted: set[str]) -> str:
@@ -190,7 +190,7 @@ class _Builder(Transformer[Token, Any]):
     def number(self, meta: Meta, children: list[Token]) -> tree.Number:
         value = number_of_text(children[0])
         if isinstance(value, A2lError):
-            self.mistakes.append(error("A2L224", value.message, self._span(meta), value.fix))
+            self.mistakes.append(error(Rule.NUMBER_RANGE, value.message, self._span(meta), value.fix))
             value = 1.0
         return tree.Number(value, self._span(meta))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from a2ls_dsl.diagnostics import Diagnostic
+from a2ls_dsl.diagnostics import Diagnostic, Severity
 from a2ls_dsl.lang.ast import Schedule
 from a2ls_dsl.lang.build_piece import MAX_ELEMENTS
 from a2ls_dsl.lang.canonical import SOURCE as ONLINE_SIDE
@@ -15,7 +15,7 @@ from a2ls_dsl.lang.findings import Findings
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.build import Builder, calls_of
 from a2ls_dsl.lang.grammar.check import for_values, walk
-from a2ls_dsl.lang.grammar.codes import error
+from a2ls_dsl.lang.grammar.codes import Rule, error
 from a2ls_dsl.lang.grammar.derive import weight_of
 from a2ls_dsl.lang.grammar.expand import Expander, Leaf, Value
 from a2ls_dsl.lang.grammar.forms import Cube, Layout
@@ -37,13 +37,13 @@ def number_findings(expander: Expander) -> Iterator[Diagnostic]:
             case tree.Scaled(weight):
                 for leaf in expander.leaves(weight):
                     if problem := _weight_problem(leaf.value):
-                        yield error("A2L224", problem[0], weight.span, problem[1])
+                        yield error(Rule.NUMBER_RANGE, problem[0], weight.span, problem[1])
             case tree.Call(name, arguments) if name.text == MLP:
                 for each in arguments:
                     for leaf in expander.leaves(each):
                         if not (isinstance(leaf.value, float) and LAYER.holds(leaf.value)):
                             message = f"the width of a layer is {LAYER}, not {_shown(leaf)}"
-                            yield error("A2L224", message, each.span, "e.g. mlp(256)")
+                            yield error(Rule.NUMBER_RANGE, message, each.span, "e.g. mlp(256)")
             case tree.Call(options=options):
                 for option in options:
                     yield from _option(option, expander)
@@ -59,7 +59,7 @@ def item_findings(expander: Expander) -> Iterator[Diagnostic]:
         told.add(origin)
         first = findings.found[0]
         message = f"{first.message}: {print_item(item)}{for_values(binding)}"
-        yield error("A2L204", message, origin.span, first.fix)
+        yield error(Rule.FUNCTION, message, origin.span, first.fix)
 
 
 def root_findings(builder: Builder, roots: Roots) -> Iterator[Diagnostic]:
@@ -80,7 +80,9 @@ def root_findings(builder: Builder, roots: Roots) -> Iterator[Diagnostic]:
         yield from _products(root)
         if (size := _size(root)) > MAX_ELEMENTS:
             message = f"a loss of this grammar names {size:,} elements"
-            yield error("A2L220", message, builder.file.name.span, f"at most {MAX_ELEMENTS:,} in one loss")
+            yield error(
+                Rule.ELEMENTS, message, builder.file.name.span, f"at most {MAX_ELEMENTS:,} in one loss"
+            )
 
 
 def _option(option: tree.Option, expander: Expander) -> Iterator[Diagnostic]:
@@ -91,7 +93,9 @@ def _option(option: tree.Option, expander: Expander) -> Iterator[Diagnostic]:
     for leaf in expander.leaves(option.value):
         if isinstance(leaf.value, float) and not any(each.range.holds(leaf.value) for each in known):
             message = f"`{name}` is {known[0].range}, not {_shown(leaf)}"
-            yield error("A2L224", message, option.value.span, f"e.g. {print_number(known[0].default)}")
+            yield error(
+                Rule.NUMBER_RANGE, message, option.value.span, f"e.g. {print_number(known[0].default)}"
+            )
 
 
 def _weight_problem(value: Value) -> tuple[str, str] | None:
@@ -110,13 +114,16 @@ def _mismatch(builder: Builder, call: tree.Call) -> Diagnostic:
     """Why the first combination of a comparison is no loss, in the words of the checker of losses."""
     findings = Findings()
     TermChecker(findings).check(builder.example(call))
-    errors = [each for each in findings.found if each.code < "A2L101"]
+    errors = [each for each in findings.found if each.severity is Severity.ERROR]
     fix = "offer alternatives that go together"
     if not errors:
         message = "no combination of this comparison is a loss: `some of` doesn't go with the rest of it"
-        return error("A2L221", message, call.span, "write the sets out with `|`")
+        return error(Rule.NOTHING_FITS, message, call.span, "write the sets out with `|`")
     return error(
-        "A2L221", f"no combination of this comparison is a loss: {errors[0].message}", call.span, fix
+        Rule.NOTHING_FITS,
+        f"no combination of this comparison is a loss: {errors[0].message}",
+        call.span,
+        fix,
     )
 
 
@@ -131,7 +138,10 @@ def _unusable(term: Term, trained: tuple[int, ...], layouts: Layouts) -> Iterato
             if not needed and _can_lack(cube, cube.high, source):
                 message = "a loss needs a source, and the grammar allows an empty one here"
                 yield error(
-                    "A2L217", message, term.call.arguments[0].span, "add `require an element in source`"
+                    Rule.SIDE_EMPTY,
+                    message,
+                    term.call.arguments[0].span,
+                    "add `require an element in source`",
                 )
             if needed and _can_lack(cube, trained[0], source):
                 may = cube.may & trained[0]
@@ -140,11 +150,16 @@ def _unusable(term: Term, trained: tuple[int, ...], layouts: Layouts) -> Iterato
                 if cube.high & ~trained[0] & source.states:
                     message = "states without gradient train no encoder, and there may be only these here"
                     fix = "let one state that is always there be encoded by `online`, the default"
-                yield error("A2L218", message, term.call.arguments[0].span, fix)
+                yield error(Rule.NO_GRADIENT, message, term.call.arguments[0].span, fix)
         for cube in targets:
             if _can_lack(cube, cube.high, target) and term.call.target:
                 message = "a loss needs a target, and the grammar allows an empty one here"
-                yield error("A2L217", message, term.call.target.span, "add `require an element in target`")
+                yield error(
+                    Rule.SIDE_EMPTY,
+                    message,
+                    term.call.target.span,
+                    "add `require an element in target`",
+                )
 
 
 def _can_lack(cube: Cube, off: int, layout: Layout) -> bool:
@@ -179,7 +194,7 @@ def _schedules(root: Node) -> Iterator[Diagnostic]:
     for twice in found(root):
         span = next(iter(terms_of(twice))).call.span
         message = "two schedules before this comparison would be multiplied"
-        yield error("A2L226", message, span, "let one of the two weights be a number")
+        yield error(Rule.SCHEDULE_PRODUCT, message, span, "let one of the two weights be a number")
 
 
 def _products(root: Node) -> Iterator[Diagnostic]:
@@ -204,7 +219,7 @@ def _products(root: Node) -> Iterator[Diagnostic]:
                 message = (
                     f"with the weights before it multiplied, one of this comparison is no longer {WEIGHT}"
                 )
-                yield error("A2L224", message, span, "use weights nearer to 1")
+                yield error(Rule.NUMBER_RANGE, message, span, "use weights nearer to 1")
                 least = greatest = 1.0
         known[id(node)] = least, greatest
 
