@@ -376,3 +376,10 @@ def loads_names(text: str) -> list[str]:
     from a2ls_dsl.lang.parse import parse
 
     return [each.name for each in parse(text).definitions]
+
+
+def test_a_number_without_bounds_in_a_grammar_is_a_finding() -> None:
+    text = "grammar g\nloss = mse({ s[t] } -> { s[t+1] }) with head = mlp(1e999)"
+    (found,) = grammars.check(text, "g.a2g").findings
+    assert found.diagnostic.code == "A2L224"
+    assert found.diagnostic.span.start == text.index("1e999")

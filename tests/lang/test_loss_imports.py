@@ -151,8 +151,7 @@ def test_layout_of_imports() -> None:
     text = 'import   "curl.a2l" # why\n\n\nimport # inside\n "spr"\n# one "quoted # mark\nloss a=curl+ spr'
     after = format_file(Source("x", text))
     assert after == (
-        'import "curl.a2l"  # why\n\n# inside\nimport "spr"\n# one "quoted # mark\n'
-        "loss a = curl + spr\n"
+        'import "curl.a2l"  # why\n\n# inside\nimport "spr"\n# one "quoted # mark\nloss a = curl + spr\n'
     )
     assert format_file(Source("x", after)) == after
 
