@@ -52,12 +52,15 @@ def bench(
 ) -> None:
     """Measure updates, environments and training on this machine, beside the least time they can take."""
     from a2ls_dsl.cli.train import computation
+    from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.lang.load import load_one
     from a2ls_dsl.rl.device import choose_device
     from a2ls_dsl.rl.envs.tasks import find_task
 
     task = find_task(env)
     kinds = _chosen("kind of observation", obs, KINDS)
+    if obs and task.discrete:
+        raise A2lError(f"--obs would do nothing: {task.name} is seen as frames", "leave it out")
     request = _Request(
         _chosen("part", part, PARTS),
         [GAME] if task.discrete else kinds,

@@ -59,7 +59,9 @@ Without = Annotated[
 Confirm = Annotated[
     int | None, typer.Option(min=0, help="So many of the best run again with fresh seeds; async: 3.")
 ]
-ConfirmSeeds = Annotated[int, typer.Option(min=1, help="Fresh seeds a confirmed candidate.")]
+ConfirmSeeds = Annotated[
+    int | None, typer.Option(min=1, help="Fresh seeds a confirmed candidate; by default 3.")
+]
 Operator = Annotated[
     str | None,
     typer.Option(
@@ -79,8 +81,10 @@ Ray = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="Train on a Ray cluster: HOST:PORT, or `local` to start one here."),
 ]
-Gpus = Annotated[int, typer.Option(min=0, help="Ray: stacks on so many GPUs, one each; 0: on CPUs.")]
-Stacks = Annotated[int, typer.Option(min=1, help="Ray without GPUs: how many stacks.")]
+Gpus = Annotated[
+    int | None, typer.Option(min=0, help="Ray: stacks on so many GPUs, one each; by default on CPUs.")
+]
+Stacks = Annotated[int | None, typer.Option(min=1, help="Ray without GPUs: how many stacks; by default one.")]
 Ale = Annotated[str | None, typer.Option(help="What emulates Atari: ale-py (the default) or atari-py.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")]
 
@@ -99,7 +103,7 @@ def evolve(
     stack: Stack = None,
     without: Without = None,
     confirm: Confirm = None,
-    confirm_seeds: ConfirmSeeds = 3,
+    confirm_seeds: ConfirmSeeds = None,
     deterministic: Deterministic = False,
     study: StudyFolder = None,
     fresh: Fresh = False,
@@ -107,8 +111,8 @@ def evolve(
     device: Device = None,
     ale: Ale = None,
     ray: Ray = None,
-    gpus: Gpus = 0,
-    stacks: Stacks = 1,
+    gpus: Gpus = None,
+    stacks: Stacks = None,
 ) -> None:
     """Search for losses that make an agent learn faster. The same command resumes a stopped search."""
     from dataclasses import replace
@@ -122,8 +126,11 @@ def evolve(
         "frames": frames,
         "stack": stack,
         "ale": ale,
+        "confirm_seeds": confirm_seeds,
     }
     begin = PRESETS[preset](env)
+    cascade = _cascade(begin.task, str(strategy), without or [], confirm)
+    _refuse_idle(begin.task, ale, confirm_seeds, cascade["confirm"], ray, gpus, stacks)
     if frames is not None and begin.rainbow is not None:
         given["rainbow"] = published_settings(begin.task, frames, begin.rainbow)
     settings = replace(
@@ -133,15 +140,14 @@ def evolve(
         operator=operator or default_operator(grammar),
         seed=seed,
         deterministic=deterministic,
-        confirm_seeds=confirm_seeds,
-        **_cascade(begin.task, str(strategy), without or [], confirm),
+        **cascade,
         **{name: value for name, value in given.items() if value is not None},
     )
     cluster = None
     if ray is not None:
         from a2ls_dsl.search.scale_out import Cluster
 
-        cluster = Cluster(ray, gpus or stacks, min(gpus, 1))
+        cluster = Cluster(ray, gpus or stacks or 1, min(gpus or 0, 1))
     folder = study or _default_folder(settings, preset)
     if fresh:
         _set_aside(folder, settings)
@@ -253,21 +259,66 @@ def _run(
 
 def _cascade(task: Task, strategy: str, without: list[str], confirm: int | None) -> dict[str, Any]:
     """The gates, rungs and confirmations of a search: all of them with the async strategy."""
-    from a2ls_dsl.diagnostics import unknown
+    from a2ls_dsl.diagnostics import A2lError, unknown
     from a2ls_dsl.search.rungs import Rungs
     from a2ls_dsl.search.settings import GATES
 
     for each in without:
         if each not in (*GATES, "rungs"):
             raise unknown("gate", each, (*GATES, "rungs"))
+    # The gate `batch` trains on vectors, which games don't have.
+    has = [
+        gate for gate in (*GATES, "rungs") if strategy == "async" and not (gate == "batch" and task.discrete)
+    ]
+    for each in without:
+        if each not in has:
+            raise A2lError(
+                f"a search with the strategy {strategy} on {task.name} has no `{each}`",
+                f"leave out --without {each}",
+            )
     if strategy != "async":
         return {"confirm": confirm or 0}
     return {
-        # The gate `batch` trains on vectors, which games don't have.
-        "gates": tuple(gate for gate in GATES if gate not in (*without, *["batch"] * task.discrete)),
+        "gates": tuple(gate for gate in GATES if gate in has and gate not in without),
         "rungs": None if "rungs" in without else Rungs(),
         "confirm": 3 if confirm is None else confirm,
     }
+
+
+def _refuse_idle(
+    task: Task,
+    ale: str | None,
+    confirm_seeds: int | None,
+    confirm: int,
+    ray: str | None,
+    gpus: int | None,
+    stacks: int | None,
+) -> None:
+    """Refuse options that would do nothing: who gives one expects something of it."""
+    from a2ls_dsl.diagnostics import A2lError
+
+    idle = (
+        ("--ale", ale is not None and not task.discrete, f"{task.name} is no Atari game", ""),
+        (
+            "--confirm-seeds",
+            confirm_seeds is not None and not confirm,
+            "nothing is confirmed",
+            "add --confirm 3",
+        ),
+        ("--gpus", gpus is not None and ray is None, "the search is not on a Ray cluster", "add --ray local"),
+        (
+            "--stacks",
+            stacks is not None and ray is None,
+            "the search is not on a Ray cluster",
+            "add --ray local",
+        ),
+        ("--stacks", bool(stacks and gpus), "every GPU has a stack of its own", ""),
+    )
+    for option, does_nothing, why, otherwise in idle:
+        if does_nothing:
+            raise A2lError(
+                f"{option} would do nothing: {why}", ", or ".join(filter(None, ["leave it out", otherwise]))
+            )
 
 
 @contextmanager

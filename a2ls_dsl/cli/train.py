@@ -80,6 +80,7 @@ def train(
     """Train SAC, or Rainbow on a game, with an auxiliary loss; run the same command again to resume."""
     from dataclasses import replace
 
+    from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.lang.load import load_one
     from a2ls_dsl.rl.envs.tasks import BACK_ENDS, emulated_by, find_task
     from a2ls_dsl.rl.settings import EvaluationSettings
@@ -88,6 +89,10 @@ def train(
 
     task = emulated_by(find_task(env), ale or BACK_ENDS[0])
     frames = frames or (400_000 if task.discrete else 500_000)
+    if loss == "none" and name is not None:
+        raise A2lError("--name would do nothing: there is no loss to look for", "leave it out")
+    if ale is not None and not task.discrete:
+        raise A2lError(f"--ale would do nothing: {task.name} is no Atari game", "leave it out")
     label, tree = ("none", None) if loss == "none" else load_one(loss, name)
     given: dict[str, Any] = {
         "batch_size": batch_size,

@@ -106,7 +106,7 @@ class SearchSettings:
         if task.discrete and "batch" in self.gates:
             raise A2lError(
                 f"the gate `batch` looks at vectors, and {task.name} has frames",
-                "leave it out: --without batch",
+                "leave it out",
             )
         if self.strategy not in STRATEGIES:
             raise unknown("search strategy", self.strategy, STRATEGIES)
