@@ -93,7 +93,8 @@ HABITS = (
     Habit(
         Rule.IMPORT,
         re.compile(
-            r"^[^\S\n]*(?:import|include|from|use)\b[^\S\n]+[\"'<]?([\w./-]+?)(?:\.a2l)?[\"'>]?(?:[^\S\n]+import\b.*)?$",
+            r"^[^\S\n]*(?!import[^\S\n]+\"[^\"\n]*\"[^\S\n]*$)"
+            r"(?:import|include|from|use)\b[^\S\n]+[\"'<]?([\w./-]+?)(?:\.a2l)?[\"'>]?(?:[^\S\n]+import\b.*)?$",
             re.M,
         ),
         "an import names a file in double quotes, on a line of its own",

@@ -12,7 +12,7 @@ from a2ls_dsl.diagnostics import Diagnostic, Edit, LanguageError, Severity, Sour
 from a2ls_dsl.lang.ast import Comparison, Definition, Element, Loss, LossFile, Stream, Weighted
 from a2ls_dsl.lang.canonical import key
 from a2ls_dsl.lang.check import check
-from a2ls_dsl.lang.codes import RULES, report
+from a2ls_dsl.lang.codes import RULES, Rule, report
 from a2ls_dsl.lang.files import MAX_SIZE
 from a2ls_dsl.lang.load import analyse, loads
 from a2ls_dsl.lang.parse import parse, recover
@@ -127,6 +127,12 @@ def test_a_mistake_is_called_by_its_name(text: str, message: str) -> None:
     with pytest.raises(LanguageError, match=message) as caught:
         loads(f"loss mine = {text}")
     assert len(caught.value.diagnostics) == 1
+
+
+def test_a_sound_import_is_not_blamed_for_what_follows() -> None:
+    with pytest.raises(LanguageError) as caught:
+        loads('import "curl"\nxloss a = curl')
+    assert [each.code for each in caught.value.diagnostics] == [Rule.DEFINITION]
 
 
 def test_errors_stand_before_warnings_and_the_cap() -> None:
