@@ -29,10 +29,14 @@ def loss_of(name: str | None) -> Loss | None:
 
 
 def learner(
-    names: Sequence[str | None], seeds: Sequence[int], settings: SacSettings = SETTINGS
+    names: Sequence[str | None],
+    seeds: Sequence[int],
+    settings: SacSettings = SETTINGS,
+    together: bool = True,
 ) -> tuple[SacStack, Replay]:
     """A stack in float64, and a replay whose ring has wrapped around, filled by each member's own seed."""
-    stack = SacStack([loss_of(name) for name in names], seeds, VECTORS, ACTION, settings)
+    losses = [loss_of(name) for name in names]
+    stack = SacStack(losses, seeds, VECTORS, ACTION, settings, together=together)
     replay = Replay(stack.horizon, CAPACITY, VECTORS, ACTION)
     fill(replay, seeds)
     return stack.double(), replay.double()
@@ -149,6 +153,23 @@ def test_a_member_does_not_depend_on_its_neighbours(names: tuple[str | None, ...
         action = stack.act(observation, 7)[member]
         torch.testing.assert_close(action, single.act(observation[:1], 7)[0], rtol=1e-7, atol=1e-7)
         assert torch.equal(stack.random_action(7)[member], single.random_action(7)[0])
+
+
+def test_at_parity_with_the_release_a_slot_is_filled_as_if_alone() -> None:
+    """Its second optimizer of the encoder and its actor's own encoder are new, and no neighbour's."""
+    settings, name = replace(SETTINGS, **PARITIES["release"]), "a2_winner"
+    stack, replay = learner([name, name], [4, 5], settings, together=False)
+    alone, own = learner([name], [5], settings, together=False)
+    for _ in range(3):
+        stack.update(replay)
+    alone.ticks = stack.ticks
+    for each, member in ((stack, 1), (alone, 0)):
+        each.reset(member, loss_of(name), 6)
+        each.activate(member)
+    for _ in range(4):
+        stack.update(replay)
+        alone.update(own)
+    assert_close(state(stack, 1), state(alone, 0), 1e-7)
 
 
 @pytest.fixture
