@@ -29,14 +29,10 @@ def loss_of(name: str | None) -> Loss | None:
 
 
 def learner(
-    names: Sequence[str | None],
-    seeds: Sequence[int],
-    settings: SacSettings = SETTINGS,
-    together: bool = True,
+    names: Sequence[str | None], seeds: Sequence[int], settings: SacSettings = SETTINGS
 ) -> tuple[SacStack, Replay]:
     """A stack in float64, and a replay whose ring has wrapped around, filled by each member's own seed."""
-    losses = [loss_of(name) for name in names]
-    stack = SacStack(losses, seeds, VECTORS, ACTION, settings, together=together)
+    stack = SacStack([loss_of(name) for name in names], seeds, VECTORS, ACTION, settings)
     replay = Replay(stack.horizon, CAPACITY, VECTORS, ACTION)
     fill(replay, seeds)
     return stack.double(), replay.double()
@@ -158,8 +154,8 @@ def test_a_member_does_not_depend_on_its_neighbours(names: tuple[str | None, ...
 def test_at_parity_with_the_release_a_slot_is_filled_as_if_alone() -> None:
     """Its second optimizer of the encoder and its actor's own encoder are new, and no neighbour's."""
     settings, name = replace(SETTINGS, **PARITIES["release"]), "a2_winner"
-    stack, replay = learner([name, name], [4, 5], settings, together=False)
-    alone, own = learner([name], [5], settings, together=False)
+    stack, replay = learner([name, name], [4, 5], settings)
+    alone, own = learner([name], [5], settings)
     for _ in range(3):
         stack.update(replay)
     alone.ticks = stack.ticks
