@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from a2ls_dsl.backend.functions import newest_frame
+from a2ls_dsl.ir.lower import is_paper_shaped, lower
 from a2ls_dsl.ir.nodes import Augment, Program, Row, Sample, WeightedSum
 from a2ls_dsl.lang.ast import Loss, Schedule, Stream, elements_of
 from a2ls_dsl.lang.canonical import comparisons
@@ -187,6 +188,18 @@ def ends_in_a_state(program: Program) -> bool:
     return program.horizon > 0 and not any(
         node.offset == program.horizon and node.stream in (Stream.ACTION, Stream.REWARD) for node in read
     )
+
+
+def reach(loss: Loss | None) -> int:
+    """How many steps behind its first one a window of a loss takes when it is sampled in an episode.
+
+    Losses that read no action or reward of their last step may end in an episode's last state; those of
+    He et al. 2022 take the whole horizon, as in their release.
+    """
+    if loss is None or is_paper_shaped(loss):
+        return 0 if loss is None else loss.horizon
+    program = lower(loss)
+    return program.horizon - ends_in_a_state(program)
 
 
 def view_calls(program: Program) -> int:

@@ -207,7 +207,7 @@ def _run(
                 for event in trainer.run():
                     if isinstance(event, Evaluation):
                         folder.record(event)
-                        line.say(_evaluation_line(event, plan.training.task.name))
+                        line.say(_evaluation_line(event, plan))
                     elif isinstance(event, Progress):
                         line.show(_progress_line(event))
                     elif (asked() or pace.over) and not folder.finished:
@@ -262,11 +262,13 @@ def _progress_line(event: Progress) -> str:
     )
 
 
-def _evaluation_line(event: Evaluation, env: str) -> str:
+def _evaluation_line(event: Evaluation, plan: Plan) -> str:
     from a2ls_dsl.rl.scores import has_human_score, human_normalised
 
+    env = plan.training.task.name
     each = " ".join(f"{value:.0f}" for value in event.mean_return)
     mean = event.mean_return.mean()
     human = f"  human-normalised {human_normalised(env, mean):.3f}" if has_human_score(env) else ""
-    lost = f"  diverged: {int(event.diverged.sum())}" if event.diverged.any() else ""
+    seeds = [str(seed) for seed, diverged in zip(plan.seeds, event.diverged, strict=True) if diverged]
+    lost = f"  diverged and stopped: seed {', '.join(seeds)}" if seeds else ""
     return f"{event.frames:>9,} frames  return {mean:6.1f}  (seeds: {each}){human}{lost}"

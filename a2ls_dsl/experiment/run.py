@@ -24,6 +24,7 @@ from a2ls_dsl.rl.device import choose_device
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.lock import held
 from a2ls_dsl.rl.trainer import Evaluation, Plan, Progress, Trainer
+from a2ls_dsl.rl.windows import check_windows
 
 PIECE = ".piece.npz"
 LOCK = ".lock"
@@ -72,6 +73,8 @@ def run(
     left. Raises `A2lError`.
     """
     pace, chosen = Pace(save_seconds, hours), choose_device(device)
+    for env, arm in dict.fromkeys((each.env, each.arm) for each in missing(experiment)):
+        check_windows(experiment.training(env, arm), [arm.loss])
     try:
         experiment.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

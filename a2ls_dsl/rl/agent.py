@@ -235,8 +235,14 @@ class Agent(nn.Module):
     def _arithmetic(self) -> AbstractContextManager[None]:
         return arithmetic(self.computation.precision, self.device)
 
-    def _record(self, name: str, values: Tensor) -> None:
-        self.metrics.record(name, values, self.active)
+    def _record(self, name: str, values: Tensor, among: Tensor | None = None) -> None:
+        self.metrics.record(name, values, self.active if among is None else among)
+
+    def _with_windows(self, replay: Replay) -> Tensor:
+        """(members,) who can take an auxiliary step: those active that have a window. Records who can't."""
+        able = self.active & replay.windows.any
+        self._record("auxiliary_skipped", (~able).to(torch.float32))
+        return able
 
 
 @torch.no_grad()

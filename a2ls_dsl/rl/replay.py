@@ -89,8 +89,13 @@ class Starts(nn.Module):
             first = self.ring[members, self.tail % capacity]
             self.tail += (self.tail < self.head) & (first < oldest)
 
+    @property
+    def any(self) -> Tensor:
+        """(members,) whether there is a start at all."""
+        return self.head > self.tail
+
     def sample(self, rng: CounterRng, purpose: Purpose, counter: Tensor, batch: int) -> Tensor:
-        """(members, batch) rows, uniform with replacement."""
+        """(members, batch) rows, uniform with replacement; arbitrary ones where there is no start."""
         place = self.tail[:, None] + rng.integers(purpose, counter, batch, self.head - self.tail)
         return self.ring.gather(1, place % self.ring.shape[1])
 
@@ -194,6 +199,7 @@ class Replay(nn.Module):
     ) -> StackWindow:
         """(members, batch) windows of `steps` steps; steps beyond a member's own horizon are arbitrary.
 
+        So is all of them for members that have none yet: see `windows.any`.
         views: how many calls of views need a crop of their own; done: whether a loss may read that, too.
         """
         start = self.windows.sample(rng, Purpose.WINDOW, counter, batch)

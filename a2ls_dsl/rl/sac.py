@@ -29,7 +29,15 @@ class SacStack(Agent):
     On frames actor and critics share the convolutions, and each has a head of its own.
     """
 
-    METRICS = ("critic_loss", "actor_loss", "temperature", "entropy", "auxiliary_loss", "mean_value")
+    METRICS = (
+        "critic_loss",
+        "actor_loss",
+        "temperature",
+        "entropy",
+        "auxiliary_loss",
+        "mean_value",
+        "auxiliary_skipped",
+    )
 
     def __init__(
         self,
@@ -192,16 +200,20 @@ class SacStack(Agent):
         follow(self.encoder, self.target_encoder, self.settings.encoder_tau, self.active)
 
     def _update_auxiliary(self, replay: Replay) -> None:
-        """The auxiliary loss on windows of its own; trains the encoder and the loss' predictors."""
+        """The auxiliary loss on windows of its own; trains the encoder and the loss' predictors.
+
+        Members that have no window yet take no step.
+        """
         capacity, batch = self.auxiliary.capacity, self.settings.batch_size
         steps, views = capacity.horizon + 1, capacity.views
         window = replay.sample_windows(self.rng, self.updates, batch, steps, views, self.is_general)
         # Losses beyond those of the paper are not compiled: other losses may come while it runs.
         losses = self._auxiliary_losses(window) if self.is_general else self._losses["auxiliary"](window)
-        gradients = self._step("auxiliary", self.settings.auxiliary_weight * losses)
+        able = self._with_windows(replay)
+        gradients = self._step("auxiliary", self.settings.auxiliary_weight * losses, able)
         if again := self.optimizers.get("auxiliary_encoder"):
-            again.descend(gradients[: len(again.trained)], self.active)
-        self._record("auxiliary_loss", losses)
+            again.descend(gradients[: len(again.trained)], able)
+        self._record("auxiliary_loss", losses, able)
 
     def _auxiliary_losses(self, window: StackWindow) -> Tensor:
         """The auxiliary losses, (members,)."""
@@ -210,12 +222,13 @@ class SacStack(Agent):
         losses: Tensor = self.auxiliary(encode, encode_target, window, asked)
         return losses
 
-    def _step(self, name: str, losses: Tensor) -> Sequence[Tensor]:
-        """One optimizer step of the active members on their losses, for that optimizer's parameters alone.
+    def _step(self, name: str, losses: Tensor, among: Tensor | None = None) -> Sequence[Tensor]:
+        """A step of an optimizer for the active members, or those of a mask, down their losses' gradient.
 
         Gives the gradients of these.
         """
-        return self.optimizers[name].step(torch.where(self.active, losses, 0.0), self.active)
+        able = self.active if among is None else among
+        return self.optimizers[name].step(torch.where(able, losses, 0.0), able)
 
     def _make_optimizers(self) -> dict[str, StackedAdam]:
         encoder = list(self.encoder.parameters())

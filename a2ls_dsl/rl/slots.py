@@ -28,6 +28,7 @@ from a2ls_dsl.rl.learner import Arrays, Learner
 from a2ls_dsl.rl.memory import check_memory
 from a2ls_dsl.rl.observations import History
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
+from a2ls_dsl.rl.windows import check_windows
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class Slots:
         exact: bool = False,
         refill: bool = False,
     ) -> None:
+        check_windows(training, [each.loss for each in members if each])
         self.training, self.exact, self.clock = training, exact, Clock()
         self.members = list(members)
         size = len(members)
@@ -297,7 +299,10 @@ class Slots:
             self._episode_return[member] = 0.0
 
     def _evaluate_due(self) -> list[Score]:
-        """Begin the evaluations that are due now; one that is still running is played to its end first."""
+        """Begin the evaluations that are due now; one that is still running is played to its end first.
+
+        A member whose policy turns out not to be finite neither acts nor learns from then on.
+        """
         frames, every = self.frames, self.training.evaluation.every_frames
         goals = np.minimum((self.evaluations + 1) * every, self.training.frames)
         due = [int(slot) for slot in np.flatnonzero(self.busy & (frames == goals))]
@@ -307,10 +312,10 @@ class Slots:
             now, number = int(frames[slot]), int(self.evaluations[slot])
             finished = self._finished[slot]
             training = float(np.mean(finished)) if finished else float("nan")
-            self.evaluator.begin(slot, number, now, training)
+            diverged = self.evaluator.begin(slot, number, now, training)
             self._finished[slot] = []
             self.evaluations[slot] += 1
-            if now == self.training.frames:
+            if diverged or now == self.training.frames:
                 self.learner.deactivate(slot)
                 self.busy[slot] = self._running[slot] = self._in_game[slot] = False
         return scores

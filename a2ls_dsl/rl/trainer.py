@@ -6,10 +6,11 @@ that commands decide what to show, what to store and when to stop.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,8 @@ class Trainer:
 
     Physics of a step overlaps with an update: update i sees the steps up to i - 1. Evaluations are played on
     the side, at a pace that has each at its end before the next begins; so they come out later than at the
-    frames that they are of. exact: a member's results are the same, bit for bit, in any company.
+    frames that they are of. A member whose policy isn't finite any more stops at the evaluation that finds
+    it, and all later ones repeat that. exact: a member's results are the same, bit for bit, in any company.
     """
 
     def __init__(
@@ -157,10 +159,20 @@ class Trainer:
         """The evaluations of all members that these scores complete."""
         for score in scores:
             self._keep(score)
+            for later in self._repeated(score) if score.diverged else ():
+                self._keep(later)
         ready = [frames for frames, each in self._scores.items() if len(each) == len(self.plan.losses)]
         for frames in sorted(ready):
             found = self._scores.pop(frames)
             yield Evaluation(frames, tuple(found[member] for member in sorted(found)))
+
+    def _repeated(self, score: Score) -> Iterator[Score]:
+        """The evaluations still to come of a member that has diverged: it has stopped, its policy stays."""
+        total, every = self.plan.training.frames, self.plan.training.evaluation.every_frames
+        goals = [*range(score.frames + every, total, every), *[total] * (score.frames < total)]
+        nothing = dict.fromkeys(score.metrics, math.nan)
+        for number, goal in enumerate(goals, score.number + 1):
+            yield replace(score, number=number, frames=goal, training_return=math.nan, metrics=nothing)
 
     def _keep(self, score: Score) -> None:
         self._scores.setdefault(score.frames, {})[score.member] = score

@@ -18,6 +18,7 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.rl.device import choose_device, make_deterministic
 from a2ls_dsl.rl.slots import Member, Slots, Training
+from a2ls_dsl.rl.windows import check_windows
 from a2ls_dsl.search.candidates import Candidate, Run, Status, parsed, references
 from a2ls_dsl.search.conductor import Conductor, Ended
 from a2ls_dsl.search.duplicates import DuplicateGate
@@ -125,6 +126,7 @@ def evolve(
     search sets torch to one thread and deterministic algorithms for the whole process.
     """
     grammar = settings.space()
+    _check_horizons(settings, grammar)
     if cluster is not None and settings.deterministic:
         raise A2lError("a search on a cluster does not repeat bit for bit", "leave out --deterministic")
     chosen = choose_device(device) if cluster is None else "cuda" if cluster.gpus else "cpu"
@@ -140,6 +142,20 @@ def evolve(
         study.log("finished" if ended else "stopped", search.cost())
         write_hall_of_fame(study)
     return ended
+
+
+def _training(settings: SearchSettings) -> Training:
+    return Training(settings.task, settings.frames, settings.agent, settings.evaluation)
+
+
+def _check_horizons(settings: SearchSettings, grammar: Grammar) -> None:
+    """Raise `A2lError` where losses of the grammar look further ahead than anything that is sampled."""
+    try:
+        check_windows(_training(settings), grammar.largest())
+    except A2lError as error:
+        raise A2lError(
+            f"in the grammar {grammar.name} {error.message}", f"{error.fix}, by a grammar of shorter horizons"
+        ) from None
 
 
 class _Search:
@@ -187,7 +203,7 @@ class _Search:
 
     def _stacks(self) -> Slots | RayStacks:
         settings = self.settings
-        training = Training(self.task, settings.frames, settings.agent, settings.evaluation)
+        training = _training(settings)
         common: dict[str, Any] = {"device": self.device, "workers": self.workers}
         if self.cluster is not None:
             return RayStacks(training, self.stack, self.cluster, common)

@@ -151,15 +151,45 @@ def test_seeds_differ() -> None:
 
 
 def test_a_diverged_member_scores_nothing_and_hurts_nobody() -> None:
-    with Trainer(plan(WINNER, WINNER, frames=2000)) as healthy:
+    """It stops at the evaluation that finds it, which stands for those that it doesn't come to."""
+    with Trainer(plan(WINNER, WINNER, frames=3504)) as healthy:
         expected = evaluations(healthy)
-    with Trainer(plan(WINNER, WINNER, frames=2000)) as trainer:
+    with Trainer(plan(WINNER, WINNER, frames=3504)) as trainer:
         with torch.no_grad():
             trainer.slots.learner.stacks[0].log_temperature[1] = float("nan")
         found = evaluations(trainer)
-    assert found[-1].diverged.tolist() == [False, True]
-    assert found[-1].returns[1] == 0
-    np.testing.assert_array_equal(found[-1].returns[0], expected[-1].returns[0])
+        assert trainer.finished
+        assert trainer.slots.frames.tolist() == [3504, 1000]
+    assert [each.frames for each in found] == [1000, 2000, 3000, 3504]
+    for mine, its in zip(found, expected, strict=True):
+        assert mine.diverged.tolist() == [False, True]
+        assert mine.returns[1] == 0
+        assert [score.number for score in mine.scores] == [
+            mine.frames // 1000 - 1 + (mine.frames == 3504)
+        ] * 2
+        np.testing.assert_array_equal(mine.returns[0], its.returns[0])
+    assert np.isfinite(found[0].scores[1].training_return)
+    assert np.isnan(found[1].scores[1].training_return)
+
+
+def test_a_run_ends_with_the_last_member_that_is_finite(tmp_path: Path) -> None:
+    """What is interrupted there goes on, too."""
+    short = plan(WINNER, None, frames=3000)
+    with Trainer(short) as trainer:
+        with torch.no_grad():
+            trainer.slots.learner.stacks[0].log_temperature[:] = float("nan")
+        for _ in trainer.run():
+            if trainer.slots.evaluator.running:
+                save(tmp_path / "half.npz", *trainer.state())
+                break
+        found = evaluations(trainer)
+        assert trainer.finished
+        assert trainer.frames == 1000
+    assert [each.frames for each in found] == [1000, 2000, 3000]
+    assert all(each.diverged.all() for each in found)
+    with Trainer(short) as other:
+        other.restore(*load(tmp_path / "half.npz"))
+        assert scores(evaluations(other)) == scores(found)
 
 
 def test_the_last_evaluation_is_at_the_end_of_the_budget() -> None:

@@ -11,7 +11,7 @@ from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.backend.stacked.bucket import Bucket, Index
 from a2ls_dsl.backend.stacked.capacity import PADDING, Capacity, Size, exact_cost, paper_terms, views_of
 from a2ls_dsl.backend.stacked.general import GeneralLosses, StackAgent, StackEncoder
-from a2ls_dsl.backend.window import Spaces, StackWindow
+from a2ls_dsl.backend.window import Spaces, StackWindow, reach
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.lower import is_paper_shaped
 from a2ls_dsl.lang.ast import Loss
@@ -191,12 +191,9 @@ class StackedLoss(nn.Module):
         draws = 0
         for (bucket, lane), (weight, term) in zip(seats, paper_terms(loss), strict=True):
             draws = self._buckets[bucket].write(lane, member, weight, term, draws)
-        self.horizon[member] = loss.horizon if loss is not None else 0
+        self.horizon[member] = reach(loss)
         if self.general is not None:
-            other = _general(loss)
-            self.general.write(member, other)
-            if other is not None:
-                self.horizon[member] = self.general.structure(other).reach
+            self.general.write(member, _general(loss))
 
 
 def _general(loss: Loss | None) -> Loss | None:

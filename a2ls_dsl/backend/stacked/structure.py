@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.module import CompiledLoss
 from a2ls_dsl.backend.registry import CROP
-from a2ls_dsl.backend.window import Spaces, ends_in_a_state
+from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.ir.nodes import Augment, Sample
 from a2ls_dsl.ir.passes import optimise
@@ -36,11 +36,6 @@ class Structure:
             self.places[name] = slice(self.size, self.size + math.prod(shape))
             self.size += math.prod(shape)
         self.states = self._states()
-
-    @property
-    def reach(self) -> int:
-        """How many steps behind its first one a window takes; one less where it may end in a last state."""
-        return self.program.horizon - ends_in_a_state(self.program)
 
     def split(self, rows: Tensor) -> dict[str, Tensor]:
         """Parameters (members, *shape) by name, as views into vectors (members, size or more)."""

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from a2ls_dsl.backend.window import reach
+from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.agents import AgentSettings, observations_of, replay_bytes
 from a2ls_dsl.rl.bench.floor import Ceilings, count_work, synchronize
@@ -69,7 +71,13 @@ def measure_updates(
     """Measure cases one after the other; `budget`: seconds for each.
 
     A case that would take longer, to judge by a smaller one, or more memory than there is, is left out.
+    Raises `A2lError` for a loss that looks beyond the made-up episodes.
     """
+    if reach(loss) >= EPISODE:
+        raise A2lError(
+            f"the loss looks {reach(loss)} steps ahead, and the made-up episodes have {EPISODE}",
+            f"measure one that looks {EPISODE - 1} steps ahead or fewer",
+        )
     known: dict[str, float] = {}  # seconds of one update, a member and sample of a batch
     for case in cases:
         samples = case.members * case.batch_size

@@ -111,7 +111,8 @@ class PrioritisedReplay(Replay):
         """Give sampled rows the priorities of their errors; both (members, B), active: (members,)."""
         if not self.settings.prioritised:
             return
-        priority = error.detach().to(self.largest).pow(self.settings.priority_exponent)
+        # 0 says that there is nothing to draw: a step that is learned perfectly is not one of these.
+        priority = error.detach().to(self.largest).pow(self.settings.priority_exponent).clamp(min=1e-100)
         kept = active[:, None]
         self.priorities.write(row, torch.where(kept, priority, self.priorities.at(row)))
         largest = torch.maximum(self.largest, priority.max(dim=1).values)

@@ -33,7 +33,7 @@ from a2ls_dsl.rl.settings import Computation
 class RainbowStack(Agent):
     """Rainbow as an `Agent`; action: how many actions there are. Actions are one-hot vectors throughout."""
 
-    METRICS = ("critic_loss", "auxiliary_loss", "mean_value", "gradient_norm")
+    METRICS = ("critic_loss", "auxiliary_loss", "mean_value", "gradient_norm", "auxiliary_skipped")
 
     def __init__(
         self,
@@ -122,9 +122,7 @@ class RainbowStack(Agent):
             losses = (self._importance(batch.priority) * errors).mean(dim=1)
             self._record("critic_loss", errors.mean(dim=1))
             self._record("mean_value", values)
-            if auxiliary:
-                losses = losses + self.settings.auxiliary_weight * self._auxiliary(replay)
-            self._descend(torch.where(self.active, losses, 0.0), auxiliary)
+            self._descend(losses, *self._auxiliary(replay) if auxiliary else ())
             replay.reprioritise(batch.row, errors, self.active)
             self.updates += self.active
             if auxiliary:
@@ -181,16 +179,17 @@ class RainbowStack(Agent):
         errors = -(goal * logits.log_softmax(dim=-1)).sum(dim=-1)
         return errors, self._expected(logits).mean(dim=1)
 
-    def _auxiliary(self, replay: Replay) -> Tensor:
-        """The auxiliary losses (members,) on windows of their own."""
+    def _auxiliary(self, replay: Replay) -> tuple[Tensor, Tensor]:
+        """The weighted auxiliary losses (members,) on windows of their own, and which members have some."""
         capacity, batch = self.auxiliary.capacity, self.settings.batch_size
         steps, views = capacity.horizon + 1, capacity.views
         window = replay.sample_windows(self.rng, self.updates, batch, steps, views, self.is_general)
         # Losses beyond those of the paper are not compiled: other losses may come while it runs.
         function = self._auxiliary_losses if self.is_general else self._losses["auxiliary"]
         losses: Tensor = function(window)
-        self._record("auxiliary_loss", losses)
-        return losses
+        able = self._with_windows(replay)
+        self._record("auxiliary_loss", losses, able)
+        return self.settings.auxiliary_weight * losses, able
 
     def _auxiliary_losses(self, window: StackWindow) -> Tensor:
         asked = self._asked(self.encoder, self.slow_encoder)
@@ -208,14 +207,19 @@ class RainbowStack(Agent):
         weights = (rarest / priority).pow(exponent[:, None])
         return weights.to(self.values.advantage.out.bias.dtype)
 
-    def _descend(self, losses: Tensor, auxiliary: bool) -> None:
-        """One step of Adam down the losses' gradient, each member's cut to the settings' length."""
-        names = ("critic", "auxiliary") if auxiliary else ("critic",)
-        adams = [self.optimizers[name] for name in names]
-        trained = [parameter for adam in adams for parameter in adam.trained]
-        # Without an auxiliary loss the layers that only serve it have no gradient.
-        gradients = torch.autograd.grad(losses.sum(), trained, allow_unused=True, materialize_grads=True)
-        owners = [owner for adam in adams for owner in adam.owners]
+    def _descend(self, losses: Tensor, auxiliary: Tensor | None = None, able: Tensor | None = None) -> None:
+        """One step of Adam down the losses' gradient, each member's cut to the settings' length.
+
+        auxiliary: the losses of members that are `able`, both (members,), whose gradient is added.
+        """
+        critic, learned = self.optimizers["critic"], self.optimizers["auxiliary"]
+        gradients, owners = _gradients(losses, [critic], self.active)
+        steps = [(critic, self.active)]
+        if auxiliary is not None and able is not None:
+            added, owners = _gradients(auxiliary, [critic, learned], able)
+            shared = zip(gradients, added, strict=False)
+            gradients = [each + more for each, more in shared] + added[len(gradients) :]
+            steps.append((learned, able))
         length = losses.new_zeros(self.members)
         for gradient, owner in zip(gradients, owners, strict=True):
             rows = gradient.flatten(1).square().sum(dim=1)
@@ -223,12 +227,9 @@ class RainbowStack(Agent):
         length = length.sqrt()
         self._record("gradient_norm", length)
         scale = (self.settings.gradient_norm / (length + 1e-6)).clamp(max=1)
-        cut = [
-            gradient * (scale if owner is None else scale[owner]).view(-1, *[1] * (gradient.dim() - 1))
-            for gradient, owner in zip(gradients, owners, strict=True)
-        ]
-        for adam in adams:
-            adam.descend(cut[: len(adam.trained)], self.active)
+        cut = [each * _spread(scale, owner, each) for each, owner in zip(gradients, owners, strict=True)]
+        for adam, among in steps:
+            adam.descend(cut[: len(adam.trained)], among)
             cut = cut[len(adam.trained) :]
 
     @torch.no_grad()
@@ -305,3 +306,22 @@ class RainbowStack(Agent):
 def _of_action(logits: Tensor, action: Tensor) -> Tensor:
     """(members, B, atoms) of one-hot actions (members, B, actions)."""
     return (logits * action[..., None]).sum(dim=2)
+
+
+def _gradients(
+    losses: Tensor, adams: Sequence[StackedAdam], able: Tensor
+) -> tuple[list[Tensor], list[Tensor | None]]:
+    """Gradients of members' losses (members,), 0 for those not able, whatever theirs are; whose rows are."""
+    parameters = [each for adam in adams for each in adam.trained]
+    owners = [each for adam in adams for each in adam.owners]
+    # Parameters that a loss doesn't read have the gradient 0.
+    found = torch.autograd.grad(
+        torch.where(able, losses, 0.0).sum(), parameters, allow_unused=True, materialize_grads=True
+    )
+    pairs = zip(found, owners, strict=True)
+    return [torch.where(_spread(able, owner, each), each, 0.0) for each, owner in pairs], owners
+
+
+def _spread(values: Tensor, owner: Tensor | None, gradient: Tensor) -> Tensor:
+    """Values (members,) for the rows of a gradient, in a shape that it is multiplied with."""
+    return (values if owner is None else values[owner]).view(-1, *[1] * (gradient.dim() - 1))
