@@ -201,9 +201,12 @@ def best_first(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 
 def seed_levels(references: Sequence[Mapping[int, float]]) -> dict[int, float]:
-    """What the references score with a seed on average, for each seed that all of them have."""
-    common = set.intersection(*map(set, references)) if references else set()
-    return {seed: statistics.fmean(runs[seed] for runs in references) for seed in common}
+    """What the references score with a seed on average: those that have all seeds of any, for each seed; else
+    all of them, for the seeds that they share."""
+    seeds = set[int]().union(*references)
+    complete = [runs for runs in references if runs.keys() == seeds] or references
+    common = seeds.intersection(*complete)
+    return {seed: statistics.fmean(runs[seed] for runs in complete) for seed in common}
 
 
 def centred(runs: Mapping[int, float], levels: Mapping[int, float]) -> float:
@@ -212,7 +215,7 @@ def centred(runs: Mapping[int, float], levels: Mapping[int, float]) -> float:
     plain = statistics.fmean(runs.values())
     if not runs.keys() <= levels.keys():
         return plain
-    return plain - statistics.fmean(levels[seed] for seed in runs) + statistics.fmean(levels.values())
+    return plain + (statistics.fmean(levels.values()) - statistics.fmean(levels[seed] for seed in runs))
 
 
 def ranked(board: Iterable[Candidate], limit: int) -> list[tuple[int | None, Candidate]]:

@@ -11,14 +11,14 @@ import math
 import shutil
 import sqlite3
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import unwritable
-from a2ls_dsl.search.candidates import Candidate, Status
+from a2ls_dsl.search.candidates import Candidate, Status, centred, seed_levels
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
 from a2ls_dsl.search.reader import MERGED, RUNG, Part
 from a2ls_dsl.search.records import Records, RunRecord
@@ -52,8 +52,9 @@ class _Known:
 def merge(parts: Sequence[Path], folder: Path) -> Merged:
     """Make a new study in `folder` of all that has ended in others, which stay as they are.
 
-    A candidate's score is then the mean over the seeds it was searched with. Raises `A2lError` if the studies
-    have different settings (seeds aside), or if there is anything in `folder`.
+    A candidate's score is then its mean over the seeds it was searched with, centred on the references with
+    the same seeds: a seed that is kind to all doesn't bring its own candidates to the top. Raises `A2lError`
+    if the studies have different settings (seeds aside), or if there is anything in `folder`.
     """
     if len({part.resolve() for part in parts}) < 2:
         raise A2lError("a merge takes two studies or more", "name their folders")
@@ -152,8 +153,10 @@ def _store(
         first_slots.append(
             first_slots[-1] + max((run.slot or 0 for run in study.run_records()), default=0) + 1
         )
+    levels = seed_levels([_searched(each, searched) for each in known if each.candidate.is_reference])
     for row, each in enumerate(known, start=1):
-        _insert(connection, "candidates", _summed_up(replace(each.candidate, id=row), each, searched))
+        summed = _summed_up(replace(each.candidate, id=row), each, searched, levels)
+        _insert(connection, "candidates", summed)
         for seed, (place, run) in sorted(each.runs.items()):
             number += 1
             slot = None if run.slot is None else first_slots[place] + run.slot
@@ -166,11 +169,22 @@ def _store(
     return number
 
 
-def _summed_up(candidate: Candidate, known: _Known, searched: set[int]) -> tuple[object, ...]:
-    """A candidate's row: means over its runs."""
+def _searched(known: _Known, searched: set[int]) -> dict[int, float]:
+    """The scores of a candidate's search runs that ended as it did, by seed."""
+    return {
+        seed: run.score
+        for seed, (_, run) in known.runs.items()
+        if seed in searched and run.status == known.candidate.status and run.score is not None
+    }
+
+
+def _summed_up(
+    candidate: Candidate, known: _Known, searched: set[int], levels: Mapping[int, float]
+) -> tuple[object, ...]:
+    """A candidate's row: means over its runs. levels: what the references score with each seed."""
     runs = [run for _, run in known.runs.values()]
     mine = [run for run in runs if run.seed in searched and run.status == candidate.status]
-    scores = [run.score for run in mine if run.score is not None]
+    scores = _searched(known, searched)
     training = [run.training_score for run in mine if run.training_score is not None]
     fresh = [run.score or 0.0 for run in runs if run.seed not in searched]
     return (
@@ -181,7 +195,7 @@ def _summed_up(candidate: Candidate, known: _Known, searched: set[int]) -> tuple
         candidate.origin,
         json.dumps(candidate.parents),
         candidate.status,
-        statistics.fmean(scores) if scores else None,
+        centred(scores, levels if candidate.status is Status.SCORED else {}) if scores else None,
         statistics.fmean(training) if training else None,
         candidate.reason,
         sum(run.frames for run in runs),

@@ -23,8 +23,10 @@ from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.report import series, svg
 from a2ls_dsl.report.build import report
-from a2ls_dsl.report.charts import grouped, smoothed
+from a2ls_dsl.report.charts import Curve, grouped, learning, smoothed
+from a2ls_dsl.report.charts_parts import Bar, intervals
 from a2ls_dsl.report.mathml import mathml
+from a2ls_dsl.report.statistics import Interval
 from a2ls_dsl.search.records import Records
 from a2ls_dsl.search.study import Study
 from a2ls_dsl.search.validation import Score, Validation, path_of, store
@@ -283,3 +285,32 @@ def test_a_formula_by_hand() -> None:
     )
     for odd in ("x", text.replace("a <", "\\foo"), text.replace("D}", "D"), text.replace("b", "}")):
         assert mathml(odd) is None
+
+
+def ticks(svg: str) -> list[float]:
+    """The numbers on the axes of a chart."""
+    texts = [node.text or "" for node in ElementTree.fromstring(svg).iter() if node.tag.endswith("text")]
+    found = (re.fullmatch(r"[+-]?[0-9.]+k?", text) for text in texts)
+    return [float(each[0].replace("k", "e3")) for each in found if each]
+
+
+def test_bands_of_few_seeds_dont_squash_the_curves() -> None:
+    frames = np.arange(1.0, 6.0)
+    mean = np.linspace(50, 90, 5)
+    wide = Curve("two seeds", frames, mean, mean - 600, mean + 900, 2)
+    svg = learning([wide], [], 900.0)
+    assert max(ticks(svg)) <= 100
+    assert min(ticks(svg)) >= -10
+    points = re.findall(r'<path d="M([^"]*)" class="band', svg)[0]
+    heights = [float(pair.split()[1]) for pair in re.findall(r"[0-9.]+ [0-9.]+", points)]
+    assert min(heights) >= 26 - 0.1  # the plot's upper edge
+    assert max(heights) <= 320 - 40 + 0.1
+
+
+def test_one_wide_interval_doesnt_set_the_axis() -> None:
+    usual = [(f"pattern {i}", [Bar("", Interval(10.0 * i, 10.0 * i - 20, 10.0 * i + 20))]) for i in range(6)]
+    wide = ("few losses", [Bar("", Interval(30.0, -4_000.0, 5_000.0))])
+    svg = intervals([*usual, wide], "Patterns", "score", 900.0)
+    assert max(map(abs, ticks(svg))) <= 200
+    assert svg.count("arrow") == 2  # both of its ends go on
+    assert "arrow" not in intervals(usual, "Patterns", "score", 900.0)

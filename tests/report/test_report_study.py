@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from report import made as report_made
 from report.command import a2l
 from report.made import CASCADE, SETTINGS, make
 
@@ -26,7 +27,7 @@ from a2ls_dsl.report.build import report
 from a2ls_dsl.report.export import export
 from a2ls_dsl.report.gather import tables
 from a2ls_dsl.report.summary import distances, summarise
-from a2ls_dsl.search.candidates import Status
+from a2ls_dsl.search.candidates import Candidate, Status
 from a2ls_dsl.search.merge import merge
 from a2ls_dsl.search.records import Records
 from a2ls_dsl.search.store import DATABASE, set_aside
@@ -317,3 +318,35 @@ def exported(folder: Path) -> None:
     with Records(folder) as study:
         for table in ("candidates", "runs", "curves"):
             export(study, table, "csv", io.StringIO())
+
+
+def test_a_seed_that_is_kind_to_all_brings_nothing_to_the_top_of_a_merge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With seed 1 every run scores 500 more: the merged order is by the lead over the references of a
+    seed."""
+    plain = report_made.curve
+    monkeypatch.setattr(
+        report_made,
+        "curve",
+        lambda loss, seed: [each + 500 * (seed == 1) for each in plain(loss, 7 + seed)],
+    )
+    parts = [make(tmp_path / f"{seed}", replace(SETTINGS, seed=seed)) for seed in (0, 1)]
+    merge(parts, tmp_path / "merged")
+    leads: dict[str, list[float]] = {}
+    for part in parts:
+        with Records(part) as study:
+            board = study.leaderboard()
+        (level,) = (each.score for each in board if each.key == "none")  # the other diverged with one seed
+        for each in board:
+            leads.setdefault(each.key, []).append((each.score or 0.0) - (level or 0.0))
+    with Records(tmp_path / "merged") as study:
+        ranked = [each.key for each in study.leaderboard()]
+    assert ranked == sorted(leads, key=lambda key: -np.mean(leads[key]))
+    raw = [{each.key for each in board_of(part)[:10]} for part in parts]
+    assert len(set(ranked[:10]) & raw[0]) > 2  # not all of them are of the study with the kind seed
+
+
+def board_of(folder: Path) -> list[Candidate]:
+    with Records(folder) as study:
+        return study.leaderboard()
