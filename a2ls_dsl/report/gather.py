@@ -48,7 +48,7 @@ def validation_tables(folder: Path) -> tuple[Table, tuple[Claim, ...]]:
 def other(study: Records, against: Path | None) -> Iterator[Records | None]:
     """The random search to compare with: the named one, or what `a2l evolve` puts beside the study."""
     if against is not None and against.resolve() == study.folder.resolve():
-        raise A2lError("a study can't be compared with itself", "name a random search with --against")
+        raise A2lError("a study can't be compared with itself", "name a random search beside it")
     folder = against or _beside(study)
     if folder is None:
         yield None

@@ -185,8 +185,8 @@ def patterns_table(found: PatternTable) -> Table:
         "joint: least squares over all patterns, horizon and sizes of both sets together (HC3 errors); "
         "joint holm: its p, corrected. Empty: the losses can't tell.",
         "p, stars: Student's t-test of the difference alone, as in the paper, * p < 0.05, ** p < 0.01. It "
-        f"finds a pattern in {PLAIN_FINDS:.0%} of studies in which there is none (benchmarks/intervals.py "
-        "--patterns); of these columns believe holm and joint holm.",
+        f"finds a pattern in {PLAIN_FINDS:.0%} of studies in which there is none (measured by "
+        "benchmarks/intervals.py); of these columns believe holm and joint holm.",
         "Losses of an evolution are each other's children, so they are not independent draws: intervals are "
         "shorter than the truth. Random search has no such fault.",
     ]

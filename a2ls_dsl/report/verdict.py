@@ -91,7 +91,7 @@ def _against_random(study: Records, found: Standing | None, against: Records | N
             Answer.UNKNOWN,
             "there is no random search to compare with",
             fix=f"run `a2l evolve --env {settings.env} --strategy random --confirm 3` with the other "
-            "settings as here, and name its study with --against",
+            f"settings as here, then `a2l report {study.folder} --against OTHER`",
         )
     if differing := _unlike(study, against):
         return Claim(question, Answer.UNKNOWN, f"the random search has other settings: {differing}")
@@ -101,7 +101,7 @@ def _against_random(study: Records, found: Standing | None, against: Records | N
             question,
             Answer.UNKNOWN,
             "the best of both have to be trained with fresh seeds, as both are partly luck",
-            fix="run both searches with --confirm 3",
+            fix="run both searches again with `a2l evolve ... --confirm 3`",
         )
     confidence = chosen_confidence(found.choices * theirs.choices)
     lead = difference([found.best.fresh], [theirs.best.fresh], confidence)

@@ -103,7 +103,7 @@ def load(path: Path) -> tuple[dict[str, NDArray[np.generic]], dict[str, Any]]:
     except (OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, *_BROKEN) as error:
         raise A2lError(
             f"{path} is not a checkpoint that can be read: {error}",
-            "delete it to start again, or use another --out",
+            "delete it to start again, or use another folder",
         ) from None
     return arrays, values
 

@@ -17,7 +17,7 @@ def choose_device(name: str | None = None) -> str:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise A2lError(f"the device `{name}` cannot be used: {reason}", "use --device cpu") from None
+        raise A2lError(f"the device `{name}` cannot be used: {reason}", "use the device cpu") from None
     return name
 
 
@@ -27,6 +27,8 @@ def make_deterministic(device: str) -> None:
     Promised for the CPU, on one machine with one version of torch. Affects the whole process.
     """
     if device != "cpu":
-        raise A2lError("only the CPU repeats runs bit for bit", "add --device cpu, or drop --deterministic")
+        raise A2lError(
+            "only the CPU repeats runs bit for bit", "use the device cpu, or do without exact repetition"
+        )
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)

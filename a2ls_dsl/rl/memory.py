@@ -52,7 +52,7 @@ def check_memory(needed: int, members: int, device: str) -> None:
         raise A2lError(
             f"the replay of {members} member{'s' * (members > 1)} takes {needed / 1e9:.1f} GB, "
             f"{needed / members / 1e9:.2f} GB each, but {free / 1e9:.1f} GB are free on {device}",
-            f"{fewer}store fewer agent steps with --replay-capacity",
+            f"{fewer}store fewer agent steps (replay_capacity)",
         )
 
 

@@ -173,7 +173,9 @@ class SearchSettings:
         try:
             return grammar.restricted((name,), against)
         except A2lError as error:
-            raise A2lError(error.message, f"{error.fix}: choose one with --operator, or `any`") from None
+            raise A2lError(
+                error.message, f"{error.fix}: choose one with `a2l evolve --operator`, or `any`"
+            ) from None
 
     def to_json(self) -> str:
         """The settings as JSON text; `from_json` gives them back."""

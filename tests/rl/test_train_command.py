@@ -144,7 +144,7 @@ def test_a_killed_worker_changes_nothing(tmp_path: Path, whole: bytes) -> None:
         (["--env", "walker-wlak", "--loss", "none"], "walker-walk"),
         (["--env", "walker-walk", "--loss", "curll"], "curl"),
         (["--env", "walker-walk", "--loss", "nowhere/curl.a2l"], "nowhere/curl.a2l"),
-        (["--env", "walker-walk", "--loss", "none", "--device", "cuda:77"], "--device cpu"),
+        (["--env", "walker-walk", "--loss", "none", "--device", "cuda:77"], "use the device cpu"),
         (["--env", "walker-walk", "--loss", "none", "--seeds", "0"], "seeds"),
         (["--env", "walker-walk", "--loss", "none", "--parity", "relaese"], "did you mean `release`?"),
         (["--env", "Pong", "--loss", "none", "--parity", "release"], "leave out --parity"),

@@ -169,7 +169,7 @@ def emulated_by(task: Task, back_end: str) -> Task:
     if isinstance(task, Game):
         return replace(task, back_end=back_end)
     if back_end != BACK_ENDS[0]:
-        raise A2lError(f"{task.name} is no Atari game, so nothing emulates it", "leave out --ale")
+        raise A2lError(f"{task.name} is no Atari game, so nothing emulates it", "leave its emulator out")
     return task
 
 
