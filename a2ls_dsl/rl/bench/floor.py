@@ -87,7 +87,7 @@ def count_work(loss: Loss | None, observations: Observations, action: int, setti
     stack = make_agent(settings, [loss], [0], observations, action, "meta")
     replay = stack.make_replay(1000)
     for name, adam in stack.optimizers.items():
-        stack.optimizers[name] = GradientsAlone(adam.trained, adam.lr)
+        stack.optimizers[name] = GradientsAlone(adam.trained, adam.lr, members=adam.members)
     with FlopCounterMode(display=False) as counter:
         for _ in range(settings.cycle):
             stack.update(replay)

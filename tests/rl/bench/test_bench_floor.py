@@ -7,8 +7,10 @@ import itertools
 import pytest
 
 from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.rl.agents import observations_of
 from a2ls_dsl.rl.bench.floor import Ceilings, Work, count_work
 from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.settings import SacSettings
 
 BATCH, HIDDEN, OBS, ACTION = 8, 16, 5, 2
@@ -41,6 +43,15 @@ def test_bytes_of_sac() -> None:
     numbers += (10 * actor + encoder + 2 * critic) / 2 + 3 * (encoder + critic) / 2
     numbers += 2 * BATCH * OBS
     assert count_work(None, VECTORS, ACTION, SETTINGS).bytes == 4 * numbers
+
+
+def test_rainbow_without_a_loss_has_a_floor_too() -> None:
+    """Its loss has no parameters then, and its optimizer of them nothing to train."""
+    settings = RainbowSettings(batch_size=BATCH)
+    game = observations_of(settings, (1, 84, 84), None)
+    without, having = (count_work(loss, game, 6, settings) for loss in (None, load_one("a2_winner")[1]))
+    assert 0 < without.operations < having.operations
+    assert 0 < without.bytes < having.bytes
 
 
 def test_a_loss_adds_work_and_wider_ones_more() -> None:
