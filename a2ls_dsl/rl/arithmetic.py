@@ -23,17 +23,23 @@ class Precision(StrEnum):
 
 @contextmanager
 def arithmetic(precision: Precision, device: torch.device | str) -> Iterator[None]:
-    """Compute in `precision` inside. TF32 is a setting of the process: it is put back behind."""
+    """Compute in `precision` inside. TF32 is a setting of the process: it is put back behind.
+
+    Inside, numbers below the smallest normal one, 1e-38 in float32, are 0. A saturated softmax has such
+    gradients; a CPU multiplies them many times slower than others, and Adam can't tell them from 0.
+    """
     kind = torch.device(device).type
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
     matmul.allow_tf32 = cudnn.allow_tf32 = precision is not Precision.FLOAT32
+    torch.set_flush_denormal(True)
     try:
         # Casts of weights aren't kept: inside a captured graph they would be cast once and for all.
         rounded = precision is Precision.BF16
         with torch.autocast(kind, torch.bfloat16, cache_enabled=False) if rounded else nullcontext():
             yield
     finally:
+        torch.set_flush_denormal(False)
         matmul.allow_tf32, cudnn.allow_tf32 = before
 
 

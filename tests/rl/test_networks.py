@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, TanhTransform, TransformedDistribution
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
+from a2ls_dsl.rl.arithmetic import Precision, arithmetic
 from a2ls_dsl.rl.layers import Linear
 from a2ls_dsl.rl.networks import HIDDEN_ENCODER, Actor, DenseEncoder, TwinCritic
 
@@ -151,3 +152,14 @@ def test_twin_critics_are_two_networks() -> None:
                 assert gradient[member, copy].any()
                 gradient[member, copy] = 0
                 assert not gradient.any()
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+def test_no_update_multiplies_numbers_that_are_not_normal(precision: Precision) -> None:
+    """They are 0 inside, and what they were outside: the setting is one of the whole process."""
+    tiny = torch.full((4, 4), 1e-39)
+    assert (tiny @ torch.eye(4) > 0).all()
+    with arithmetic(precision, "cpu"):
+        assert not (tiny @ torch.eye(4)).any()
+        assert (torch.full((4, 4), 2e-38) @ torch.eye(4) > 0).all()
+    assert (tiny @ torch.eye(4) > 0).all()
