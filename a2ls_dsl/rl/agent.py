@@ -8,9 +8,9 @@ from each member's own streams.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -231,6 +231,15 @@ class Agent(nn.Module):
         return StackAgent(
             of_members(encode), of_members(encode_target), self.estimates, frames, self.rng, self.updates
         )
+
+    def _fused(self, **functions: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+        """Methods of the class, which take the stack first, compiled if that is wanted.
+
+        Not bound to this stack: what it holds must not hold it, or its memory would wait for a collection.
+        """
+        if not self.computation.compile:
+            return functions
+        return {name: torch.compile(each, fullgraph=True, dynamic=False) for name, each in functions.items()}
 
     def _arithmetic(self) -> AbstractContextManager[None]:
         return arithmetic(self.computation.precision, self.device)

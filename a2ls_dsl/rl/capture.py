@@ -21,25 +21,32 @@ WARM_UP = 3
 
 
 class Captured(Generic[T]):
-    """`function(variant, *inputs)` as one CUDA graph a variant.
+    """A function's calls `function(variant, *inputs)` as one CUDA graph a variant.
+
+    The function comes with each call, always the same, and isn't kept: it may hold who holds this.
 
     A variant is whatever decides which kernels run (a flag, say). Inputs may lie on the host; their shapes
     must not change. Gives what the function gives; tensors in it are overwritten by the next call.
     """
 
-    def __init__(self, function: Callable[..., T], device: torch.device | str, enabled: bool = True) -> None:
-        self._function, self._device = function, torch.device(device)
+    def __init__(self, device: torch.device | str, enabled: bool = True) -> None:
+        self._device = torch.device(device)
         self._enabled = enabled and self._device.type == "cuda"
         self._variants: dict[Hashable, _Variant[T]] = {}
         self._pool: Any = None  # variants never run together, so they share their memory
 
-    def __call__(self, variant: Hashable, *inputs: Tensor) -> T:
+    def __call__(self, function: Callable[..., T], variant: Hashable, *inputs: Tensor) -> T:
         if not self._enabled:
-            return self._function(variant, *(each.to(self._device) for each in inputs))
+            return function(variant, *(each.to(self._device) for each in inputs))
         if variant not in self._variants:
             self._pool = self._pool or torch.cuda.graph_pool_handle()
             self._variants[variant] = _Variant(self._device, inputs, self._pool)
-        return self._variants[variant].call(lambda *given: self._function(variant, *given), inputs)
+        return self._variants[variant].call(lambda *given: function(variant, *given), inputs)
+
+    def close(self) -> None:
+        """Let go of all graphs, and of the memory that they hold."""
+        self._variants.clear()
+        self._pool = None
 
 
 class _Variant(Generic[T]):

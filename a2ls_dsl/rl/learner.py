@@ -66,13 +66,13 @@ class Learner:
             self.replays.append(replay)
         capture = self._capture = self._computation.capture and not (exact and refill)
         self._update = self._captured_update()
-        self._append = Captured(self._run_append, device, capture)
-        self._act = Captured(self._run_act, device, capture)
-        self._act_frozen = Captured(self._run_act_frozen, device, capture)
+        self._append = Captured[None](device, capture)
+        self._act = Captured[Tensor](device, capture)
+        self._act_frozen = Captured[Tensor](device, capture)
 
     def _captured_update(self) -> Captured[None]:
         general = any(stack.is_general for stack in self.stacks)
-        return Captured(self._run_update, self.device, self._capture and not general)
+        return Captured(self.device, self._capture and not general)
 
     def _made(self, losses: Sequence[Loss | None], seeds: Sequence[int]) -> tuple[Agent, Replay]:
         stack = make_agent(
@@ -86,6 +86,13 @@ class Learner:
         )
         stack.action_repeat = self._action_repeat
         return stack, stack.make_replay(self._rows)
+
+    def close(self) -> None:
+        """Let go of graphs, stacks and replays: it can't be used any more, and their memory is free."""
+        for each in (self._update, self._append, self._act, self._act_frozen):
+            each.close()
+        self.stacks.clear()
+        self.replays.clear()
 
     @property
     def members(self) -> int:
@@ -101,10 +108,14 @@ class Learner:
         """Give a slot to a new member, which learns from its `activate` on. No neighbour is disturbed."""
         self._rng.reseed(member, seed)
         if self.exact:
-            ticks = self.stacks[member].ticks
-            self.stacks[member], self.replays[member] = self._made([loss], [seed])
-            self.stacks[member].ticks = ticks
-            self.stacks[member].active[0] = False
+            # The memory of the one before is free again before there is another.
+            ticks = self.stacks.pop(member).ticks
+            del self.replays[member]
+            stack, replay = self._made([loss], [seed])
+            stack.ticks = ticks
+            stack.active[0] = False
+            self.stacks.insert(member, stack)
+            self.replays.insert(member, replay)
         else:
             stack = self.stacks[0]
             if stack.refit(member, loss):
@@ -127,7 +138,7 @@ class Learner:
     ) -> NDArray[np.float32]:
         """Actions (members, action) for each member's step `counter`: the policy's, or uniform ones."""
         drawn = bool(random.all())  # nobody asks a policy
-        return _host(self._act(drawn, _tensor(observation), _tensor(counter), _tensor(random)))
+        return _host(self._act(self._run_act, drawn, _tensor(observation), _tensor(counter), _tensor(random)))
 
     def act_frozen(
         self, observation: NDArray[Any], counter: NDArray[np.int64] | None = None
@@ -138,7 +149,7 @@ class Learner:
         """
         if counter is None:
             counter = np.zeros(self.members, np.int64)
-        return _host(self._act_frozen(None, _tensor(observation), _tensor(counter)))
+        return _host(self._act_frozen(self._run_act_frozen, None, _tensor(observation), _tensor(counter)))
 
     def freeze(self, members: Iterable[int] | None = None) -> None:
         """Keep policies (by default all) as they are now, to be evaluated while training goes on."""
@@ -154,11 +165,11 @@ class Learner:
 
     def append(self, *step: NDArray[Any]) -> None:
         """Store one step of every member: the arguments of `Replay.append`."""
-        self._append(None, *map(_tensor, step))
+        self._append(self._run_append, None, *map(_tensor, step))
 
     def update(self) -> None:
         """One gradient update of every active member."""
-        self._update(tuple(stack.parts_due for stack in self.stacks))
+        self._update(self._run_update, tuple(stack.parts_due for stack in self.stacks))
         for stack in self.stacks:
             stack.ticks += 1
 

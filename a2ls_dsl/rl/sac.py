@@ -6,8 +6,7 @@ by the critic and by the auxiliary loss, never by the actor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -70,16 +69,11 @@ class SacStack(Agent):
         self.frozen_actor = make_actor(self.frozen_encoder)
         self.log_temperature = nn.Parameter(torch.zeros(members))
         self._begin(features)
-        self._losses: dict[str, Callable[..., Any]] = {
-            name: torch.compile(function, fullgraph=True, dynamic=False)
-            if self.computation.compile
-            else function
-            for name, function in (
-                ("critic", self._critic_losses),
-                ("actor", self._actor_losses),
-                ("auxiliary", self._auxiliary_losses),
-            )
-        }
+        self._losses = self._fused(
+            critic=SacStack._critic_losses,
+            actor=SacStack._actor_losses,
+            auxiliary=SacStack._auxiliary_losses,
+        )
 
     def make_replay(self, rows: int) -> Replay:
         """See `Agent.make_replay`."""
@@ -149,7 +143,7 @@ class SacStack(Agent):
     def _update_critic(self, batch: Transitions) -> None:
         """Clipped double Q-learning with entropy; trains critics and encoder."""
         noise = self._noise(Purpose.NEXT_ACTION)
-        losses, values = self._losses["critic"](*vars(batch).values(), noise)
+        losses, values = self._losses["critic"](self, *vars(batch).values(), noise)
         self._step("critic", losses)
         self._record("critic_loss", losses)
         self._record("mean_value", values)
@@ -176,7 +170,7 @@ class SacStack(Agent):
 
     def _update_actor(self, observation: Tensor) -> None:
         """Policy and temperature; the gradient stops behind the encoder, which stays."""
-        losses, entropy = self._losses["actor"](observation, self._noise(Purpose.POLICY))
+        losses, entropy = self._losses["actor"](self, observation, self._noise(Purpose.POLICY))
         entropy, temperature = entropy.detach(), self._temperature()
         self._step("actor", losses)
         self._step("temperature", self.log_temperature.exp() * (entropy + self.action_size))
@@ -208,7 +202,9 @@ class SacStack(Agent):
         steps, views = capacity.horizon + 1, capacity.views
         window = replay.sample_windows(self.rng, self.updates, batch, steps, views, self.is_general)
         # Losses beyond those of the paper are not compiled: other losses may come while it runs.
-        losses = self._auxiliary_losses(window) if self.is_general else self._losses["auxiliary"](window)
+        losses = (
+            self._auxiliary_losses(window) if self.is_general else self._losses["auxiliary"](self, window)
+        )
         able = self._with_windows(replay)
         gradients = self._step("auxiliary", self.settings.auxiliary_weight * losses, able)
         if again := self.optimizers.get("auxiliary_encoder"):

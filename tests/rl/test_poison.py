@@ -73,13 +73,14 @@ def loss_of(name: str | None) -> Loss | None:
 class Run:
     """A learner with experience that depends on the members' places alone."""
 
-    def __init__(self, case: str, refill: bool = True, device: str = "cpu") -> None:
+    def __init__(self, case: str, refill: bool = True, device: str = "cpu", exact: bool = False) -> None:
         (observations, settings), names = CASES[case]
         losses = [loss_of(name) for name in names]
         self.next = losses[0]
         self.learner = Learner(
             *(losses, range(MEMBERS), observations, ACTION, 30, settings, device),
             refill=refill,
+            exact=exact,
         )
         self.shape = observations.shape
         self.rng = np.random.default_rng(0)

@@ -9,6 +9,7 @@ import math
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,7 +103,8 @@ def measure_updates(
                 device,
                 computation=computation,
             )
-            seconds = _seconds(learner, budget)
+            with closing(learner):
+                seconds = _seconds(learner, budget)
         except torch.OutOfMemoryError:
             yield UpdateTime(case, left_out="does not fit into memory")
             continue

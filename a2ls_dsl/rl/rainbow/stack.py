@@ -9,8 +9,7 @@ Priorities are those of the values' loss alone, a cross-entropy; SPR's code has 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -59,12 +58,10 @@ class RainbowStack(Agent):
         self.slow_encoder = encoder()  # the target encoder of the auxiliary losses
         self._started = [0] * len(losses)  # each member's first update, by the stack's count
         self._begin(self.encoder.features)
-        self._losses: dict[str, Callable[..., Any]] = {
-            name: torch.compile(function, fullgraph=True, dynamic=False)
-            if self.computation.compile
-            else function
-            for name, function in (("critic", self._critic_losses), ("auxiliary", self._auxiliary_losses))
-        }
+        self._losses = self._fused(
+            critic=RainbowStack._critic_losses,
+            auxiliary=RainbowStack._auxiliary_losses,
+        )
 
     def make_replay(self, rows: int) -> PrioritisedReplay:
         """See `Agent.make_replay`."""
@@ -149,7 +146,7 @@ class RainbowStack(Agent):
         noise = self._noise(Purpose.NOISE, self.updates)
         target_noise = self._noise(Purpose.TARGET_NOISE, self.updates)
         given = batch.observation, batch.action, batch.reward, batch.discount, batch.next_observation
-        errors, values = self._losses["critic"](*given, noise, target_noise)
+        errors, values = self._losses["critic"](self, *given, noise, target_noise)
         return errors, values
 
     def _critic_losses(
@@ -185,8 +182,8 @@ class RainbowStack(Agent):
         steps, views = capacity.horizon + 1, capacity.views
         window = replay.sample_windows(self.rng, self.updates, batch, steps, views, self.is_general)
         # Losses beyond those of the paper are not compiled: other losses may come while it runs.
-        function = self._auxiliary_losses if self.is_general else self._losses["auxiliary"]
-        losses: Tensor = function(window)
+        function = RainbowStack._auxiliary_losses if self.is_general else self._losses["auxiliary"]
+        losses: Tensor = function(self, window)
         able = self._with_windows(replay)
         self._record("auxiliary_loss", losses, able)
         return self.settings.auxiliary_weight * losses, able
