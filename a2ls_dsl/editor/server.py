@@ -18,6 +18,7 @@ from pygls.workspace import TextDocument
 from a2ls_dsl.diagnostics import LanguageError, Severity, Source, Span
 from a2ls_dsl.editor import complete, grammars, hover, places
 from a2ls_dsl.editor.project import Analysis, Finding, analyse
+from a2ls_dsl.editor.protocol import Protocol
 from a2ls_dsl.editor.text import Text
 from a2ls_dsl.lang.grammar.load import SUFFIX as GRAMMAR_SUFFIX
 from a2ls_dsl.lang.layout import format_file
@@ -41,7 +42,7 @@ class Server(LanguageServer):
     """A server for `.a2l` and `.a2g` files."""
 
     def __init__(self, version: str) -> None:
-        super().__init__("a2l", version, lsp.TextDocumentSyncKind.Full)
+        super().__init__("a2l", version, lsp.TextDocumentSyncKind.Full, protocol_cls=Protocol)
 
     def document(self, uri: str) -> Document:
         """An open file, else the one on disk."""

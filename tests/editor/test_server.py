@@ -206,3 +206,52 @@ def test_without_the_extra_the_command_says_what_to_install(tmp_path: Path) -> N
     assert done.returncode == 2
     assert "pip install 'a2ls-dsl[lsp]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+class Stranger(Editor):
+    """A client that sends what it likes, without an introduction."""
+
+    def __init__(self, folder: Path) -> None:
+        call = [sys.executable, "-c", A2L, "lsp"]
+        self.process = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder)
+        self.folder, self.published, self._number = folder, dict[str, Any](), 0
+
+    def refused(self, method: str, params: Any) -> tuple[int, str]:
+        """Code and text of the error that a request is answered with."""
+        self._number += 1
+        self._send({"jsonrpc": "2.0", "id": self._number, "method": method, "params": params})
+        while (message := self._receive()).get("id") != self._number:
+            continue
+        return message["error"]["code"], message["error"]["message"]
+
+
+def test_every_request_is_answered(tmp_path: Path) -> None:
+    """An editor waits for its answer: also where it asks too early, too late, or for nonsense."""
+    client = Stranger(tmp_path)
+    (tmp_path / "x.a2l").write_text(INNER)
+    position = {"textDocument": {"uri": "file:///x.a2l"}, "position": {"line": 0, "character": 0}}
+    code, text = client.refused("textDocument/hover", position)
+    assert code == -32002
+    assert "before initialize" in text
+    client.tell("textDocument/didOpen", textDocument={"uri": "file:///x.a2l"})  # dropped
+    client.ask("initialize", processId=None, rootUri=None, capabilities={})
+    for wrong in ({}, {"textDocument": 3, "position": []}, [1, 2], None):
+        code, text = client.refused("textDocument/hover", wrong)
+        assert code == -32602
+        assert "textDocument/hover" in text
+    assert client.refused("textDocument/nonsense", {})[0] == -32601
+    client.tell("textDocument/hover", textDocument=3)  # nobody waits
+    assert "loss" in str(client.at("hover", "x.a2l", 0, 0))
+    client.ask("shutdown")
+    assert client.refused("textDocument/hover", position)[0] == -32600
+    client.tell("exit")
+    assert client.process.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("introduced", [False, True])
+def test_an_exit_without_a_shutdown_is_a_failure(tmp_path: Path, introduced: bool) -> None:
+    client = Stranger(tmp_path)
+    if introduced:
+        client.ask("initialize", processId=None, rootUri=None, capabilities={})
+    client.tell("exit")
+    assert client.process.wait(timeout=30) == 1
