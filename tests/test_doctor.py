@@ -37,6 +37,7 @@ def test_a_machine_that_can_train() -> None:
         "glfw",
         "cores",
         "memory",
+        "compiler",
     ):
         assert subject in status
     assert re.fullmatch(
@@ -48,6 +49,14 @@ def test_a_machine_that_can_train() -> None:
         assert re.fullmatch(r"ale-py 0\.12\.\d+: 26 games; Pong, [\d,]+ frames/s a core", status["atari"])
         kinds.append("Atari games")
     assert done.stdout.endswith(f"ready to train on {', '.join(kinds)}\n")
+
+
+def test_a_compiler_that_is_missing_is_told() -> None:
+    done = doctor(CXX="/nowhere/g++")
+    assert done.returncode == 0
+    assert re.search(
+        r"^ok +compiler +.*there is no `/nowhere/g\+\+`; only --compile needs it", done.stdout, re.M
+    )
 
 
 def test_a_broken_emulator_is_no_failure(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def bench(
         None if loss == "none" else load_one(loss)[1],
         loss,
         seconds,
-        computation(precision, compile),
+        computation(precision, compile, choose_device(device)),
         choose_device(device),
     )
     report: dict[str, Any] = {"machine": _machine(request)}

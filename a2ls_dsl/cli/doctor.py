@@ -84,6 +84,7 @@ def _findings() -> Iterator[Finding]:
     yield from _atari()
     yield _cores()
     yield _memory()
+    yield _compiler()
     yield _tensorboard()
 
 
@@ -205,6 +206,18 @@ def _memory() -> Finding:
             Status.WARNING, "memory", f"{found} is little", "use a smaller replay buffer and stack"
         )
     return Finding(Status.OK, "memory", found)
+
+
+def _compiler() -> Finding:
+    """What --compile needs."""
+    from a2ls_dsl.diagnostics import A2lError
+    from a2ls_dsl.rl.compiling import cache_folder, require_tools
+
+    try:
+        require_tools()
+    except A2lError as error:
+        return Finding(Status.OK, "compiler", f"{error.message}; only --compile needs it", error.fix)
+    return Finding(Status.OK, "compiler", f"there is one for --compile, with its cache in {cache_folder()}")
 
 
 def _tensorboard() -> Finding:

@@ -82,6 +82,7 @@ def train(
 
     from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.lang.load import load_one
+    from a2ls_dsl.rl.device import choose_device
     from a2ls_dsl.rl.envs.tasks import BACK_ENDS, emulated_by, find_task
     from a2ls_dsl.rl.settings import EvaluationSettings
     from a2ls_dsl.rl.slots import Training
@@ -111,7 +112,7 @@ def train(
         settings,
         EvaluationSettings(eval_every or (40_000 if task.discrete else 10_000), eval_episodes),
         _pixels(task, obs, shadow_size),
-        computation(precision, compile),
+        computation(precision, compile, choose_device(device)),
     )
     plan = Plan(training, (tree,) * seeds, tuple(range(seed, seed + seeds)))
     _run(plan, label, out or Path("runs") / f"{task.name}-{label}", device, workers, deterministic, hours)
@@ -165,14 +166,18 @@ def _pixels(task: Task, obs: str | None, shadow_size: int | None) -> PixelSettin
     return None
 
 
-def computation(precision: str, compile: bool) -> Computation:
-    """What --precision and --compile mean."""
+def computation(precision: str, compile: bool, device: str) -> Computation:
+    """What --precision and --compile mean; that torch can compile is checked at once."""
     from a2ls_dsl.diagnostics import unknown
     from a2ls_dsl.rl.arithmetic import Precision
     from a2ls_dsl.rl.settings import Computation
 
     if precision not in list(Precision):
         raise unknown("precision", precision, Precision)
+    if compile:
+        from a2ls_dsl.rl.compiling import require_compile
+
+        require_compile(device)
     return Computation(Precision(precision), compile=compile)
 
 
