@@ -64,12 +64,31 @@ def main() -> None:
     except A2lError as error:
         print(error.render(), file=sys.stderr)
         sys.exit(error.exit_code)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        print(_OUT_OF_MEMORY.render(), file=sys.stderr)
+        sys.exit(_OUT_OF_MEMORY.exit_code)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         _discard()  # the reader (`head`, a pager) went away
         sys.exit(1)
+
+
+_OUT_OF_MEMORY = A2lError(
+    "memory ran out, or a limit on this process was reached",
+    "train fewer members at once (--stack, --seeds), or raise the limit (`ulimit -a` shows it); what was "
+    "stored stays",
+)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether Python, torch or the system could not get memory, or a thread."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    signs = ("DefaultCPUAllocator", "can't start new thread", "can't allocate memory")
+    return bool(kinds & {"MemoryError", "OutOfMemoryError"}) or any(sign in str(error) for sign in signs)
 
 
 def _flush() -> None:

@@ -203,7 +203,7 @@ class SearchView:
         self.say(
             f"to train: {waiting} of {event.total} with the two references{_confirming(settings)}, at most "
             f"{event.most_frames:,.0f} frames in all, in {event.slots} slots with "
-            f"{size(event.replay_bytes)} of replay"
+            f"about {size(event.memory_bytes)} of memory"
         )
         self.say(f"study: {event.folder}")
 

@@ -245,7 +245,8 @@ def _announce(plan: Plan, label: str, folder: RunFolder, device: str) -> None:
         f"{training.task.name}, loss {label}: {seeds} as one stack on {device}, {training.frames:,} frames "
         f"each = {training.steps:,} agent steps of {repeat} frames"
     )
-    print(f"replay of {kind}, {size(trainer.slots.replay_bytes)} of memory; results in {folder.path}")
+    memory = size(trainer.slots.memory_bytes)
+    print(f"replay of {kind}, about {memory} of memory in all; results in {folder.path}")
     for warning in views_without_effect(plan.losses, frames=not training.sees_vectors):
         print(f"warning: {warning}")
     if folder.finished:

@@ -1,24 +1,13 @@
-"""How much memory is free, before a replay buffer takes it; and what becomes of memory that is freed."""
+"""How much memory is free, before anything takes it; and what becomes of memory that is freed."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import resource
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-
-import torch
-
-from a2ls_dsl.diagnostics import A2lError
-
-_LIMITS = (
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
-    (
-        Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-        Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ),
-)
-
 
 # Parameters of glibc's mallopt, from its <malloc.h>.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -43,36 +32,78 @@ def _give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def check_memory(needed: int, members: int, device: str) -> None:
-    """Raise A2lError where a replay of `needed` bytes for so many members doesn't fit into free memory."""
-    free = free_bytes(device)
-    if needed > free:
-        fitting = int(free * members // needed)
-        fewer = f"train at most {fitting} members together, or " if fitting else ""
-        raise A2lError(
-            f"the replay of {members} member{'s' * (members > 1)} takes {needed / 1e9:.1f} GB, "
-            f"{needed / members / 1e9:.2f} GB each, but {free / 1e9:.1f} GB are free on {device}",
-            f"{fewer}store fewer agent steps (replay_capacity)",
-        )
-
-
 def free_bytes(device: str) -> int:
-    """Free bytes of a device's memory; for the CPU also within the limit of a container.
+    """Free bytes of a device's memory; for the CPU also within the limits of this process and its container.
 
     What this process has freed and kept counts: it is given back first.
     """
     if device != "cpu":
+        import torch  # here, as pools of environments ask for memory, too
+
         return torch.cuda.mem_get_info(device)[0]
+    return min(free_of_machine(), free_of_process())
+
+
+def free_of_machine() -> int:
+    """Bytes that this process and its workers may take together, of the machine and of their container."""
     _give_back()
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        free = 1024 * int(lines["MemAvailable"].split()[0])
-    except (OSError, KeyError, ValueError):  # Another system: all there is.
-        pass
-    for limit, used in _LIMITS:
-        try:
-            free = min(free, int(limit.read_text()) - int(used.read_text()))
-        except (OSError, ValueError):  # Another system, or `max`: no limit.
-            continue
-    return max(free, 0)
+    with suppress(OSError, KeyError, ValueError):  # Another system: all there is.
+        free = _table("/proc/meminfo")["MemAvailable"]
+    groups = list[int]()
+    with suppress(OSError, ValueError):
+        groups += free_of_groups(Path("/proc/self/cgroup").read_text(), Path("/sys/fs/cgroup"))
+    return max(min([free, *groups]), 0)
+
+
+def free_of_process() -> int:
+    """Bytes that this process may still take by its own limits (`ulimit -v`, `ulimit -d`)."""
+    free = [2**63 - 1]
+    with suppress(OSError, KeyError, ValueError):
+        used = _table("/proc/self/status")
+        for kind, name in ((resource.RLIMIT_AS, "VmSize"), (resource.RLIMIT_DATA, "VmData")):
+            limit = resource.getrlimit(kind)[0]
+            free += [limit - used[name]] if limit != resource.RLIM_INFINITY else []
+    return max(min(free), 0)
+
+
+def memory_of(process: int) -> int:
+    """Bytes that a process holds alone; 0 where the system doesn't tell."""
+    with suppress(OSError, KeyError, ValueError):
+        return _table(f"/proc/{process}/status")["RssAnon"]
+    return 0
+
+
+def free_of_groups(told: str, root: Path) -> Iterator[int]:
+    """What control groups and those around them have left; told: /proc/self/cgroup, root: where they lie."""
+    for line in told.splitlines():
+        _, kinds, place = line.split(":", 2)
+        if not kinds:  # version 2
+            yield from _free_of_group(root, place, "memory.max", "memory.current", "inactive_file")
+        elif "memory" in kinds.split(","):
+            names = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+            yield from _free_of_group(root / "memory", place, *names)
+
+
+def _free_of_group(root: Path, place: str, limit: str, used: str, cached: str) -> Iterator[int]:
+    """Of a group and of all around it. In a container its own group is often seen as the root."""
+    group = root / place.lstrip("/")
+    for folder in (group, *(each for each in group.parents if each.is_relative_to(root))):
+        with suppress(OSError, ValueError):  # `max`: no limit
+            most, now = int((folder / limit).read_text()), int((folder / used).read_text())
+            yield most - now + _files(folder / "memory.stat", cached)
+
+
+def _files(path: Path, name: str) -> int:
+    """Bytes of files that the kernel keeps as long as nobody needs the room."""
+    with suppress(OSError, ValueError):
+        for line in path.read_text().splitlines():
+            if line.startswith(f"{name} "):
+                return int(line.split()[1])
+    return 0
+
+
+def _table(path: str) -> dict[str, int]:
+    """The sizes in a file of the kernel's, in bytes by name."""
+    lines = (line.split() for line in Path(path).read_text().splitlines())
+    return {line[0].rstrip(":"): 1024 * int(line[1]) for line in lines if len(line) == 3 and line[2] == "kB"}

@@ -21,11 +21,11 @@ from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.agents import AgentSettings, observations_of, replay_bytes
 from a2ls_dsl.rl.checkpoint import prefixed, without_prefix
 from a2ls_dsl.rl.clock import Clock
-from a2ls_dsl.rl.envs.pool import EnvPool, StepResult
+from a2ls_dsl.rl.envs.pool import EnvPool, FirstEnvironments, StepResult, usable_cores
 from a2ls_dsl.rl.envs.tasks import Task
 from a2ls_dsl.rl.evaluation import Evaluator, Score, as_played
+from a2ls_dsl.rl.footprint import Footprint, measure_member
 from a2ls_dsl.rl.learner import Arrays, Learner
-from a2ls_dsl.rl.memory import check_memory
 from a2ls_dsl.rl.observations import History
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
 from a2ls_dsl.rl.windows import check_windows
@@ -91,9 +91,10 @@ _OF_MEMBERS = (
 class Slots:
     """Slots for members that train alike. `tick` by `tick`, members that `fill` put in train to their end.
 
-    refill: whether slots are given to others than `members`. exact: a member's results are the same, bit for
-    bit, in any company (see `learner.py`). A context manager that ends the worker processes; raises
-    `A2lError` if one of them dies.
+    refill: whether slots are given to others than `members`; expected: losses such as may come, to count the
+    memory that they need. exact: a member's results are the same, bit for bit, in any company (see
+    `learner.py`). A context manager that ends the worker processes; raises `A2lError` if one of them dies, or
+    where the members don't fit into memory.
     """
 
     def __init__(
@@ -104,23 +105,40 @@ class Slots:
         workers: int | None = None,
         exact: bool = False,
         refill: bool = False,
+        expected: Sequence[Loss | None] = (),
     ) -> None:
         check_windows(training, [each.loss for each in members if each])
         self.training, self.exact, self.clock = training, exact, Clock()
         self.members = list(members)
         size = len(members)
         rendering = training.pixels.rendering if training.pixels else None
-        self.pool = EnvPool(training.task, size, workers, rendering=rendering, life_loss=True)
+        # An episode takes one row more than it has steps, and one row is being written. Where episodes
+        # end early there are more of them, and the oldest rows are overwritten a little sooner.
+        episodes = training.frames // training.task.episode_frames + 2
+        self.replay_rows = min(training.settings.replay_capacity, training.steps + 2 * episodes)
+        losses = tuple(dict.fromkeys([*(each.loss for each in members if each), *expected]))
+
+        def admit(first: FirstEnvironments) -> None:
+            seen = observations_of(training.settings, first.observation_shape, training.pixels)
+            sizes = seen, first.action_size
+            networks, update = measure_member(training.settings, losses or (None,), *sizes)
+            footprint = Footprint(
+                replay_bytes(training.settings, 1, self.replay_rows, *sizes),
+                networks,
+                update,
+                exact,
+                first.environment,
+                first.process,
+            )
+            count = usable_cores() if workers is None else workers
+            footprint.check(size, count, device)
+            self.memory_bytes = footprint.total(size, count)
+
+        self.pool = EnvPool(training.task, size, workers, rendering=rendering, life_loss=True, admit=admit)
         try:
             self.evaluation_pool = EnvPool(training.task, size, rendering=rendering, beside=self.pool)
             shape = self.pool.observation_shape
             sizes = observations_of(training.settings, shape, training.pixels), self.pool.action_size
-            # An episode takes one row more than it has steps, and one row is being written. Where episodes
-            # end early there are more of them, and the oldest rows are overwritten a little sooner.
-            episodes = training.frames // training.task.episode_frames + 2
-            self.replay_rows = min(training.settings.replay_capacity, training.steps + 2 * episodes)
-            self.replay_bytes = replay_bytes(training.settings, size, self.replay_rows, *sizes)
-            check_memory(self.replay_bytes, size, device)
             self.learner = Learner(
                 [each.loss if each else None for each in members],
                 [each.seed if each else 0 for each in members],

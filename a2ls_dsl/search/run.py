@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.rl.device import choose_device, make_deterministic
 from a2ls_dsl.rl.slots import Member, Slots, Training
@@ -30,6 +32,7 @@ from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.study import Study
 
 PROGRESS_SECONDS = 0.5
+_EXPECTED = 4  # losses drawn to count what those to come will take
 BOARD = 20
 """How many of the best an event carries."""
 
@@ -47,7 +50,7 @@ class SearchStarted:
     done: int
     total: int
     slots: int
-    replay_bytes: int
+    memory_bytes: int
     leaderboard: tuple[Candidate, ...]
     most_frames: float
 
@@ -204,7 +207,11 @@ class _Search:
     def _stacks(self) -> Slots | RayStacks:
         settings = self.settings
         training = _training(settings)
-        common: dict[str, Any] = {"device": self.device, "workers": self.workers}
+        common: dict[str, Any] = {
+            "device": self.device,
+            "workers": self.workers,
+            "expected": self._expected(),
+        }
         if self.cluster is not None:
             return RayStacks(training, self.stack, self.cluster, common)
         return Slots(training, [None] * self.slots, exact=settings.deterministic, refill=True, **common)
@@ -250,6 +257,12 @@ class _Search:
         passed = [parsed(each.text) for each in asked if not each.reason.startswith(stopped)]
         return DuplicateGate(self.task.discrete, [*(parsed(one.text) for one in references()), *passed])
 
+    def _expected(self) -> list[Loss | None]:
+        """Losses such as may come, to count the memory they need."""
+        rng = np.random.default_rng(self.settings.seed)
+        drawn = [self.grammar.sample(rng) for _ in range(min(self.slots, _EXPECTED))]
+        return [*drawn, *(parsed(reference.text) for reference in references())]
+
     def _started(self, slots: Slots | RayStacks) -> None:
         counts = self.study.counts()
         done = sum(counts.values()) - counts[Status.QUEUED] - counts[Status.RUNNING]
@@ -261,7 +274,7 @@ class _Search:
                 done,
                 self.total + counts[Status.REJECTED],
                 self.slots,
-                slots.replay_bytes,
+                slots.memory_bytes,
                 tuple(self.study.leaderboard(BOARD)),
                 frames_left(self.study, self.settings, [(run, 0) for run in self.study.runs(Status.RUNNING)]),
             )

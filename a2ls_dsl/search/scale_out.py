@@ -52,9 +52,9 @@ class StackActor:
     def __init__(self, training: Training, slots: int, settings: Mapping[str, Any]) -> None:
         self._slots = Slots(training, [None] * slots, refill=True, **settings)
 
-    def replay_bytes(self) -> int:
-        """What its replay buffers take."""
-        return self._slots.replay_bytes
+    def memory_bytes(self) -> int:
+        """What it takes of memory, its environments included."""
+        return self._slots.memory_bytes
 
     def advance(self, fills: Mapping[int, Member], clears: Sequence[int]) -> Report:
         """Clear and fill slots, then take steps, up to an evaluation that ends."""
@@ -99,8 +99,8 @@ class RayStacks:
         self.busy = np.zeros(slots * cluster.stacks, np.bool_)
         self.frames = np.zeros(slots * cluster.stacks, np.int64)
         try:
-            sizes = [each.actor.replay_bytes.remote() for each in self._stacks]
-            self.replay_bytes = sum(self._ray.get(sizes))
+            sizes = [each.actor.memory_bytes.remote() for each in self._stacks]
+            self.memory_bytes = sum(self._ray.get(sizes))
         except self._ray.exceptions.RayError as error:
             self._ray.shutdown()
             raise A2lError(

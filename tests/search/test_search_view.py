@@ -112,8 +112,8 @@ def test_plain_output_is_a_line_an_event() -> None:
     lines = shown(False, 80).splitlines()
     assert lines[0].startswith("searching a2ls on walker-walk: 2 generations of 6 candidates, 5,000 frames")
     assert lines[1] == (
-        "to train: 14 of 14 with the two references, at most 70,000 frames in all, in 8 slots with 266 kB "
-        "of replay"
+        "to train: 14 of 14 with the two references, at most 70,000 frames in all, in 8 slots with about "
+        "266 kB of memory"
     )
     assert lines[3] == (
         "generation 1/2: 10 queued, 4 running: 500 frames, 100 frames/s, 4 of 8 slots busy (50% so far), "

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from types import TracebackType
@@ -38,6 +38,7 @@ from a2ls_dsl.rl.envs.lanes import (
 from a2ls_dsl.rl.envs.played import Played
 from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import Game, Task
+from a2ls_dsl.rl.memory import memory_of
 
 _DEATHS = 3  # of workers in one place, one after the other, before the pool gives up
 _STEADY = 100  # answers after which a worker's death has nothing to do with those before it
@@ -79,6 +80,20 @@ class _Worker:
     deaths: int = 0
 
 
+@dataclass(frozen=True)
+class FirstEnvironments:
+    """What is known before the others are made: the sizes, how many there are, and the bytes they take.
+
+    environment: of one more; process: of a worker without any.
+    """
+
+    observation_shape: tuple[int, ...]
+    action_size: int
+    made: int
+    environment: int
+    process: int
+
+
 class _LostError(Exception):
     """A worker is dead or silent; `error` is what there is to say of it."""
 
@@ -93,6 +108,7 @@ class EnvPool:
     With a `rendering` observations are frames, else vectors; those of games are always frames. life_loss:
     whether a lost life ends an episode of a game, as it does in training. beside: a pool whose processes
     this one shares (so `workers` are that one's), until it is closed; what is begun first is done first.
+    admit: told of the first environments before the others are made; it may raise.
     Use it as a context manager, or `close` it; it is also closed when it is collected and at exit. Workers
     end with this process, however it ends.
 
@@ -110,6 +126,7 @@ class EnvPool:
         rendering: Rendering | None = None,
         life_loss: bool = False,
         beside: EnvPool | None = None,
+        admit: Callable[[FirstEnvironments], None] | None = None,
     ) -> None:
         if size < 1 or (workers is not None and workers < 1):
             raise A2lError("a pool needs at least one environment and one worker", "ask for one or more")
@@ -140,12 +157,17 @@ class EnvPool:
                 shared = beside._workers[number] if beside else None
                 process, door = (shared.process, shared.door) if shared else _launch()
                 self._workers.append(_open(process, door, self._memory))
-            for number, worker in enumerate(self._workers):
-                self._send(worker, MAKE, self._range(number))
-            sizes = [json.loads(self._receive(worker)) for worker in self._workers]
-            self.observation_shape: tuple[int, ...] = tuple(sizes[0][0])
-            self.action_size = int(sizes[0][1])
+            first = self._first()
+            if admit is not None:
+                admit(first)
+            self.observation_shape, self.action_size = first.observation_shape, first.action_size
             shape = self.observation_shape
+            for number, worker in enumerate(self._workers):
+                begin = first.made if number == 0 else self._bounds[number]
+                if begin < self._bounds[number + 1]:
+                    self._send(worker, MAKE, self._range(begin, self._bounds[number + 1]))
+            for worker in self._workers:
+                self._receive(worker)
             self._lanes = Lanes.map(self._memory, size, shape, self.action_size, task.discrete)
             for worker in self._workers:
                 self._send(worker, MAP)
@@ -157,6 +179,18 @@ class EnvPool:
         except BaseException:
             self.close()
             raise
+
+    def _first(self) -> FirstEnvironments:
+        """Make the first environment, and the second where one process has both, and see what they take."""
+        worker, taken = self._workers[0], list[int]()
+        made = min(2, self._bounds[1])
+        for lane in range(made):
+            self._send(worker, MAKE, self._range(lane, lane + 1))
+            shape, action = json.loads(self._receive(worker))
+            taken.append(memory_of(worker.process.pid))
+        # Alone, one brings what all of its kind share: most of it.
+        each = taken[1] - taken[0] if made > 1 else taken[0] // 4
+        return FirstEnvironments(tuple(shape), int(action), made, each, taken[0] - each)
 
     @property
     def workers(self) -> int:
@@ -331,7 +365,7 @@ class EnvPool:
         worker = self._workers[number] = _open(process, door, self._memory, deaths)
         self.replaced += 1
         try:
-            for kind, text in ((MAKE, self._range(number)), (MAP, "")):
+            for kind, text in ((MAKE, self._range(*self._bounds[number : number + 2])), (MAP, "")):
                 self._send(worker, kind, text)
                 self._receive(worker)
             self._play_again([number])
@@ -372,9 +406,9 @@ class EnvPool:
                 self._receive(worker)
         lanes.chosen[:] = chosen
 
-    def _range(self, number: int) -> str:
+    def _range(self, begin: int, end: int) -> str:
         """What a worker is told to make."""
-        return json.dumps(self._about | {"begin": self._bounds[number], "end": self._bounds[number + 1]})
+        return json.dumps(self._about | {"begin": begin, "end": end})
 
     def _died(self, worker: _Worker) -> A2lError:
         """The error for a worker whose end of the socket is closed."""

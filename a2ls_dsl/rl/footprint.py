@@ -1,0 +1,162 @@
+"""What a stack of members will take of memory, before anything takes it.
+
+Networks are counted on a small stack of such losses, which is made and updated: all tensors have a leading
+slot axis, so that a larger one takes so many times as much. Environments are measured on the first ones that
+are made.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.agents import AgentSettings
+from a2ls_dsl.rl.learner import Learner
+from a2ls_dsl.rl.memory import free_bytes, free_of_machine
+from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.rainbow.stack import RainbowStack
+
+_ROWS = 40  # of a replay that is updated from once, beyond the horizon
+_BATCH = 32  # frames a batch at most: what these take grows in step with their number
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes that a member takes, and its environments.
+
+    networks: with their optimizers; update: gradients and activations; exact: members are updated one after
+    the other, so that one update is there at a time. environment: of one, of which a member has two, for
+    training and for evaluation; process: of a worker without any.
+    """
+
+    replay: int
+    networks: int
+    update: int
+    exact: bool
+    environment: int
+    process: int
+
+    def of_learner(self, members: int) -> int:
+        """What the learner of so many members takes, on its device."""
+        return members * (self.replay + self.networks) + (1 if self.exact else members) * self.update
+
+    def of_environments(self, members: int, workers: int) -> int:
+        """What their environments take, on the machine."""
+        return min(workers, members) * self.process + 2 * members * self.environment
+
+    def total(self, members: int, workers: int) -> int:
+        """All of it."""
+        return self.of_learner(members) + self.of_environments(members, workers)
+
+    def check(self, members: int, workers: int, device: str) -> None:
+        """Raises `A2lError` where so many members don't fit into what is free; says how many do."""
+        if self._fits(members, workers, device):
+            return
+        fitting = next((n for n in range(members - 1, 0, -1) if self._fits(n, workers, device)), 0)
+        where = "" if device == "cpu" else f" and {free_bytes(device) / 1e9:.1f} GB on {device}"
+        parts = {
+            "replay": members * self.replay,
+            "networks": members * self.networks,
+            "updates": (1 if self.exact else members) * self.update,
+            "environments": self.of_environments(members, workers),
+        }
+        told = ", ".join(f"{name} {size / 1e9:.2f}" for name, size in parts.items())
+        free = min(free_of_machine(), free_bytes("cpu"))
+        fix = (
+            f"train at most {fitting} at once: --stack {fitting} in a search, --seeds {fitting} in a training"
+        )
+        who = f"{members} members take" if members > 1 else "one member takes"
+        raise A2lError(
+            f"{who} {self.total(members, workers) / 1e9:.2f} GB of memory ({told}), "
+            f"but {free / 1e9:.2f} GB{where} are free",
+            fix if fitting else "use smaller settings, or a machine with more memory",
+        )
+
+    def _fits(self, members: int, workers: int, device: str) -> bool:
+        here = self.of_environments(members, workers)
+        if device == "cpu":
+            learner = self.of_learner(members)
+            return learner <= free_bytes("cpu") and here + learner <= free_of_machine()
+        return self.of_learner(members) <= free_bytes(device) and here <= free_of_machine()
+
+
+@cache
+def measure_member(
+    settings: AgentSettings, losses: tuple[Loss | None, ...], observations: Observations, action: int
+) -> tuple[int, int]:
+    """Bytes of networks with optimizers, and of what an update takes besides, of a member on average."""
+    frames = observations.crop is not None
+    batch = min(settings.batch_size, _BATCH) if frames else settings.batch_size
+    rows = _ROWS + max(loss.horizon if loss else 0 for loss in losses)
+    learner = Learner(
+        losses, range(len(losses)), observations, action, rows, replace(settings, batch_size=batch)
+    )
+    _fill(learner, rows - 2)
+    stack = learner.stacks[0]
+    state = [*stack.parameters(), *stack.buffers()]
+    networks = sum(each.nbytes for each in state)
+    with _Allocations([*state, *learner.replays[0].buffers()]) as made:
+        learner.update()
+        learner.update()
+    gradients = max(sum(each.nbytes for each in adam.trained) for adam in stack.optimizers.values())
+    update = gradients + max(made.peak - gradients, 0) * settings.batch_size // batch
+    return networks // len(losses), update // len(losses)
+
+
+def _fill(learner: Learner, steps: int) -> None:
+    """An episode of random experience."""
+    rng, members, action = np.random.default_rng(0), learner.members, learner.stacks[0].action_size
+    discrete = isinstance(learner.stacks[0], RainbowStack)
+    every = np.ones(members, np.bool_)
+
+    def seen() -> Any:
+        shape = (members, *learner.observations.shape)
+        if learner.observations.crop is None:
+            return rng.normal(size=shape).astype(np.float32)
+        return rng.integers(0, 256, shape, dtype=np.uint8)
+
+    learner.begin(seen(), every)
+    for _ in range(steps):
+        drawn = rng.uniform(-1, 1, (members, action)).astype(np.float32)
+        if discrete:
+            drawn = np.eye(action, dtype=np.float32)[rng.integers(action, size=members)]
+        learner.append(drawn, rng.uniform(size=members).astype(np.float32), ~every, seen(), ~every)
+
+
+class _Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Bytes of the tensors that torch makes meanwhile; `peak`: of those that were there at once."""
+
+    def __init__(self, there: Sequence[Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._counted = {each.untyped_storage()._cdata for each in there}
+        self._now = self.peak = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for each in tree_leaves(result):
+            if isinstance(each, Tensor):
+                self._count(each.untyped_storage())
+        return result
+
+    def _count(self, storage: Any) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._counted:
+            return
+        self._counted.add(key)
+        self._now += size
+        self.peak = max(self.peak, self._now)
+        weakref.finalize(storage, self._free, key, size)
+
+    def _free(self, key: int, size: int) -> None:
+        self._counted.discard(key)
+        self._now -= size
