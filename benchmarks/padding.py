@@ -3,8 +3,9 @@
     python benchmarks/padding.py --members 16 --hidden 64 --batch-size 64 --frames 50000
 
 Prints, for several limits to padding (see `StackedLoss`; without one all are as large as the largest loss),
-how many buckets there are, processor milliseconds per member-update, their ratio to the first row, and how many
-candidates of so many frames of cheetah-run the updates alone allow in an hour of one core. Rows take turns.
+how many buckets there are, processor milliseconds per member-update, their ratio to the first row, and how
+many candidates of so many frames of cheetah-run the updates alone allow in an hour of one core. Rows take
+turns.
 """
 
 from __future__ import annotations
