@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from a2ls_dsl.cli import app
+from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
 
 if TYPE_CHECKING:
-    from a2ls_dsl.cli.evolve_view import SearchView
     from a2ls_dsl.rl.envs.tasks import Task
     from a2ls_dsl.search.candidates import Candidate
     from a2ls_dsl.search.scale_out import Cluster
@@ -113,6 +111,7 @@ def evolve(
     ray: Ray = None,
     gpus: Gpus = None,
     stacks: Stacks = None,
+    hours: Hours = None,
 ) -> None:
     """Search for losses that make an agent learn faster. The same command resumes a stopped search."""
     from dataclasses import replace
@@ -151,7 +150,7 @@ def evolve(
     folder = study or _default_folder(settings, preset)
     if fresh:
         _set_aside(folder, settings)
-    _run(settings, preset, folder, workers, device, cluster)
+    _run(settings, preset, folder, workers, device, cluster, hours)
 
 
 @app.command()
@@ -210,6 +209,7 @@ def _run(
     workers: int | None,
     device: str | None,
     cluster: Cluster | None,
+    hours: float | None,
 ) -> None:
     import time
 
@@ -225,12 +225,15 @@ def _run(
     console, began = Console(highlight=False), time.monotonic()
     view = SearchView(console)
     view.say(_SAID[preset])
-    with _interrupts(view) as stopping:
-        try:
-            with view:
-                ended = run(settings, folder, view, workers, device, stopping, cluster)
-        except KeyboardInterrupt:
-            ended = False
+    what = "what was scored and where the runs in training stand" if cluster is None else "what was scored"
+    drains = "stopping when the runs in training have ended; Ctrl-C again stops now"
+    interrupted = False
+    try:
+        with interrupts(lambda: view.say(drains) if cluster else None) as stopping, view:
+            ended = run(settings, folder, view, workers, device, stopping, cluster, hours=hours)
+            interrupted = stopping()
+    except KeyboardInterrupt:
+        ended, interrupted, what = False, True, "what was scored"
     with StudyReader(folder) as reader:
         board = reader.leaderboard(BOARD)
         seconds = duration(time.monotonic() - began)
@@ -238,8 +241,8 @@ def _run(
         if not ended:
             view.finish()
             view.say(spent)
-            view.say(f"interrupted: what was scored is stored in {folder}, and the same command resumes")
-            raise typer.Exit(130)
+            view.say(f"stopped: {what} is stored in {folder}, and the same command resumes")
+            raise typer.Exit(exit_code(interrupted))
         console.print()
         show(console, leaderboard(board, 10))
         console.print()
@@ -319,27 +322,6 @@ def _refuse_idle(
             raise A2lError(
                 f"{option} would do nothing: {why}", ", or ".join(filter(None, ["leave it out", otherwise]))
             )
-
-
-@contextmanager
-def _interrupts(view: SearchView) -> Iterator[Callable[[], bool]]:
-    """Ctrl-C once: no run begins any more, those in training end; twice: stop now. Tells whether it came."""
-    import signal
-
-    asked: list[int] = []
-
-    def interrupt(number: int, _: object) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-        view.say("stopping when the runs in training have ended; Ctrl-C again stops now")
-
-    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _as_data(board: list[Candidate], settings: SearchSettings, number: int) -> dict[str, Any]:

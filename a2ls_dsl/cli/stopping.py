@@ -23,7 +23,7 @@ Hours = Annotated[
 
 
 @contextmanager
-def interrupts() -> Iterator[Callable[[], bool]]:
+def interrupts(on_first: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
     """Ctrl-C (or SIGTERM) once asks to stop, which is told to whoever calls this; twice stops at once."""
     asked: list[int] = []
 
@@ -31,6 +31,7 @@ def interrupts() -> Iterator[Callable[[], bool]]:
         if asked:
             raise KeyboardInterrupt
         asked.append(number)
+        on_first()
 
     before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
     try:

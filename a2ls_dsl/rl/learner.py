@@ -56,7 +56,8 @@ class Learner:
         self._action, self._rows, self._settings = action, rows, settings
         self._computation = computation or Computation()
         self._refill = refill
-        self._rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
+        self.seeds = list(seeds)
+        self._rng = CounterRng(torch.tensor(self.seeds, dtype=torch.int64))
         width = 1 if exact else len(losses)
         self.parts = [slice(start, start + width) for start in range(0, len(losses), width)]
         self.stacks, self.replays = list[Agent](), list[Replay]()
@@ -107,6 +108,7 @@ class Learner:
     def reset(self, member: int, loss: Loss | None, seed: int) -> None:
         """Give a slot to a new member, which learns from its `activate` on. No neighbour is disturbed."""
         self._rng.reseed(member, seed)
+        self.seeds[member] = seed
         if self.exact:
             # The memory of the one before is free again before there is another.
             ticks = self.stacks.pop(member).ticks
@@ -122,6 +124,17 @@ class Learner:
                 self._update = self._captured_update()
             stack.reset(member, loss, seed)
             self.replays[0].reset(member, int(stack.horizon[member]))
+
+    @property
+    def losses(self) -> list[Loss | None]:
+        """Of all members, also of those who have left and whose slots nobody has yet."""
+        return [loss for stack in self.stacks for loss in stack.losses]
+
+    def refill(self, losses: Sequence[Loss | None], seeds: Sequence[int]) -> None:
+        """Give the slots to these members, where others have them."""
+        for member, (loss, seed) in enumerate(zip(losses, seeds, strict=True)):
+            if (loss, seed) != (self.losses[member], self.seeds[member]):
+                self.reset(member, loss, seed)
 
     def activate(self, member: int) -> None:
         """Let a member learn from the next update on."""

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.load import loads
+from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.rl.agents import AgentSettings, observations_of, replay_bytes
 from a2ls_dsl.rl.checkpoint import prefixed, without_prefix
 from a2ls_dsl.rl.clock import Clock
@@ -213,14 +215,28 @@ class Slots:
 
     def state(self) -> tuple[Arrays, dict[str, object]]:
         """Everything that a later process needs to go on with the same members, as arrays and JSON values."""
-        arrays = self.learner.state() | {name: getattr(self, name) for name in _OF_MEMBERS}
+        learner = self.learner
+        arrays = learner.state() | {name: getattr(self, name) for name in _OF_MEMBERS}
         arrays["seen"] = self._history.stacked
         arrays |= prefixed("played", self.pool.played.state(self._in_game))
         playing, values = self.evaluator.state()
-        return arrays | prefixed("evaluator", playing), {"finished": self._finished, "evaluator": values}
+        return arrays | prefixed("evaluator", playing), {
+            "losses": [_text(loss) for loss in learner.losses],
+            "seeds": learner.seeds,
+            "taken": [slot for slot, member in enumerate(self.members) if member],
+            "waiting": [[slot, _text(each.loss), each.seed] for slot, each in self._waiting.items()],
+            "finished": self._finished,
+            "evaluator": values,
+        }
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
-        """Take over a state that `state` of equal slots returned."""
+        """Take over a state that `state` of equal slots returned, with the members that were in it."""
+        losses, seeds = [_loss(text) for text in values["losses"]], list[int](values["seeds"])
+        self._waiting = {slot: Member(_loss(text), seed) for slot, text, seed in values["waiting"]}
+        self.members = [None] * len(losses)
+        for slot in values["taken"]:
+            self.members[slot] = self._waiting.get(slot) or Member(losses[slot], seeds[slot])
+        self.learner.refill(losses, seeds)
         self.learner.restore(arrays)
         for name in _OF_MEMBERS:
             getattr(self, name)[:] = arrays[name]
@@ -337,3 +353,11 @@ class Slots:
                 self.learner.deactivate(slot)
                 self.busy[slot] = self._running[slot] = self._in_game[slot] = False
         return scores
+
+
+def _text(loss: Loss | None) -> str | None:
+    return None if loss is None else print_loss(loss)
+
+
+def _loss(text: str | None) -> Loss | None:
+    return None if text is None else loads(f"loss member = {text}")["member"]

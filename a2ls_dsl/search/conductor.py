@@ -1,9 +1,9 @@
 """Decides who trains next and what becomes of whom: the search as a machine that is told what happened.
 
 It neither trains nor waits. What is decided at a tick is stored in the study, as a whole, so that a search
-that was killed is led through the same ticks again: runs that were in training begin anew at the tick at
-which they had begun, and what was decided is not decided a second time. A tick has two halves: slots are
-filled, then scores come in; the study's clock counts halves.
+that was killed is led through the same ticks again: from the one after which its slots were stored, or else
+from those at which its runs in training had begun. What was decided is not decided a second time. A tick has
+two halves: slots are filled, then scores come in; the study's clock counts halves.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -128,6 +129,37 @@ class Conductor:
             del self._points[run.id]
         self._queue_again(runs)
         self._waiting = self._waiting and not runs
+
+    def state(self, tick: int) -> dict[str, Any]:
+        """What `take_up` needs beside the study: who trains after this tick, and their evaluations so far."""
+        runs = [
+            [slot, run.id, run.began, [vars(point) for point in self._points[run.id]]]
+            for slot, run in self._running.items()
+        ]
+        return {"tick": tick, "clock": self.study.clock, "runs": runs}
+
+    def take_up(self, state: Mapping[str, Any]) -> list[int] | None:
+        """Go on where `state` was taken, with the runs that trained then instead of beginning them anew.
+
+        Gives the slots of those that have ended since, as the study knows; None, and nothing is done, where
+        the study doesn't go on from there.
+        """
+        inside = {(slot, number, began): points for slot, number, began, points in state["runs"]}
+        begun = {
+            (run.slot, run.id, run.began): run
+            for run in self._resume
+            if run.slot is not None and run.began is not None and run.began <= state["tick"]
+        }
+        if not begun.keys() <= inside.keys() or state["clock"] > self.study.clock:
+            return None
+        for (slot, number, _), run in begun.items():
+            self._running[slot] = run
+            self._points[number] = [
+                Point(**{**each, "returns": tuple(each["returns"])})
+                for each in inside[slot, number, run.began]
+            ]
+        self._resume = [run for run in self._resume if run not in begun.values()]
+        return [slot for slot, *_ in inside.keys() - begun.keys()]
 
     # What the study knows, as strategies ask for it.
 

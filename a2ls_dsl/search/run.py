@@ -18,6 +18,7 @@ import torch
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar import Grammar
+from a2ls_dsl.rl.checkpoint import Pace
 from a2ls_dsl.rl.device import choose_device, make_deterministic
 from a2ls_dsl.rl.slots import Member, Slots, Training
 from a2ls_dsl.rl.windows import check_windows
@@ -29,10 +30,12 @@ from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
 from a2ls_dsl.search.outlook import frames_left
 from a2ls_dsl.search.scale_out import Cluster, RayStacks
 from a2ls_dsl.search.settings import SearchSettings
+from a2ls_dsl.search.standing import Standing
 from a2ls_dsl.search.study import Study
 
 PROGRESS_SECONDS = 0.5
 _EXPECTED = 4  # losses drawn to count what those to come will take
+SAVE_SECONDS = 60.0
 BOARD = 20
 """How many of the best an event carries."""
 
@@ -119,12 +122,16 @@ def evolve(
     device: str | None = None,
     stopping: Callable[[], bool] = lambda: False,
     cluster: Cluster | None = None,
+    save_seconds: float = SAVE_SECONDS,
+    hours: float | None = None,
 ) -> bool:
     """Run a search to its end, from wherever the study in `folder` stands; False if it was stopped before.
 
     workers: processes of physics, by default one a core; device: of the learner, by default CUDA if there.
-    stopping: asked at every tick; once it says so no run begins any more, and the search stops when those in
-    training have ended. cluster: let stacks train on a Ray cluster, on whose machines the other arguments are
+    stopping: asked at every tick; once it says so, or before so many hours are over, the search is left, and
+    where its slots stand is stored, as it is every `save_seconds`. On a cluster scores alone are stored: no
+    run begins any more, and the search is left when those in training have ended.
+    cluster: let stacks train on a Ray cluster, on whose machines the other arguments are
     meant. Raises `A2lError`; whatever it raises, all that was scored is stored. A deterministic
     search sets torch to one thread and deterministic algorithms for the whole process.
     """
@@ -136,7 +143,8 @@ def evolve(
     if settings.deterministic:
         make_deterministic(chosen)
     with Study(folder, settings, grammar, lambda: on_event(StudyBusy())) as study:
-        search = _Search(settings, grammar, study, on_event, workers, chosen, cluster)
+        pace = Pace(save_seconds, hours)
+        search = _Search(settings, grammar, study, on_event, workers, chosen, cluster, pace)
         try:
             ended = search.run(stopping)
         except KeyboardInterrupt:
@@ -171,8 +179,9 @@ class _Search:
         workers: int | None,
         device: str,
         cluster: Cluster | None,
+        pace: Pace,
     ) -> None:
-        self.cluster = cluster
+        self.cluster, self.pace = cluster, pace
         self.settings, self.grammar, self.study = settings, grammar, study
         self.tell, self.workers, self.device = on_event, workers, device
         self.task = settings.task
@@ -217,13 +226,15 @@ class _Search:
         return Slots(training, [None] * self.slots, exact=settings.deterministic, refill=True, **common)
 
     def _loop(self, conductor: Conductor, slots: Slots | RayStacks, stopping: Callable[[], bool]) -> bool:
-        tick, stored = conductor.first_tick, conductor.stored
+        standing = Standing(self.study, conductor, slots) if isinstance(slots, Slots) else None
+        tick = standing.take_up() if standing else conductor.first_tick
+        stored = conductor.stored
         while True:
-            stop = stopping()
-            if stop and not conductor.busy:
+            drains = standing is None and stopping()
+            if drains and not conductor.busy:
                 return conductor.finished
             # What is taken up again is no new run.
-            placed = conductor.fill(tick, [] if stop else slots.free())
+            placed = conductor.fill(tick, [] if drains else slots.free())
             for slot, run in placed:
                 slots.fill(slot, Member(run.loss, run.seed))
             if placed:
@@ -231,6 +242,8 @@ class _Search:
             if conductor.finished:
                 if conductor.proposed < self.settings.candidates:
                     self.tell(SpaceExhausted(conductor.proposed))
+                if standing:
+                    standing.forget()
                 return True
             scores = slots.tick()
             conductor.lose(slots.lost())
@@ -240,8 +253,23 @@ class _Search:
             if ended:
                 write_hall_of_fame(self.study)
                 self.tell(RunsEnded(tuple(ended), tuple(self.study.leaderboard(BOARD))))
-            self._count(conductor, slots, catching_up=conductor.busy and 2 * tick < stored, stopping=stop)
+            self._count(conductor, slots, catching_up=conductor.busy and 2 * tick < stored, stopping=drains)
+            stop = self.pace.over or (standing is not None and stopping())
+            if standing and (stop or self.pace.due):
+                self._store(standing, tick, needed=stop)
+            if stop:
+                return False
             tick += 1
+
+    def _store(self, standing: Standing, tick: int, needed: bool) -> None:
+        """Store where the slots stand. A search goes on without that where it isn't needed: scores count."""
+        with self.pace.storing():
+            try:
+                standing.save(tick)
+            except A2lError as error:
+                if needed:
+                    raise
+                self.study.log("not stored", {"reason": error.message})
 
     def _gates(self) -> list[Gate]:
         made: dict[str, Callable[[], Gate]] = {

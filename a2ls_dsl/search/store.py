@@ -15,13 +15,13 @@ from a2ls_dsl.lang.files import unwritable
 from a2ls_dsl.rl.lock import held
 
 SCHEMA_VERSION = 2
-DATABASE, LOCK, HALL = "study.db", "lock", "hall_of_fame"
+DATABASE, LOCK, HALL, SLOTS = "study.db", "lock", "hall_of_fame", "slots.npz"
 
 BUSY_SECONDS, BUSY_TIMES = 10.0, 60
 """How long a statement waits for another writer, and how often a search waits so before it gives up."""
 
 _LOG = f"{DATABASE}-wal"
-_OURS = {DATABASE, _LOG, f"{DATABASE}-shm", f"{DATABASE}-journal", LOCK, HALL}
+_OURS = {DATABASE, _LOG, f"{DATABASE}-shm", f"{DATABASE}-journal", LOCK, HALL, SLOTS}
 _TABLES = (
     # Beside settings: `clock`, the last time of the search at which anything was decided, in halves of ticks,
     # and `rng`, the state of the generator that proposes.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -16,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tiny_search import SETTINGS, results, rows, start
 
 from a2ls_dsl.search import run
-from a2ls_dsl.search.run import Progress, SearchStarted, SpaceExhausted, evolve
+from a2ls_dsl.search.run import Placed, Progress, SearchStarted, SpaceExhausted, evolve
 
 A2L = "import sys; from a2ls_dsl.cli import main; sys.argv[0] = 'a2l'; sys.exit(main())"
 SEARCH = (
@@ -145,23 +147,75 @@ def test_random_search_and_the_commands(tmp_path: Path) -> None:
     assert "the best by the mean of 3 fresh seeds" in a2l("best", study, cwd=tmp_path).stdout
 
 
-def test_ctrl_c_lets_runs_end_and_twice_stops_now(tmp_path: Path) -> None:
-    """Once: what trains is scored, nothing new begins. Both say how to go on."""
-    command = [sys.executable, "-c", A2L, *SEARCH, "--workers", "1", "--stack", "2", "--study"]
+def test_a_stopped_search_goes_on_with_what_trains(whole: list[Path], tmp_path: Path) -> None:
+    """Stopped in the middle of episodes, again and again: no run begins twice, no tick is made twice."""
+    folder, ticks = tmp_path / "stopped", 0
+    placed: Counter[int] = Counter()
+
+    def on_event(event: object) -> None:
+        if isinstance(event, Placed):
+            placed.update(run.id for run in event.runs)
+
+    def stops_after(ticks: int) -> Callable[[], bool]:
+        left = iter(range(ticks))
+        return lambda: next(left, None) is None
+
+    # A process of its own: a deterministic search sets torch's threads.
+    torch.set_num_threads(1)
+    for count in (40, 97, 133, 61):
+        ticks += count + 1
+        assert not evolve(SETTINGS, folder, on_event, workers=1, stopping=stops_after(count))
+        assert not rows(folder, "SELECT 1 FROM events WHERE kind = 'begun anew'")
+    assert evolve(SETTINGS, folder, on_event, workers=1)
+    assert max(placed.values()) == 1
+    assert len(rows(folder, "SELECT 1 FROM events WHERE kind = 'taken up'")) == 4
+    assert not (folder / "slots.npz").exists()
+    assert results(folder) == results(whole[0])
+
+
+def test_slots_that_are_older_than_the_study_are_taken_up(whole: list[Path], tmp_path: Path) -> None:
+    """As after a kill: runs have ended since, others have taken their slots. Foreign ones are left alone."""
+    folder = tmp_path / "killed"
+    for count in (100, 200):
+        left = iter(range(count))
+        evolve(SETTINGS, folder, workers=1, stopping=lambda left=left: next(left, None) is None)
+        if count == 100:
+            shutil.copy(folder / "slots.npz", tmp_path / "older")
+    ended = rows(folder, "SELECT count(*) FROM runs WHERE ended IS NOT NULL")
+    shutil.copytree(folder, tmp_path / "foreign")
+    shutil.copy(tmp_path / "older", folder / "slots.npz")
+    assert ended != [(0,)]
+    assert evolve(SETTINGS, folder, workers=1)
+    assert results(folder) == results(whole[0])
+    assert ("begun anew",) not in rows(folder, "SELECT kind FROM events")
+
+    (tmp_path / "foreign" / "slots.npz").write_bytes(b"nonsense")
+    assert evolve(SETTINGS, tmp_path / "foreign", workers=1)
+    assert results(tmp_path / "foreign") == results(whole[0])
+    assert ("begun anew",) in rows(tmp_path / "foreign", "SELECT kind FROM events")
+
+
+def test_ctrl_c_stores_what_trains_and_twice_stops_now(tmp_path: Path) -> None:
+    """Both say how to go on; and so does a search whose hours are over."""
+    command = [sys.executable, "-c", A2L, *SEARCH, "--workers", "1", "--stack", "2"]
     training = "SELECT 1 FROM runs WHERE status = 'running'"
-    for folder, times, kind in ((tmp_path / "once", 1, "stopped"), (tmp_path / "twice", 2, "interrupted")):
-        process = subprocess.Popen([*command, str(folder)], stdout=subprocess.PIPE)
-        wait(process, lambda folder=folder: bool(rows(folder, training)))
+    for name, times, kind in (("once", 1, "stopped"), ("twice", 2, "interrupted"), ("hours", 0, "stopped")):
+        folder = tmp_path / name
+        limit = ["--hours", "0.0001"] if not times else []
+        process = subprocess.Popen([*command, "--study", str(folder), *limit], stdout=subprocess.PIPE)
+        if times:
+            wait(process, lambda folder=folder: bool(rows(folder, training)))
         for _ in range(times):
             process.send_signal(signal.SIGINT)
-            time.sleep(0.5)
         said = process.communicate()[0].decode()
-        assert process.returncode == 130
+        assert process.returncode == (130 if times else 75)
         assert "the same command resumes" in said
-        assert [row[0] for row in rows(folder, "SELECT kind FROM events")] == ["started", kind]
-        ended = rows(folder, "SELECT count(*) FROM runs WHERE ended IS NOT NULL")
-        running = rows(folder, training)
-        assert (ended, running) == (([(2,)], []) if times == 1 else ([(0,)], [(1,), (1,)]))
+        kinds = [row[0] for row in rows(folder, "SELECT kind FROM events")]
+        assert kinds == ["started", kind] or (times == 2 and kinds == ["started", "stopped"])
+        assert rows(folder, training) == [(1,), (1,)]
+        if kind == "stopped":
+            assert "where the runs in training stand" in said
+            assert (folder / "slots.npz").exists()
 
 
 def test_what_is_to_go_is_never_more_than_was_announced(

@@ -51,4 +51,4 @@ def results(folder: Path) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    evolve(SETTINGS, Path(sys.argv[1]), workers=1)
+    evolve(SETTINGS, Path(sys.argv[1]), workers=1, save_seconds=0.0)
