@@ -205,8 +205,6 @@ class Agent(nn.Module):
     @torch.no_grad()
     def activate(self, member: int) -> None:
         """From the next update on a member learns. Until then updates leave it as it is."""
-        for optimizer in self.optimizers.values():
-            optimizer.reset(member)  # it counted the updates of its neighbours
         self.active[member] = True
 
     @torch.no_grad()

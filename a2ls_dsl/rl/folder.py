@@ -78,6 +78,8 @@ def plan_values(plan: Plan, deterministic: bool) -> dict[str, Any]:
 class RunFolder:
     """Writes what a trainer yields. An existing run of the same plan is resumed, any other is left alone.
 
+    A plan with more frames goes on with it, too.
+
     A context manager; one process at a time. Raises `A2lError` for a folder that holds something else, is in
     use, or can't be written.
     """
@@ -97,16 +99,15 @@ class RunFolder:
                 raise A2lError(f"{path} is no run: it holds {strange[0]}", "choose another folder with --out")
             fix = "wait for it, end it, or choose another folder with --out"
             self._open.enter_context(held(path / LOCK, f"the run {path}", fix))
+            versions = {
+                "a2ls_dsl": a2ls_dsl.__version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            }
+            about = {"plan": plan, "protocol": protocol(trainer.plan.training), "versions": versions}
             if known:
-                self._resume(plan)
-            else:
-                versions = {
-                    "a2ls_dsl": a2ls_dsl.__version__,
-                    "torch": torch.__version__,
-                    "python": platform.python_version(),
-                }
-                about = {"plan": plan, "protocol": protocol(trainer.plan.training), "versions": versions}
-                self._write("run.json", json.dumps(about, indent=2) + "\n")
+                about |= self._resume(plan)
+            self._write("run.json", json.dumps(about | {"plan": plan}, indent=2) + "\n")
             self._writers = self._tensorboard()
         except OSError as error:
             self._open.close()
@@ -153,16 +154,19 @@ class RunFolder:
             checkpoint.save(self.path / "checkpoint.npz", arrays, {"trainer": values, "rows": self.rows})
         self.checkpoint_frames, self._stored = self.trainer.frames, len(self.rows[0])
 
-    def _resume(self, plan: dict[str, Any]) -> None:
+    def _resume(self, plan: dict[str, Any]) -> dict[str, Any]:
+        """Go on with what is there; gives what is said of it in `run.json`."""
         try:
-            stored = json.loads((self.path / "run.json").read_text())["plan"]
+            about: dict[str, Any] = json.loads((self.path / "run.json").read_text())
+            stored = about["plan"]
             if not isinstance(stored, dict):
                 raise TypeError("no settings")
         except (ValueError, KeyError, TypeError):
             raise A2lError(
                 f"{self.path / 'run.json'} is not the settings of a run", "choose another folder with --out"
             ) from None
-        if changed := _differences(stored, plan):
+        more = stored | {"frames": max(plan["frames"], int(stored.get("frames", 0)))}
+        if changed := _differences(more, plan):
             raise A2lError(
                 f"{self.path} holds a run with other settings: {', '.join(changed)}",
                 "repeat its settings to resume it, or choose another folder with --out",
@@ -175,6 +179,7 @@ class RunFolder:
             self.checkpoint_frames, self._stored = self.trainer.frames, len(self.rows[0])
         for member in range(len(self.rows)):
             self._write_curve(member)
+        return about
 
     def _write_curve(self, member: int) -> None:
         text = io.StringIO()

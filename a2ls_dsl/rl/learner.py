@@ -214,11 +214,12 @@ class Learner:
         return arrays
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Take over what `state` of an equal learner returned."""
+        """Take over what `state` of an equal learner returned, or of one that kept fewer rows of replay."""
         for prefix, module in self._modules().items():
-            module.load_state_dict(
-                {name: torch.as_tensor(arrays[f"{prefix}/{name}"]) for name in module.state_dict()}
-            )
+            state = {name: torch.as_tensor(arrays[f"{prefix}/{name}"]) for name in module.state_dict()}
+            if isinstance(module, Replay) and state["observation"].shape[1] < module.capacity:
+                state = module.moved(state)
+            module.load_state_dict(state)
         for stack in self.stacks:
             stack.resume(int(arrays["updates"]))
 

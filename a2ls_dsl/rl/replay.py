@@ -8,6 +8,7 @@ Stacks of frames are put together, and cut to random crops, when they are sample
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -75,6 +76,10 @@ class Starts(nn.Module):
         self.horizon[member] = horizon
         for tensor in (self.ring, self.head, self.tail):
             tensor[member] = 0
+
+    def moved(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The state of a shorter ring as one of this."""
+        return {**state, "ring": _longer(state["ring"], self.ring, state["head"] - 1)}
 
     def add(self, row: Tensor, position: Tensor, oldest: Tensor) -> None:
         """Step `position` of an episode was written to `row`; windows from before `oldest` are gone."""
@@ -149,6 +154,17 @@ class Replay(nn.Module):
         self.written[member] = self.position[member] = 0
         self.steps.reset(member, 0)
         self.windows.reset(member, horizon)
+
+    def moved(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The state of a replay with fewer rows as one of this: each row is where it would have been here."""
+        rows = {
+            name: _longer(state[name], self.get_buffer(name), state["written"])
+            for name in ("observation", "age", "action", "reward", "terminated")
+        }
+        for name, starts in (("steps", self.steps), ("windows", self.windows)):
+            of = {key.removeprefix(f"{name}."): each for key, each in state.items() if key.startswith(name)}
+            rows |= {f"{name}.{key}": value for key, value in starts.moved(of).items()}
+        return {**state, **rows}
 
     def begin(self, observation: Tensor, where: Tensor | None = None) -> None:
         """Start an episode with (members, ...) observations, in all members or in those of a mask."""
@@ -276,3 +292,13 @@ class Replay(nn.Module):
         members = self.members if members is None else members
         offset = (members * self.capacity).view(-1, *[1] * (row.dim() - 1))
         return (row % self.capacity + offset).flatten()
+
+
+def _longer(ring: Tensor, empty: Tensor, newest: Tensor) -> Tensor:
+    """Rings (members, rows, ...) as long as those of `empty`; number `newest` (members,) is their last entry."""
+    number = newest[:, None] - torch.arange(ring.shape[1])
+    member, place = (number >= 0).nonzero(as_tuple=True)
+    number = number[member, place]
+    longer = torch.zeros(empty.shape, dtype=ring.dtype)
+    longer[member, number % empty.shape[1]] = ring[member, number % ring.shape[1]]
+    return longer

@@ -244,6 +244,11 @@ class Slots:
         self._history.stacked[:] = arrays["seen"]
         self.pool.restore(without_prefix("played", arrays))
         self.evaluator.restore(without_prefix("evaluator", arrays), values["evaluator"])
+        # Who had ended trains on where there are more frames now.
+        for slot in np.flatnonzero(~self.busy & (self.step > 0) & (self.frames < self.training.frames)):
+            if self.members[slot] is not None and slot not in self._waiting:
+                self.busy[slot] = True
+                self.learner.activate(int(slot))
 
     def tick(self) -> list[Score]:
         """One agent step and one update of every member that has begun; gives the evaluations that ended.
@@ -338,8 +343,8 @@ class Slots:
         A member whose policy turns out not to be finite neither acts nor learns from then on.
         """
         frames, every = self.frames, self.training.evaluation.every_frames
-        goals = np.minimum((self.evaluations + 1) * every, self.training.frames)
-        due = [int(slot) for slot in np.flatnonzero(self.busy & (frames == goals))]
+        is_due = self.busy & ((frames % every == 0) | (frames == self.training.frames))
+        due = [int(slot) for slot in np.flatnonzero(is_due)]
         # Of these alone: when the evaluations of others end must not depend on them.
         scores = self.evaluator.finish(due)
         for slot in due:
@@ -351,7 +356,7 @@ class Slots:
             self.evaluations[slot] += 1
             if diverged or now == self.training.frames:
                 self.learner.deactivate(slot)
-                self.busy[slot] = self._running[slot] = self._in_game[slot] = False
+                self.busy[slot] = False
         return scores
 
 

@@ -319,6 +319,7 @@ class _Search:
         if now - self._told < PROGRESS_SECONDS:
             return
         self._told = now
+        self.study.check_there()
         counts, frames = self.study.counts(), self.study.frames()
         random_steps = self.settings.agent.random_steps
         # Of this process: frames of all slots since it began.

@@ -85,12 +85,18 @@ _TABLES = (
     )""",
 )
 _MEANING = {
-    "SQLITE_FULL": ("there is no space left for it", "free some and run the same command again"),
-    "SQLITE_READONLY": ("it can't be written", "check the permissions of the folder"),
+    "SQLITE_FULL": (
+        "there is no space left for it",
+        "free some and run the same command again; what was scored stays",
+    ),
+    "SQLITE_READONLY": ("it can't be written", "check the permissions of the folder; what was scored stays"),
     "SQLITE_CANTOPEN": ("it can't be opened", "check the path and the permissions of the folder"),
     "SQLITE_NOTADB": (f"its {DATABASE} is no study", "name another folder"),
     "SQLITE_CORRUPT": (f"its {DATABASE} is damaged", "restore it from a copy, or begin a new study"),
-    "SQLITE_BUSY": ("another program holds it", "end that program, then run the same command again"),
+    "SQLITE_BUSY": (
+        "another program holds it",
+        "end that program, then run the same command again; what was scored stays",
+    ),
 }
 
 
@@ -230,6 +236,15 @@ def checkpoint(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA busy_timeout = {round(1000 * BUSY_SECONDS)}")
 
 
+def identity(folder: Path) -> tuple[int, int] | None:
+    """What tells a study's file from any other that takes its name; None if there is none."""
+    try:
+        status = (folder / DATABASE).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
     """Turns what SQLite raises into an `A2lError` that says what to do."""
@@ -237,7 +252,7 @@ def explained(folder: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         what, fix = _MEANING.get(_code(error), (str(error), "check its disk and its permissions"))
-        raise A2lError(f"the study {folder} can't be used: {what}", f"{fix}; what was scored stays") from None
+        raise A2lError(f"the study {folder} can't be used: {what}", fix) from None
 
 
 def _connect(uri: str) -> sqlite3.Connection:

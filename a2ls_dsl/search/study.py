@@ -26,7 +26,7 @@ from a2ls_dsl.search.evolution import Origin, Proposal
 from a2ls_dsl.search.reader import MERGED, RUNG, StudyReader
 from a2ls_dsl.search.rungs import Foresight
 from a2ls_dsl.search.settings import SearchSettings
-from a2ls_dsl.search.store import checkpoint, create_or_open, explained, locked, transaction
+from a2ls_dsl.search.store import checkpoint, create_or_open, explained, identity, locked, transaction
 
 _EXTENSIONS = ("generations", "confirm", "confirm_seeds")
 """Of these settings more goes on with a study."""
@@ -53,6 +53,7 @@ class Study(StudyReader):
             opening.enter_context(locked(folder))
             self._connection = create_or_open(folder)
             opening.callback(self._connection.close)
+            self._file = identity(folder)
             self.resumed = bool(self._rows("SELECT 1 FROM meta WHERE name = 'settings'"))
             if self.resumed:
                 self._compare(settings, grammar)
@@ -63,6 +64,15 @@ class Study(StudyReader):
                 self._store("settings", settings.to_json())
                 self._log("resumed" if self.resumed else "started", {"version": __version__})
             self._open = opening.pop_all()
+
+    def check_there(self) -> None:
+        """Raise `A2lError` if the folder was removed or renamed: SQLite would write on, to a file unnamed."""
+        if identity(self.folder) != self._file:
+            raise A2lError(
+                f"the study {self.folder} was removed, renamed or replaced while a search had it",
+                "put its folder back and run the same command again, or begin a new study; what was scored "
+                "is in that folder, wherever it is now",
+            )
 
     def rng_state(self) -> dict[str, Any] | None:
         """The generator's state after the last proposals; None before the first."""
@@ -228,6 +238,7 @@ class Study(StudyReader):
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
+        self.check_there()
         with explained(self.folder), transaction(self._connection, self._on_wait):
             yield
 

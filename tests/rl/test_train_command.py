@@ -128,6 +128,18 @@ def test_a_run_stops_before_its_hours_are_over_and_goes_on(tmp_path: Path, whole
     assert (out / "seed-0.csv").read_bytes() == whole
 
 
+def test_a_run_that_has_ended_goes_on_with_more_frames(tmp_path: Path, whole: bytes) -> None:
+    out = tmp_path / "run"
+    for frames in ("2000", "4000"):
+        done = run(*STOPPED, "--frames", frames, "--out", str(out))
+        assert done.returncode == 0, done.stderr
+    assert "resuming from 2,000 frames" in done.stdout
+    assert (out / "seed-0.csv").read_bytes() == whole
+    fewer = run(*STOPPED, "--frames", "3000", "--out", str(out))
+    assert fewer.returncode == 2
+    assert "frames (4000, now 3000)" in fewer.stderr
+
+
 def test_a_killed_worker_changes_nothing(tmp_path: Path, whole: bytes) -> None:
     out = tmp_path / "run"
     process = started(out)

@@ -143,6 +143,24 @@ def test_a_run_goes_on_in_the_middle_of_an_evaluation(tmp_path: Path) -> None:
     assert scores(resumed) == scores(expected)
 
 
+def test_a_run_that_has_ended_goes_on_with_more_frames(tmp_path: Path) -> None:
+    """In the middle of an episode, with a larger replay: as if it had had them from the start."""
+    path = tmp_path / "checkpoint.npz"
+    with Trainer(plan(WINNER, None, every=504, frames=3024)) as whole:
+        expected = evaluations(whole)
+    with Trainer(plan(WINNER, None, every=504, frames=1512)) as short:
+        begun = evaluations(short)
+        assert short.finished
+        save(path, *short.state())
+        rows = short.slots.replay_rows
+    with Trainer(plan(WINNER, None, every=504, frames=3024)) as longer:
+        assert longer.slots.replay_rows > rows
+        longer.restore(*load(path))
+        assert not longer.finished
+        found = begun + evaluations(longer)
+    assert scores(found) == scores(expected)
+
+
 def test_seeds_differ() -> None:
     with Trainer(plan(None, None, frames=1000)) as trainer:
         (only,) = evaluations(trainer)

@@ -16,7 +16,7 @@ from tiny_search import SETTINGS, rows
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.search.candidates import Status
-from a2ls_dsl.search.run import Event, Placed, evolve
+from a2ls_dsl.search.run import Event, Placed, Progress, evolve
 from a2ls_dsl.search.scale_out import Cluster
 
 ray = pytest.importorskip("ray")
@@ -97,6 +97,8 @@ def test_a_search_on_a_cluster_is_resumed(tmp_path: Path) -> None:
         cluster=Cluster("local", stacks=1),
     )
     assert not stopped
+    left = [event for event in ended if isinstance(event, Progress)][-1]
+    assert left.frames_left <= left.busy * SEARCH.frames  # what is in training, and no more
     before = set(rows(tmp_path, "SELECT id, score FROM candidates WHERE score IS NOT NULL"))
     assert evolve(SEARCH, tmp_path, workers=1, cluster=Cluster("local", stacks=1))
     assert before <= set(rows(tmp_path, "SELECT id, score FROM candidates"))

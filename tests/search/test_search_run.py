@@ -21,7 +21,7 @@ import torch
 from tiny_search import SETTINGS, results, rows, start
 
 from a2ls_dsl.search import run
-from a2ls_dsl.search.run import Placed, Progress, SearchStarted, SpaceExhausted, evolve
+from a2ls_dsl.search.run import Placed, Progress, RunsEnded, SearchStarted, SpaceExhausted, evolve
 
 A2L = "import sys; from a2ls_dsl.cli import main; sys.argv[0] = 'a2l'; sys.exit(main())"
 SEARCH = (
@@ -223,21 +223,26 @@ def test_what_is_to_go_is_never_more_than_was_announced(
 ) -> None:
     """At every tick, with rungs and confirmation: trained and to go are together at most what was announced.
 
-    It falls to nothing at the end, and only to what is in training once the search is asked to stop.
+    It falls to nothing at the end. The search is stopped once runs have ended, and taken up where it stood.
     """
     monkeypatch.setattr(run, "PROGRESS_SECONDS", 0.0)
     settings = replace(SETTINGS, deterministic=False, confirm=1, confirm_seeds=2)
     folder, events = tmp_path / "study", list[object]()
-    assert not evolve(settings, folder, events.append, workers=1, stopping=lambda: len(events) > 50)
+    assert not evolve(
+        settings,
+        folder,
+        events.append,
+        workers=1,
+        stopping=lambda: any(isinstance(event, RunsEnded) for event in events),
+    )
     assert evolve(settings, folder, events.append, workers=1)
     first, second = (event for event in events if isinstance(event, SearchStarted))
     assert first.most_frames == (settings.candidates + 2 + 3 * 2) * settings.frames
     progress = [event for event in events if isinstance(event, Progress)]
     assert all(event.frames + event.frames_left <= first.most_frames for event in progress)
-    stopping = [event for event in events[: events.index(second)] if isinstance(event, Progress)][-1]
-    assert stopping.frames_left <= stopping.busy * settings.frames < second.most_frames < first.most_frames
+    assert second.most_frames < first.most_frames
     assert progress[-1].frames_left <= settings.frames
-    assert not any(event.catching_up for event in progress)  # nothing was in training when it stopped
+    assert not any(event.catching_up for event in progress)  # what was in training went on
 
 
 def test_a_search_that_is_taken_up_says_so_until_it_is_where_it_was(
@@ -258,6 +263,20 @@ def test_a_search_that_is_taken_up_says_so_until_it_is_where_it_was(
     assert taken_up == sorted(taken_up, reverse=True)
     assert taken_up[0]
     assert not taken_up[-1]
+
+
+def test_a_folder_that_is_removed_ends_the_search(tmp_path: Path) -> None:
+    """At once, not with the first score, and without a word of what would stay."""
+    folder, command = tmp_path / "study", [sys.executable, "-c", A2L, *SEARCH, "--frames", "100000"]
+    command += ["--workers", "1", "--stack", "2", "--study", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    wait(process, lambda: bool(rows(folder, "SELECT 1 FROM runs WHERE status = 'running'")))
+    shutil.rmtree(folder)
+    said = process.communicate()[1].decode()
+    assert process.returncode == 2
+    assert "was removed, renamed or replaced while a search had it" in said
+    assert "stays" not in said
+    assert not folder.exists()
 
 
 def test_a_space_that_ends_ends_the_search(tmp_path: Path) -> None:
