@@ -295,7 +295,7 @@ class Replay(nn.Module):
 
 
 def _longer(ring: Tensor, empty: Tensor, newest: Tensor) -> Tensor:
-    """Rings (members, rows, ...), whose last entry is number `newest` (members,), with the rows of `empty`."""
+    """Rings (members, rows, ...), whose last entry is number `newest` (members,), as long as `empty`."""
     number = newest[:, None] - torch.arange(ring.shape[1])
     member, place = (number >= 0).nonzero(as_tuple=True)
     number = number[member, place]
