@@ -225,6 +225,7 @@ class Slots:
             "seeds": learner.seeds,
             "taken": [slot for slot, member in enumerate(self.members) if member],
             "waiting": [[slot, _text(each.loss), each.seed] for slot, each in self._waiting.items()],
+            "frames": self.training.frames,
             "finished": self._finished,
             "evaluator": values,
         }
@@ -244,11 +245,16 @@ class Slots:
         self._history.stacked[:] = arrays["seen"]
         self.pool.restore(without_prefix("played", arrays))
         self.evaluator.restore(without_prefix("evaluator", arrays), values["evaluator"])
-        # Who had ended trains on where there are more frames now.
-        for slot in np.flatnonzero(~self.busy & (self.step > 0) & (self.frames < self.training.frames)):
-            if self.members[slot] is not None and slot not in self._waiting:
+        if values["frames"] < self.training.frames:
+            self._train_on(int(values["frames"]))
+
+    def _train_on(self, frames: int) -> None:
+        """Who had ended after so many frames trains on; so does who diverged before, to be found so again."""
+        for slot, member in enumerate(self.members):
+            if member is not None and not self.busy[slot] and slot not in self._waiting:
+                self.step[slot] = self.training.task.frames_to_steps(frames)
                 self.busy[slot] = True
-                self.learner.activate(int(slot))
+                self.learner.activate(slot)
 
     def tick(self) -> list[Score]:
         """One agent step and one update of every member that has begun; gives the evaluations that ended.
