@@ -11,11 +11,25 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 
 class Severity(StrEnum):
     ERROR = "error"
     WARNING = "warning"
+
+
+class RuleTable(StrEnum):
+    """The rules of a kind of file by name: `NAME = code, text`. A member is its code, which users see."""
+
+    text: str
+
+    def __new__(cls, code: str, text: str) -> Self:
+        """A code that knows its rule."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.text = text
+        return member
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Self
-
-from a2ls_dsl.diagnostics import Diagnostic, Fix, Severity, Span
+from a2ls_dsl.diagnostics import Diagnostic, Fix, RuleTable, Severity, Span
 
 
-class Rule(StrEnum):
+class Rule(RuleTable):
     """The rules of loss files by name; the value of each is the code that users see."""
-
-    text: str
-
-    def __new__(cls, code: str, text: str) -> Self:
-        """A code that knows its rule."""
-        member = str.__new__(cls, code)
-        member._value_ = code
-        member.text = text
-        return member
 
     # the file
     FILE_SIZE = "A2L001", "a loss file has at most 30 kB"

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Self
-
-from a2ls_dsl.diagnostics import Diagnostic, Fix, Severity, Span
+from a2ls_dsl.diagnostics import Diagnostic, Fix, RuleTable, Severity, Span
 
 
-class Rule(StrEnum):
+class Rule(RuleTable):
     """The rules of loss grammars by name; the value of each is the code that users see."""
-
-    text: str
-
-    def __new__(cls, code: str, text: str) -> Self:
-        """A code that knows its rule."""
-        member = str.__new__(cls, code)
-        member._value_ = code
-        member.text = text
-        return member
 
     SYNTAX = "A2L201", "a grammar is a line `grammar NAME`, then rules `name = ...` and `require` lines"
     NAME_UNKNOWN = "A2L202", "a name in a rule is another rule's, an operator's or a function's"
