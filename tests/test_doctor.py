@@ -2,8 +2,10 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -98,3 +100,24 @@ def test_an_old_numpy_is_a_failure(tmp_path: Path) -> None:
     done = doctor(PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
     assert re.search(r"^FAIL +numpy +1\.24\.3 is too old", done.stdout, re.M)
+
+
+def test_time_in_which_the_doctor_stands_still_does_not_count() -> None:
+    """Stopped for longer than its patience, as by Ctrl-Z; its probe comes to an answer only after that."""
+    script = """
+import subprocess
+from a2ls_dsl.cli.doctor import _outputs
+probe = subprocess.Popen(["sh", "-c", "kill -STOP $$; echo ready"], stdout=-1, stderr=-1, text=True)
+print(probe.pid, flush=True)
+print(_outputs(probe, 2), flush=True)
+print(_outputs(subprocess.Popen(["sleep", "60"], stdout=-1, text=True), 1))
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        probe = int(parent.stdout.readline())
+        os.kill(parent.pid, signal.SIGSTOP)
+        time.sleep(2.2)
+        os.kill(parent.pid, signal.SIGCONT)
+        time.sleep(0.2)  # it looks before its probe has come to an answer
+        os.kill(probe, signal.SIGCONT)
+        assert parent.stdout.read() == "('ready\\n', '')\nNone\n"

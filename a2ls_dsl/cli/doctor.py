@@ -9,6 +9,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
@@ -233,22 +234,39 @@ def _tensorboard() -> Finding:
 def _probe(subject: str, **settings: str) -> dict[str, Any]:
     """What the probe of environments says, or `error` and `fix`, whatever happens to its process."""
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "a2ls_dsl.rl.envs.probe", subject],
-            env=os.environ | {"PYTHONPATH": path} | settings,
-            capture_output=True,
-            text=True,
-            timeout=_PROBE_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "a2ls_dsl.rl.envs.probe", subject],
+        env=os.environ | {"PYTHONPATH": path} | settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    outputs = _outputs(process, _PROBE_SECONDS)
+    if outputs is None:
         return {"error": f"gave no answer in {_PROBE_SECONDS} s", "fix": ""}
+    output, errors = outputs
     try:
-        found: dict[str, Any] = json.loads(done.stdout.strip().rsplit("\n", 1)[-1])
+        found: dict[str, Any] = json.loads(output.strip().rsplit("\n", 1)[-1])
     except ValueError:
-        last = done.stderr.strip().rsplit("\n", 1)[-1]
-        return {"error": f"died with exit code {done.returncode}: {last}", "fix": ""}
+        last = errors.strip().rsplit("\n", 1)[-1]
+        return {"error": f"died with exit code {process.returncode}: {last}", "fix": ""}
     return found
+
+
+def _outputs(process: subprocess.Popen[str], seconds: int) -> tuple[str, str] | None:
+    """What a process prints until it ends; None if it doesn't in so many seconds: it is killed.
+
+    Each second is waited for by itself, and counts as one however long it took: in a process that is stopped
+    (Ctrl-Z, a suspended machine) time passes in which nothing runs.
+    """
+    try:
+        for _ in range(seconds):
+            with suppress(subprocess.TimeoutExpired):
+                return process.communicate(timeout=1)
+    finally:
+        process.kill()
+    process.communicate()
+    return None
 
 
 def _short(text: str, width: int = 80) -> str:
