@@ -16,6 +16,7 @@ from a2ls_dsl.cli.console import duration, size
 from a2ls_dsl.cli.tables import Column, Fitted, show
 from a2ls_dsl.report import standing as report
 from a2ls_dsl.report.tables import said
+from a2ls_dsl.rl.slots import Replaced
 from a2ls_dsl.search.candidates import NO_LOSS, Candidate, Status, ranked
 from a2ls_dsl.search.conductor import Ended
 from a2ls_dsl.search.run import Event, Placed, Progress, RunsEnded, SearchStarted, StudyBusy
@@ -154,6 +155,8 @@ class SearchView:
         elif isinstance(event, StudyBusy):
             most = duration(BUSY_TIMES * BUSY_SECONDS)
             self.say(f"another program writes to the study: waiting for it, at most {most}")
+        elif isinstance(event, Replaced):
+            self.say(event.text)
         elif isinstance(event, Progress):
             self._progress(event)
         elif isinstance(event, RunsEnded):

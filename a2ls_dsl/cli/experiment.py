@@ -127,6 +127,7 @@ def follow(run: Callable[[Callable[[Event], None], Callable[[], bool]], bool], l
 def _show(event: Event, line: StatusLine) -> None:
     from a2ls_dsl.cli.console import duration
     from a2ls_dsl.experiment.run import PieceEnded, PieceStarted, PieceStored
+    from a2ls_dsl.rl.slots import Replaced
     from a2ls_dsl.rl.trainer import Progress
 
     if isinstance(event, PieceStarted):
@@ -136,6 +137,8 @@ def _show(event: Event, line: StatusLine) -> None:
         line.say(f"  stored {len(event.runs)} runs after {duration(event.seconds)}")
     elif isinstance(event, PieceStored):
         pass
+    elif isinstance(event, Replaced):
+        line.say(f"  {event.text}")
     elif isinstance(event, Progress):
         line.show(
             f"  {event.frames:,}/{event.total_frames:,} frames  {event.frames_per_second:,.0f} frames/s a run"

@@ -195,6 +195,7 @@ def _run(
     from a2ls_dsl.rl.checkpoint import Pace
     from a2ls_dsl.rl.device import choose_device, make_deterministic
     from a2ls_dsl.rl.folder import RunFolder
+    from a2ls_dsl.rl.slots import Replaced
     from a2ls_dsl.rl.trainer import Evaluation, Progress, Trainer
 
     pace, chosen = Pace(hours=hours), choose_device(device)
@@ -215,6 +216,8 @@ def _run(
                         line.say(_evaluation_line(event, plan))
                     elif isinstance(event, Progress):
                         line.show(_progress_line(event))
+                    elif isinstance(event, Replaced):
+                        line.say(event.text)
                     elif (asked() or pace.over) and not folder.finished:
                         interrupted = asked()
                         folder.save()

@@ -23,6 +23,7 @@ from a2ls_dsl.rl.clock import processor_seconds
 from a2ls_dsl.rl.device import choose_device
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.lock import held
+from a2ls_dsl.rl.slots import Replaced
 from a2ls_dsl.rl.trainer import Evaluation, Plan, Progress, Trainer
 from a2ls_dsl.rl.windows import check_windows
 
@@ -55,7 +56,7 @@ class PieceStored:
     frames: int
 
 
-Event: TypeAlias = PieceStarted | PieceStored | PieceEnded | Progress | Evaluation
+Event: TypeAlias = PieceStarted | PieceStored | PieceEnded | Progress | Evaluation | Replaced
 
 
 def run(
@@ -129,7 +130,7 @@ def _run_piece(
                 for member, score in enumerate(event.scores):
                     scores[member].append(score)
                 on_event(event)
-            elif isinstance(event, Progress):
+            elif isinstance(event, (Progress, Replaced)):
                 on_event(event)
             elif not trainer.finished:
                 stop = stopping() or pace.over

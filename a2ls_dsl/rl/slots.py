@@ -78,6 +78,13 @@ class Member:
     seed: int
 
 
+@dataclass(frozen=True)
+class Replaced:
+    """A process that was lost has a successor; `text` is a sentence on it."""
+
+    text: str
+
+
 _OF_MEMBERS = (
     "step",
     "busy",
@@ -200,6 +207,11 @@ class Slots:
     def lost(self) -> list[int]:
         """The slots whose members were lost: none, as long as this process lives."""
         return []
+
+    @property
+    def replaced(self) -> list[str]:
+        """A sentence for every worker process that was replaced so far."""
+        return self.pool.replaced
 
     def fill(self, slot: int, member: Member) -> None:
         """Give a free slot to a member; it begins at the next tick, or at one soon after."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.learner import Arrays
-from a2ls_dsl.rl.slots import Member, Slots, Training
+from a2ls_dsl.rl.slots import Member, Replaced, Slots, Training
 
 PROGRESS_SECONDS = 0.5
 SPEED_SECONDS = 10.0
@@ -101,6 +101,7 @@ class Trainer:
         self.slots = Slots(plan.training, plan.members, device, workers, exact)
         # By frames and member, until those of all members are there.
         self._scores: dict[int, dict[int, Score]] = {}
+        self._told = 0  # of workers that were replaced
 
     def close(self) -> None:
         """End the worker processes."""
@@ -140,12 +141,13 @@ class Trainer:
         for each in values["scores"]:
             self._keep(Score(**{**each, "returns": tuple(each["returns"])}))
 
-    def run(self) -> Iterator[Progress | Evaluation | Ticked]:
+    def run(self) -> Iterator[Progress | Evaluation | Replaced | Ticked]:
         """Train to the end of the plan from wherever the state stands; raises `A2lError` if a worker dies."""
         speed = _Speed(self.frames)
         while not self.trained:
             scores = self.slots.tick()
             yield from self._complete(scores)
+            yield from self._replaced()
             yield Ticked(self.frames)
             if speed.due():
                 rate = speed.measure(self.frames)
@@ -153,7 +155,14 @@ class Trainer:
                 yield Progress(self.frames, total, rate, self.slots.last_return.copy())
         while self.slots.evaluator.running:
             yield from self._complete(self.slots.evaluator.step())
+            yield from self._replaced()
             yield Ticked(self.frames)
+
+    def _replaced(self) -> Iterator[Replaced]:
+        """The workers that were replaced since the last call."""
+        new = self.slots.replaced[self._told :]
+        self._told += len(new)
+        yield from map(Replaced, new)
 
     def _complete(self, scores: Sequence[Score]) -> Iterator[Evaluation]:
         """The evaluations of all members that these scores complete."""

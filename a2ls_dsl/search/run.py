@@ -20,7 +20,7 @@ from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.rl.checkpoint import Pace
 from a2ls_dsl.rl.device import choose_device, make_deterministic
-from a2ls_dsl.rl.slots import Member, Slots, Training
+from a2ls_dsl.rl.slots import Member, Replaced, Slots, Training
 from a2ls_dsl.rl.windows import check_windows
 from a2ls_dsl.search.candidates import Candidate, Run, Status, parsed, references
 from a2ls_dsl.search.conductor import Conductor, Ended
@@ -110,7 +110,7 @@ class StudyBusy:
     """Another program writes to the study, and the search waits for it."""
 
 
-Event: TypeAlias = SearchStarted | Placed | Progress | RunsEnded | SpaceExhausted | StudyBusy
+Event: TypeAlias = SearchStarted | Placed | Progress | RunsEnded | SpaceExhausted | StudyBusy | Replaced
 OnEvent: TypeAlias = Callable[[Event], None]
 
 
@@ -190,6 +190,7 @@ class _Search:
         self.stack = min(settings.stack, -(-self.total // stacks))
         self.slots = self.stack * stacks
         self.ticks = self.busy_ticks = 0
+        self.replaced = 0  # processes, of which was told
         self.began = self._told = time.perf_counter()
 
     def run(self, stopping: Callable[[], bool]) -> bool:
@@ -246,6 +247,7 @@ class _Search:
                     standing.forget()
                 return True
             scores = slots.tick()
+            self._tell_of_replaced(slots)
             conductor.lose(slots.lost())
             cleared, ended = conductor.score(tick, scores)
             for slot in cleared:
@@ -260,6 +262,13 @@ class _Search:
             if stop:
                 return False
             tick += 1
+
+    def _tell_of_replaced(self, slots: Slots | RayStacks) -> None:
+        new = slots.replaced[self.replaced :]
+        self.replaced += len(new)
+        for text in new:
+            self.study.log("replaced", {"text": text})
+            self.tell(Replaced(text))
 
     def _store(self, standing: Standing, tick: int, needed: bool) -> None:
         """Store where the slots stand. A search goes on without that where it isn't needed: scores count."""

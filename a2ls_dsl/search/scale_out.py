@@ -2,7 +2,8 @@
 
 `RayStacks` looks like one large set of slots: the search's loop fills and clears them as those of a stack in
 its own process. What an actor does for it takes many ticks a call, so that messages are few; what a lost
-actor was training is reported, to be trained again, and another actor takes its place.
+actor was training is reported, to be trained again, and another actor takes its place. Where none has
+room, or one after the other dies, the search ends with an error; what was scored is stored.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +28,12 @@ TICKS = 50
 WAIT_SECONDS = 1.0
 CONNECT_SECONDS = 5.0
 
+SILENT_SECONDS = 600.0
+"""How long all stacks may give no answer: so long may machines take to join the cluster, or to come back."""
+
+DEATHS = 3
+"""Of a stack's actors, one after the other before a score, until the search ends."""
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -39,21 +46,23 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Report:
-    """What a stack says after some ticks: evaluations that ended, and the state of its slots."""
+    """What a stack says after some ticks: evaluations that ended, its slots' state, workers replaced."""
 
     scores: list[Score]
     busy: NDArray[np.bool_]
     frames: NDArray[np.int64]
+    replaced: list[str]
 
 
 class StackActor:
     """A stack in a process of its own; Ray makes an actor of it."""
 
-    def __init__(self, training: Training, slots: int, settings: Mapping[str, Any]) -> None:
-        self._slots = Slots(training, [None] * slots, refill=True, **settings)
+    def start(self, training: Training, slots: int, settings: Mapping[str, Any]) -> int:
+        """Make the stack; gives the bytes of memory that it takes, its environments included.
 
-    def memory_bytes(self) -> int:
-        """What it takes of memory, its environments included."""
+        Not done by the constructor, whose errors reach the driver as text alone.
+        """
+        self._slots = Slots(training, [None] * slots, refill=True, **settings)
         return self._slots.memory_bytes
 
     def advance(self, fills: Mapping[int, Member], clears: Sequence[int]) -> Report:
@@ -62,20 +71,25 @@ class StackActor:
             self._slots.clear(slot)
         for slot, member in fills.items():
             self._slots.fill(slot, member)
-        scores: list[Score] = []
+        scores, told = list[Score](), len(self._slots.replaced)
         for _ in range(TICKS):
             scores += self._slots.tick()
             if scores:
                 break
-        return Report(scores, self._slots.busy.copy(), self._slots.frames.copy())
+        return Report(scores, self._slots.busy.copy(), self._slots.frames.copy(), self._slots.replaced[told:])
 
 
 @dataclass
 class _Stack:
-    """The driver's view of an actor: its slots from `first` on, what it is to do next, what it is doing."""
+    """The driver's view of an actor: its slots from `first` on, what it is to do next, what it is doing.
+
+    memory_bytes: 0 until it has started; deaths: of actors in its place since the last score.
+    """
 
     first: int
-    actor: Any
+    actor: Any = None
+    memory_bytes: int = 0
+    deaths: int = 0
     fills: dict[int, Member] = field(default_factory=dict)
     clears: list[int] = field(default_factory=list)
     doing: Any = None
@@ -88,25 +102,23 @@ class RayStacks:
     def __init__(self, training: Training, slots: int, cluster: Cluster, settings: Mapping[str, Any]) -> None:
         """slots: of each stack; settings: further arguments of each stack's `Slots`."""
         self._ray: Any = _ray(cluster.address)
-        self._make: Callable[[], Any] = lambda: (
-            self._ray.remote(StackActor)
-            .options(num_gpus=cluster.gpus)
-            .remote(training, slots, dict(settings))
-        )
-        self._size = slots
-        self._stacks = [_Stack(number * slots, self._make()) for number in range(cluster.stacks)]
+        self._actor = self._ray.remote(StackActor).options(num_gpus=cluster.gpus)
+        self._stack = training, slots, dict(settings)
+        self._size, self._silent = slots, 0.0
+        self._stacks = [_Stack(number * slots) for number in range(cluster.stacks)]
         self._lost: list[int] = []
+        self.replaced: list[str] = []  # a sentence for every actor that was, and for every worker of theirs
         self.busy = np.zeros(slots * cluster.stacks, np.bool_)
         self.frames = np.zeros(slots * cluster.stacks, np.int64)
         try:
-            sizes = [each.actor.memory_bytes.remote() for each in self._stacks]
-            self.memory_bytes = sum(self._ray.get(sizes))
-        except self._ray.exceptions.RayError as error:
+            for stack in self._stacks:
+                self._start(stack)
+            while not all(stack.memory_bytes for stack in self._stacks):
+                self.tick()
+        except BaseException:
             self._ray.shutdown()
-            raise A2lError(
-                f"a stack could not be started on the cluster: {str(error).strip().splitlines()[-1]}",
-                "every machine needs this package and what `a2l doctor` asks for",
-            ) from None
+            raise
+        self.memory_bytes = sum(stack.memory_bytes for stack in self._stacks)
 
     def __enter__(self) -> RayStacks:
         return self
@@ -121,6 +133,7 @@ class RayStacks:
         return [
             stack.first + slot
             for stack in self._stacks
+            if stack.memory_bytes
             for slot in range(self._size)
             if slot not in stack.members
         ]
@@ -140,7 +153,10 @@ class RayStacks:
                 stack.clears.append(place)
 
     def tick(self) -> list[Score]:
-        """Tell idle stacks what to do, and wait a moment for one that has done it."""
+        """Tell idle stacks what to do, and wait a moment for one that has done it.
+
+        Raises `A2lError` where none gives an answer for long, or a stack can't be kept alive.
+        """
         for stack in self._stacks:
             if stack.doing is None and (stack.members or stack.clears):
                 stack.doing = stack.actor.advance.remote(stack.fills, stack.clears)
@@ -150,6 +166,10 @@ class RayStacks:
             time.sleep(0.01)
             return []
         ready, _ = self._ray.wait(list(doing), num_returns=1, timeout=WAIT_SECONDS)
+        # A wait counts for as long as it was meant to last: this process may have been stopped meanwhile.
+        self._silent = 0.0 if ready else self._silent + WAIT_SECONDS
+        if self._silent > SILENT_SECONDS:
+            raise self._failed(f"no stack on the cluster gave an answer for {SILENT_SECONDS:g} s")
         return [score for done in ready for score in self._collect(doing[done], done)]
 
     def lost(self) -> list[int]:
@@ -157,24 +177,54 @@ class RayStacks:
         lost, self._lost = self._lost, []
         return lost
 
+    def _start(self, stack: _Stack) -> None:
+        """Put an actor in a stack's place; the cluster starts it as soon as it has room."""
+        stack.actor = self._actor.remote()
+        stack.doing = stack.actor.start.remote(*self._stack)
+
     def _collect(self, stack: _Stack, done: Any) -> list[Score]:
         stack.doing = None
-        own = slice(stack.first, stack.first + self._size)
         try:
-            report: Report = self._ray.get(done)
-        except self._ray.exceptions.RayActorError:
-            self._lost += [stack.first + place for place in sorted(stack.members)]
-            self.busy[own] = False
-            stack.members, stack.fills, stack.clears = set(), {}, []
-            stack.actor = self._make()
-            return []
+            answer: Report | int = self._ray.get(done)
         except self._ray.exceptions.RayTaskError as error:
             cause = error.as_instanceof_cause()
             if isinstance(cause, A2lError):
                 raise A2lError(cause.message, cause.fix) from None
             raise
-        self.busy[own], self.frames[own] = report.busy, report.frames
-        return [replace(score, member=stack.first + score.member) for score in report.scores]
+        except self._ray.exceptions.RayError as error:
+            self._replace(stack, str(error).strip().splitlines()[-1].strip())
+            return []
+        if isinstance(answer, int):
+            stack.memory_bytes = answer
+            return []
+        own = slice(stack.first, stack.first + self._size)
+        self.busy[own], self.frames[own] = answer.busy, answer.frames
+        self.replaced += answer.replaced
+        if answer.scores:
+            stack.deaths = 0
+        return [replace(score, member=stack.first + score.member) for score in answer.scores]
+
+    def _replace(self, stack: _Stack, reason: str) -> None:
+        """Another actor takes the place of one that is lost, with empty slots."""
+        self._ray.kill(stack.actor)  # should it only be out of reach
+        self._lost += [stack.first + place for place in sorted(stack.members)]
+        self.busy[stack.first : stack.first + self._size] = False
+        stack.members, stack.fills, stack.clears = set(), {}, []
+        stack.memory_bytes, stack.deaths = 0, stack.deaths + 1
+        if stack.deaths >= DEATHS:
+            raise self._failed(f"a stack on the cluster died {DEATHS} times before it had a score: {reason}")
+        self._start(stack)
+        self.replaced.append(
+            f"a stack on the cluster was lost ({reason}): what it trained begins anew in another"
+        )
+
+    def _failed(self, message: str) -> A2lError:
+        started = sum(bool(stack.memory_bytes) for stack in self._stacks)
+        return A2lError(
+            f"{message} ({started} of {len(self._stacks)} stacks had started)",
+            "`ray status` shows whether there is room for them; every machine needs this package and what "
+            "`a2l doctor` asks for; what was scored is stored, and the same command goes on from there",
+        )
 
     def _at(self, slot: int) -> tuple[_Stack, int]:
         return self._stacks[slot // self._size], slot % self._size

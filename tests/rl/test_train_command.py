@@ -147,6 +147,7 @@ def test_a_killed_worker_changes_nothing(tmp_path: Path, whole: bytes) -> None:
     os.kill(int(children[0]), signal.SIGKILL)
     text, _ = process.communicate(timeout=60)
     assert process.returncode == 0, text
+    assert text.count("died with exit code -9: another took its place, and results stay the same\n") == 1
     assert (out / "seed-0.csv").read_bytes() == whole
 
 

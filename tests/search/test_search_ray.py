@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +15,17 @@ import pytest
 from tiny_search import SETTINGS, rows
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.slots import Member, Training
+from a2ls_dsl.search import scale_out
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.run import Event, Placed, Progress, evolve
-from a2ls_dsl.search.scale_out import Cluster
+from a2ls_dsl.search.scale_out import DEATHS, Cluster, RayStacks
 
 ray = pytest.importorskip("ray")
 
 SEARCH = replace(SETTINGS, deterministic=False, population=4, stack=2)
+TRAINING = Training(SEARCH.task, SEARCH.frames, SEARCH.agent, SEARCH.evaluation)
+STACK = {"workers": 1, "device": "cpu"}
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +64,44 @@ def test_a_killed_stack_is_replaced_and_its_candidates_are_trained_again(tmp_pat
     assert 1 <= len(again) <= 2  # those of the stack that was killed, and no others
     curves = "SELECT run, count(*), max(frames) FROM curves GROUP BY run"
     assert all(points == frames // 600 for _, points, frames in rows(tmp_path, curves))
+
+
+def test_stacks_that_find_no_room_are_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scale_out, "SILENT_SECONDS", 1.0)
+    with pytest.raises(A2lError, match=r"no stack .* answer for 1 s \(0 of 1 stacks had started\)"):
+        RayStacks(TRAINING, 1, Cluster(gpus=99.0), STACK)
+    assert not ray.is_initialized()
+
+
+def test_a_stack_whose_actors_die_one_after_the_other_ends_the_search() -> None:
+    with RayStacks(TRAINING, 1, Cluster(), STACK) as stacks:
+        stacks.fill(0, Member(None, 0))
+        with pytest.raises(A2lError, match=rf"died {DEATHS} times before it had a score"):
+            deque(iter(lambda: (ray.kill(stacks._stacks[0].actor), stacks.tick()), None), maxlen=0)
+        assert len(stacks.replaced) == DEATHS - 1
+        assert stacks.lost() == [0]
+        assert stacks.free() == []
+
+
+def test_a_machine_that_is_lost_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other has room for its stack: the search ends, with what it trained reported as lost."""
+    from ray.cluster_utils import Cluster as Machines
+
+    machines = Machines(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        machine = machines.add_node(num_gpus=1, num_cpus=1)
+        with RayStacks(TRAINING, 1, Cluster(machines.address, gpus=1.0), STACK) as stacks:
+            stacks.fill(0, Member(None, 0))
+            while not stacks.busy[0]:
+                stacks.tick()
+            machines.remove_node(machine)
+            monkeypatch.setattr(scale_out, "SILENT_SECONDS", 2.0)
+            with pytest.raises(A2lError, match="no stack on the cluster gave an answer for 2 s"):
+                deque(iter(stacks.tick, None), maxlen=0)
+            assert stacks.lost() == [0]
+            assert not stacks.busy[0]
+    finally:
+        machines.shutdown()
 
 
 def test_what_a_cluster_cannot_do_is_explained(tmp_path: Path) -> None:

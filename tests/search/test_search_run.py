@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
 import shutil
 import signal
@@ -18,10 +20,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from tiny_search import SETTINGS, results, rows, start
 
+from a2ls_dsl.cli.evolve_view import SearchView
+from a2ls_dsl.rl.slots import Replaced
 from a2ls_dsl.search import run
-from a2ls_dsl.search.run import Placed, Progress, RunsEnded, SearchStarted, SpaceExhausted, evolve
+from a2ls_dsl.search.run import Event, Placed, Progress, RunsEnded, SearchStarted, SpaceExhausted, evolve
 
 A2L = "import sys; from a2ls_dsl.cli import main; sys.argv[0] = 'a2l'; sys.exit(main())"
 SEARCH = (
@@ -263,6 +268,31 @@ def test_a_search_that_is_taken_up_says_so_until_it_is_where_it_was(
     assert taken_up == sorted(taken_up, reverse=True)
     assert taken_up[0]
     assert not taken_up[-1]
+
+
+def test_a_worker_that_was_replaced_is_told(tmp_path: Path) -> None:
+    told: list[Event] = []
+
+    def on_event(event: Event) -> None:
+        told.append(event)
+        if isinstance(event, Placed) and sum(isinstance(each, Placed) for each in told) == 1:
+            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+            workers = [
+                int(pid) for pid in children if "envs.worker" in Path(f"/proc/{pid}/cmdline").read_text()
+            ]
+            os.kill(workers[0], signal.SIGKILL)
+
+    def replaced() -> list[Event]:
+        return [event for event in told if isinstance(event, Replaced)]
+
+    evolve(replace(SETTINGS, stack=1), tmp_path, on_event, workers=1, stopping=lambda: bool(replaced()))
+    died = "an environment worker of cartpole-swingup died with exit code -9: another took its place"
+    assert [event.text for event in replaced()] == [f"{died}, and results stay the same"]
+    logged = rows(tmp_path, "SELECT * FROM events")
+    assert sum(died in str(row) for row in logged) == 1
+    console = Console(file=io.StringIO(), width=20)
+    SearchView(console)(replaced()[0])
+    assert console.file.getvalue().startswith(died)
 
 
 def test_a_folder_that_is_removed_ends_the_search(tmp_path: Path) -> None:

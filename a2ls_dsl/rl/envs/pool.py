@@ -135,7 +135,7 @@ class EnvPool:
         self._timeout = timeout
         self._pending = False
         self.played = Played(size)
-        self.replaced = 0  # workers so far
+        self.replaced: list[str] = []  # a sentence for every worker that was
         if beside:
             beside._ready(pending=False)
             workers = beside.workers
@@ -363,7 +363,7 @@ class EnvPool:
         before.channel.close()
         process, door = self._successor(number, error)
         worker = self._workers[number] = _open(process, door, self._memory, deaths)
-        self.replaced += 1
+        self.replaced.append(f"{error.message}: another took its place, and results stay the same")
         try:
             for kind, text in ((MAKE, self._range(*self._bounds[number : number + 2])), (MAP, "")):
                 self._send(worker, kind, text)
