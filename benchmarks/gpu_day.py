@@ -83,7 +83,7 @@ def steps(folder: Path, dry: bool) -> list[Step]:
     device = ["--device", "cpu" if dry else "cuda"]
     wanted = [Step("tests", [*tests, "--timeout=240"], 5)]
     for name, options, minutes in _benches(dry):
-        wanted.append(Step(f"bench-{name}", [*a2l, "bench", "--json", *options, *device], minutes, "json"))
+        wanted.append(Step(f"bench-{name}", [*a2l, "bench", "--json", *options, *device], minutes, "jsonl"))
     for name, minutes in (("vector_100k", 15.0), ("pixel_parity", 15.0), ("atari_100k", 15.0)):
         file = experiment(name, folder, dry)
         run = [*a2l, "experiment", "run", str(file), "--save-seconds", "20", *device]

@@ -48,7 +48,7 @@ def bench(
     precision: Annotated[str, typer.Option(help="tf32, float32 or bf16.")] = "tf32",
     compile: Annotated[bool, typer.Option("--compile", help="Fuse the losses with torch.compile.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine readable.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine readable: an object a line.")] = False,
 ) -> None:
     """Measure updates, environments and training on this machine, beside the least time they can take."""
     from a2ls_dsl.cli.train import computation
@@ -73,18 +73,24 @@ def bench(
         computation(precision, compile, choose_device(device)),
         choose_device(device),
     )
-    report: dict[str, Any] = {"machine": _machine(request)}
-    if not as_json:
-        print("\n".join(f"{name}: {value}" for name, value in report["machine"].items()))
-    for title, rows in _measured(request):
-        if as_json:
-            report[title] = [row for row, _ in rows if row]
-            continue
-        print(f"\n{title}")
-        for _, line in rows:
-            print(line, flush=True)
+    machine = _machine(request)
     if as_json:
-        print(json.dumps(report, indent=2))
+        _print_data("machine", machine)
+    else:
+        print("\n".join(f"{name}: {value}" for name, value in machine.items()))
+    for title, rows in _measured(request):
+        if not as_json:
+            print(f"\n{title}")
+        for row, line in rows:
+            if not as_json:
+                print(line, flush=True)
+            elif row:
+                _print_data(title, row)
+
+
+def _print_data(part: str, row: dict[str, Any]) -> None:
+    """An object on a line of its own, as soon as there is one: what was measured is kept whatever comes."""
+    print(json.dumps({"part": part} | row), flush=True)
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,9 @@ def _updates(request: _Request, ceilings: Ceilings, best: dict[tuple[str, int], 
                 cases, request.loss, ceilings, request.device, request.computation, request.seconds
             ):
                 head = f"  {kind:<12}  {batch:>5}  {row.case.members:>7}"
+                if row.failed:
+                    yield _data(row), f"{head}   fails: {row.failed}"
+                    continue
                 if row.left_out:
                     yield _data(row), f"{head}   {row.left_out}"
                     if request.members is None:
@@ -151,7 +160,7 @@ def _updates(request: _Request, ceilings: Ceilings, best: dict[tuple[str, int], 
 def _data(row: UpdateTime) -> dict[str, Any]:
     values = {name: each for name, each in asdict(row).items() if each == each}  # without NaN
     case: dict[str, Any] = values.pop("case")
-    return case | values | ({} if row.left_out else {"ratio": row.ratio})
+    return case | values | ({} if row.left_out or row.failed else {"ratio": row.ratio})
 
 
 def _environments(request: _Request) -> Rows:
@@ -178,6 +187,7 @@ def _training(request: _Request, best: dict[tuple[str, int], UpdateTime]) -> Row
     from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.rl.agents import published_settings
     from a2ls_dsl.rl.bench.training import measure_training
+    from a2ls_dsl.rl.bench.updates import reason
     from a2ls_dsl.rl.envs.tasks import find_task
     from a2ls_dsl.rl.settings import PixelSettings
 
@@ -201,8 +211,9 @@ def _training(request: _Request, best: dict[tuple[str, int], UpdateTime]) -> Row
                     request.computation,
                     request.seconds,
                 )
-            except A2lError as error:
-                yield {"observations": kind, "failed": error.message}, f"  {kind}: fails: {error.message}"
+            except (A2lError, RuntimeError) as error:
+                why = error.message if isinstance(error, A2lError) else reason(error)
+                yield {"observations": kind, "failed": why}, f"  {kind}: fails: {why}"
                 continue
             share = alone.milliseconds / speed.milliseconds if alone else None
             data = asdict(speed) | {"candidates_per_hour": speed.candidates_per_hour, "of_learner": share}

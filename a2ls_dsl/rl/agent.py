@@ -22,6 +22,7 @@ from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.adam import StackedAdam, unchanged_where
 from a2ls_dsl.rl.arithmetic import arithmetic
+from a2ls_dsl.rl.fusion import fused
 from a2ls_dsl.rl.metrics import Metrics
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay
@@ -237,7 +238,7 @@ class Agent(nn.Module):
         """
         if not self.computation.compile:
             return functions
-        return {name: torch.compile(each, fullgraph=True, dynamic=False) for name, each in functions.items()}
+        return {name: fused(each) for name, each in functions.items()}
 
     def _arithmetic(self) -> AbstractContextManager[None]:
         return arithmetic(self.computation.precision, self.device)

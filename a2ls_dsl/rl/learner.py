@@ -20,6 +20,7 @@ from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.agent import Agent, Parts
 from a2ls_dsl.rl.agents import AgentSettings, make_agent
 from a2ls_dsl.rl.capture import Captured
+from a2ls_dsl.rl.fusion import begin_fusing
 from a2ls_dsl.rl.memory import keep_freed_memory
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay
@@ -60,6 +61,8 @@ class Learner:
         self._rng = CounterRng(torch.tensor(self.seeds, dtype=torch.int64))
         width = 1 if exact else len(losses)
         self.parts = [slice(start, start + width) for start in range(0, len(losses), width)]
+        if self._computation.compile:
+            begin_fusing(len(self.parts))
         self.stacks, self.replays = list[Agent](), list[Replay]()
         for part in self.parts:
             stack, replay = self._made(losses[part], seeds[part])

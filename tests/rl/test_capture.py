@@ -6,12 +6,16 @@ value, and one that took a tensor from the host would mix devices, which torch r
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from mixed_stack import FRAMES, NAMES, VECTORS, filled, made
 from torch import Tensor
 
+import a2ls_dsl
 from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.rl.arithmetic import Precision, arithmetic
 from a2ls_dsl.rl.bench.floor import GradientsAlone
@@ -83,6 +87,18 @@ def test_compiled_losses_are_the_losses_and_are_compiled_once() -> None:
     with torch.compiler.set_stance("fail_on_recompile"):
         other.update()
         other.update()
+
+
+def test_no_graphs_of_the_compiler_nest_with_our_own() -> None:
+    """torch's modes and options may make it launch CUDA graphs; nothing here asks for them."""
+    calls = [
+        node
+        for path in Path(a2ls_dsl.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.compile"
+    ]
+    (call,) = calls
+    assert {keyword.arg for keyword in call.keywords} == {"fullgraph", "dynamic"}
 
 
 @pytest.mark.parametrize("observations", [VECTORS, FRAMES], ids=["vectors", "frames"])

@@ -48,12 +48,16 @@ class Case:
 
 @dataclass(frozen=True)
 class UpdateTime:
-    """A case with its time, milliseconds per member-update, and the floor of that; or why it was left out."""
+    """A case with its time, milliseconds per member-update, and the floor of that.
+
+    Or why it was left out, or what failed.
+    """
 
     case: Case
     milliseconds: float = math.nan
     floor_milliseconds: float = math.nan
     left_out: str = ""
+    failed: str = ""
 
     @property
     def ratio(self) -> float:
@@ -93,23 +97,30 @@ def measure_updates(
             continue
         floor = count_work(loss, observations, ACTION, settings).seconds(ceilings)
         try:
-            learner = Learner(
-                [loss] * case.members,
-                range(case.members),
-                observations,
-                ACTION,
-                _ROWS,
-                settings,
-                device,
-                computation=computation,
-            )
-            with closing(learner):
-                seconds = _seconds(learner, budget)
+            seconds = _measured(case, loss, device, computation, budget)
         except torch.OutOfMemoryError:
             yield UpdateTime(case, left_out="does not fit into memory")
             continue
+        except RuntimeError as error:  # of a compiler, a kernel or a driver: the next case is another one
+            yield UpdateTime(case, failed=reason(error))
+            continue
         known[case.observations] = seconds / samples
         yield UpdateTime(case, 1e3 * seconds / case.members, 1e3 * floor)
+
+
+def reason(error: Exception) -> str:
+    """What an exception says in a line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _measured(case: Case, loss: Loss | None, device: str, computation: Computation, budget: float) -> float:
+    """Seconds of an update of a learner that lives no longer than this call."""
+    settings, observations = _agent(case)
+    losses, seeds = [loss] * case.members, range(case.members)
+    learner = Learner(losses, seeds, observations, ACTION, _ROWS, settings, device, computation=computation)
+    with closing(learner):
+        return _seconds(learner, budget)
 
 
 def _agent(case: Case) -> tuple[AgentSettings, Observations]:

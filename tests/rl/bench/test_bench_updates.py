@@ -1,0 +1,48 @@
+"""Cases of `a2l bench` one after the other: each finds the machine as the first one did."""
+
+from __future__ import annotations
+
+import functools
+import gc
+
+import pytest
+import torch
+from torch._dynamo import config
+
+from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.rl.arithmetic import Precision
+from a2ls_dsl.rl.bench.floor import Ceilings
+from a2ls_dsl.rl.bench.updates import Case, measure_updates
+from a2ls_dsl.rl.learner import Learner
+from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.settings import Computation, SacSettings
+
+COMPILED = Computation(Precision.FLOAT32, compile=True)
+
+
+@pytest.fixture
+def one_shape(monkeypatch: pytest.MonkeyPatch) -> object:
+    """torch compiles a function for one shape, not for 8; no C++ is made of what it traced."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    torch.compiler.reset()
+    with config.patch(recompile_limit=1):
+        yield
+
+
+@pytest.mark.usefixtures("one_shape")
+def test_more_shapes_are_measured_than_torch_compiles_a_function_for() -> None:
+    cases = [Case("vectors", batch, members) for batch, members in ((2, 1), (3, 1), (2, 2))]
+    for row in measure_updates(cases, None, Ceilings(1e9, 1e9), "cpu", COMPILED, 5.0):
+        assert (row.failed, row.left_out) == ("", "")
+        assert row.milliseconds > 0
+        assert not [each for each in gc.get_objects() if type(each) is Learner]
+
+
+@pytest.mark.usefixtures("one_shape")
+def test_stacks_of_one_learner_may_have_different_shapes() -> None:
+    """In exact mode every member is a stack of its own, with the sizes of its own loss."""
+    losses = [None, *(load_one(name)[1] for name in ("a2_winner", "curl_a2ls"))]
+    settings = SacSettings(hidden=4, batch_size=2)
+    learner = Learner(losses, range(3), Observations((3,)), 1, 50, settings, exact=True, computation=COMPILED)
+    learner.update()
+    assert learner.finite().all()
