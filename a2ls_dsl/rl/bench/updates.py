@@ -109,9 +109,13 @@ def measure_updates(
 
 
 def reason(error: Exception) -> str:
-    """What an exception says in a line."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    """What an exception says, in a line: its message as far as the first line that announces no other."""
+    text = [type(error).__name__ + ":"]
+    for line in str(error).strip().splitlines():
+        text.append(line.strip())
+        if not line.rstrip().endswith(":"):
+            break
+    return " ".join(text)
 
 
 def _measured(case: Case, loss: Loss | None, device: str, computation: Computation, budget: float) -> float:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 import gc
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from torch._dynamo import config
 
 from a2ls_dsl.lang.load import load_one
@@ -46,3 +49,17 @@ def test_stacks_of_one_learner_may_have_different_shapes() -> None:
     learner = Learner(losses, range(3), Observations((3,)), 1, 50, settings, exact=True, computation=COMPILED)
     learner.update()
     assert learner.finite().all()
+
+
+def test_a_case_that_fails_says_why_and_the_others_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Any]:
+        if any(2 in each.shape for each in inputs):
+            raise NotImplementedError("no kernels for two")
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=broken))
+    cases = [Case("vectors", batch, 1) for batch in (2, 3)]
+    measured = measure_updates(cases, None, Ceilings(1e9, 1e9), "cpu", COMPILED, 5.0)
+    failed, row = measured
+    assert "no kernels for two" in failed.failed
+    assert row.milliseconds > 0
