@@ -141,6 +141,11 @@ class _Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._counted = {each.untyped_storage()._cdata for each in there}
         self._now = self.peak = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch's own switch. By default it imports its compiler here, which takes seconds at every start."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         for each in tree_leaves(result):

@@ -45,6 +45,26 @@ def test_a_stack_takes_so_many_times_what_one_member_takes(name: str) -> None:
     assert 4 * update == pytest.approx(made.peak, rel=0.15)
 
 
+ALONE = """
+import sys
+from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.rl.footprint import measure_member
+from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.settings import SacSettings
+
+print(measure_member(SacSettings(hidden=8, batch_size=4), (load_one("a2_winner")[1],), Observations((3,)), 1))
+print("torch._dynamo" in sys.modules)
+"""
+
+
+def test_counting_imports_no_compiler() -> None:
+    """Importing torch's takes longer than all that is counted, at every start of a training."""
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.endswith("False\n"), (done.stdout, done.stderr)
+
+
 def test_a_footprint_counts_two_environments_a_member() -> None:
     assert MEMBER.of_environments(6, workers=4) == GB + 6 * GB
     assert MEMBER.of_learner(6) == 24 * GB
