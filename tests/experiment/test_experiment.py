@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import environment_workers
 
-from a2ls_dsl.cli.experiment import status
+from a2ls_dsl.cli.console import StatusLine
+from a2ls_dsl.cli.experiment import _show, status
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.plan import Experiment, read
-from a2ls_dsl.experiment.run import PieceStarted, PieceStored, run
+from a2ls_dsl.experiment.run import Event, PieceStarted, PieceStored, run
 from a2ls_dsl.experiment.store import load, missing, of_other_settings, path_of
+from a2ls_dsl.rl.slots import Replaced
 
 SMALL = """
 name = "small"
@@ -192,6 +197,23 @@ def test_an_experiment_that_is_stopped_loses_nothing(tmp_path: Path) -> None:
     assert run(stopped, told.append, workers=1)
     assert [each.frames for each in told if isinstance(each, PieceStarted)] == [0, 38 * 8, 0]
     assert files(stopped) == files(whole)
+
+
+def test_a_worker_that_was_replaced_is_told(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told: list[Event] = []
+    line = StatusLine()
+
+    def on_event(event: Event) -> None:
+        told.append(event)
+        _show(event, line)
+        if isinstance(event, PieceStarted):
+            os.kill(environment_workers()[0], signal.SIGKILL)
+
+    def replaced() -> bool:
+        return any(isinstance(event, Replaced) for event in told)
+
+    assert not run(read(small), on_event, workers=1, stopping=replaced)
+    assert capsys.readouterr().out.count("died with exit code -9: another took its place") == 1
 
 
 def test_status_says_what_is_there(small: Path) -> None:

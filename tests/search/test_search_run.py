@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from processes import environment_workers
 from rich.console import Console
 from tiny_search import SETTINGS, results, rows, start
 
@@ -276,11 +277,7 @@ def test_a_worker_that_was_replaced_is_told(tmp_path: Path) -> None:
     def on_event(event: Event) -> None:
         told.append(event)
         if isinstance(event, Placed) and sum(isinstance(each, Placed) for each in told) == 1:
-            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-            workers = [
-                int(pid) for pid in children if "envs.worker" in Path(f"/proc/{pid}/cmdline").read_text()
-            ]
-            os.kill(workers[0], signal.SIGKILL)
+            os.kill(environment_workers()[0], signal.SIGKILL)
 
     def replaced() -> list[Event]:
         return [event for event in told if isinstance(event, Replaced)]
