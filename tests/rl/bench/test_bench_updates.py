@@ -53,13 +53,13 @@ def test_stacks_of_one_learner_may_have_different_shapes() -> None:
 
 def test_a_case_that_fails_says_why_and_the_others_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Any]:
-        if any(2 in each.shape for each in inputs):
-            raise NotImplementedError("no kernels for two")
+        if any(7 in each.shape for each in inputs):
+            raise NotImplementedError("no kernels for seven")
         return graph.forward
 
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=broken))
-    cases = [Case("vectors", batch, 1) for batch in (2, 3)]
+    cases = [Case("vectors", batch, 1) for batch in (7, 3)]
     measured = measure_updates(cases, None, Ceilings(1e9, 1e9), "cpu", COMPILED, 5.0)
     failed, row = measured
-    assert "no kernels for two" in failed.failed
+    assert "no kernels for seven" in failed.failed
     assert row.milliseconds > 0
