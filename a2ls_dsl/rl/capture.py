@@ -8,11 +8,16 @@ plain calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import gc
+import warnings
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
+
+from a2ls_dsl.rl.memory import give_back
 
 T = TypeVar("T")
 
@@ -27,64 +32,134 @@ class Captured(Generic[T]):
 
     A variant is whatever decides which kernels run (a flag, say). Inputs may lie on the host; their shapes
     must not change. Gives what the function gives; tensors in it are overwritten by the next call.
+
+    Where a capture fails, a warning says why, and all calls are plain from then on.
     """
 
     def __init__(self, device: torch.device | str, enabled: bool = True) -> None:
         self._device = torch.device(device)
         self._enabled = enabled and self._device.type == "cuda"
         self._variants: dict[Hashable, _Variant[T]] = {}
-        self._pool: Any = None  # variants never run together, so they share their memory
+        # Variants never run together, so they share memory; on other streams a pool would give them more.
+        self._stream: torch.cuda.Stream | None = None
+        self._pool: Any = None
 
     def __call__(self, function: Callable[..., T], variant: Hashable, *inputs: Tensor) -> T:
-        if not self._enabled:
-            return function(variant, *(each.to(self._device) for each in inputs))
-        if variant not in self._variants:
-            self._pool = self._pool or torch.cuda.graph_pool_handle()
-            self._variants[variant] = _Variant(self._device, inputs, self._pool)
-        return self._variants[variant].call(lambda *given: function(variant, *given), inputs)
+        with _current(self._device):
+            if not self._enabled:
+                return function(variant, *(each.to(self._device) for each in inputs))
+            if self._stream is None:
+                self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+                self._pool = torch.cuda.graph_pool_handle()
+            if variant not in self._variants:
+                self._variants[variant] = _Variant(self._device, inputs, self._stream, self._pool)
+            own = self._variants[variant]
+
+            def call() -> T:
+                return function(variant, *own.inputs)
+
+            try:
+                return own.launch(call, inputs)
+            except _NotCaptured as error:
+                why = str(error)
+            self._enabled = False
+            self.close()
+            give_back(str(self._device))
+            text = f"no CUDA graph could be captured, so kernels are launched one by one, more slowly: {why}"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+            return call()
+
+    @property
+    def graphs(self) -> int:
+        """How many variants have been captured."""
+        return sum(each.graph is not None for each in self._variants.values())
 
     def close(self) -> None:
         """Let go of all graphs, and of the memory that they hold."""
         self._variants.clear()
-        self._pool = None
+        self._pool = self._stream = None
+
+
+class _NotCaptured(Exception):
+    """Why a call could not be captured."""
 
 
 class _Variant(Generic[T]):
-    """The graph of one variant and the buffers of its inputs."""
+    """The graph of one variant and the buffers of its inputs; all on the current device."""
 
-    def __init__(self, device: torch.device, inputs: tuple[Tensor, ...], pool: Any) -> None:
-        self._pool = pool
-        self._inputs = [torch.empty_like(each, device=device) for each in inputs]
+    def __init__(
+        self, device: torch.device, inputs: tuple[Tensor, ...], stream: torch.cuda.Stream, pool: Any
+    ) -> None:
+        self._device, self._stream, self._pool = device, stream, pool
+        self.inputs = [torch.empty_like(each, device=device) for each in inputs]
         # Pages that the device copies from by itself; an ordinary copy would wait for all that runs there.
         self._pinned = [torch.empty_like(each, device="cpu", pin_memory=True) for each in inputs]
         self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._calls = 0
+        self._warm_ups = 0
+        self.graph: torch.cuda.CUDAGraph | None = None
 
-    def call(self, function: Callable[..., T], inputs: tuple[Tensor, ...]) -> T:
+    def launch(self, call: Callable[[], T], inputs: tuple[Tensor, ...]) -> T:
+        """What `call` computes from these inputs: as a graph, once it is warm. Raises `_NotCaptured`."""
         self._feed(inputs)
-        self._calls += 1
-        if self._calls <= WARM_UP:
-            current = torch.cuda.current_stream()
-            self._stream.wait_stream(current)
-            with torch.cuda.stream(self._stream):
-                output = function(*self._inputs)
-            current.wait_stream(self._stream)
-            return output
-        if self._graph is None:
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph, pool=self._pool, stream=self._stream):
-                self._output = function(*self._inputs)  # recorded, not run
-        self._graph.replay()
+        if self._warm_ups < WARM_UP:
+            self._warm_ups += 1
+            return self._warm_up(call)
+        if self.graph is None:
+            self.graph, self._output = self._captured(call)
+        self.graph.replay()
         return self._output
 
     def _feed(self, inputs: tuple[Tensor, ...]) -> None:
         """Copy the inputs to the device without waiting for what runs there."""
         self._copied.synchronize()  # the last copy out of the pinned pages has ended
-        for given, pinned, own in zip(inputs, self._pinned, self._inputs, strict=True):
+        for given, pinned, own in zip(inputs, self._pinned, self.inputs, strict=True):
             if given.is_cuda:
                 own.copy_(given, non_blocking=True)
             else:
                 own.copy_(pinned.copy_(given), non_blocking=True)
         self._copied.record()
+
+    def _warm_up(self, call: Callable[[], T]) -> T:
+        before = torch.cuda.current_stream()
+        self._stream.wait_stream(before)
+        with torch.cuda.stream(self._stream):
+            output = call()
+        before.wait_stream(self._stream)
+        return output
+
+    def _captured(self, call: Callable[[], T]) -> tuple[torch.cuda.CUDAGraph, T]:
+        """A call that is recorded, not run, and where its output will be."""
+        graph = torch.cuda.CUDAGraph()
+        # Other threads may use the device meanwhile.
+        recording = torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local")
+        failed: RuntimeError | None = None
+        give_back(str(self._device))
+        try:
+            # If a capture can't be ended, torch leaves its stream the current one: the outer context doesn't.
+            with torch.cuda.stream(self._stream), _no_collections(), recording:
+                try:
+                    output = call()
+                except RuntimeError as error:
+                    failed = error  # the capture can't be ended then, which says less
+                    raise
+        except RuntimeError as error:
+            why = failed or error
+            raise _NotCaptured((str(why).strip() or type(why).__name__).splitlines()[0]) from None
+        return graph, output
+
+
+def _current(device: torch.device) -> AbstractContextManager[Any]:
+    """Streams, events and kernels are those of the current device: let it be this one."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Garbage may hold graphs, and a graph must not be destroyed while another one is captured."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -8,17 +8,18 @@ from a2ls_dsl.diagnostics import A2lError
 
 
 def choose_device(name: str | None = None) -> str:
-    """The device called `name`; by default the GPU where there is one, else the CPU."""
+    """The device called `name`, `cpu` also for `cpu:0`; by default the GPU where there is one, or the CPU."""
     if name is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        if torch.device(name).type not in ("cpu", "cuda"):
+        device = torch.device(name)
+        if device.type not in ("cpu", "cuda"):
             raise RuntimeError("only cpu and cuda are supported")
-        torch.zeros(1, device=name)
+        torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise A2lError(f"the device `{name}` cannot be used: {reason}", "use the device cpu") from None
-    return name
+    return "cpu" if device.type == "cpu" else name
 
 
 def make_deterministic(device: str) -> None:

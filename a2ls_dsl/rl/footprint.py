@@ -60,10 +60,16 @@ class Footprint:
 
     def check(self, members: int, workers: int, device: str) -> None:
         """Raises `A2lError` where so many members don't fit into what is free; says how many do."""
-        if self._fits(members, workers, device):
+        on_device, on_machine = free_bytes(device), free_of_machine()
+
+        def fits(members: int) -> bool:
+            learner, here = self.of_learner(members), self.of_environments(members, workers)
+            return learner <= on_device and here + (learner if device == "cpu" else 0) <= on_machine
+
+        if fits(members):
             return
-        fitting = next((n for n in range(members - 1, 0, -1) if self._fits(n, workers, device)), 0)
-        where = "" if device == "cpu" else f" and {free_bytes(device) / 1e9:.1f} GB on {device}"
+        fitting = next((n for n in range(members - 1, 0, -1) if fits(n)), 0)
+        where = "" if device == "cpu" else f" and {on_device / 1e9:.1f} GB on {device}"
         parts = {
             "replay": members * self.replay,
             "networks": members * self.networks,
@@ -71,7 +77,7 @@ class Footprint:
             "environments": self.of_environments(members, workers),
         }
         told = ", ".join(f"{name} {size / 1e9:.2f}" for name, size in parts.items())
-        free = min(free_of_machine(), free_bytes("cpu"))
+        free = min(on_machine, free_bytes("cpu"))
         fix = (
             f"train at most {fitting} at once: --stack {fitting} in a search, --seeds {fitting} in a training"
         )
@@ -81,13 +87,6 @@ class Footprint:
             f"but {free / 1e9:.2f} GB{where} are free",
             fix if fitting else "use smaller settings, or a machine with more memory",
         )
-
-    def _fits(self, members: int, workers: int, device: str) -> bool:
-        here = self.of_environments(members, workers)
-        if device == "cpu":
-            learner = self.of_learner(members)
-            return learner <= free_bytes("cpu") and here + learner <= free_of_machine()
-        return self.of_learner(members) <= free_bytes(device) and here <= free_of_machine()
 
 
 @cache

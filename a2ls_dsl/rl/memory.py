@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import resource
 from collections.abc import Iterator
@@ -26,8 +27,17 @@ def keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, -1)
 
 
-def _give_back() -> None:
-    """Give the system the memory that this process has kept."""
+def give_back(device: str = "cpu") -> None:
+    """Collect garbage, then give the memory that this process has freed and kept back to the system.
+
+    On a GPU also what torch has kept there, once all that was launched has ended.
+    """
+    gc.collect()
+    if device != "cpu":
+        import torch  # here, as pools of environments ask for memory, too
+
+        torch.cuda.synchronize(device)
+        torch.cuda.empty_cache()
     with suppress(*_ANOTHER_LIBRARY):
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -35,18 +45,19 @@ def _give_back() -> None:
 def free_bytes(device: str) -> int:
     """Free bytes of a device's memory; for the CPU also within the limits of this process and its container.
 
-    What this process has freed and kept counts: it is given back first.
+    What this process has freed and kept counts: see `give_back`.
     """
-    if device != "cpu":
-        import torch  # here, as pools of environments ask for memory, too
+    if device == "cpu":
+        return min(free_of_machine(), free_of_process())
+    import torch
 
-        return torch.cuda.mem_get_info(device)[0]
-    return min(free_of_machine(), free_of_process())
+    give_back(device)
+    return torch.cuda.mem_get_info(device)[0]
 
 
 def free_of_machine() -> int:
     """Bytes that this process and its workers may take together, of the machine and of their container."""
-    _give_back()
+    give_back()
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with suppress(OSError, KeyError, ValueError):  # Another system: all there is.
         free = _table("/proc/meminfo")["MemAvailable"]

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from mixed_stack import FRAMES, VECTORS, filled
+from test_poison import CASES, SICK, Run
 
 from a2ls_dsl.rl.arithmetic import Precision
+from a2ls_dsl.rl.capture import WARM_UP, Captured
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.settings import Computation
@@ -91,3 +93,87 @@ def test_a_gpu_state_is_restored_from_a_cpu_state() -> None:
     mine, its = one.state(), other.state()
     assert mine.keys() == its.keys()
     assert all(np.array_equal(mine[name], its[name]) for name in mine)
+
+
+def lived(case: str, computation: Computation, device: str = "cuda") -> Run:
+    """A stack whose graphs are in use when a slot is given on, and again when a member diverges.
+
+    In float64, as `trained`. What its members saw depends on their places alone.
+    """
+    run = Run(case, device=device, computation=computation, floats=np.float64)
+    for _ in range(12):
+        run.learner.update()
+    run.refill()
+    for name in [name for name, each in run.tensors().items() if each.is_floating_point()]:
+        if name.startswith("stack."):
+            run.poison(name, float("nan"))
+    for _ in range(12):
+        run.learner.update()
+    return run
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("compile", [False, True], ids=["captured", "compiled"])
+def test_refills_and_poison_in_a_graph_are_those_of_an_eager_stack(case: str, compile: bool) -> None:
+    eager, fast = lived(case, EAGER), lived(case, Computation(Precision.FLOAT32, compile=compile))
+    others = [member for member in range(len(CASES[case][1])) if member != SICK]
+    expected, found = eager.of(others), fast.of(others)
+    for name, value in expected.items():
+        assert not value.is_floating_point() or value.isfinite().all(), name
+        torch.testing.assert_close(
+            found[name], value, rtol=1e-6, atol=1e-6, msg=lambda text, n=name: f"{n}: {text}"
+        )
+    assert not fast.learner.finite()[SICK]
+    learner = fast.learner
+    assert learner._append.graphs == 1
+    if not learner.stacks[0].is_general:
+        assert learner._update.graphs > 1
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_another_gpu_computes_the_same(case: str) -> None:
+    """While the current device is the first one; without streams of its own it reads what isn't there yet."""
+    if torch.cuda.device_count() < 2:
+        pytest.skip("needs two CUDA devices")
+    fast = Computation(Precision.FLOAT32)
+    first, second = (lived(case, fast, device).of([0, 2]) for device in ("cuda:0", "cuda:1"))
+    for name, value in first.items():
+        assert second[name].device.index == 1, name
+        torch.testing.assert_close(second[name].cpu(), value.cpu(), rtol=1e-6, atol=1e-6)
+
+
+def test_variants_share_their_memory() -> None:
+    """Four variants that need half a gigabyte each: what they take together is that of one."""
+
+    def large(variant: int, x: torch.Tensor) -> torch.Tensor:
+        return (torch.ones(2**27, device="cuda") * x).sum() + variant
+
+    captured, x = Captured[torch.Tensor]("cuda"), torch.ones(1)
+    taken = []
+    for variant in range(4):
+        for _ in range(WARM_UP + 1):
+            assert captured(large, variant, x) == 2**27 + variant
+        torch.cuda.empty_cache()
+        taken.append(torch.cuda.memory_reserved())
+    assert captured.graphs == 4
+    assert taken[-1] < taken[0] + 2**28
+
+
+def test_a_failed_capture_leaves_the_device_usable() -> None:
+    """What looks at a value can't be captured."""
+
+    def looks(variant: None, x: torch.Tensor) -> torch.Tensor:
+        return x + x.sum().item()
+
+    captured = Captured[torch.Tensor]("cuda")
+    before = torch.cuda.current_stream()
+    for _ in range(WARM_UP):
+        assert captured(looks, None, torch.ones(2)).sum() == 6
+    with pytest.warns(RuntimeWarning, match="no CUDA graph could be captured"):
+        assert captured(looks, None, torch.ones(2)).sum() == 6
+    assert captured(looks, None, torch.ones(2)).sum() == 6
+    assert torch.cuda.current_stream() == before
+    other = Captured[torch.Tensor]("cuda")
+    for _ in range(WARM_UP + 2):
+        assert other(lambda _, x: 2 * x, None, torch.ones(2)).sum() == 4
+    assert other.graphs == 1

@@ -18,7 +18,7 @@ from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
-from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
+from a2ls_dsl.rl.settings import Computation, EvaluationSettings, SacSettings
 from a2ls_dsl.rl.slots import Member, Slots, Training
 
 DEVICES = [
@@ -73,7 +73,15 @@ def loss_of(name: str | None) -> Loss | None:
 class Run:
     """A learner with experience that depends on the members' places alone."""
 
-    def __init__(self, case: str, refill: bool = True, device: str = "cpu", exact: bool = False) -> None:
+    def __init__(
+        self,
+        case: str,
+        refill: bool = True,
+        device: str = "cpu",
+        exact: bool = False,
+        computation: Computation | None = None,
+        floats: type[np.floating] = np.float32,
+    ) -> None:
         (observations, settings), names = CASES[case]
         losses = [loss_of(name) for name in names]
         self.next = losses[0]
@@ -81,7 +89,12 @@ class Run:
             *(losses, range(MEMBERS), observations, ACTION, 30, settings, device),
             refill=refill,
             exact=exact,
+            computation=computation,
         )
+        self.floats = floats
+        if floats is np.float64:
+            for each in (*self.learner.stacks, *self.learner.replays):
+                each.double()
         self.shape = observations.shape
         self.rng = np.random.default_rng(0)
         self.step = 0
@@ -94,8 +107,8 @@ class Run:
                 self.learner.begin(self._seen(), every)
             if learn:
                 self.learner.update()
-            action = np.eye(ACTION, dtype=np.float32)[self.rng.integers(ACTION, size=MEMBERS)]
-            reward = self.rng.normal(size=MEMBERS).astype(np.float32)
+            action = np.eye(ACTION, dtype=self.floats)[self.rng.integers(ACTION, size=MEMBERS)]
+            reward = self.rng.normal(size=MEMBERS).astype(self.floats)
             last = every & (self.step % 10 == 9)
             self.learner.append(action, reward, last & (self.step % 20 == 9), self._seen(), last)
             self.step += 1
@@ -147,7 +160,7 @@ class Run:
     def _seen(self) -> np.ndarray:
         shape = (MEMBERS, *self.shape)
         if len(self.shape) == 1:
-            return self.rng.normal(size=shape).astype(np.float32)
+            return self.rng.normal(size=shape).astype(self.floats)
         return self.rng.integers(0, 256, shape, dtype=np.uint8)
 
 
