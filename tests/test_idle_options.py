@@ -34,6 +34,11 @@ EVOLVE, TRAIN = "evolve --env cartpole-swingup", "train --env cartpole-swingup -
         (f"{TRAIN} --shadow-size 64", "leave out --shadow-size"),
         (f"{TRAIN} --rainbow spr", "leave out --rainbow"),
         ("bench --env Pong --obs vectors", "--obs would do nothing"),
+        *(
+            (f"{command} --device cpu --no-capture", "--no-capture would do nothing")
+            for command in (EVOLVE, TRAIN, "bench")
+        ),
+        (f"{EVOLVE} --ray local --no-capture", "--no-capture would do nothing"),
     ],
 )
 def test_an_option_that_would_do_nothing_is_refused(

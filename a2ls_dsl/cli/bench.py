@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from a2ls_dsl.cli import app
+from a2ls_dsl.cli.train import NoCapture
 
 if TYPE_CHECKING:
     from a2ls_dsl.lang.ast import Loss
@@ -47,6 +48,7 @@ def bench(
     seconds: Annotated[float, typer.Option(min=0.1, help="Time for each measurement, about.")] = 10.0,
     precision: Annotated[str, typer.Option(help="tf32, float32 or bf16.")] = "tf32",
     compile: Annotated[bool, typer.Option("--compile", help="Fuse the losses with torch.compile.")] = False,
+    no_capture: NoCapture = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine readable: an object a line.")] = False,
 ) -> None:
@@ -70,7 +72,7 @@ def bench(
         None if loss == "none" else load_one(loss)[1],
         loss,
         seconds,
-        computation(precision, compile, choose_device(device)),
+        computation(precision, compile, not no_capture, choose_device(device)),
         choose_device(device),
     )
     machine = _machine(request)

@@ -10,6 +10,7 @@ import typer
 
 from a2ls_dsl.cli import app
 from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
+from a2ls_dsl.cli.train import NoCapture, refuse_idle_capture
 
 if TYPE_CHECKING:
     from a2ls_dsl.rl.envs.tasks import Task
@@ -107,6 +108,7 @@ def evolve(
     fresh: Fresh = False,
     workers: Workers = None,
     device: Device = None,
+    no_capture: NoCapture = False,
     ale: Ale = None,
     ray: Ray = None,
     gpus: Gpus = None,
@@ -147,10 +149,15 @@ def evolve(
         from a2ls_dsl.search.scale_out import Cluster
 
         cluster = Cluster(ray, gpus or stacks or 1, min(gpus or 0, 1))
+    if no_capture:
+        from a2ls_dsl.rl.device import choose_device
+
+        on_cpu = deterministic or (cluster is not None and not cluster.gpus)
+        refuse_idle_capture(False, "cpu" if on_cpu else "cuda" if cluster else choose_device(device))
     folder = study or _default_folder(settings, preset)
     if fresh:
         _set_aside(folder, settings)
-    _run(settings, preset, folder, workers, device, cluster, hours)
+    _run(settings, preset, folder, workers, device, not no_capture, cluster, hours)
 
 
 @app.command()
@@ -208,6 +215,7 @@ def _run(
     folder: Path,
     workers: int | None,
     device: str | None,
+    capture: bool,
     cluster: Cluster | None,
     hours: float | None,
 ) -> None:
@@ -230,7 +238,9 @@ def _run(
     interrupted = False
     try:
         with interrupts(lambda: view.say(drains) if cluster else None) as stopping, view:
-            ended = run(settings, folder, view, workers, device, stopping, cluster, hours=hours)
+            ended = run(
+                settings, folder, view, workers, device, stopping, cluster, hours=hours, capture=capture
+            )
             interrupted = stopping()
     except KeyboardInterrupt:
         ended, interrupted, what = False, True, "what was scored"

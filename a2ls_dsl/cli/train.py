@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 OBSERVATIONS = ("vectors", "pixels")
 
+NoCapture = Annotated[
+    bool,
+    typer.Option("--no-capture", help="On a GPU: launch kernels one by one, not as CUDA graphs; slower."),
+]
+
 
 @app.command()
 def train(
@@ -74,6 +79,7 @@ def train(
         bool,
         typer.Option("--compile", help="Fuse the losses with torch.compile: a minute at the start."),
     ] = False,
+    no_capture: NoCapture = False,
     deterministic: Annotated[bool, typer.Option(help="On the CPU: repeat a run bit for bit.")] = False,
     hours: Hours = None,
 ) -> None:
@@ -112,7 +118,7 @@ def train(
         settings,
         EvaluationSettings(eval_every or (40_000 if task.discrete else 10_000), eval_episodes),
         _pixels(task, obs, shadow_size),
-        computation(precision, compile, choose_device(device)),
+        computation(precision, compile, not no_capture, choose_device(device)),
     )
     plan = Plan(training, (tree,) * seeds, tuple(range(seed, seed + seeds)))
     _run(plan, label, out or Path("runs") / f"{task.name}-{label}", device, workers, deterministic, hours)
@@ -166,19 +172,28 @@ def _pixels(task: Task, obs: str | None, shadow_size: int | None) -> PixelSettin
     return None
 
 
-def computation(precision: str, compile: bool, device: str) -> Computation:
-    """What --precision and --compile mean; that torch can compile is checked at once."""
+def computation(precision: str, compile: bool, capture: bool, device: str) -> Computation:
+    """What --precision, --compile and --no-capture mean; that torch can compile is checked at once."""
     from a2ls_dsl.diagnostics import unknown
     from a2ls_dsl.rl.arithmetic import Precision
     from a2ls_dsl.rl.settings import Computation
 
     if precision not in list(Precision):
         raise unknown("precision", precision, Precision)
+    refuse_idle_capture(capture, device)
     if compile:
         from a2ls_dsl.rl.compiling import require_compile
 
         require_compile(device)
-    return Computation(Precision(precision), compile=compile)
+    return Computation(Precision(precision), capture, compile)
+
+
+def refuse_idle_capture(capture: bool, device: str) -> None:
+    """Refuse --no-capture where nothing would be captured."""
+    from a2ls_dsl.diagnostics import A2lError
+
+    if not capture and device == "cpu":
+        raise A2lError("--no-capture would do nothing: only on a GPU are there graphs", "leave it out")
 
 
 def _run(

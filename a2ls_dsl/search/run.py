@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,6 +20,7 @@ from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.rl.checkpoint import Pace
 from a2ls_dsl.rl.device import choose_device, make_deterministic
+from a2ls_dsl.rl.settings import Computation
 from a2ls_dsl.rl.slots import Member, Replaced, Slots, Training
 from a2ls_dsl.rl.windows import check_windows
 from a2ls_dsl.search.candidates import Candidate, Run, Status, parsed, references
@@ -124,6 +125,7 @@ def evolve(
     cluster: Cluster | None = None,
     save_seconds: float = SAVE_SECONDS,
     hours: float | None = None,
+    capture: bool = True,
 ) -> bool:
     """Run a search to its end, from wherever the study in `folder` stands; False if it was stopped before.
 
@@ -132,8 +134,8 @@ def evolve(
     where its slots stand is stored, as it is every `save_seconds`. On a cluster scores alone are stored: no
     run begins any more, and the search is left when those in training have ended.
     cluster: let stacks train on a Ray cluster, on whose machines the other arguments are
-    meant. Raises `A2lError`; whatever it raises, all that was scored is stored. A deterministic
-    search sets torch to one thread and deterministic algorithms for the whole process.
+    meant. capture: see `Computation`. Raises `A2lError`; whatever it raises, all that was scored is stored.
+    A deterministic search sets torch to one thread and deterministic algorithms for the whole process.
     """
     grammar = settings.space()
     _check_horizons(settings, grammar)
@@ -144,7 +146,7 @@ def evolve(
         make_deterministic(chosen)
     with Study(folder, settings, grammar, lambda: on_event(StudyBusy())) as study:
         pace = Pace(save_seconds, hours)
-        search = _Search(settings, grammar, study, on_event, workers, chosen, cluster, pace)
+        search = _Search(settings, grammar, study, on_event, workers, chosen, cluster, pace, capture)
         try:
             ended = search.run(stopping)
         except KeyboardInterrupt:
@@ -180,10 +182,11 @@ class _Search:
         device: str,
         cluster: Cluster | None,
         pace: Pace,
+        capture: bool,
     ) -> None:
         self.cluster, self.pace = cluster, pace
         self.settings, self.grammar, self.study = settings, grammar, study
-        self.tell, self.workers, self.device = on_event, workers, device
+        self.tell, self.workers, self.device, self.capture = on_event, workers, device, capture
         self.task = settings.task
         self.total = settings.candidates + len(references())
         stacks = cluster.stacks if cluster else 1
@@ -216,7 +219,7 @@ class _Search:
 
     def _stacks(self) -> Slots | RayStacks:
         settings = self.settings
-        training = _training(settings)
+        training = replace(_training(settings), computation=Computation(capture=self.capture))
         common: dict[str, Any] = {
             "device": self.device,
             "workers": self.workers,

@@ -6,6 +6,7 @@ import gc
 import warnings
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,9 +14,14 @@ from stand_in_cuda import StandIn
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from a2ls_dsl.cli.train import computation
+from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.capture import WARM_UP, Captured
 from a2ls_dsl.rl.device import choose_device
 from a2ls_dsl.rl.memory import free_bytes
+from a2ls_dsl.rl.slots import Training
+from a2ls_dsl.search import run
+from a2ls_dsl.search.settings import PRESETS
 
 
 @pytest.fixture
@@ -132,3 +138,21 @@ def test_an_interrupted_capture_is_made_anew(cuda: StandIn) -> None:
 def test_a_cpu_has_one_name() -> None:
     assert choose_device("cpu:0") == choose_device("cpu") == "cpu"
     assert free_bytes(choose_device("cpu:0")) > 0
+
+
+def test_no_capture_reaches_the_learner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a training, and of a search, which begins no stack here."""
+    assert not computation("tf32", compile=False, capture=False, device="cuda").capture
+    asked = list[bool]()
+
+    def begun(training: Training, *_: object, **__: object) -> None:
+        asked.append(training.computation.capture)
+        raise A2lError("begun", "stop")
+
+    monkeypatch.setattr(run, "Slots", begun)
+    for number, capture in enumerate((True, False)):
+        with pytest.raises(A2lError, match="begun"):
+            run.evolve(
+                PRESETS["quick"]("cartpole-swingup"), tmp_path / str(number), device="cpu", capture=capture
+            )
+    assert asked == [True, False]
