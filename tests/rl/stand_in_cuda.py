@@ -82,7 +82,9 @@ class StandIn:
             self.streams[self.device] = before
 
     @contextmanager
-    def graph(self, graph: object, pool: object, stream: object, capture_error_mode: str) -> Iterator[None]:
+    def graph(
+        self, graph: object, pool: object, stream: object, capture_error_mode: str = "global"
+    ) -> Iterator[None]:
         """As torch's: where the capture can't be ended, its stream stays the current one."""
         self.note("capture")
         self.captures.append(
