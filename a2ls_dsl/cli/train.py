@@ -1,7 +1,8 @@
-"""`a2l train`: train agents with a loss, all seeds as one stack."""
+"""`a2l train`: train agents with a loss or several, all seeds as one stack."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from a2ls_dsl.rl.agents import AgentSettings
     from a2ls_dsl.rl.envs.tasks import Task
     from a2ls_dsl.rl.folder import RunFolder
-    from a2ls_dsl.rl.settings import Computation, PixelSettings
+    from a2ls_dsl.rl.settings import Computation, PixelSettings, Scale
     from a2ls_dsl.rl.trainer import Evaluation, Plan, Progress
 
 OBSERVATIONS = ("vectors", "pixels")
@@ -25,12 +26,30 @@ NoCapture = Annotated[
 ]
 
 
+class Preset(StrEnum):
+    """The scales of `rl/settings.py`, whose import would be felt in `--help`."""
+
+    LAPTOP = "laptop"
+
+
 @app.command()
 def train(
     env: Annotated[str, typer.Option(help="A task, as walker-walk, or an Atari game, as Pong.")],
-    loss: Annotated[str, typer.Option(help="A .a2l file, the name of a shipped loss, or none (plain RL).")],
+    loss: Annotated[
+        str,
+        typer.Option(
+            metavar="LOSS[,LOSS...]",
+            help="A .a2l file, the name of a shipped loss, or none (plain RL); several are compared.",
+        ),
+    ],
     name: Annotated[str | None, typer.Option(help="Which loss of the file; the last one by default.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds are trained, as one stack.")] = 1,
+    preset: Annotated[
+        Preset | None,
+        typer.Option(
+            help="laptop: vectors, 50,000 frames, 64 hidden units, batches of 64, 3 episodes an evaluation."
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds of a loss, all as one stack.")] = 1,
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="The first seed; the others follow it.")] = 0,
     frames: Annotated[
         int | None, typer.Option(min=1, help="Environment frames a seed; 500,000, on a game 400,000.")
@@ -38,7 +57,7 @@ def train(
     eval_every: Annotated[
         int | None, typer.Option(min=1, help="Frames between two evaluations; 10,000, on a game 40,000.")
     ] = None,
-    eval_episodes: Annotated[int, typer.Option(min=1, help="Episodes an evaluation.")] = 10,
+    eval_episodes: Annotated[int | None, typer.Option(min=1, help="Episodes an evaluation; 10.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Instead of the paper's setting.")] = None,
     obs: Annotated[
         str | None,
@@ -69,7 +88,7 @@ def train(
     ale: Annotated[
         str | None, typer.Option(help="What emulates Atari: ale-py (the default) or atari-py.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/ENV-LOSS by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/ENV-LOSS... by default.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that run environments.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,
     precision: Annotated[
@@ -83,11 +102,11 @@ def train(
     deterministic: Annotated[bool, typer.Option(help="On the CPU: repeat a run bit for bit.")] = False,
     hours: Hours = None,
 ) -> None:
-    """Train SAC, or Rainbow on a game, with an auxiliary loss; run the same command again to resume."""
+    """Train SAC, or Rainbow on a game, with auxiliary losses; run the same command again to resume."""
     from dataclasses import replace
 
+    from a2ls_dsl.cli.arms import losses
     from a2ls_dsl.diagnostics import A2lError
-    from a2ls_dsl.lang.load import load_one
     from a2ls_dsl.rl.device import choose_device
     from a2ls_dsl.rl.envs.tasks import BACK_ENDS, emulated_by, find_task
     from a2ls_dsl.rl.settings import EvaluationSettings
@@ -95,12 +114,11 @@ def train(
     from a2ls_dsl.rl.trainer import Plan
 
     task = emulated_by(find_task(env), ale or BACK_ENDS[0])
-    frames = frames or (400_000 if task.discrete else 500_000)
-    if loss == "none" and name is not None:
-        raise A2lError("--name would do nothing: there is no loss to look for", "leave it out")
+    scale = _scale(task, preset, obs)
+    frames = frames or (scale.frames if scale else 400_000 if task.discrete else 500_000)
     if ale is not None and not task.discrete:
         raise A2lError(f"--ale would do nothing: {task.name} is no Atari game", "leave it out")
-    label, tree = ("none", None) if loss == "none" else load_one(loss, name)
+    arms = losses(loss, name)
     given: dict[str, Any] = {
         "batch_size": batch_size,
         "hidden": hidden,
@@ -108,7 +126,7 @@ def train(
         "random_steps": random_steps,
     }
     settings = replace(
-        _published(task, frames, rainbow),
+        scale.sac if scale else _published(task, frames, rainbow),
         **_parity(task, parity),
         **{name: each for name, each in given.items() if each is not None},
     )
@@ -116,12 +134,34 @@ def train(
         task,
         frames,
         settings,
-        EvaluationSettings(eval_every or (40_000 if task.discrete else 10_000), eval_episodes),
+        EvaluationSettings(
+            eval_every or (scale.evaluation.every_frames if scale else 40_000 if task.discrete else 10_000),
+            eval_episodes or (scale.evaluation.episodes if scale else 10),
+        ),
         _pixels(task, obs, shadow_size),
         computation(precision, compile, not no_capture, choose_device(device)),
     )
-    plan = Plan(training, (tree,) * seeds, tuple(range(seed, seed + seeds)))
-    _run(plan, label, out or Path("runs") / f"{task.name}-{label}", device, workers, deterministic, hours)
+    members = [(arm, number) for arm in arms for number in range(seed, seed + seeds)]
+    plan = Plan(
+        training,
+        tuple(arms[arm] for arm, _ in members),
+        tuple(number for _, number in members),
+        tuple(arm for arm, _ in members),
+    )
+    folder = out or Path("runs") / "-".join([task.name, *arms])
+    _run(plan, folder, device, workers, deterministic, hours)
+
+
+def _scale(task: Task, preset: Preset | None, obs: str | None) -> Scale | None:
+    """The scale that --preset stands for."""
+    from a2ls_dsl.diagnostics import A2lError
+    from a2ls_dsl.rl.settings import SCALES
+
+    if preset is None:
+        return None
+    if task.discrete or obs == "pixels":
+        raise A2lError(f"the preset {preset} is for vectors, not for frames", "leave out --preset")
+    return SCALES[preset]
 
 
 def _published(task: Task, frames: int, rainbow: str | None) -> AgentSettings:
@@ -198,7 +238,6 @@ def refuse_idle_capture(capture: bool, device: str) -> None:
 
 def _run(
     plan: Plan,
-    label: str,
     out: Path,
     device: str | None,
     workers: int | None,
@@ -206,6 +245,7 @@ def _run(
     hours: float | None,
 ) -> None:
     """Train with progress; a folder keeps the results."""
+    from a2ls_dsl.cli.arms import evaluation, header
     from a2ls_dsl.cli.console import StatusLine
     from a2ls_dsl.rl.checkpoint import Pace
     from a2ls_dsl.rl.device import choose_device, make_deterministic
@@ -221,14 +261,16 @@ def _run(
         Trainer(plan, chosen, workers, exact=deterministic) as trainer,
         RunFolder(out, trainer, pace) as folder,
     ):
-        _announce(plan, label, folder, chosen)
+        _announce(plan, folder, chosen)
+        if plan.compares and not folder.finished:
+            line.say(header(plan))
         interrupted = False
         try:
             with interrupts() as asked:
                 for event in trainer.run():
                     if isinstance(event, Evaluation):
                         folder.record(event)
-                        line.say(_evaluation_line(event, plan))
+                        line.say((evaluation if plan.compares else _evaluation_line)(event, plan))
                     elif isinstance(event, Progress):
                         line.show(_progress_line(event))
                     elif isinstance(event, Replaced):
@@ -247,20 +289,45 @@ def _run(
                 f"{folder.checkpoint_frames:,} frames"
             )
             raise typer.Exit(exit_code(interrupted))
-        line.say(f"curves: {out}/seed-*.csv")
+        if plan.compares:
+            _compare(folder)
+        else:
+            line.say(f"curves: {out}/seed-*.csv")
 
 
-def _announce(plan: Plan, label: str, folder: RunFolder, device: str) -> None:
+def _compare(folder: RunFolder) -> None:
+    """How several losses stand at the end; their curves as one picture in the folder."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from a2ls_dsl.cli.arms import summary, trained
+    from a2ls_dsl.cli.tables import show
+    from a2ls_dsl.lang.files import write
+    from a2ls_dsl.report.arms import chart
+
+    training, arms, picture = folder.trainer.plan.training, trained(folder), folder.path / "curves.svg"
+    write(picture, chart(arms, f"Learning curves on {training.task.name}"))
+    table, notes = summary(arms, training.learning)
+    console = Console(highlight=False)
+    console.print()
+    show(console, table)
+    for note in (*notes, f"curves: {folder.path}/*-seed-*.csv, side by side in {picture}"):
+        show(console, Text(note))
+
+
+def _announce(plan: Plan, folder: RunFolder, device: str) -> None:
     """What is about to be spent, and where the results go."""
     from a2ls_dsl.backend.window import views_without_effect
     from a2ls_dsl.cli.console import size
 
     trainer, training = folder.trainer, plan.training
     kind = "vectors" if training.sees_vectors else "frames"
-    seeds = f"{len(plan.seeds)} seed" + "s" * (len(plan.seeds) > 1)
+    names, count = dict.fromkeys(plan.arms), len(set(plan.seeds))
+    losses = f"loss{'es' * plan.compares} {', '.join(names)}"
+    seeds = f"{count} seed{'s' * (count > 1)}{' of each' * plan.compares}"
     repeat = training.task.action_repeat
     print(
-        f"{training.task.name}, loss {label}: {seeds} as one stack on {device}, {training.frames:,} frames "
+        f"{training.task.name}, {losses}: {seeds} as one stack on {device}, {training.frames:,} frames "
         f"each = {training.steps:,} agent steps of {repeat} frames"
     )
     memory = size(trainer.slots.memory_bytes)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from a2ls_dsl.report.statistics import mean_interval
+from a2ls_dsl.report.style import CURVES
 from a2ls_dsl.report.svg import Drawing, Frame, frame, number, padded, spread
 
 Floats = NDArray[np.float64]
@@ -48,6 +50,13 @@ class Curve:
     high: Floats
     runs: int
     diverged: int = 0
+
+
+def mean_curve(name: str, frames: Sequence[int], returns: Floats, diverged: int = 0) -> Curve:
+    """The mean over runs with Student's interval at each point. returns: (runs, points)."""
+    bands = [mean_interval(column) for column in returns.T]
+    low, high = (np.array([getattr(band, end) for band in bands]) for end in ("low", "high"))
+    return Curve(name, np.array(frames, np.float64), returns.mean(axis=0), low, high, len(returns), diverged)
 
 
 def grouped(generations: NDArray[np.int64], scores: Floats) -> list[Group]:
@@ -139,7 +148,12 @@ def _references(plot: Frame, references: Sequence[Line]) -> None:
         plot.drawing.text(plot.x.end + 4, place + 4, each.name, "axis")
 
 
-def learning(curves: Sequence[Curve], others: Sequence[tuple[Floats, Floats]], width: float) -> str:
+def learning(
+    curves: Sequence[Curve],
+    others: Sequence[tuple[Floats, Floats]],
+    width: float,
+    title: str = "Learning curves",
+) -> str:
     """Mean returns over frames with bands; `others`: further curves in grey, (frames, returns) each.
 
     The curves set the axis: bands of two or three seeds are many times as wide, and end at the plot's edge.
@@ -147,9 +161,9 @@ def learning(curves: Sequence[Curve], others: Sequence[tuple[Floats, Floats]], w
     values = [v for each in curves for v in each.mean] + [v for _, returns in others for v in returns]
     last = max((c.frames[-1] for c in curves), default=1.0)
     told = "; ".join(f"{c.name}: {c.mean[-1]:.0f} after {c.frames[-1]:,.0f} frames" for c in curves)
-    drawing = Drawing(width, 320, "Learning curves", told)
+    drawing = Drawing(width, 320, title, told)
     names = max((len(each.name) for each in curves), default=0)
-    right = min(16 + 7 * names, width / 3)
+    right = min(18 + 7.5 * names, width / 3)
     plot = frame(
         drawing, (0, last), padded(values, zero=True), "environment frames", "mean return", right=right
     )
@@ -160,15 +174,20 @@ def learning(curves: Sequence[Curve], others: Sequence[tuple[Floats, Floats]], w
         if told_band.sum() > 1:
             ends = (np.clip(part[told_band], plot.y.low, plot.y.high) for part in (each.high, each.low))
             upper, lower = (_places(plot, each.frames[told_band], part) for part in ends)
-            drawing.path([*upper, *reversed(lower)], f"band k{place}", closed=True)
+            drawing.path([*upper, *reversed(lower)], f"band {_colour(place)}", closed=True)
     for place, each in enumerate(curves):
-        drawing.path(_places(plot, each.frames, each.mean), f"curve k{place}")
+        drawing.path(_places(plot, each.frames, each.mean), f"curve {_colour(place)}")
     at = spread([plot.y(float(each.mean[-1])) for each in curves], 15, 30, plot.y.begin)
     for place, each in enumerate(curves):
         x = plot.x(float(each.frames[-1]))
-        drawing.line(x + 2, plot.y(float(each.mean[-1])), x + 8, at[place], f"curve k{place}")
-        drawing.text(x + 11, at[place] + 4, each.name, f"name k{place}")
+        drawing.line(x + 2, plot.y(float(each.mean[-1])), x + 8, at[place], f"curve {_colour(place)}")
+        drawing.text(x + 11, at[place] + 4, each.name, f"name {_colour(place)}")
     return drawing.render()
+
+
+def _colour(place: int) -> str:
+    """The style of a curve; after as many as there are, they come again."""
+    return f"k{place % CURVES}"
 
 
 def _places(plot: Frame, frames: Floats, returns: Floats) -> list[tuple[float, float]]:

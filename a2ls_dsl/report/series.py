@@ -9,8 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from a2ls_dsl.report.charts import Curve, Floats, Group, grouped
-from a2ls_dsl.report.statistics import mean_interval
+from a2ls_dsl.report.charts import Curve, Floats, Group, grouped, mean_curve
 from a2ls_dsl.search.candidates import Candidate, Status
 from a2ls_dsl.search.records import Records
 
@@ -37,16 +36,7 @@ def curve(study: Records, candidate: Candidate) -> Curve | None:
     frames = sorted(set.intersection(*({point.frames for point in points} for points in found)))
     by_frames = [{point.frames: point.mean_return for point in points} for points in found]
     returns = np.array([[one[each] for each in frames] for one in by_frames])
-    bands = [mean_interval(column) for column in returns.T]
-    return Curve(
-        candidate.name or candidate.key[:8],
-        np.array(frames, np.float64),
-        returns.mean(axis=0),
-        np.array([each.low for each in bands]),
-        np.array([each.high for each in bands]),
-        len(found),
-        len(runs) - len(found),
-    )
+    return mean_curve(candidate.name or candidate.key[:8], frames, returns, len(runs) - len(found))
 
 
 def other_curves(study: Records, shown: Sequence[Candidate], rng: Generator) -> list[tuple[Floats, Floats]]:

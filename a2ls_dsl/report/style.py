@@ -3,14 +3,21 @@
 Colours are Okabe and Ito's, which colour-blind readers tell apart, brighter by night.
 """
 
-STYLE = """
+CURVES = 8
+"""So many curves of a chart look different."""
+
+_COLOURS = """
 :root { color-scheme: light dark; --ground: #fbfbfa; --card: #fff; --ink: #1c2024; --soft: #5b6570;
   --rule: #dfe3e8; --quiet: #9aa4af; --accent: #0067a5; --fill: #cfe3f1; --good: #00795a; --bad: #b5480b;
-  --k0: #0067a5; --k1: #c2510a; --k2: #00795a; --k3: #a8467f; --k4: #5b6570; --code: #f2f4f6; }
+  --k0: #0067a5; --k1: #c2510a; --k2: #00795a; --k3: #a8467f; --k4: #5b6570; --k5: #2f93c6; --k6: #8f6a00;
+  --k7: #1c2024; --code: #f2f4f6; }
 @media (prefers-color-scheme: dark) { :root { --ground: #14171a; --card: #1c2024; --ink: #e6e9ec;
   --soft: #a2acb6; --rule: #343a41; --quiet: #6b7580; --accent: #6cb6ea; --fill: #27465c; --good: #3fc79a;
   --bad: #f2924d; --k0: #6cb6ea; --k1: #f2924d; --k2: #3fc79a; --k3: #e59ac6; --k4: #a2acb6;
-  --code: #262b30; } }
+  --k5: #a9d8f5; --k6: #f0e442; --k7: #e6e9ec; --code: #262b30; } }
+"""
+
+_PAGE = """
 * { box-sizing: border-box; }
 html { scroll-behavior: smooth; -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--ground); color: var(--ink);
@@ -69,6 +76,9 @@ figure { margin: 12px 0; }
 figcaption { color: var(--soft); font-size: .875rem; margin-top: 4px; max-width: 80ch; }
 .wide svg, .narrow svg { display: block; width: 100%; height: auto; }
 .fixed svg { display: block; margin: 0 auto; }
+"""
+
+_CHARTS = """
 svg text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; fill: var(--ink); }
 svg text.axis { fill: var(--soft); }
 svg .grid { stroke: var(--rule); }
@@ -85,14 +95,18 @@ svg .other { fill: none; stroke: var(--quiet); opacity: .3; }
 svg .curve { fill: none; stroke-width: 2; }
 svg .band { opacity: .16; }
 svg .k0 { stroke: var(--k0); } svg .k1 { stroke: var(--k1); } svg .k2 { stroke: var(--k2); }
-svg .k3 { stroke: var(--k3); } svg .k4 { stroke: var(--k4); }
+svg .k3 { stroke: var(--k3); } svg .k4 { stroke: var(--k4); } svg .k5 { stroke: var(--k5); }
+svg .k6 { stroke: var(--k6); } svg .k7 { stroke: var(--k7); }
 svg .band.k0 { fill: var(--k0); } svg .band.k1 { fill: var(--k1); } svg .band.k2 { fill: var(--k2); }
-svg .band.k3 { fill: var(--k3); } svg .band.k4 { fill: var(--k4); }
+svg .band.k3 { fill: var(--k3); } svg .band.k4 { fill: var(--k4); } svg .band.k5 { fill: var(--k5); }
+svg .band.k6 { fill: var(--k6); } svg .band.k7 { fill: var(--k7); }
 svg .band { stroke: none; }
 svg .curve.k3 { stroke-dasharray: 7 3; } svg .curve.k4 { stroke-dasharray: 3 3; }
+svg .curve.k6 { stroke-dasharray: 7 3; } svg .curve.k7 { stroke-dasharray: 3 3; }
 svg text.name { stroke: none; font-weight: 600; }
 svg text.k0 { fill: var(--k0); } svg text.k1 { fill: var(--k1); } svg text.k2 { fill: var(--k2); }
-svg text.k3 { fill: var(--k3); } svg text.k4 { fill: var(--k4); }
+svg text.k3 { fill: var(--k3); } svg text.k4 { fill: var(--k4); } svg text.k5 { fill: var(--k5); }
+svg text.k6 { fill: var(--k6); } svg text.k7 { fill: var(--k7); }
 svg .whisker { stroke-width: 3; stroke-linecap: round; }
 svg path.arrow { fill: none; stroke-width: 2; }
 svg .better { stroke: var(--good); fill: var(--good); }
@@ -105,7 +119,19 @@ svg .p3 { fill: var(--k2); } svg .p4 { fill: var(--quiet); } svg .p5 { fill: var
 svg .node { fill: var(--card); stroke: var(--quiet); }
 svg .winner { stroke: var(--good); stroke-width: 2.5; }
 svg .edge { stroke: var(--quiet); }
+"""
+
+_MEDIA = """
 @media (max-width: 640px) { .wide { display: none; } .narrow { display: block; }
   h1 { font-size: 1.4rem; } .card { padding: 12px; } main, header, footer { padding: 0 12px; } }
 @media print { .scroll { overflow: visible; } nav { display: none; } .card, figure { break-inside: avoid; } }
 """
+
+STYLE = _COLOURS + _PAGE + _CHARTS + _MEDIA
+
+
+def standalone(chart: str) -> str:
+    """A chart of a page as an SVG file of its own, with the page's colours, by day and by night."""
+    opening, rest = chart.split(">", 1)
+    style = f"<style>{_COLOURS}{_CHARTS}svg {{ background: var(--ground); }}</style>"
+    return f'{opening} xmlns="http://www.w3.org/2000/svg">{style}{rest}\n'

@@ -1,4 +1,4 @@
-"""The folder of a training run: settings, a curve a seed, TensorBoard scalars, a checkpoint."""
+"""The folder of a training run: settings, a curve a member, TensorBoard scalars, a checkpoint."""
 
 from __future__ import annotations
 
@@ -71,6 +71,8 @@ def plan_values(plan: Plan, deterministic: bool) -> dict[str, Any]:
     }
     if isinstance(training.task, Game):
         values["game"] = asdict(training.task)
+    if plan.compares:
+        values["arms"] = plan.arms
     normal: dict[str, Any] = json.loads(json.dumps(values))
     return normal
 
@@ -187,19 +189,19 @@ class RunFolder:
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows[member])
-        self._write(f"seed-{self.trainer.plan.seeds[member]}.csv", text.getvalue())
+        self._write(f"{self.trainer.plan.curves[member]}.csv", text.getvalue())
 
     def _write(self, name: str, text: str) -> None:
         write(self.path / name, text)
 
     def _tensorboard(self) -> list[Any]:
-        """A writer a seed where TensorBoard (the extra `track`) is installed, else none."""
+        """A writer a member where TensorBoard (the extra `track`) is installed, else none."""
         if find_spec("tensorboard") is None:
             return []
         from torch.utils.tensorboard import SummaryWriter
 
         folder = self.path / "tensorboard"
-        return [SummaryWriter(str(folder / f"seed-{seed}")) for seed in self.trainer.plan.seeds]
+        return [SummaryWriter(str(folder / curve)) for curve in self.trainer.plan.curves]
 
 
 def _row(score: Score, env: str) -> dict[str, float]:

@@ -105,6 +105,23 @@ class EvaluationSettings:
     episodes: int = 10
 
 
+@dataclass(frozen=True)
+class Scale:
+    """How large the agents of a task with vectors are, how long they train and how they are scored."""
+
+    frames: int
+    sac: SacSettings
+    evaluation: EvaluationSettings
+
+
+SCALES = {
+    "laptop": Scale(
+        50_000, SacSettings(hidden=64, batch_size=64, learning_rate=1e-3), EvaluationSettings(10_000, 3)
+    )
+}
+"""laptop: for a CPU with two cores; agents and evaluations are those of `results/signal_64.toml`."""
+
+
 def paper_settings(task: Task) -> SacSettings:
     """The paper's settings for a task: cheetah has a batch and a learning rate of its own."""
     if task.domain == "cheetah":

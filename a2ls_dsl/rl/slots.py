@@ -60,6 +60,11 @@ class Training:
         self.task.check_frames("the distance of two evaluations", self.evaluation.every_frames)
 
     @property
+    def learning(self) -> int:
+        """The frames at which learning begins: up to there every member acts at random."""
+        return self.task.steps_to_frames(self.settings.random_steps)
+
+    @property
     def sees_vectors(self) -> bool:
         """Whether observations are vectors; games have frames."""
         return self.pixels is None and not self.task.discrete

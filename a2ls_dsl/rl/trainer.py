@@ -27,16 +27,33 @@ SPEED_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be trained: one member per loss (None: no auxiliary loss), each with its seed."""
+    """What is to be trained: one member per loss (None: no auxiliary loss), each with its seed.
+
+    arms: the name of each member's loss, where names matter.
+    """
 
     training: Training
     losses: tuple[Loss | None, ...]
     seeds: tuple[int, ...]
+    arms: tuple[str, ...] = ()
 
     @property
     def members(self) -> tuple[Member, ...]:
         """Losses and seeds together."""
         return tuple(Member(loss, seed) for loss, seed in zip(self.losses, self.seeds, strict=True))
+
+    @property
+    def compares(self) -> bool:
+        """Whether the members have several losses, by name."""
+        return len(set(self.arms)) > 1
+
+    @property
+    def curves(self) -> tuple[str, ...]:
+        """What the curve of each member is called: `seed-0`, of several losses `none-seed-0`."""
+        seeds = [f"seed-{seed}" for seed in self.seeds]
+        if not self.compares:
+            return tuple(seeds)
+        return tuple(f"{arm}-{seed}" for arm, seed in zip(self.arms, seeds, strict=True))
 
 
 @dataclass(frozen=True)
