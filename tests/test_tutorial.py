@@ -92,7 +92,7 @@ def test_the_tutorial_runs(tmp_path: Path) -> None:
 @pytest.mark.timeout(1800)
 def test_the_tutorial_trains_and_searches(tmp_path: Path) -> None:
     follow(tmp_path, long=True)
-    assert (tmp_path / "runs" / "cartpole-swingup-mine" / "seed-0.csv").is_file()
+    assert (tmp_path / "runs" / "cartpole-swingup-none-mine" / "mine-seed-0.csv").is_file()
     assert list((tmp_path / "studies" / "walker-walk-small-quick-seed0" / "hall_of_fame").glob("*.a2l"))
 
 
