@@ -26,7 +26,6 @@ def losses(text: str, name: str | None) -> dict[str, Loss | None]:
     Raises `A2lError` for a wrong name, a loss that stands there twice, and a --name that means nothing.
     """
     from a2ls_dsl.diagnostics import A2lError
-    from a2ls_dsl.lang.load import load_one
 
     texts = [text] if os.path.lexists(text) else [part.strip() for part in text.split(",")]
     if len(texts) > 1 and not all(texts):
@@ -40,7 +39,7 @@ def losses(text: str, name: str | None) -> dict[str, Loss | None]:
         raise A2lError("--name would do nothing: there is no loss to look for", "leave it out")
     arms: dict[str, Loss | None] = {}
     for part in texts:
-        label, loss = ("none", None) if part == "none" else load_one(part, name)
+        label, loss = _loss(part, name)
         twin = next((other for other, tree in arms.items() if tree == loss), None)
         if twin is not None:
             words = f"stands twice in --loss {text}" if twin == label else f"and `{twin}` are the same loss"
@@ -51,6 +50,20 @@ def losses(text: str, name: str | None) -> dict[str, Loss | None]:
             )
         arms[label] = loss
     return arms
+
+
+def _loss(text: str, name: str | None) -> tuple[str, Loss | None]:
+    from a2ls_dsl.diagnostics import near, unknown
+    from a2ls_dsl.lang.files import SUFFIX
+    from a2ls_dsl.lang.library import shipped
+    from a2ls_dsl.lang.load import load_one
+
+    if text == "none":
+        return text, None
+    names = ("none", *shipped("losses", SUFFIX))
+    if near(text, names) == "none" and not os.path.lexists(text):
+        raise unknown("loss", text, names)
+    return load_one(text, name)
 
 
 def header(plan: Plan) -> str:

@@ -90,6 +90,7 @@ def test_the_folder_names_all_losses_and_lines_show_them_side_by_side(
     ("arguments", "words"),
     [
         (["--loss", "none,a2_winer"], "did you mean the shipped loss `a2_winner`?"),
+        (["--loss", "nnone,spr"], "did you mean `none`?"),
         (["--loss", "none,,spr"], "a name is missing in --loss none,,spr"),
         (["--loss", "spr,none,spr"], "`spr` stands twice"),
         (["--loss", "copy.a2l,a2_winner"], "`a2_winner` and `mine` are the same loss"),
