@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from a2ls_dsl.cli.tables import Fitted
     from a2ls_dsl.lang.ast import Loss
-    from a2ls_dsl.report.arms import Arm, Standing
+    from a2ls_dsl.report.arms import Arm, Beside
     from a2ls_dsl.rl.folder import RunFolder
     from a2ls_dsl.rl.trainer import Evaluation, Plan
 
@@ -108,15 +108,15 @@ def trained(folder: RunFolder) -> list[Arm]:
 def summary(arms: list[Arm], learning: int) -> tuple[Fitted, Iterator[str]]:
     """How the arms stand at the end, and what the table means. learning: the frames at which it begins."""
     from a2ls_dsl.cli.tables import Column, Fitted
-    from a2ls_dsl.report.arms import reference, standings
+    from a2ls_dsl.report.arms import beside_reference, reference
 
-    base, rows = reference(arms).name, standings(arms, learning)
+    base, rows = reference(arms).name, beside_reference(arms, learning)
     names = ("score", "±", f"vs {base}", "interval")
     columns = (Column("loss"), *(Column(name, right=True) for name in names), Column(""))
     return Fitted(columns, tuple(_row(row) for row in rows)), _notes(rows, learning)
 
 
-def _row(row: Standing) -> tuple[str, ...]:
+def _row(row: Beside) -> tuple[str, ...]:
     cells = (row.arm.name, _figure(row.mean, ""), _figure(row.spread, ""))
     if row.lead is None:
         return (*cells, "", "", "")
@@ -130,7 +130,7 @@ def _figure(value: float, sign: str) -> str:
     return "" if math.isnan(value) else f"{value:{sign}.1f}"
 
 
-def _notes(rows: tuple[Standing, ...], learning: int) -> Iterator[str]:
+def _notes(rows: tuple[Beside, ...], learning: int) -> Iterator[str]:
     leads = [row.lead for row in rows if row.lead is not None]
     yield f"score: mean return of the evaluations after {learning:,} frames, at which learning begins"
     if any(math.isnan(row.mean) for row in rows):

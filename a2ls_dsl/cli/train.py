@@ -14,9 +14,8 @@ from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
 if TYPE_CHECKING:
     from a2ls_dsl.rl.agents import AgentSettings
     from a2ls_dsl.rl.envs.tasks import Task
-    from a2ls_dsl.rl.folder import RunFolder
     from a2ls_dsl.rl.settings import Computation, PixelSettings, Scale
-    from a2ls_dsl.rl.trainer import Evaluation, Plan, Progress
+    from a2ls_dsl.rl.trainer import Plan
 
 OBSERVATIONS = ("vectors", "pixels")
 
@@ -247,6 +246,7 @@ def _run(
     """Train with progress; a folder keeps the results."""
     from a2ls_dsl.cli.arms import evaluation, header
     from a2ls_dsl.cli.console import StatusLine
+    from a2ls_dsl.cli.train_view import announce, compare, evaluation_line, progress_line
     from a2ls_dsl.rl.checkpoint import Pace
     from a2ls_dsl.rl.device import choose_device, make_deterministic
     from a2ls_dsl.rl.folder import RunFolder
@@ -261,7 +261,7 @@ def _run(
         Trainer(plan, chosen, workers, exact=deterministic) as trainer,
         RunFolder(out, trainer, pace) as folder,
     ):
-        _announce(plan, folder, chosen)
+        announce(plan, folder, chosen)
         if plan.compares and not folder.finished:
             line.say(header(plan))
         interrupted = False
@@ -270,9 +270,9 @@ def _run(
                 for event in trainer.run():
                     if isinstance(event, Evaluation):
                         folder.record(event)
-                        line.say((evaluation if plan.compares else _evaluation_line)(event, plan))
+                        line.say((evaluation if plan.compares else evaluation_line)(event, plan))
                     elif isinstance(event, Progress):
-                        line.show(_progress_line(event))
+                        line.show(progress_line(event))
                     elif isinstance(event, Replaced):
                         line.say(event.text)
                     elif (asked() or pace.over) and not folder.finished:
@@ -290,76 +290,6 @@ def _run(
             )
             raise typer.Exit(exit_code(interrupted))
         if plan.compares:
-            _compare(folder)
+            compare(folder)
         else:
             line.say(f"curves: {out}/seed-*.csv")
-
-
-def _compare(folder: RunFolder) -> None:
-    """How several losses stand at the end; their curves as one picture in the folder."""
-    from rich.console import Console
-    from rich.text import Text
-
-    from a2ls_dsl.cli.arms import summary, trained
-    from a2ls_dsl.cli.tables import show
-    from a2ls_dsl.lang.files import write
-    from a2ls_dsl.report.arms import chart
-
-    training, arms, picture = folder.trainer.plan.training, trained(folder), folder.path / "curves.svg"
-    write(picture, chart(arms, f"Learning curves on {training.task.name}"))
-    table, notes = summary(arms, training.learning)
-    console = Console(highlight=False)
-    console.print()
-    show(console, table)
-    for note in (*notes, f"curves: {folder.path}/*-seed-*.csv, side by side in {picture}"):
-        show(console, Text(note))
-
-
-def _announce(plan: Plan, folder: RunFolder, device: str) -> None:
-    """What is about to be spent, and where the results go."""
-    from a2ls_dsl.backend.window import views_without_effect
-    from a2ls_dsl.cli.console import size
-
-    trainer, training = folder.trainer, plan.training
-    kind = "vectors" if training.sees_vectors else "frames"
-    names, count = dict.fromkeys(plan.arms), len(set(plan.seeds))
-    losses = f"loss{'es' * plan.compares} {', '.join(names)}"
-    seeds = f"{count} seed{'s' * (count > 1)}{' of each' * plan.compares}"
-    repeat = training.task.action_repeat
-    print(
-        f"{training.task.name}, {losses}: {seeds} as one stack on {device}, {training.frames:,} frames "
-        f"each = {training.steps:,} agent steps of {repeat} frames"
-    )
-    memory = size(trainer.slots.memory_bytes)
-    print(f"replay of {kind}, about {memory} of memory in all; results in {folder.path}")
-    for warning in views_without_effect(plan.losses, frames=not training.sees_vectors):
-        print(f"warning: {warning}")
-    if folder.finished:
-        print("this run has already ended")
-    elif folder.checkpoint_frames:
-        print(f"resuming from {folder.checkpoint_frames:,} frames")
-
-
-def _progress_line(event: Progress) -> str:
-    import numpy as np
-
-    from a2ls_dsl.cli.console import duration
-
-    known = event.training_return[~np.isnan(event.training_return)]
-    recent = f"{known.mean():.0f}" if len(known) else "-"
-    return (
-        f"{event.frames:,}/{event.total_frames:,} frames  {event.frames_per_second:,.0f} frames/s a seed  "
-        f"training return {recent}  {duration(event.seconds_left)} to go"
-    )
-
-
-def _evaluation_line(event: Evaluation, plan: Plan) -> str:
-    from a2ls_dsl.rl.scores import has_human_score, human_normalised
-
-    env = plan.training.task.name
-    each = " ".join(f"{value:.0f}" for value in event.mean_return)
-    mean = event.mean_return.mean()
-    human = f"  human-normalised {human_normalised(env, mean):.3f}" if has_human_score(env) else ""
-    seeds = [str(seed) for seed, diverged in zip(plan.seeds, event.diverged, strict=True) if diverged]
-    lost = f"  diverged and stopped: seed {', '.join(seeds)}" if seeds else ""
-    return f"{event.frames:>9,} frames  return {mean:6.1f}  (seeds: {each}){human}{lost}"

@@ -29,7 +29,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Beside:
     """An arm beside the reference. mean, spread: of the scores of its seeds, spread NaN of one seed.
 
     lead: over the reference, None for the reference itself; its interval holds for all arms together.
@@ -46,7 +46,7 @@ def reference(arms: Sequence[Arm]) -> Arm:
     return next((arm for arm in arms if arm.name == NO_LOSS), arms[0])
 
 
-def standings(arms: Sequence[Arm], after: int) -> tuple[Standing, ...]:
+def beside_reference(arms: Sequence[Arm], after: int) -> tuple[Beside, ...]:
     """The arms in their order. after: the frames at which learning begins."""
     base = reference(arms)
     confidence = chosen_confidence(len(arms) - 1)
@@ -56,7 +56,7 @@ def standings(arms: Sequence[Arm], after: int) -> tuple[Standing, ...]:
         values = np.array(list(runs.values()))
         spread = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
         lead = None if arm is base else difference([runs], [base.scores(after)], confidence)
-        rows.append(Standing(arm, float(values.mean()), spread, lead))
+        rows.append(Beside(arm, float(values.mean()), spread, lead))
     return tuple(rows)
 
 

@@ -18,7 +18,7 @@ from a2ls_dsl.cli import app
 from a2ls_dsl.cli import commands as commands  # registers them
 from a2ls_dsl.cli.arms import losses, summary
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.report.arms import Arm, chart, standings
+from a2ls_dsl.report.arms import Arm, beside_reference, chart
 from a2ls_dsl.report.style import CURVES
 
 TINY = ["--env", "cartpole-swingup", "--hidden", "16", "--batch-size", "8", "--random-steps", "50"]
@@ -145,7 +145,7 @@ def arm(name: str, *scores: float) -> Arm:
 
 def test_arms_stand_beside_none_wherever_it_is() -> None:
     ours, none, low = arm("ours", 50, 60, 73), arm("none", 10, 20, 30), arm("low", -60, -70, -80)
-    rows = {row.arm.name: row for row in standings([ours, none, low], 100)}
+    rows = {row.arm.name: row for row in beside_reference([ours, none, low], 100)}
     assert rows["none"].lead is None
     assert rows["ours"].mean == pytest.approx(61)
     lead = rows["ours"].lead
