@@ -124,8 +124,9 @@ def train(
         "replay_capacity": replay_capacity,
         "random_steps": random_steps,
     }
+    published = _published(task, frames, rainbow)
     settings = replace(
-        scale.sac if scale else _published(task, frames, rainbow),
+        scale.sac if scale else published,
         **_parity(task, parity),
         **{name: each for name, each in given.items() if each is not None},
     )

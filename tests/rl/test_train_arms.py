@@ -100,6 +100,7 @@ def test_the_folder_names_all_losses_and_lines_show_them_side_by_side(
         ),
         (["--loss", "none,spr", "--name", "spr"], "--name chooses a loss of one file"),
         (["--loss", "none", "--preset", "laptop", "--obs", "pixels"], "the preset laptop is for vectors"),
+        (["--loss", "none", "--preset", "laptop", "--rainbow", "spr"], "leave out --rainbow"),
         (["--env", "Pong", "--loss", "none", "--preset", "laptop"], "the preset laptop is for vectors"),
     ],
 )
