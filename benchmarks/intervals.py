@@ -24,8 +24,9 @@ from scipy import stats
 
 from a2ls_dsl.lang.grammar import load_grammar
 from a2ls_dsl.lang.printer import print_loss
-from a2ls_dsl.report.patterns import features, table_of
+from a2ls_dsl.report.patterns import table_of
 from a2ls_dsl.report.statistics import Runs, difference, probability_of_improvement
+from a2ls_dsl.search.patterns import features
 from a2ls_dsl.search.settings import EvolutionSettings
 
 Floats = NDArray[np.float64]

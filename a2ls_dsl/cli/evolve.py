@@ -31,6 +31,7 @@ class Strategy(StrEnum):
 
     PAPER = "paper"
     ASYNC = "async"
+    MODEL = "model"
     RANDOM = "random"
 
 
@@ -46,7 +47,8 @@ PresetName = Annotated[
 StrategyName = Annotated[
     Strategy,
     typer.Option(
-        help="paper: population by population; async: steady-state, with gates and early stopping; random."
+        help="paper: population by population; async: steady-state, with gates and early stopping; "
+        "model: what a model of the scores holds for good; random."
     ),
 ]
 Without = Annotated[
@@ -56,7 +58,7 @@ Without = Annotated[
     ),
 ]
 Confirm = Annotated[
-    int | None, typer.Option(min=0, help="So many of the best run again with fresh seeds; async: 3.")
+    int | None, typer.Option(min=0, help="So many of the best run again with fresh seeds; async, model: 3.")
 ]
 ConfirmSeeds = Annotated[
     int | None, typer.Option(min=1, help="Fresh seeds a confirmed candidate; by default 3.")
@@ -271,7 +273,8 @@ def _run(
 
 
 def _cascade(task: Task, strategy: str, without: list[str], confirm: int | None) -> dict[str, Any]:
-    """The gates, rungs and confirmations of a search: all of them with the async strategy."""
+    """The gates, rungs and confirmations of a search: all of them with the async strategy; with the model
+    confirmations alone."""
     from a2ls_dsl.diagnostics import A2lError, unknown
     from a2ls_dsl.search.rungs import Rungs
     from a2ls_dsl.search.settings import GATES
@@ -289,12 +292,14 @@ def _cascade(task: Task, strategy: str, without: list[str], confirm: int | None)
                 f"a search with the strategy {strategy} on {task.name} has no `{each}`",
                 f"leave out --without {each}",
             )
+    if confirm is None:
+        confirm = 3 if strategy in ("async", "model") else 0
     if strategy != "async":
-        return {"confirm": confirm or 0}
+        return {"confirm": confirm}
     return {
         "gates": tuple(gate for gate in GATES if gate in has and gate not in without),
         "rungs": None if "rungs" in without else Rungs(),
-        "confirm": 3 if confirm is None else confirm,
+        "confirm": confirm,
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from a2ls_dsl.report.patterns import MEANING, PatternTable
+from a2ls_dsl.report.patterns import PatternTable
 from a2ls_dsl.report.regression import stars
 from a2ls_dsl.report.standing import lead, named, no_loss
 from a2ls_dsl.report.statistics import Interval, mean_interval
@@ -15,6 +15,7 @@ from a2ls_dsl.report.summary import Summary
 from a2ls_dsl.report.validation import compare
 from a2ls_dsl.report.verdict import Claim
 from a2ls_dsl.search.candidates import NO_LOSS, ranked
+from a2ls_dsl.search.patterns import MEANING
 from a2ls_dsl.search.records import Records
 from a2ls_dsl.search.validation import Validation
 

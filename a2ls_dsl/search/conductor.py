@@ -254,9 +254,15 @@ class Conductor:
         if not wanted or not self.proposed or self.waiting or self._running:
             return False
         candidates = self.study.candidates(status=Status.SCORED)
-        found = [each for each in candidates if not each.is_reference]
-        found.sort(key=lambda each: (-(each.score or 0.0), each.id))
-        chosen = [*found[:wanted], *(each for each in candidates if each.is_reference)]
+        found = {
+            loss: each for each in candidates if not each.is_reference and (loss := each.loss) is not None
+        }
+        # By the search's own runs alone: who is chosen must not change as fresh runs end.
+        ranked = self.strategy.ranked([Scored(loss, each.score or 0.0) for loss, each in found.items()])
+        chosen = [
+            *(found[loss] for loss in ranked[:wanted]),
+            *(each for each in candidates if each.is_reference),
+        ]
         missing = {each.id: self._fresh_seeds(each) for each in chosen}
         for number, seeds in missing.items():
             self.study.confirm(number, seeds)

@@ -24,7 +24,7 @@ from a2ls_dsl.search.rungs import Rungs
 ANY = "any"
 """The operator setting that leaves the whole grammar."""
 
-STRATEGIES = ("paper", "async", "random")
+STRATEGIES = ("paper", "async", "model", "random")
 GATES = ("duplicates", "batch")
 """What looks at candidates before they train, in this order."""
 
@@ -76,7 +76,7 @@ class SearchSettings:
 
     env: str
     grammar: str = "a2ls"  # a shipped grammar's name, or a path
-    strategy: str = "paper"  # or `async`: steady-state; `random`: fresh draws with the same budget
+    strategy: str = "paper"  # or `async`, `model`, `random`: see `strategies.py`
     operator: str = "mse"  # chosen before the evolution [U]; `bilinear against batch`, ...; `any`: no choice
     population: int = 100  # candidates a generation, about [U]
     generations: int = 7  # the paper ran 7, 7 and 4 [P]

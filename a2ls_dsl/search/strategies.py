@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.search.evolution import Proposal, child_of, first_population, next_population
+from a2ls_dsl.search.model import ModelSearch
 from a2ls_dsl.search.settings import EvolutionSettings, SearchSettings
 
 if TYPE_CHECKING:
@@ -64,9 +65,20 @@ class Strategy(Protocol):
         Whatever is left of the budget is the caller's to watch: it takes from the front what it can use.
         """
 
+    def ranked(self, scored: Sequence[Scored]) -> list[Loss]:
+        """What is scored, the best first as the strategy believes: the front is confirmed."""
+
+
+class RankedByScore:
+    """What a strategy without a model believes; of equal scores the earlier is the better."""
+
+    def ranked(self, scored: Sequence[Scored]) -> list[Loss]:
+        """See `Strategy`."""
+        return [each.loss for each in sorted(scored, key=lambda each: -each.score)]
+
 
 @dataclass(frozen=True)
-class PaperEvolution:
+class PaperEvolution(RankedByScore):
     """The evolution of He et al. 2022: score a population, keep the best quarter, mutate, and again."""
 
     grammar: Grammar
@@ -84,7 +96,7 @@ class PaperEvolution:
 
 
 @dataclass(frozen=True)
-class SteadyEvolution:
+class SteadyEvolution(RankedByScore):
     """Regularised evolution (Real et al. 2019) over the paper's mutations: a child a free slot, nobody waits.
 
     The living are the `population` losses that were scored last, so that a lucky score dies of age. A parent
@@ -118,7 +130,7 @@ class SteadyEvolution:
 
 
 @dataclass(frozen=True)
-class RandomSearch:
+class RandomSearch(RankedByScore):
     """Fresh losses only, from the first population's distribution: the baseline of every search."""
 
     grammar: Grammar
@@ -135,4 +147,6 @@ def strategy_of(settings: SearchSettings, grammar: Grammar) -> Strategy:
         return PaperEvolution(grammar, settings.population, settings.evolution)
     if settings.strategy == "async":
         return SteadyEvolution(grammar, settings.population, settings.evolution)
+    if settings.strategy == "model":
+        return ModelSearch(grammar, settings.candidates, settings.evolution)
     return RandomSearch(grammar, settings.evolution)

@@ -11,10 +11,10 @@ import numpy as np
 
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.printer import print_loss
-from a2ls_dsl.report.patterns import features
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.search.conductor import Conductor
 from a2ls_dsl.search.gates import Gate
+from a2ls_dsl.search.patterns import features
 from a2ls_dsl.search.rehearsal import rehearse
 from a2ls_dsl.search.rungs import Rungs
 from a2ls_dsl.search.settings import SearchSettings

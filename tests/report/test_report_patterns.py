@@ -13,14 +13,16 @@ from report.made import EFFECTS, SETTINGS, curve, make
 from scipy import stats
 
 from a2ls_dsl.lang.grammar import load_grammar
-from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.lang.load import load_one, loads
 from a2ls_dsl.lang.printer import print_loss
-from a2ls_dsl.report import patterns
-from a2ls_dsl.report.patterns import CONTROLS, MEANING, features, pattern_table, plain_sets, table_of
+from a2ls_dsl.report import patterns as pattern_tables
+from a2ls_dsl.report.patterns import pattern_table, table_of
 from a2ls_dsl.report.regression import benjamini_hochberg, holm, least_squares, stars, t_test
 from a2ls_dsl.report.tables import patterns_table
+from a2ls_dsl.search import patterns
 from a2ls_dsl.search.candidates import Status, parsed
 from a2ls_dsl.search.evolution import first_population
+from a2ls_dsl.search.patterns import CONTROLS, MEANING, features, plain_sets
 from a2ls_dsl.search.records import Records
 from a2ls_dsl.search.settings import EvolutionSettings
 
@@ -128,7 +130,7 @@ def test_losses_are_read_without_the_parser_as_with_it() -> None:
     proposals = first_population(SPACE, 60, EvolutionSettings(), np.random.default_rng(0))
     for proposal in proposals:
         text = print_loss(proposal.loss)
-        assert plain_sets(text) == next(patterns._parsed_sets(text))
+        assert plain_sets(text) == next(patterns._sets(loads(f"loss x = {text}")["x"]))
         found = features(text)
         assert found is not None
         assert found["horizon"] == proposal.loss.horizon
@@ -171,7 +173,7 @@ def test_the_table_of_a_study_is_over_what_was_trained(
         monkeypatch.setattr(patterns, "_PLAIN", patterns.re.compile("x"))
         parsed_table = pattern_table(study, np.random.default_rng(0))
         assert repr(parsed_table) == repr(table)  # the parser finds the same; repr, as NaN is not itself
-        monkeypatch.setattr(patterns, "SLOW", 5)
+        monkeypatch.setattr(pattern_tables, "SLOW", 5)
         some = pattern_table(study, np.random.default_rng(0))
         assert (some.losses, some.left_out) == (5, len(scored) - 5)
 
