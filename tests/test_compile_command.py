@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 
 import torch
+from forked import a2l
 from torch import nn
 
-import a2ls_dsl as a2l
+import a2ls_dsl
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    code = "from a2ls_dsl.cli import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, "compile", *arguments], capture_output=True, text=True, check=False
-    )
+    return a2l("compile", *arguments)
 
 
 def test_compile_prints_horizon_shapes_parameters_and_passes() -> None:
@@ -31,7 +28,7 @@ def test_compile_prints_horizon_shapes_parameters_and_passes() -> None:
     parameters = source * hidden + 3 * hidden + hidden * target + target
     assert lines[3].startswith("walker-walk: observation 24, action 6, features 64")
     assert f"predictor {source} -> {hidden} -> {target}; {parameters:,} parameters" in lines[3]
-    module = a2l.compile(a2l.load("a2_winner"), observation=24, action=6, features=64)
+    module = a2ls_dsl.compile(a2ls_dsl.load("a2_winner"), observation=24, action=6, features=64)
     assert sum(each.numel() for each in module.parameters()) == parameters
 
 
@@ -55,7 +52,7 @@ def test_unknown_names_are_explained() -> None:
 
 def test_the_predictor_is_the_papers() -> None:
     """Linear, BatchNorm over the batch, ReLU, Linear, with twice as many hidden units as inputs."""
-    module = a2l.compile(a2l.load("forward_dynamics"), observation=3, action=2, features=4)
+    module = a2ls_dsl.compile(a2ls_dsl.load("forward_dynamics"), observation=3, action=2, features=4)
     (predictor,) = module.heads
     x = torch.randn(16, 6)
     hidden = x @ predictor[0].weight.T + predictor[0].bias

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from forked import a2l as run
 
 pytest.importorskip("ale_py", reason="needs the extra `atari`")
 
@@ -30,11 +30,6 @@ TINY = [
     "--eval-episodes",
     "1",
 ]
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from a2ls_dsl.cli import main; main()", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=290)
 
 
 def test_a_game_is_trained_and_its_protocol_kept(tmp_path: Path) -> None:

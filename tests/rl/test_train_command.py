@@ -7,27 +7,19 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import Started
+from forked import a2l as run
 
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.folder import columns
 from a2ls_dsl.rl.slots import Training
 
 QUICK = ["--env", "cartpole-swingup", "--hidden", "16", "--batch-size", "8", "--eval-episodes", "1"]
-
-
-def a2l(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from a2ls_dsl.cli import main; main()", *arguments]
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(a2l(*arguments), capture_output=True, text=True, check=False, timeout=240)
 
 
 def curve(path: Path) -> list[dict[str, str]]:
@@ -78,10 +70,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return (out / "seed-0.csv").read_bytes()
 
 
-def started(out: Path) -> subprocess.Popen[str]:
+def started(out: Path) -> Started:
     """A process that trains, and stays in the first frames of it until it is read from."""
-    process = subprocess.Popen(a2l(*STOPPED, "--out", str(out)), stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
+    process = Started(*STOPPED, "--out", out)
     while "frames/s" not in process.stdout.readline():
         assert process.poll() is None
     return process
@@ -94,7 +85,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path: Path, whole: bytes
     while not (out / "checkpoint.npz").exists() and process.poll() is None:
         time.sleep(0.02)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate()
     again = run(*STOPPED, "--out", str(out))
     assert again.returncode == 0, again.stderr
     assert (out / "seed-0.csv").read_bytes() == whole
@@ -106,7 +97,7 @@ def test_a_stopped_run_loses_nothing(tmp_path: Path, sign: signal.Signals, whole
     out = tmp_path / "stopped"
     process = started(out)
     process.send_signal(sign)
-    text, _ = process.communicate(timeout=60)
+    text, _ = process.communicate()
     assert process.returncode == 130
     stop = re.search(
         r"stopped at ([\d,]+) frames; run the same command again to go on from ([\d,]+) fr", text
@@ -145,7 +136,7 @@ def test_a_killed_worker_changes_nothing(tmp_path: Path, whole: bytes) -> None:
     process = started(out)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[0]), signal.SIGKILL)
-    text, _ = process.communicate(timeout=60)
+    text, _ = process.communicate()
     assert process.returncode == 0, text
     assert text.count("died with exit code -9: another took its place, and results stay the same\n") == 1
     assert (out / "seed-0.csv").read_bytes() == whole
@@ -174,8 +165,8 @@ def test_checkpoints_do_not_wait_for_an_evaluation_at_an_episodes_end(tmp_path: 
     """Evaluations in the middle of episodes: the next end of an episode stores the state."""
     out = tmp_path / "run"
     command = ["train", *QUICK, "--loss", "none", "--frames", "2304", "--eval-every", "1104"]
-    process = subprocess.Popen(a2l(*command, "--out", str(out)), stdout=subprocess.PIPE)
-    process.communicate(timeout=120)
+    process = Started(*command, "--out", out)
+    process.communicate()
     with np.load(out / "checkpoint.npz") as file:
         assert file["step"].tolist() == [2304 // 8]
     assert [row["frames"] for row in curve(out / "seed-0.csv")] == ["1104", "2208", "2304"]
@@ -184,8 +175,8 @@ def test_checkpoints_do_not_wait_for_an_evaluation_at_an_episodes_end(tmp_path: 
 def test_evaluations_may_fall_into_the_middle_of_episodes(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = ["train", *QUICK, "--loss", "none", "--frames", "2304", "--eval-every", "1104"]
-    process = subprocess.Popen(a2l(*command, "--out", str(out)), stdout=subprocess.PIPE)
-    process.communicate(timeout=120)
+    process = Started(*command, "--out", out)
+    process.communicate()
     with np.load(out / "checkpoint.npz") as file:
         assert file["step"].tolist() == [2304 // 8]
     assert [row["frames"] for row in curve(out / "seed-0.csv")] == ["1104", "2208", "2304"]
@@ -201,12 +192,11 @@ def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
 
 def test_two_processes_do_not_share_a_run(tmp_path: Path) -> None:
     command = ["train", *QUICK, "--loss", "none", "--frames", "80000", "--out", str(tmp_path / "run")]
-    first = subprocess.Popen(a2l(*command), stdout=subprocess.PIPE, text=True)
-    assert first.stdout is not None
+    first = Started(*command)
     assert "cartpole-swingup" in first.stdout.readline()
     second = run(*command)
     first.send_signal(signal.SIGTERM)
-    text, _ = first.communicate(timeout=60)
+    text, _ = first.communicate()
     assert second.returncode == 2
     assert f"in use by process {first.pid}" in second.stderr
     assert first.returncode == 130

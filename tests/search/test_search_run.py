@@ -9,8 +9,6 @@ import re
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -20,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forked import Started, a2l
 from processes import environment_workers
 from rich.console import Console
 from tiny_search import SETTINGS, results, rows, start
@@ -29,7 +28,6 @@ from a2ls_dsl.rl.slots import Replaced
 from a2ls_dsl.search import run
 from a2ls_dsl.search.run import Event, Placed, Progress, RunsEnded, SearchStarted, SpaceExhausted, evolve
 
-A2L = "import sys; from a2ls_dsl.cli import main; sys.argv[0] = 'a2l'; sys.exit(main())"
 SEARCH = (
     "evolve",
     "--env",
@@ -43,12 +41,7 @@ SEARCH = (
 )
 
 
-def a2l(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", A2L, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, timeout=200)
-
-
-def wait(process: subprocess.Popen[bytes], ready: Callable[[], bool]) -> None:
+def wait(process: Started, ready: Callable[[], bool]) -> None:
     """Wait until something is so, while a process runs; a test's timeout bounds it."""
     while process.poll() is None:
         try:
@@ -203,17 +196,17 @@ def test_slots_that_are_older_than_the_study_are_taken_up(whole: list[Path], tmp
 
 def test_ctrl_c_stores_what_trains_and_twice_stops_now(tmp_path: Path) -> None:
     """Both say how to go on; and so does a search whose hours are over."""
-    command = [sys.executable, "-c", A2L, *SEARCH, "--workers", "1", "--stack", "2"]
+    command = [*SEARCH, "--workers", "1", "--stack", "2"]
     training = "SELECT 1 FROM runs WHERE status = 'running'"
     for name, times, kind in (("once", 1, "stopped"), ("twice", 2, "interrupted"), ("hours", 0, "stopped")):
         folder = tmp_path / name
         limit = ["--hours", "0.0001"] if not times else []
-        process = subprocess.Popen([*command, "--study", str(folder), *limit], stdout=subprocess.PIPE)
+        process = Started(*command, "--study", folder, *limit)
         if times:
             wait(process, lambda folder=folder: bool(rows(folder, training)))
         for _ in range(times):
             process.send_signal(signal.SIGINT)
-        said = process.communicate()[0].decode()
+        said = process.communicate()[0]
         assert process.returncode == (130 if times else 75)
         assert "the same command resumes" in said
         kinds = [row[0] for row in rows(folder, "SELECT kind FROM events")]
@@ -294,12 +287,12 @@ def test_a_worker_that_was_replaced_is_told(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_removed_ends_the_search(tmp_path: Path) -> None:
     """At once, not with the first score, and without a word of what would stay."""
-    folder, command = tmp_path / "study", [sys.executable, "-c", A2L, *SEARCH, "--frames", "100000"]
+    folder, command = tmp_path / "study", [*SEARCH, "--frames", "100000"]
     command += ["--workers", "1", "--stack", "2", "--study", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = Started(*command)
     wait(process, lambda: bool(rows(folder, "SELECT 1 FROM runs WHERE status = 'running'")))
     shutil.rmtree(folder)
-    said = process.communicate()[1].decode()
+    said = process.communicate()[1]
     assert process.returncode == 2
     assert "was removed, renamed or replaced while a search had it" in said
     assert "stays" not in said

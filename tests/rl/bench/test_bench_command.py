@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from typing import Any
 
 import pytest
+from forked import a2l
 
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.agents import observations_of
@@ -20,8 +20,7 @@ A2_WINNER = load_one("a2_winner")[1]
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from a2ls_dsl.cli import main; main()", "bench", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    return a2l("bench", *arguments)
 
 
 def parts(printed: str) -> dict[str, list[dict[str, Any]]]:
