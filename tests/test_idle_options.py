@@ -39,6 +39,10 @@ EVOLVE, TRAIN = "evolve --env cartpole-swingup", "train --env cartpole-swingup -
             for command in (EVOLVE, TRAIN, "bench")
         ),
         (f"{EVOLVE} --ray local --no-capture", "--no-capture would do nothing"),
+        ("bench --env Pong --part search", "--part search would do nothing"),
+        ("bench --obs pixels --grammar a2ls", "--grammar would do nothing"),
+        ("bench --part updates --hidden 64", "--hidden would do nothing"),
+        ("bench --part updates --frames 8000", "--frames would do nothing"),
     ],
 )
 def test_an_option_that_would_do_nothing_is_refused(

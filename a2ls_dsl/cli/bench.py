@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from a2ls_dsl.rl.bench.updates import UpdateTime
     from a2ls_dsl.rl.settings import Computation
 
-PARTS = ("updates", "environments", "training")
+PARTS = ("updates", "search", "environments", "training")
 KINDS = ("vectors", "pixels")
 GAME = "game"
 """The kind of observation of games, which have no other."""
@@ -31,20 +32,34 @@ GAME = "game"
 def bench(
     part: Annotated[
         list[str] | None,
-        typer.Option(help="updates, environments or training (repeatable); all by default."),
+        typer.Option(help="updates, search, environments or training (repeatable); all by default."),
     ] = None,
     obs: Annotated[
         list[str] | None, typer.Option(help="vectors or pixels (repeatable); both by default.")
     ] = None,
     batch_size: Annotated[
-        list[int] | None, typer.Option(min=2, help="Repeatable; 128 and 512 by default, of a game 32.")
+        list[int] | None,
+        typer.Option(min=2, help="Repeatable; 128 and 512 by default, of a game 32, of a search 64."),
     ] = None,
     members: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Sizes of stacks (repeatable); by default doubled until it takes too long."),
+        typer.Option(
+            min=1,
+            help="Sizes of stacks (repeatable); by default doubled until it takes too long, of a search 16.",
+        ),
     ] = None,
     env: Annotated[str, typer.Option(help="The task that is played.")] = "cheetah-run",
     loss: Annotated[str, typer.Option(help="The auxiliary loss of every member, or none.")] = "a2_winner",
+    grammar: Annotated[
+        str | None,
+        typer.Option(help="Whose losses, drawn at random, a search's stack trains: a2ls by default."),
+    ] = None,
+    hidden: Annotated[
+        int | None, typer.Option(min=1, help="Units in the layers of a search's agents: 64 by default.")
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Of training a candidate of a search: 50,000 by default.")
+    ] = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="Time for each measurement, about.")] = 10.0,
     precision: Annotated[str, typer.Option(help="tf32, float32 or bf16.")] = "tf32",
     compile: Annotated[bool, typer.Option("--compile", help="Fuse the losses with torch.compile.")] = False,
@@ -63,10 +78,23 @@ def bench(
     kinds = _chosen("kind of observation", obs, KINDS)
     if obs and task.discrete:
         raise A2lError(f"--obs would do nothing: {task.name} is seen as frames", "leave it out")
+    parts = list(_chosen("part", part, PARTS))
+    if task.discrete or "vectors" not in kinds:
+        parts = [each for each in parts if each != "search"]
+    of_search = {"--part search": "search" in (part or ()), "--grammar": grammar}
+    for option, value in (of_search | {"--hidden": hidden, "--frames": frames}).items():
+        if value and "search" not in parts:
+            raise A2lError(
+                f"{option} would do nothing: it is of a search's stack, which isn't measured",
+                "leave it out, or measure --part search with vectors on a task that has them",
+            )
     request = _Request(
-        _chosen("part", part, PARTS),
+        parts,
         [GAME] if task.discrete else kinds,
         batch_size or ([32] if task.discrete else [128, 512]),
+        _Mix(
+            grammar or "a2ls", hidden or 64, frames or 50_000, (batch_size or [64])[-1], (members or [16])[-1]
+        ),
         members,
         task.name,
         None if loss == "none" else load_one(loss)[1],
@@ -96,10 +124,22 @@ def _print_data(part: str, row: dict[str, Any]) -> None:
 
 
 @dataclass(frozen=True)
+class _Mix:
+    """The stack of a search."""
+
+    grammar: str
+    hidden: int
+    frames: int
+    batch_size: int
+    members: int
+
+
+@dataclass(frozen=True)
 class _Request:
     parts: Sequence[str]
     kinds: Sequence[str]
     batch_sizes: Sequence[int]
+    mix: _Mix
     members: Sequence[int] | None
     env: str
     loss: Loss | None
@@ -121,6 +161,8 @@ def _measured(request: _Request) -> Iterator[tuple[str, Rows]]:
         ceilings = measure_ceilings(request.device, request.computation.precision)
         yield "ceilings", _ceilings(ceilings)
         yield "updates", _updates(request, ceilings, best)
+    if "search" in request.parts:
+        yield "search", _search(request, request.mix)
     if "environments" in request.parts:
         yield "environments", _environments(request)
     if "training" in request.parts:
@@ -163,6 +205,36 @@ def _data(row: UpdateTime) -> dict[str, Any]:
     values = {name: each for name, each in asdict(row).items() if each == each}  # without NaN
     case: dict[str, Any] = values.pop("case")
     return case | values | ({} if row.left_out or row.failed else {"ratio": row.ratio})
+
+
+def _search(request: _Request, mix: _Mix) -> Rows:
+    from dataclasses import replace
+
+    import numpy as np
+
+    from a2ls_dsl.lang.grammar import load_grammar
+    from a2ls_dsl.rl.bench.mix import measure_mix
+    from a2ls_dsl.rl.envs.tasks import find_task
+    from a2ls_dsl.rl.settings import paper_settings
+    from a2ls_dsl.search.evolution import first_population
+    from a2ls_dsl.search.settings import EvolutionSettings
+
+    task, rng = find_task(request.env), np.random.default_rng(0)
+    drawn = first_population(load_grammar(mix.grammar), mix.members, EvolutionSettings(), rng)
+    settings = replace(paper_settings(task), batch_size=mix.batch_size, hidden=mix.hidden)
+    rows = measure_mix(
+        [each.loss for each in drawn],
+        *(task, mix.frames, settings, request.device, request.computation, request.seconds),
+    )
+    sizes = f"hidden {mix.hidden}, batch {mix.batch_size}, {len(drawn)} members"
+    yield {}, f"  a first population of {mix.grammar}: {sizes}; candidates of {mix.frames:,} frames"
+    yield {}, "  padding  buckets   ms/member-update   ratio  candidates/hour by the updates alone"
+    for row in rows:
+        ratio, padded = row.milliseconds / rows[0].milliseconds, math.isfinite(row.padding)
+        data = asdict(mix) | asdict(row) | {"members": len(drawn), "padding": row.padding if padded else None}
+        data |= {"ratio": ratio, "candidates_per_hour": row.candidates_per_hour}
+        head = f"  {row.padding if padded else 'any':>7}  {row.buckets:>7}"
+        yield data, f"{head}  {row.milliseconds:>17.3f}  {ratio:>6.3f}  {row.candidates_per_hour:>15,.1f}"
 
 
 def _environments(request: _Request) -> Rows:

@@ -34,7 +34,7 @@ FRAMES = Observations((3, 100, 100), stack=3, crop=84)
 ACTION = 6  # its size; of games, how many there are
 GAME = (1, 84, 84)
 EPISODE = 100  # agent steps of the made-up episodes
-_ROWS = 600
+ROWS = 600  # of their replay
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,7 @@ def measure_updates(
     A case that would take longer, to judge by a smaller one, or more memory than there is, is left out.
     Raises `A2lError` for a loss that looks beyond the made-up episodes.
     """
-    if reach(loss) >= EPISODE:
-        raise A2lError(
-            f"the loss looks {reach(loss)} steps ahead, and the made-up episodes have {EPISODE}",
-            f"measure one that looks {EPISODE - 1} steps ahead or fewer",
-        )
+    check_reach(loss)
     known: dict[str, float] = {}  # seconds of one update, a member and sample of a batch
     for case in cases:
         samples = case.members * case.batch_size
@@ -91,7 +87,7 @@ def measure_updates(
         if expected > budget:
             yield UpdateTime(case, left_out=f"would take {expected:.0f} s, more than {budget:.0f}")
             continue
-        needed = replay_bytes(settings, case.members, _ROWS, observations, ACTION)
+        needed = replay_bytes(settings, case.members, ROWS, observations, ACTION)
         if needed > free_bytes(device):
             yield UpdateTime(case, left_out="does not fit into memory")
             continue
@@ -122,9 +118,18 @@ def _measured(case: Case, loss: Loss | None, device: str, computation: Computati
     """Seconds of an update of a learner that lives no longer than this call."""
     settings, observations = _agent(case)
     losses, seeds = [loss] * case.members, range(case.members)
-    learner = Learner(losses, seeds, observations, ACTION, _ROWS, settings, device, computation=computation)
+    learner = Learner(losses, seeds, observations, ACTION, ROWS, settings, device, computation=computation)
     with closing(learner):
         return _seconds(learner, budget)
+
+
+def check_reach(loss: Loss | None) -> None:
+    """Raises `A2lError` for a loss that looks beyond the made-up episodes."""
+    if reach(loss) >= EPISODE:
+        raise A2lError(
+            f"the loss looks {reach(loss)} steps ahead, and the made-up episodes have {EPISODE}",
+            f"measure one that looks {EPISODE - 1} steps ahead or fewer",
+        )
 
 
 def _agent(case: Case) -> tuple[AgentSettings, Observations]:
@@ -136,18 +141,19 @@ def _agent(case: Case) -> tuple[AgentSettings, Observations]:
 
 
 def _least_updates(device: str) -> int:
-    return _warm_up(device) + 2
+    return warm_up(device) + 2
 
 
-def _warm_up(device: str) -> int:
+def warm_up(device: str) -> int:
+    """Updates before time is taken: on a GPU until all are captured."""
     return 2 if device == "cpu" else 2 * (WARM_UP + 1)
 
 
 def _seconds(learner: Learner, budget: float) -> float:
     """Median seconds of an update of all members: pairs of updates, as every second one trains the actor."""
-    _fill(learner)
+    fill_replay(learner)
     begin = time.perf_counter()
-    for _ in range(_warm_up(learner.device)):
+    for _ in range(warm_up(learner.device)):
         learner.update()
     times: list[float] = []
     pairs = 1 if learner.device == "cpu" else 20
@@ -161,12 +167,12 @@ def _seconds(learner: Learner, budget: float) -> float:
     return statistics.median(times)
 
 
-def _fill(learner: Learner) -> None:
+def fill_replay(learner: Learner) -> None:
     """A full ring of random experience; zeros would be quicker to multiply."""
     rng, members = np.random.default_rng(0), learner.members
     discrete = isinstance(learner.stacks[0], RainbowStack)
     every = np.ones(members, np.bool_)
-    for step in range(_ROWS - 2 * _ROWS // EPISODE):
+    for step in range(ROWS - 2 * ROWS // EPISODE):
         if step % EPISODE == 0:
             learner.begin(_seen(rng, learner.observations, members), every)
         learner.append(

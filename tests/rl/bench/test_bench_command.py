@@ -14,7 +14,7 @@ from a2ls_dsl.rl.agents import observations_of
 from a2ls_dsl.rl.bench.floor import Ceilings, count_work
 from a2ls_dsl.rl.bench.updates import ACTION, GAME, VECTORS
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
-from a2ls_dsl.rl.settings import SacSettings
+from a2ls_dsl.rl.settings import Computation, SacSettings
 
 A2_WINNER = load_one("a2_winner")[1]
 
@@ -37,7 +37,7 @@ def test_a_report_as_data() -> None:
     done = bench(*size, "--seconds", "2", "--env", "cartpole-swingup", "--device", "cpu", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     report = parts(done.stdout)
-    assert list(report) == ["machine", "ceilings", "updates", "environments", "training"]
+    assert list(report) == ["machine", "ceilings", "updates", "search", "environments", "training"]
     assert [row["members"] for row in report["updates"]] == [1, 2]
     # No time is compared with another: on a busy machine any may come out as the longer one.
     work = count_work(A2_WINNER, VECTORS, ACTION, SacSettings(batch_size=4))
@@ -52,6 +52,25 @@ def test_a_report_as_data() -> None:
     assert trained["updates_per_second"] > 0
     assert abs(sum(trained["shares"].values()) - 1) < 1e-9
     assert trained["candidates_per_hour"] == 3600 * trained["updates_per_second"] * 8 / 100_000
+
+
+def test_a_search_is_measured_on_unequal_losses_in_buckets_and_in_one() -> None:
+    size = ["--members", "6", "--batch-size", "4", "--hidden", "8", "--frames", "8000"]
+    mix = ["--part", "search", "--grammar", "a2ls", "--env", "cheetah-run", "--seconds", "0.1"]
+    done = bench(*mix, *size, "--device", "cpu", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    report = parts(done.stdout)
+    assert list(report) == ["machine", "search"]
+    padded, bucketed = report["search"]
+    assert (padded["padding"], padded["buckets"], padded["ratio"]) == (None, 1, 1)
+    assert bucketed["padding"] == Computation().padding
+    assert bucketed["buckets"] > 1
+    assert bucketed["ratio"] == bucketed["milliseconds"] / padded["milliseconds"]
+    for row in padded, bucketed:
+        assert (row["grammar"], row["members"], row["batch_size"], row["hidden"]) == ("a2ls", 6, 4, 8)
+        # 8,000 frames are 2,000 agent steps, of which the first 1,000 act at random and learn nothing.
+        assert row["updates"] == 1_000
+        assert row["candidates_per_hour"] == 3_600_000 / (row["milliseconds"] * 1_000)
 
 
 def test_a_game_is_measured_with_rainbow() -> None:
@@ -89,3 +108,6 @@ def test_wrong_names_are_explained() -> None:
     done = bench("--precision", "fp16")
     assert done.returncode == 2
     assert "precision" in done.stderr
+    done = bench("--part", "search", "--frames", "4000", "--device", "cpu")
+    assert done.returncode == 2
+    assert "makes no update: learning begins after 4,000" in done.stderr

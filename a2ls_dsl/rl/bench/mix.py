@@ -1,0 +1,99 @@
+"""What a search trains: a stack of unequal losses, in buckets of like sizes and padded to the largest."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.bench.floor import synchronize
+from a2ls_dsl.rl.bench.updates import ACTION, ROWS, VECTORS, check_reach, fill_replay, warm_up
+from a2ls_dsl.rl.envs.tasks import Task
+from a2ls_dsl.rl.learner import Learner
+from a2ls_dsl.rl.settings import Computation, SacSettings
+
+_MOST_TURNS = 20
+
+
+@dataclass(frozen=True)
+class MixTime:
+    """A way to compute a stack: its limit to padding (see `StackedLoss`), and what an update took.
+
+    milliseconds: per member-update; buckets: how many there were; updates: of a candidate.
+    """
+
+    padding: float
+    buckets: int
+    milliseconds: float
+    updates: int
+
+    @property
+    def candidates_per_hour(self) -> float:
+        """By the updates alone."""
+        return 3.6e6 / (self.milliseconds * self.updates)
+
+
+def measure_mix(
+    losses: Sequence[Loss],
+    task: Task,
+    frames: int,
+    settings: SacSettings,
+    device: str,
+    computation: Computation,
+    budget: float,
+) -> list[MixTime]:
+    """Padded to the largest loss, then as `computation` says, in turns for about `budget` seconds.
+
+    frames: of training a candidate of the task. Raises `A2lError` for a loss that looks beyond the made-up
+    episodes, and for frames that are no whole agent steps or end before learning begins.
+    """
+    for loss in losses:
+        check_reach(loss)
+    task.check_frames("the budget of a candidate", frames)
+    updates = (task.frames_to_steps(frames) - settings.random_steps) * settings.updates_per_step
+    if updates <= 0:
+        begin_at = task.steps_to_frames(settings.random_steps)
+        raise A2lError(
+            f"a candidate of {frames:,} frames makes no update: learning begins after {begin_at:,}",
+            f"give it more than {begin_at:,} frames",
+        )
+    ways = [replace(computation, padding=padding) for padding in (math.inf, computation.padding)]
+    learners = [_filled(losses, settings, device, way) for way in ways]
+    times: list[list[float]] = [[] for _ in ways]
+    begin = time.perf_counter()
+    while not times[-1] or (time.perf_counter() - begin < budget and len(times[-1]) < _MOST_TURNS):
+        for learner, spent in zip(learners, times, strict=True):
+            synchronize(device)
+            start = time.perf_counter()
+            for _ in range(settings.cycle):  # updates with the actor's part and without
+                learner.update()
+            synchronize(device)
+            spent.append((time.perf_counter() - start) / settings.cycle)
+    rows = list[MixTime]()
+    for way, learner, spent in zip(ways, learners, times, strict=True):
+        buckets = len(learner.stacks[0].auxiliary.buckets)
+        with closing(learner):
+            milliseconds = 1e3 * statistics.median(spent) / len(losses)
+        rows.append(MixTime(way.padding, buckets, milliseconds, updates))
+    return rows
+
+
+def _filled(losses: Sequence[Loss], settings: SacSettings, device: str, computation: Computation) -> Learner:
+    """A learner whose slots were filled one after the other, as in a search, with random experience."""
+    learner = Learner(
+        *(losses, range(len(losses)), VECTORS, ACTION, ROWS, settings, device),
+        computation=computation,
+        refill=True,
+    )
+    fill_replay(learner)
+    for member in range(len(losses)):
+        learner.activate(member)
+        learner.update()
+    for _ in range(warm_up(device)):
+        learner.update()
+    return learner
