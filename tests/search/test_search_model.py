@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from a2ls_dsl.cli.evolve import _cascade
+from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar import Grammar, load_grammar
 from a2ls_dsl.lang.load import load_one, loads
+from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.conductor import Conductor
@@ -179,6 +182,14 @@ def test_the_model_names_what_is_confirmed(tmp_path: Path) -> None:
         known = [Scored(each.loss, each.score or 0.0) for each in found if each.loss]
         ranked = strategy_of(settings, grammar).ranked(known)
         assert {each.loss for each in found if each.fresh_runs} == set(ranked[:2])
+
+
+def test_the_command_confirms_finalists_of_a_model_by_default() -> None:
+    task = find_task("walker-walk")
+    assert _cascade(task, "model", [], None) == {"confirm": 3}
+    assert _cascade(task, "model", [], 0) == {"confirm": 0}
+    with pytest.raises(A2lError, match="has no `rungs`"):
+        _cascade(task, "model", ["rungs"], None)
 
 
 def test_a_model_searches_any_grammar(tmp_path: Path) -> None:
