@@ -151,6 +151,8 @@ def _toml(value: Any) -> str:
 
 def run(wanted: Sequence[Step], folder: Path, minutes: float) -> list[Ended]:
     """Run what isn't done yet, within so many minutes in all."""
+    # In the background of a shell SIGINT is ignored, and steps would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     end = time.monotonic() + 60 * minutes
     ended = list[Ended]()
     for step in wanted:

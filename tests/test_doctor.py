@@ -57,7 +57,7 @@ def test_a_compiler_that_is_missing_is_told() -> None:
     done = doctor(CXX="/nowhere/g++")
     assert done.returncode == 0
     assert re.search(
-        r"^ok +compiler +.*there is no `/nowhere/g\+\+`; only --compile needs it", done.stdout, re.M
+        r"^ok +compiler +.*there is no `/nowhere/g\+\+`; only torch.compile needs it", done.stdout, re.M
     )
 
 

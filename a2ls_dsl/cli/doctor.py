@@ -217,8 +217,10 @@ def _compiler() -> Finding:
     try:
         require_tools()
     except A2lError as error:
-        return Finding(Status.OK, "compiler", f"{error.message}; only --compile needs it", error.fix)
-    return Finding(Status.OK, "compiler", f"there is one for --compile, with its cache in {cache_folder()}")
+        return Finding(Status.OK, "compiler", f"{error.message}; only torch.compile needs it", error.fix)
+    return Finding(
+        Status.OK, "compiler", f"there is one for torch.compile, with its cache in {cache_folder()}"
+    )
 
 
 def _tensorboard() -> Finding:

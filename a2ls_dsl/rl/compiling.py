@@ -51,7 +51,8 @@ def require_compile(device: str) -> None:
     # Whatever stands behind it fails in its own ways: compilers, headers, Triton, the driver.
     except Exception as error:  # noqa: BLE001
         raise A2lError(
-            f"torch.compile doesn't work here: {str(error).strip().splitlines()[0]}", "leave out --compile"
+            f"torch.compile doesn't work here: {str(error).strip().splitlines()[0]}",
+            "do without torch.compile",
         ) from None
 
 

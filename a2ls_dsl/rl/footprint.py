@@ -79,7 +79,7 @@ class Footprint:
         told = ", ".join(f"{name} {size / 1e9:.2f}" for name, size in parts.items())
         free = min(on_machine, free_bytes("cpu"))
         fix = (
-            f"train at most {fitting} at once: --stack {fitting} in a search, --seeds {fitting} in a training"
+            f"train at most {fitting} at once: `a2l evolve --stack {fitting}`, `a2l train --seeds {fitting}`"
         )
         who = f"{members} members take" if members > 1 else "one member takes"
         raise A2lError(

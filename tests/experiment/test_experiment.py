@@ -161,7 +161,8 @@ def test_a_broken_result_is_explained(small: Path) -> None:
         missing(experiment)
 
 
-def test_a_harness_that_is_killed_often_loses_and_repeats_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [2, pytest.param(6, marks=pytest.mark.slow)])
+def test_a_harness_that_is_killed_often_loses_and_repeats_nothing(kills: int, tmp_path: Path) -> None:
     """Killed at random moments: the curves of the uninterrupted run, to the last digit stored."""
     whole, killed = (read(written(tmp_path / name, SMALL)) for name in ("whole", "killed"))
     run(whole, workers=1)
@@ -169,7 +170,7 @@ def test_a_harness_that_is_killed_often_loses_and_repeats_nothing(tmp_path: Path
     command += [str(killed.path), "--workers", "1", "--save-seconds", "0"]
     rng = np.random.default_rng(0)
     known: dict[str, list[str]] = {}
-    for _ in range(6):
+    for _ in range(kills):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         time.sleep(float(rng.uniform(2.0, 6.0)))
         process.kill()

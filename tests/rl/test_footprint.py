@@ -80,7 +80,7 @@ def test_who_does_not_fit_is_refused_with_the_number_that_does(monkeypatch: pyte
         A2lError, match=r"5 members take 26.00 GB .*replay 5.00.*but 20.00 GB are free"
     ) as error:
         MEMBER.check(5, 4, "cpu")
-    assert "at most 3 at once: --stack 3" in error.value.fix
+    assert "at most 3 at once: `a2l evolve --stack 3`" in error.value.fix
     monkeypatch.setattr(footprint, "free_of_machine", lambda: 2 * GB)
     with pytest.raises(A2lError, match=r"one member takes .*but 2.00 GB are free") as error:
         MEMBER.check(1, 4, "cpu")

@@ -86,13 +86,14 @@ def test_the_same_seed_gives_the_same_search(whole: list[Path]) -> None:
     assert results(whole[0]) == results(whole[1])
 
 
+@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_search_that_is_killed_often_goes_on_as_if_it_had_not_been(
-    whole: list[Path], tmp_path: Path
+    kills: int, whole: list[Path], tmp_path: Path
 ) -> None:
-    """Killed at 20 random moments, at first within its start: nothing is lost, nothing trained twice."""
+    """Killed at random moments, at first within its start: nothing is lost, nothing trained twice."""
     folder, rng = tmp_path / "killed", np.random.default_rng(0)
     kept: set[tuple[object, ...]] = set()
-    for _ in range(20):
+    for _ in range(kills):
         process = start(folder)
         time.sleep(float(rng.uniform(0.5, 6.0)))
         process.kill()

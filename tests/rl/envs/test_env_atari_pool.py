@@ -75,13 +75,16 @@ def test_actions_that_are_none_are_refused(actions: list[float]) -> None:
             pool.start([[0], [1]])
 
 
-def test_a_killed_worker_is_reported() -> None:
-    with EnvPool(TETRIS, 2, workers=2) as pool:
-        pool.reset([0, 1])
+def test_a_killed_worker_is_replaced_and_its_game_goes_on() -> None:
+    with EnvPool(TETRIS, 2, workers=2) as pool, EnvPool(TETRIS, 2, workers=2) as untouched:
+        for each in (pool, untouched):
+            each.reset([0, 1])
+            each.step([1, 2])
         os.kill(pool._workers[1].process.pid, signal.SIGKILL)
         pool._workers[1].process.wait()
-        with pytest.raises(A2lError, match="an environment worker of Tetris died with exit code -9"):
-            pool.step([0, 0])
+        for _ in range(3):
+            np.testing.assert_array_equal(pool.step([0, 2]).observation, untouched.step([0, 2]).observation)
+        assert len(pool.replaced) == 1
 
 
 def test_a_broken_rom_is_reported_by_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
