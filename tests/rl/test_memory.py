@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,18 @@ from a2ls_dsl.rl.settings import SacSettings
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="these are rules of glibc")
 
 
-def test_an_update_uses_the_memory_of_the_one_before() -> None:
+@pytest.mark.parametrize(
+    "check", ["an_update_uses_the_memory_of_the_one_before", "memory_that_is_kept_counts_as_free"]
+)
+def test_freed_memory_is_kept(check: str) -> None:
+    """In a process of its own: what others allocated there decides what the C library can keep."""
+    command = [sys.executable, "-c", f"import test_memory; test_memory.{check}()"]
+    folder = Path(__file__).parent
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def an_update_uses_the_memory_of_the_one_before() -> None:
     """Pages that the system had to hand out, by its own count."""
     every = np.ones(4, np.bool_)
     settings = SacSettings(hidden=512, batch_size=128)
@@ -41,7 +54,7 @@ def test_an_update_uses_the_memory_of_the_one_before() -> None:
     assert pages(10) < gradients / os.sysconf("SC_PAGE_SIZE")
 
 
-def test_memory_that_is_kept_counts_as_free() -> None:
+def memory_that_is_kept_counts_as_free() -> None:
     """Pages in use by this process, by the system's count, around a gigabyte that a learner has left."""
 
     def used() -> int:
