@@ -272,8 +272,8 @@ def _head(option: Option, entry: Operator) -> Iterator[Problem]:
         yield Problem(
             Rule.OPTION_VALUE, f"`{call.name}` takes no numbers", Fix.write(f"{HEAD} = {call.name}"), option
         )
-    elif not all(LAYER.holds(width) for width in call.numbers):
-        yield Problem(Rule.OPTION_VALUE, f"the width of a layer is {LAYER}", "e.g. mlp(256)", option)
+    elif problem := range_problem(option, entry):
+        yield problem
     elif call.name == NONE and option.shared:
         message = "`none` is no head that could be shared"
         yield Problem(Rule.OPTION_VALUE, message, _unshared(option), option)
@@ -291,17 +291,27 @@ def _number(option: Option, entry: Operator, against_batch: bool) -> Iterator[Pr
         if isinstance(fix, Fix) and option.span:
             fix = replace(fix, at=(option.span.start, option.span.start + len(option.name)))
         yield Problem(Rule.OPTION_UNKNOWN, message, fix, option)
-    elif isinstance(option.value, Call) or not known.range.holds(option.value):
-        message = f"`{known.name}` is {known.range}"
-        yield Problem(
-            Rule.OPTION_VALUE, message, Fix.write(f"{known.name} = {print_number(known.default)}"), option
-        )
+    elif problem := range_problem(option, entry):
+        yield problem
     elif option.shared:
         message = f"`as` names a head; `{known.name}` is none"
         yield Problem(Rule.OPTION_VALUE, message, _unshared(option), option)
     elif known.needs is Needs.NEGATIVES and not against_batch:
         message = f"`{option.name}` divides similarities to the batch; there are none"
         yield Problem(Rule.OPTION_UNKNOWN, message, "add `against batch`", option)
+
+
+def range_problem(option: Option, entry: Operator) -> Problem | None:
+    """What is wrong with the value of an option that an operator has: a number, or widths of layers."""
+    if option.name == HEAD:
+        if isinstance(option.value, Call) and all(map(LAYER.holds, option.value.numbers)):
+            return None
+        return Problem(Rule.OPTION_VALUE, f"the width of a layer is {LAYER}", "e.g. mlp(256)", option)
+    known = entry.option(option.name)
+    if known is None or (not isinstance(option.value, Call) and known.range.holds(option.value)):
+        return None
+    fix = Fix.write(f"{known.name} = {print_number(known.default)}")
+    return Problem(Rule.OPTION_VALUE, f"`{known.name}` is {known.range}", fix, option)
 
 
 def _unshared(option: Option) -> Fix:

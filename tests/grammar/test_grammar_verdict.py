@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 
 import pytest
@@ -15,8 +16,11 @@ from a2ls_dsl.lang.canonical_heads import shared_names
 from a2ls_dsl.lang.check import check
 from a2ls_dsl.lang.grammar import parse_grammar
 from a2ls_dsl.lang.load import loads
+from a2ls_dsl.lang.numbers import Range
+from a2ls_dsl.lang.operators import NumberOption, Operator
 from a2ls_dsl.lang.parse import recover
 from a2ls_dsl.lang.printer import print_loss, print_option, print_set, print_term
+from a2ls_dsl.lang.registry import forget, register_operator
 from tests.strategies import any_losses, loose_comparisons, rewritten
 
 SHARED = "mse({ s[t], a[t] } -> { r[t] }) with head = linear as q"
@@ -202,3 +206,28 @@ def test_checker_and_grammar_multiply_weights_alike(weights: tuple[str, str]) ->
 def test_an_infinite_number_of_a_grammar_has_a_message(text: str) -> None:
     with pytest.raises(LanguageError, match="the number 1e999 is not finite"):
         parse_grammar(f"grammar g\nloss = {text}")
+
+
+@pytest.fixture
+def wide() -> Iterator[None]:
+    """An operator whose `bins` go further than those of `ce`."""
+    option = NumberOption("bins", 65, Range(2, 5000, whole=True), "")
+    register_operator(Operator("wide", "", options=(option,)))
+    yield
+    forget("wide")
+
+
+@pytest.mark.usefixtures("wide")
+@pytest.mark.parametrize("operators", [["ce"], ["wide"], ["ce", "wide"], ["mse", "ce"]])
+@pytest.mark.parametrize("bins", [2, 1001, 1002, 5000, 5001])
+def test_numbers_have_the_range_of_the_operator_that_takes_them(operators: list[str], bins: int) -> None:
+    """Not of another one with an option of that name; a number that none takes is refused, not left out."""
+    texts = [f"{name}({{ s[t] }} -> {{ r[t] }}) with bins = {bins}" for name in operators]
+    sound = {text for text in texts if not errors(text)}
+    offered = f"offered = {' | '.join(operators)}"
+    grammar = f"grammar g\nloss = offered({{ s[t] }} -> {{ r[t] }}) with bins = {bins}\n{offered}"
+    if sound:
+        assert grammar_losses(grammar) == {loads(f"loss a = {text}")["a"] for text in sound}
+    else:
+        with pytest.raises(LanguageError, match=rf"A2L224\]: .*: bins = {bins}"):
+            parse_grammar(grammar)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from a2ls_dsl.diagnostics import Diagnostic, Severity
-from a2ls_dsl.lang.ast import Schedule
+from a2ls_dsl.lang.ast import Call, Option, Schedule
 from a2ls_dsl.lang.build_piece import MAX_ELEMENTS
 from a2ls_dsl.lang.canonical import SOURCE as ONLINE_SIDE
 from a2ls_dsl.lang.canonical import TARGET as EMA_SIDE
@@ -17,14 +17,14 @@ from a2ls_dsl.lang.grammar.build import Builder, calls_of
 from a2ls_dsl.lang.grammar.check import for_values, walk
 from a2ls_dsl.lang.grammar.codes import Rule, error
 from a2ls_dsl.lang.grammar.derive import weight_of
-from a2ls_dsl.lang.grammar.expand import Expander, Leaf, Value
+from a2ls_dsl.lang.grammar.expand import Expander, Value
 from a2ls_dsl.lang.grammar.forms import Cube, Layout
 from a2ls_dsl.lang.grammar.nodes import Empty, Layouts, Node, Pick, Scaled, Sum, Term, inside, terms_of
 from a2ls_dsl.lang.grammar.space import Roots
-from a2ls_dsl.lang.numbers import print_number
-from a2ls_dsl.lang.operators import HEAD, LAYER, MLP
-from a2ls_dsl.lang.printer import print_item
+from a2ls_dsl.lang.operators import HEAD
+from a2ls_dsl.lang.printer import print_item, print_option
 from a2ls_dsl.lang.registry import operators
+from a2ls_dsl.lang.rules import range_problem
 from a2ls_dsl.lang.types import trains_encoder
 from a2ls_dsl.lang.weights import SCHEDULE_FIX, WEIGHT, ends, product, weight_problem
 
@@ -38,15 +38,8 @@ def number_findings(expander: Expander) -> Iterator[Diagnostic]:
                 for leaf in expander.leaves(weight):
                     if problem := _weight_problem(leaf.value):
                         yield error(Rule.NUMBER_RANGE, problem[0], weight.span, problem[1])
-            case tree.Call(name, arguments) if name.text == MLP:
-                for each in arguments:
-                    for leaf in expander.leaves(each):
-                        if not (isinstance(leaf.value, float) and LAYER.holds(leaf.value)):
-                            message = f"the width of a layer is {LAYER}, not {_shown(leaf)}"
-                            yield error(Rule.NUMBER_RANGE, message, each.span, "e.g. mlp(256)")
-            case tree.Call(options=options):
-                for option in options:
-                    yield from _option(option, expander)
+            case tree.Call():
+                yield from _options(part, expander)
 
 
 def item_findings(expander: Expander) -> Iterator[Diagnostic]:
@@ -85,17 +78,22 @@ def root_findings(builder: Builder, roots: Roots) -> Iterator[Diagnostic]:
             )
 
 
-def _option(option: tree.Option, expander: Expander) -> Iterator[Diagnostic]:
-    name = option.name.text
-    known = [each for entry in operators.values() if (each := entry.option(name)) is not None]
-    if name == HEAD or not known:
-        return
-    for leaf in expander.leaves(option.value):
-        if isinstance(leaf.value, float) and not any(each.range.holds(leaf.value) for each in known):
-            message = f"`{name}` is {known[0].range}, not {_shown(leaf)}"
-            yield error(
-                Rule.NUMBER_RANGE, message, option.value.span, f"e.g. {print_number(known[0].default)}"
-            )
+def _options(call: tree.Call, expander: Expander) -> Iterator[Diagnostic]:
+    """Values that no operator of a comparison takes, as the checker of losses says it."""
+    entries = [entry for leaf in expander.leaves(call.name) if (entry := operators.get(str(leaf.value)))]
+    for written in call.options:
+        name = written.name.text
+        takers = [entry for entry in entries if (entry.head if name == HEAD else entry.option(name))]
+        for value in (leaf.value for leaf in expander.leaves(written.value)):
+            if not isinstance(value, float | Call):
+                continue
+            option = Option(name, value)
+            problems = [range_problem(option, entry) for entry in takers]
+            if problems and problems[0] and all(problems):
+                message = f"{problems[0].message}: {print_option(option)}"
+                fix = problems[0].fix
+                words = fix if isinstance(fix, str) else fix.words
+                yield error(Rule.NUMBER_RANGE, message, written.value.span, words)
 
 
 def _weight_problem(value: Value) -> tuple[str, str] | None:
@@ -104,10 +102,6 @@ def _weight_problem(value: Value) -> tuple[str, str] | None:
         return "a schedule takes three numbers, the last one whole", SCHEDULE_FIX
     problem = weight_problem(value)
     return problem and problem[1:]
-
-
-def _shown(leaf: Leaf) -> str:
-    return print_number(leaf.value) if isinstance(leaf.value, float) else f"{leaf.value}"
 
 
 def _mismatch(builder: Builder, call: tree.Call) -> Diagnostic:
