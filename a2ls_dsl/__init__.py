@@ -27,15 +27,19 @@ if TYPE_CHECKING:
     from a2ls_dsl.backend.module import CompiledLoss as CompiledLoss
     from a2ls_dsl.backend.window import Window as Window
     from a2ls_dsl.diagnostics import A2lError as A2lError
+    from a2ls_dsl.rl.policy import Policy as Policy
+    from a2ls_dsl.rl.policy import load_policy as load_policy
 
-__all__ = ["A2lError", "CompiledLoss", "Window", "compile", "load", "loads"]
+__all__ = ["A2lError", "CompiledLoss", "Policy", "Window", "compile", "load", "load_policy", "loads"]
 
 _HOMES = {
     "A2lError": "a2ls_dsl.diagnostics",
     "CompiledLoss": "a2ls_dsl.backend.module",
+    "Policy": "a2ls_dsl.rl.policy",
     "Window": "a2ls_dsl.backend.window",
     "compile": "a2ls_dsl.api",
     "load": "a2ls_dsl.api",
+    "load_policy": "a2ls_dsl.rl.policy",
     "loads": "a2ls_dsl.api",
 }
 

@@ -11,6 +11,7 @@ from a2ls_dsl.cli import explain as explain
 from a2ls_dsl.cli import grammar as grammar
 from a2ls_dsl.cli import language as language
 from a2ls_dsl.cli import lsp as lsp
+from a2ls_dsl.cli import play as play
 from a2ls_dsl.cli import report as report
 from a2ls_dsl.cli import study as study
 from a2ls_dsl.cli import tasks as tasks
@@ -21,6 +22,7 @@ PANELS = {
     "Losses": ("check", "explain", "fmt", "show", "compile", "grammar", "lsp"),
     "Training and search": (
         "train",
+        "play",
         "tasks",
         "evolve",
         "best",

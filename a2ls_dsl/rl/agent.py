@@ -41,6 +41,8 @@ class Agent(nn.Module):
     """
 
     METRICS: ClassVar[tuple[str, ...]]
+    ACTING: ClassVar[tuple[str, ...]]
+    """The networks that act, `encoder` the first; of each there is a copy, `frozen_encoder`."""
     updates: Tensor
     active: Tensor
     auxiliary: StackedLoss
@@ -115,6 +117,10 @@ class Agent(nn.Module):
         """Actions (members, action) for observations (members, ...), in training, for step `counter`."""
 
     @abstractmethod
+    def greedy(self, observation: Tensor) -> Tensor:
+        """The best actions (members, M, action) of the frozen policies for (members, M, ...): no chance."""
+
+    @abstractmethod
     def act_frozen(self, observation: Tensor, counter: int | Tensor) -> Tensor:
         """The same by the frozen policies, as they are evaluated, for step `counter` of all evaluations."""
 
@@ -136,16 +142,16 @@ class Agent(nn.Module):
         """
 
     @abstractmethod
-    def acting_networks(self) -> list[tuple[nn.Module, nn.Module]]:
-        """The networks that act, each with its frozen copy."""
-
-    @abstractmethod
     def _make_optimizers(self) -> dict[str, StackedAdam]:
         """All optimizers by name; `auxiliary` trains the loss' parameters, behind others where shared."""
 
     @abstractmethod
     def _initialise(self, member: int, loss: Loss | None) -> None:
         """Fresh parameters for a member, drawn from its own streams."""
+
+    def acting_networks(self) -> list[tuple[nn.Module, nn.Module]]:
+        """The networks that act, each with its frozen copy."""
+        return [(getattr(self, name), getattr(self, f"frozen_{name}")) for name in self.ACTING]
 
     def update(self, replay: Replay) -> None:
         """One gradient update of every member."""
@@ -240,7 +246,8 @@ class Agent(nn.Module):
             return functions
         return {name: fused(each) for name, each in functions.items()}
 
-    def _arithmetic(self) -> AbstractContextManager[None]:
+    def arithmetic(self) -> AbstractContextManager[None]:
+        """What it computes with is set inside; see `arithmetic.py`."""
         return arithmetic(self.computation.precision, self.device)
 
     def _record(self, name: str, values: Tensor, among: Tensor | None = None) -> None:

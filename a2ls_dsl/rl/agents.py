@@ -69,6 +69,11 @@ def metric_names(settings: AgentSettings) -> tuple[str, ...]:
     return RainbowStack.METRICS if isinstance(settings, RainbowSettings) else SacStack.METRICS
 
 
+def acting_names(settings: AgentSettings) -> tuple[str, ...]:
+    """The names of an agent's networks that act."""
+    return RainbowStack.ACTING if isinstance(settings, RainbowSettings) else SacStack.ACTING
+
+
 def replay_bytes(
     settings: AgentSettings, members: int, rows: int, observations: Observations, action: int
 ) -> int:

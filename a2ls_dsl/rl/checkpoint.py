@@ -10,7 +10,7 @@ import os
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -90,13 +90,18 @@ def save(path: Path, arrays: Mapping[str, NDArray[np.generic]], values: Mapping[
         raise unwritable(path, error) from None
 
 
-def load(path: Path) -> tuple[dict[str, NDArray[np.generic]], dict[str, Any]]:
-    """Read a checkpoint: its arrays and its JSON values. Raises `A2lError` for any other file."""
+def load(
+    path: Path, wanted: Callable[[str], bool] = lambda name: True
+) -> tuple[dict[str, NDArray[np.generic]], dict[str, Any]]:
+    """Read a checkpoint: its arrays, or those that are wanted, and its JSON values.
+
+    Raises `A2lError` for any other file.
+    """
     try:
         with zipfile.ZipFile(path):  # a lone array is a file that numpy would read, too
             pass
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+            arrays = {name: file[name] for name in file.files if name == _VALUES or wanted(name)}
         if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
             raise ValueError(f"{strange[0]} is no array")  # numpy gives other members as bytes
         values: dict[str, Any] = json.loads(arrays.pop(_VALUES).tobytes())
@@ -106,6 +111,16 @@ def load(path: Path) -> tuple[dict[str, NDArray[np.generic]], dict[str, Any]]:
             "delete it to start again, or use another folder",
         ) from None
     return arrays, values
+
+
+def shape(path: Path, name: str) -> tuple[int, ...]:
+    """The shape of an array of a checkpoint that was read before; the array itself is not read."""
+    with zipfile.ZipFile(path) as file, file.open(f"{name}.npy") as member:
+        version = np.lib.format.read_magic(member)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        return read(member)[0]
 
 
 @contextmanager

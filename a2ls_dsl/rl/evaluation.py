@@ -17,7 +17,7 @@ from a2ls_dsl.rl.envs.tasks import Task
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.observations import History
 
-_STEPS = 2**24
+STEPS = 2**24
 """More than the steps of any episode: each episode of each evaluation has numbers of its own."""
 
 _OF_MEMBERS = ("_playing", "_total", "_step")
@@ -148,7 +148,7 @@ class Evaluator:
             self._history.begin(self.pool.reset_where(waiting, seeds), waiting)
             self._playing |= waiting
             self._total[waiting] = 0.0
-            self._step[waiting] = numbers[waiting] * _STEPS
+            self._step[waiting] = numbers[waiting] * STEPS
 
     def _end_episode(self, member: int) -> Score | None:
         known = self._open[member]

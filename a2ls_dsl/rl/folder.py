@@ -7,7 +7,6 @@ import io
 import json
 import platform
 from contextlib import ExitStack
-from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import write
 from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.rl import checkpoint
-from a2ls_dsl.rl.agents import metric_names, told
+from a2ls_dsl.rl.agents import metric_names
 from a2ls_dsl.rl.envs.dmc import installed
 from a2ls_dsl.rl.envs.tasks import Game
 from a2ls_dsl.rl.evaluation import Score
@@ -28,6 +27,7 @@ from a2ls_dsl.rl.lock import held
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.scores import has_human_score, human_normalised
 from a2ls_dsl.rl.slots import Training
+from a2ls_dsl.rl.stored import training_values
 from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer
 
 LOCK = "lock"
@@ -57,24 +57,14 @@ def protocol(training: Training) -> str:
 
 def plan_values(plan: Plan, deterministic: bool) -> dict[str, Any]:
     """A plan as JSON values: two runs with equal values compute the same."""
-    training = plan.training
-    values = {
-        "env": training.task.name,
+    values = training_values(plan.training) | {
         "losses": [print_loss(loss) if loss is not None else "none" for loss in plan.losses],
         "seeds": list(plan.seeds),
-        "frames": training.frames,
-        "settings": told(training.settings),
-        "evaluation": asdict(training.evaluation),
-        "pixels": asdict(training.pixels) if training.pixels else None,
-        "precision": training.computation.precision,
         "deterministic": deterministic,
     }
-    if isinstance(training.task, Game):
-        values["game"] = asdict(training.task)
     if plan.compares:
-        values["arms"] = plan.arms
-    normal: dict[str, Any] = json.loads(json.dumps(values))
-    return normal
+        values["arms"] = list(plan.arms)
+    return values
 
 
 class RunFolder:

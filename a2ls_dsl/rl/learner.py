@@ -173,6 +173,16 @@ class Learner:
             part, place = self._place(member)
             self.stacks[part].freeze([place])
 
+    def policy(self, member: int) -> Arrays:
+        """The frozen networks that act for a member, as in a stack of one."""
+        part, place = self._place(member)
+        stack = self.stacks[part]
+        return {
+            f"{name}/{key}": value[place : place + 1].cpu().numpy().copy()
+            for name in stack.ACTING
+            for key, value in getattr(stack, f"frozen_{name}").state_dict().items()
+        }
+
     def begin(self, observation: NDArray[Any], where: NDArray[np.bool_]) -> None:
         """Start an episode of the members in the mask."""
         seen, mask = _tensor(observation).to(self.device), _tensor(where).to(self.device)

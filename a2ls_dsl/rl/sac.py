@@ -28,6 +28,7 @@ class SacStack(Agent):
     On frames actor and critics share the convolutions, and each has a head of its own.
     """
 
+    ACTING = ("encoder", "actor")
     METRICS = (
         "critic_loss",
         "actor_loss",
@@ -82,7 +83,7 @@ class SacStack(Agent):
     @torch.no_grad()
     def act(self, observation: Tensor, counter: int | Tensor) -> Tensor:
         """Actions (members, action) for observations (members, ...), sampled for step `counter`."""
-        with self._arithmetic():
+        with self.arithmetic():
             base = self.encoder.base(observation[:, None])
             noise = self.rng.normal(Purpose.ACTION, counter, self.action_size)[:, None]
             action: Tensor = self.actor(base, noise)[0]
@@ -91,8 +92,12 @@ class SacStack(Agent):
     @torch.no_grad()
     def act_frozen(self, observation: Tensor, counter: int | Tensor = 0) -> Tensor:
         """The mean actions (members, action) of the frozen policies for (members, ...)."""
-        with self._arithmetic():
-            return self.frozen_actor.mean(self.frozen_encoder.base(observation[:, None]))[:, 0]
+        with self.arithmetic():
+            return self.greedy(observation[:, None])[:, 0]
+
+    def greedy(self, observation: Tensor) -> Tensor:
+        """See `Agent.greedy`: the means of the policies."""
+        return self.frozen_actor.mean(self.frozen_encoder.base(observation))
 
     def random_action(self, counter: int | Tensor) -> Tensor:
         """Uniform actions (members, action) for step `counter`."""
@@ -126,7 +131,7 @@ class SacStack(Agent):
         captured as one graph for each combination of `parts_due`, unless the stack `is_general`.
         """
         actor, targets, auxiliary = parts
-        with self._arithmetic():
+        with self.arithmetic():
             batch = replay.sample_steps(self.rng, self.updates, self.settings.batch_size)
             self._update_critic(batch)
             if actor:
@@ -136,9 +141,6 @@ class SacStack(Agent):
             if auxiliary:
                 self._update_auxiliary(replay)
             self.updates += self.active
-
-    def acting_networks(self) -> list[tuple[nn.Module, nn.Module]]:
-        return [(self.encoder, self.frozen_encoder), (self.actor, self.frozen_actor)]
 
     def _update_critic(self, batch: Transitions) -> None:
         """Clipped double Q-learning with entropy; trains critics and encoder."""

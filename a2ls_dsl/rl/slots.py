@@ -84,6 +84,20 @@ class Member:
 
 
 @dataclass(frozen=True)
+class TrainedNetworks:
+    """The networks of a member that act: `arrays` by name, as in a stack of one.
+
+    observation: the shape of what the environment gives; action: size of an action, or how many there are;
+    evaluations: that were begun.
+    """
+
+    observation: tuple[int, ...]
+    action: int
+    evaluations: int
+    arrays: Arrays
+
+
+@dataclass(frozen=True)
 class Replaced:
     """A process that was lost has a successor; `text` is a sentence on it."""
 
@@ -217,6 +231,11 @@ class Slots:
     def replaced(self) -> list[str]:
         """A sentence for every worker process that was replaced so far."""
         return self.pool.replaced
+
+    def trained(self, slot: int) -> TrainedNetworks:
+        """What acted in the last evaluation of a slot, until another member takes it."""
+        shape, action = self.pool.observation_shape, self.pool.action_size
+        return TrainedNetworks(shape, action, int(self.evaluations[slot]), self.learner.policy(slot))
 
     def fill(self, slot: int, member: Member) -> None:
         """Give a free slot to a member; it begins at the next tick, or at one soon after."""

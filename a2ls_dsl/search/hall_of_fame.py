@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 
 from a2ls_dsl.diagnostics import A2lError, Source
 from a2ls_dsl.lang.files import write
 from a2ls_dsl.lang.layout import format_file
+from a2ls_dsl.rl.policy import Trained
 from a2ls_dsl.search.candidates import FOUND, NO_LOSS, Candidate
 from a2ls_dsl.search.reader import StudyReader
 
@@ -14,10 +18,12 @@ SIZE = 10
 """How many losses the hall of fame holds."""
 
 
-def write_hall_of_fame(study: StudyReader) -> None:
+def write_hall_of_fame(study: StudyReader, trained: Mapping[str, Trained] = MappingProxyType({})) -> None:
     """Bring `hall_of_fame/NN-<key>.a2l` up to date: the best candidates, references aside.
 
-    Every file is replaced as a whole, so that a reader never sees half of one. Raises `A2lError`.
+    Beside each lies what its run in the search trained, as the policy file `NN-<key>.npz`; trained: what has
+    just ended, by key. Every file is replaced as a whole, so that a reader never sees half of one. Raises
+    `A2lError`.
     """
     best = [each for each in study.leaderboard(SIZE) if not each.is_reference]
     files = {f"{rank:02}-{one.key[:8]}.a2l": _text(study, one, rank) for rank, one in enumerate(best, 1)}
@@ -28,11 +34,25 @@ def write_hall_of_fame(study: StudyReader) -> None:
             write(folder / name, text)
         for stale in {path.name for path in folder.glob("*.a2l")} - set(files):
             (folder / stale).unlink()
+        _keep_policies(folder, dict(zip(files, best, strict=True)), trained)
     except OSError as error:
         raise A2lError(
             f"the hall of fame {folder} can't be written: {error.strerror}",
             "free its disk or mend its permissions, then run the same command again; what was scored stays",
         ) from None
+
+
+def _keep_policies(folder: Path, best: Mapping[str, Candidate], trained: Mapping[str, Trained]) -> None:
+    """Give policies the ranks of their candidates, and drop those of candidates that fell out."""
+    kept = {path.stem.partition("-")[2]: path for path in folder.glob("*.npz")}
+    paths = {(folder / name).with_suffix(".npz"): candidate.key for name, candidate in best.items()}
+    for path, key in paths.items():
+        if key in trained:
+            trained[key].save(path)
+        elif key[:8] in kept:
+            kept[key[:8]].rename(path)
+    for stale in {*folder.glob("*.npz")} - set(paths):
+        stale.unlink()
 
 
 def _text(study: StudyReader, candidate: Candidate, rank: int) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,6 +20,8 @@ from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.rl.checkpoint import Pace
 from a2ls_dsl.rl.device import choose_device, make_deterministic
+from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.rl.policy import Trained
 from a2ls_dsl.rl.settings import Computation
 from a2ls_dsl.rl.slots import Member, Replaced, Slots, Training
 from a2ls_dsl.rl.windows import check_windows
@@ -256,7 +258,7 @@ class _Search:
             for slot in cleared:
                 slots.clear(slot)
             if ended:
-                write_hall_of_fame(self.study)
+                write_hall_of_fame(self.study, self._trained(ended, scores, slots))
                 self.tell(RunsEnded(tuple(ended), tuple(self.study.leaderboard(BOARD))))
             self._count(conductor, slots, catching_up=conductor.busy and 2 * tick < stored, stopping=drains)
             stop = self.pace.over or (standing is not None and stopping())
@@ -265,6 +267,25 @@ class _Search:
             if stop:
                 return False
             tick += 1
+
+    def _trained(
+        self, ended: Sequence[Ended], scores: Sequence[Score], slots: Slots | RayStacks
+    ) -> dict[str, Trained]:
+        """What the search's own runs have trained that came to their end, by candidates' keys."""
+        last = {score.member: score for score in scores}
+        return {
+            each.candidate.key: Trained(
+                f"candidate {each.candidate.key[:8]}",
+                _training(self.settings),
+                each.run.seed,
+                self.settings.frames,
+                float(np.mean(last[each.run.slot].returns)),
+                slots.trained(each.run.slot),
+            )
+            for each in ended
+            if each.status is Status.SCORED and each.run.seed == self.settings.seed
+            if each.run.slot in last and not each.candidate.is_reference
+        }
 
     def _tell_of_replaced(self, slots: Slots | RayStacks) -> None:
         new = slots.replaced[self.replaced :]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.evaluation import Score
-from a2ls_dsl.rl.slots import Member, Slots, Training
+from a2ls_dsl.rl.slots import Member, Slots, TrainedNetworks, Training
 
 TICKS = 50
 """Agent steps that a stack takes between two messages."""
@@ -46,12 +46,16 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Report:
-    """What a stack says after some ticks: evaluations that ended, its slots' state, workers replaced."""
+    """What a stack says after some ticks: evaluations that ended, its slots' state, workers replaced.
+
+    trained: what acted in the evaluations, by slot, of members that have come to their end.
+    """
 
     scores: list[Score]
     busy: NDArray[np.bool_]
     frames: NDArray[np.int64]
     replaced: list[str]
+    trained: dict[int, TrainedNetworks]
 
 
 class StackActor:
@@ -76,7 +80,9 @@ class StackActor:
             scores += self._slots.tick()
             if scores:
                 break
-        return Report(scores, self._slots.busy.copy(), self._slots.frames.copy(), self._slots.replaced[told:])
+        slots, last = self._slots, self._slots.training.frames
+        ended = {each.member: slots.trained(each.member) for each in scores if each.frames == last}
+        return Report(scores, slots.busy.copy(), slots.frames.copy(), slots.replaced[told:], ended)
 
 
 @dataclass
@@ -107,6 +113,7 @@ class RayStacks:
         self._size, self._silent = slots, 0.0
         self._stacks = [_Stack(number * slots) for number in range(cluster.stacks)]
         self._lost: list[int] = []
+        self._trained: dict[int, TrainedNetworks] = {}
         self.replaced: list[str] = []  # a sentence for every actor that was, and for every worker of theirs
         self.busy = np.zeros(slots * cluster.stacks, np.bool_)
         self.frames = np.zeros(slots * cluster.stacks, np.int64)
@@ -151,6 +158,10 @@ class RayStacks:
             stack.members.discard(place)
             if stack.fills.pop(place, None) is None:
                 stack.clears.append(place)
+
+    def trained(self, slot: int) -> TrainedNetworks:
+        """See `Slots.trained`; to be asked once."""
+        return self._trained.pop(slot)
 
     def tick(self) -> list[Score]:
         """Tell idle stacks what to do, and wait a moment for one that has done it.
@@ -200,6 +211,7 @@ class RayStacks:
         own = slice(stack.first, stack.first + self._size)
         self.busy[own], self.frames[own] = answer.busy, answer.frames
         self.replaced += answer.replaced
+        self._trained |= {stack.first + place: each for place, each in answer.trained.items()}
         if answer.scores:
             stack.deaths = 0
         return [replace(score, member=stack.first + score.member) for score in answer.scores]

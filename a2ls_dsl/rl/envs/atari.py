@@ -97,6 +97,10 @@ class AtariEnv:
         life_lost = life_lost and not self._last
         return Step(self._frame(), reward, over or life_lost, self._last or life_lost, life_lost)
 
+    def screen(self) -> NDArray[np.uint8]:
+        """See `Env.screen`: the screen in its own colours, each pixel twice as large."""
+        return np.ascontiguousarray(self._ale.getScreenRGB().repeat(2, axis=0).repeat(2, axis=1))
+
     def _act(self, chosen: int) -> float:
         """One frame; gives its reward."""
         self._frames += 1

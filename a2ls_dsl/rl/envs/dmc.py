@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs.env import Step
-from a2ls_dsl.rl.envs.rendering import Camera, Rendering, use_renderer
+from a2ls_dsl.rl.envs.rendering import Camera, Rendering, render_screen, use_renderer
 from a2ls_dsl.rl.envs.tasks import Task
 
 INSTALL = "pip install 'dm-control==1.0.50' 'mujoco>=3.17,<3.18'"
@@ -101,6 +101,10 @@ class DmcEnv:
         self._last = bool(time_step.last())
         terminated = self._last and time_step.discount == 0.0
         return Step(self._observation.copy(), reward, terminated, self._last)
+
+    def screen(self) -> NDArray[np.uint8]:
+        """See `Env.screen`: a view of the task's own first camera."""
+        return render_screen(self._env.physics)
 
     def _see(self) -> NDArray[Any]:
         if self._camera is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from a2ls_dsl.rl.envs.rendering import Rendering
@@ -42,6 +43,9 @@ class Env(Protocol):
 
     def step(self, action: Any) -> Step:
         """One agent step: `action` (act,) in [-1, 1], or the number of an action."""
+
+    def screen(self) -> NDArray[np.uint8]:
+        """What a person sees now: (height, width, 3). Raises `A2lError` where nothing can be rendered."""
 
 
 def make_env(task: Task, rendering: Rendering | None, life_loss: bool) -> Env:

@@ -44,6 +44,10 @@ class Rendering:
             )
 
 
+SCREEN = (360, 480)
+"""Height and width of pictures for people."""
+
+
 class Camera:
     """One camera for a simulation's whole life: the picture of `physics.render`, several times faster.
 
@@ -65,6 +69,14 @@ class Camera:
     def frame(self) -> NDArray[np.uint8]:
         """What the camera sees now: (3, size, size)."""
         return np.ascontiguousarray(np.moveaxis(self._camera.render(), 2, 0))
+
+
+def render_screen(physics: Any) -> NDArray[np.uint8]:
+    """A picture for people: (360, 480, 3). Raises A2lError where nothing can be rendered."""
+    try:
+        return np.ascontiguousarray(physics.render(*SCREEN, camera_id=0))
+    except Exception as error:  # every renderer fails in its own way
+        raise _broken(error) from error
 
 
 def use_renderer() -> None:

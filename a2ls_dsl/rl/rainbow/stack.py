@@ -32,6 +32,7 @@ from a2ls_dsl.rl.settings import Computation
 class RainbowStack(Agent):
     """Rainbow as an `Agent`; action: how many actions there are. Actions are one-hot vectors throughout."""
 
+    ACTING = ("encoder", "values")
     METRICS = ("critic_loss", "auxiliary_loss", "mean_value", "gradient_norm", "auxiliary_skipped")
 
     def __init__(
@@ -71,7 +72,7 @@ class RainbowStack(Agent):
     @torch.no_grad()
     def act(self, observation: Tensor, counter: int | Tensor) -> Tensor:
         """The best action under fresh noise, or with the probability epsilon any."""
-        with self._arithmetic():
+        with self.arithmetic():
             noise = self._noise(Purpose.ACTION_NOISE, counter)
             best = self._best(self.values(self.encoder.base(observation[:, None]), noise))
             return self._explored(best[:, 0], Purpose.ACTION, counter, self.settings.epsilon)
@@ -79,10 +80,14 @@ class RainbowStack(Agent):
     @torch.no_grad()
     def act_frozen(self, observation: Tensor, counter: int | Tensor = 0) -> Tensor:
         """The best action of the frozen policies without noise, or with the evaluation's epsilon any."""
-        with self._arithmetic():
-            best = self._best(self.frozen_values(self.frozen_encoder.base(observation[:, None])))
+        with self.arithmetic():
+            best = self._frozen_best(observation[:, None])
             epsilon = self.settings.evaluation_epsilon
             return self._explored(best[:, 0], Purpose.EVALUATION_ACTION, counter, epsilon)
+
+    def greedy(self, observation: Tensor) -> Tensor:
+        """See `Agent.greedy`: without noise."""
+        return self._one_hot(self._frozen_best(observation))
 
     def random_action(self, counter: int | Tensor) -> Tensor:
         """See `Agent.random_action`."""
@@ -113,7 +118,7 @@ class RainbowStack(Agent):
         copy, auxiliary = parts
         if not isinstance(replay, PrioritisedReplay):
             raise TypeError("Rainbow learns from a prioritised replay")
-        with self._arithmetic():
+        with self.arithmetic():
             batch = replay.sample(self.rng, self.updates, self.settings.batch_size)
             errors, values = self._errors(batch)
             losses = (self._importance(batch.priority) * errors).mean(dim=1)
@@ -137,9 +142,6 @@ class RainbowStack(Agent):
         """See `Agent.resume`."""
         super().resume(ticks)
         self._started = [ticks - count for count in self.updates.tolist()]
-
-    def acting_networks(self) -> list[tuple[nn.Module, nn.Module]]:
-        return [(self.encoder, self.frozen_encoder), (self.values, self.frozen_values)]
 
     def _errors(self, batch: Experience) -> tuple[Tensor, Tensor]:
         """The values' losses (members, B) and mean values (members,)."""
@@ -268,6 +270,10 @@ class RainbowStack(Agent):
     def _best(self, logits: Tensor) -> Tensor:
         """The actions (...) of the largest expected value; logits: (..., actions, atoms)."""
         return self._expected(logits).argmax(dim=-1)
+
+    def _frozen_best(self, observation: Tensor) -> Tensor:
+        """The best actions (members, M) of the frozen policies without noise."""
+        return self._best(self.frozen_values(self.frozen_encoder.base(observation)))
 
     def _expected(self, logits: Tensor) -> Tensor:
         """The expected values (...) of logits (..., atoms)."""

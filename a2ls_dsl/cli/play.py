@@ -1,0 +1,93 @@
+"""`a2l play`: see what was trained, take it along."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from a2ls_dsl.cli import app
+
+if TYPE_CHECKING:
+    from a2ls_dsl.rl.policy import Policy
+
+
+@app.command()
+def play(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN|STUDY",
+            help="A folder of `a2l train` or `a2l evolve`, or a policy in a hall of fame.",
+        ),
+    ],
+    curve: Annotated[
+        str | None,
+        typer.Option(help="Which member of a run, as seed-3 or curl-seed-0; by default the best."),
+    ] = None,
+    episodes: Annotated[
+        int | None, typer.Option(min=1, help="By default as many as an evaluation has, and the same ones.")
+    ] = None,
+    video: Annotated[
+        Path | None, typer.Option(metavar="FILE.mp4", help="Film the episodes; needs no display.")
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Play nothing; write policy and encoder: .pt2, which torch alone loads, or .safetensors.",
+        ),
+    ] = None,
+) -> None:
+    """Play episodes with a trained policy and print their returns; film them, or write the policy."""
+    from a2ls_dsl.diagnostics import A2lError
+    from a2ls_dsl.rl.policy import load_policy
+
+    if export is not None and (video is not None or episodes is not None):
+        raise A2lError("--export plays nothing", "leave out --video and --episodes, or run the command twice")
+    policy = load_policy(path, curve)
+    print(_about(policy))
+    if export is not None:
+        from a2ls_dsl.rl.policy_export import write_policy
+
+        write_policy(policy, export)
+        acts = f"{policy.action_size} actions" if policy.discrete else f"actions ({policy.action_size},)"
+        print(f"{export}: observations {policy.seen} -> {acts}, features ({policy.features},)")
+        return
+    _play(policy, episodes or policy.trained.training.evaluation.episodes, video)
+
+
+def _about(policy: Policy) -> str:
+    trained = policy.trained
+    score = "not evaluated yet" if trained.score is None else f"last evaluation {trained.score:.1f}"
+    env = trained.training.task.name
+    return f"{trained.name}: {env}, seed {trained.seed}, {trained.frames:,} frames of training, {score}"
+
+
+def _play(policy: Policy, episodes: int, video: Path | None) -> None:
+    from contextlib import nullcontext
+
+    from a2ls_dsl.cli.console import StatusLine
+    from a2ls_dsl.rl.play import Video, play
+
+    line, returns = StatusLine(), list[float]()
+    repeat = policy.trained.training.task.action_repeat
+    with Video(video, repeat) if video else nullcontext() as film:
+        for moment in play(policy, episodes, pictures=film is not None):
+            if film is not None and moment.picture is not None:
+                film.add(moment.picture)
+            if moment.last:
+                returns.append(moment.total)
+                end = "ended by its task" if moment.terminated else "at its time limit"
+                line.say(
+                    f"episode {moment.episode + 1}: return {moment.total:.1f}, {moment.step} steps, {end}"
+                )
+            else:
+                line.show(
+                    f"episode {moment.episode + 1}/{episodes}  step {moment.step:,}  {moment.total:.1f}"
+                )
+    if len(returns) > 1:
+        print(f"mean return {sum(returns) / len(returns):.1f}")
+    if video:
+        print(f"video: {video}")

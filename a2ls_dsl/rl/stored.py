@@ -1,0 +1,62 @@
+"""How training is kept as JSON values, and read again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.agents import AgentSettings, told
+from a2ls_dsl.rl.arithmetic import Precision
+from a2ls_dsl.rl.envs.rendering import Rendering
+from a2ls_dsl.rl.envs.tasks import Game, find_task
+from a2ls_dsl.rl.rainbow.settings import RainbowSettings
+from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
+from a2ls_dsl.rl.slots import Training
+
+
+def training_values(training: Training) -> dict[str, Any]:
+    """How members train, as JSON values; how it is computed is there as far as it changes results."""
+    values = {
+        "env": training.task.name,
+        "frames": training.frames,
+        "settings": told(training.settings),
+        "evaluation": asdict(training.evaluation),
+        "pixels": asdict(training.pixels) if training.pixels else None,
+        "precision": training.computation.precision,
+    }
+    if isinstance(training.task, Game):
+        values["game"] = asdict(training.task)
+    normal: dict[str, Any] = json.loads(json.dumps(values))
+    return normal
+
+
+def training_of(values: Mapping[str, Any]) -> Training:
+    """What `training_values` wrote. Raises `A2lError` for values of a version that has others."""
+    try:
+        game, pixels = values.get("game"), values["pixels"]
+        task = Game(**game) if game else find_task(values["env"])
+        kind: type[AgentSettings] = RainbowSettings if game else SacSettings
+        return Training(
+            task,
+            int(values["frames"]),
+            kind(**_plain(values["settings"])),
+            EvaluationSettings(**values["evaluation"]),
+            PixelSettings(**pixels | {"rendering": Rendering(**pixels["rendering"])}) if pixels else None,
+            Computation(Precision(values["precision"])),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise A2lError(
+            f"its settings can't be read: {error}", "use the version of a2l that made it"
+        ) from None
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows no tuples; settings know no lists."""
+    if isinstance(value, list):
+        return tuple(map(_plain, value))
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return value
