@@ -1,26 +1,30 @@
 """Tries search strategies where the truth is known: how good is the loss that a search names in the end?
 
-    python benchmarks/synthetic.py --searches 20 --evaluations 100 --icc 0.3 0.8
+    python benchmarks/synthetic.py --searches 20
 
 Every search has a truth of its own over the a2ls space: a function of the patterns of a loss, or of the
 elements of its two sets; half of its variance is additive, half pairwise interactions, and of all 20 % is of
 the loss alone. It is counted in standard deviations of the first population, whose mean is 0. A score is the
 truth and noise, so that one seed has the intraclass correlation (ICC) named. Strategies run in the real
-conductor and study. Printed are means and standard errors over searches of the truth of the loss named: the
-one with the best score; by `pick`, the best as the strategy's model believes; and the best of as many fresh
-draws, if the truth could be seen.
+conductor and study, each with and without the race of finalists in the same number of evaluations. Printed
+are means and standard errors over searches of the truth of the loss named: the one with the best score; by
+its own pick, the best as the strategy's model believes; after the race, the first of the leaderboard; and the
+best of as many fresh draws, if the truth could be seen. Rows go to `synthetic.csv` beside this file; those
+that are there are not made again, so the command can be stopped and repeated.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import hashlib
 import math
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +36,11 @@ from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.search.conductor import Conductor
 from a2ls_dsl.search.evolution import first_population
-from a2ls_dsl.search.model import ModelSearch
 from a2ls_dsl.search.patterns import features_of_loss
+from a2ls_dsl.search.race import SHARE
 from a2ls_dsl.search.rehearsal import rehearse
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.study import Study
-
-Found = dict[tuple[str, float, str], list[float]]
 
 SLOTS = 10
 SETTINGS = SearchSettings(
@@ -51,6 +53,15 @@ SETTINGS = SearchSettings(
     evaluation=EvaluationSettings(1_000, 1),
 )
 STRATEGIES = ("random", "paper", "async", "model")
+TABLE = Path(__file__).with_suffix(".csv")
+COLUMNS = ("world", "icc", "evaluations", "search", "named", "quality")
+KNOWN = "the best draw, if known"
+DIFFERENCES = (
+    *((f"{each}, race", each) for each in STRATEGIES),
+    ("model, race", "model, its own pick"),
+    *(("model, race", f"{each}, race") for each in STRATEGIES[:-1]),
+    *(("model", each) for each in STRATEGIES[:-1]),
+)
 WORLDS = ("patterns", "elements")
 CENSUS = 400
 """The truth's mean and deviation are those of so many draws of the first population."""
@@ -106,6 +117,9 @@ def truth_of(world: str, icc: float, search: int, grammar: Grammar) -> Truth:
     census = [each.loss for each in first_population(grammar, CENSUS, SETTINGS.evolution, rng)]
     columns = np.array([described(loss, world) for loss in census])
     size, deviation = len(columns[0]), columns.std(axis=0)
+    # What is there or not has one scale: by their own deviations, what is rare would outweigh all.
+    indicators = (np.minimum(columns, 1) == columns).all(axis=0)
+    deviation = np.where(indicators, 0.5, deviation)
     pairs = np.zeros((size, size))
     chosen = list(combinations(range(size), 2))
     for place in rng.choice(len(chosen), size=size, replace=False):
@@ -130,7 +144,7 @@ def _normal(*names: object) -> float:
     return float(np.random.default_rng(seed).standard_normal())
 
 
-def named(strategy: str, truth: Truth, evaluations: int) -> dict[str, float]:
+def named(strategy: str, race: bool, truth: Truth, evaluations: int) -> dict[str, float]:
     """The true quality of what a search names, by how it is named."""
     population = min(SETTINGS.population, evaluations)
     settings = replace(
@@ -139,6 +153,7 @@ def named(strategy: str, truth: Truth, evaluations: int) -> dict[str, float]:
         seed=truth.search,
         population=population,
         generations=evaluations // population,
+        race=SHARE if race else 0.0,
     )
     grammar = settings.space()
     with tempfile.TemporaryDirectory() as folder, Study(Path(folder), settings, grammar) as study:
@@ -150,28 +165,48 @@ def named(strategy: str, truth: Truth, evaluations: int) -> dict[str, float]:
             lambda loss, seed: [0.0 if loss is None else truth.score(loss, seed)],
         )
         scored = conductor.latest(evaluations)
-    found = {strategy: truth(max(scored, key=lambda each: each.score).loss)}
-    if isinstance(conductor.strategy, ModelSearch):
-        found[f"{strategy}, pick"] = truth(conductor.strategy.ranked(scored)[0])
+        best = next(each.loss for each in study.leaderboard() if each.loss and not each.is_reference)
+    if race:
+        return {f"{strategy}, race": truth(best)}
+    found = {strategy: truth(best)}
+    if hasattr(conductor.strategy, "ranked"):
+        found[f"{strategy}, its own pick"] = truth(conductor.strategy.ranked(scored)[0])
     if strategy == "random":
-        found["the best draw, if known"] = max(truth(each.loss) for each in scored)
+        found[KNOWN] = max(truth(each.loss) for each in scored)
     return found
 
 
-def table(
-    searches: int, evaluations: int, iccs: Sequence[float]
-) -> dict[tuple[str, float, str], list[float]]:
-    """The true quality of what every search named, by world, ICC and how it was named."""
+def fill(table: Path, searches: int, evaluations: int, iccs: Sequence[float]) -> None:
+    """Run the searches that a table lacks, and add what each of them named."""
     grammar = SETTINGS.space()
-    found: Found = {}
-    for world in WORLDS:
-        for icc in iccs:
-            for search in range(searches):
-                truth = truth_of(world, icc, search, grammar)
-                for strategy in STRATEGIES:
-                    for name, quality in named(strategy, truth, evaluations).items():
-                        found.setdefault((world, icc, name), []).append(quality)
-    return found
+    done = {
+        (row["world"], float(row["icc"]), row["search"], row["named"]) for row in read(table, evaluations)
+    }
+    if not table.exists():
+        table.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
+    wanted = [
+        (search, world, icc, strategy, race)
+        for search in range(searches)
+        for world, icc, strategy, race in product(WORLDS, iccs, STRATEGIES, (False, True))
+        if (world, icc, str(search), f"{strategy}, race" if race else strategy) not in done
+    ]
+    for place, (search, world, icc, strategy, race) in enumerate(wanted):
+        truth = truth_of(world, icc, search, grammar)
+        found = named(strategy, race, truth, evaluations)
+        with table.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            for name, quality in found.items():
+                writer.writerow([world, icc, evaluations, search, name, f"{quality:.4f}"])
+        if place % 50 == 0:
+            print(f"{place} of {len(wanted)} searches", file=sys.stderr, flush=True)
+
+
+def read(table: Path, evaluations: int) -> list[dict[str, str]]:
+    """The rows of a table with so many evaluations."""
+    if not table.exists():
+        return []
+    with table.open(encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file) if int(row["evaluations"]) == evaluations]
 
 
 def cell(values: Sequence[float]) -> str:
@@ -180,19 +215,42 @@ def cell(values: Sequence[float]) -> str:
     return f"{np.mean(values):.2f} ± {error:.2f}"
 
 
+def show(rows: Sequence[dict[str, str]], iccs: Sequence[float]) -> None:
+    """Print the true quality of what was named, and differences within searches."""
+    found: dict[tuple[str, float], dict[str, dict[str, float]]] = {}
+    for row in rows:
+        world = found.setdefault((row["world"], float(row["icc"])), {})
+        world.setdefault(row["named"], {})[row["search"]] = float(row["quality"])
+    worlds = [each for each in product(WORLDS, iccs) if each in found]
+    head = " | ".join(f"{world} {icc:g}" for world, icc in worlds)
+    print(f"| named by | {head} |\n|---|" + "---|" * len(worlds))
+    names = dict.fromkeys(name for world in worlds for name in found[world])
+    for name in names:
+        print(f"| {name} | " + " | ".join(cell([*found[world][name].values()]) for world in worlds) + " |")
+    print(f"\n| difference within searches | {head} |\n|---|" + "---|" * len(worlds))
+    for one, other in DIFFERENCES:
+        if one in names and other in names:
+            cells = [cell(_paired(found[world][one], found[world][other])) for world in worlds]
+            print(f"| {one} − {other} | " + " | ".join(cells) + " |")
+
+
+def _paired(one: dict[str, float], other: dict[str, float]) -> list[float]:
+    return [one[search] - other[search] for search in one.keys() & other.keys()]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--searches", type=int, default=20)
     parser.add_argument("--evaluations", type=int, default=100)
-    parser.add_argument("--icc", type=float, nargs="+", default=[0.3, 0.8])
+    parser.add_argument("--icc", type=float, nargs="+", default=[0.1, 0.3, 0.8])
+    parser.add_argument("--to", type=Path, default=TABLE, metavar="FILE.csv")
     options = parser.parse_args(arguments)
-    found = table(options.searches, options.evaluations, options.icc)
-    worlds = [(world, icc) for world in WORLDS for icc in options.icc]
-    print(f"true quality of the loss named, {options.searches} searches of {options.evaluations} evaluations")
-    print("| strategy | " + " | ".join(f"{world} {icc}" for world, icc in worlds) + " |")
-    print("|---|" + "---|" * len(worlds))
-    for name in dict.fromkeys(name for _, _, name in found):
-        print(f"| {name} | " + " | ".join(cell(found[*world, name]) for world in worlds) + " |")
+    fill(options.to, options.searches, options.evaluations, options.icc)
+    rows = [row for row in read(options.to, options.evaluations) if int(row["search"]) < options.searches]
+    print(
+        f"true quality of the loss named, {options.searches} searches of {options.evaluations} evaluations\n"
+    )
+    show(rows, options.icc)
 
 
 if __name__ == "__main__":

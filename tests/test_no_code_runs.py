@@ -49,7 +49,7 @@ METHODS = {
     *("pandas.read_pickle", "sys.path.insert", "sys.path.append"),
 }
 # Both import what the package itself names: its own modules, and its requirements.
-IMPORTERS = {"__init__.py", "cli/doctor.py"}
+IMPORTERS = {"__init__.py", "cli/doctor.py", "search/strategies.py"}
 
 
 def findings(text: str, importer: bool = False) -> Iterator[str]:

@@ -11,8 +11,11 @@ import typer
 from a2ls_dsl.cli import app
 from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
 from a2ls_dsl.cli.train import NoCapture, refuse_idle_capture
+from a2ls_dsl.search.race import MOST_RACED, SHARE
+from a2ls_dsl.search.strategies import STRATEGIES
 
 if TYPE_CHECKING:
+    from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.rl.envs.tasks import Task
     from a2ls_dsl.search.candidates import Candidate
     from a2ls_dsl.search.scale_out import Cluster
@@ -26,15 +29,6 @@ class Preset(StrEnum):
     PAPER = "paper"
 
 
-class Strategy(StrEnum):
-    """How populations are made."""
-
-    PAPER = "paper"
-    ASYNC = "async"
-    MODEL = "model"
-    RANDOM = "random"
-
-
 Population = Annotated[int | None, typer.Option(min=1, help="Candidates a generation.")]
 Generations = Annotated[int | None, typer.Option(min=1, help="More of them extend a study.")]
 Env = Annotated[str, typer.Option(metavar="TASK", help="A task, as walker-walk, or an Atari game, as Pong.")]
@@ -45,10 +39,12 @@ PresetName = Annotated[
     Preset, typer.Option(help="quick: minutes on a CPU, noisy scores; paper: the search of He et al. 2022.")
 ]
 StrategyName = Annotated[
-    Strategy,
+    str,
     typer.Option(
-        help="paper: population by population; async: steady-state, with gates and early stopping; "
-        "model: what a model of the scores holds for good; random."
+        metavar="NAME",
+        help="What is proposed. "
+        + "; ".join(f"{name}: {each.proposes}" for name, each in STRATEGIES.items())
+        + "; module:Class: what a class of your own proposes.",
     ),
 ]
 Without = Annotated[
@@ -57,12 +53,18 @@ Without = Annotated[
         "--without", metavar="GATE", help="Leave out `duplicates`, `batch` or `rungs` (async; repeatable)."
     ),
 ]
+Race = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        max=MOST_RACED,
+        help=f"The share of the budget for a race of the best over fresh seeds at the end; {SHARE:g}.",
+    ),
+]
 Confirm = Annotated[
-    int | None, typer.Option(min=0, help="So many of the best run again with fresh seeds; async, model: 3.")
+    int | None, typer.Option(min=0, help="So many of the best get fresh seeds beyond the race; by default 0.")
 ]
-ConfirmSeeds = Annotated[
-    int | None, typer.Option(min=1, help="Fresh seeds a confirmed candidate; by default 3.")
-]
+ConfirmSeeds = Annotated[int | None, typer.Option(min=1, help="Fresh seeds each of these has; 3.")]
 Operator = Annotated[
     str | None,
     typer.Option(
@@ -98,11 +100,12 @@ def evolve(
     population: Population = None,
     generations: Generations = None,
     frames: Frames = None,
-    strategy: StrategyName = Strategy.PAPER,
+    strategy: StrategyName = "paper",
     operator: Operator = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the search and of every training.")] = 0,
     stack: Stack = None,
     without: Without = None,
+    race: Race = None,
     confirm: Confirm = None,
     confirm_seeds: ConfirmSeeds = None,
     deterministic: Deterministic = False,
@@ -129,21 +132,19 @@ def evolve(
         "frames": frames,
         "stack": stack,
         "ale": ale,
-        "confirm_seeds": confirm_seeds,
     }
     begin = PRESETS[preset](env)
-    cascade = _cascade(begin.task, str(strategy), without or [], confirm)
-    _refuse_idle(begin.task, ale, confirm_seeds, cascade["confirm"], ray, gpus, stacks)
+    _refuse_idle(begin.task, ale, ray, gpus, stacks)
     if frames is not None and begin.rainbow is not None:
         given["rainbow"] = published_settings(begin.task, frames, begin.rainbow)
     settings = replace(
         begin,
         grammar=grammar,
-        strategy=str(strategy),
+        strategy=strategy,
         operator=operator or default_operator(grammar),
         seed=seed,
         deterministic=deterministic,
-        **cascade,
+        **_cascade(begin.task, strategy, without or []),
         **{name: value for name, value in given.items() if value is not None},
     )
     cluster = None
@@ -157,6 +158,7 @@ def evolve(
         on_cpu = deterministic or (cluster is not None and not cluster.gpus)
         refuse_idle_capture(False, "cpu" if on_cpu else "cuda" if cluster else choose_device(device))
     folder = study or _default_folder(settings, preset)
+    settings = _with_ending(settings, None if fresh else folder, race, confirm, confirm_seeds)
     if fresh:
         _set_aside(folder, settings)
     _run(settings, preset, folder, workers, device, not no_capture, cluster, hours)
@@ -199,7 +201,31 @@ _SAID = {
 def _default_folder(settings: SearchSettings, preset: str) -> Path:
     """A folder of the settings that one varies, so that the same command finds its study again."""
     parts = [settings.env, Path(settings.grammar).stem, preset, f"seed{settings.seed}"]
-    return Path("studies") / "-".join(parts + [settings.strategy] * (settings.strategy != "paper"))
+    strategy = settings.strategy.replace(":", "-")
+    return Path("studies") / "-".join(parts + [strategy] * (strategy != "paper"))
+
+
+def _with_ending(
+    settings: SearchSettings,
+    folder: Path | None,
+    race: float | None,
+    confirm: int | None,
+    confirm_seeds: int | None,
+) -> SearchSettings:
+    """The settings with what a search ends with: as asked for, else as the study that is there has it."""
+    from dataclasses import replace
+
+    from a2ls_dsl.search.reader import stored_settings
+
+    stored = stored_settings(folder) if folder else None
+    asked = {"race": race, "confirm": confirm, "confirm_seeds": confirm_seeds}
+    ending = {name: value for name, value in asked.items() if value is not None}
+    settings = replace(
+        settings, **({name: getattr(stored, name) for name in asked} if stored else {}) | ending
+    )
+    if confirm_seeds is not None and not settings.confirm:
+        raise _idle("--confirm-seeds", "nothing is confirmed", "add --confirm 3")
+    return settings
 
 
 def _set_aside(folder: Path, settings: SearchSettings) -> None:
@@ -272,9 +298,8 @@ def _run(
         )
 
 
-def _cascade(task: Task, strategy: str, without: list[str], confirm: int | None) -> dict[str, Any]:
-    """The gates, rungs and confirmations of a search: all of them with the async strategy; with the model
-    confirmations alone."""
+def _cascade(task: Task, strategy: str, without: list[str]) -> dict[str, Any]:
+    """The gates and rungs of a search, by default all of them with a strategy that has them."""
     from a2ls_dsl.diagnostics import A2lError, unknown
     from a2ls_dsl.search.rungs import Rungs
     from a2ls_dsl.search.settings import GATES
@@ -283,46 +308,32 @@ def _cascade(task: Task, strategy: str, without: list[str], confirm: int | None)
         if each not in (*GATES, "rungs"):
             raise unknown("gate", each, (*GATES, "rungs"))
     # The gate `batch` trains on vectors, which games don't have.
-    has = [
-        gate for gate in (*GATES, "rungs") if strategy == "async" and not (gate == "batch" and task.discrete)
-    ]
+    cascade = strategy in STRATEGIES and STRATEGIES[strategy].cascade
+    has = [gate for gate in (*GATES, "rungs") if cascade and not (gate == "batch" and task.discrete)]
     for each in without:
         if each not in has:
             raise A2lError(
                 f"a search with the strategy {strategy} on {task.name} has no `{each}`",
                 f"leave out --without {each}",
             )
-    if confirm is None:
-        confirm = 3 if strategy in ("async", "model") else 0
-    if strategy != "async":
-        return {"confirm": confirm}
+    if not cascade:
+        return {}
     return {
         "gates": tuple(gate for gate in GATES if gate in has and gate not in without),
         "rungs": None if "rungs" in without else Rungs(),
-        "confirm": confirm,
     }
 
 
 def _refuse_idle(
     task: Task,
     ale: str | None,
-    confirm_seeds: int | None,
-    confirm: int,
     ray: str | None,
     gpus: int | None,
     stacks: int | None,
 ) -> None:
     """Refuse options that would do nothing: who gives one expects something of it."""
-    from a2ls_dsl.diagnostics import A2lError
-
     idle = (
         ("--ale", ale is not None and not task.discrete, f"{task.name} is no Atari game", ""),
-        (
-            "--confirm-seeds",
-            confirm_seeds is not None and not confirm,
-            "nothing is confirmed",
-            "add --confirm 3",
-        ),
         ("--gpus", gpus is not None and ray is None, "the search is not on a Ray cluster", "add --ray local"),
         (
             "--stacks",
@@ -334,9 +345,14 @@ def _refuse_idle(
     )
     for option, does_nothing, why, otherwise in idle:
         if does_nothing:
-            raise A2lError(
-                f"{option} would do nothing: {why}", ", or ".join(filter(None, ["leave it out", otherwise]))
-            )
+            raise _idle(option, why, otherwise)
+
+
+def _idle(option: str, why: str, otherwise: str) -> A2lError:
+    from a2ls_dsl.diagnostics import A2lError
+
+    fix = ", or ".join(filter(None, ["leave it out", otherwise]))
+    return A2lError(f"{option} would do nothing: {why}", fix)
 
 
 def _as_data(board: list[Candidate], settings: SearchSettings, number: int) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from a2ls_dsl.report.tables import said
 from a2ls_dsl.rl.slots import Replaced
 from a2ls_dsl.search.candidates import NO_LOSS, Candidate, Status, ranked
 from a2ls_dsl.search.conductor import Ended
+from a2ls_dsl.search.race import finalists
 from a2ls_dsl.search.run import Event, Placed, Progress, RunsEnded, SearchStarted, StudyBusy
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.store import BUSY_SECONDS, BUSY_TIMES
@@ -33,18 +34,22 @@ LIVE_ROWS = 8
 def leaderboard(candidates: Sequence[Candidate], limit: int) -> Fitted:
     """Rank, score, difference to no auxiliary loss, origin and loss: the best `limit`, and the references.
 
-    candidates: scored, the best first. Long losses wrap. Where there are fresh seeds, their mean and its
-    standard error stand first, and the difference is that on common fresh seeds; else all is of one run.
+    candidates: scored, the best first. Long losses wrap. Where there are fresh seeds, their mean, its
+    standard error and their number stand first, and the difference is that on common fresh seeds; else all
+    is of one run.
     """
     none = report.no_loss(candidates)
     confirmed = any(each.fresh for each in candidates)
-    scores = ("fresh seeds", "vs none", "search score") if confirmed else ("score", "vs none, one run")
+    scores = (
+        ("fresh seeds", "runs", "vs none", "search score") if confirmed else ("score", "vs none, one run")
+    )
     columns = [Column(name, right=True) for name in ("rank", *scores, "gen")]
     rows, dim = [], set()
     for place, (rank, each) in enumerate(ranked(candidates, limit)):
         ahead = "" if none is None or each is none else _ahead(each, none, confirmed)
         score = f"{each.score or 0.0:.1f}"
-        told = (_fresh(each), ahead, score) if confirmed else (score, ahead)
+        runs = str(each.fresh_runs or "")
+        told = (_fresh(each), runs, ahead, score) if confirmed else (score, ahead)
         generation = "" if each.is_reference else str(each.generation)
         rows.append((str(rank or ""), *told, generation, str(each.origin), named(each)))
         dim |= {place} if each.is_reference else set()
@@ -88,7 +93,7 @@ def standing(board: Sequence[Candidate]) -> list[str]:
         return [f"highest score so far, in one run: {named(best)}", f"  {'; '.join([how, *told])}"]
     leads = [(each, found.lead(each)) for each in found.references]
     told = [f"{said(lead, 1, True)} to {each.name}" for each, lead in leads if lead is not None]
-    how = f"{_fresh(best)} over {best.fresh_runs} fresh seeds"
+    how = f"{_fresh(best)} over {best.fresh_runs} fresh seed{'s' * (best.fresh_runs > 1)}"
     return [f"best so far: {named(best)}", f"  {'; '.join([how, *told])}"]
 
 
@@ -99,9 +104,12 @@ def ranking(board: Sequence[Candidate]) -> str:
 
 
 def _confirming(settings: SearchSettings) -> str:
-    if not settings.confirm:
-        return ""
-    return f", then the best {settings.confirm} and these anew with {settings.confirm_seeds} fresh seeds"
+    told = ""
+    if number := finalists(settings.race_runs):
+        told = f", then a race of the best {number} and these over fresh seeds"
+    if settings.confirm:
+        told += f", then the best {settings.confirm} and these with {settings.confirm_seeds} fresh seeds"
+    return told
 
 
 def _gates(event: Progress) -> list[str]:

@@ -60,6 +60,6 @@ def other(study: Records, against: Path | None) -> Iterator[Records | None]:
 def _beside(study: Records) -> Path | None:
     """`NAME-random` beside `NAME` or `NAME-STRATEGY`."""
     folder = study.folder.resolve()
-    name = folder.name.removesuffix(f"-{study.settings.strategy}")
+    name = folder.name.removesuffix(f"-{study.settings.strategy.replace(':', '-')}")
     found = folder.with_name(f"{name}-random")
     return found if found != folder and (found / DATABASE).is_file() else None

@@ -90,7 +90,7 @@ def _against_random(study: Records, found: Standing | None, against: Records | N
             question,
             Answer.UNKNOWN,
             "there is no random search to compare with",
-            fix=f"run `a2l evolve --env {settings.env} --strategy random --confirm 3` with the other "
+            fix=f"run `a2l evolve --env {settings.env} --strategy random` with the other "
             f"settings as here, then `a2l report {study.folder} --against OTHER`",
         )
     if differing := _unlike(study, against):

@@ -46,7 +46,8 @@ class Candidate:
     score: AULC of the evaluation returns of its search run since learning began; training_score: the same
     of the training returns (None where no episode ended in time). A failed or rejected one has none, and
     `reason` says why. frames: trained in all its runs. fresh: the scores, by seed, of the runs that confirm
-    it, on whose seeds it was not chosen; a diverged one counts as 0.
+    it, on whose seeds it was not chosen; a diverged one counts as 0. searched: the runs that `score` is the
+    mean of: one, but in a merged study one of each part that had it.
     """
 
     id: int
@@ -61,6 +62,12 @@ class Candidate:
     reason: str
     frames: int = 0
     fresh: Mapping[int, float] = field(default_factory=dict, hash=False)
+    searched: int = 1
+
+    @property
+    def runs(self) -> int:
+        """How many runs `mean` is over."""
+        return self.searched + self.fresh_runs
 
     @property
     def fresh_runs(self) -> int:
@@ -91,7 +98,8 @@ class Candidate:
     @property
     def mean(self) -> float:
         """The mean of all its runs, that of the search among them: what a strategy learns from it."""
-        return ((self.score or 0.0) + self.fresh_runs * (self.fresh_score or 0.0)) / (1 + self.fresh_runs)
+        total = self.searched * (self.score or 0.0) + math.fsum(self.fresh.values())
+        return total / self.runs
 
     @property
     def grounds(self) -> str:

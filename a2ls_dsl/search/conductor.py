@@ -8,8 +8,7 @@ two halves: slots are filled, then scores come in; the study's clock counts halv
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,15 +16,15 @@ import numpy as np
 
 from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.rl.evaluation import Score
-from a2ls_dsl.search.candidates import Candidate, Point, Run, Status, area, references
+from a2ls_dsl.search.candidates import Candidate, Point, Run, Status, references
+from a2ls_dsl.search.finals import Finals, scored_losses
 from a2ls_dsl.search.gates import Gate
-from a2ls_dsl.search.reader import RUNG
-from a2ls_dsl.search.rungs import foresight
+from a2ls_dsl.search.judge import Judge, point_of
+from a2ls_dsl.search.proposals import FROM_OUTSIDE, check_from_outside, given
 from a2ls_dsl.search.settings import SearchSettings
-from a2ls_dsl.search.strategies import Scored, strategy_of
+from a2ls_dsl.search.strategies import Scored, proposed, strategy_of
 from a2ls_dsl.search.study import Study
 
-DIVERGED = "diverged: parameters are no longer finite"
 PROPOSALS = 5
 """At most so many losses are proposed for each that may train; what gates stop is replaced."""
 
@@ -53,15 +52,15 @@ class Conductor:
         """repeat: lead an interrupted search through its ticks again; else what was in training is queued."""
         self.settings, self.study, self.gates = settings, study, gates
         self.strategy = strategy_of(settings, grammar)
+        self.grammar, self._judge = grammar, Judge(settings, study)
+        self._finals = Finals(settings, study, self.strategy)
         self.stored = study.clock  # up to this half of a tick all is decided
         self._points: dict[int, list[Point]] = {}  # of the runs in training, by run
         self._running: dict[int, Run] = {}  # by slot
         self._taken = study.keys() | {one.key for one in references()}
+        self._known_inside: dict[str, bool] = {}  # of losses from outside the grammar, by key
         self._waiting = self._exhausted = False  # until something is scored; for ever
-        self._rungs = {
-            frames: _Rung(study.areas(frames), study.halves(frames), frames in study.open_rungs())
-            for frames in settings.rung_frames
-        }
+        self._free = 1  # slots, at the decision that is made
         self._resume = self._interrupted(repeat)
 
     @property
@@ -111,7 +110,7 @@ class Conductor:
         half = 2 * tick + 1
         if half <= self.stored:
             for score in scores:
-                self._points[self._running[score.member].id].append(_point(score))
+                self._points[self._running[score.member].id].append(point_of(score))
             return [], []
         with self.study.deciding(half):
             ended = [each for score in scores if (each := self._take(tick, score)) is not None]
@@ -185,20 +184,35 @@ class Conductor:
         """See `Knowledge`."""
         return self._taken
 
+    @property
+    def free(self) -> int:
+        """See `Knowledge`."""
+        return self._free
+
     def generation(self, number: int) -> Sequence[Scored]:
         """See `Knowledge`."""
-        return _scored(self.study.candidates(number, Status.SCORED))
+        return scored_losses(self.study.candidates(number, Status.SCORED), self._inside)
 
     def latest(self, number: int) -> Sequence[Scored]:
         """See `Knowledge`."""
-        return _scored(self.study.latest(number))
+        return scored_losses(self.study.latest(number), self._inside)
+
+    def _inside(self, candidate: Candidate) -> bool:
+        """Whether the grammar holds a loss: it does, unless the loss came from outside."""
+        if candidate.origin not in FROM_OUTSIDE or candidate.loss is None:
+            return True
+        key = candidate.key
+        if key not in self._known_inside:
+            self._known_inside[key] = self.grammar.contains(candidate.loss)
+        return self._known_inside[key]
 
     # Decisions, all stored together.
 
     def _decide(self, tick: int, free: Sequence[int]) -> list[tuple[int, Run]]:
-        """Fill free slots with what is queued, else with proposals, else with runs that confirm."""
+        """Fill free slots with what is queued, else with proposals, else with what the search ends with."""
         filled: list[tuple[int, Run]] = []
-        for slot in free:
+        for place, slot in enumerate(free):
+            self._free = len(free) - place
             run = self._next()
             if run is None:
                 break
@@ -212,11 +226,11 @@ class Conductor:
             queued = self.study.runs(Status.QUEUED, limit=1)
             if queued and self._passes(queued[0]):
                 return queued[0]
-            if not queued and not (self._propose() or self._confirm()):
+            if not queued and not (self._propose() or self._end()):
                 return None
 
     def _passes(self, run: Run) -> bool:
-        if not self._in_question(run):
+        if not self._judge.in_question(run):
             return True
         for gate in self.gates:
             if reason := gate.stops(run.loss):
@@ -225,18 +239,39 @@ class Conductor:
             self.study.count(gate.name, passed=1)
         return True
 
+    def _end(self) -> bool:
+        """Queue what the search ends with, once all are scored; False if there is nothing more."""
+        return bool(self.proposed) and not (self.waiting or self._running) and self._finals.queue()
+
+    def _take(self, tick: int, score: Score) -> tuple[Run, Status] | None:
+        """Store an evaluation; the run and its status, if it has ended with it."""
+        run = self._running[score.member]
+        status = self._judge.take(run, self._points[run.id], score, tick)
+        if status is Status.RUNNING:
+            return None
+        del self._running[score.member], self._points[run.id]
+        return run, status
+
     def _propose(self) -> bool:
-        """Ask the strategy; False if it has nothing now, or the budget is spent."""
-        budget, rejected = self.settings.candidates, self.study.counts()[Status.REJECTED]
+        """Ask the strategy; False if it has nothing now, or the budget is spent.
+
+        The losses that the search starts from stand first, in place of as many of the first proposals.
+        """
+        settings = self.settings
+        budget, rejected = settings.searched, self.study.counts()[Status.REJECTED]
         left = min(budget - (self.proposed - rejected), PROPOSALS * budget - self.proposed)
         if left <= 0:
             return False
-        rng = np.random.default_rng(self.settings.seed)
+        rng = np.random.default_rng(settings.seed)
         if state := self.study.rng_state():
             rng.bit_generator.state = state
-        proposals = self.strategy.propose(self, rng)[:left]
+        first = given(settings, self._taken) if not self.newest else []
+        self._taken |= {each.key for each in first}
+        proposals = proposed(self.strategy, settings.strategy, self, rng)
+        proposals = [*first, *proposals][: max(len(first), min(len(proposals), left))]
         if not proposals:
             return False
+        check_from_outside(settings, proposals)
         self.study.propose(proposals, self._next_generation, rng.bit_generator.state)
         self._taken |= {each.key for each in proposals}
         return True
@@ -244,91 +279,11 @@ class Conductor:
     @property
     def _next_generation(self) -> int:
         """Populations are numbered; of single proposals, so many as a population make a generation."""
-        if self.settings.strategy == "paper":
+        if getattr(self.strategy, "generational", False):
             return self.newest + 1
         return 1 + self.proposed // self.settings.population
 
-    def _confirm(self) -> bool:
-        """Once all are scored: let the best and the references run with fresh seeds; False if they have."""
-        wanted = self.settings.confirm
-        if not wanted or not self.proposed or self.waiting or self._running:
-            return False
-        candidates = self.study.candidates(status=Status.SCORED)
-        found = {
-            loss: each for each in candidates if not each.is_reference and (loss := each.loss) is not None
-        }
-        # By the search's own runs alone: who is chosen must not change as fresh runs end.
-        ranked = self.strategy.ranked([Scored(loss, each.score or 0.0) for loss, each in found.items()])
-        chosen = [
-            *(found[loss] for loss in ranked[:wanted]),
-            *(each for each in candidates if each.is_reference),
-        ]
-        missing = {each.id: self._fresh_seeds(each) for each in chosen}
-        for number, seeds in missing.items():
-            self.study.confirm(number, seeds)
-        return any(missing.values())
-
-    def _fresh_seeds(self, candidate: Candidate) -> list[int]:
-        """The fresh seeds with which a candidate is still to run."""
-        trained = {run.seed for run in self.study.runs(candidate=candidate.id)}
-        return [seed for seed in self.settings.fresh_seeds if seed not in trained]
-
-    # What becomes of scores, all stored together.
-
-    def _take(self, tick: int, score: Score) -> tuple[Run, Status] | None:
-        """Store an evaluation; the run and its status, if it has ended with it."""
-        run = self._running[score.member]
-        points = self._points[run.id]
-        points.append(_point(score))
-        self.study.point(run, points[-1])
-        begin = self.settings.learning
-        found = area(_curve(points), begin)
-        status = self._verdict(run, score, found)
-        if status is Status.RUNNING:
-            return None
-        if status is Status.SCORED and self._in_question(run):
-            for frames, rung in self._rungs.items():
-                rung.halves.append((area(_curve(points), begin, frames), area(_curve(points), frames)))
-        failed, training = status is Status.FAILED, area(_curve(points, training=True), begin)
-        self.study.finish(
-            run,
-            status,
-            None if failed else found,
-            training if math.isfinite(training) else None,
-            tick,
-            DIVERGED if failed else "",
-        )
-        del self._running[score.member], self._points[run.id]
-        return run, status
-
-    def _verdict(self, run: Run, score: Score, reached: float) -> Status:
-        if score.diverged:
-            return Status.FAILED
-        if score.frames >= self.settings.frames:
-            return Status.SCORED
-        if (
-            score.frames in self._rungs
-            and self._in_question(run)
-            and not self._goes_on(score.frames, reached)
-        ):
-            return Status.CULLED
-        return Status.RUNNING
-
-    def _goes_on(self, frames: int, reached: float) -> bool:
-        """What the rung says; a closed one looks whether it may open."""
-        rungs, rung = self.settings.rungs, self._rungs[frames]
-        if rungs is not None and not rung.open and rungs.opens(found := foresight(rung.halves)):
-            rung.open = True
-            self.study.open_rung(frames, found)
-        goes_on = rungs is None or not rung.open or rungs.goes_on(reached, rung.areas)
-        rung.areas.append(reached)
-        saved = 0 if goes_on else self.settings.frames - frames
-        self.study.count(f"{RUNG}{frames}", passed=goes_on, stopped=not goes_on, frames=saved)
-        return goes_on
-
-    def _in_question(self, run: Run) -> bool:
-        """Whether gates and rungs may stop it: neither references nor runs with fresh seeds."""
-        return run.seed == self.study.seed and not self.study.candidate(run.candidate).is_reference
+    # What was interrupted.
 
     def _interrupted(self, repeat: bool) -> list[Run]:
         """The runs to be taken up again; those whose slot there no longer is are queued."""
@@ -342,30 +297,3 @@ class Conductor:
             with self.study.deciding(self.stored):
                 for run in runs:
                     self.study.requeue(run)
-
-
-@dataclass
-class _Rung:
-    """What a rung has seen: areas of all that came there, both areas of whole curves; whether it is open."""
-
-    areas: list[float]
-    halves: list[tuple[float, float]]
-    open: bool
-
-
-def _point(score: Score) -> Point:
-    return Point(score.frames, score.returns, score.training_return)
-
-
-def _curve(points: Iterable[Point], training: bool = False) -> list[tuple[int, float]]:
-    """A run's curve, of its evaluations or of the returns of training episodes, where any ended."""
-    curve = [(each.frames, each.training_return if training else each.mean_return) for each in points]
-    return [(frames, value) for frames, value in curve if math.isfinite(value)]
-
-
-def _scored(candidates: Iterable[Candidate]) -> list[Scored]:
-    return [
-        Scored(loss, each.mean, 1 + each.fresh_runs)
-        for each in candidates
-        if not each.is_reference and (loss := each.loss) is not None
-    ]

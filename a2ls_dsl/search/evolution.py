@@ -1,6 +1,7 @@
-"""The evolution of He et al. 2022, and random search beside it: populations as functions of populations.
+"""The evolution of He et al. 2022, its steady state, and random search: strategies without a model.
 
-Nothing here trains, stores or shows. The same arguments and the same generator give the same proposals.
+Nothing here trains, stores or shows. The same arguments and the same generator give the same proposals. Moves
+make children of losses of the grammar only; what is scored and not in it has none.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from a2ls_dsl.search.settings import EvolutionSettings
 if TYPE_CHECKING:
     from numpy.random import Generator
 
+    from a2ls_dsl.search.settings import SearchSettings
+    from a2ls_dsl.search.strategies import Knowledge, Scored
+
 ATTEMPTS = 50
 """How often a known loss is mutated again, or drawn again, before something else is tried."""
 
@@ -33,6 +37,8 @@ class Origin(StrEnum):
     REPLACEMENT = "replacement"
     CROSSOVER = "crossover"
     HORIZON = "horizon"
+    GIVEN = "given"  # by the user, to start from
+    STRATEGY = "strategy"  # a strategy of the user's own
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,67 @@ class Proposal:
     def key(self) -> str:
         """The identity of the loss."""
         return key(self.loss)
+
+
+class PaperEvolution:
+    """The evolution of He et al. 2022: score a population, keep the best quarter, mutate, and again."""
+
+    generational = True
+
+    def __init__(self, grammar: Grammar, settings: SearchSettings) -> None:
+        self._grammar, self._population, self._settings = grammar, settings.population, settings.evolution
+
+    def propose(self, known: Knowledge, rng: Generator) -> list[Proposal]:
+        """A whole population, once the one before is scored."""
+        if known.waiting:
+            return []
+        if known.newest == 0:
+            return first_population(self._grammar, self._population, self._settings, rng, known.taken)
+        scored = [(each.loss, each.score) for each in known.generation(known.newest) if each.inside]
+        return next_population(self._grammar, scored, self._population, self._settings, rng, known.taken)
+
+
+class SteadyEvolution:
+    """Regularised evolution (Real et al. 2019) over the paper's mutations: a child a free slot, nobody waits.
+
+    The living are the `population` losses that were scored last, so that a lucky score dies of age. A parent
+    is the best of a sample of them, `keep` in size; which move makes the child is drawn with the paper's
+    shares.
+    """
+
+    def __init__(self, grammar: Grammar, settings: SearchSettings) -> None:
+        self._grammar, self._population, self._settings = grammar, settings.population, settings.evolution
+
+    def propose(self, known: Knowledge, rng: Generator) -> list[Proposal]:
+        """The first population at once, then one child at a time."""
+        if known.proposed == 0:
+            return first_population(self._grammar, self._population, self._settings, rng, known.taken)
+        living = [each for each in known.latest(self._population) if each.inside]
+        if len(living) < 2:
+            return [] if known.waiting else self._fresh(known, rng)
+        size = max(2, math.ceil(self._settings.keep * len(living)))
+        parents = [self._parent(living, size, rng) for _ in range(2)]
+        child = child_of(self._grammar, parents, self._settings, rng, known.taken)
+        return [child] if child is not None else []
+
+    def _fresh(self, known: Knowledge, rng: Generator) -> list[Proposal]:
+        return first_population(self._grammar, 1, self._settings, rng, known.taken)
+
+    def _parent(self, living: Sequence[Scored], size: int, rng: Generator) -> Loss:
+        """The winner of a tournament; of equal scores the newer."""
+        entered = sorted(int(each) for each in rng.choice(len(living), size=size, replace=False))
+        return max((living[each] for each in reversed(entered)), key=lambda each: each.score).loss
+
+
+class RandomSearch:
+    """Fresh losses only, from the first population's distribution: the baseline of every search."""
+
+    def __init__(self, grammar: Grammar, settings: SearchSettings) -> None:
+        self._grammar, self._settings = grammar, settings.evolution
+
+    def propose(self, known: Knowledge, rng: Generator) -> list[Proposal]:
+        """One loss."""
+        return first_population(self._grammar, 1, self._settings, rng, known.taken)
 
 
 def first_population(

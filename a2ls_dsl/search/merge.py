@@ -24,7 +24,16 @@ from a2ls_dsl.search.reader import MERGED, RUNG, Part
 from a2ls_dsl.search.records import Records, RunRecord
 from a2ls_dsl.search.store import create_or_open, explained, transaction
 
-_MAY_DIFFER = ("seed", "generations", "stack", "confirm", "confirm_seeds", "deterministic")
+_MAY_DIFFER = (
+    "seed",
+    "generations",
+    "stack",
+    "race",
+    "start_from",
+    "confirm",
+    "confirm_seeds",
+    "deterministic",
+)
 """On these settings the result of a run with a seed does not depend."""
 
 _RANK = {each: rank for rank, each in enumerate((Status.SCORED, Status.CULLED, Status.FAILED))}

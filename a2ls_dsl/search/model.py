@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from a2ls_dsl.lang.ast import Loss
@@ -16,50 +15,52 @@ from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.search.evolution import Proposal, child_of, first_population
 from a2ls_dsl.search.features import features_of
 from a2ls_dsl.search.gaussian import Fit, Scores, fit, posterior
-from a2ls_dsl.search.settings import EvolutionSettings
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
+    from a2ls_dsl.search.settings import SearchSettings
     from a2ls_dsl.search.strategies import Knowledge, Scored
 
 FIRST = 0.2
 """The share of the budget that is drawn as the first population, before the model leads."""
 
+SCORED_A_LOSS = 100
+"""So many scored losses make the model so dear that one more is chosen at a time, free slot or not."""
+
 PARENTS = 1 / 8
 """The share of the scored losses, the best by the model's mean, that children are made of."""
 
 
-@dataclass(frozen=True)
 class ModelSearch:
-    """Thompson sampling over a pool of `fresh` draws and `children` of the best, `batch` losses at a time.
+    """Thompson sampling over a pool of `fresh` draws and `children` of the best, a loss a free slot.
 
-    budget: how many losses the search may train.
+    No slot waits for scores: while there are too few for a model, losses are drawn as the first ones are.
     """
 
-    grammar: Grammar
-    budget: int
-    settings: EvolutionSettings
-    batch: int = 10
-    fresh: int = 60
-    children: int = 200
+    fresh, children = 60, 200
+
+    def __init__(self, grammar: Grammar, settings: SearchSettings) -> None:
+        self._grammar, self._budget, self._settings = grammar, settings.searched, settings.evolution
 
     def propose(self, known: Knowledge, rng: Generator) -> list[Proposal]:
-        """The first fifth of the budget at once; batches, once half of that is scored."""
-        first = math.ceil(FIRST * self.budget)
+        """The first fifth of the budget at once; then what the model chooses, once half of that is scored."""
+        first = math.ceil(FIRST * self._budget)
         if known.proposed < first:
-            return first_population(self.grammar, first - known.proposed, self.settings, rng, known.taken)
+            return self._draw(known, rng, first - known.proposed)
         scored = known.latest(known.proposed)
         if len(scored) < max(2, first // 2):
-            return [] if known.waiting else self._fresh(known, rng, self.batch)
+            return self._draw(known, rng, known.free)
         losses, scores = [each.loss for each in scored], _scores(scored)
         fitted = fit(features_of(losses), scores)
-        pool = self._pool(known, _ranked(losses, scores, fitted), rng)
+        believed = _order(losses, scores, fitted)
+        pool = self._pool(known, [losses[place] for place in believed if scored[place].inside], rng)
         if not pool:
             return []
-        believed = posterior(features_of([*losses, *(each.loss for each in pool)]), scores, fitted)
+        after = posterior(features_of([*losses, *(each.loss for each in pool)]), scores, fitted)
+        wanted = max(known.free, len(scored) // SCORED_A_LOSS)
         chosen: dict[int, None] = {}
-        for drawn in believed.after(len(losses)).samples(min(self.batch, len(pool)), rng):
+        for drawn in after.after(len(losses)).samples(min(wanted, len(pool)), rng):
             order = (int(place) for place in (-drawn).argsort(kind="stable"))
             chosen[next(place for place in order if place not in chosen)] = None
         return [pool[place] for place in chosen]
@@ -67,21 +68,26 @@ class ModelSearch:
     def ranked(self, scored: Sequence[Scored]) -> list[Loss]:
         """What is scored, the best first as the model believes."""
         losses, scores = [each.loss for each in scored], _scores(scored)
-        return _ranked(losses, scores, fit(features_of(losses), scores)) if len(losses) > 1 else losses
+        if len(losses) < 2:
+            return losses
+        return [losses[place] for place in _order(losses, scores, fit(features_of(losses), scores))]
 
-    def _fresh(self, known: Knowledge, rng: Generator, n: int) -> list[Proposal]:
-        return first_population(self.grammar, n, self.settings, rng, known.taken)
+    def _draw(self, known: Knowledge, rng: Generator, n: int) -> list[Proposal]:
+        return first_population(self._grammar, n, self._settings, rng, known.taken)
 
     def _pool(self, known: Knowledge, ranked: Sequence[Loss], rng: Generator) -> list[Proposal]:
-        """New losses to choose from; few or none where the grammar hardly holds more."""
-        pool = self._fresh(known, rng, self.fresh)
-        if len(pool) < self.fresh:
-            return pool  # all that is left
+        """New losses to choose from; few or none where the grammar hardly holds more.
+
+        ranked: the losses of the grammar that are scored, the best first.
+        """
+        pool = self._draw(known, rng, self.fresh)
+        if len(pool) < self.fresh or len(ranked) < 2:
+            return pool  # all that is left, or nothing to make children of
         best = ranked[: max(2, math.ceil(PARENTS * len(ranked)))]
         taken = {*known.taken, *(each.key for each in pool)}
         for _ in range(self.children):
             parents = [best[int(place)] for place in rng.choice(len(best), size=2, replace=False)]
-            child = child_of(self.grammar, parents, self.settings, rng, taken)
+            child = child_of(self._grammar, parents, self._settings, rng, taken)
             if child is None:
                 break
             taken.add(child.key)
@@ -93,6 +99,7 @@ def _scores(scored: Sequence[Scored]) -> Scores:
     return Scores([each.score for each in scored], [each.runs for each in scored])
 
 
-def _ranked(losses: Sequence[Loss], scores: Scores, fitted: Fit) -> list[Loss]:
+def _order(losses: Sequence[Loss], scores: Scores, fitted: Fit) -> list[int]:
+    """The places of losses, the best first by the model's mean."""
     mean = posterior(features_of(losses), scores, fitted).mean
-    return [losses[int(place)] for place in (-mean).argsort(kind="stable")]
+    return [int(place) for place in (-mean).argsort(kind="stable")]

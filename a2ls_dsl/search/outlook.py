@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from a2ls_dsl.search.candidates import Run, Status, references
+from a2ls_dsl.search.finals import fresh_runs
 from a2ls_dsl.search.reader import StudyReader
 from a2ls_dsl.search.settings import SearchSettings
 
@@ -34,7 +35,6 @@ def frames_left(
     queued = sum(left(run, 0) for run in study.runs(Status.QUEUED))
     counts = study.counts()
     proposed = sum(counts.values()) - counts[Status.REJECTED]
-    to_propose = max(settings.candidates + len(references()) - proposed, 0)
-    chosen = min(settings.confirm, settings.candidates) + len(references()) if settings.confirm else 0
-    to_confirm = max(chosen * settings.confirm_seeds - study.fresh_runs(), 0)
-    return now + queued + to_propose * expected + to_confirm * whole
+    to_propose = max(settings.searched + len(references()) - proposed, 0)
+    to_come = max(fresh_runs(settings) - study.fresh_runs(), 0)
+    return now + queued + to_propose * expected + to_come * whole

@@ -285,6 +285,15 @@ class StudyReader:
             return self._connection.execute(sql, values).fetchall()
 
 
+def stored_settings(folder: Path) -> SearchSettings | None:
+    """The settings of a study; None where there is none, or none that has begun. Raises `A2lError`."""
+    if not (folder / DATABASE).exists():
+        return None
+    with StudyReader(folder) as study:
+        begun = study._rows("SELECT 1 FROM meta WHERE name = 'settings'")
+        return study.settings if begun else None
+
+
 def point_of(frames: int, returns: str, training: float | None) -> Point:
     """A row of the curves: frames, returns as JSON, and the mean return of training."""
     numbers = tuple(float(each) for each in json.loads(returns))

@@ -190,7 +190,7 @@ class _Search:
         self.settings, self.grammar, self.study = settings, grammar, study
         self.tell, self.workers, self.device, self.capture = on_event, workers, device, capture
         self.task = settings.task
-        self.total = settings.candidates + len(references())
+        self.total = settings.searched + len(references())
         stacks = cluster.stacks if cluster else 1
         self.stack = min(settings.stack, -(-self.total // stacks))
         self.slots = self.stack * stacks
@@ -246,7 +246,7 @@ class _Search:
             if placed:
                 self.tell(Placed(tuple(run for _, run in placed)))
             if conductor.finished:
-                if conductor.proposed < self.settings.candidates:
+                if conductor.proposed < self.settings.searched:
                     self.tell(SpaceExhausted(conductor.proposed))
                 if standing:
                     standing.forget()

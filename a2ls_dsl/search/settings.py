@@ -19,12 +19,13 @@ from a2ls_dsl.rl.agents import AgentSettings, published_settings
 from a2ls_dsl.rl.envs.tasks import Task, emulated_by, find_task
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings, paper_settings
+from a2ls_dsl.search.race import MOST_RACED, SHARE
 from a2ls_dsl.search.rungs import Rungs
+from a2ls_dsl.search.strategies import check_name
 
 ANY = "any"
 """The operator setting that leaves the whole grammar."""
 
-STRATEGIES = ("paper", "async", "model", "random")
 GATES = ("duplicates", "batch")
 """What looks at candidates before they train, in this order."""
 
@@ -76,7 +77,7 @@ class SearchSettings:
 
     env: str
     grammar: str = "a2ls"  # a shipped grammar's name, or a path
-    strategy: str = "paper"  # or `async`, `model`, `random`: see `strategies.py`
+    strategy: str = "paper"  # or another of `strategies.py`, or a class of one's own: `module:Class`
     operator: str = "mse"  # chosen before the evolution [U]; `bilinear against batch`, ...; `any`: no choice
     population: int = 100  # candidates a generation, about [U]
     generations: int = 7  # the paper ran 7, 7 and 4 [P]
@@ -85,8 +86,10 @@ class SearchSettings:
     stack: int = 102  # slots: members trained together; a whole population and the two references
     gates: tuple[str, ...] = ()  # that look at candidates before they train
     rungs: Rungs | None = None  # at which candidates are stopped early
-    confirm: int = 0  # so many of the best run again, with fresh seeds, and the references beside them
+    race: float = SHARE  # of the candidates' runs, for a race of the best over fresh seeds at the end
+    confirm: int = 0  # after it so many of the best have `confirm_seeds` fresh seeds or more
     confirm_seeds: int = 3
+    start_from: tuple[str, ...] = ()  # losses, as canonical texts, that stand first in the first population
     deterministic: bool = False
     evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
     sac: SacSettings = field(default_factory=SacSettings)
@@ -108,14 +111,22 @@ class SearchSettings:
                 f"the gate `batch` looks at vectors, and {task.name} has frames",
                 "leave it out",
             )
-        if self.strategy not in STRATEGIES:
-            raise unknown("search strategy", self.strategy, STRATEGIES)
+        check_name(self.strategy)
+        if not 0 <= self.race <= MOST_RACED:
+            raise A2lError(
+                f"a race of {self.race:g} of the budget", f"give it a share from 0 to {MOST_RACED:g}"
+            )
         if self.operator != ANY and self._operator[0] not in operators:
             raise unknown("operator", self.operator, (*operators, ANY))
         if min(self.population, self.generations, self.stack, self.evaluation.every_frames) < 1:
             raise A2lError("a search needs a population, generations and a stack", "use 1 or more of each")
         if self.seed < 0 or self.evaluation.episodes < 1:
             raise A2lError("a seed is 0 or more, and a score takes an episode or more", "use 0 or more")
+        if len(self.start_from) > self.searched:
+            raise A2lError(
+                f"a search of {self.searched} candidates can't start from {len(self.start_from)} losses",
+                "start from fewer, or raise the population",
+            )
         task.check_frames("the budget", self.frames)
         task.check_frames("the distance of two evaluations", self.evaluation.every_frames)
         random_steps = self.agent.random_steps
@@ -156,13 +167,22 @@ class SearchSettings:
 
     @property
     def candidates(self) -> int:
-        """How many candidates may train."""
+        """The budget, in runs of candidates: those of the search, and those of the race at its end."""
         return self.population * self.generations
 
     @property
-    def fresh_seeds(self) -> tuple[int, ...]:
-        """The seeds of the runs that confirm a candidate."""
-        return tuple(self.seed + FRESH + number for number in range(self.confirm_seeds))
+    def race_runs(self) -> int:
+        """How many runs the race may take."""
+        return round(self.race * self.candidates)
+
+    @property
+    def searched(self) -> int:
+        """How many candidates may train before the race."""
+        return self.candidates - self.race_runs
+
+    def fresh_seeds(self, number: int) -> tuple[int, ...]:
+        """The first fresh seeds: those of the race and of the runs that confirm a candidate."""
+        return tuple(self.seed + FRESH + place for place in range(number))
 
     def space(self) -> Grammar:
         """The part of the grammar that is searched. Raises if the grammar lacks the operator."""
@@ -194,7 +214,7 @@ class SearchSettings:
             made: dict[str, Any] = {name: kind(**data[name]) for name, kind in parts}
             made["rungs"] = Rungs(**data["rungs"]) if data["rungs"] else None
             made["rainbow"] = RainbowSettings(**data["rainbow"]) if data.get("rainbow") else None
-            return cls(**{"scoring": 1} | data | made)
+            return cls(**_BEFORE | data | made)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise A2lError(
                 f"the settings of a study can't be read: {error}", "use the version of a2l that made it"
@@ -210,6 +230,10 @@ class SearchSettings:
         # Without rungs there is one value, with them there are several.
         pairs = {name: (mine.get(name), theirs.get(name)) for name in {**mine, **theirs}}
         return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
+
+
+_BEFORE = {"scoring": 1, "race": 0.0}
+"""What holds for studies of versions that knew no such setting."""
 
 
 def default_operator(grammar: str) -> str:

@@ -1,33 +1,78 @@
-"""What to try next: the strategies of a search, behind one small interface.
+"""What to try next: the strategies of a search, an entry each, behind one small interface.
 
 A strategy is asked for proposals whenever a slot would be empty. It sees what the study knows, and nothing
-else; the same knowledge and the same generator give the same proposals.
+else; the same knowledge and the same generator give the same proposals. One of a user's own is named by
+`module:Class` and needs no entry.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Sequence
+import importlib
+import re
+import sys
+import traceback
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
-from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.grammar import Grammar
-from a2ls_dsl.search.evolution import Proposal, child_of, first_population, next_population
-from a2ls_dsl.search.model import ModelSearch
-from a2ls_dsl.search.settings import EvolutionSettings, SearchSettings
+from a2ls_dsl.diagnostics import A2lError, unknown
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
+    from a2ls_dsl.lang.ast import Loss
+    from a2ls_dsl.lang.grammar import Grammar
+    from a2ls_dsl.search.evolution import Proposal
+    from a2ls_dsl.search.settings import SearchSettings
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A strategy of the package. proposes: in words, as the help has it; place: its class, as `module:Class`.
+
+    cascade: gates and rungs are on by default.
+    """
+
+    proposes: str
+    place: str
+    cascade: bool = False
+
+
+STRATEGIES = {
+    "paper": Entry(
+        "a population, once the one before is scored (He et al. 2022)",
+        "a2ls_dsl.search.evolution:PaperEvolution",
+    ),
+    "async": Entry(
+        "a child of the best of the last, whenever a slot is free",
+        "a2ls_dsl.search.evolution:SteadyEvolution",
+        cascade=True,
+    ),
+    "model": Entry(
+        "what a model of the scores so far holds for the best, or may be",
+        "a2ls_dsl.search.model:ModelSearch",
+    ),
+    "random": Entry(
+        "fresh losses only: what every search has to be better than",
+        "a2ls_dsl.search.evolution:RandomSearch",
+    ),
+}
+"""What `a2l evolve --strategy` knows: help, checks and the tables of the documentation read it here."""
+
 
 @dataclass(frozen=True)
 class Scored:
-    """A loss of the search that has a score: the mean of so many runs."""
+    """A loss of the search that has a score: the mean of so many runs.
+
+    inside: whether the grammar holds it, so that its moves can be applied.
+    """
 
     loss: Loss
     score: float
     runs: int = 1
+    inside: bool = True
 
 
 class Knowledge(Protocol):
@@ -46,6 +91,10 @@ class Knowledge(Protocol):
         """Whether any of them is still to get its score."""
 
     @property
+    def free(self) -> int:
+        """How many slots are to be filled now, 1 or more."""
+
+    @property
     def taken(self) -> Collection[str]:
         """The keys that must not be proposed: all known ones."""
 
@@ -57,96 +106,109 @@ class Knowledge(Protocol):
 
 
 class Strategy(Protocol):
-    """Proposes losses."""
+    """Proposes losses. The class is called with the grammar and the settings of the search.
 
-    def propose(self, known: Knowledge, rng: Generator) -> list[Proposal]:
-        """What to train next, as many as it likes; empty: nothing before something more is scored.
-
-        Whatever is left of the budget is the caller's to watch: it takes from the front what it can use.
-        """
-
-    def ranked(self, scored: Sequence[Scored]) -> list[Loss]:
-        """What is scored, the best first as the strategy believes: the front is confirmed."""
-
-
-class RankedByScore:
-    """What a strategy without a model believes; of equal scores the earlier is the better."""
-
-    def ranked(self, scored: Sequence[Scored]) -> list[Loss]:
-        """See `Strategy`."""
-        return [each.loss for each in sorted(scored, key=lambda each: -each.score)]
-
-
-@dataclass(frozen=True)
-class PaperEvolution(RankedByScore):
-    """The evolution of He et al. 2022: score a population, keep the best quarter, mutate, and again."""
-
-    grammar: Grammar
-    population: int
-    settings: EvolutionSettings
-
-    def propose(self, known: Knowledge, rng: Generator) -> list[Proposal]:
-        """A whole population, once the one before is scored."""
-        if known.waiting:
-            return []
-        if known.newest == 0:
-            return first_population(self.grammar, self.population, self.settings, rng, known.taken)
-        scored = [(each.loss, each.score) for each in known.generation(known.newest)]
-        return next_population(self.grammar, scored, self.population, self.settings, rng, known.taken)
-
-
-@dataclass(frozen=True)
-class SteadyEvolution(RankedByScore):
-    """Regularised evolution (Real et al. 2019) over the paper's mutations: a child a free slot, nobody waits.
-
-    The living are the `population` losses that were scored last, so that a lucky score dies of age. A parent
-    is the best of a sample of them, `keep` in size; which move makes the child is drawn with the paper's
-    shares.
+    Two things more are optional: `generational = True` where all that is proposed at once is a generation,
+    and `ranked(scored)`, which gives the losses of `scored`, the best first as the strategy believes: the
+    front goes into the race. Without it the means decide.
     """
 
-    grammar: Grammar
-    population: int
-    settings: EvolutionSettings
+    def propose(self, known: Knowledge, rng: Generator) -> Sequence[Proposal | Loss | str]:
+        """What to train next, as many as it likes; empty: nothing before something more is scored.
 
-    def propose(self, known: Knowledge, rng: Generator) -> list[Proposal]:
-        """The first population at once, then one child at a time."""
-        if known.proposed == 0:
-            return first_population(self.grammar, self.population, self.settings, rng, known.taken)
-        living = known.latest(self.population)
-        if len(living) < 2:
-            return [] if known.waiting else self._fresh(known, rng)
-        size = max(2, math.ceil(self.settings.keep * len(living)))
-        parents = [self._parent(living, size, rng) for _ in range(2)]
-        child = child_of(self.grammar, parents, self.settings, rng, known.taken)
-        return [child] if child is not None else []
-
-    def _fresh(self, known: Knowledge, rng: Generator) -> list[Proposal]:
-        return first_population(self.grammar, 1, self.settings, rng, known.taken)
-
-    def _parent(self, living: Sequence[Scored], size: int, rng: Generator) -> Loss:
-        """The winner of a tournament; of equal scores the newer."""
-        entered = sorted(int(each) for each in rng.choice(len(living), size=size, replace=False))
-        return max((living[each] for each in reversed(entered)), key=lambda each: each.score).loss
+        Losses, also as texts in the language. Whatever is left of the budget is the caller's to watch: it
+        takes from the front what it can use, and leaves out what is known.
+        """
 
 
-@dataclass(frozen=True)
-class RandomSearch(RankedByScore):
-    """Fresh losses only, from the first population's distribution: the baseline of every search."""
+_OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+_FIX = "docs/search.md#a-strategy-of-your-own says what it has to have"
 
-    grammar: Grammar
-    settings: EvolutionSettings
 
-    def propose(self, known: Knowledge, rng: Generator) -> list[Proposal]:
-        """One loss."""
-        return first_population(self.grammar, 1, self.settings, rng, known.taken)
+def check_name(name: str) -> None:
+    """Raise `A2lError` unless a strategy is called so, or it can be a class of one's own."""
+    if name not in STRATEGIES and ":" not in name:
+        raise unknown("search strategy", name, (*STRATEGIES, "module:Class"))
+    if name not in STRATEGIES and not _OWN.fullmatch(name):
+        raise A2lError(f"`{name}` names no class", "write --strategy module:Class")
 
 
 def strategy_of(settings: SearchSettings, grammar: Grammar) -> Strategy:
-    """The strategy that settings name."""
-    if settings.strategy == "paper":
-        return PaperEvolution(grammar, settings.population, settings.evolution)
-    if settings.strategy == "async":
-        return SteadyEvolution(grammar, settings.population, settings.evolution)
-    if settings.strategy == "model":
-        return ModelSearch(grammar, settings.candidates, settings.evolution)
-    return RandomSearch(grammar, settings.evolution)
+    """The strategy that settings name. Raises `A2lError` where there is none, or where it fails."""
+    name = settings.strategy
+    if name in STRATEGIES:
+        module, _, own = STRATEGIES[name].place.partition(":")
+        strategy: Strategy = getattr(importlib.import_module(module), own)(grammar, settings)
+        return strategy
+    made = _class(name)
+    with _explained(name, "when it is made"):
+        strategy = made(grammar, settings)
+    return strategy
+
+
+def ranked(strategy: Strategy, name: str, scored: Sequence[Scored]) -> list[Loss]:
+    """What is scored, the best first as a strategy believes, or by the means; of equals the earlier first."""
+    by_mean = [each.loss for each in sorted(scored, key=lambda each: -each.score)]
+    if not hasattr(strategy, "ranked"):
+        return by_mean
+    with _explained(name, "in `ranked`"):
+        believed = list(dict.fromkeys(strategy.ranked(scored)))
+    known = set(by_mean)
+    return list(dict.fromkeys([*(loss for loss in believed if loss in known), *by_mean]))
+
+
+def proposed(strategy: Strategy, name: str, known: Knowledge, rng: Generator) -> list[Proposal]:
+    """What a strategy proposes, each loss once and none that is known."""
+    from a2ls_dsl.search.evolution import Origin, Proposal
+    from a2ls_dsl.search.proposals import loss_of
+
+    with _explained(name, "in `propose`"):
+        found = list(strategy.propose(known, rng))
+    proposals = [
+        each
+        if isinstance(each, Proposal)
+        else Proposal(loss_of(each, f"the strategy {name}"), Origin.STRATEGY)
+        for each in found
+    ]
+    return list({each.key: each for each in proposals if each.key not in known.taken}.values())
+
+
+def _class(name: str) -> Any:
+    """The class that `module:Class` names: on the path, or in the working folder."""
+    module, _, own = name.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    with _explained(name, "when its module is imported"):
+        try:
+            loaded = importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+                raise
+            raise A2lError(
+                f"there is no module `{error.name}` for the strategy {name}",
+                "it has to be on the path or in the working folder",
+            ) from None
+    classes = [each for each, value in vars(loaded).items() if isinstance(value, type)]
+    if own not in classes:
+        raise unknown(f"class in {module} called", own, classes or ["none"])
+    if not callable(getattr(found := getattr(loaded, own), "propose", None)):
+        raise A2lError(f"the class {name} has no method `propose(known, rng)`", _FIX)
+    return found
+
+
+@contextmanager
+def _explained(name: str, where: str) -> Iterator[None]:
+    """Turns what a strategy of one's own raises into an error that says where; those of the package pass."""
+    try:
+        yield
+    except A2lError:
+        raise
+    except Exception as error:
+        if name in STRATEGIES:
+            raise
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise A2lError(
+            f"the strategy {name} failed {where}: {said} ({last.filename}, line {last.lineno})",
+            f"mend it and run the same command again, what was scored is stored; {_FIX}",
+        ) from error

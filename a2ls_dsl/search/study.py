@@ -28,7 +28,7 @@ from a2ls_dsl.search.rungs import Foresight
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.store import checkpoint, create_or_open, explained, identity, locked, transaction
 
-_EXTENSIONS = ("generations", "confirm", "confirm_seeds")
+_EXTENSIONS = ("generations", "race", "confirm", "confirm_seeds")
 """Of these settings more goes on with a study."""
 
 
@@ -109,6 +109,15 @@ class Study(StudyReader):
         """Queue runs of a candidate with fresh seeds."""
         for seed in seeds:
             self._queue(candidate, seed)
+
+    def ranking(self) -> list[int]:
+        """The ids of what was scored when the search came to its end, the best first; empty before."""
+        rows = self._rows("SELECT value FROM meta WHERE name = 'ranking'")
+        return json.loads(rows[0][0]) if rows else []
+
+    def rank(self, ids: Sequence[int]) -> None:
+        """Keep how a strategy ranks what is scored."""
+        self._store("ranking", json.dumps(list(ids)))
 
     def reject(self, run: Run, gate: str, reason: str) -> None:
         """A gate stopped a candidate before it trained."""

@@ -23,6 +23,7 @@ from a2ls_dsl.search.study import Study
 POINTS = 8
 SETTINGS = SearchSettings(
     "cartpole-swingup",
+    race=0.0,
     population=8,
     generations=3,
     frames=1_000 * POINTS,

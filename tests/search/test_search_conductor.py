@@ -25,6 +25,7 @@ from a2ls_dsl.search.study import Study
 
 SETTINGS = SearchSettings(
     "cartpole-swingup",
+    race=0.0,
     population=8,
     generations=4,
     frames=8_000,
@@ -33,7 +34,10 @@ SETTINGS = SearchSettings(
     evaluation=EvaluationSettings(1_000, 1),
 )
 CASCADE = replace(SETTINGS, strategy="async", rungs=Rungs(grace=4), confirm=2, confirm_seeds=2)
+RACED = replace(SETTINGS, race=0.25)
+RACED_CASCADE = replace(CASCADE, race=0.4, confirm=3, confirm_seeds=4)
 VARIANTS = [SETTINGS, replace(SETTINGS, strategy="random"), replace(SETTINGS, strategy="async"), CASCADE]
+NAMED = ["paper", "random", "async", "cascade"]
 TABLES = ("meta", "candidates", "runs", "curves", "gates")
 
 
@@ -65,7 +69,7 @@ def searched(
 ) -> None:
     grammar = settings.space()
     with Study(folder, settings, grammar) as study:
-        gates = [Even()] if settings is CASCADE else []
+        gates = [Even()] if settings.rungs else []
         rehearse(Conductor(settings, grammar, study, gates), settings, settings.stack, curve, ticks=ticks)
 
 
@@ -77,7 +81,7 @@ def tables(folder: Path) -> dict[str, list[tuple[object, ...]]]:
         connection.close()
 
 
-@pytest.mark.parametrize("settings", VARIANTS, ids=["paper", "random", "async", "cascade"])
+@pytest.mark.parametrize("settings", VARIANTS, ids=NAMED)
 def test_a_search_trains_its_budget_and_ends(settings: SearchSettings, tmp_path: Path) -> None:
     searched(settings, tmp_path)
     with Study(tmp_path, settings, settings.space()) as study:
@@ -94,7 +98,9 @@ def test_a_search_trains_its_budget_and_ends(settings: SearchSettings, tmp_path:
             assert [point.frames for point in points] == [1000 * (n + 1) for n in range(8)]
 
 
-@pytest.mark.parametrize("settings", VARIANTS, ids=["paper", "random", "async", "cascade"])
+@pytest.mark.parametrize(
+    "settings", [*VARIANTS, RACED, RACED_CASCADE], ids=[*NAMED, "race", "race and confirm"]
+)
 def test_a_search_that_is_killed_anywhere_is_the_uninterrupted_one(
     settings: SearchSettings, tmp_path: Path
 ) -> None:
@@ -162,7 +168,7 @@ def test_the_best_are_confirmed_with_fresh_seeds(tmp_path: Path) -> None:
         assert {each.id for each in best[:2]} <= {each.id for each in confirmed}
         for each in confirmed:
             seeds = {run.seed for run in study.runs(candidate=each.id)}
-            assert seeds == {0, *CASCADE.fresh_seeds}
+            assert seeds == {0, *CASCADE.fresh_seeds(2)}
 
 
 def test_a_search_that_has_ended_is_confirmed_later(tmp_path: Path) -> None:

@@ -11,12 +11,9 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from a2ls_dsl.cli.evolve import _cascade
-from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar import Grammar, load_grammar
 from a2ls_dsl.lang.load import load_one, loads
-from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.conductor import Conductor
@@ -35,6 +32,7 @@ import synthetic
 
 SETTINGS = SearchSettings(
     "cartpole-swingup",
+    race=0.0,
     strategy="model",
     population=10,
     generations=4,
@@ -184,22 +182,15 @@ def test_the_model_names_what_is_confirmed(tmp_path: Path) -> None:
         assert {each.loss for each in found if each.fresh_runs} == set(ranked[:2])
 
 
-def test_the_command_confirms_finalists_of_a_model_by_default() -> None:
-    task = find_task("walker-walk")
-    assert _cascade(task, "model", [], None) == {"confirm": 3}
-    assert _cascade(task, "model", [], 0) == {"confirm": 0}
-    with pytest.raises(A2lError, match="has no `rungs`"):
-        _cascade(task, "model", ["rungs"], None)
-
-
 def test_a_model_searches_any_grammar(tmp_path: Path) -> None:
     grammar = load_grammar("extended")
-    search = ModelSearch(grammar, 10, EvolutionSettings(), batch=3, fresh=6, children=6)
+    search = ModelSearch(grammar, replace(SETTINGS, generations=1))
+    search.fresh = search.children = 6
 
     class Known:
         """Ten scored losses."""
 
-        proposed, newest, waiting = 10, 1, False
+        proposed, newest, waiting, free = 10, 1, False, 3
         losses = first_population(grammar, 10, EvolutionSettings(), np.random.default_rng(0))
         taken = frozenset(each.key for each in losses)
 
@@ -224,11 +215,20 @@ def test_a_small_space_is_searched_to_its_end(tmp_path: Path) -> None:
     assert len(searched(settings, tmp_path / "study")) == 8
 
 
-def test_the_benchmark_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:
-    synthetic.main(["--searches", "1", "--evaluations", "12", "--icc", "0.8"])
+def test_the_benchmark_prints_its_table_and_goes_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    table = tmp_path / "synthetic.csv"
+    asked = ["--searches", "1", "--evaluations", "12", "--icc", "0.8", "--to", str(table)]
+    synthetic.main(asked)
     printed = capsys.readouterr().out
-    for name in (*synthetic.STRATEGIES, "model, pick", "the best draw, if known"):
+    for name in (*synthetic.STRATEGIES, "model, race", "model, its own pick", synthetic.KNOWN):
         assert f"| {name} | " in printed
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(lines[:-3]))  # as if it had been stopped
+    synthetic.main(asked)
+    assert capsys.readouterr().out == printed
+    assert sorted(table.read_text().splitlines(keepends=True)) == sorted(lines)
 
 
 def test_synthetic_scores_have_the_correlation_named() -> None:

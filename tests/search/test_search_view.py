@@ -112,8 +112,8 @@ def test_plain_output_is_a_line_an_event() -> None:
     lines = shown(False, 80).splitlines()
     assert lines[0].startswith("searching a2ls on walker-walk: 2 generations of 6 candidates, 5,000 frames")
     assert lines[1] == (
-        "to train: 14 of 14 with the two references, at most 70,000 frames in all, in 8 slots with about "
-        "266 kB of memory"
+        "to train: 14 of 14 with the two references, then a race of the best 2 and these over fresh seeds, "
+        "at most 70,000 frames in all, in 8 slots with about 266 kB of memory"
     )
     assert lines[3] == (
         "generation 1/2: 10 queued, 4 running: 500 frames, 100 frames/s, 4 of 8 slots busy (50% so far), "
@@ -206,7 +206,7 @@ def test_confirmed_candidates_show_their_fresh_runs() -> None:
     none = replace(NONE, fresh={101: 30.0, 102: 34.0})
     Console(file=file, width=160).print(leaderboard((CONFIRMED, none, WORST), 5))
     head, first, second, third = file.getvalue().splitlines()
-    assert head.split()[:7] == ["rank", "fresh", "seeds", "vs", "none", "search", "score"]
-    assert first.split()[:6] == ["1", "50.0", "±", "0.9", "+18.8", "52.2"]
-    assert second.split()[:4] == ["32.0", "±", "2.0", "30.0"]
+    assert head.split()[:8] == ["rank", "fresh", "seeds", "runs", "vs", "none", "search", "score"]
+    assert first.split()[:7] == ["1", "50.0", "±", "0.9", "3", "+18.8", "52.2"]
+    assert second.split()[:5] == ["32.0", "±", "2.0", "2", "30.0"]
     assert third.split()[:3] == ["2", "10.0", "1"]  # one run says nothing beside fresh seeds

@@ -14,6 +14,7 @@ from a2ls_dsl.search.settings import SearchSettings
 
 SETTINGS = SearchSettings(
     "cartpole-swingup",
+    race=0.0,
     population=3,
     generations=2,
     frames=1_200,

@@ -1,0 +1,97 @@
+"""What becomes of scores: curves grow, rungs stop what falls behind, the end of a run is stored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.search.candidates import Point, Run, Status, area
+from a2ls_dsl.search.reader import RUNG
+from a2ls_dsl.search.rungs import foresight
+from a2ls_dsl.search.settings import SearchSettings
+from a2ls_dsl.search.study import Study
+
+DIVERGED = "diverged: parameters are no longer finite"
+
+
+class Judge:
+    """Takes evaluations of runs. What it stores belongs to the decision that the study is at."""
+
+    def __init__(self, settings: SearchSettings, study: Study) -> None:
+        self._settings, self._study = settings, study
+        self._rungs = {
+            frames: _Rung(study.areas(frames), study.halves(frames), frames in study.open_rungs())
+            for frames in settings.rung_frames
+        }
+
+    def take(self, run: Run, points: list[Point], score: Score, tick: int) -> Status:
+        """Store an evaluation, and the run's end if it has ended with it; the run's status.
+
+        points: the run's evaluations so far, to which this one is added.
+        """
+        points.append(point_of(score))
+        self._study.point(run, points[-1])
+        begin = self._settings.learning
+        reached = area(_curve(points), begin)
+        status = self._status(run, score, reached)
+        if status is Status.RUNNING:
+            return status
+        if status is Status.SCORED and self.in_question(run):
+            for frames, rung in self._rungs.items():
+                rung.halves.append((area(_curve(points), begin, frames), area(_curve(points), frames)))
+        failed, training = status is Status.FAILED, area(_curve(points, training=True), begin)
+        self._study.finish(
+            run,
+            status,
+            None if failed else reached,
+            training if math.isfinite(training) else None,
+            tick,
+            DIVERGED if failed else "",
+        )
+        return status
+
+    def in_question(self, run: Run) -> bool:
+        """Whether gates and rungs may stop it: neither references nor runs with fresh seeds."""
+        return run.seed == self._study.seed and not self._study.candidate(run.candidate).is_reference
+
+    def _status(self, run: Run, score: Score, reached: float) -> Status:
+        if score.diverged:
+            return Status.FAILED
+        if score.frames >= self._settings.frames:
+            return Status.SCORED
+        at_rung = score.frames in self._rungs and self.in_question(run)
+        return Status.CULLED if at_rung and not self._goes_on(score.frames, reached) else Status.RUNNING
+
+    def _goes_on(self, frames: int, reached: float) -> bool:
+        """What the rung says; a closed one looks whether it may open."""
+        rungs, rung = self._settings.rungs, self._rungs[frames]
+        if rungs is not None and not rung.open and rungs.opens(found := foresight(rung.halves)):
+            rung.open = True
+            self._study.open_rung(frames, found)
+        goes_on = rungs is None or not rung.open or rungs.goes_on(reached, rung.areas)
+        rung.areas.append(reached)
+        saved = 0 if goes_on else self._settings.frames - frames
+        self._study.count(f"{RUNG}{frames}", passed=goes_on, stopped=not goes_on, frames=saved)
+        return goes_on
+
+
+@dataclass
+class _Rung:
+    """What a rung has seen: areas of all that came there, both areas of whole curves; whether it is open."""
+
+    areas: list[float]
+    halves: list[tuple[float, float]]
+    open: bool
+
+
+def point_of(score: Score) -> Point:
+    """The point of a learning curve that an evaluation is."""
+    return Point(score.frames, score.returns, score.training_return)
+
+
+def _curve(points: Iterable[Point], training: bool = False) -> list[tuple[int, float]]:
+    """A run's curve, of its evaluations or of the returns of training episodes, where any ended."""
+    curve = [(each.frames, each.training_return if training else each.mean_return) for each in points]
+    return [(frames, value) for frames, value in curve if math.isfinite(value)]

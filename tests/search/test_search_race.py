@@ -1,0 +1,204 @@
+"""The race of finalists that ends a search: its plan, who wins it, what it costs, and how studies go on."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_search_conductor import CASCADE, RACED, SETTINGS, curve, searched
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.search import race
+from a2ls_dsl.search.candidates import Candidate, Status
+from a2ls_dsl.search.conductor import Conductor
+from a2ls_dsl.search.evolution import RandomSearch
+from a2ls_dsl.search.finals import fresh_runs
+from a2ls_dsl.search.reader import StudyReader, stored_settings
+from a2ls_dsl.search.settings import PRESETS, SearchSettings
+from a2ls_dsl.search.strategies import Scored, ranked
+from a2ls_dsl.search.study import Study
+
+
+@given(st.integers(1, 400))
+def test_a_race_stays_within_its_runs_and_halves(runs: int) -> None:
+    number = race.finalists(runs)
+    assert number >= 1
+    for (racing, seeds), (following, more) in pairwise(race.laps(number, runs)):
+        assert more > seeds > 0
+        assert following == math.ceil(racing / 2)
+    by_place = race.seeds_by_place(number, runs)
+    assert sum(by_place) <= runs
+    assert runs - sum(by_place) < max(2, number)  # hardly any is left over
+    assert by_place == sorted(by_place, reverse=True)
+
+
+@given(
+    st.integers(1, 60),
+    st.integers(1, 12),
+    st.integers(0, 1000),
+)
+def test_a_race_is_that_of_a_plain_loop(runs: int, number: int, seed: int) -> None:
+    """Told its scores round by round, with what came later in the table too, it asks for the same runs and
+    has the same order as sequential halving over a list."""
+    number = min(number, race.finalists(runs))
+    rng = np.random.default_rng(seed)
+    own, scores = rng.normal(size=number).tolist(), rng.normal(size=(number, runs)).round(1)
+    fresh: list[dict[int, float]] = [{} for _ in own]
+    spent = 0
+    while not (lap := race.standing(own, fresh, runs)).ended:
+        for place, seeds in lap.missing.items():
+            for each in range(seeds):
+                spent += each not in fresh[place]
+                fresh[place][each] = float(scores[place, each])
+    racing, left, done, order = list(range(number)), runs, 0, list[int]()
+    for remaining in range(max(1, math.ceil(math.log2(number))), 0, -1):
+        more = max(1, left // remaining // len(racing))
+        left, done = left - more * len(racing), done + more
+        racing.sort(key=lambda place: -(own[place] + scores[place, :done].sum()))
+        keep = math.ceil(len(racing) / 2) if remaining > 1 else len(racing)
+        order, racing = racing[keep:] + order, racing[:keep]
+    assert list(lap.order) == racing + order
+    assert spent == sum(race.seeds_by_place(number, runs))
+
+
+def fresh(folder: Path) -> dict[int, int]:
+    """How many fresh seeds each of those that have any was run with; references by 0."""
+    with StudyReader(folder) as study:
+        found = [each for each in study.candidates() if each.fresh_runs]
+        return {each.id if not each.is_reference else -each.id: each.fresh_runs for each in found}
+
+
+def test_a_race_is_within_the_budget_and_the_references_run_beside_it(tmp_path: Path) -> None:
+    searched(RACED, tmp_path)
+    assert (RACED.candidates, RACED.race_runs, RACED.searched) == (32, 8, 24)
+    with StudyReader(tmp_path) as study:
+        counts = study.counts()
+        assert sum(counts.values()) == RACED.searched + 2
+        assert study.fresh_runs() <= RACED.race_runs + 2 * 3 == fresh_runs(RACED)
+    seeds = fresh(tmp_path)
+    assert sorted(number for one, number in seeds.items() if one > 0) == [1, 1, 3, 3]
+    assert [number for one, number in seeds.items() if one < 0] == [3, 3]
+
+
+def test_a_race_finds_the_better_of_two_that_the_search_took_for_each_other(tmp_path: Path) -> None:
+    """The search's own seed flatters one loss in three by more than losses differ."""
+
+    def flattered(loss: Loss | None, seed: int) -> Sequence[float]:
+        height = len(print_loss(loss)) if loss else 0
+        return [height + (500.0 if seed == 0 and height % 3 == 0 else 0.0)] * 8
+
+    for settings, luck in ((SETTINGS, True), (replace(SETTINGS, race=0.5), False)):
+        folder = tmp_path / f"{settings.race}"
+        searched(replace(settings, strategy="random"), folder, curve=flattered)
+        with StudyReader(folder) as study:
+            board = [each for each in study.leaderboard() if not each.is_reference]
+            raced = [each for each in board if each.fresh]
+            assert not raced if luck else len(raced) == race.finalists(16)
+            lengths = [len(each.text) for each in (board if luck else raced)]
+            assert lengths[0] == (max(n for n in lengths if n % 3 == 0) if luck else max(lengths))
+
+
+class Picky:
+    """Ranks by its own belief."""
+
+    def ranked(self, scored: Sequence[Scored]) -> list[Loss]:
+        return [each.loss for each in sorted(scored, key=lambda each: print_loss(each.loss))][:2]
+
+
+def test_the_strategy_chooses_the_finalists_once(tmp_path: Path) -> None:
+    settings = replace(RACED, strategy="random")
+    grammar = settings.space()
+    with Study(tmp_path, settings, grammar) as study:
+        conductor = Conductor(settings, grammar, study)
+        conductor._finals._strategy = Picky()  # type: ignore[assignment]
+        from a2ls_dsl.search.rehearsal import rehearse
+
+        rehearse(conductor, settings, settings.stack, curve)
+        scored = [each for each in study.candidates(status=Status.SCORED) if not each.is_reference]
+        first = sorted(scored, key=lambda each: each.text)[:2]
+        others = sorted((each for each in scored if each not in first), key=lambda each: -(each.score or 0))
+        # What it leaves out follows by its mean.
+        assert study.ranking() == [each.id for each in (*first, *others)]
+        assert {each.id for each in scored if each.fresh} == set(study.ranking()[:4])
+
+
+def test_a_strategy_that_ranks_nothing_ranks_by_means() -> None:
+    grammar = SETTINGS.space()
+    losses = [grammar.sample(np.random.default_rng(number)) for number in range(4)]
+    scored = [Scored(loss, score) for loss, score in zip(losses, (1.0, 3.0, 2.0, 3.0), strict=True)]
+    expected = [losses[1], losses[3], losses[2], losses[0]]
+    assert ranked(RandomSearch(grammar, SETTINGS), "random", scored) == expected
+
+
+def test_a_study_without_a_race_gets_one_later_and_one_of_more_runs(tmp_path: Path) -> None:
+    searched(SETTINGS, tmp_path)
+    assert fresh(tmp_path) == {}
+    searched(RACED, tmp_path)
+    first = fresh(tmp_path)
+    assert sum(number for one, number in first.items() if one > 0) == 8
+    more = replace(RACED, race=0.5, confirm=2, confirm_seeds=12)
+    searched(more, tmp_path)
+    second = fresh(tmp_path)
+    assert all(second[one] >= number for one, number in first.items())
+    with StudyReader(tmp_path) as study:
+        board = [each for each in study.leaderboard() if not each.is_reference]
+        assert sorted((each.fresh_runs for each in board if each.fresh), reverse=True)[:2] == [12, 12]
+    with pytest.raises(A2lError, match=r"race was 0\.5, now 0\.25"):
+        searched(replace(RACED, confirm=2, confirm_seeds=12), tmp_path)
+
+
+def test_more_generations_are_raced_anew_and_know_all_runs(tmp_path: Path) -> None:
+    searched(RACED, tmp_path)
+    longer = replace(RACED, generations=6)
+    searched(longer, tmp_path)
+    with Study(tmp_path, longer, longer.space()) as study:
+        scored = [each for each in study.candidates(status=Status.SCORED) if not each.is_reference]
+        assert {each.id for each in scored} == set(study.ranking())
+        raced = [each for each in scored if each.fresh]
+        known = {each.loss: each for each in Conductor(longer, longer.space(), study).latest(100)}
+        for each in raced:
+            runs = [each.score or 0.0, *each.fresh.values()]
+            assert (known[each.loss].score, known[each.loss].runs) == (
+                pytest.approx(np.mean(runs)),
+                len(runs),
+            )
+
+
+def test_studies_of_versions_without_races_go_on_without_one(tmp_path: Path) -> None:
+    old = json.loads(CASCADE.to_json())
+    del old["race"], old["start_from"]
+    assert SearchSettings.from_json(json.dumps(old)) == CASCADE
+    searched(CASCADE, tmp_path)
+    connection = sqlite3.connect(tmp_path / "study.db")
+    with connection:
+        connection.execute("UPDATE meta SET value = ? WHERE name = 'settings'", (json.dumps(old),))
+        connection.execute("DELETE FROM meta WHERE name = 'ranking'")
+    connection.close()
+    before = fresh(tmp_path)
+    assert stored_settings(tmp_path) == CASCADE
+    searched(CASCADE, tmp_path)
+    assert fresh(tmp_path) == before
+    assert stored_settings(tmp_path / "nothing") is None
+
+
+def test_every_preset_ends_in_a_race() -> None:
+    for make in PRESETS.values():
+        settings = make("walker-walk")
+        assert 0.1 < settings.race_runs / settings.candidates <= 0.2
+        assert race.finalists(settings.race_runs) >= 2
+
+
+def test_a_candidate_counts_its_runs() -> None:
+    known = Candidate(1, "k", "t", 1, "random", (), Status.SCORED, 4.0, None, "", 0, {7: 1.0, 8: 1.0}, 2)  # type: ignore[arg-type]
+    assert (known.runs, known.mean) == (4, 2.5)
