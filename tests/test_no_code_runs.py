@@ -48,8 +48,10 @@ METHODS = {
     *("torch.load", "torch.save", "torch.jit.load", "os.system", "os.popen", "runpy.run_path"),
     *("pandas.read_pickle", "sys.path.insert", "sys.path.append"),
 }
-# Both import what the package itself names: its own modules, and its requirements.
+# The first two import what the package itself names, its own modules and its requirements; the third also
+# what --strategy names, the user's own class, from the working folder too.
 IMPORTERS = {"__init__.py", "cli/doctor.py", "search/strategies.py"}
+IMPORTS = {"importlib.import_module", "sys.path.insert"}
 
 
 def findings(text: str, importer: bool = False) -> Iterator[str]:
@@ -62,7 +64,7 @@ def findings(text: str, importer: bool = False) -> Iterator[str]:
         elif isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             options = {each.arg: ast.unparse(each.value) for each in node.keywords}
-            if called in CALLS | METHODS:
+            if called in CALLS | METHODS and not (importer and called in IMPORTS):
                 yield called
             if called.endswith("import_module") and not importer:
                 yield called
