@@ -19,7 +19,7 @@ def play(
         Path,
         typer.Argument(
             metavar="RUN|STUDY",
-            help="A folder of `a2l train` or `a2l evolve`, or a policy in a hall of fame.",
+            help="A folder of `a2l train` or `a2l evolve`, or a policy file of a study.",
         ),
     ],
     curve: Annotated[

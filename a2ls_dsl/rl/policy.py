@@ -27,7 +27,8 @@ from a2ls_dsl.rl.slots import TrainedNetworks, Training
 from a2ls_dsl.rl.stored import training_of, training_values
 
 Action = NDArray[np.float32] | int
-HALL = "hall_of_fame"
+HALL, POLICIES = "hall_of_fame", "policies"
+"""Of a study: its best losses, and what they trained."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ def _best_of_hall(study: Path) -> Path:
         raise A2lError(
             f"{study} is no run and no study", "name a folder that `a2l train` or `a2l evolve` made"
         )
-    files, losses = sorted(hall.glob("*.npz")), sorted(hall.glob("*.a2l"))
+    files, losses = sorted((study / POLICIES).glob("*.npz")), sorted(hall.glob("*.a2l"))
     if files:
         return files[0]
     again = (
@@ -215,7 +216,7 @@ def _of_file(path: Path) -> Trained:
         return Trained(**about, training=training, networks=made)
     except (KeyError, TypeError, ValueError):
         raise A2lError(
-            f"{path} is no policy file", "name a run, a study, or a file in a study's hall of fame"
+            f"{path} is no policy file", "name a run, a study, or a file in a study's folder `policies`"
         ) from None
 
 

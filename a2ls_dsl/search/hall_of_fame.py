@@ -13,6 +13,7 @@ from a2ls_dsl.lang.layout import format_file
 from a2ls_dsl.rl.policy import Trained
 from a2ls_dsl.search.candidates import FOUND, NO_LOSS, Candidate
 from a2ls_dsl.search.reader import StudyReader
+from a2ls_dsl.search.store import POLICIES
 
 SIZE = 10
 """How many losses the hall of fame holds."""
@@ -21,8 +22,8 @@ SIZE = 10
 def write_hall_of_fame(study: StudyReader, trained: Mapping[str, Trained] = MappingProxyType({})) -> None:
     """Bring `hall_of_fame/NN-<key>.a2l` up to date: the best candidates, references aside.
 
-    Beside each lies what its run in the search trained, as the policy file `NN-<key>.npz`; trained: what has
-    just ended, by key. Every file is replaced as a whole, so that a reader never sees half of one. Raises
+    What their runs in the search trained are the policy files `policies/NN-<key>.npz`; trained: what has just
+    ended, by key. Every file is replaced as a whole, so that a reader never sees half of one. Raises
     `A2lError`.
     """
     best = [each for each in study.leaderboard(SIZE) if not each.is_reference]
@@ -34,7 +35,8 @@ def write_hall_of_fame(study: StudyReader, trained: Mapping[str, Trained] = Mapp
             write(folder / name, text)
         for stale in {path.name for path in folder.glob("*.a2l")} - set(files):
             (folder / stale).unlink()
-        _keep_policies(folder, dict(zip(files, best, strict=True)), trained)
+        if trained or (study.folder / POLICIES).exists():
+            _keep_policies(study.folder / POLICIES, dict(zip(files, best, strict=True)), trained)
     except OSError as error:
         raise A2lError(
             f"the hall of fame {folder} can't be written: {error.strerror}",
@@ -44,6 +46,7 @@ def write_hall_of_fame(study: StudyReader, trained: Mapping[str, Trained] = Mapp
 
 def _keep_policies(folder: Path, best: Mapping[str, Candidate], trained: Mapping[str, Trained]) -> None:
     """Give policies the ranks of their candidates, and drop those of candidates that fell out."""
+    folder.mkdir(exist_ok=True)
     kept = {path.stem.partition("-")[2]: path for path in folder.glob("*.npz")}
     paths = {(folder / name).with_suffix(".npz"): candidate.key for name, candidate in best.items()}
     for path, key in paths.items():

@@ -24,6 +24,8 @@ from rich.console import Console
 from tiny_search import SETTINGS, results, rows, start
 
 from a2ls_dsl.cli.evolve_view import SearchView
+from a2ls_dsl.rl.play import play
+from a2ls_dsl.rl.policy import load_policy
 from a2ls_dsl.rl.slots import Replaced
 from a2ls_dsl.search import run
 from a2ls_dsl.search.run import Event, Placed, Progress, RunsEnded, SearchStarted, SpaceExhausted, evolve
@@ -71,6 +73,27 @@ def test_a_search_scores_every_candidate_once(whole: list[Path]) -> None:
     assert rows(whole[0], "SELECT count(*) FROM runs WHERE ended IS NULL") == [(0,)]
     best = rows(whole[0], "SELECT count(*) FROM candidates WHERE status = 'scored' AND origin != 'reference'")
     assert [(len(list((whole[0] / "hall_of_fame").iterdir())),)] == best
+
+
+def test_the_best_keep_their_policies(whole: list[Path]) -> None:
+    """Those of the hall of fame do; the best can be played, and plays as it was scored."""
+    halls = [
+        {path.name: path.read_bytes() for path in (folder / "policies").glob("*.npz")} for folder in whole
+    ]
+    assert halls[0] == halls[1]
+    losses = sorted((whole[0] / "hall_of_fame").glob("*.a2l"))
+    assert sorted(halls[0]) == [path.with_suffix(".npz").name for path in losses]
+    policy = load_policy(whole[0])
+    assert policy.trained.name.removeprefix("candidate ") in losses[0].name
+    last = [moment.total for moment in play(policy, SETTINGS.evaluation.episodes) if moment.last]
+    assert float(np.mean(last)) == policy.trained.score
+    key = policy.trained.name.split()[1]
+    sql = (
+        "SELECT mean_return FROM curves"
+        " JOIN runs ON run = runs.id JOIN candidates ON candidate = candidates.id"
+        f" WHERE key LIKE '{key}%' AND curves.frames = {SETTINGS.frames}"
+    )
+    assert rows(whole[0], sql) == [(policy.trained.score,)]
 
 
 def test_the_score_is_the_mean_of_the_curve(whole: list[Path]) -> None:

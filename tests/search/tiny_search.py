@@ -45,7 +45,7 @@ def rows(folder: Path, sql: str) -> list[tuple[object, ...]]:
 
 
 def results(folder: Path) -> dict[str, object]:
-    """Everything a search leaves behind but its events: tables and files."""
+    """Everything a search leaves behind but its events and policies: tables and losses."""
     tables: dict[str, object] = {table: rows(folder, f"SELECT * FROM {table}") for table in RESULTS}
     files = {path.name: path.read_text() for path in (folder / "hall_of_fame").iterdir()}
     return tables | {"files": files}
