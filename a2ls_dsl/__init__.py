@@ -29,8 +29,20 @@ if TYPE_CHECKING:
     from a2ls_dsl.diagnostics import A2lError as A2lError
     from a2ls_dsl.rl.policy import Policy as Policy
     from a2ls_dsl.rl.policy import load_policy as load_policy
+    from a2ls_dsl.words.entry import Needs as Needs
+    from a2ls_dsl.words.entry import Negatives as Negatives
+    from a2ls_dsl.words.entry import Number as Number
+    from a2ls_dsl.words.entry import Sees as Sees
+    from a2ls_dsl.words.entry import Sets as Sets
+    from a2ls_dsl.words.numbers import Range as Range
+    from a2ls_dsl.words.registry import forget as forget
+    from a2ls_dsl.words.registry import head as head
+    from a2ls_dsl.words.registry import normaliser as normaliser
+    from a2ls_dsl.words.registry import operator as operator
+    from a2ls_dsl.words.registry import view as view
 
-__all__ = ["A2lError", "CompiledLoss", "Policy", "Window", "compile", "load", "load_policy", "loads"]
+_ENTRIES = ("Needs", "Negatives", "Number", "Sees", "Sets")
+_DOORS = ("forget", "head", "normaliser", "operator", "view")
 
 _HOMES = {
     "A2lError": "a2ls_dsl.diagnostics",
@@ -41,7 +53,33 @@ _HOMES = {
     "load": "a2ls_dsl.api",
     "load_policy": "a2ls_dsl.rl.policy",
     "loads": "a2ls_dsl.api",
+    "Range": "a2ls_dsl.words.numbers",
+    **dict.fromkeys(_ENTRIES, "a2ls_dsl.words.entry"),
+    **dict.fromkeys(_DOORS, "a2ls_dsl.words.registry"),
 }
+"""Where each public name lives."""
+
+__all__ = [
+    "A2lError",
+    "CompiledLoss",
+    "Needs",
+    "Negatives",
+    "Number",
+    "Policy",
+    "Range",
+    "Sees",
+    "Sets",
+    "Window",
+    "compile",
+    "forget",
+    "head",
+    "load",
+    "load_policy",
+    "loads",
+    "normaliser",
+    "operator",
+    "view",
+]
 
 
 def __dir__() -> list[str]:

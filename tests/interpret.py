@@ -10,7 +10,7 @@ from a2ls_dsl.backend.interpreter import Encoder, evaluate
 from a2ls_dsl.backend.module import Agent, Alone, CompiledLoss, Value
 from a2ls_dsl.backend.window import Window
 from a2ls_dsl.ir.nodes import Program
-from a2ls_dsl.lang.ast import Stream
+from a2ls_dsl.words.language import Stream
 
 
 class Numbered(Alone):

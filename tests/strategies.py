@@ -24,7 +24,6 @@ from a2ls_dsl.lang.ast import (
     Return,
     Rollout,
     Schedule,
-    Stream,
     Weighted,
 )
 from a2ls_dsl.lang.canonical import (
@@ -36,25 +35,16 @@ from a2ls_dsl.lang.canonical import (
     is_fresh,
     single,
 )
-from a2ls_dsl.lang.functions import FUNCTIONS, VALUE, Kind
 from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import load_one
-from a2ls_dsl.lang.numbers import Range
-from a2ls_dsl.lang.operators import (
-    HEAD,
-    HEADS,
-    MLP,
-    NONE,
-    OPERATORS,
-    PAPER_OPERATORS,
-    PREDICTOR,
-    Needs,
-    Negatives,
-    Operator,
-    Sets,
-)
 from a2ls_dsl.lang.settings import head_of, number_of
 from a2ls_dsl.lang.types import rollouts, steps, widths
+from a2ls_dsl.words import PAPER_OPERATORS
+from a2ls_dsl.words.agent import VALUE
+from a2ls_dsl.words.entry import Kind, Needs, Negatives, Operator, Sets
+from a2ls_dsl.words.language import HEAD, NONE, PREDICTOR, Stream
+from a2ls_dsl.words.numbers import Range
+from a2ls_dsl.words.registry import functions, heads, operators
 
 S, A, R = Stream.STATE, Stream.ACTION, Stream.REWARD
 
@@ -104,7 +94,7 @@ def numbers(allowed: Range, default: float) -> st.SearchStrategy[float]:
 
 @st.composite
 def calls(draw: st.DrawFn, kind: Kind) -> Call:
-    function = draw(st.sampled_from([each for each in FUNCTIONS.values() if each.kind is kind]))
+    function = draw(st.sampled_from([each for each in functions.values() if each.kind is kind]))
     given = [draw(numbers(each.range, each.default)) for each in function.parameters]
     return Call(function.name, tuple(given[: draw(st.integers(0, len(given)))]))
 
@@ -190,7 +180,7 @@ def _later(item: Item, steps: int) -> Item:
 @st.composite
 def any_comparisons(draw: st.DrawFn, horizon: int = 4) -> Comparison:
     """A canonical comparison of any operator, free of errors; its head is its own."""
-    entry = draw(st.sampled_from(list(OPERATORS.values())))
+    entry = draw(st.sampled_from(list(operators.values())))
     steps_apply = not (entry.unary or entry.pairwise)
     source, target = draw(
         rolled(entry, horizon) if steps_apply and draw(st.booleans()) else sets(entry, horizon)
@@ -204,12 +194,12 @@ def any_comparisons(draw: st.DrawFn, horizon: int = 4) -> Comparison:
         and (each.needs is not Needs.NEGATIVES or against)
         and (each.needs is not Needs.ROLLOUT or rollouts(bare))
     ]
-    kinds = list(HEADS)
+    kinds = list(heads)
     here, there = steps(bare)[0]
     if entry.needs_head or widths(here) != widths(there):
         kinds.remove(NONE)
     kind = draw(st.sampled_from(kinds))
-    layers = draw(st.lists(st.integers(1, 64), min_size=1, max_size=2)) if kind == MLP else []
+    layers = draw(st.lists(st.integers(1, 64), min_size=1, max_size=2)) if kind == "mlp" else []
     if entry.head and draw(st.booleans()):
         options.append(Option(HEAD, Call(kind, tuple(map(float, layers)))))
     return canonical_comparison(replace(bare, options=tuple(options)))
@@ -219,7 +209,7 @@ def any_comparisons(draw: st.DrawFn, horizon: int = 4) -> Comparison:
 def loose_comparisons(draw: st.DrawFn, horizon: int = 2) -> Comparison:
     """A comparison that may break a rule: a sound one with another operator, item, option or negatives."""
     term = draw(any_comparisons(horizon))
-    entry = OPERATORS[draw(st.sampled_from(sorted(OPERATORS)))] if draw(st.booleans()) else None
+    entry = operators[draw(st.sampled_from(sorted(operators)))] if draw(st.booleans()) else None
     if entry is not None:
         term = replace(term, operator=entry.name, target=() if entry.unary else term.target or term.source)
     more = latents(horizon) | data(horizon)
@@ -232,9 +222,9 @@ def loose_comparisons(draw: st.DrawFn, horizon: int = 2) -> Comparison:
         term = replace(term, **{side: tuple(items)})
     term = replace(term, against_batch=term.against_batch != (draw(st.integers(0, 4)) == 0))
     if draw(st.booleans()):
-        values = st.sampled_from([Call(NONE), Call("linear"), Call(MLP), Call(MLP, (8.0,))])
+        values = st.sampled_from([Call(NONE), Call("linear"), Call("mlp"), Call("mlp", (8.0,))])
         given = draw(values) if draw(st.booleans()) else draw(st.sampled_from([0.5, 3.0, 2.0]))
-        names = [each.name for entry in OPERATORS.values() for each in entry.options]
+        names = [each.name for entry in operators.values() for each in entry.options]
         option = Option(HEAD if isinstance(given, Call) else draw(st.sampled_from(names)), given)
         kept = tuple(each for each in term.options if each.name != option.name)
         term = replace(term, options=(*kept, option))
@@ -259,7 +249,7 @@ def rewritten(draw: st.DrawFn, term: Comparison) -> Comparison:
         again = [item for item in items if not is_fresh(item) and draw(st.booleans())]
         return tuple(spelled(item, side) for item in draw(st.permutations([*items, *again])))
 
-    entry = OPERATORS[term.operator]
+    entry = operators[term.operator]
     options = list(draw(st.permutations(term.options)))
     names = {option.name for option in options}
     if entry.head and HEAD not in names and draw(st.booleans()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -11,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from a2ls_dsl.lang.ast import Stream
+from a2ls_dsl.lang.ast import Comparison
 from a2ls_dsl.lang.codes import WARNINGS
-from a2ls_dsl.lang.functions import FUNCTIONS, Kind
 from a2ls_dsl.lang.grammar import parse_grammar
 from a2ls_dsl.lang.grammar.parse import WORDS
 from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import loads
-from a2ls_dsl.lang.numbers import print_number
-from a2ls_dsl.lang.operators import HEAD, HEADS, OPERATORS
-from a2ls_dsl.lang.registry import KEYWORDS, SCHEDULE
+from a2ls_dsl.words.entry import Kind, Operator
+from a2ls_dsl.words.language import HEAD, KEYWORDS, SCHEDULE, Stream
+from a2ls_dsl.words.numbers import print_number
+from a2ls_dsl.words.registry import functions, heads, operators
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted(set((ROOT / "docs").glob("*.md")) - {ROOT / "docs" / "tutorial.md"})
@@ -76,8 +77,8 @@ def test_losses_check(text: str) -> None:
 
 def test_every_construct_has_an_example_that_checks() -> None:
     words = set(re.findall(r"\w+", "\n".join(LOSSES.values())))
-    options = {each.name for operator in OPERATORS.values() for each in operator.options}
-    names = {*OPERATORS, *FUNCTIONS, *Stream, *options, *HEADS, *KEYWORDS, HEAD, SCHEDULE}
+    options = {each.name for operator in operators.values() for each in operator.options}
+    names = {*operators, *functions, *Stream, *options, *heads, *KEYWORDS, HEAD, SCHEDULE}
     assert names <= words
 
 
@@ -88,24 +89,40 @@ def test_every_word_of_grammars_has_an_example_that_parses() -> None:
 def test_the_reference_names_what_the_tables_hold() -> None:
     sections = re.split(r"^### ", REFERENCE, flags=re.MULTILINE)
     section = {each.split("\n")[0]: each for each in sections}
-    for function in FUNCTIONS.values():
+    for function in functions.values():
         text = section["Functions" if function.kind is not Kind.SEQUENCE else "Rollouts"]
         if function.name in ("value", "return"):
             text = section["Returns and values"]
         assert f"`{function.name}(" in text
         if function.kind in (Kind.VIEW, Kind.ENCODER, Kind.NORMALISER):
             assert f"| `{function.example}` |" in text
-    for operator in OPERATORS.values():
+    for operator in operators.values():
         assert f"| `{operator.name}` |" in section["Operators"]
         for option in operator.options:
             (row,) = re.findall(rf"^\| `{option.name}` \|.*$", section["Options"], re.MULTILINE)
             assert print_number(option.default) in row
-    for head in HEADS:
+    for head in heads:
         assert f"| `{head}" in section["Options"]
     for name in shipped("losses", ".a2l"):
         assert f"`{name}`" in section["Shipped losses"]
     for code in WARNINGS:
         assert f"| {code} |" in section["Errors and warnings"]
+
+
+def test_tables_and_editors_are_written_from_the_entries() -> None:
+    """If this fails: python tools/write_tables.py"""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["write_tables.py", "--check"])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / "tools" / "write_tables.py"), run_name="__main__")
+    assert end.value.code == 0
+
+
+@pytest.mark.parametrize("entry", operators.values(), ids=lambda entry: entry.name)
+def test_examples_of_operators_check(entry: Operator) -> None:
+    (term,) = loads(f"loss it = {entry.example}")["it"].terms
+    assert isinstance(term.term, Comparison)
+    assert term.term.operator in (entry.name, entry.contrast_of)
 
 
 @pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)

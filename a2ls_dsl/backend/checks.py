@@ -8,12 +8,12 @@ from dataclasses import fields
 
 from torch import Tensor
 
-from a2ls_dsl.backend import registry
 from a2ls_dsl.backend.functions import newest_frame
 from a2ls_dsl.backend.window import Spaces, Window, has_schedules, reads
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.nodes import RAW, Augment, Estimate, EstimateBatch, Program
-from a2ls_dsl.lang.ast import Stream
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import functions
 
 
 def check_window(program: Program, spaces: Spaces, window: Window) -> None:
@@ -54,7 +54,7 @@ def check_window(program: Program, spaces: Spaces, window: Window) -> None:
                 f"`o` of such observations has {data.shape[-1]} numbers, not {spaces.width(RAW)}",
                 "compile the loss for the shape of your frames: observation=(channels, height, width)",
             )
-    if any(isinstance(node, Augment) and node.view == registry.CROP for node in program.nodes):
+    if any(isinstance(node, Augment) and functions[node.view].uncropped for node in program.nodes):
         _check_uncropped(window.observation, window.uncropped)
 
 

@@ -1,4 +1,4 @@
-"""A loss as a plain Python file that needs torch only, for an agent that shall not depend on this package.
+"""A loss as a plain Python file that needs torch only, for an agent that must not depend on this package.
 
 The file is printed from the optimised program, node by node. Heads, views and operators are the source text
 of the functions that this package itself computes with, so both can only mean the same.
@@ -6,18 +6,16 @@ of the functions that this package itself computes with, so both can only mean t
 
 from __future__ import annotations
 
-import inspect
 import textwrap
 from collections.abc import Callable, Iterator
 
 import a2ls_dsl
-from a2ls_dsl.backend import functions, operators, registry, window
-from a2ls_dsl.backend.export_text import called, statements, used_names, wrapped
+from a2ls_dsl.backend import functions, window
+from a2ls_dsl.backend.export_source import formula_of, source, sources
+from a2ls_dsl.backend.export_text import crops, draws, entry_of, statements, wrapped
 from a2ls_dsl.backend.window import has_schedules
-from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.ir.nodes import (
-    Augment,
     Compare,
     Estimate,
     EstimateBatch,
@@ -29,46 +27,28 @@ from a2ls_dsl.ir.nodes import (
 )
 from a2ls_dsl.ir.passes import optimise
 from a2ls_dsl.ir.verify import verify
-from a2ls_dsl.lang.ast import Loss, Stream
-from a2ls_dsl.lang.operators import LINEAR, MLP
+from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.lang.types import Width
+from a2ls_dsl.words.heads import layers
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import is_own, operators
+from a2ls_dsl.words.views import frames
 
-_BUILT_IN: tuple[Callable[..., object], ...] = (
+_BASE: tuple[Callable[..., object], ...] = (
     window.check_windows,
     window.check_uncropped,
     window.features_of,
     window.values_of,
-    functions.predictor,
-    functions.mlp,
     functions.Generated,
-    functions.are_frames,
-    functions.pixels_at,
-    functions.crop,
-    functions.shift,
-    functions.intensity,
-    functions.noise,
-    functions.mask,
+    frames.are_frames,
     functions.newest_frame,
-    functions.l2,
-    functions.avgl1,
-    functions.simnorm,
     functions.discounted,
     functions.scheduled,
-    operators.spread,
-    operators.normalise,
-    operators.distance,
-    operators.similarity,
-    operators.huber,
-    operators.cross_entropy,
-    operators.variance,
-    operators.covariance,
-    operators.barlow,
-    operators.diffuse,
-    operators.mico,
-    operators.bisim,
+    functions.spread,
+    layers.mlp,
 )
-"""What files may need, in the order in which they hold it."""
+"""What files may need beside the entries they name, in the order in which they hold it."""
 
 _TAKEN = {"None", "True", "False", "F", "Tensor", "Callable", "Sequence", "Draws"}
 """Names of Python and of the file's imports that no class can have."""
@@ -78,13 +58,13 @@ def export(name: str, loss: Loss) -> str:
     """The text of a module with one class, called after the loss; it works for spaces of any size.
 
     The class' parameters have the names and shapes of `CompiledLoss`', whose state it can load. Raises
-    `A2lError` for a registered function whose source can't be read.
+    `A2lError` for a registered function whose source can't be read, or reads what the file doesn't have.
     """
     naive = lower(loss)
     program = optimise(naive)
     body = _class(name, program, naive)
     blocks = [*_helpers(program, body), body]
-    own = any(map(registry.is_own, used_names(program)))
+    own = any(map(is_own, filter(None, map(entry_of, program.nodes))))
     return "\n\n\n".join([_header(name, loss, "\n".join(blocks), own), *blocks]) + "\n"
 
 
@@ -126,38 +106,18 @@ def _header(name: str, loss: Loss, text: str, own: bool) -> str:
 
 def _helpers(program: Program, body: str) -> list[str]:
     """The functions that the class calls, and those that they call."""
-    own = {called(name): registry.function_of(name) for name in used_names(program) if registry.is_own(name)}
-    sources = {each.__name__: inspect.getsource(each) for each in _BUILT_IN}
-    sources["Draws"] = sources.pop("Generated").replace("class Generated", "class Draws")
-    texts = {name: _source(name, function) for name, function in own.items()}
-    if clash := sources.keys() & texts.keys():
-        raise A2lError(
-            f"a function called `{min(clash)}` can't be written to a file, which has another one",
-            "give yours another name and register it again",
-        )
-    order = [each.__name__ for each in _BUILT_IN]
-    order[order.index("Generated")] = "Draws"
-    known, needed, rest = sources | texts, set[str](), [body]
+    base = {each.__name__: source(each) for each in _BASE}
+    base["Draws"] = base.pop("Generated").replace("class Generated", "class Draws")
+    named = dict.fromkeys(filter(None, map(entry_of, program.nodes)))
+    texts = sources(filter(None, map(formula_of, named)))
+    needed, rest = set[str](), [body, *texts.values()]
     while rest:
         text = rest.pop()
-        found = {name for name in known if f"{name}(" in text} - needed
-        needed |= found
-        rest += [known[name] for name in found]
-    return [known[name].rstrip() for name in [*order, *texts] if name in needed]
-
-
-def _source(name: str, function: Callable[..., object]) -> str:
-    """The text of a function of a user's."""
-    try:
-        text = textwrap.dedent(inspect.getsource(function))
-    except (OSError, TypeError):
-        text = ""
-    if not text.startswith(f"def {name}("):
-        raise A2lError(
-            f"`{name}` can't be written to a file: its function has no source called `def {name}(...)`",
-            "register a plain function of that name, defined in a file, that needs torch only",
-        )
-    return text
+        new = {name for name in base if f"{name}(" in text} - needed
+        needed |= new
+        rest += [base[name] for name in new]
+    kept = [text for name, text in base.items() if name in needed and name not in texts]
+    return [*kept, *texts.values()]
 
 
 def _class(name: str, program: Program, naive: Program) -> str:
@@ -206,7 +166,6 @@ def _class(name: str, program: Program, naive: Program) -> str:
 def _arguments(program: Program) -> tuple[list[str], list[str]]:
     """What `forward` takes, and what there is to say about it."""
     streams = {node.stream for node in program.nodes if isinstance(node, Sample)}
-    views = [node.view for node in program.nodes if isinstance(node, Augment)]
     arguments = [
         "encoder: Callable[[Tensor], Tensor]",
         "target_encoder: Callable[[Tensor], Tensor]",
@@ -227,10 +186,10 @@ def _arguments(program: Program) -> tuple[list[str], list[str]]:
     if Stream.RAW in streams:
         arguments.append("data: Tensor | None = None")
         notes.append("data: (B, steps, data), if `o` is not to be made of the observations.")
-    if registry.CROP in views:
+    if crops(program):
         arguments.append("uncropped: Tensor | None = None")
         notes.append("uncropped: (B, steps, ...), frames that observation was cut out of; vectors have none.")
-    if views:
+    if draws(program):
         arguments.append("generator: torch.Generator | None = None")
         notes.append("generator: draws views.")
     return arguments, notes
@@ -240,7 +199,7 @@ def _checks(program: Program) -> Iterator[str]:
     samples = [node.stream for node in program.nodes if isinstance(node, Sample)]
     done = ", done" if Stream.DONE in samples else ""
     yield f"check_windows({program.horizon + 1}, self.action, observation, action, reward{done})"
-    if any(isinstance(node, Augment) and node.view == registry.CROP for node in program.nodes):
+    if crops(program):
         yield "check_uncropped(observation, uncropped)"
 
 
@@ -260,11 +219,9 @@ def _parameters(program: Program) -> Iterator[str]:
         rows = [each for each in (types[read] for read in node.inputs) if isinstance(each, Row)]
         if isinstance(node, Predict):
             inputs, outputs = _width(rows[0]), _width(node.output)
-            heads[node.head] = {
-                LINEAR: f"nn.Linear({inputs}, {outputs})",
-                MLP: f"mlp({inputs}, {list(node.layers)}, {outputs})",
-            }.get(node.kind, f"predictor({inputs}, {outputs})")
-        elif isinstance(node, Compare) and node.operator == "bilinear":
+            sizes = [inputs, outputs, *([str(list(node.layers))] if node.layers else [])]
+            heads[node.head] = f"{node.kind}({', '.join(sizes)})"
+        elif isinstance(node, Compare) and operators[node.operator].matrix:
             matrices[node.term] = _width(rows[0])
         transition = transition or isinstance(node, Transition)
     if heads:
@@ -277,7 +234,7 @@ def _parameters(program: Program) -> Iterator[str]:
         yield f'self.bilinear["{term}"] = nn.Parameter(torch.rand({width}, {width}))'
     if transition:
         yield "inputs = features + action"
-        yield "self.transition = mlp(inputs, [2 * inputs], features)"
+        yield "self.transition = mlp(inputs, features, [2 * inputs])"
 
 
 def _width(row: Row) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from a2ls_dsl.backend import registry
 from a2ls_dsl.ir.nodes import (
     Augment,
     Compare,
@@ -30,10 +29,13 @@ from a2ls_dsl.ir.nodes import (
     Unless,
     WeightedSum,
 )
-from a2ls_dsl.lang.ast import Schedule, Stream, Weight
-from a2ls_dsl.lang.functions import EMA, ONLINE, STOP
-from a2ls_dsl.lang.numbers import print_number
+from a2ls_dsl.lang.ast import Schedule, Weight
 from a2ls_dsl.lang.printer import RUN_LENGTH
+from a2ls_dsl.words.agent import EMA, ONLINE, STOP
+from a2ls_dsl.words.entry import Negatives
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.numbers import print_number
+from a2ls_dsl.words.registry import functions, operators
 
 _LONGEST = 110
 _SEQUENCES = {
@@ -59,10 +61,9 @@ def statements(program: Program) -> Iterator[str]:
     for stream in Stream:
         if stream in streams:
             yield " = ".join(_SEQUENCES[stream])
-    views = [node.view for node in program.nodes if isinstance(node, Augment)]
-    if registry.CROP in views:
+    if crops(program):
         yield "whole = [None] * len(s) if uncropped is None else uncropped.unbind(1)"
-    if views:
+    if draws(program):
         yield "draws = Draws(generator)"
     users, names = program.users(), _names(program)
     for index, node in enumerate(program.nodes):
@@ -93,19 +94,25 @@ def _is_only_term(program: Program, users: list[int]) -> bool:
     return any(isinstance(node, WeightedSum) and len(node.weights) == 1 for node in readers)
 
 
-def used_names(program: Program) -> set[str]:
-    """The names of views, normalisers and operators that a program calls."""
-    found = set()
-    for node in program.nodes:
-        match node:
-            case Augment(view=name) | Normalise(name=name) | Compare(operator=name):
-                found.add(name)
-    return found
+def entry_of(node: Node) -> str:
+    """The name of the view, normaliser, head or operator that a node calls; empty if it calls none."""
+    match node:
+        case Augment(view=name) | Normalise(name=name) | Predict(kind=name) | Compare(operator=name):
+            return name
+    return ""
 
 
-def called(name: str) -> str:
-    """What the function of a registered name is called in files."""
-    return registry.function_of(name).__name__
+def crops(program: Program) -> bool:
+    """Whether a program cuts out of the frames that the agent's own were cut out of."""
+    return any(isinstance(node, Augment) and functions[node.view].uncropped for node in program.nodes)
+
+
+def draws(program: Program) -> bool:
+    """Whether a program draws random numbers."""
+    return any(
+        isinstance(node, Augment) or (isinstance(node, Compare) and operators[node.operator].draws)
+        for node in program.nodes
+    )
 
 
 def wrapped(text: str, indent: int) -> Iterator[str]:
@@ -203,10 +210,9 @@ def _name(program: Program, users: dict[int, list[int]], index: int) -> str:
 
 def _expression(node: Node, inputs: Sequence[ast.expr]) -> ast.expr:
     match node:
-        case Augment() if node.view == registry.CROP:
-            return _filled("crop(x, whole, draws)", x=inputs[0], whole=_whole(inputs[0]))
         case Augment():
-            return _entry(node.view, [inputs[0], _named("draws"), *map(_number, node.numbers)])
+            whole = [_whole(inputs[0])] if functions[node.view].uncropped else []
+            return _call(node.view, [inputs[0], _named("draws"), *whole, *map(_number, node.numbers)])
         case Encode():
             encoder = _named(_ENCODERS[node.encoder])
             return _filled("features_of(encoder, x, self.features)", encoder=encoder, x=inputs[0])
@@ -224,7 +230,7 @@ def _expression(node: Node, inputs: Sequence[ast.expr]) -> ast.expr:
             batch, count = _list(inputs[:half]), _number(half)
             return _filled("values_of(value, torch.cat(x)).chunk(count)", x=batch, count=count)
         case Normalise():
-            return _entry(node.name, [inputs[0], *map(_number, node.numbers)])
+            return _call(node.name, [inputs[0], *map(_number, node.numbers)])
         case Transition():
             return _filled("self.transition(torch.cat(x, dim=-1))", x=_list(inputs))
         case Unless():
@@ -282,11 +288,6 @@ def _call(function: str, arguments: Sequence[ast.expr], **options: ast.expr) -> 
     return ast.Call(_named(function), list(arguments), keywords)
 
 
-def _entry(name: str, arguments: Sequence[ast.expr], **options: ast.expr) -> ast.expr:
-    """A call of what computes a view, a normaliser or an operator of the language."""
-    return _call(called(name) if registry.is_own(name) else name, arguments, **options)
-
-
 def _whole(seen: ast.expr) -> ast.expr:
     """The frames that a step was cut out of; what has been through a view was cut already."""
     match seen:
@@ -331,34 +332,12 @@ def _place(expression: ast.expr) -> tuple[str, int]:
 
 
 def _comparison(node: Compare, rows: Sequence[ast.expr]) -> ast.expr:
+    entry = operators[node.operator]
     options = {name: _number(value) for name, value in node.options}
-    against = ast.Constant(node.against_batch or node.operator == "infonce")
-    match node.operator:
-        case "mse":
-            return _call("distance", rows, against_batch=against)
-        case "nmse":
-            return _call("distance", [_call("normalise", [each]) for each in rows], against_batch=against)
-        case "inner" | "cosine" | "infonce" | "bilinear":
-            return _call("similarity", [_logits(node, *rows, **options)], against_batch=against)
-        case "ce":
-            return _call("cross_entropy", [*rows, options["bins"]])
-        case "huber" | "variance" | "covariance" | "barlow" | "mico" | "bisim":
-            return _call(node.operator, [*rows, *options.values()])
-    if registry.takes_negatives(node.operator):
-        options["against_batch"] = against
-    return _entry(node.operator, rows, **options)
-
-
-def _logits(node: Compare, y: ast.expr, z: ast.expr, temperature: ast.expr | None = None) -> ast.expr:
-    """The similarities of all pairs of a batch."""
-    match node.operator:
-        case "inner":
-            logits = _filled("y @ z.mT", y=y, z=z)
-        case "bilinear":
-            term = ast.Constant(str(node.term))
-            logits = _filled("z @ self.bilinear[term] @ y.mT", y=y, z=z, term=term)
-        case _:
-            logits = _filled("normalise(y) @ normalise(z).mT", y=y, z=z)
-    if temperature is None or ast.unparse(temperature) == "1":
-        return logits
-    return _filled("logits / temperature", logits=logits, temperature=temperature)
+    if entry.matrix:
+        options["matrix"] = _filled("self.bilinear[term]", term=ast.Constant(str(node.term)))
+    if entry.negatives is Negatives.ON_REQUEST:
+        options["against_batch"] = ast.Constant(node.against_batch)
+    if entry.draws:
+        options["draws"] = _named("draws")
+    return _call(node.operator, rows, **options)

@@ -14,9 +14,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from a2ls_dsl.backend import registry
-from a2ls_dsl.backend.functions import Draws, discounted, scheduled
-from a2ls_dsl.backend.operators import spread
+from a2ls_dsl.backend import formulas
+from a2ls_dsl.backend.functions import discounted, scheduled, spread
 from a2ls_dsl.ir.nodes import (
     Augment,
     Compare,
@@ -38,8 +37,11 @@ from a2ls_dsl.ir.nodes import (
     Unless,
     WeightedSum,
 )
-from a2ls_dsl.lang.ast import Schedule, Stream, Weight
-from a2ls_dsl.lang.functions import EMA, ONLINE, STOP, VALUE
+from a2ls_dsl.lang.ast import Schedule, Weight
+from a2ls_dsl.words.agent import EMA, ONLINE, STOP, VALUE
+from a2ls_dsl.words.draws import Draws
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import functions, operators
 
 Encoder = Callable[[Tensor], Tensor]
 
@@ -73,7 +75,7 @@ class Context(Protocol):
         """The observation of a step under a crop of its own."""
 
     def draws(self, draw: int) -> Draws:
-        """The random numbers of a view's call."""
+        """The random numbers of a view's call, or of an operator."""
 
     def head(self, number: int, row: Tensor) -> Tensor:
         """The prediction of a head."""
@@ -82,7 +84,7 @@ class Context(Protocol):
         """The learned transition of a latent and an action, side by side."""
 
     def matrix(self, term: int) -> Tensor | None:
-        """The matrix of a bilinear term."""
+        """The matrix of a term whose operator has one."""
 
     def weights(self, given: Sequence[Weight]) -> Sequence[float | Tensor]:
         """The weights of the terms now."""
@@ -108,7 +110,7 @@ def execution(program: Program, context: Context) -> Generator[Request, Answer, 
                 values.append((yield Request(VALUE, tuple(tensors[:half]), tuple(tensors[half:]))))
             case Pick():
                 values.append(inputs[0][node.index])
-            case Augment() if node.view == registry.CROP:
+            case Augment() if functions[node.view].uncropped:
                 sampled = program.nodes[node.inputs[0]]
                 # What has been through a view already is as large as the agent's: nothing is left to cut.
                 if isinstance(sampled, Sample):
@@ -140,9 +142,9 @@ def _evaluate(node: Node, inputs: list[Tensor], context: Context) -> Tensor:
         case Sample():
             return context.sample(node.stream, node.offset)
         case Augment():
-            return registry.view(node.view, node.numbers, inputs[0], context.draws(node.draw))
+            return formulas.view(node.view, node.numbers, inputs[0], context.draws(node.draw))
         case Normalise():
-            return registry.normaliser(node.name, node.numbers, inputs[0])
+            return formulas.normaliser(node.name, node.numbers, inputs[0])
         case Transition():
             return context.transition(torch.cat(inputs, dim=-1))
         case Unless():
@@ -157,7 +159,8 @@ def _evaluate(node: Node, inputs: list[Tensor], context: Context) -> Tensor:
             return context.head(node.head, inputs[0])
         case Compare():
             matrix, options = context.matrix(node.term), dict(node.options)
-            return registry.compare(node.operator, node.against_batch, inputs, matrix, options)
+            draws = context.draws(node.draw) if operators[node.operator].draws else None
+            return formulas.compare(node.operator, node.against_batch, inputs, matrix, options, draws)
         case OverSteps():
             return discounted(inputs, node.decay) / len(inputs)
         case WeightedSum():

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from a2ls_dsl.backend import registry
 from a2ls_dsl.backend.checks import check_agent, check_window, checked_encoder, checked_value
-from a2ls_dsl.backend.functions import Generated, crop, mlp, newest_frame, predictor
+from a2ls_dsl.backend.formulas import make_head
+from a2ls_dsl.backend.functions import Generated, newest_frame
 from a2ls_dsl.backend.interpreter import Answer, Encoder, Request, evaluate, weight_at
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.ir.nodes import (
     ACTION,
     LATENT,
-    Augment,
     Compare,
-    Normalise,
     Predict,
     Program,
     Row,
@@ -28,9 +26,12 @@ from a2ls_dsl.ir.nodes import (
 )
 from a2ls_dsl.ir.passes import PASSES
 from a2ls_dsl.ir.verify import verify
-from a2ls_dsl.lang.ast import Loss, Stream, Weight
-from a2ls_dsl.lang.functions import EMA, ONLINE, VALUE
-from a2ls_dsl.lang.operators import LINEAR, MLP
+from a2ls_dsl.lang.ast import Loss, Weight
+from a2ls_dsl.words.agent import EMA, ONLINE, VALUE
+from a2ls_dsl.words.heads.layers import mlp
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import operators
+from a2ls_dsl.words.views.frames import crop
 
 Value = Callable[[Tensor], Tensor]
 """The agent's estimate of latents: (B, features) -> (B,) or (B, 1)."""
@@ -54,17 +55,10 @@ def learned(program: Program, spaces: Spaces) -> Learned:
         rows = [each for each in (types[read] for read in node.inputs) if isinstance(each, Row)]
         if isinstance(node, Predict):
             heads[node.head] = node, spaces.width(rows[0]), spaces.width(node.output)
-        elif isinstance(node, Compare) and node.operator == "bilinear":
+        elif isinstance(node, Compare) and operators[node.operator].matrix:
             matrices[node.term] = spaces.width(rows[0])
     transition = any(isinstance(node, Transition) for node in program.nodes)
     return Learned(tuple(heads[number] for number in sorted(heads)), tuple(matrices.items()), transition)
-
-
-def make_head(node: Predict, inputs: int, outputs: int) -> nn.Module:
-    """The module of a head."""
-    if node.kind == LINEAR:
-        return nn.Linear(inputs, outputs)
-    return mlp(inputs, node.layers, outputs) if node.kind == MLP else predictor(inputs, outputs)
 
 
 class CompiledLoss(nn.Module):
@@ -79,14 +73,15 @@ class CompiledLoss(nn.Module):
         super().__init__()
         self.loss, self.spaces, self.program = loss, spaces, program
         self.horizon = program.horizon
-        check_registered(program)
         parts = learned(lower(loss), spaces)
-        self.heads = nn.ModuleList(make_head(*each) for each in parts.heads)
+        self.heads = nn.ModuleList(
+            make_head(node.kind, inputs, outputs, node.layers) for node, inputs, outputs in parts.heads
+        )
         self.bilinear = nn.ParameterDict(
             {str(term): nn.Parameter(torch.rand(size, size)) for term, size in parts.matrices}
         )
         inputs = spaces.width(LATENT) + spaces.width(ACTION)
-        self.transition = mlp(inputs, [2 * inputs], spaces.width(LATENT)) if parts.transition else None
+        self.transition = mlp(inputs, spaces.width(LATENT), [2 * inputs]) if parts.transition else None
 
     def forward(
         self,
@@ -142,7 +137,7 @@ class Alone:
     def crop(self, draw: int, offset: int) -> Tensor:
         whole = self._window.uncropped
         seen = self._window.observation[:, offset]
-        return crop(seen, None if whole is None else whole[:, offset], self._draws)
+        return crop(seen, self._draws, None if whole is None else whole[:, offset])
 
     def draws(self, draw: int) -> Generated:
         return self._draws
@@ -186,21 +181,13 @@ class Agent:
         return found.chunk(len(request.inputs))
 
 
-def check_registered(program: Program) -> None:
-    """Raises `A2lError` where a program names an entry of a user's that nothing computes."""
-    for node in program.nodes:
-        match node:
-            case Augment(view=name) | Normalise(name=name) | Compare(operator=name):
-                if registry.is_own(name):
-                    registry.function_of(name)
-
-
 def shapes(module: CompiledLoss) -> list[str]:
     """What a loss learns for itself, in words: `predictor 5 -> 10 -> 3`, one a kind of head."""
     heads: dict[str, list[str]] = {}
-    for node, inputs, outputs in learned(lower(module.loss), module.spaces).heads:
-        hidden = {MLP: node.layers, LINEAR: ()}.get(node.kind, (2 * inputs,))
-        heads.setdefault(node.kind, []).append(" -> ".join(map(str, (inputs, *hidden, outputs))))
+    parts = learned(lower(module.loss), module.spaces).heads
+    for (node, inputs, _), head in zip(parts, module.heads, strict=True):
+        layers = (each.out_features for each in head.modules() if isinstance(each, nn.Linear))
+        heads.setdefault(node.kind, []).append(" -> ".join(map(str, (inputs, *layers))))
     found = [f"{kind} {', '.join(each)}" for kind, each in heads.items()]
     found += [f"matrix {len(each)} x {len(each)}" for each in module.bilinear.values()]
     if module.transition is not None:

@@ -16,14 +16,12 @@ from torch import Tensor
 from a2ls_dsl.backend.functions import newest_frame
 from a2ls_dsl.ir.lower import is_paper_shaped, lower
 from a2ls_dsl.ir.nodes import Augment, Program, Row, Sample, WeightedSum
-from a2ls_dsl.lang.ast import Loss, Schedule, Stream, elements_of
+from a2ls_dsl.lang.ast import Loss, Schedule, elements_of
 from a2ls_dsl.lang.canonical import comparisons
-from a2ls_dsl.lang.functions import Kind
-from a2ls_dsl.lang.registry import functions
 from a2ls_dsl.lang.types import Width
-
-ON_FRAMES = ("crop", "shift", "intensity")
-"""Views that leave vectors as they are; `noise` leaves frames."""
+from a2ls_dsl.words.entry import Kind, Sees
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import functions
 
 
 @dataclass(frozen=True)
@@ -218,6 +216,6 @@ def views_without_effect(losses: Iterable[Loss | None], frames: bool = False) ->
         for call in element.calls
         if functions[call.name].kind is Kind.VIEW
     }
-    idle = views & ({"noise"} if frames else set(ON_FRAMES))
-    kind = "frames" if frames else "vector observations"
+    kind, other = (Sees.FRAMES, Sees.VECTORS) if frames else (Sees.VECTORS, Sees.FRAMES)
+    idle = [view for view in views if functions[view].sees is other]
     return [f"`{view}` changes nothing on {kind}: every draw is the same state" for view in sorted(idle)]

@@ -19,13 +19,13 @@ from a2ls_dsl.editor.words import (
     option_page,
     stream_page,
 )
-from a2ls_dsl.lang.ast import Stream
 from a2ls_dsl.lang.files import SUFFIX
-from a2ls_dsl.lang.functions import GIVES, RETURN, ROLLOUT, VALUE, Function, Kind, Type
 from a2ls_dsl.lang.library import shipped
-from a2ls_dsl.lang.numbers import print_number
-from a2ls_dsl.lang.operators import HEAD, HEADS, MLP, NONE, Needs, Negatives, Operator
-from a2ls_dsl.lang.registry import SCHEDULE, functions, operators
+from a2ls_dsl.words.agent import RETURN, ROLLOUT, VALUE
+from a2ls_dsl.words.entry import GIVES, Function, Kind, Needs, Negatives, Operator, Type
+from a2ls_dsl.words.language import HEAD, NONE, SCHEDULE, Stream
+from a2ls_dsl.words.numbers import print_number
+from a2ls_dsl.words.registry import functions, heads, operators
 
 _MANY = 200
 """So many files are offered at most."""
@@ -206,10 +206,10 @@ def _options(start: int, state: State, entry: Operator | None, rolled: bool) -> 
 def _values(start: int, state: State, entry: Operator | None) -> Iterator[Proposal]:
     option = state.options[-1] if state.options else ""
     if option == HEAD:
-        for name, meaning in HEADS.items():
+        for name, head in heads.items():
             if name != NONE or entry is None or not entry.needs_head:
-                snippet = f"{name}(${{1:256}})$0" if name == MLP else ""
-                yield Proposal(name, Sort.VALUE, start, meaning, head_page(name), snippet=snippet)
+                snippet = f"{name}(${{1:256}})$0" if head.layers else ""
+                yield Proposal(name, Sort.VALUE, start, head.summary, head_page(name), snippet=snippet)
     elif entry is not None and (known := entry.option(option)):
         yield Proposal(print_number(known.default), Sort.VALUE, start, f"the default; {known.range}")
 

@@ -11,13 +11,13 @@ from a2ls_dsl.editor.hover import Page, fenced
 from a2ls_dsl.editor.places import Symbol, Target
 from a2ls_dsl.editor.project import Analysis, Finding, plain
 from a2ls_dsl.editor.words import STREAMS, function_page, operator_page, stream_page
-from a2ls_dsl.lang.ast import Stream
 from a2ls_dsl.lang.grammar import Grammar, parse_grammar
 from a2ls_dsl.lang.grammar.check import STREAM_WORDS
 from a2ls_dsl.lang.grammar.check import STREAMS as GRAMMAR_STREAMS
 from a2ls_dsl.lang.grammar.codes import Rule, error
 from a2ls_dsl.lang.grammar.forms import SIDES
-from a2ls_dsl.lang.registry import functions, operators
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import functions, operators
 
 WORDS = {
     "grammar": ("names the grammar, in the first line", "grammar mine for k in 1..10"),

@@ -19,12 +19,12 @@ from a2ls_dsl.lang.ast import Comparison, Definition, Item, Loss
 from a2ls_dsl.lang.canonical import comparisons, key
 from a2ls_dsl.lang.findings import place
 from a2ls_dsl.lang.imports import Unit
-from a2ls_dsl.lang.operators import HEAD, HEADS
 from a2ls_dsl.lang.printer import print_loss, print_weight
-from a2ls_dsl.lang.registry import SCHEDULE, functions, operators
 from a2ls_dsl.lang.settings import head_of
 from a2ls_dsl.lang.timeline import timeline
 from a2ls_dsl.lang.types import Width, rollouts, steps, widths
+from a2ls_dsl.words.language import HEAD, NONE, SCHEDULE
+from a2ls_dsl.words.registry import functions, heads, operators
 
 Page = tuple[str, int, int]
 """Markdown, and the characters that it is about."""
@@ -60,7 +60,7 @@ def _named(text: str, token: Token, analysis: Analysis) -> str:
             option = entry and entry.option(word)
             return option_page(option) if option else head_page() if word == HEAD else ""
         case Place.VALUE:
-            return head_page(word) if word in HEADS else ""
+            return head_page(word) if word in heads else ""
         case Place.SHARED:
             return f"**{word}** (head): terms of this loss that name it share one module"
         case Place.ITEM:
@@ -120,7 +120,7 @@ def shapes(term: Comparison) -> str:
     rolled = rollouts(term)
     several = f" at each of {rolled[0].length} steps" if rolled else ""
     head = head_of(term)
-    if head is None or head.kind == "none":
+    if head is None or head.kind == NONE:
         return f"source (B, {_width(source)}), target (B, {_width(target)}){several}"
     return f"source (B, {_width(source)}) -> {head.kind} -> (B, {_width(target)}) = target{several}"
 

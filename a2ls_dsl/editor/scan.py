@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from a2ls_dsl.lang.registry import SCHEDULE
+from a2ls_dsl.words.language import SCHEDULE
 
 _TOKEN = re.compile(
     r"(?P<string>\"[^\"\r\n]*\"?)|(?P<comment>#[^\r\n]*)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"

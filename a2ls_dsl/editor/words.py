@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from a2ls_dsl.editor.formulas import FORMULAS
-from a2ls_dsl.lang.ast import Stream
-from a2ls_dsl.lang.functions import EMA, ONLINE, RETURN, ROLLOUT, STOP, VALUE, Function, Kind
-from a2ls_dsl.lang.numbers import print_number
-from a2ls_dsl.lang.operators import HEAD, HEADS, MLP, PREDICTOR, Negatives, NumberOption, Operator, Sets
-from a2ls_dsl.lang.registry import SCHEDULE, functions, operators
+from a2ls_dsl.words.entry import Function, Kind, Negatives, Number, Operator, Sets
+from a2ls_dsl.words.language import HEAD, PREDICTOR, SCHEDULE, Stream
+from a2ls_dsl.words.numbers import print_number
+from a2ls_dsl.words.registry import functions, heads, operators
 
 LEGEND = "B samples, F features of the encoder, A numbers of an action, D numbers of a row"
 
@@ -53,21 +51,15 @@ _SHAPES = {
     Kind.NORMALISER: "a latent (B, F) -> a latent (B, F)",
     Kind.ESTIMATE: "a state or a latent (B, F) -> a number (B, 1)",
 }
-_SEQUENCES = {
-    ROLLOUT: "a state, a run of actions (B, A) each -> a latent (B, F) for every step of the run",
-    RETURN: "a run of rewards (B, 1) each, a value (B, 1) -> a number (B, 1)",
-}
-_GRADIENT = {ONLINE: "with", EMA: "without", STOP: "without", VALUE: "without", RETURN: "without"}
 
 
 def operator_page(entry: Operator) -> str:
     """An operator: meaning, formula, shapes, what its sets hold, options, source."""
-    alone, against = FORMULAS.get(entry.name, ("", ""))
     lines = [_title(entry.name, "operator", entry.summary)]
-    if alone:
-        lines.append(f"    {alone}")
-    if against:
-        lines.append(f"`against batch`:\n\n    {against}")
+    if entry.text:
+        lines.append(f"    {entry.text}")
+    if entry.text_against:
+        lines.append(f"`against batch`:\n\n    {entry.text_against}")
     if entry.unary:
         lines.append("One set: latents z (B, D) -> one number.")
     elif entry.head:
@@ -89,16 +81,16 @@ def operator_page(entry: Operator) -> str:
 def function_page(entry: Function) -> str:
     """A function: meaning, shapes, numbers, gradient, source."""
     lines = [_title(entry.name, entry.kind.value, entry.summary), f"    {entry.example}"]
-    lines.append(f"Shapes: {_SEQUENCES.get(entry.name) or _SHAPES[entry.kind]}.")
+    lines.append(f"Shapes: {entry.shapes or _SHAPES[entry.kind]}.")
     lines += [
         f"`{each.name}`: {each.range}; {print_number(each.default)} if left out." for each in entry.parameters
     ]
-    if entry.name in _GRADIENT:
-        lines.append(f"The encoder is reached {_GRADIENT[entry.name]} gradient.")
+    if entry.gradient is not None:
+        lines.append(f"The encoder is reached {'with' if entry.gradient else 'without'} gradient.")
     return _page(*lines, entry.source)
 
 
-def option_page(option: NumberOption) -> str:
+def option_page(option: Number) -> str:
     """A numeric option of an operator."""
     lines = [_title(option.name, "option", option.summary), f"Value: {option.range}."]
     lines.append(f"Default: {print_number(option.default)}.")
@@ -107,11 +99,11 @@ def option_page(option: NumberOption) -> str:
 
 def head_page(name: str = HEAD) -> str:
     """The option `head`, or one of its values."""
-    if name in HEADS:
-        example = f"{HEAD} = {name}{'(256)' if name == MLP else ''}"
-        return _page(_title(name, "head", HEADS[name]), f"    {example}")
+    if name in heads:
+        entry = heads[name]
+        return _page(_title(name, "head", entry.summary), f"    {HEAD} = {entry.example}")
     lines = [_title(HEAD, "option", "what maps the source row onto the target row")]
-    return _page(*lines, "\n".join(f"- `{each}`: {meaning}" for each, meaning in HEADS.items()))
+    return _page(*lines, "\n".join(f"- `{entry.name}`: {entry.summary}" for entry in heads.values()))
 
 
 def stream_page(stream: Stream) -> str:

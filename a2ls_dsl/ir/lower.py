@@ -21,26 +21,13 @@ from a2ls_dsl.ir.nodes import (
     Unless,
     WeightedSum,
 )
-from a2ls_dsl.lang.ast import (
-    Call,
-    Comparison,
-    Element,
-    Item,
-    Loss,
-    Return,
-    Rollout,
-    Schedule,
-    Stream,
-    Weight,
-)
+from a2ls_dsl.lang.ast import Call, Comparison, Element, Item, Loss, Return, Rollout, Schedule, Weight
 from a2ls_dsl.lang.canonical import SOURCE, TARGET, comparisons, explicit_calls
-from a2ls_dsl.lang.functions import Kind, Type
-from a2ls_dsl.lang.operators import NONE, PAPER_OPERATORS, Needs, Sets
-from a2ls_dsl.lang.registry import functions, operators
 from a2ls_dsl.lang.settings import head_of, number_of
 from a2ls_dsl.lang.types import NATURAL_RANGES, rollouts, steps, type_of, widths
-
-DECAY, BINS = "decay", "bins"
+from a2ls_dsl.words.entry import Kind, Needs, Sets, Type
+from a2ls_dsl.words.language import BINS, DECAY, NONE, Stream
+from a2ls_dsl.words.registry import functions, operators
 
 _SYMLOG = (Type.REWARD, Type.VALUE, Type.RETURN)
 """What has no bounds: its bins lie evenly in symlog."""
@@ -68,13 +55,18 @@ def _is_paper_shaped(weight: Weight, term: Comparison) -> bool:
     known = (Stream.STATE, Stream.ACTION, Stream.REWARD)
     return (
         not isinstance(weight, Schedule)
-        and term.operator in PAPER_OPERATORS
+        and operators[term.operator].form is not None
         and not term.options
         and all(
-            isinstance(item, Element) and item.stream in known and item.calls in ((), (Call("crop"),))
+            isinstance(item, Element) and item.stream in known and _only_cropped(item.calls)
             for item in term.items
         )
     )
+
+
+def _only_cropped(calls: tuple[Call, ...]) -> bool:
+    """Whether a state is at most cropped: a window holds the draws of crops."""
+    return not calls or (len(calls) == 1 and functions[calls[0].name].uncropped)
 
 
 class _Lowering:
@@ -107,11 +99,12 @@ class _Lowering:
         for place, (_, target) in enumerate(steps(term)):
             source = add(Concat(inputs=tuple(each[place] for each in latents)))
             results.append(self._step(number, term, source, target, head))
-        return add(OverSteps(inputs=tuple(results), decay=number_of(term, DECAY)))
+        return add(OverSteps(inputs=tuple(results), decay=number_of(term, DECAY, 1.0)))
 
     def _step(self, number: int, term: Comparison, source: int, target: tuple[Item, ...], head: int) -> int:
         """The operator on a source row and the row of a target."""
-        bins = int(number_of(term, BINS, 0))
+        entry = operators[term.operator]
+        bins = int(number_of(term, BINS)) if entry.sets is Sets.DATA_TARGET else 0
         made = head_of(term)
         prediction = source
         if made is not None and made.kind != NONE:
@@ -119,16 +112,15 @@ class _Lowering:
             prediction = self.builder.add(
                 Predict(inputs=(source,), head=head, kind=made.kind, layers=made.layers, output=output)
             )
-        rows = (
-            [prediction] if operators[term.operator].unary else [prediction, self._row(target, TARGET, bins)]
-        )
+        rows = [prediction] if entry.unary else [prediction, self._row(target, TARGET, bins)]
         return self.builder.add(self._compare(number, term, rows))
 
-    @staticmethod
-    def _compare(number: int, term: Comparison, inputs: list[int]) -> Compare:
+    def _compare(self, number: int, term: Comparison, inputs: list[int]) -> Compare:
+        entry = operators[term.operator]
+        self._draws += entry.draws
         options = tuple(
             (each.name, float(number_of(term, each.name)))
-            for each in operators[term.operator].options
+            for each in entry.options
             if each.name != DECAY and (each.needs is not Needs.NEGATIVES or term.against_batch)
         )
         return Compare(
@@ -137,6 +129,7 @@ class _Lowering:
             operator=term.operator,
             against_batch=term.against_batch,
             options=options,
+            draw=self._draws if entry.draws else 0,
         )
 
     def _head(self, term: Comparison) -> int:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import groupby
 
-from a2ls_dsl.lang.ast import Stream, Weight
-from a2ls_dsl.lang.functions import EMA, ONLINE, STOP
+from a2ls_dsl.lang.ast import Weight
 from a2ls_dsl.lang.types import Width
+from a2ls_dsl.words.agent import EMA, ONLINE, STOP
+from a2ls_dsl.words.language import Stream
 
 
 @dataclass(frozen=True)
@@ -172,13 +173,15 @@ class Predict(Node):
 class Compare(Node):
     """A term's operator on (prediction, target), on one set, or on a state, a reward and a state: a scalar.
 
-    options: the numbers of the operator by name, all of them. Steps of a term share what it learns.
+    options: the numbers of the operator by name, all of them. draw: of an operator that draws random numbers,
+    as of views; else 0. Steps of a term share what it learns.
     """
 
     term: int
     operator: str
     against_batch: bool = False
     options: tuple[tuple[str, float], ...] = ()
+    draw: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import fields
 
 from a2ls_dsl.ir.lower import lower
-from a2ls_dsl.ir.nodes import Node, Program, Sample
+from a2ls_dsl.ir.nodes import Compare, Node, Program, Sample
 from a2ls_dsl.ir.passes import PASSES
 from a2ls_dsl.ir.verify import verify
 from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.numbers import print_number
 from a2ls_dsl.lang.printer import print_step, print_weight
+from a2ls_dsl.words.numbers import print_number
 
 
 def print_program(program: Program) -> str:
@@ -48,6 +48,8 @@ def _print_node(node: Node) -> str:
     words = [_kebab(type(node).__name__)]
     for own in _NAMES & values.keys():
         words.append(values.pop(own))
+    if isinstance(node, Compare) and not node.draw:
+        values.pop("draw")
     if values.pop("against_batch", False):
         words.append("against-batch")
     values.pop("output", None)

@@ -35,11 +35,11 @@ from a2ls_dsl.ir.nodes import (
     Unless,
     WeightedSum,
 )
-from a2ls_dsl.lang.ast import Stream
-from a2ls_dsl.lang.functions import ONLINE, Kind
-from a2ls_dsl.lang.operators import Sets
-from a2ls_dsl.lang.registry import functions, operators
 from a2ls_dsl.lang.types import Width
+from a2ls_dsl.words.agent import ONLINE
+from a2ls_dsl.words.entry import Kind, Sets
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import functions, operators
 
 _STREAMS: dict[Stream, Type] = {
     Stream.STATE: Observation(),

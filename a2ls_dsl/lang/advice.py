@@ -6,18 +6,17 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from a2ls_dsl.diagnostics import Fix
-from a2ls_dsl.lang.ast import Call, Comparison, Element, Item, Return, Rollout, Stream, elements_of
+from a2ls_dsl.lang.ast import Call, Comparison, Element, Item, Return, Rollout, elements_of
 from a2ls_dsl.lang.canonical import SOURCE, TARGET, canonical_items, is_fresh, ordered_set, without_effect
 from a2ls_dsl.lang.codes import Rule
 from a2ls_dsl.lang.findings import Findings
-from a2ls_dsl.lang.functions import CROP, ONLINE, SCALE_FREE, STOP, VALUE, Type
-from a2ls_dsl.lang.operators import Negatives, Operator, Sets
 from a2ls_dsl.lang.printer import print_anew, print_run, print_runs
 from a2ls_dsl.lang.rules import Parts
 from a2ls_dsl.lang.types import Width, is_latent, trains_encoder, type_of
-
-_UNIT_ROWS = ("nmse", "cosine", "infonce")
-"""Operators that divide whole rows by their length."""
+from a2ls_dsl.words.agent import ONLINE, STOP, VALUE
+from a2ls_dsl.words.entry import Negatives, Operator, Sets, Type
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import functions
 
 
 class Advice:
@@ -49,12 +48,12 @@ class Advice:
             self._findings.note(
                 Rule.EQUAL_NEGATIVES, message, term.target[0].span, "use ce without negatives"
             )
-        if entry.name in _UNIT_ROWS and parts.target and len(parts.rows[1]) == 1:
+        if entry.unit_rows and parts.target and len(parts.rows[1]) == 1:
             only = parts.target.items[0]
             if parts.rows[1] == (Width.NUMBER,):
                 message = f"`{entry.name}` divides this number by its size, which leaves only its sign"
                 self._findings.note(Rule.ONE_NUMBER, message, only.span, "use mse, huber or ce")
-            if (outer := _outermost(only)) in SCALE_FREE:
+            if (outer := _outermost(only)) and functions[outer].scale_free:
                 words = "leave it out"
                 fix = _in_place(only, words, only.calls[:-1]) if isinstance(only, Element) else words
                 self._no_effect(f"`{outer}`", f"`{entry.name}` divides each row by its length", only, fix)
@@ -81,7 +80,7 @@ class Advice:
             for place, why in without_effect(calls).items():
                 rest = (*calls[:place], *calls[place + 1 :])
                 fix = _in_place(element, "leave it out", rest)
-                if calls[place].name == CROP:
+                if functions[calls[place].name].uncropped:
                     rest = (calls[place], *rest)
                     fix = _in_place(element, f"write {print_anew(element, rest)}", rest)
                 self._no_effect(f"`{calls[place].name}`", why, item, fix)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from a2ls_dsl.diagnostics import Fix, near
-from a2ls_dsl.lang.registry import functions, operators
+from a2ls_dsl.words.registry import functions, operators
 
 
 def _spread(groups: Mapping[str, str]) -> dict[str, str]:

@@ -4,30 +4,17 @@ Every node carries the place it came from, for diagnostics; places do not count 
 that was parsed equals the same tree built by a search. The canonical form (`canonical.py`) has no `Ref`,
 sorted sets and sorted terms; its print is a loss' identity.
 
-What the names of functions, operators and options mean stands in two tables: `functions.py`, `operators.py`.
+What the names of functions, operators and options mean is said in `words`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TypeAlias
 
 from a2ls_dsl.diagnostics import Span
-
-
-class Stream(StrEnum):
-    """What a trajectory consists of; the order is the canonical one."""
-
-    STATE = "s"
-    ACTION = "a"
-    REWARD = "r"
-    RAW = "o"
-    """The observation as data: a vector as it is, of frames the newest one, small and in 0..1."""
-    DONE = "done"
-    """1 where the step's state is terminal by the task's own rules, else 0."""
-
+from a2ls_dsl.words.language import Stream
 
 STREAM_RANK = {stream: rank for rank, stream in enumerate(Stream)}
 

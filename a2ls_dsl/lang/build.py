@@ -24,8 +24,8 @@ from a2ls_dsl.lang.ast import (
 from a2ls_dsl.lang.build_items import ItemBuilder
 from a2ls_dsl.lang.build_piece import Node, Piece, nodes, tokens
 from a2ls_dsl.lang.codes import Rule
-from a2ls_dsl.lang.registry import SCHEDULE
 from a2ls_dsl.lang.weights import SCHEDULE_FIX
+from a2ls_dsl.words.language import SCHEDULE
 
 
 class Builder:

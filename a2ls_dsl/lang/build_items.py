@@ -9,12 +9,13 @@ import re
 
 from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.aliases import STREAMS, unknown_function
-from a2ls_dsl.lang.ast import MAX_OFFSET, Call, Element, Item, Return, Rollout, Stream
+from a2ls_dsl.lang.ast import MAX_OFFSET, Call, Element, Item, Return, Rollout
 from a2ls_dsl.lang.build_piece import Node, Piece, nodes, short, tokens
 from a2ls_dsl.lang.codes import Rule
-from a2ls_dsl.lang.functions import DISCOUNT, RETURN, ROLLOUT
 from a2ls_dsl.lang.printer import print_step
-from a2ls_dsl.lang.registry import functions
+from a2ls_dsl.words.agent import DISCOUNT, RETURN, ROLLOUT
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import functions
 
 MAX_NESTING = 16
 """How many calls may stand inside each other; five do something."""

@@ -8,7 +8,7 @@ from lark import Token, Tree
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, Fix, Source, Span
 from a2ls_dsl.lang.codes import Rule, report
-from a2ls_dsl.lang.numbers import number_of_text
+from a2ls_dsl.words.numbers import number_of_text
 
 MAX_ELEMENTS = 10_000
 """How many elements a file may name; a run of a thousand is written in a dozen characters."""

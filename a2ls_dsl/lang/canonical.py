@@ -24,18 +24,18 @@ from a2ls_dsl.lang.ast import (
     Ref,
     Return,
     Rollout,
-    Stream,
     Weight,
     Weighted,
     elements_of,
 )
 from a2ls_dsl.lang.canonical_heads import named_apart, ordered_terms
-from a2ls_dsl.lang.functions import CROP, EMA, ONLINE, SCALE_FREE, STOP, VALUE, Kind
-from a2ls_dsl.lang.operators import COSINE, DECAY, HEAD, INFONCE, PREDICTOR, TEMPERATURE
 from a2ls_dsl.lang.printer import print_loss
-from a2ls_dsl.lang.registry import functions, operators
 from a2ls_dsl.lang.settings import number_of
 from a2ls_dsl.lang.weights import canonical_weight, times
+from a2ls_dsl.words.agent import EMA, ONLINE, STOP, VALUE
+from a2ls_dsl.words.entry import Kind
+from a2ls_dsl.words.language import DECAY, HEAD, PREDICTOR, TEMPERATURE, Stream
+from a2ls_dsl.words.registry import contrasts, functions, operators
 
 SOURCE, TARGET = ONLINE, EMA
 """The sides of a comparison, named after the encoder that states have there by default."""
@@ -74,13 +74,16 @@ def canonical_comparison(term: Comparison) -> Comparison:
 
 def _plain_contrast(term: Comparison) -> Comparison:
     """`infonce` is `cosine` against the batch but for its default: only at cosine's it is written so."""
-    if term.operator != INFONCE and not (term.operator == COSINE and term.against_batch):
+    contrast = contrasts.get(term.operator, "") if term.against_batch else term.operator
+    entry = operators.get(contrast)
+    if entry is None or not entry.contrast_of:
         return term
     temperature = number_of(term, TEMPERATURE)
-    plain = temperature == number_of(Comparison(COSINE, ()), TEMPERATURE)
+    plain = temperature == number_of(Comparison(entry.contrast_of, ()), TEMPERATURE)
     others = tuple(each for each in term.options if each.name != TEMPERATURE)
     options = (*others, Option(TEMPERATURE, temperature))
-    return replace(term, operator=COSINE if plain else INFONCE, against_batch=plain, options=options)
+    operator = entry.contrast_of if plain else contrast
+    return replace(term, operator=operator, against_batch=plain, options=options)
 
 
 def canonical_set(items: Iterable[Item], side: str) -> tuple[Item, ...]:
@@ -144,9 +147,9 @@ def without_effect(calls: Sequence[Call]) -> dict[int, str]:
     """The calls around a state that change nothing, by their places in a chain, and why; innermost first."""
     found = dict[int, str]()
     for place, (inner, outer) in enumerate(pairwise(calls)):
-        if inner.name in SCALE_FREE and outer.name in SCALE_FREE:
+        if _is_scale_free(inner) and _is_scale_free(outer):
             found[place] = f"`{outer.name}` divides by the size anew"
-        if outer.name == CROP and _kind(inner) is Kind.VIEW:
+        if _kind(inner) is Kind.VIEW and outer.name in functions and functions[outer.name].uncropped:
             found[place + 1] = f"what `{inner.name}` gives is as large as the agent's frames already"
     return found
 
@@ -226,6 +229,10 @@ def _default(term: Comparison, name: str) -> float | Call | None:
 
 def _plain(value: float | Call) -> float | Call:
     return Call(value.name, tuple(map(float, value.numbers))) if isinstance(value, Call) else float(value)
+
+
+def _is_scale_free(call: Call) -> bool:
+    return call.name in functions and functions[call.name].scale_free
 
 
 def _kind(call: Call) -> Kind | None:

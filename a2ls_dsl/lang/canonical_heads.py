@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from a2ls_dsl.lang.ast import Call, Comparison, Loss, Ref, Schedule, Weight, Weighted
-from a2ls_dsl.lang.operators import PREDICTOR
 from a2ls_dsl.lang.printer import print_term
+from a2ls_dsl.words.language import PREDICTOR
 
 _TermKey: TypeAlias = tuple[str, tuple[float, ...]]
 

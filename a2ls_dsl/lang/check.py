@@ -21,8 +21,8 @@ from a2ls_dsl.lang.codes import Rule
 from a2ls_dsl.lang.files import SUFFIX
 from a2ls_dsl.lang.findings import Findings, head, place
 from a2ls_dsl.lang.library import shipped
-from a2ls_dsl.lang.registry import operators
 from a2ls_dsl.lang.weights import WEIGHT, ends, product, weight_problem
+from a2ls_dsl.words.registry import operators
 
 _COMPARED = 300
 """With how many names an unknown one is compared."""

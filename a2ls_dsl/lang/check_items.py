@@ -6,14 +6,16 @@ from dataclasses import replace
 
 from a2ls_dsl.diagnostics import Fix, Span
 from a2ls_dsl.lang.aliases import unknown_function
-from a2ls_dsl.lang.ast import Call, Element, Item, Return, Rollout, Stream
+from a2ls_dsl.lang.ast import Call, Element, Item, Return, Rollout
 from a2ls_dsl.lang.codes import Rule
 from a2ls_dsl.lang.findings import Findings, head
-from a2ls_dsl.lang.functions import DISCOUNT, GIVES, ROLLOUT, STOP, VALUE, Function, Kind, Type
-from a2ls_dsl.lang.numbers import print_number
 from a2ls_dsl.lang.printer import print_anew, print_item, print_run, print_step
-from a2ls_dsl.lang.registry import functions
 from a2ls_dsl.lang.types import STREAM_TYPES
+from a2ls_dsl.words.agent import DISCOUNT, ROLLOUT, STOP, VALUE
+from a2ls_dsl.words.entry import GIVES, Function, Kind, Type
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.numbers import print_number
+from a2ls_dsl.words.registry import functions
 
 _TAKEN = {
     Kind.VIEW: "is taken of a state",

@@ -7,17 +7,18 @@ from collections.abc import Iterable
 from a2ls_dsl.diagnostics import Span
 from a2ls_dsl.lang.advice import Advice
 from a2ls_dsl.lang.aliases import unknown_operator
-from a2ls_dsl.lang.ast import Comparison, Item, Option, Stream
+from a2ls_dsl.lang.ast import Comparison, Item, Option
 from a2ls_dsl.lang.canonical import SOURCE, TARGET
 from a2ls_dsl.lang.check_heads import HeadChecker
 from a2ls_dsl.lang.check_items import ItemChecker
 from a2ls_dsl.lang.codes import Rule
 from a2ls_dsl.lang.findings import Findings, head
-from a2ls_dsl.lang.operators import Operator
 from a2ls_dsl.lang.printer import stream_of
-from a2ls_dsl.lang.registry import operators
 from a2ls_dsl.lang.rules import Parts, Place, Problem, Side, number_of_sets, problems
 from a2ls_dsl.lang.types import trains_encoder
+from a2ls_dsl.words.entry import Operator
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import operators
 
 
 class TermChecker:

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 
 from a2ls_dsl.lang.ast import Comparison, Loss, Rollout, Schedule, Weight
 from a2ls_dsl.lang.canonical import SOURCE, TARGET, comparisons
-from a2ls_dsl.lang.latex_formulas import formula
+from a2ls_dsl.lang.latex_formulas import formula, is_sum
 from a2ls_dsl.lang.latex_items import escaped, latex_item, normalised, numbered, row, start_of, step
-from a2ls_dsl.lang.numbers import print_number
-from a2ls_dsl.lang.operators import LINEAR, NONE, Sets
-from a2ls_dsl.lang.registry import operators
 from a2ls_dsl.lang.settings import head_of, number_of
 from a2ls_dsl.lang.types import is_latent, rollouts, steps
+from a2ls_dsl.words.entry import Sets
+from a2ls_dsl.words.language import NONE
+from a2ls_dsl.words.numbers import print_number
+from a2ls_dsl.words.registry import heads, operators
 
 _LEGEND = (
     r"% E runs over windows of a batch of B, D is the width of z. f_\theta is the encoder, f_{\bar\theta}"
@@ -65,7 +66,7 @@ def _term(term: Comparison, number: str) -> str:
     text = formula(term, _index(number) + ("^{(i)}" if rolled else ""))
     if not rolled:
         return text
-    if term.against_batch or term.operator == "barlow" or text.startswith("-"):
+    if is_sum(text):
         text = rf"\Bigl({text}\Bigr)"
     decay = number_of(term, "decay", 1.0)
     factor = "" if decay == 1 else rf"{print_number(decay)}^{{i}}\, "
@@ -101,7 +102,7 @@ def _predicted(term: Comparison, number: str, inputs: str, several: bool) -> str
     head = head_of(term)
     if head is None or head.kind == NONE:
         return rf"\bigl({inputs}\bigr)" if several else inputs
-    letter = "W" if head.kind == LINEAR else "h"
+    letter = heads[head.kind].latex
     shared = rf"_{{\text{{{escaped(head.name)}}}}}" if head.name else _index(number)
     return rf"{letter}{shared}\bigl({inputs}\bigr)"
 

@@ -6,22 +6,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from a2ls_dsl.lang.ast import Call, Element, Item, Return, Rollout, Stream
+from a2ls_dsl.lang.ast import Call, Element, Item, Return, Rollout
 from a2ls_dsl.lang.canonical import explicit_calls
-from a2ls_dsl.lang.functions import EMA, ONLINE, STOP, VALUE, Kind, Type
-from a2ls_dsl.lang.numbers import print_number
 from a2ls_dsl.lang.printer import RUN_LENGTH
-from a2ls_dsl.lang.registry import functions
 from a2ls_dsl.lang.types import type_of
+from a2ls_dsl.words.agent import ENCODERS, ONLINE, VALUE
+from a2ls_dsl.words.entry import Kind, Type
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.numbers import print_number
+from a2ls_dsl.words.registry import functions
 
 _SYMBOLS = {stream: stream.value for stream in Stream} | {Stream.DONE: "d"}
-_ENCODERS = {ONLINE: r"f_\theta(%s)", EMA: r"f_{\bar\theta}(%s)", STOP: r"\operatorname{sg}(f_\theta(%s))"}
-_NAMES = {
-    "l2": r"\ell_2",
-    "avgl1": r"\mathrm{AvgL1}",
-    "simnorm": r"\mathrm{SimNorm}",
-    VALUE: r"\bar V",
-}
 
 
 DRAW = "\0"
@@ -105,7 +100,7 @@ def normalised(rollout: Rollout, text: str) -> str:
     """A latent under the normalisers of a rollout's start, which come after every step too."""
     calls = explicit_calls(rollout.start, ONLINE)
     names = [call.name for call in calls]
-    encoded = max(names.index(each) for each in _ENCODERS if each in names)
+    encoded = max(names.index(each) for each in ENCODERS if each in names)
     for call in calls[encoded + 1 :]:
         text = _applied(call, text)
     return text
@@ -122,11 +117,11 @@ def escaped(name: str) -> str:
 
 
 def _applied(call: Call, text: str) -> str:
-    if call.name in _ENCODERS:
-        return _ENCODERS[call.name] % text
-    name = _NAMES.get(call.name, rf"\mathrm{{{escaped(call.name)}}}")
-    if functions[call.name].kind is Kind.VIEW:
-        name += DRAW
+    entry = functions[call.name]
+    if entry.kind is Kind.ENCODER:
+        return entry.latex % text
+    plain = rf"\mathrm{{{escaped(call.name)}}}"
+    name = plain + DRAW if entry.kind is Kind.VIEW else entry.latex or plain
     index = ",".join(map(print_number, call.numbers))
     return f"{name}_{{{index}}}({text})" if index else f"{name}({text})"
 

@@ -15,9 +15,9 @@ from decimal import Decimal
 from a2ls_dsl.diagnostics import Diagnostic, Fix, Source, Span
 from a2ls_dsl.lang.codes import Rule, report
 from a2ls_dsl.lang.habits import habit
-from a2ls_dsl.lang.numbers import print_number
 from a2ls_dsl.lang.slips import slip
 from a2ls_dsl.lang.trouble import Finding, Trouble
+from a2ls_dsl.words.numbers import print_number
 
 LOOK_ALIKES = dict(zip("асеорхуіѕрАВСЕНКМОРТХ", "aceopxyispABCEHKMOPTX", strict=True))
 """Cyrillic letters that look like Latin ones."""

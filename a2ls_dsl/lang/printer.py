@@ -16,13 +16,12 @@ from a2ls_dsl.lang.ast import (
     Return,
     Rollout,
     Schedule,
-    Stream,
     Weight,
     Weighted,
 )
-from a2ls_dsl.lang.functions import DISCOUNT, RETURN, ROLLOUT
-from a2ls_dsl.lang.numbers import print_number
-from a2ls_dsl.lang.registry import SCHEDULE
+from a2ls_dsl.words.agent import DISCOUNT, RETURN, ROLLOUT
+from a2ls_dsl.words.language import SCHEDULE, Stream
+from a2ls_dsl.words.numbers import print_number
 
 RUN_LENGTH = 3
 """From this many steps in a row on, elements print as a run."""

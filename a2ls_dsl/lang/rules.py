@@ -14,25 +14,15 @@ from typing import TypeAlias
 
 from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.aliases import unknown_option
-from a2ls_dsl.lang.ast import Call, Element, Item, Option, Rollout, Stream
+from a2ls_dsl.lang.ast import Call, Element, Item, Option, Rollout
 from a2ls_dsl.lang.canonical import TARGET, canonical_items, ordered_set
 from a2ls_dsl.lang.codes import Rule
-from a2ls_dsl.lang.functions import Type
-from a2ls_dsl.lang.numbers import print_number
-from a2ls_dsl.lang.operators import (
-    HEAD,
-    HEADS,
-    LAYER,
-    MAX_LAYERS,
-    MLP,
-    NONE,
-    Needs,
-    Negatives,
-    Operator,
-    Sets,
-)
 from a2ls_dsl.lang.printer import print_item, print_option, print_runs
 from a2ls_dsl.lang.types import Width, groups, is_latent, type_of, width_of, widths
+from a2ls_dsl.words.entry import LAYER, MAX_LAYERS, Needs, Negatives, Operator, Sets, Type
+from a2ls_dsl.words.language import HEAD, NONE, Stream
+from a2ls_dsl.words.numbers import print_number
+from a2ls_dsl.words.registry import heads
 
 
 class Place(StrEnum):
@@ -103,8 +93,8 @@ class Parts:
     @property
     def headless(self) -> bool:
         """Whether the rows themselves are compared."""
-        heads = [option.value for option in self.options if option.name == HEAD]
-        return not self.entry.head or any(isinstance(each, Call) and each.name == NONE for each in heads)
+        values = [option.value for option in self.options if option.name == HEAD]
+        return not self.entry.head or any(isinstance(each, Call) and each.name == NONE for each in values)
 
     @property
     def rolled(self) -> int:
@@ -262,13 +252,13 @@ def _head(option: Option, entry: Operator) -> Iterator[Problem]:
     if not entry.head:
         message = f"`{entry.name}` has no head: it looks at the rows themselves"
         yield Problem(Rule.OPTION_UNKNOWN, message, _left_out(option), option)
-    elif call is None or call.name not in HEADS:
+    elif call is None or call.name not in heads:
         message = f"there is no such head: `{print_option(option)}`"
-        yield Problem(Rule.OPTION_VALUE, message, f"a head is {', '.join(HEADS)}, e.g. mlp(256)", option)
-    elif call.name == MLP and not 1 <= len(call.numbers) <= MAX_LAYERS:
-        message = f"`mlp` takes the widths of 1 to {MAX_LAYERS} hidden layers"
-        yield Problem(Rule.OPTION_VALUE, message, "e.g. mlp(256)", option)
-    elif call.name != MLP and call.numbers:
+        yield Problem(Rule.OPTION_VALUE, message, f"a head is {', '.join(heads)}, e.g. mlp(256)", option)
+    elif heads[call.name].layers and not 1 <= len(call.numbers) <= MAX_LAYERS:
+        message = f"`{call.name}` takes the widths of 1 to {MAX_LAYERS} hidden layers"
+        yield Problem(Rule.OPTION_VALUE, message, f"e.g. {heads[call.name].example}", option)
+    elif call.numbers and not heads[call.name].layers:
         yield Problem(
             Rule.OPTION_VALUE, f"`{call.name}` takes no numbers", Fix.write(f"{HEAD} = {call.name}"), option
         )

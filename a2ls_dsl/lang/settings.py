@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from a2ls_dsl.lang.ast import Call, Comparison
-from a2ls_dsl.lang.operators import HEAD, PREDICTOR
-from a2ls_dsl.lang.registry import operators
+from a2ls_dsl.words.language import HEAD, PREDICTOR
+from a2ls_dsl.words.registry import operators
 
 
 @dataclass(frozen=True)
 class Head:
     """The learned map from the source row onto the target row.
 
-    kind: one of `operators.HEADS`. layers: the widths of the hidden layers of an `mlp`. name: heads of one
+    kind: one of `words.registry.heads`. layers: the widths of its hidden layers. name: heads of one
     name in one loss are one module; None if the head is the term's own.
     """
 

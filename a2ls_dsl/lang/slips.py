@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 
 from a2ls_dsl.diagnostics import Fix
-from a2ls_dsl.lang.ast import Stream
 from a2ls_dsl.lang.codes import Rule
-from a2ls_dsl.lang.registry import functions
 from a2ls_dsl.lang.trouble import Finding, Trouble
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import functions
 
 _OPTIONS = "e.g. with head = mlp(256), temperature = 0.1"
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from a2ls_dsl.lang.ast import Comparison, Element, Item, Loss, Return, Rollout, Stream
+from a2ls_dsl.lang.ast import Comparison, Element, Item, Loss, Return, Rollout
 from a2ls_dsl.lang.canonical import comparisons, is_fresh
-from a2ls_dsl.lang.functions import DISCOUNT, RETURN, ROLLOUT
-from a2ls_dsl.lang.numbers import print_number
 from a2ls_dsl.lang.printer import print_item, print_step, print_tail, print_weight, stream_of
 from a2ls_dsl.lang.types import rollouts
+from a2ls_dsl.words.agent import DISCOUNT, RETURN, ROLLOUT
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.numbers import print_number
 
 STEPS_PER_BAND = 12
 """Longer windows are drawn in several bands, one below the other."""

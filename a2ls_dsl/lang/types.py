@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
-from a2ls_dsl.lang.ast import Comparison, Element, Item, Return, Rollout, Stream
+from a2ls_dsl.lang.ast import Comparison, Element, Item, Return, Rollout
 from a2ls_dsl.lang.canonical import explicit_calls
-from a2ls_dsl.lang.functions import GIVES, ONLINE, VALUE, Type
-from a2ls_dsl.lang.registry import functions
+from a2ls_dsl.words.agent import ONLINE, VALUE
+from a2ls_dsl.words.entry import GIVES, Type
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import functions
 
 
 class Width(StrEnum):

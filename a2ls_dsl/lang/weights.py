@@ -6,9 +6,9 @@ from decimal import Context, Decimal
 
 from a2ls_dsl.lang.ast import Schedule, Weight
 from a2ls_dsl.lang.codes import Rule
-from a2ls_dsl.lang.numbers import Range, print_number
 from a2ls_dsl.lang.printer import print_weight
-from a2ls_dsl.lang.registry import SCHEDULE
+from a2ls_dsl.words.language import SCHEDULE
+from a2ls_dsl.words.numbers import Range, print_number
 
 WEIGHT = Range(1e-30, 1e30)
 """What a weight may be, alone and multiplied out: float32 holds it, with room for the loss beside it."""

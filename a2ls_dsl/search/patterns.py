@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from a2ls_dsl.lang.ast import Element, Item, Loss, Return, Rollout, Stream
+from a2ls_dsl.lang.ast import Element, Item, Loss, Return, Rollout
 from a2ls_dsl.lang.canonical import comparisons
 from a2ls_dsl.search.candidates import NO_LOSS, parsed
+from a2ls_dsl.words.language import Stream
 
 MEANING = {
     "forward dynamics": "s[i], a[i] in the source, s[i+1] in the target",

@@ -12,9 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError, unknown
-from a2ls_dsl.lang.ast import Stream
 from a2ls_dsl.lang.grammar import Grammar, load_grammar
-from a2ls_dsl.lang.registry import operators
 from a2ls_dsl.rl.agents import AgentSettings, published_settings
 from a2ls_dsl.rl.envs.tasks import Task, emulated_by, find_task
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
@@ -22,6 +20,8 @@ from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings, paper_settings
 from a2ls_dsl.search.race import MOST_RACED, SHARE
 from a2ls_dsl.search.rungs import Rungs
 from a2ls_dsl.search.strategies import check_name
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import operators
 
 ANY = "any"
 """The operator setting that leaves the whole grammar."""

@@ -28,7 +28,7 @@ from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar import load_grammar
 from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import load_one, loads
-from a2ls_dsl.lang.operators import OPERATORS
+from a2ls_dsl.words.registry import operators
 
 GOLDEN = Path(__file__).parent / "golden"
 SPACES = Spaces(observation=3, action=2, features=4)
@@ -108,7 +108,7 @@ ROLLOUTS = [
 
 def lone_terms() -> Iterator[str]:
     """Every operator on sets of one element: what an exported file writes as one expression."""
-    for entry in OPERATORS.values():
+    for entry in operators.values():
         for options in OPTIONS:
             if entry.unary:
                 yield f"{entry.name}({{ s[t] }}){options}"
@@ -131,7 +131,7 @@ def test_every_operator_on_a_lone_element_is_the_same_outside() -> None:
         check_export("it", loss, export("it", loss))
         operator = text.removeprefix("2 * ").split("(")[0]
         tried[operator] = tried.get(operator, 0) + 1
-    assert tried.keys() == OPERATORS.keys() - {"mico", "bisim"}  # they need a reward and a state
+    assert tried.keys() == operators.keys() - {"mico", "bisim"}  # they need a reward and a state
     assert tried["inner"] > 20
 
 
@@ -146,9 +146,9 @@ def test_a_file_that_fails_is_not_handed_out(tmp_path: Path) -> None:
     """The text is run: one without its brackets is refused, and so is one that gives another number."""
     loss = loads("loss it = inner({ s[t] } -> { value(s[t+1]) })")["it"]
     text = export("it", loss)
-    assert "(worth * (1 - d[1])).mT" in text
+    assert "inner(prediction, worth * (1 - d[1]), against_batch=False)" in text
     with pytest.raises(A2lError, match="fails: RuntimeError"):
-        check_export("it", loss, text.replace("(worth * (1 - d[1])).mT", "worth * (1 - d[1]).mT"))
+        check_export("it", loss, text.replace("worth * (1 - d[1])", "worth @ (1 - d[1])"))
     with pytest.raises(A2lError, match="where the loss is"):
         check_export("it", loss, text.replace("(1 - d[1])", "(1 - d[0])"))
 

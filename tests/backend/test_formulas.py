@@ -11,13 +11,13 @@ from interpret import interpret
 from strategies import paper_shaped, windows
 from torch import Tensor
 
+from a2ls_dsl.backend.formulas import compare
+from a2ls_dsl.backend.functions import spread
 from a2ls_dsl.backend.module import CompiledLoss, compile_loss
-from a2ls_dsl.backend.operators import spread
-from a2ls_dsl.backend.registry import compare
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.lang.load import load_one
-from a2ls_dsl.lang.operators import PAPER_OPERATORS
+from a2ls_dsl.words import PAPER_OPERATORS
 
 SPACES = Spaces(observation=3, action=2, features=5)
 BATCH = 6

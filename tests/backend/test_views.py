@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from strategies import windows
 from torch import Tensor
 
-from a2ls_dsl.backend import functions, registry
+from a2ls_dsl.backend import functions
 from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.backend.export import export
 from a2ls_dsl.backend.export_check import load_class
@@ -20,12 +20,11 @@ from a2ls_dsl.backend.module import CompiledLoss, compile_loss
 from a2ls_dsl.backend.stacked import StackAgent, StackedLoss
 from a2ls_dsl.backend.window import Spaces, Window, views_without_effect
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.ir.lower import lower
-from a2ls_dsl.lang.functions import Function, Kind, Parameter
 from a2ls_dsl.lang.load import load_one, loads
-from a2ls_dsl.lang.numbers import Range
-from a2ls_dsl.lang.operators import Negatives, NumberOption, Operator
-from a2ls_dsl.lang.registry import forget, register_function, register_operator
+from a2ls_dsl.words.entry import Negatives, Number
+from a2ls_dsl.words.numbers import Range
+from a2ls_dsl.words.registry import forget, normaliser, operator, view
+from a2ls_dsl.words.views import frames, vectors
 
 FRAMES = torch.randint(0, 256, (64, 6, 30, 26), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
@@ -35,7 +34,7 @@ def draws(seed: int = 0) -> Generated:
 
 
 def test_a_shift_is_a_crop_of_the_padded_frames() -> None:
-    moved, found = functions.shift(FRAMES, draws(), 3), set()
+    moved, found = frames.shift(FRAMES, draws(), 3), set()
     padded = F.pad(FRAMES.float(), (3, 3, 3, 3), mode="replicate").to(torch.uint8)
     for i in range(len(FRAMES)):
         places = [
@@ -51,7 +50,7 @@ def test_a_shift_is_a_crop_of_the_padded_frames() -> None:
 
 def test_a_crop_is_cut_out_of_the_whole_frames() -> None:
     seen = FRAMES[:, :, 2:22, 2:22]
-    cut, found = functions.crop(seen, FRAMES, draws()), set()
+    cut, found = frames.crop(seen, draws(), FRAMES), set()
     for i in range(len(FRAMES)):
         for y in range(11):
             for x in range(7):
@@ -59,35 +58,35 @@ def test_a_crop_is_cut_out_of_the_whole_frames() -> None:
                     found.add((i, y, x))
     assert len(found) == len({i for i, _, _ in found}) == 64
     assert {y for _, y, _ in found} >= {0, 10}
-    assert functions.crop(seen, None, draws()) is seen
+    assert frames.crop(seen, draws(), None) is seen
 
 
 def test_an_intensity_is_one_factor_a_sample_within_two_deviations() -> None:
-    factors = functions.intensity(FRAMES, draws(), 0.1)[FRAMES > 0].view(-1) / FRAMES[FRAMES > 0]
+    factors = frames.intensity(FRAMES, draws(), 0.1)[FRAMES > 0].view(-1) / FRAMES[FRAMES > 0]
     assert factors.min() >= 0.8 - 1e-5
     assert factors.max() <= 1.2 + 1e-5
-    one = functions.intensity(FRAMES, draws(), 0.1)[0][FRAMES[0] > 0] / FRAMES[0][FRAMES[0] > 0]
+    one = frames.intensity(FRAMES, draws(), 0.1)[0][FRAMES[0] > 0] / FRAMES[0][FRAMES[0] > 0]
     torch.testing.assert_close(one, one[:1].expand_as(one))
 
 
 def test_a_mask_drops_patches_of_frames_and_numbers_of_vectors() -> None:
     bright = FRAMES.clamp(min=1)
-    dropped = functions.mask(bright, draws(), 0.5) == 0
+    dropped = vectors.mask(bright, draws(), 0.5) == 0
     assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
     for rows in (slice(0, 12), slice(12, 24), slice(24, 30)):
         for columns in (slice(0, 12), slice(12, 24), slice(24, 26)):
             patch = dropped[:, 0, rows, columns].flatten(1)
             assert torch.equal(patch.any(dim=1), patch.all(dim=1))
             assert 0.3 < patch[:, 0].float().mean() < 0.7
-    vectors = functions.mask(torch.ones(100, 50), draws(), 0.3)
-    assert set(vectors.unique().tolist()) == {0.0, 1.0}
-    assert abs(float((vectors == 0).float().mean()) - 0.3) < 0.03
+    row = vectors.mask(torch.ones(100, 50), draws(), 0.3)
+    assert set(row.unique().tolist()) == {0.0, 1.0}
+    assert abs(float((row == 0).float().mean()) - 0.3) < 0.03
 
 
 def test_noise_is_added_to_vectors_alone() -> None:
-    x = functions.noise(torch.zeros(200, 50), draws(), 0.5)
+    x = vectors.noise(torch.zeros(200, 50), draws(), 0.5)
     assert abs(float(x.std()) - 0.5) < 0.02
-    assert functions.noise(FRAMES, draws(), 0.5) is FRAMES
+    assert vectors.noise(FRAMES, draws(), 0.5) is FRAMES
 
 
 def test_views_that_change_nothing_are_named() -> None:
@@ -146,14 +145,10 @@ def test_frames_are_read_as_precisely_as_the_module_computes(dtype: torch.dtype)
 
 @pytest.fixture
 def known() -> Iterator[None]:
-    """The language knows the entries."""
-    register_function(
-        Function("jitter", Kind.VIEW, "moves", "jitter(s[t])", (Parameter("size", 1, Range(0, 9)),))
-    )
-    register_function(Function("half", Kind.NORMALISER, "halves", "half(s[t])"))
-    scale = NumberOption("scale", 1, Range(0, 10, above=True), "of the error")
-    entry = Operator("cauchy", "log of error", negatives=Negatives.ON_REQUEST, options=(scale,))
-    register_operator(entry)
+    view("moves", example="jitter(s[t])", parameters=(Number("size", 1, Range(0, 9)),))(jitter)
+    normaliser("halves")(half)
+    scale = Number("scale", 1, Range(0, 10, above=True), "of the error")
+    operator("log of error", negatives=Negatives.ON_REQUEST, options=(scale,))(cauchy)
     yield
     for name in ("jitter", "half", "cauchy"):
         forget(name)
@@ -161,9 +156,6 @@ def known() -> Iterator[None]:
 
 def test_entries_of_a_users_own_run_everywhere(known: None) -> None:
     loss = loads(TEXT)["it"]
-    registry.register_view("jitter", jitter)
-    registry.register_normaliser("half", half)
-    registry.register_operation("cauchy", cauchy)
     compiled = compile_loss(loss, SPACES)
     window = windows(SPACES, 6, 2, 0)
     window = Window(window.observation.float(), window.action.float(), window.reward.float())
@@ -200,30 +192,53 @@ def test_entries_of_a_users_own_run_everywhere(known: None) -> None:
     torch.testing.assert_close(single(encode, encode, part, agent)[0], values[2])
 
 
-def test_an_entry_that_nothing_computes_is_refused(known: None, tmp_path: Path) -> None:
-    for table in (registry._own_views, registry._own_normalisers, registry._own_operators):
-        table.clear()
-    loss = loads(TEXT)["it"]
-    for build in (lambda: compile_loss(loss, SPACES), lambda: export("it", loss)):
-        with pytest.raises(A2lError, match="nothing computes"):
-            build()
-    lower(loss)
-    with pytest.raises(A2lError, match="knows no view `blur`"):
-        registry.register_view("blur", jitter)
-    with pytest.raises(A2lError, match="`shift` belongs to the language"):
-        registry.register_view("shift", jitter)
-    with pytest.raises(A2lError, match="`mse` belongs to the language"):
-        registry.register_operation("mse", cauchy)
-    registry.register_view("jitter", functions.mask)
-    registry.register_normaliser("half", half)
-    registry.register_operation("cauchy", cauchy)
-    with pytest.raises(A2lError, match="a function called `mask`"):
+def remade(source: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function whose text is that of another one."""
+
+    def cauchy(y: Tensor, z: Tensor, scale: float, against_batch: bool) -> Tensor:
+        return source(y) + scale
+
+    return cauchy
+
+
+def test_a_file_holds_what_a_formula_calls_and_refuses_what_it_lacks(known: None) -> None:
+    loss, scale = loads(TEXT)["it"], Number("scale", 1, Range(0, 10, above=True), "of the error")
+    entry = operator("log of error", negatives=Negatives.ON_REQUEST, options=(scale,))
+    assert "def jitter(x: Tensor, draws: Generated, size: float) -> Tensor:" in export("it", loss)
+
+    entry(with_helper())
+    text = export("it", loss)
+    assert text.index("def helper(") < text.index("def cauchy(")
+
+    entry(remade(torch.mean))  # the function behind it is in no text
+    with pytest.raises(A2lError, match="it reads `source`, which the file doesn't have"):
         export("it", loss)
-    registry.register_operation("cauchy", lambda y, z, scale, against_batch: y.mean())
-    registry.register_view("jitter", jitter)
-    registry.register_normaliser("half", half)
+    entry(with_numpy())
+    with pytest.raises(A2lError, match="it reads `np`, which the file doesn't have"):
+        export("it", loss)
+    nameless = lambda y, z, scale, against_batch: y.mean()  # noqa: E731
+    nameless.__name__ = "cauchy"
+    entry(nameless)
     with pytest.raises(A2lError, match="can't be written to a file"):
         export("it", loss)
+
+
+def helper(x: Tensor) -> Tensor:
+    return x.square()
+
+
+def with_helper() -> Callable[..., Tensor]:
+    def cauchy(y: Tensor, z: Tensor, scale: float, against_batch: bool) -> Tensor:
+        return helper(y - z).mean() * scale
+
+    return cauchy
+
+
+def with_numpy() -> Callable[..., Tensor]:
+    def cauchy(y: Tensor, z: Tensor, scale: float, against_batch: bool) -> Tensor:
+        return torch.as_tensor(np.mean((y - z).detach().numpy()))
+
+    return cauchy
 
 
 def test_what_a_window_lacks_is_named() -> None:

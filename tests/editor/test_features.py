@@ -11,19 +11,18 @@ from hypothesis import strategies as st
 
 from a2ls_dsl.editor import grammars, places
 from a2ls_dsl.editor.complete import complete
-from a2ls_dsl.editor.formulas import FORMULAS
 from a2ls_dsl.editor.hover import hover, shapes
 from a2ls_dsl.editor.project import analyse
 from a2ls_dsl.editor.scan import Place, scan
 from a2ls_dsl.editor.words import SYNTAX, page
-from a2ls_dsl.lang.ast import Comparison, Stream
+from a2ls_dsl.lang.ast import Comparison
 from a2ls_dsl.lang.files import MAX_SIZE
-from a2ls_dsl.lang.functions import FUNCTIONS, Kind
 from a2ls_dsl.lang.grammar.parse import WORDS
 from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import loads
-from a2ls_dsl.lang.operators import HEADS, OPERATORS, Negatives
-from a2ls_dsl.lang.registry import KEYWORDS, SCHEDULE
+from a2ls_dsl.words.entry import Kind, Negatives
+from a2ls_dsl.words.language import KEYWORDS, SCHEDULE, Stream
+from a2ls_dsl.words.registry import functions, heads, operators
 
 STREAMS = [each.value for each in Stream]
 PAIR = "mse({ s[t], a[t] } -> { s[t+1] })"
@@ -58,19 +57,19 @@ def test_a_line_begins_with_loss_or_import(text: str) -> None:
 
 def test_a_term_is_an_operator_or_a_loss_from_above() -> None:
     text = f'import "curl.a2l"\nloss one = {PAIR}\nloss two = 0.5 * one + |\nloss three = {PAIR}'
-    assert offered(text) == [*OPERATORS, SCHEDULE, "curl", "one"]
+    assert offered(text) == [*operators, SCHEDULE, "curl", "one"]
     assert SCHEDULE not in offered("loss a = 0.5 * |")
 
 
 def test_a_set_holds_streams_and_functions() -> None:
-    assert offered("loss a = mse({ |") == [*STREAMS, *FUNCTIONS]
-    assert offered("loss a = mse({ s[t], a|") == [*STREAMS, *FUNCTIONS]
-    in_target = [each for each in FUNCTIONS if each != "rollout"]
+    assert offered("loss a = mse({ |") == [*STREAMS, *functions]
+    assert offered("loss a = mse({ s[t], a|") == [*STREAMS, *functions]
+    in_target = [each for each in functions if each != "rollout"]
     assert offered("loss a = mse({ s[t] } -> { |") == [*STREAMS, *in_target]
 
 
 def test_a_function_takes_what_it_takes() -> None:
-    kinds = {kind: [each.name for each in FUNCTIONS.values() if each.kind is kind] for kind in Kind}
+    kinds = {kind: [each.name for each in functions.values() if each.kind is kind] for kind in Kind}
     assert offered("loss a = mse({ crop(|") == ["s", *kinds[Kind.VIEW]]
     assert offered("loss a = mse({ ema(|") == ["s", *kinds[Kind.VIEW]]
     inner = [*kinds[Kind.VIEW], *kinds[Kind.ENCODER], *kinds[Kind.NORMALISER]]
@@ -95,7 +94,7 @@ def test_options_are_those_of_the_operator_and_not_given_yet() -> None:
 
 
 def test_heads_and_their_names() -> None:
-    assert offered(f"loss a = {PAIR} with head = |") == list(HEADS)
+    assert offered(f"loss a = {PAIR} with head = |") == list(heads)
     assert "none" not in offered("loss a = ce({ s[t] } -> { r[t] }) with head = |")
     shared = f"loss a = {PAIR} with head = linear as q\nloss b = {PAIR} with head = linear as p + {PAIR}"
     assert offered(f"{shared} with head = linear |") == ["as"]
@@ -124,17 +123,16 @@ def test_comments_and_finished_strings_get_no_proposals() -> None:
 # meanings
 
 
-@pytest.mark.parametrize("name", [*OPERATORS, *FUNCTIONS, *STREAMS, *KEYWORDS, SCHEDULE, "t"])
+@pytest.mark.parametrize("name", [*operators, *functions, *STREAMS, *KEYWORDS, SCHEDULE, "t"])
 def test_every_word_has_a_page(name: str) -> None:
     assert page(name)
 
 
 def test_operators_have_formulas_of_their_own() -> None:
-    assert list(FORMULAS) == list(OPERATORS)
-    assert len({alone for alone, _ in FORMULAS.values()}) == len(FORMULAS)
-    for name, (alone, against) in FORMULAS.items():
-        assert alone
-        assert bool(against) == (OPERATORS[name].negatives is Negatives.ON_REQUEST)
+    assert len({entry.text for entry in operators.values()}) == len(operators)
+    for entry in operators.values():
+        assert entry.text
+        assert bool(entry.text_against) == (entry.negatives is Negatives.ON_REQUEST)
 
 
 def test_hover_tells_an_operator_from_a_loss_and_a_schedule_from_a_head() -> None:
@@ -317,10 +315,10 @@ def test_findings_in_a_grammar() -> None:
 
 PIECES = [
     *SYNTAX,
-    *OPERATORS,
-    *FUNCTIONS,
+    *operators,
+    *functions,
     *STREAMS,
-    *HEADS,
+    *heads,
     *'(){}[]+*,=.#"\n ',
     "->",
     "..",
@@ -367,7 +365,7 @@ def test_the_scanner_agrees_with_the_parser_on_shipped_losses(name: str) -> None
     assert end.place in (Place.BEHIND_TERM, Place.BEHIND_VALUE, Place.CALLED)
     for token in tokens:
         if token.kind == "name" and token.state.place is Place.ITEM:
-            assert token.text in (*STREAMS, *FUNCTIONS)
+            assert token.text in (*STREAMS, *functions)
         if token.kind == "name" and token.state.place is Place.TERM:
             assert hover(text, token.start, analyse(text, shipped("losses", ".a2l")[name])) is not None
 

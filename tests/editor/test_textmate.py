@@ -14,14 +14,12 @@ from typing import Any
 
 import pytest
 
-from a2ls_dsl.lang.ast import Stream
-from a2ls_dsl.lang.functions import FUNCTIONS
 from a2ls_dsl.lang.grammar.check import STREAM_WORDS, STREAMS
 from a2ls_dsl.lang.grammar.forms import SIDES
 from a2ls_dsl.lang.grammar.parse import WORDS
 from a2ls_dsl.lang.library import shipped
-from a2ls_dsl.lang.operators import HEAD, HEADS, OPERATORS
-from a2ls_dsl.lang.registry import KEYWORDS, SCHEDULE
+from a2ls_dsl.words.language import HEAD, KEYWORDS, SCHEDULE, Stream
+from a2ls_dsl.words.registry import functions, heads, operators
 
 EDITORS = Path(__file__).parent.parent.parent / "editors"
 Rule = dict[str, Any]
@@ -117,11 +115,11 @@ def test_patterns_are_of_the_common_subset(language: str) -> None:
 
 def test_the_words_of_losses_are_those_of_the_tables() -> None:
     rules = grammar("a2l")["repository"]
-    options = {each.name for operator in OPERATORS.values() for each in operator.options}
-    assert words(rules["operator"]["match"]) == set(OPERATORS)
-    assert words(rules["function"]["match"]) == set(FUNCTIONS)
+    options = {each.name for operator in operators.values() for each in operator.options}
+    assert words(rules["operator"]["match"]) == set(operators)
+    assert words(rules["function"]["match"]) == set(functions)
     assert words(rules["option"]["match"]) == {HEAD, *options}
-    assert words(rules["head"]["match"]) == set(HEADS)
+    assert words(rules["head"]["match"]) == set(heads)
     assert words(rules["element"]["begin"]) == set(Stream)
     assert words(rules["keyword"]["match"]) | {"import"} == set(KEYWORDS)
     assert rf"\b{SCHEDULE}\b" in rules["schedule"]["match"]
@@ -130,8 +128,8 @@ def test_the_words_of_losses_are_those_of_the_tables() -> None:
 
 def test_the_words_of_grammars_are_those_of_the_tables() -> None:
     rules = grammar("a2g")["repository"]
-    assert words(rules["operator"]["match"]) == set(OPERATORS)
-    assert words(rules["function"]["match"]) == set(FUNCTIONS)
+    assert words(rules["operator"]["match"]) == set(operators)
+    assert words(rules["function"]["match"]) == set(functions)
     assert words(rules["keyword"]["match"]) == set(WORDS)
     assert words(rules["element"]["begin"]) == set(STREAMS)
     require = re.findall(r"\(([a-z|]+)\)", rules["requirement"]["match"])

@@ -12,12 +12,13 @@ import pytest
 from scipy.stats import binomtest, chisquare
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.ast import Comparison, Element, Loss, Stream, Weighted
+from a2ls_dsl.lang.ast import Comparison, Element, Loss, Weighted
 from a2ls_dsl.lang.canonical import canonical, comparisons, single
 from a2ls_dsl.lang.grammar import load_grammar, parse_grammar
 from a2ls_dsl.lang.load import loads
-from a2ls_dsl.lang.operators import PAPER_OPERATORS
 from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.words import PAPER_OPERATORS
+from a2ls_dsl.words.language import Stream
 
 A2LS = load_grammar("a2ls")
 STREAMS = (Stream.STATE, Stream.ACTION, Stream.REWARD)

@@ -8,6 +8,7 @@ from itertools import product
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from a2ls_dsl.diagnostics import LanguageError, Severity, Source
 from a2ls_dsl.lang.ast import Comparison, Loss
@@ -16,11 +17,11 @@ from a2ls_dsl.lang.canonical_heads import shared_names
 from a2ls_dsl.lang.check import check
 from a2ls_dsl.lang.grammar import parse_grammar
 from a2ls_dsl.lang.load import loads
-from a2ls_dsl.lang.numbers import Range
-from a2ls_dsl.lang.operators import NumberOption, Operator
 from a2ls_dsl.lang.parse import recover
 from a2ls_dsl.lang.printer import print_loss, print_option, print_set, print_term
-from a2ls_dsl.lang.registry import forget, register_operator
+from a2ls_dsl.words.entry import Number
+from a2ls_dsl.words.numbers import Range
+from a2ls_dsl.words.registry import forget, operator
 from tests.strategies import any_losses, loose_comparisons, rewritten
 
 SHARED = "mse({ s[t], a[t] } -> { r[t] }) with head = linear as q"
@@ -211,8 +212,11 @@ def test_an_infinite_number_of_a_grammar_has_a_message(text: str) -> None:
 @pytest.fixture
 def wide() -> Iterator[None]:
     """An operator whose `bins` go further than those of `ce`."""
-    option = NumberOption("bins", 65, Range(2, 5000, whole=True), "")
-    register_operator(Operator("wide", "", options=(option,)))
+
+    @operator("", options=(Number("bins", 65, Range(2, 5000, whole=True)),))
+    def wide(y: Tensor, z: Tensor, bins: float) -> Tensor:
+        return y.mean()
+
     yield
     forget("wide")
 

@@ -24,9 +24,9 @@ from a2ls_dsl.ir.verify import verify
 from a2ls_dsl.lang.ast import Comparison, Loss, Weighted, elements_of
 from a2ls_dsl.lang.canonical import canonical
 from a2ls_dsl.lang.canonical import comparisons as terms_of
-from a2ls_dsl.lang.functions import Kind
 from a2ls_dsl.lang.load import load_one, loads
-from a2ls_dsl.lang.registry import functions
+from a2ls_dsl.words.entry import Kind
+from a2ls_dsl.words.registry import functions
 
 GOLDEN = Path(__file__).parent / "golden"
 SPACES = Spaces(observation=3, action=2, features=4)

@@ -33,7 +33,7 @@ from a2ls_dsl.ir.nodes import (
     WeightedSum,
 )
 from a2ls_dsl.ir.verify import IRError, verify
-from a2ls_dsl.lang.ast import Stream
+from a2ls_dsl.words.language import Stream
 
 STATE = Sample(stream=Stream.STATE, offset=0)
 REWARD = Sample(stream=Stream.REWARD, offset=1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strategies import any_losses
 
 from a2ls_dsl.diagnostics import Severity
-from a2ls_dsl.lang.ast import Call, Comparison, Definition, Element, Loss, LossFile, Stream, Weighted
+from a2ls_dsl.lang.ast import Call, Comparison, Definition, Element, Loss, LossFile, Weighted
 from a2ls_dsl.lang.canonical import (
     SOURCE,
     TARGET,
@@ -26,6 +26,7 @@ from a2ls_dsl.lang.parse import parse
 from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.lang.settings import Head, head_of, number_of
 from a2ls_dsl.lang.types import Width, steps, trains_encoder, widths
+from a2ls_dsl.words.language import Stream
 
 SAME = {
     # what was written: what it is

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from a2ls_dsl.diagnostics import Diagnostic, Edit, LanguageError, Severity, Source, columns, render_all
-from a2ls_dsl.lang.ast import Comparison, Definition, Element, Loss, LossFile, Stream, Weighted
+from a2ls_dsl.lang.ast import Comparison, Definition, Element, Loss, LossFile, Weighted
 from a2ls_dsl.lang.canonical import key
 from a2ls_dsl.lang.check import check
 from a2ls_dsl.lang.codes import RULES, Rule, report
 from a2ls_dsl.lang.files import MAX_SIZE
 from a2ls_dsl.lang.load import analyse, loads
 from a2ls_dsl.lang.parse import parse, recover
+from a2ls_dsl.words.language import Stream
 
 BAD = Path(__file__).parent.parent / "bad"
 PROGRAMS = sorted(BAD.glob("*.a2l"))

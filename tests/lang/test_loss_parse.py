@@ -19,7 +19,6 @@ from a2ls_dsl.lang.ast import (
     Return,
     Rollout,
     Schedule,
-    Stream,
     Weighted,
 )
 from a2ls_dsl.lang.canonical import canonical, key
@@ -27,6 +26,7 @@ from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import loads
 from a2ls_dsl.lang.parse import parse
 from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.words.language import Stream
 
 S, A, R = Stream.STATE, Stream.ACTION, Stream.REWARD
 TEXT = """\

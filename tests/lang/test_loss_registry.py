@@ -2,46 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from torch import Tensor
 
-from a2ls_dsl.backend.module import compile_loss
-from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.diagnostics import A2lError, LanguageError
-from a2ls_dsl.lang.functions import Function, Kind, Parameter
+from a2ls_dsl.ir.lower import lower
+from a2ls_dsl.ir.show import print_program
 from a2ls_dsl.lang.latex import latex
 from a2ls_dsl.lang.load import loads
-from a2ls_dsl.lang.numbers import Range
-from a2ls_dsl.lang.operators import Needs, Negatives, NumberOption, Operator, Sets
 from a2ls_dsl.lang.printer import print_loss
-from a2ls_dsl.lang.registry import forget, functions, operators, register_function, register_operator
 from a2ls_dsl.lang.timeline import timeline
+from a2ls_dsl.words.draws import Draws
+from a2ls_dsl.words.entry import Negatives, Number, Sets
+from a2ls_dsl.words.numbers import Range
+from a2ls_dsl.words.registry import forget, functions, normaliser, operator, operators, view
 
-BLUR = Function(
-    "blur", Kind.VIEW, "blurs frames", "blur(s[t], 3)", (Parameter("radius", 3, Range(1, 9, whole=True)),)
-)
-UNIT = Function("unit_box", Kind.NORMALISER, "scales into a box", "unit_box(s[t])")
-CAUCHY = Operator(
-    "cauchy",
-    "log(1 + squared error)",
-    negatives=Negatives.ON_REQUEST,
-    options=(NumberOption("scale", 1, Range(0, 10, above=True), "of the error"),),
-)
-RANK = Operator(
-    "rank", "how full the latents' rank is", unary=True, head=False, sets=Sets.LATENTS, anchored=True
-)
+RADIUS = Number("radius", 3, Range(1, 9, whole=True))
+SCALE = Number("scale", 1, Range(0, 10, above=True), "of the error")
+CAUCHY = operator("log(1 + squared error)", negatives=Negatives.ON_REQUEST, options=(SCALE,))
+
+
+def blur(x: Tensor, draws: Draws, radius: float) -> Tensor:
+    return x
+
+
+def unit_box(x: Tensor) -> Tensor:
+    return x
+
+
+def cauchy(y: Tensor, z: Tensor, scale: float, against_batch: bool) -> Tensor:
+    return y.mean()
+
+
+def rank(y: Tensor) -> Tensor:
+    return y.mean()
+
+
+def mine(y: Tensor, z: Tensor) -> Tensor:
+    return y.mean()
 
 
 @pytest.fixture
 def entries() -> Iterator[None]:
-    for function in (BLUR, UNIT):
-        register_function(function)
-    for operator in (CAUCHY, RANK):
-        register_operator(operator)
+    view("blurs frames", example="blur(s[t], 3)", parameters=(RADIUS,))(blur)
+    normaliser("scales into a box")(unit_box)
+    CAUCHY(cauchy)
+    operator("how full the rank is", unary=True, head=False, sets=Sets.LATENTS, anchored=True)(rank)
     yield
-    for each in (BLUR, UNIT, CAUCHY, RANK):
-        forget(each.name)
+    for name in ("blur", "unit_box", "cauchy", "rank"):
+        forget(name)
 
 
 @pytest.mark.usefixtures("entries")
@@ -80,8 +91,10 @@ def test_their_rules_hold(text: str, code: str) -> None:
 
 
 def test_an_operator_of_one_set_may_take_negatives() -> None:
-    entry = Operator("apart", "", unary=True, head=False, negatives=Negatives.ON_REQUEST, sets=Sets.LATENTS)
-    register_operator(entry)
+    @operator("", unary=True, head=False, negatives=Negatives.ON_REQUEST, sets=Sets.LATENTS)
+    def apart(y: Tensor, against_batch: bool) -> Tensor:
+        return y.mean()
+
     try:
         text = "apart({ s[t] }) against batch"
         assert print_loss(loads(f"loss it = {text}")["it"]) == text
@@ -93,11 +106,34 @@ def test_an_operator_of_one_set_may_take_negatives() -> None:
 def test_they_are_suggested_and_compared() -> None:
     with pytest.raises(LanguageError, match="did you mean `cauchy`"):
         loads("loss it = cauchi({ s[t] } -> { r[t] })")
-    register_operator(CAUCHY)  # an equal entry again is no change
     with pytest.raises(A2lError, match="the name `cauchy` is taken by an operator"):
-        register_operator(Operator("cauchy", "another one"))
-    with pytest.raises(A2lError, match="nothing computes `rank`"):
-        compile_loss(loads("loss it = rank({ s[t] })")["it"], Spaces(3, 1, 4))
+        operator("another one")(lambda_named("cauchy"))
+
+
+@pytest.mark.usefixtures("entries")
+def test_an_equal_entry_takes_its_new_function() -> None:
+    """As when a cell of a notebook runs again."""
+
+    def again(y: Tensor, z: Tensor, scale: float, against_batch: bool) -> Tensor:
+        return z.mean()
+
+    again.__name__ = "cauchy"
+    CAUCHY(again)
+    assert operators["cauchy"].formula is again
+
+
+@pytest.mark.usefixtures("entries")
+def test_an_operator_along_a_rollout_weighs_its_steps() -> None:
+    text = "cauchy({ rollout(s[t], a[t..t+1]) } -> { s[t+1..t+2] }) with decay = 0.5"
+    loss = loads(f"loss it = {text.replace(' with', ' with scale = 2,')}")["it"]
+    assert "over-steps" in print_program(lower(loss))
+
+
+def lambda_named(name: str, *parameters: str) -> Callable[..., Tensor]:
+    """A function of a name, with two rows or these parameters."""
+    function = {2: lambda x, draws: x, 3: lambda x, draws, size: x}.get(len(parameters), lambda y, z: y)
+    function.__name__ = name
+    return function
 
 
 @pytest.mark.parametrize(
@@ -111,59 +147,52 @@ def test_they_are_suggested_and_compared() -> None:
         ("with", "a word of the language"),
         ("linear", "a word of the language"),
         ("mlp", "a word of the language"),
+        ("none", "a word of the language"),
         ("t", "a word of the language"),
     ],
 )
 def test_nothing_is_shadowed(name: str, meaning: str) -> None:
-    for register, entry in (
-        (register_function, Function(name, Kind.VIEW, "", "")),
-        (register_operator, Operator(name, "")),
-    ):
+    for register in (view(""), operator("")):
         with pytest.raises(A2lError, match=rf"the name `{name}` is taken by {meaning}") as caught:
-            register(entry)  # type: ignore[operator]
+            register(lambda_named(name))
         assert caught.value.fix == "choose another name"
 
 
 @pytest.mark.parametrize(
-    ("entry", "message"),
+    ("register", "function", "message"),
     [
-        (Function("my view", Kind.VIEW, "", ""), "is no name"),
-        (Function("späti", Kind.VIEW, "", ""), "is no name"),
-        (Function("mine", Kind.ENCODER, "", ""), "is to be registered as encoder"),
-        (Function("mine", Kind.SEQUENCE, "", ""), "is to be registered as function of a run"),
+        (view(""), lambda_named("my view"), "is no name"),
+        (view(""), lambda_named("späti"), "is no name"),
         (
-            Function("mine", Kind.VIEW, "", "", (Parameter("size", 0, Range(1, 9)),)),
+            view("", parameters=(Number("size", 0, Range(1, 9)),)),
+            mine,
             "the default of `size` of `mine` is 0",
         ),
-        (Function("mine", Kind.VIEW, "", "", (Parameter("a b", 1, Range(1, 9)),)), "a number called `a b`"),
-        (Operator("mine", "", unary=True), "takes one set and a head"),
-        (Operator("mine", "", sets=Sets.TRANSITION), "over pairs of samples"),
+        (view("", parameters=(Number("a b", 1, Range(1, 9)),)), mine, "a number called `a b`"),
+        (view("", uncropped=True), lambda_named("mine", "x", "draws", "size"), "what the agent doesn't see"),
+        (operator("", unary=True), mine, "takes one set and a head"),
+        (operator("", sets=Sets.TRANSITION), mine, "takes a transition and a head"),
+        (operator("", sets=Sets.DATA_TARGET), mine, "has no option `bins`"),
+        (operator("", options=(Number("head", 1, Range(0, 2)),)), mine, "can't have the option `head`"),
+        (operator("", options=(Number("draws", 1, Range(0, 2)),)), mine, "can't have the option `draws`"),
         (
-            Operator("mine", "", options=(NumberOption("head", 1, Range(0, 2), ""),)),
-            "can't have the option `head`",
-        ),
-        (
-            Operator(
-                "mine",
-                "",
-                unary=True,
-                head=False,
-                options=(NumberOption("decay", 1, Range(0, 2), "", Needs.ROLLOUT),),
-            ),
+            operator("", unary=True, head=False, options=(Number("decay", 1, Range(0, 2)),)),
+            rank,
             "can't have the option `decay`",
         ),
-        (
-            Operator("mine", "", options=(NumberOption("x", 1, Range(0, 2), ""),) * 2),
-            "a number called `x`",
-        ),
+        (operator("", options=(Number("x", 1, Range(0, 2)),) * 2), mine, "a number called `x`"),
+        (operator("", options=(SCALE,)), mine, r"called as mine\(y, z, scale=...\).*unexpected keyword"),
+        (operator("", negatives=Negatives.ON_REQUEST), mine, r"called as mine\(y, z, against_batch=...\)"),
+        (view("", parameters=(RADIUS,)), mine, r"called as mine\(x, draws, radius\): too many"),
     ],
 )
-def test_what_does_not_fit_is_refused(entry: Function | Operator, message: str) -> None:
-    register = register_function if isinstance(entry, Function) else register_operator
+def test_what_does_not_fit_is_refused(
+    register: Callable[..., object], function: Callable[..., Tensor], message: str
+) -> None:
     with pytest.raises(A2lError, match=message) as caught:
-        register(entry)  # type: ignore[operator]
+        register(function)
     assert caught.value.fix
-    assert entry.name not in {*functions, *operators}
+    assert function.__name__ not in {*functions, *operators}
 
 
 def test_what_belongs_to_the_language_stays() -> None:
@@ -171,4 +200,10 @@ def test_what_belongs_to_the_language_stays() -> None:
         with pytest.raises(A2lError, match="was not registered"):
             forget(name)
     with pytest.raises(TypeError):
-        operators["mine"] = CAUCHY  # type: ignore[index]
+        operators["mine"] = operators["mse"]  # type: ignore[index]
+
+
+def test_who_registers_as_before_is_told_how_it_is_done_now() -> None:
+    with pytest.raises(A2lError, match="register_operation is no more") as caught:
+        exec("from a2ls_dsl.backend.registry import register_operation, register_view")  # noqa: S102
+    assert "@a2l.operator" in caught.value.fix

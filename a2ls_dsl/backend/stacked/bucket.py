@@ -11,13 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
-from a2ls_dsl.backend.operators import OPERATIONS
 from a2ls_dsl.backend.precision import unrounded
-from a2ls_dsl.backend.stacked.capacity import Room, Size
+from a2ls_dsl.backend.stacked.capacity import Room, Size, traits_of
 from a2ls_dsl.backend.stacked.general import StackEncoder
 from a2ls_dsl.backend.stacked.operators import compare
 from a2ls_dsl.backend.window import Spaces, StackWindow
-from a2ls_dsl.lang.ast import Comparison, Element, Item, Stream, elements_of
+from a2ls_dsl.lang.ast import Comparison, Element, Item, elements_of
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import operators
 
 Index = tuple[int | Tensor | slice, ...]
 
@@ -143,11 +144,8 @@ class Bucket(nn.Module):
         self.owner[lane] = owner
         self.weight[lane] = weight
         self.width[lane] = Room.of(term.target).width(self.spaces)
-        operator = OPERATIONS[term.operator]
-        self.normalised[lane] = operator.normalised
-        self.similarity[lane] = operator.similarity
-        self.bilinear[lane] = operator.bilinear
-        self.against[lane] = term.against_batch
+        for name, switch in traits_of(term.operator, term.against_batch).items():
+            getattr(self, name)[lane] = switch
         return draws
 
     def clear(self, lane: int) -> None:
@@ -180,7 +178,7 @@ class Bucket(nn.Module):
         self.norm_weight[lane, :hidden] = 1
         self.weight_out[lane, target, :hidden] = linear(2, outputs, hidden, hidden)
         self.bias_out[lane, target] = linear(3, outputs, 1, hidden)
-        if self.matrix is not None and OPERATIONS[term.operator].bilinear:
+        if self.matrix is not None and operators[term.operator].matrix:
             self.matrix[lane, target[:, None], target] = uniform(4, outputs, outputs)
 
     def places(self, lane: int, term: Comparison, number: int) -> Iterator[tuple[str, tuple[str, Index]]]:
@@ -194,7 +192,7 @@ class Bucket(nn.Module):
         yield f"{name}.1.bias", ("norm_bias", (lane, hidden, 0))
         yield f"{name}.3.weight", ("weight_out", (lane, target[:, None], hidden))
         yield f"{name}.3.bias", ("bias_out", (lane, target, 0))
-        if self.matrix is not None and OPERATIONS[term.operator].bilinear:
+        if self.matrix is not None and operators[term.operator].matrix:
             yield f"bilinear.{number}", ("matrix", (lane, target[:, None], target))
 
     def _rows(self, side: Side, window: StackWindow, encode: StackEncoder) -> Tensor:

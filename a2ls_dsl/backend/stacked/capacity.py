@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from a2ls_dsl.backend.operators import OPERATIONS
 from a2ls_dsl.backend.stacked.structure import structure_key, without_weights
 from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.ir.lower import is_paper_shaped
-from a2ls_dsl.lang.ast import Comparison, Item, Loss, Schedule, Stream, elements_of
+from a2ls_dsl.lang.ast import Comparison, Item, Loss, Schedule, elements_of
 from a2ls_dsl.lang.canonical import comparisons
-from a2ls_dsl.lang.functions import Kind
-from a2ls_dsl.lang.registry import functions
+from a2ls_dsl.words.entry import Form, Kind
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import functions, operators
 
 PADDING = 1.3
 """The arithmetic of a stack's losses, as a multiple of what the losses alone need; see `StackedLoss`."""
@@ -29,6 +29,18 @@ def paper_terms(loss: Loss | None) -> tuple[tuple[float, Comparison], ...]:
     if loss is None or not is_paper_shaped(loss):
         return ()
     return tuple((weight, term) for weight, term in comparisons(loss) if not isinstance(weight, Schedule))
+
+
+def traits_of(operator: str, against: bool) -> dict[str, bool]:
+    """What distinguishes the terms of He et al. 2022: the switches of a lane."""
+    entry = operators[operator]
+    similarity = entry.form is Form.SIMILARITY
+    return {
+        "normalised": entry.unit_rows,
+        "similarity": similarity,
+        "bilinear": entry.matrix,
+        "against": against,
+    }
 
 
 @dataclass(frozen=True, order=True)
@@ -107,14 +119,8 @@ class Size:
         return self.join(other) == self
 
     def uses(self, **traits: bool) -> bool:
-        """Whether an operator with these traits (fields of `Operation`, or `against`) can occur."""
-        return any(
-            all(
-                (against if name == "against" else getattr(OPERATIONS[op], name)) is wanted
-                for name, wanted in traits.items()
-            )
-            for op, against in self.kinds
-        )
+        """Whether a term with these traits (see `traits_of`) can occur."""
+        return any(traits.items() <= traits_of(*kind).items() for kind in self.kinds)
 
     def cost(self, spaces: Spaces) -> Cost:
         """What a lane of this size costs, whatever stands in it."""

@@ -1,4 +1,4 @@
-"""The ten operators for all lanes of a bucket at once; lane by lane equal to `backend/operators.py`.
+"""The ten operators for all lanes of a bucket at once; lane by lane equal to `words/operators/a2ls.py`.
 
 All ten operators are two formulas over predictions and targets that were
 first normalised (nmse, cosine) or multiplied by a matrix (bilinear), so a mixed bucket costs one distance

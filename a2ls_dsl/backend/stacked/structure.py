@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.module import CompiledLoss
-from a2ls_dsl.backend.registry import CROP
 from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.ir.nodes import Augment, Sample
 from a2ls_dsl.ir.passes import optimise
-from a2ls_dsl.lang.ast import Loss, Stream
+from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import functions
 
 
 class Structure:
@@ -67,7 +68,7 @@ class Structure:
             if not isinstance(node, Sample) or node.stream not in (Stream.STATE, Stream.RAW):
                 continue
             for reader in (self.program.nodes[user] for user in users[index]):
-                cut = isinstance(reader, Augment) and reader.view == CROP
+                cut = isinstance(reader, Augment) and functions[reader.view].uncropped
                 found[node.offset, reader.draw if cut and isinstance(reader, Augment) else 0] = None
         return list(found)
 

@@ -27,10 +27,11 @@ from a2ls_dsl.lang.grammar.nodes import (
     kind_of,
     options_of,
 )
-from a2ls_dsl.lang.operators import HEAD, NONE, Operator
 from a2ls_dsl.lang.printer import stream_of
-from a2ls_dsl.lang.registry import operators
 from a2ls_dsl.lang.rules import Parts, Side, problems, word_problems
+from a2ls_dsl.words.entry import Operator
+from a2ls_dsl.words.language import HEAD, NONE
+from a2ls_dsl.words.registry import operators
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from graphlib import CycleError, TopologicalSorter
 
 from a2ls_dsl.diagnostics import Diagnostic, Fix, near
 from a2ls_dsl.lang.aliases import did_you_mean
-from a2ls_dsl.lang.ast import MAX_OFFSET, Stream
-from a2ls_dsl.lang.functions import RETURN, ROLLOUT
+from a2ls_dsl.lang.ast import MAX_OFFSET
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.codes import Rule, error, warning
 from a2ls_dsl.lang.grammar.forms import SIDES
 from a2ls_dsl.lang.grammar.kinds import SHOWN, check_kinds
 from a2ls_dsl.lang.grammar.parse import WORDS
-from a2ls_dsl.lang.operators import HEADS
-from a2ls_dsl.lang.registry import functions, operators
+from a2ls_dsl.words.agent import RETURN, ROLLOUT
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import functions, heads, operators
 
 STREAM_WORDS = {"state": Stream.STATE, "action": Stream.ACTION, "reward": Stream.REWARD, "element": None}
 """What a `require` line may ask for; an element is of any stream."""
@@ -128,7 +128,7 @@ def _taken(name: str) -> str:
         return "an operator"
     if name in functions:
         return "a function"
-    return "a word of the language" if name in WORDS or name in HEADS else ""
+    return "a word of the language" if name in WORDS or name in heads else ""
 
 
 def _requires(file: tree.GrammarFile) -> Iterator[Diagnostic]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from a2ls_dsl.lang.ast import Stream
 from a2ls_dsl.lang.grammar.derive import Added, Compared, Derivation, LeftOut, Picked, Weighed
 from a2ls_dsl.lang.grammar.forms import SOURCE, TARGET, Cube, Layout, split
 from a2ls_dsl.lang.grammar.nodes import Empty, Layouts, Node, Pick, Scaled, Sum, Term
+from a2ls_dsl.words.language import Stream
 
 if TYPE_CHECKING:
     from numpy.random import Generator

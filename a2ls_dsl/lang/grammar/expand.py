@@ -12,15 +12,16 @@ from functools import reduce
 from itertools import product
 from typing import TypeAlias
 
-from a2ls_dsl.lang.ast import Call, Element, Item, Return, Rollout, Schedule, Stream
+from a2ls_dsl.lang.ast import Call, Element, Item, Return, Rollout, Schedule
 from a2ls_dsl.lang.canonical import SOURCE as ONLINE_SIDE
 from a2ls_dsl.lang.canonical import TARGET as EMA_SIDE
 from a2ls_dsl.lang.canonical import canonical_items
-from a2ls_dsl.lang.functions import DISCOUNT, RETURN, ROLLOUT
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.check import ordered, rules_of, uses, walk
 from a2ls_dsl.lang.grammar.forms import SOURCE, Path
-from a2ls_dsl.lang.registry import SCHEDULE, functions, operators
+from a2ls_dsl.words.agent import DISCOUNT, RETURN, ROLLOUT
+from a2ls_dsl.words.language import SCHEDULE, Stream
+from a2ls_dsl.words.registry import functions, operators
 
 MANY = 10**30
 """Where counting alternatives ends."""

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from a2ls_dsl.lang.ast import Item, Stream
+from a2ls_dsl.lang.ast import Item
 from a2ls_dsl.lang.grammar.counting import total_size, under
 from a2ls_dsl.lang.printer import stream_of
+from a2ls_dsl.words.language import Stream
 
 SOURCE, TARGET = SIDES = ("source", "target")
 

@@ -7,11 +7,13 @@ from enum import StrEnum
 
 from a2ls_dsl.diagnostics import Diagnostic, Fix, Span, near
 from a2ls_dsl.lang.aliases import did_you_mean
-from a2ls_dsl.lang.functions import Kind as FunctionKind
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.codes import Rule, error
-from a2ls_dsl.lang.operators import HEAD, HEADS, MAX_LAYERS, MLP, PAPER_OPERATORS
-from a2ls_dsl.lang.registry import SCHEDULE, functions, operators
+from a2ls_dsl.words import PAPER_OPERATORS
+from a2ls_dsl.words.entry import MAX_LAYERS
+from a2ls_dsl.words.entry import Kind as FunctionKind
+from a2ls_dsl.words.language import HEAD, SCHEDULE
+from a2ls_dsl.words.registry import functions, heads, operators
 
 SHOWN = 12
 """How many names a message lists."""
@@ -139,7 +141,7 @@ class _Kinds:
 
     def call(self, call: tree.Call) -> Kind | None:
         name = call.name.text
-        if name in functions or name in HEADS or name == SCHEDULE:
+        if name in functions or name in heads or name == SCHEDULE:
             return self.numbers(call)
         self.fit(call.name, Kind.OPERATOR)
         for each in call.arguments:
@@ -184,7 +186,7 @@ class _Kinds:
         more = call.negatives or (call.options[0] if call.options else None)
         if more is not None:
             self.found.append(error(Rule.KIND, f"`{name}` takes numbers only", more.span, "remove this"))
-        if name == MLP and count <= MAX_LAYERS:
+        if name in heads and heads[name].layers and count <= MAX_LAYERS:
             return Kind.HEAD
         if name == SCHEDULE and count == 3:
             return Kind.WEIGHT
@@ -230,7 +232,7 @@ class _Kinds:
                 self.found.append(error(Rule.FUNCTION, message, span, f"write it out, e.g. {example}"))
                 return None
             return Kind.FUNCTION
-        if name in HEADS:
+        if name in heads:
             return Kind.HEAD
         if name in self.rules:
             return self.kinds.get(name)

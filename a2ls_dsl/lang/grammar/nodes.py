@@ -17,7 +17,7 @@ from a2ls_dsl.lang.canonical import canonical_comparison
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.expand import Leaf, Value
 from a2ls_dsl.lang.grammar.forms import Cube, Layout
-from a2ls_dsl.lang.registry import operators
+from a2ls_dsl.words.registry import operators
 
 Kind: TypeAlias = tuple[str, bool, tuple[Option, ...]]
 """Operator, negatives and options without defaults: comparisons of different kinds are different."""

@@ -16,7 +16,7 @@ from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.codes import Rule, error
 from a2ls_dsl.lang.library import folder
 from a2ls_dsl.lang.mistakes import stranger
-from a2ls_dsl.lang.numbers import number_of_text
+from a2ls_dsl.words.numbers import number_of_text
 
 WORDS = (
     "grammar",

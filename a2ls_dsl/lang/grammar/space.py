@@ -16,7 +16,7 @@ from a2ls_dsl.lang.grammar.derive import Derivation, derive, encoded, loss_of
 from a2ls_dsl.lang.grammar.distinct import distinct, listed
 from a2ls_dsl.lang.grammar.nodes import Layouts, Node, lengths, terms_of
 from a2ls_dsl.lang.printer import print_loss
-from a2ls_dsl.lang.registry import operators as known_operators
+from a2ls_dsl.words.registry import operators as known_operators
 
 Roots = tuple[tuple[dict[str, int], Node], ...]
 """Nodes of the rule `loss`, each with the values of the grammar's parameters."""

@@ -21,12 +21,12 @@ from a2ls_dsl.lang.grammar.expand import Expander, Value
 from a2ls_dsl.lang.grammar.forms import Cube, Layout
 from a2ls_dsl.lang.grammar.nodes import Empty, Layouts, Node, Pick, Scaled, Sum, Term, inside, terms_of
 from a2ls_dsl.lang.grammar.space import Roots
-from a2ls_dsl.lang.operators import HEAD
 from a2ls_dsl.lang.printer import print_item, print_option
-from a2ls_dsl.lang.registry import operators
 from a2ls_dsl.lang.rules import range_problem
 from a2ls_dsl.lang.types import trains_encoder
 from a2ls_dsl.lang.weights import SCHEDULE_FIX, WEIGHT, ends, product, weight_problem
+from a2ls_dsl.words.language import HEAD
+from a2ls_dsl.words.registry import operators
 
 
 def number_findings(expander: Expander) -> Iterator[Diagnostic]:

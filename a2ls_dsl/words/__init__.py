@@ -1,0 +1,39 @@
+"""What the words of the language mean: operators, functions, heads, streams.
+
+An operator, a view, a normaliser or a head is one entry: a plain torch function behind a decorator of
+`registry.py` that says what the language, the compiler and the editor have to know of it. Files of the
+folders `operators`, `views`, `normalisers` and `heads` are found by themselves, in the order of their names;
+users call the same decorators.
+
+The language never computes, and torch takes a second to import: so these files name torch under
+`TYPE_CHECKING` only, and `backend/formulas.py` gives it to them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+from a2ls_dsl.words import agent, registry
+from a2ls_dsl.words.entry import KINDS
+
+
+def _modules(folder: str) -> list[ModuleType]:
+    package = importlib.import_module(f"{__name__}.{folder}")
+    names = sorted(each.name for each in pkgutil.iter_modules(package.__path__))
+    return [importlib.import_module(f"{package.__name__}.{name}") for name in names]
+
+
+FILES: tuple[ModuleType, ...] = (
+    *_modules("operators"),
+    *_modules("views"),
+    *_modules("normalisers"),
+    *_modules("heads"),
+)
+"""The files of the package's own entries."""
+
+registry.seal(agent.FUNCTIONS, KINDS)
+
+PAPER_OPERATORS = tuple(entry.name for entry in registry.operators.values() if entry.form is not None)
+"""The operators of He et al. 2022; each also stands with `against batch`: ten in all."""

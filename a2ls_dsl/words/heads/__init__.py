@@ -1,0 +1,1 @@
+"""The heads of the language, a few to a file."""

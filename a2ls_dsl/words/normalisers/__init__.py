@@ -1,0 +1,1 @@
+"""The normalisers of the language, a few to a file."""

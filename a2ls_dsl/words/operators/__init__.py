@@ -1,0 +1,1 @@
+"""The operators of the language, a few to a file."""

@@ -1,0 +1,1 @@
+"""The views of the language, a few to a file."""

@@ -1,0 +1,82 @@
+"""Views of frames (..., B, channels, height, width); they leave vectors as they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from a2ls_dsl.words.entry import Number, Sees
+from a2ls_dsl.words.numbers import Range
+from a2ls_dsl.words.registry import view
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from a2ls_dsl.words.draws import Draws
+
+
+def are_frames(x: Tensor) -> bool:
+    """Whether observations are frames: vectors of a stack have three dimensions, frames four at least."""
+    return x.dim() > 3
+
+
+def pixels_at(frames: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """The pixels of frames (B, C, H, W) at rows (B, h) and columns (B, w): contiguous, (B, C, h, w)."""
+    places = rows[:, :, None] * frames.shape[-1] + columns[:, None, :]
+    flat = places.flatten(1)[:, None].expand(-1, frames.shape[1], -1)
+    return frames.flatten(2).gather(2, flat).view(*frames.shape[:2], *places.shape[1:])
+
+
+@view(
+    "a random crop of frames, as large as the agent's",
+    example="crop(s[t])",
+    source="Laskin et al. 2020, arXiv 2004.04136",
+    sees=Sees.FRAMES,
+    uncropped=True,
+)
+def crop(x: Tensor, draws: Draws, whole: Tensor | None) -> Tensor:
+    """A random piece as large as x out of the frames that x was cut out of (Laskin et al. 2020)."""
+    if whole is None:
+        return x
+    height, width = x.shape[-2:]
+    room = torch.tensor([whole.shape[-2] - height + 1, whole.shape[-1] - width + 1], device=x.device)
+    first = (draws.uniform(x, len(x), 2) * room).long()
+    rows = first[:, :1] + torch.arange(height, device=x.device)
+    columns = first[:, 1:] + torch.arange(width, device=x.device)
+    return pixels_at(whole, rows, columns)
+
+
+@view(
+    "frames padded with their border and cropped back at random: moved by so many pixels at most",
+    example="shift(s[t], 4)",
+    parameters=(Number("pixels", 4, Range(1, 64, whole=True)),),
+    source="Yarats et al. 2021, arXiv 2004.13649",
+    sees=Sees.FRAMES,
+    stacks=True,
+)
+def shift(x: Tensor, draws: Draws, pixels: float) -> Tensor:
+    """Frames padded with their border and cropped back at random (Yarats et al. 2021)."""
+    if not are_frames(x):
+        return x
+    height, width = x.shape[-2:]
+    moved = (draws.uniform(x, x.shape[-4], 2) * (2 * int(pixels) + 1)).long() - int(pixels)
+    down, right = moved.reshape(-1, 2, 1).unbind(1)
+    rows = (torch.arange(height, device=x.device) + down).clamp(0, height - 1)
+    columns = (torch.arange(width, device=x.device) + right).clamp(0, width - 1)
+    return pixels_at(x.flatten(0, -4), rows, columns).reshape(x.shape)
+
+
+@view(
+    "frames times one random factor around 1, a normal draw cut at two deviations of this size",
+    example="intensity(s[t], 0.05)",
+    parameters=(Number("scale", 0.05, Range(0, 0.5, above=True, below=True)),),
+    source="Yarats et al. 2021, arXiv 2004.13649; the size is that of arXiv 2007.05929",
+    sees=Sees.FRAMES,
+    stacks=True,
+)
+def intensity(x: Tensor, draws: Draws, scale: float) -> Tensor:
+    """Frames times one factor a sample, normal around 1 and cut at two deviations (Yarats et al. 2021)."""
+    if not are_frames(x):
+        return x
+    factor = 1 + scale * draws.normal(x, x.shape[-4]).clamp(-2, 2)
+    return x * factor[..., None, None, None].to(x.dtype if x.is_floating_point() else torch.float32)
