@@ -82,7 +82,7 @@ def did_you_mean(name: str) -> Fix:
 
 def unknown_function(name: str, guess: bool = True) -> str | Fix:
     """The fix for a function that does not exist; without `guess` only what there is (that is cheap)."""
-    listed = f"the functions are {', '.join(functions)}; register_function adds your own"
+    listed = f"the functions are {', '.join(functions)}; @a2l.view adds your own"
     if name in operators:
         return f"`{name}` is an operator, it stands before the sets; {listed}"
     return _fix(name, _FUNCTIONS, functions, listed, guess)
@@ -90,7 +90,7 @@ def unknown_function(name: str, guess: bool = True) -> str | Fix:
 
 def unknown_operator(name: str, guess: bool = True) -> str | Fix:
     """The fix for an operator that does not exist."""
-    listed = f"the operators are {', '.join(operators)}; register_operator adds your own"
+    listed = f"the operators are {', '.join(operators)}; @a2l.operator adds your own"
     fix = _fix(name, _OPERATORS, operators, listed, guess)
     if name not in functions:
         return fix

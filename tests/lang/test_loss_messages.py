@@ -121,7 +121,7 @@ def test_stop_around_a_normaliser_is_stop_inside_it(inner: str) -> None:
         ("mse({ s[t] } -> { r[t] + gamma * value(s[t+1]) })", r"e\.g\. return"),
         ("0.5 * (mse({ s[t] } -> { r[t] }) + mse({ s[t] } -> { a[t] }))", "name the sum"),
         ("mze({ s[t] } -> { s[t+1] })", "did you mean `mse`"),
-        ("unheard({ s[t] } -> { s[t+1] })", "register_operator"),
+        ("unheard({ s[t] } -> { s[t+1] })", "@a2l.operator"),
     ],
 )
 def test_a_mistake_is_called_by_its_name(text: str, message: str) -> None:
