@@ -48,9 +48,9 @@ METHODS = {
     *("torch.load", "torch.save", "torch.jit.load", "os.system", "os.popen", "runpy.run_path"),
     *("pandas.read_pickle", "sys.path.insert", "sys.path.append"),
 }
-# The first two import what the package itself names, its own modules and its requirements; the third also
-# what --strategy names, the user's own class, from the working folder too.
-IMPORTERS = {"__init__.py", "cli/doctor.py", "search/strategies.py"}
+# They import what the package itself names, its own modules and its requirements; the strategies also what
+# --strategy names, the user's own class, from the working folder too.
+IMPORTERS = {"__init__.py", "cli/doctor.py", "search/strategies.py", "words/__init__.py"}
 IMPORTS = {"importlib.import_module", "sys.path.insert"}
 
 
