@@ -33,7 +33,7 @@ PAPER = replace(
     stack=22,
     confirm=1,
     confirm_seeds=5,
-    sac=replace(QUICK.sac, hidden=64, random_steps=250),
+    agent=replace(QUICK.agent, hidden=64, random_steps=250),
     evaluation=replace(QUICK.evaluation, every_frames=2_000),
 )
 STRATEGIES = {

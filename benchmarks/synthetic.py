@@ -49,7 +49,7 @@ SETTINGS = SearchSettings(
     generations=5,
     frames=1_000,
     stack=SLOTS,
-    sac=SacSettings(random_steps=10),
+    agent=SacSettings(random_steps=10),
     evaluation=EvaluationSettings(1_000, 1),
 )
 STRATEGIES = ("random", "paper", "async", "model")

@@ -76,10 +76,11 @@ def bench(
 
     task = find_task(env)
     kinds = _chosen("kind of observation", obs, KINDS)
-    if obs and task.discrete:
+    game = task.observations[0] == "pixels"
+    if obs and game:
         raise A2lError(f"--obs would do nothing: {task.name} is seen as frames", "leave it out")
     parts = list(_chosen("part", part, PARTS))
-    if task.discrete or "vectors" not in kinds:
+    if game or "vectors" not in kinds:
         parts = [each for each in parts if each != "search"]
     of_search = {"--part search": "search" in (part or ()), "--grammar": grammar}
     for option, value in (of_search | {"--hidden": hidden, "--frames": frames}).items():
@@ -90,8 +91,8 @@ def bench(
             )
     request = _Request(
         parts,
-        [GAME] if task.discrete else kinds,
-        batch_size or ([32] if task.discrete else [128, 512]),
+        [GAME] if game else kinds,
+        batch_size or ([32] if game else [128, 512]),
         _Mix(
             grammar or "a2ls", hidden or 64, frames or 50_000, (batch_size or [64])[-1], (members or [16])[-1]
         ),
@@ -238,14 +239,13 @@ def _search(request: _Request, mix: _Mix) -> Rows:
 
 
 def _environments(request: _Request) -> Rows:
-    from a2ls_dsl.rl.bench.environments import back_ends, measure_environments
+    from a2ls_dsl.rl.bench.environments import measure_environments
     from a2ls_dsl.rl.envs.tasks import find_task
 
     task = find_task(request.env)
-    for back_end in back_ends(task):
-        if task.discrete or ("vectors" if back_end == "vectors" else "pixels") in request.kinds:
-            speed = measure_environments(task, back_end, request.seconds / 2)
-            yield asdict(speed), f"  {back_end:<10} {_speed(speed, task.action_repeat)}"
+    kinds = task.observations if GAME in request.kinds else request.kinds
+    for speed in measure_environments(task, kinds, request.seconds / 2):
+        yield asdict(speed), f"  {speed.back_end:<10} {_speed(speed, task.action_repeat)}"
 
 
 def _speed(speed: EnvironmentSpeed, repeat: int) -> str:

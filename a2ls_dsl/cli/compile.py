@@ -67,16 +67,18 @@ def _build(task: Task, loss: Loss) -> Compilation:
     from a2ls_dsl.backend.module import compile_with_report
     from a2ls_dsl.backend.window import Spaces
     from a2ls_dsl.diagnostics import A2lError
-    from a2ls_dsl.rl.envs.dmc import DmcEnv
+    from a2ls_dsl.rl.envs.task import VECTORS
+    from a2ls_dsl.rl.envs.tasks import suite_of
     from a2ls_dsl.rl.networks import HIDDEN_ENCODER
 
-    if task.discrete:
+    if task.observations[0] != VECTORS:
         raise A2lError(
             f"sizes are shown for vector observations, and {task.name} has frames",
-            "name a task of the DeepMind Control suite, or write the loss as a module with -o loss.py",
+            "name a task that has vectors, or write the loss as a module with -o loss.py",
         )
-    env = DmcEnv(task)
-    spaces = Spaces(env.observation_size, env.action_size, env.observation_size + HIDDEN_ENCODER)
+    env = suite_of(task).make(task, None, False)
+    (observation,) = env.observation_shape
+    spaces = Spaces(observation, env.action_size, observation + HIDDEN_ENCODER)
     return compile_with_report(loss, spaces)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from a2ls_dsl.cli import app
 from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
-from a2ls_dsl.cli.train import NoCapture, refuse_idle_capture
+from a2ls_dsl.cli.train import Env, EnvArguments, NoCapture, refuse_idle_capture
 from a2ls_dsl.search.race import MOST_RACED, SHARE
 from a2ls_dsl.search.strategies import STRATEGIES
 
@@ -31,7 +31,6 @@ class Preset(StrEnum):
 
 Population = Annotated[int | None, typer.Option(min=1, help="Candidates a generation.")]
 Generations = Annotated[int | None, typer.Option(min=1, help="More of them extend a study.")]
-Env = Annotated[str, typer.Option(metavar="TASK", help="A task, as walker-walk, or an Atari game, as Pong.")]
 GrammarName = Annotated[str, typer.Option(metavar="GRAMMAR", help="A .a2g file, or a shipped one by name.")]
 Frames = Annotated[int | None, typer.Option(min=1, help="Environment frames a candidate.")]
 Stack = Annotated[int | None, typer.Option(min=1, help="Members trained together at most.")]
@@ -95,6 +94,7 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there
 @app.command()
 def evolve(
     env: Env,
+    env_arg: EnvArguments = None,
     grammar: GrammarName = "a2ls",
     preset: PresetName = Preset.QUICK,
     population: Population = None,
@@ -124,6 +124,9 @@ def evolve(
     from dataclasses import replace
 
     from a2ls_dsl.rl.agents import published_settings
+    from a2ls_dsl.rl.envs.atari_suite import emulated_by
+    from a2ls_dsl.rl.envs.task import read_arguments
+    from a2ls_dsl.rl.envs.tasks import find_task
     from a2ls_dsl.search.settings import PRESETS, default_operator
 
     given: dict[str, Any] = {
@@ -131,12 +134,12 @@ def evolve(
         "generations": generations,
         "frames": frames,
         "stack": stack,
-        "ale": ale,
     }
-    begin = PRESETS[preset](env)
-    _refuse_idle(begin.task, ale, ray, gpus, stacks)
-    if frames is not None and begin.rainbow is not None:
-        given["rainbow"] = published_settings(begin.task, frames, begin.rainbow)
+    task = emulated_by(find_task(env, read_arguments(env_arg or [])), ale)
+    begin = PRESETS[preset](task.name)
+    _refuse_idle(ray, gpus, stacks)
+    if frames is not None:
+        given["agent"] = published_settings(task, frames, begin.agent)
     settings = replace(
         begin,
         grammar=grammar,
@@ -144,7 +147,7 @@ def evolve(
         operator=operator or default_operator(grammar),
         seed=seed,
         deterministic=deterministic,
-        **_cascade(begin.task, strategy, without or []),
+        **_cascade(task, strategy, without or []),
         **{name: value for name, value in given.items() if value is not None},
     )
     cluster = None
@@ -200,7 +203,7 @@ _SAID = {
 
 def _default_folder(settings: SearchSettings, preset: str) -> Path:
     """A folder of the settings that one varies, so that the same command finds its study again."""
-    parts = [settings.env, Path(settings.grammar).stem, preset, f"seed{settings.seed}"]
+    parts = [settings.task.file_name, Path(settings.grammar).stem, preset, f"seed{settings.seed}"]
     strategy = settings.strategy.replace(":", "-")
     return Path("studies") / "-".join(parts + [strategy] * (strategy != "paper"))
 
@@ -301,15 +304,17 @@ def _run(
 def _cascade(task: Task, strategy: str, without: list[str]) -> dict[str, Any]:
     """The gates and rungs of a search, by default all of them with a strategy that has them."""
     from a2ls_dsl.diagnostics import A2lError, unknown
+    from a2ls_dsl.rl.envs.task import PIXELS
     from a2ls_dsl.search.rungs import Rungs
     from a2ls_dsl.search.settings import GATES
 
     for each in without:
         if each not in (*GATES, "rungs"):
             raise unknown("gate", each, (*GATES, "rungs"))
-    # The gate `batch` trains on vectors, which games don't have.
+    # The gate `batch` trains on vectors.
     cascade = strategy in STRATEGIES and STRATEGIES[strategy].cascade
-    has = [gate for gate in (*GATES, "rungs") if cascade and not (gate == "batch" and task.discrete)]
+    lacks = "batch" if cascade and task.observations[0] == PIXELS else None
+    has = [gate for gate in (*GATES, "rungs") if cascade and gate != lacks]
     for each in without:
         if each not in has:
             raise A2lError(
@@ -325,15 +330,12 @@ def _cascade(task: Task, strategy: str, without: list[str]) -> dict[str, Any]:
 
 
 def _refuse_idle(
-    task: Task,
-    ale: str | None,
     ray: str | None,
     gpus: int | None,
     stacks: int | None,
 ) -> None:
     """Refuse options that would do nothing: who gives one expects something of it."""
     idle = (
-        ("--ale", ale is not None and not task.discrete, f"{task.name} is no Atari game", ""),
         ("--gpus", gpus is not None and ray is None, "the search is not on a Ray cluster", "add --ray local"),
         (
             "--stacks",

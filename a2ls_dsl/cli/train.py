@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from a2ls_dsl.rl.settings import Computation, PixelSettings, Scale
     from a2ls_dsl.rl.trainer import Plan
 
-OBSERVATIONS = ("vectors", "pixels")
-
+Env = Annotated[str, typer.Option(metavar="TASK", help="A task, as walker-walk, or an Atari game, as Pong.")]
+EnvArguments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--env-arg",
+        metavar="NAME=VALUE",
+        help="Of the task, as sticky=0.25 of a game (repeatable).",
+    ),
+]
 NoCapture = Annotated[
     bool,
     typer.Option("--no-capture", help="On a GPU: launch kernels one by one, not as CUDA graphs; slower."),
@@ -33,7 +40,7 @@ class Preset(StrEnum):
 
 @app.command()
 def train(
-    env: Annotated[str, typer.Option(help="A task, as walker-walk, or an Atari game, as Pong.")],
+    env: Env,
     loss: Annotated[
         str,
         typer.Option(
@@ -41,6 +48,7 @@ def train(
             help="A .a2l file, the name of a shipped loss, or none (plain RL); several are compared.",
         ),
     ],
+    env_arg: EnvArguments = None,
     name: Annotated[str | None, typer.Option(help="Which loss of the file; the last one by default.")] = None,
     preset: Annotated[
         Preset | None,
@@ -105,18 +113,18 @@ def train(
     from dataclasses import replace
 
     from a2ls_dsl.cli.arms import losses
-    from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.rl.device import choose_device
-    from a2ls_dsl.rl.envs.tasks import BACK_ENDS, emulated_by, find_task
+    from a2ls_dsl.rl.envs.atari_suite import emulated_by
+    from a2ls_dsl.rl.envs.task import read_arguments
+    from a2ls_dsl.rl.envs.tasks import find_task, suite_of
     from a2ls_dsl.rl.settings import EvaluationSettings
     from a2ls_dsl.rl.slots import Training
     from a2ls_dsl.rl.trainer import Plan
 
-    task = emulated_by(find_task(env), ale or BACK_ENDS[0])
+    task = emulated_by(find_task(env, read_arguments(env_arg or [])), ale)
+    usual = suite_of(task).protocol
     scale = _scale(task, preset, obs)
-    frames = frames or (scale.frames if scale else 400_000 if task.discrete else 500_000)
-    if ale is not None and not task.discrete:
-        raise A2lError(f"--ale would do nothing: {task.name} is no Atari game", "leave it out")
+    frames = frames or (scale.frames if scale else usual.frames)
     arms = losses(loss, name)
     given: dict[str, Any] = {
         "batch_size": batch_size,
@@ -135,8 +143,8 @@ def train(
         frames,
         settings,
         EvaluationSettings(
-            eval_every or (scale.evaluation.every_frames if scale else 40_000 if task.discrete else 10_000),
-            eval_episodes or (scale.evaluation.episodes if scale else 10),
+            eval_every or (scale.evaluation.every_frames if scale else usual.eval_every),
+            eval_episodes or (scale.evaluation.episodes if scale else usual.eval_episodes),
         ),
         _pixels(task, obs, shadow_size),
         computation(precision, compile, not no_capture, choose_device(device)),
@@ -148,68 +156,76 @@ def train(
         tuple(number for _, number in members),
         tuple(arm for arm, _ in members),
     )
-    folder = out or Path("runs") / "-".join([task.name, *arms])
+    folder = out or Path("runs") / "-".join([task.file_name, *arms])
     _run(plan, folder, device, workers, deterministic, hours)
 
 
 def _scale(task: Task, preset: Preset | None, obs: str | None) -> Scale | None:
     """The scale that --preset stands for."""
     from a2ls_dsl.diagnostics import A2lError
+    from a2ls_dsl.rl.agents import check_actions
+    from a2ls_dsl.rl.envs.task import PIXELS
     from a2ls_dsl.rl.settings import SCALES
 
     if preset is None:
         return None
-    if task.discrete or obs == "pixels":
+    scale = SCALES[preset]
+    check_actions(scale.sac, task)
+    if (obs or task.observations[0]) == PIXELS:
         raise A2lError(f"the preset {preset} is for vectors, not for frames", "leave out --preset")
-    return SCALES[preset]
+    return scale
 
 
 def _published(task: Task, frames: int, rainbow: str | None) -> AgentSettings:
     """The settings of the task's learner; what --rainbow means."""
     from a2ls_dsl.diagnostics import A2lError, unknown
-    from a2ls_dsl.rl.agents import published_settings
-    from a2ls_dsl.rl.rainbow.settings import PRESETS
+    from a2ls_dsl.rl.agents import ALGORITHMS, algorithm_for
 
-    if rainbow is not None and not task.discrete:
-        raise A2lError(f"{task.name} is no Atari game, so it is learned by SAC", "leave out --rainbow")
-    if rainbow is not None and rainbow not in PRESETS:
-        raise unknown("setting of Rainbow", rainbow, PRESETS)
-    return published_settings(task, frames, PRESETS[rainbow or "efficient"])
+    algorithm, option = algorithm_for(task), ALGORITHMS["rainbow"]
+    if rainbow is not None and algorithm is not option:
+        raise A2lError(f"{task.name} is learned by {algorithm.title}", "leave out --rainbow")
+    if rainbow is not None and rainbow not in option.presets:
+        raise unknown("setting of Rainbow", rainbow, option.presets)
+    settings: AgentSettings = algorithm.published(task, frames, option.presets[rainbow] if rainbow else None)
+    return settings
 
 
 def _parity(task: Task, parity: str | None) -> dict[str, Any]:
     """The settings that --parity stands for."""
     from a2ls_dsl.diagnostics import A2lError, unknown
+    from a2ls_dsl.rl.agents import ALGORITHMS, algorithm_for
     from a2ls_dsl.rl.settings import PARITIES
 
     if parity is None:
         return {}
-    if task.discrete:
-        raise A2lError(f"{task.name} is an Atari game, which the release doesn't learn", "leave out --parity")
+    if algorithm_for(task) is not ALGORITHMS["sac"]:
+        raise A2lError(f"{task.name} isn't learned by SAC, as in the release", "leave out --parity")
     if parity not in PARITIES:
         raise unknown("code to be at parity with", parity, PARITIES)
     return PARITIES[parity]
 
 
 def _pixels(task: Task, obs: str | None, shadow_size: int | None) -> PixelSettings | None:
-    """What --obs and its options mean; how Rainbow sees frames is among its own settings."""
+    """What --obs and its options mean."""
+    from dataclasses import replace
+
     from a2ls_dsl.diagnostics import A2lError, unknown
+    from a2ls_dsl.rl.agents import algorithm_for
     from a2ls_dsl.rl.envs.rendering import Rendering
-    from a2ls_dsl.rl.settings import PixelSettings
+    from a2ls_dsl.rl.envs.task import OBSERVATIONS, PIXELS
+    from a2ls_dsl.rl.envs.tasks import suite_of
 
     if obs is not None and obs not in OBSERVATIONS:
         raise unknown("kind of observation", obs, OBSERVATIONS)
-    if task.discrete:
-        if obs == "vectors" or shadow_size is not None:
-            raise A2lError(
-                f"{task.name} is seen as frames of the emulator", "leave out --obs and --shadow-size"
-            )
-        return None
-    if obs == "pixels":
-        return PixelSettings(Rendering(shadow_size=shadow_size))
-    if shadow_size is not None:
-        raise A2lError("there is no shadow on vector observations", "leave out --shadow-size")
-    return None
+    if obs is not None and obs not in task.observations:
+        kinds = ("frames" if each == PIXELS else each for each in task.observations)
+        raise A2lError(f"{task.name} is seen as {' or '.join(kinds)}, not as {obs}", "leave out --obs")
+    pixels = algorithm_for(task).pixels(task, obs)
+    if shadow_size is None:
+        return pixels
+    if pixels is None or not suite_of(task).shadows:
+        raise A2lError(f"there is no shadow on what is seen of {task.name}", "leave out --shadow-size")
+    return replace(pixels, rendering=Rendering(shadow_size=shadow_size))
 
 
 def computation(precision: str, compile: bool, capture: bool, device: str) -> Computation:

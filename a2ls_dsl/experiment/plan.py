@@ -34,16 +34,10 @@ from a2ls_dsl.experiment.claims import Claim, Published, read_claims, read_publi
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.printer import print_loss
-from a2ls_dsl.rl.agents import published_settings, told
+from a2ls_dsl.rl.agents import ALGORITHMS, published_settings, told
 from a2ls_dsl.rl.arithmetic import Precision
-from a2ls_dsl.rl.envs.tasks import find_task
-from a2ls_dsl.rl.rainbow.settings import RainbowSettings
-from a2ls_dsl.rl.settings import (
-    Computation,
-    EvaluationSettings,
-    PixelSettings,
-    SacSettings,
-)
+from a2ls_dsl.rl.envs.tasks import find_task, suite_of
+from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings
 from a2ls_dsl.rl.slots import Training
 
 _KEYS = (
@@ -119,13 +113,13 @@ class Experiment:
     def training(self, env: str, arm: Arm) -> Training:
         """How the runs of an arm on an environment train."""
         task, given = find_task(env), {**self.settings, **arm.settings}
-        agent = published_settings(task, self.frames)
-        every = given.get("eval_every", 40_000 if task.discrete else 10_000)
+        agent, usual = published_settings(task, self.frames), suite_of(task).protocol
+        every = given.get("eval_every", usual.eval_every)
         return Training(
             task,
             self.frames,
             replace(agent, **{name: value for name, value in given.items() if name not in _OTHERS}),
-            EvaluationSettings(every, given.get("eval_episodes", 10)),
+            EvaluationSettings(every, given.get("eval_episodes", usual.eval_episodes)),
             _pixels(given),
             Computation(Precision(given.get("precision", "tf32"))),
         )
@@ -239,7 +233,10 @@ def fits(value: object, kind: Any) -> bool:
 @cache
 def _kinds() -> dict[str, Any]:
     """The settings that an experiment may give, with their types."""
-    return {**get_type_hints(SacSettings), **get_type_hints(RainbowSettings), **_OTHERS}
+    kinds: dict[str, Any] = {}
+    for algorithm in ALGORITHMS.values():
+        kinds |= get_type_hints(algorithm.settings)
+    return kinds | _OTHERS
 
 
 def _settings(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import numpy as np
 
 from a2ls_dsl.experiment.collect import Collected
 from a2ls_dsl.report.reliability import reliability
-from a2ls_dsl.rl.settings import SacSettings
 from a2ls_dsl.search.signal import Signal
 
 NONE = "none"
@@ -27,7 +26,7 @@ def signals(collected: Collected) -> Iterator[Signal]:
         settings = experiment.training(env, experiment.arms[0]).settings
         runs = [{run.seed: run for run in collected.results[name][env]} for name in names]
         seeds = sorted(set.intersection(*(set(own) for own in runs)))
-        if not seeds or not isinstance(settings, SacSettings):
+        if not seeds:
             continue
         chosen = [[own[seed] for seed in seeds] for own in runs]
         returns = np.array([[run.returns for run in own] for own in chosen])  # (arms, seeds, points)

@@ -56,7 +56,7 @@ class Result:
 
 def path_of(experiment: Experiment, run: Run) -> Path:
     """Where a run's result is kept."""
-    return experiment.folder / run.env / run.arm.name / f"seed-{run.seed}.csv"
+    return experiment.folder / find_task(run.env).file_name / run.arm.name / f"seed-{run.seed}.csv"
 
 
 def store(

@@ -20,8 +20,8 @@ from a2ls_dsl.lang.canonical import key
 from a2ls_dsl.lang.files import unwritable, write
 from a2ls_dsl.lang.layout import format_file
 from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.rl.agents import published_settings
 from a2ls_dsl.rl.envs.tasks import find_task
-from a2ls_dsl.rl.settings import paper_settings
 from a2ls_dsl.search import validation
 from a2ls_dsl.search.candidates import FOUND, NO_LOSS, Candidate
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
@@ -111,8 +111,8 @@ def _table(
     settings: SearchSettings, envs: Sequence[str], seeds: int, frames: int, arms: dict[str, str]
 ) -> str:
     """The experiment as TOML."""
-    usual = asdict(paper_settings(find_task(settings.env)))
-    own = {name: value for name, value in asdict(settings.sac).items() if value != usual[name]}
+    usual = asdict(published_settings(settings.task, settings.frames))
+    own = {name: value for name, value in asdict(settings.agent).items() if value != usual.get(name)}
     own |= {"eval_every": settings.evaluation.every_frames, "eval_episodes": settings.evaluation.episodes}
     lines = [
         "# Written by `a2l validate`, which goes on where it was stopped.",

@@ -1,39 +1,67 @@
-"""The learning algorithms by their settings: the one place that knows which settings mean which agent."""
+"""The learning algorithms: the one place that knows which there are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
 import torch
 
-from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.agent import Agent
+from a2ls_dsl.rl.algorithm import AgentSettings, Algorithm
 from a2ls_dsl.rl.envs.tasks import Task
 from a2ls_dsl.rl.observations import Observations
-from a2ls_dsl.rl.rainbow.replay import PrioritisedReplay
-from a2ls_dsl.rl.rainbow.settings import EFFICIENT, RainbowSettings
-from a2ls_dsl.rl.rainbow.stack import RainbowStack
-from a2ls_dsl.rl.replay import Replay
-from a2ls_dsl.rl.sac import SacStack
-from a2ls_dsl.rl.settings import Computation, PixelSettings, SacSettings, paper_settings
+from a2ls_dsl.rl.rainbow.algorithm import Rainbow
+from a2ls_dsl.rl.sac_algorithm import Sac
+from a2ls_dsl.rl.settings import Computation, PixelSettings
 
-AgentSettings = SacSettings | RainbowSettings
+__all__ = ["ALGORITHMS", "AgentSettings", "algorithm_for", "algorithm_of", "make_agent", "told"]
 
-_LATER = ("auxiliary_encoder_steps", "actor_encoder")
+ALGORITHMS: dict[str, Algorithm[Any]] = {made.name: made for made in (Sac(), Rainbow())}
+"""Every algorithm by name. The first that takes the actions of a task is the usual one there."""
 
 
-def published_settings(task: Task, frames: int, rainbow: RainbowSettings = EFFICIENT) -> AgentSettings:
-    """The settings to begin with on a task: the paper's for SAC, and for games those of Atari-100k.
+def algorithm_of(settings: AgentSettings) -> Algorithm[Any]:
+    """The algorithm that these settings are of."""
+    return next(each for each in ALGORITHMS.values() if type(settings) is each.settings)
 
-    With another budget of frames Rainbow's importance weights reach 1 at its end, too.
+
+def algorithm_for(task: Task) -> Algorithm[Any]:
+    """The usual algorithm on a task."""
+    return next(each for each in ALGORITHMS.values() if each.discrete == task.discrete)
+
+
+def check_actions(settings: AgentSettings, task: Task) -> None:
+    """Raise `A2lError` where an algorithm can't give the actions that a task takes."""
+    algorithm = algorithm_of(settings)
+    if algorithm.discrete == task.discrete:
+        return
+    kinds = ("vectors", "numbers")
+    wanted, given = kinds[task.discrete], kinds[algorithm.discrete]
+    others = [each.title for each in ALGORITHMS.values() if each.discrete == task.discrete]
+    raise A2lError(
+        f"{algorithm.title} can't act in {task.name}, whose actions are {wanted}, not {given}",
+        f"train {' or '.join(others)} there, or on a task whose actions are {given}",
+    )
+
+
+def published_settings(task: Task, frames: int, preset: AgentSettings | None = None) -> Any:
+    """The settings to begin with on a task, by default of the usual algorithm there.
+
+    See `Algorithm.published`; Any: whatever dataclass the algorithm has.
     """
-    if not task.discrete:
-        return paper_settings(task)
-    learning = task.frames_to_steps(frames) - rainbow.random_steps
-    return replace(rainbow, priority_updates=max(1, rainbow.updates_per_step * learning))
+    algorithm = algorithm_of(preset) if preset else algorithm_for(task)
+    return algorithm.published(task, frames, preset)
+
+
+def observations_of(
+    settings: AgentSettings, shape: tuple[int, ...], pixels: PixelSettings | None
+) -> Observations:
+    """What an agent sees of observations of this shape: see `Algorithm.observations`."""
+    return algorithm_of(settings).observations(settings, shape, pixels)
 
 
 def make_agent(
@@ -46,10 +74,9 @@ def make_agent(
     computation: Computation | None = None,
 ) -> Agent:
     """A stack of members that learn by these settings; action: size of an action (see `Agent`)."""
-    given = losses, seeds, observations, action
-    if isinstance(settings, RainbowSettings):
-        return RainbowStack(*given, settings, device, computation)
-    return SacStack(*given, settings, device, computation)
+    stack: Any = algorithm_of(settings).stack
+    made: Agent = stack(losses, seeds, observations, action, settings, device, computation)
+    return made
 
 
 def told(settings: AgentSettings) -> dict[str, Any]:
@@ -57,41 +84,23 @@ def told(settings: AgentSettings) -> dict[str, Any]:
 
     So what was stored before they came is still what the same settings name now.
     """
-    values = asdict(settings)
+    later, values = algorithm_of(settings).later, asdict(settings)
     for setting in fields(settings):
-        if setting.name in _LATER and values[setting.name] == setting.default:
+        if setting.name in later and values[setting.name] == setting.default:
             del values[setting.name]
     return values
 
 
-def metric_names(settings: AgentSettings) -> tuple[str, ...]:
-    """The figures that an agent records of its updates."""
-    return RainbowStack.METRICS if isinstance(settings, RainbowSettings) else SacStack.METRICS
+def tagged(settings: AgentSettings) -> dict[str, Any]:
+    """Settings as JSON values together with the name of their algorithm."""
+    return {"algorithm": algorithm_of(settings).name, **asdict(settings)}
 
 
-def acting_names(settings: AgentSettings) -> tuple[str, ...]:
-    """The names of an agent's networks that act."""
-    return RainbowStack.ACTING if isinstance(settings, RainbowSettings) else SacStack.ACTING
-
-
-def replay_bytes(
-    settings: AgentSettings, members: int, rows: int, observations: Observations, action: int
-) -> int:
-    """Bytes that the replay of a stack takes."""
-    kind = PrioritisedReplay if isinstance(settings, RainbowSettings) else Replay
-    return kind.bytes_needed(members, rows, observations, action)
-
-
-def observations_of(
-    settings: AgentSettings, shape: tuple[int, ...], pixels: PixelSettings | None
-) -> Observations:
-    """What an agent sees of observations of this shape. pixels: how SAC sees frames, None for vectors."""
-    if isinstance(settings, RainbowSettings):
-        if len(shape) != 3:
-            raise A2lError("Rainbow sees frames, and this task has vectors", "train it with SAC")
-        return Observations(shape, settings.stack, shape[-1], settings.augment, settings.shift)
-    if pixels is None:
-        if len(shape) != 1:
-            raise A2lError("this task has frames, and SAC was told of vectors", "train it with Rainbow")
-        return Observations(shape)
-    return Observations(shape, pixels.stack, pixels.crop, pixels.random_crops)
+def read_tagged(values: Mapping[str, Any]) -> AgentSettings:
+    """The settings that `tagged` wrote down. Raises `A2lError` for an algorithm that there isn't."""
+    name = str(values["algorithm"])
+    if name not in ALGORITHMS:
+        raise unknown("learning algorithm", name, ALGORITHMS)
+    rest = {key: value for key, value in values.items() if key != "algorithm"}
+    settings: AgentSettings = ALGORITHMS[name].settings(**rest)
+    return settings

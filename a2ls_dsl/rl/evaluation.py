@@ -13,7 +13,7 @@ from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.rl.checkpoint import prefixed, without_prefix
 from a2ls_dsl.rl.envs.played import Arrays
 from a2ls_dsl.rl.envs.pool import EnvPool
-from a2ls_dsl.rl.envs.tasks import Task
+from a2ls_dsl.rl.envs.tasks import suite_of
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.observations import History
 
@@ -29,7 +29,7 @@ class Score:
 
     returns: of the episodes, undiscounted; training_return: mean over the member's training episodes since
     its last evaluation (NaN without any); metrics: means of its learner's figures by name; diverged: its
-    policy is no longer finite (its returns then count as 0, but in games).
+    policy is no longer finite (see `Suite.diverged_return`).
     """
 
     member: int
@@ -92,7 +92,7 @@ class Evaluator:
         self._begin_episodes(chosen)
         self._stepping = self._playing & chosen
         action = self.learner.act_frozen(self._history.seen, self._step)
-        self.pool.start(as_played(self.pool.task, action), self._stepping)
+        self.pool.start(as_played(self.pool, action), self._stepping)
 
     def wait(self) -> list[Score]:
         """Collect the step that `start` began; the evaluations that it ended."""
@@ -152,15 +152,15 @@ class Evaluator:
 
     def _end_episode(self, member: int) -> Score | None:
         known = self._open[member]
-        # Without numbers there are no actions. A game is played all the same: 0 may be a good score there.
-        lost = known.score.diverged and not self.pool.task.discrete
-        known.returns.append(0.0 if lost else float(self._total[member]))
+        # Without numbers there are no actions. Where 0 may be a good score it is played all the same.
+        lost = suite_of(self.pool.task).diverged_return if known.score.diverged else None
+        known.returns.append(float(self._total[member]) if lost is None else lost)
         if len(known.returns) < self.episodes:
             return None
         del self._open[member]
         return Score(**{**vars(known.score), "returns": tuple(known.returns)})
 
 
-def as_played(task: Task, action: NDArray[np.float32]) -> NDArray[Any]:
-    """A learner's actions (members, action) as `EnvPool` takes them: of one-hot vectors their numbers."""
-    return action.argmax(axis=1) if task.discrete else action
+def as_played(pool: EnvPool, action: NDArray[np.float32]) -> NDArray[Any]:
+    """A learner's actions (members, action) as a pool takes them: of one-hot vectors their numbers."""
+    return action.argmax(axis=1) if pool.discrete else action

@@ -19,13 +19,10 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import write
 from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.rl import checkpoint
-from a2ls_dsl.rl.agents import metric_names
-from a2ls_dsl.rl.envs.dmc import installed
-from a2ls_dsl.rl.envs.tasks import Game
+from a2ls_dsl.rl.agents import algorithm_of
+from a2ls_dsl.rl.envs.tasks import Task, read_task, suite_of
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.lock import held
-from a2ls_dsl.rl.rainbow.settings import RainbowSettings
-from a2ls_dsl.rl.scores import has_human_score, human_normalised
 from a2ls_dsl.rl.slots import Training
 from a2ls_dsl.rl.stored import training_values
 from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer
@@ -34,25 +31,16 @@ LOCK = "lock"
 
 
 def columns(training: Training) -> tuple[str, ...]:
-    """The columns of a curve; `human_normalised`, of the mean return, where a human's score is known."""
-    human = ("human_normalised",) if has_human_score(training.task.name) else ()
-    names = metric_names(training.settings)
-    return ("frames", "return", "return_std", *human, "training_return", *names, "diverged")
+    """The columns of a curve; the suite's own scores, as `human_normalised`, stand behind returns."""
+    scores = suite_of(training.task).scores(training.task, 0.0)
+    names = algorithm_of(training.settings).stack.METRICS
+    return ("frames", "return", "return_std", *scores, "training_return", *names, "diverged")
 
 
 def protocol(training: Training) -> str:
     """How scores come about, in words, to be kept beside them."""
-    task, episodes = training.task, training.evaluation.episodes
-    if not isinstance(task, Game) or not isinstance(training.settings, RainbowSettings):
-        return f"return: mean of {episodes} episodes by the policy of that moment, with its mean actions"
-    begin = f"begins with 1 to {task.noops} frames of nothing" if task.noops else "begins at once"
-    sticky = f"actions stick with probability {task.sticky}" if task.sticky else "no sticky actions"
-    return (
-        f"return: mean unclipped score of {episodes} whole games by the policy of that moment, without "
-        f"noise, actions uniform with probability {training.settings.evaluation_epsilon}; each game {begin} "
-        f"and is cut after {task.episode_frames:,} frames; {sticky}; emulated by {task.back_end} "
-        f"{installed(task.back_end)}. In training a lost life ends an episode"
-    )
+    words = algorithm_of(training.settings).scoring(training.settings, training.evaluation.episodes)
+    return "; ".join(filter(None, [words, suite_of(training.task).conditions(training.task)]))
 
 
 def plan_values(plan: Plan, deterministic: bool) -> dict[str, Any]:
@@ -126,7 +114,7 @@ class RunFolder:
     def record(self, evaluation: Evaluation) -> None:
         """Store an evaluation in the curves."""
         for member, rows in enumerate(self.rows):
-            rows.append(_row(evaluation.scores[member], self.trainer.plan.training.task.name))
+            rows.append(_row(evaluation.scores[member], self.trainer.plan.training.task))
             self._write_curve(member)
             if self._writers:
                 for name, value in rows[-1].items():
@@ -153,6 +141,8 @@ class RunFolder:
             stored = about["plan"]
             if not isinstance(stored, dict):
                 raise TypeError("no settings")
+            if "game" in stored:  # the name says all of it now
+                stored |= {"env": read_task({"suite": "atari", "task": stored["game"]}).name}
         except (ValueError, KeyError, TypeError):
             raise A2lError(
                 f"{self.path / 'run.json'} is not the settings of a run", "choose another folder with --out"
@@ -194,14 +184,13 @@ class RunFolder:
         return [SummaryWriter(str(folder / curve)) for curve in self.trainer.plan.curves]
 
 
-def _row(score: Score, env: str) -> dict[str, float]:
+def _row(score: Score, task: Task) -> dict[str, float]:
     mean = float(np.mean(score.returns))
-    human = {"human_normalised": human_normalised(env, mean)} if has_human_score(env) else {}
     return {
         "frames": score.frames,
         "return": mean,
         "return_std": float(np.std(score.returns)),
-        **human,
+        **suite_of(task).scores(task, mean),
         "training_return": score.training_return,
         **score.metrics,
         "diverged": int(score.diverged),

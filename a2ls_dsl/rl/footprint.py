@@ -24,7 +24,6 @@ from a2ls_dsl.rl.agents import AgentSettings
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.memory import free_bytes, free_of_machine
 from a2ls_dsl.rl.observations import Observations
-from a2ls_dsl.rl.rainbow.stack import RainbowStack
 
 _ROWS = 40  # of a replay that is updated from once, beyond the horizon
 _BATCH = 32  # frames a batch at most: what these take grows in step with their number
@@ -114,8 +113,7 @@ def measure_member(
 
 def _fill(learner: Learner, steps: int) -> None:
     """An episode of random experience."""
-    rng, members, action = np.random.default_rng(0), learner.members, learner.stacks[0].action_size
-    discrete = isinstance(learner.stacks[0], RainbowStack)
+    rng, members = np.random.default_rng(0), learner.members
     every = np.ones(members, np.bool_)
 
     def seen() -> Any:
@@ -125,11 +123,9 @@ def _fill(learner: Learner, steps: int) -> None:
         return rng.integers(0, 256, shape, dtype=np.uint8)
 
     learner.begin(seen(), every)
-    for _ in range(steps):
-        drawn = rng.uniform(-1, 1, (members, action)).astype(np.float32)
-        if discrete:
-            drawn = np.eye(action, dtype=np.float32)[rng.integers(action, size=members)]
-        learner.append(drawn, rng.uniform(size=members).astype(np.float32), ~every, seen(), ~every)
+    for step in range(steps):
+        reward = rng.uniform(size=members).astype(np.float32)
+        learner.append(learner.random_actions(step), reward, ~every, seen(), ~every)
 
 
 class _Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -156,6 +156,10 @@ class Learner:
         drawn = bool(random.all())  # nobody asks a policy
         return _host(self._act(self._run_act, drawn, _tensor(observation), _tensor(counter), _tensor(random)))
 
+    def random_actions(self, step: int) -> NDArray[np.float32]:
+        """Uniform actions (members, action) for a step."""
+        return _host(torch.cat([stack.random_action(step) for stack in self.stacks]))
+
     def act_frozen(
         self, observation: NDArray[Any], counter: NDArray[np.int64] | None = None
     ) -> NDArray[np.float32]:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import unwritable
-from a2ls_dsl.rl.envs.env import make_env
 from a2ls_dsl.rl.envs.rendering import use_renderer
+from a2ls_dsl.rl.envs.tasks import suite_of
 from a2ls_dsl.rl.evaluation import STEPS
 from a2ls_dsl.rl.observations import History
 from a2ls_dsl.rl.policy import Policy
@@ -46,7 +46,8 @@ def play(policy: Policy, episodes: int, pictures: bool = False) -> Iterator[Mome
     training = policy.trained.training
     if pictures:
         use_renderer()  # before anything imports what renders
-    env = make_env(training.task, training.pixels.rendering if training.pixels else None, life_loss=False)
+    rendering = training.pixels.rendering if training.pixels else None
+    env = suite_of(training.task).make(training.task, rendering, life_loss=False)
     first = max(0, policy.trained.networks.evaluations - 1) * training.evaluation.episodes
     everywhere = np.ones(1, np.bool_)
     for number in range(first, first + episodes):

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.rl import checkpoint
-from a2ls_dsl.rl.agents import acting_names, make_agent, observations_of
+from a2ls_dsl.rl.agents import algorithm_of, make_agent, observations_of
 from a2ls_dsl.rl.checkpoint import without_prefix
 from a2ls_dsl.rl.observations import History, Observations
 from a2ls_dsl.rl.slots import TrainedNetworks, Training
@@ -81,7 +81,7 @@ class Policy:
     @property
     def discrete(self) -> bool:
         """Whether an action is a number."""
-        return self.trained.training.task.discrete
+        return algorithm_of(self.trained.training.settings).discrete
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -235,7 +235,7 @@ def _of_run(folder: Path, curve: str | None) -> Trained:
     names = [f"{arms[i]}-seed-{seed}" if arms else f"seed-{seed}" for i, seed in enumerate(seeds)]
     if curve is not None and curve not in names:
         raise unknown("curve of the run", curve, names)
-    wanted = acting_names(training.settings)
+    wanted = algorithm_of(training.settings).stack.ACTING
     arrays, values = checkpoint.load(path, lambda name: name in _COUNTS or _network(name) in wanted)
     with checkpoint.fitting(path, "run"):
         last = [float(own[-1]["return"]) if own else None for own in values["rows"]]

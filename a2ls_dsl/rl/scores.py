@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.envs.tasks import find_task
+from a2ls_dsl.rl.envs.games import game_key
+from a2ls_dsl.rl.envs.task import split_name
 
 
 class Players(NamedTuple):
@@ -52,7 +53,7 @@ PLAYERS: dict[str, Players] = {
 
 def has_human_score(env: str) -> bool:
     """Whether a task is one of the games whose human score is known."""
-    return find_task(env).name in PLAYERS
+    return _plain(env) is not None
 
 
 def human_normalised(game: str, score: float) -> float:
@@ -60,8 +61,16 @@ def human_normalised(game: str, score: float) -> float:
 
     Raises `A2lError` for what is none of the 26 games.
     """
-    name = find_task(game).name
-    if name not in PLAYERS:
-        raise A2lError(f"nobody's score at {name} is known", "score one of the 26 games of Atari-100k")
+    name = _plain(game)
+    if name is None:
+        raise A2lError(f"nobody's score at {game} is known", "score one of the 26 games of Atari-100k")
     random, human = PLAYERS[name]
     return (score - random) / (human - random)
+
+
+def _plain(env: str) -> str | None:
+    """The plain name of a game with a known score, however it is spelled."""
+    return _GAMES.get(game_key(split_name(env)[0]))
+
+
+_GAMES = {game_key(name): name for name in PLAYERS}

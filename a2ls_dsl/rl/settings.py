@@ -7,14 +7,14 @@ Defaults are those of the release of He et al. 2022 on vector observations, whic
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from a2ls_dsl.backend.stacked import PADDING
 from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.rl.arithmetic import Precision
 from a2ls_dsl.rl.envs.rendering import Rendering
-from a2ls_dsl.rl.envs.tasks import Task
+from a2ls_dsl.rl.envs.tasks import Task, suite_of
 
 ACTOR_ENCODERS = ("shared", "release")
 PARITIES: dict[str, dict[str, Any]] = {
@@ -123,7 +123,5 @@ SCALES = {
 
 
 def paper_settings(task: Task) -> SacSettings:
-    """The paper's settings for a task: cheetah has a batch and a learning rate of its own."""
-    if task.domain == "cheetah":
-        return replace(SacSettings(), batch_size=512, learning_rate=2e-4)
-    return SacSettings()
+    """The paper's settings for a task, where its suite knows of no better ones."""
+    return SacSettings(**suite_of(task).tuned(task, "sac"))

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2ls_dsl.backend.counter_rng import Purpose
-from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import loads
 from a2ls_dsl.lang.printer import print_loss
-from a2ls_dsl.rl.agents import AgentSettings, observations_of, replay_bytes
+from a2ls_dsl.rl.agents import AgentSettings, algorithm_of, check_actions, observations_of
 from a2ls_dsl.rl.checkpoint import prefixed, without_prefix
 from a2ls_dsl.rl.clock import Clock
 from a2ls_dsl.rl.envs.pool import EnvPool, FirstEnvironments, StepResult, usable_cores
+from a2ls_dsl.rl.envs.task import VECTORS
 from a2ls_dsl.rl.envs.tasks import Task
 from a2ls_dsl.rl.evaluation import Evaluator, Score, as_played
 from a2ls_dsl.rl.footprint import Footprint, measure_member
@@ -46,16 +46,9 @@ class Training:
 
     def __post_init__(self) -> None:
         """Raises `A2lError` where frames are no whole agent steps, or the learner can't take the actions."""
-        if self.task.discrete and isinstance(self.settings, SacSettings):
-            raise A2lError(
-                f"SAC can't play {self.task.name}, whose actions are numbers, not vectors",
-                "train Rainbow there, or on a task of the DeepMind Control suite",
-            )
-        if not self.task.discrete and not isinstance(self.settings, SacSettings):
-            raise A2lError(
-                f"Rainbow can't act in {self.task.name}, whose actions are vectors, not numbers",
-                "train SAC there, or on an Atari game",
-            )
+        check_actions(self.settings, self.task)
+        if self.pixels is None:
+            object.__setattr__(self, "pixels", algorithm_of(self.settings).pixels(self.task, None))
         self.task.check_frames("the budget", self.frames)
         self.task.check_frames("the distance of two evaluations", self.evaluation.every_frames)
 
@@ -66,8 +59,8 @@ class Training:
 
     @property
     def sees_vectors(self) -> bool:
-        """Whether observations are vectors; games have frames."""
-        return self.pixels is None and not self.task.discrete
+        """Whether observations are vectors."""
+        return self.pixels is None and self.task.observations[0] == VECTORS
 
     @property
     def steps(self) -> int:
@@ -151,7 +144,7 @@ class Slots:
             sizes = seen, first.action_size
             networks, update = measure_member(training.settings, losses or (None,), *sizes)
             footprint = Footprint(
-                replay_bytes(training.settings, 1, self.replay_rows, *sizes),
+                algorithm_of(training.settings).replay.bytes_needed(1, self.replay_rows, *sizes),
                 networks,
                 update,
                 exact,
@@ -342,7 +335,7 @@ class Slots:
         clock = self.clock
         with clock.part("acting"):
             action = self.learner.act(self._history.seen, self.step, self.step < random_steps)
-            self.pool.start(as_played(self.training.task, action), self.busy)
+            self.pool.start(as_played(self.pool, action), self.busy)
         evaluating = self.evaluator.running
         if evaluating:
             with clock.part("evaluation"):

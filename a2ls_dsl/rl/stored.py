@@ -8,18 +8,17 @@ from dataclasses import asdict
 from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.agents import AgentSettings, told
+from a2ls_dsl.rl.agents import algorithm_of, read_tagged, told
 from a2ls_dsl.rl.arithmetic import Precision
 from a2ls_dsl.rl.envs.rendering import Rendering
-from a2ls_dsl.rl.envs.tasks import Game, find_task
-from a2ls_dsl.rl.rainbow.settings import RainbowSettings
-from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
+from a2ls_dsl.rl.envs.tasks import find_task, read_task, suite_of
+from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings
 from a2ls_dsl.rl.slots import Training
 
 
 def training_values(training: Training) -> dict[str, Any]:
     """How members train, as JSON values; how it is computed is there as far as it changes results."""
-    values = {
+    values: dict[str, Any] = {
         "env": training.task.name,
         "frames": training.frames,
         "settings": told(training.settings),
@@ -27,8 +26,10 @@ def training_values(training: Training) -> dict[str, Any]:
         "pixels": asdict(training.pixels) if training.pixels else None,
         "precision": training.computation.precision,
     }
-    if isinstance(training.task, Game):
-        values["game"] = asdict(training.task)
+    values |= suite_of(training.task).identity(training.task)
+    algorithm = algorithm_of(training.settings).name
+    if algorithm != _unnamed(values):
+        values["algorithm"] = algorithm
     normal: dict[str, Any] = json.loads(json.dumps(values))
     return normal
 
@@ -37,12 +38,13 @@ def training_of(values: Mapping[str, Any]) -> Training:
     """What `training_values` wrote. Raises `A2lError` for values of a version that has others."""
     try:
         game, pixels = values.get("game"), values["pixels"]
-        task = Game(**game) if game else find_task(values["env"])
-        kind: type[AgentSettings] = RainbowSettings if game else SacSettings
+        task = read_task({"suite": "atari", "task": game}) if game else find_task(values["env"])
         return Training(
             task,
             int(values["frames"]),
-            kind(**_plain(values["settings"])),
+            read_tagged(
+                {"algorithm": values.get("algorithm", _unnamed(values)), **_plain(values["settings"])}
+            ),
             EvaluationSettings(**values["evaluation"]),
             PixelSettings(**pixels | {"rendering": Rendering(**pixels["rendering"])}) if pixels else None,
             Computation(Precision(values["precision"])),
@@ -51,6 +53,11 @@ def training_of(values: Mapping[str, Any]) -> Training:
         raise A2lError(
             f"its settings can't be read: {error}", "use the version of a2l that made it"
         ) from None
+
+
+def _unnamed(values: Mapping[str, Any]) -> str:
+    """The algorithm of values that name none: there was one for games and one for all other tasks."""
+    return "rainbow" if "game" in values else "sac"
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ from a2ls_dsl.backend.window import reach
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.printer import print_loss
-from a2ls_dsl.rl.rainbow.settings import RainbowSettings
+from a2ls_dsl.rl.agents import algorithm_of
 
 if TYPE_CHECKING:
     from a2ls_dsl.rl.slots import Training
@@ -32,8 +32,7 @@ def check_windows(training: Training, losses: Iterable[Loss | None]) -> None:
         raise A2lError(
             "learning would begin before there is a step to learn from", "take one random step or more"
         )
-    stack = training.pixels.stack if training.pixels else 1
-    stack = settings.stack if isinstance(settings, RainbowSettings) else stack
+    stack = algorithm_of(settings).stacked_frames(settings, training.pixels)
     least = rows_needed(0, stack)
     if settings.replay_capacity < least:
         raise A2lError(

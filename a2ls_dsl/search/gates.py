@@ -12,9 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.rl.agents import AgentSettings
 from a2ls_dsl.rl.envs.pool import EnvPool
 from a2ls_dsl.rl.envs.tasks import Task
+from a2ls_dsl.rl.evaluation import as_played
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay
 from a2ls_dsl.rl.sac import SacStack
@@ -46,18 +49,25 @@ class BatchGate:
 
     name = "batch"
 
-    def __init__(self, task: Task, settings: SacSettings, seed: int) -> None:
+    def __init__(self, task: Task, settings: AgentSettings, seed: int) -> None:
         self._settings = SacSettings(batch_size=BATCH, hidden=1, learning_rate=settings.learning_rate)
         self._seed = seed
         rng = np.random.default_rng(seed)
         with EnvPool(task, 1, 1) as pool:
+            if len(pool.observation_shape) != 1:
+                raise A2lError(
+                    f"the gate `batch` looks at vectors, and {task.name} has frames",
+                    "leave it out",
+                )
             self._observations = Observations(pool.observation_shape)
             self._action = pool.action_size
             self._steps = [(pool.reset([seed]), None, None)]
             begins = [0]
             for _ in range(STEPS):
                 action = rng.uniform(-1, 1, (1, pool.action_size)).astype(np.float32)
-                result = pool.step(action)
+                if pool.discrete:
+                    action = np.eye(pool.action_size, dtype=np.float32)[action.argmax(axis=1)]
+                result = pool.step(as_played(pool, action))
                 self._steps.append((result.observation, action, result))  # type: ignore[arg-type]
                 if result.last[0]:
                     begins.append(len(self._steps))

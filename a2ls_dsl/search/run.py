@@ -307,7 +307,7 @@ class _Search:
     def _gates(self) -> list[Gate]:
         made: dict[str, Callable[[], Gate]] = {
             "duplicates": self._duplicates,
-            "batch": lambda: BatchGate(self.task, self.settings.sac, self.settings.seed),
+            "batch": lambda: BatchGate(self.task, self.settings.agent, self.settings.seed),
         }
         return [made[name]() for name in self.settings.gates]
 

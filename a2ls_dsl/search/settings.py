@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.lang.grammar import Grammar, load_grammar
-from a2ls_dsl.rl.agents import AgentSettings, published_settings
-from a2ls_dsl.rl.envs.tasks import Task, emulated_by, find_task
-from a2ls_dsl.rl.rainbow.settings import RainbowSettings
-from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings, paper_settings
+from a2ls_dsl.rl.agents import AgentSettings, algorithm_for, published_settings, read_tagged, tagged
+from a2ls_dsl.rl.envs.atari_suite import emulated_by
+from a2ls_dsl.rl.envs.tasks import Task, find_task, suite_of
+from a2ls_dsl.rl.settings import EvaluationSettings
 from a2ls_dsl.search.race import MOST_RACED, SHARE
 from a2ls_dsl.search.rungs import Rungs
 from a2ls_dsl.search.strategies import check_name
@@ -31,9 +31,6 @@ GATES = ("duplicates", "batch")
 
 FRESH = 1_000_003
 """Fresh seeds are so far from the search's own that no study has both."""
-
-ATARI_100K_FRAMES = 400_000
-"""The budget of Atari-100k: so many frames are 100,000 agent steps."""
 
 SCORING = 2
 """How scores come about. 2: an area leaves out evaluations before learning begins, and rungs open once they
@@ -92,9 +89,7 @@ class SearchSettings:
     start_from: tuple[str, ...] = ()  # losses, as canonical texts, that stand first in the first population
     deterministic: bool = False
     evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
-    sac: SacSettings = field(default_factory=SacSettings)
-    rainbow: RainbowSettings | None = None  # how members learn to play a game, where SAC can't
-    ale: str = "ale-py"  # the package that emulates games
+    agent: AgentSettings = None  # type: ignore[assignment]  # how members learn; by default as published
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     scoring: int = SCORING  # the rules for scores and rungs; older ones can be read, not gone on with
 
@@ -104,13 +99,8 @@ class SearchSettings:
             if gate not in GATES:
                 raise unknown("gate", gate, GATES)
         object.__setattr__(self, "env", task.name)  # One name a task, so that settings can be compared.
-        if task.discrete and self.rainbow is None:
-            object.__setattr__(self, "rainbow", published_settings(task, self.frames))
-        if task.discrete and "batch" in self.gates:
-            raise A2lError(
-                f"the gate `batch` looks at vectors, and {task.name} has frames",
-                "leave it out",
-            )
+        if self.agent is None:
+            object.__setattr__(self, "agent", published_settings(task, self.frames))
         check_name(self.strategy)
         if not 0 <= self.race <= MOST_RACED:
             raise A2lError(
@@ -141,12 +131,7 @@ class SearchSettings:
     @property
     def task(self) -> Task:
         """What is trained on."""
-        return emulated_by(find_task(self.env), self.ale)
-
-    @property
-    def agent(self) -> AgentSettings:
-        """How every member learns."""
-        return self.rainbow or self.sac
+        return find_task(self.env)
 
     @property
     def learning(self) -> int:
@@ -199,22 +184,24 @@ class SearchSettings:
 
     def to_json(self) -> str:
         """The settings as JSON text; `from_json` gives them back."""
-        return json.dumps(asdict(self))
+        return json.dumps(self._values())
+
+    def _values(self) -> dict[str, Any]:
+        return asdict(self) | {"agent": tagged(self.agent)}
 
     @classmethod
     def from_json(cls, text: str) -> SearchSettings:
         """The settings that `to_json` wrote. Raises if they are of a version that has others."""
         try:
             data = {name: _plain(value) for name, value in json.loads(text).items()}
-            parts = (
-                ("evolution", EvolutionSettings),
-                ("sac", SacSettings),
-                ("evaluation", EvaluationSettings),
-            )
-            made: dict[str, Any] = {name: kind(**data[name]) for name, kind in parts}
-            made["rungs"] = Rungs(**data["rungs"]) if data["rungs"] else None
-            made["rainbow"] = RainbowSettings(**data["rainbow"]) if data.get("rainbow") else None
-            return cls(**_BEFORE | data | made)
+            data = _BEFORE | _of_now(data)
+            made = {
+                "evolution": EvolutionSettings(**data["evolution"]),
+                "agent": read_tagged(data["agent"]),
+                "evaluation": EvaluationSettings(**data["evaluation"]),
+                "rungs": Rungs(**data["rungs"]) if data["rungs"] else None,
+            }
+            return cls(**data | made)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise A2lError(
                 f"the settings of a study can't be read: {error}", "use the version of a2l that made it"
@@ -225,7 +212,7 @@ class SearchSettings:
 
         Not the grammar, which is no more than the spelling of a path: studies compare its fingerprint.
         """
-        mine, theirs = _flat(asdict(self)), _flat(asdict(other))
+        mine, theirs = _flat(self._values()), _flat(other._values())
         del mine["grammar"], theirs["grammar"]
         # Without rungs there is one value, with them there are several.
         pairs = {name: (mine.get(name), theirs.get(name)) for name in {**mine, **theirs}}
@@ -244,49 +231,40 @@ def default_operator(grammar: str) -> str:
 def paper(env: str) -> SearchSettings:
     """The search of the paper for a task: 7 generations of 100 candidates, 500,000 frames each.
 
-    On a game, which the paper didn't search on, 400,000: Atari-100k.
+    On a suite that the paper didn't search on, as many frames as its protocol says: 400,000 of a game.
     """
     task = find_task(env)
-    if not task.discrete:
-        return SearchSettings(task.name, sac=paper_settings(task))
-    evaluation = EvaluationSettings(every_frames=40_000)
-    return SearchSettings(task.name, frames=ATARI_100K_FRAMES, evaluation=evaluation)
+    usual = suite_of(task).protocol
+    evaluation = EvaluationSettings(usual.eval_every, usual.eval_episodes)
+    return SearchSettings(task.name, frames=usual.frames, evaluation=evaluation)
 
 
 def quick(env: str) -> SearchSettings:
     """A search in minutes on a CPU with two cores: small networks, few frames. Scores are mostly noise."""
     task = find_task(env)
-    if task.discrete:
-        return _quick_game(task)
-    sac = replace(SacSettings(), hidden=128, batch_size=64, random_steps=task.episode_steps)
+    usual = suite_of(task).protocol
     return SearchSettings(
         task.name,
         population=6,
         generations=2,
-        frames=5_000,
+        frames=usual.quick_frames,
         stack=8,
-        sac=sac,
-        evaluation=EvaluationSettings(every_frames=1_000, episodes=1),
-    )
-
-
-def _quick_game(task: Task) -> SearchSettings:
-    """Of frames an update takes much longer than of vectors, and a game as long as it takes."""
-    rainbow = RainbowSettings(
-        random_steps=250, batch_size=16, hidden=64, projection=32, replay_capacity=1_000, priority_updates=250
-    )
-    return SearchSettings(
-        task.name,
-        population=6,
-        generations=2,
-        frames=2_000,
-        stack=8,
-        rainbow=rainbow,
-        evaluation=EvaluationSettings(every_frames=1_000, episodes=1),
+        agent=algorithm_for(task).quick(task),
+        evaluation=EvaluationSettings(every_frames=usual.quick_eval_every, episodes=1),
     )
 
 
 PRESETS = {"quick": quick, "paper": paper}
+
+
+def _of_now(data: dict[str, Any]) -> dict[str, Any]:
+    """Settings as they are stored now, of those stored when each algorithm had a field of its own."""
+    if "sac" not in data:
+        return data
+    sac, rainbow, ale = (data.pop(name, None) for name in ("sac", "rainbow", "ale"))
+    agent = {"algorithm": "rainbow", **rainbow} if rainbow else {"algorithm": "sac", **sac}
+    task = emulated_by(find_task(data["env"]), ale if rainbow else None)
+    return data | {"env": task.name, "agent": agent}
 
 
 def _plain(value: Any) -> Any:

@@ -37,7 +37,7 @@ SETTINGS = SearchSettings(
     generations=5,
     frames=TRAINING.frames,
     stack=SLOTS,
-    sac=TRAINING.settings,
+    agent=TRAINING.settings,
     evaluation=TRAINING.evaluation,
 )
 STRATEGIES = {

@@ -26,7 +26,7 @@ SMALL = replace(
     SETTINGS,
     generations=1,
     frames=4_800,
-    sac=SacSettings(hidden=8, batch_size=4, random_steps=130),
+    agent=SacSettings(hidden=8, batch_size=4, random_steps=130),
     evaluation=EvaluationSettings(600, 1),
 )
 
@@ -51,10 +51,10 @@ def test_the_plan_is_the_study_with_fresh_seeds(study: Path) -> None:
     assert not {run.seed for run in experiment.runs} & used
     training = experiment.training("reacher-easy", experiment.arms[0])
     assert (training.frames, training.evaluation) == (4_800, SMALL.evaluation)
-    assert training.settings == SMALL.sac
+    assert training.settings == SMALL.agent
     # The study has the paper's learning rate for its task, so cheetah has the paper's, too.
     assert experiment.training("cheetah-run", experiment.arms[0]).settings == replace(
-        SMALL.sac, learning_rate=2e-4
+        SMALL.agent, learning_rate=2e-4
     )
     assert read(experiment.path) == experiment
 

@@ -28,7 +28,7 @@ SETTINGS = SearchSettings(
     generations=3,
     frames=1_000 * POINTS,
     stack=5,
-    sac=SacSettings(random_steps=10),
+    agent=SacSettings(random_steps=10),
     evaluation=EvaluationSettings(1_000, 2),
 )
 CASCADE = replace(

@@ -102,9 +102,9 @@ def test_random_search_is_compared_at_its_budget(records: Records, random: Path,
         assert len(verdict(against)) == 2  # random search isn't compared with itself
     with Records(make(tmp_path / "other", replace(SETTINGS, strategy="random", seed=3))) as against:
         assert "fresh seeds" in verdict(records, against)[2].why
-    unlike = replace(SETTINGS, strategy="random", sac=replace(SETTINGS.sac, hidden=7))
+    unlike = replace(SETTINGS, strategy="random", agent=replace(SETTINGS.agent, hidden=7))
     with Records(make(tmp_path / "unlike", unlike, ticks=1)) as against:
-        assert "sac.hidden is 7, here 1024" in verdict(records, against)[2].why
+        assert "agent.hidden is 7, here 1024" in verdict(records, against)[2].why
     with pytest.raises(A2lError, match="itself"), other(records, records.folder):
         pass
 

@@ -14,7 +14,7 @@ pytest.importorskip("ale_py", reason="needs the extra `atari`")
 
 from a2ls_dsl.cli import main
 from a2ls_dsl.rl.folder import columns
-from a2ls_dsl.rl.rainbow.settings import EFFICIENT
+from a2ls_dsl.rl.rainbow.settings import EFFICIENT, RainbowSettings
 from a2ls_dsl.rl.slots import Training
 from a2ls_dsl.search.settings import PRESETS, SearchSettings, find_task
 
@@ -46,7 +46,7 @@ def test_a_game_is_trained_and_its_protocol_kept(tmp_path: Path) -> None:
     kept = json.loads((out / "run.json").read_text())
     assert kept["plan"]["game"]["noops"] == 30
     assert kept["plan"]["settings"]["priority_updates"] == max(1, 60 - EFFICIENT.random_steps)
-    assert "unclipped score of 1 whole games" in kept["protocol"]
+    assert "unclipped score of 1 whole episodes" in kept["protocol"]
     assert "uniform with probability 0.001" in kept["protocol"]
     again = run(*command)
     assert "already ended" in again.stdout
@@ -70,7 +70,7 @@ def test_curves_of_games_with_a_human_score_have_it() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_searches_on_games_survive_json(preset: str) -> None:
     settings = PRESETS[preset]("pong")
-    assert settings.agent is settings.rainbow
+    assert isinstance(settings.agent, RainbowSettings)
     assert SearchSettings.from_json(settings.to_json()) == settings
     assert (PRESETS["paper"]("Pong").frames, settings.task.name) == (400_000, "Pong")
 

@@ -124,7 +124,7 @@ def test_a_search_refuses_a_grammar_of_such_losses(tmp_path: Path) -> None:
         grammar=str(grammar),
         operator="any",
         frames=2_000,
-        sac=SacSettings(random_steps=20),
+        agent=SacSettings(random_steps=20),
     )
     with pytest.raises(A2lError, match=r"in the grammar far .*130 agent steps ahead.* has 125"):
         evolve(settings, tmp_path / "study", workers=1)

@@ -30,7 +30,7 @@ SETTINGS = SearchSettings(
     generations=4,
     frames=8_000,
     stack=5,
-    sac=SacSettings(random_steps=10),
+    agent=SacSettings(random_steps=10),
     evaluation=EvaluationSettings(1_000, 1),
 )
 CASCADE = replace(SETTINGS, strategy="async", rungs=Rungs(grace=4), confirm=2, confirm_seeds=2)
@@ -258,7 +258,7 @@ def test_a_blind_rung_culls_nobody(tmp_path: Path) -> None:
 def test_what_comes_before_learning_counts_for_nothing(tmp_path: Path) -> None:
     """The first evaluation falls at the end of the random steps; whatever it says, the study is the same."""
     steps = SETTINGS.task.frames_to_steps(1_000)
-    settings = replace(CASCADE, sac=SacSettings(random_steps=steps))
+    settings = replace(CASCADE, agent=SacSettings(random_steps=steps))
     for folder, first in (("zero", 0.0), ("noise", 1e6)):
         searched(
             settings,

@@ -38,7 +38,7 @@ SETTINGS = SearchSettings(
     generations=4,
     frames=1_000,
     stack=5,
-    sac=SacSettings(random_steps=10),
+    agent=SacSettings(random_steps=10),
     evaluation=EvaluationSettings(1_000, 1),
 )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.agents import algorithm_of
 from a2ls_dsl.rl.settings import EvaluationSettings
 from a2ls_dsl.search.settings import PRESETS, SearchSettings, default_operator, paper, quick
 
@@ -22,7 +24,8 @@ def test_the_paper_preset_is_the_paper() -> None:
     settings = paper("cheetah-run")
     assert (settings.population, settings.generations, settings.frames) == (100, 7, 500_000)
     assert (settings.evaluation.every_frames, settings.evaluation.episodes) == (10_000, 10)
-    assert (settings.sac.batch_size, settings.sac.learning_rate, settings.sac.hidden) == (512, 2e-4, 1024)
+    agent = settings.agent
+    assert (agent.batch_size, agent.learning_rate, agent.hidden) == (512, 2e-4, 1024)
     assert settings.evolution.keep == 0.25
 
 
@@ -36,8 +39,8 @@ def test_one_task_has_one_name() -> None:
 
 
 def test_differences_name_nested_settings() -> None:
-    changed = replace(quick("walker-walk"), sac=replace(quick("walker-walk").sac, hidden=7))
-    assert quick("walker-walk").differences(changed) == {"sac.hidden": (128, 7)}
+    changed = replace(quick("walker-walk"), agent=replace(quick("walker-walk").agent, hidden=7))
+    assert quick("walker-walk").differences(changed) == {"agent.hidden": (128, 7)}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"env": "walker-walk", "sac": {"hiden": 3}}'])
@@ -96,3 +99,24 @@ def test_only_the_papers_space_is_narrowed_by_default() -> None:
     assert SearchSettings("walker-walk", grammar="extended", operator="huber").space().kinds == (
         ("huber", False),
     )
+
+
+@pytest.mark.parametrize(
+    ("env", "rainbow", "ale", "name"),
+    [
+        ("walker-walk", None, "ale-py", "walker-walk"),
+        ("Pong", {"hidden": 7}, "ale-py", "Pong"),
+        ("Pong", {"hidden": 7}, "atari-py", "Pong?ale=atari-py"),
+    ],
+)
+def test_settings_with_a_field_for_each_algorithm_are_still_read(
+    env: str, rainbow: dict[str, int] | None, ale: str, name: str
+) -> None:
+    now = quick("walker-walk")
+    stored = json.loads(now.to_json()) | {"env": env, "frames": 8_000}
+    stored |= {"sac": {"hidden": 7}, "rainbow": rainbow, "ale": ale}
+    del stored["agent"]
+    read = SearchSettings.from_json(json.dumps(stored))
+    assert (read.env, read.agent.hidden, read.population) == (name, 7, now.population)
+    assert algorithm_of(read.agent).name == ("rainbow" if rainbow else "sac")
+    assert SearchSettings.from_json(read.to_json()) == read

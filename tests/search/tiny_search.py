@@ -22,7 +22,7 @@ SETTINGS = SearchSettings(
     strategy="async",
     rungs=Rungs(shares=(0.5,), grace=2, correlation=-2.0),
     deterministic=True,
-    sac=SacSettings(hidden=8, batch_size=4, random_steps=70),
+    agent=SacSettings(hidden=8, batch_size=4, random_steps=70),
     evaluation=EvaluationSettings(every_frames=600, episodes=1),
 )
 

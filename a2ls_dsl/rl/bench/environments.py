@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.envs.atari_suite import Game
 from a2ls_dsl.rl.envs.emulator import load_vector
 from a2ls_dsl.rl.envs.pool import EnvPool, usable_cores
-from a2ls_dsl.rl.envs.rendering import Rendering
-from a2ls_dsl.rl.envs.tasks import BACK_ENDS as EMULATORS
-from a2ls_dsl.rl.envs.tasks import Game, Task
+from a2ls_dsl.rl.envs.suite import Way
+from a2ls_dsl.rl.envs.tasks import Task, suite_of
 
-BACK_ENDS = ("vectors", "egl", "osmesa")
 OWN_VECTOR = "ale-vector"
 """ale-py's own environment of many games in threads of one process."""
-
-
-def back_ends(task: Task) -> tuple[str, ...]:
-    """What may play a task: observations and renderers, or emulators."""
-    if not isinstance(task, Game):
-        return BACK_ENDS
-    return (*(each for each in EMULATORS if find_spec(each.replace("-", "_"))), OWN_VECTOR)
 
 
 @dataclass(frozen=True)
@@ -38,35 +31,36 @@ class EnvironmentSpeed:
     failed: str = ""
 
 
-def measure_environments(task: Task, back_end: str, budget: float) -> EnvironmentSpeed:
-    """Play a task with random actions for `budget` seconds, two environments a worker."""
+def measure_environments(task: Task, kinds: Sequence[str], budget: float) -> Iterator[EnvironmentSpeed]:
+    """Play a task in each way that there is, with random actions for `budget` seconds, two environments a
+    worker. kinds: of observation that count."""
     workers = usable_cores()
+    for way in suite_of(task).ways(task):
+        if way.observations in kinds:
+            yield _measured(way.name, workers, partial(_of_way, way, workers, budget))
     if isinstance(task, Game):
-        return _measure_game(task, back_end, workers, budget)
-    before = os.environ.get("MUJOCO_GL")
-    if back_end != "vectors":
-        os.environ["MUJOCO_GL"] = back_end  # read by the workers, which are processes of their own
+        yield _measured(OWN_VECTOR, workers, partial(_vector_steps_per_second, task, workers, budget))
+
+
+def _measured(name: str, workers: int, measure: Callable[[], float]) -> EnvironmentSpeed:
     try:
-        rendering = None if back_end == "vectors" else Rendering()
-        with EnvPool(task, 2 * workers, workers, rendering=rendering) as pool:
-            return EnvironmentSpeed(back_end, workers, _steps_per_second(pool, budget))
+        return EnvironmentSpeed(name, workers, measure())
     except A2lError as error:
-        return EnvironmentSpeed(back_end, workers, failed=error.message)
+        return EnvironmentSpeed(name, workers, failed=error.message)
+
+
+def _of_way(way: Way, workers: int, budget: float) -> float:
+    before = {name: os.environ.get(name) for name in way.variables}
+    os.environ.update(way.variables)  # read by the workers, which are processes of their own
+    try:
+        with EnvPool(way.task, 2 * workers, workers, rendering=way.rendering) as pool:
+            return _steps_per_second(pool, budget)
     finally:
-        if before is None:
-            os.environ.pop("MUJOCO_GL", None)
-        else:
-            os.environ["MUJOCO_GL"] = before
-
-
-def _measure_game(game: Game, back_end: str, workers: int, budget: float) -> EnvironmentSpeed:
-    try:
-        if back_end == OWN_VECTOR:
-            return EnvironmentSpeed(back_end, workers, _vector_steps_per_second(game, workers, budget))
-        with EnvPool(replace(game, back_end=back_end), 2 * workers, workers) as pool:
-            return EnvironmentSpeed(back_end, workers, _steps_per_second(pool, budget))
-    except A2lError as error:
-        return EnvironmentSpeed(back_end, workers, failed=error.message)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _vector_steps_per_second(game: Game, threads: int, budget: float) -> float:
@@ -88,7 +82,7 @@ def _steps_per_second(pool: EnvPool, budget: float) -> float:
     pool.reset(seeds)
     begin, steps = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - begin) < budget:
-        if pool.task.discrete:
+        if pool.discrete:
             result = pool.step(rng.integers(pool.action_size, size=pool.size))
         else:
             result = pool.step(rng.uniform(-1, 1, (pool.size, pool.action_size)))

@@ -73,7 +73,7 @@ def measure_training(
         seconds, spent = time.perf_counter() - started, dict(slots.clock.seconds)
     shares = {name: each / seconds for name, each in spent.items()}
     shares["other"] = 1.0 - sum(shares.values())
-    kind = "game" if task.discrete else "pixels" if pixels else "vectors"
+    kind = "vectors" if training.sees_vectors else "pixels" if pixels else "game"
     rate = members * ticks * settings.updates_per_step / seconds
     return TrainingSpeed(
         kind, settings.batch_size, members, task.action_repeat, rate, settings.updates_per_step, shares

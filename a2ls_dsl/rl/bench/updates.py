@@ -19,14 +19,13 @@ from numpy.typing import NDArray
 from a2ls_dsl.backend.window import reach
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.rl.agents import AgentSettings, observations_of, replay_bytes
+from a2ls_dsl.rl.agents import AgentSettings, algorithm_of, observations_of
 from a2ls_dsl.rl.bench.floor import Ceilings, count_work, synchronize
 from a2ls_dsl.rl.capture import WARM_UP
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.memory import free_bytes
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
-from a2ls_dsl.rl.rainbow.stack import RainbowStack
 from a2ls_dsl.rl.settings import Computation, SacSettings
 
 VECTORS = Observations((17,))  # cheetah-run
@@ -87,7 +86,7 @@ def measure_updates(
         if expected > budget:
             yield UpdateTime(case, left_out=f"would take {expected:.0f} s, more than {budget:.0f}")
             continue
-        needed = replay_bytes(settings, case.members, ROWS, observations, ACTION)
+        needed = algorithm_of(settings).replay.bytes_needed(case.members, ROWS, observations, ACTION)
         if needed > free_bytes(device):
             yield UpdateTime(case, left_out="does not fit into memory")
             continue
@@ -170,24 +169,17 @@ def _seconds(learner: Learner, budget: float) -> float:
 def fill_replay(learner: Learner) -> None:
     """A full ring of random experience; zeros would be quicker to multiply."""
     rng, members = np.random.default_rng(0), learner.members
-    discrete = isinstance(learner.stacks[0], RainbowStack)
     every = np.ones(members, np.bool_)
     for step in range(ROWS - 2 * ROWS // EPISODE):
         if step % EPISODE == 0:
             learner.begin(_seen(rng, learner.observations, members), every)
         learner.append(
-            _actions(rng, members, discrete),
+            learner.random_actions(step),
             rng.uniform(size=members).astype(np.float32),
             ~every,
             _seen(rng, learner.observations, members),
             every & (step % EPISODE == EPISODE - 1),
         )
-
-
-def _actions(rng: np.random.Generator, members: int, discrete: bool) -> NDArray[np.float32]:
-    if discrete:
-        return np.eye(ACTION, dtype=np.float32)[rng.integers(ACTION, size=members)]
-    return rng.uniform(-1, 1, (members, ACTION)).astype(np.float32)
 
 
 def _seen(rng: np.random.Generator, observations: Observations, members: int) -> NDArray[np.generic]:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.envs.atari_suite import Game
 from a2ls_dsl.rl.envs.emulator import NOTHING, actions_of, load_game
 from a2ls_dsl.rl.envs.env import Step
-from a2ls_dsl.rl.envs.tasks import Game
 
 
 class AtariEnv:
@@ -53,6 +53,11 @@ class AtariEnv:
     def action_size(self) -> int:
         """How many actions the game has."""
         return len(self._actions)
+
+    @property
+    def discrete(self) -> bool:
+        """Actions are numbers."""
+        return True
 
     def reset(self, seed: int) -> NDArray[np.uint8]:
         """Start the game that `seed` (0 to 2**64 - 1) names; gives its first frame."""

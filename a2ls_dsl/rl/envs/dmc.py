@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,9 @@ from numpy.typing import NDArray
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs.env import Step
+from a2ls_dsl.rl.envs.packages import installed
 from a2ls_dsl.rl.envs.rendering import Camera, Rendering, render_screen, use_renderer
-from a2ls_dsl.rl.envs.tasks import Task
+from a2ls_dsl.rl.envs.task import Task
 
 INSTALL = "pip install 'dm-control==1.0.50' 'mujoco>=3.17,<3.18'"
 LAST_PYTHON = (3, 12)
@@ -55,6 +55,11 @@ class DmcEnv:
     def observation_shape(self) -> tuple[int, ...]:
         """(numbers,) of a vector, or (3, size, size) of a frame."""
         return self._observation.shape
+
+    @property
+    def discrete(self) -> bool:
+        """Actions are vectors."""
+        return False
 
     @property
     def observation_size(self) -> int:
@@ -198,11 +203,3 @@ def how_to_install(python: tuple[int, int]) -> str:
         return INSTALL
     last = ".".join(map(str, LAST_PYTHON))
     return f"use Python {last}: dm-control requires labmaze, which has no wheels for later versions"
-
-
-def installed(package: str) -> str:
-    """The installed version of a package, or `none`."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "none"

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.envs.atari_suite import Game
 from a2ls_dsl.rl.envs.games import rom_name
-from a2ls_dsl.rl.envs.tasks import Game
+from a2ls_dsl.rl.envs.packages import missing
 
 NOTHING = 0
 """The action of doing nothing."""
@@ -97,7 +98,5 @@ def check_rom(game: str) -> Path:
 def _missing(error: ImportError) -> A2lError:
     root = (error.name or "").split(".")[0]
     if isinstance(error, ModuleNotFoundError) and root in _EXTRAS:
-        package, extra = _EXTRAS[root]
-        fix = f"pip install 'a2ls-dsl[{extra}]'; in a clone: pip install -e '.[{extra}]'"
-        return A2lError(f"Atari games need the package {package}, which is not installed", fix)
+        return missing("Atari games", *_EXTRAS[root])
     return A2lError(f"the emulator of Atari games can't be imported ({error})", REINSTALL)

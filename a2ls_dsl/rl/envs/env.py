@@ -7,9 +7,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from a2ls_dsl.rl.envs.rendering import Rendering
-from a2ls_dsl.rl.envs.tasks import Game, Task
-
 
 class Step(NamedTuple):
     """What one agent step of one environment gave.
@@ -38,6 +35,10 @@ class Env(Protocol):
     def action_size(self) -> int:
         """Length of an action, or how many there are where one is given by its number."""
 
+    @property
+    def discrete(self) -> bool:
+        """Whether an action is given by its number."""
+
     def reset(self, seed: int) -> NDArray[Any]:
         """Start the episode that `seed` (0 to 2**64 - 1) names; gives its first observation."""
 
@@ -46,14 +47,3 @@ class Env(Protocol):
 
     def screen(self) -> NDArray[np.uint8]:
         """What a person sees now: (height, width, 3). Raises `A2lError` where nothing can be rendered."""
-
-
-def make_env(task: Task, rendering: Rendering | None, life_loss: bool) -> Env:
-    """The environment of a task; see `DmcEnv` and `AtariEnv`. Imports the package that plays it."""
-    if isinstance(task, Game):
-        from a2ls_dsl.rl.envs.atari import AtariEnv
-
-        return AtariEnv(task, rendering.size if rendering else AtariEnv.SIZE, life_loss)
-    from a2ls_dsl.rl.envs.dmc import DmcEnv
-
-    return DmcEnv(task, rendering)

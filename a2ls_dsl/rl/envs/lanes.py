@@ -30,6 +30,23 @@ _LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
+class StepResult:
+    """What one agent step gave, a row a lane; the arrays are the caller's own.
+
+    `observation` (N, obs) float32, or frames (N, channels, size, size) uint8; `reward` (N,) float32,
+    summed over the frames of the step; `terminated` (N,) bool, the task ended by its own rules (no
+    bootstrapping); `last` (N,) bool, the episode is over: reset that lane before the next step, but not
+    where `life_lost` (N,) bool: there the next episode begins with this observation, and the game goes on.
+    """
+
+    observation: NDArray[Any]
+    reward: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+    last: NDArray[np.bool_]
+    life_lost: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class Lanes:
     """Arrays with one row a lane (an environment), N lanes: views of the shared memory.
 
@@ -75,6 +92,16 @@ class Lanes:
             arrays[name] = np.ndarray(shape, kind, buffer=memory, offset=offset)
             offset += arrays[name].nbytes
         return cls(**arrays)
+
+    def result(self) -> StepResult:
+        """What the last step gave."""
+        return StepResult(
+            self.observation.copy(),
+            self.reward.copy(),
+            self.terminated.copy(),
+            self.last.copy(),
+            self.life_lost.copy(),
+        )
 
 
 def shared_memory() -> int:

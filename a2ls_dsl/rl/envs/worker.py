@@ -20,10 +20,10 @@ from threading import Thread
 from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.envs.env import Env, make_env
+from a2ls_dsl.rl.envs.env import Env
 from a2ls_dsl.rl.envs.lanes import DONE, FAILED, MAKE, MAP, RESET, Lanes, receive, receive_opening, send
 from a2ls_dsl.rl.envs.rendering import Rendering
-from a2ls_dsl.rl.envs.tasks import Game, Task
+from a2ls_dsl.rl.envs.tasks import read_task, suite_of
 
 _GONE = (EOFError, BrokenPipeError, ConnectionResetError)
 
@@ -100,17 +100,16 @@ class _Part:
         end: int,
         size: int,
         task: dict[str, Any],
-        game: bool,
         rendering: dict[str, Any] | None,
         life_loss: bool,
     ) -> str:
         """Make the lanes from `begin` to `end` (exclusive) of `size`; gives what their sizes are."""
-        played = Game(**task) if game else Task(**task)
+        played = read_task(task)
         look = Rendering(**rendering) if rendering is not None else None
         for self._lane in range(begin, end):
-            env = self._envs[self._lane] = make_env(played, look, life_loss)
-        self._sizes = size, env.observation_shape, env.action_size, game
-        return json.dumps(self._sizes[1:3])
+            env = self._envs[self._lane] = suite_of(played).make(played, look, life_loss)
+        self._sizes = size, env.observation_shape, env.action_size, env.discrete
+        return json.dumps(self._sizes[1:])
 
     def _report(self, message: str, fix: str) -> bool:
         with suppress(*_GONE):

@@ -14,8 +14,9 @@ pytest.importorskip("ale_py", reason="needs the extra `atari`")
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs.atari import AtariEnv
+from a2ls_dsl.rl.envs.atari_suite import Game
 from a2ls_dsl.rl.envs.env import Step
-from a2ls_dsl.rl.envs.tasks import Game, find_task
+from a2ls_dsl.rl.envs.tasks import find_task
 
 
 def game(name: str, **changes: Any) -> Game:
@@ -73,7 +74,7 @@ def same(one: list[Step], other: list[Step]) -> bool:
 def test_a_step_is_four_frames_of_the_emulator(name: str) -> None:
     """Rewards are summed, and the picture is the maximum of the last two frames, in grey, resized by area."""
     env = AtariEnv(game(name, noops=0))
-    ale = emulator(env.task.name.lower().replace("mspacman", "ms_pacman"))
+    ale = emulator(env.task.task.lower().replace("mspacman", "ms_pacman"))
     actions = ale.getMinimalActionSet()
     assert env.action_size == len(actions)
     first = env.reset(0)

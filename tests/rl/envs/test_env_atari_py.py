@@ -14,7 +14,8 @@ import pytest
 pytest.importorskip("atari_py", reason="needs the extra `atari-py`")
 
 from a2ls_dsl.rl.envs.atari import AtariEnv
-from a2ls_dsl.rl.envs.tasks import Game, find_task
+from a2ls_dsl.rl.envs.atari_suite import Game
+from a2ls_dsl.rl.envs.tasks import find_task
 
 
 def both(name: str, noops: int = 30) -> tuple[AtariEnv, AtariEnv]:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs.dmc import DmcEnv
-from a2ls_dsl.rl.envs.tasks import Task, all_tasks, find_task
+from a2ls_dsl.rl.envs.dmc_suite import ControlTask
+from a2ls_dsl.rl.envs.tasks import all_tasks, find_task
 
 
 def play(env: DmcEnv, seed: int, steps: int = 40) -> NDArray[np.float64]:
@@ -54,7 +55,7 @@ def test_seeds_use_all_their_bits() -> None:
 
 @pytest.mark.parametrize("repeat", [1, 2, 7])
 def test_action_repeat_sums_the_rewards_of_dm_control(repeat: int) -> None:
-    env = DmcEnv(Task("walker", "walk", repeat))
+    env = DmcEnv(ControlTask("walker", "walk", repeat))
     from dm_control import suite
 
     raw = suite.load("walker", "walk")
@@ -95,7 +96,7 @@ def test_an_episode_ends_on_time() -> None:
 
 
 def test_the_last_step_is_cut_at_the_end_of_the_episode() -> None:
-    env = DmcEnv(Task("cartpole", "balance", 300))
+    env = DmcEnv(ControlTask("cartpole", "balance", 300))
     env.reset(0)
     rewards = [env.step(np.zeros(1, np.float32)) for _ in range(4)]
     assert rewards[-1].last

@@ -15,10 +15,10 @@ import pytest
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs import pool as envs_pool
 from a2ls_dsl.rl.envs.dmc import how_to_install
+from a2ls_dsl.rl.envs.dmc_suite import ControlTask
 from a2ls_dsl.rl.envs.pool import EnvPool
-from a2ls_dsl.rl.envs.tasks import Task
 
-TASK = Task("cartpole", "swingup", action_repeat=8)
+TASK = ControlTask("cartpole", "swingup", action_repeat=8)
 ZERO = np.zeros((2, 1), np.float32)
 
 OPEN_POOL = """
@@ -73,7 +73,7 @@ def test_a_replaced_worker_goes_on_from_where_its_environments_were(
     sign: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dead or silent: to the last bit, in the middle of episodes and not, in both pools of its process."""
-    launch = envs_pool._launch
+    launch = envs_pool.launch
 
     def harm(*pools: EnvPool) -> None:
         def set_patience(seconds: float) -> None:
@@ -85,7 +85,7 @@ def test_a_replaced_worker_goes_on_from_where_its_environments_were(
             return launch()
 
         set_patience(0.2 if sign is signal.SIGSTOP else 120)
-        monkeypatch.setattr(envs_pool, "_launch", launched)
+        monkeypatch.setattr(envs_pool, "launch", launched)
         os.kill(pools[0]._workers[1].process.pid, sign)
 
     def played(harm: Callable[..., None] | None) -> list[np.ndarray]:
@@ -143,13 +143,13 @@ print(len(pool.replaced), flush=True)
 def test_a_worker_does_not_outlive_its_pool_while_it_works() -> None:
     """Killed while a worker makes environments, which takes seconds: it is gone at once."""
     script = """
-from a2ls_dsl.rl.envs import pool
+from a2ls_dsl.rl.envs import pool, workers
 from a2ls_dsl.rl.envs.tasks import find_task
-receive = pool.receive
+receive = workers.receive
 def told(channel, patience):
     print(open(f"/proc/self/task/{__import__('os').getpid()}/children").read(), flush=True)
     return receive(channel, patience)
-pool.receive = told
+workers.receive = told
 pool.EnvPool(find_task("humanoid-run"), 30, workers=1)
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
@@ -178,7 +178,7 @@ def test_a_pool_outlives_one_beside_it(pool: EnvPool) -> None:
     with pool:
         EnvPool(TASK, 2, beside=pool).close()
         with pytest.raises(A2lError, match="environment 0 of walker-somersault failed"):
-            EnvPool(Task("walker", "somersault", 2), 2, beside=pool)
+            EnvPool(ControlTask("walker", "somersault", 2), 2, beside=pool)
         assert not pool.step(ZERO).last.any()
         other = EnvPool(TASK, 2, beside=pool)
         other.reset([0, 1])
@@ -188,7 +188,7 @@ def test_a_pool_outlives_one_beside_it(pool: EnvPool) -> None:
 def test_an_exception_in_a_worker_names_the_environment(pool: EnvPool) -> None:
     pool.close()
     with pytest.raises(A2lError) as caught:
-        EnvPool(Task("walker", "somersault", 2), 1)
+        EnvPool(ControlTask("walker", "somersault", 2), 1)
     assert caught.value.message.startswith("environment 0 of walker-somersault failed: ")
     assert "Level 'somersault' does not exist in domain 'walker'" in caught.value.message
 

@@ -6,11 +6,12 @@ from numpy.typing import NDArray
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs.dmc import DmcEnv
+from a2ls_dsl.rl.envs.dmc_suite import ControlTask
 from a2ls_dsl.rl.envs.pool import EnvPool
-from a2ls_dsl.rl.envs.tasks import Task, find_task
+from a2ls_dsl.rl.envs.tasks import find_task
 
 # Four agent steps an episode, so that a few steps cross episodes' ends.
-SHORT = Task("cartpole", "swingup", action_repeat=250)
+SHORT = ControlTask("cartpole", "swingup", action_repeat=250)
 
 
 def actions(pool: EnvPool, steps: int) -> NDArray[np.float32]:

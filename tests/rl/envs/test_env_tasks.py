@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.envs.atari_suite import Game
 from a2ls_dsl.rl.envs.dmc import DmcEnv
+from a2ls_dsl.rl.envs.dmc_suite import LEFT_OUT, SUITE, ControlTask
 from a2ls_dsl.rl.envs.games import ATARI_100K, GAMES, rom_name
-from a2ls_dsl.rl.envs.tasks import LEFT_OUT, SUITE, Game, Task, all_tasks, find_task
+from a2ls_dsl.rl.envs.tasks import all_tasks, find_task
 
 
 def test_the_table_is_the_suite() -> None:
@@ -133,13 +135,13 @@ def test_frames_and_steps() -> None:
     assert cartpole.frames_to_steps(1007) == 125
     for task in all_tasks():
         assert task.frames_to_steps(task.steps_to_frames(12345)) == 12345
-    assert Task("walker", "walk", 3).episode_steps == 334
+    assert ControlTask("walker", "walk", 3).episode_steps == 334
 
 
 @pytest.mark.parametrize("repeat", [0, -1, 1001])
 def test_an_impossible_action_repeat(repeat: int) -> None:
     with pytest.raises(A2lError, match="does not fit walker-walk"):
-        Task("walker", "walk", repeat)
+        ControlTask("walker", "walk", repeat)
 
 
 @pytest.mark.parametrize(

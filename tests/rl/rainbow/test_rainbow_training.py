@@ -17,8 +17,7 @@ from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.agents import published_settings
 from a2ls_dsl.rl.checkpoint import load, save
-from a2ls_dsl.rl.envs.env import make_env
-from a2ls_dsl.rl.envs.tasks import find_task
+from a2ls_dsl.rl.envs.tasks import find_task, suite_of
 from a2ls_dsl.rl.folder import RunFolder, columns
 from a2ls_dsl.rl.rainbow.settings import EFFICIENT, RainbowSettings
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
@@ -103,7 +102,7 @@ def test_an_evaluation_is_a_plain_loop_with_its_own_chances() -> None:
         learner = slots.learner
         found = slots.evaluator.finish()[0]
         learner.freeze()  # nothing was learned since the evaluation began
-        env = make_env(GAME, None, life_loss=False)
+        env = suite_of(GAME).make(GAME, None, life_loss=False)
         for episode in range(2):
             seed = int(learner.episode_seeds(Purpose.EVALUATION, np.array([episode]))[0])
             frames, total, last = [env.reset(seed)] * 4, 0.0, False
@@ -131,7 +130,7 @@ def test_a_runs_folder_holds_rainbows_figures(tmp_path: Path) -> None:
 
 
 def test_each_algorithm_refuses_the_others_actions() -> None:
-    with pytest.raises(A2lError, match="SAC can't play Pong"):
+    with pytest.raises(A2lError, match="SAC can't act in Pong"):
         Training(GAME, 400, SacSettings())
     with pytest.raises(A2lError, match="Rainbow can't act in walker-walk"):
         Training(find_task("walker-walk"), 400, SMALL)

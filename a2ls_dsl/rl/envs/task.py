@@ -1,0 +1,133 @@
+"""What a task is, whichever suite it is of, and the one conversion between frames and agent steps.
+
+Everything a user sees is counted in **environment frames**. An agent acts once in `action_repeat` frames:
+that is an **agent step**. Nothing here imports an environment package, so naming a task costs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl, quote
+
+from a2ls_dsl.diagnostics import A2lError
+
+VECTORS, PIXELS = "vectors", "pixels"
+OBSERVATIONS = (VECTORS, PIXELS)
+"""The kinds of observation: vectors of numbers, or frames."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of a suite, which a class of its own derives from this.
+
+    `action_repeat` is the number of frames that an agent step lasts; `episode_frames` the length of a full
+    episode, which one that ends by its task's rules doesn't reach. Two tasks are the same if they are equal,
+    and `find_task(task.name)` gives the task again.
+    """
+
+    suite: ClassVar[str]
+    """The name of the suite that it is of: see `tasks.find_suite`."""
+
+    domain: str
+    task: str
+    action_repeat: int
+    episode_frames: int = 1000
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.action_repeat <= self.episode_frames:
+            raise A2lError(
+                f"an action repeat of {self.action_repeat} frames does not fit {self.name}",
+                f"use 1 to {self.episode_frames} frames",
+            )
+
+    @property
+    def name(self) -> str:
+        """What users and files call the task: `walker-walk`, `Pong`, `gymnasium:Pendulum-v1`."""
+        raise NotImplementedError
+
+    @property
+    def discrete(self) -> bool:
+        """Whether an action is one of a few, given by its number; else it is a vector in [-1, 1]."""
+        raise NotImplementedError
+
+    @property
+    def observations(self) -> tuple[str, ...]:
+        """The kinds of observation that there are, of `OBSERVATIONS`; the first is the usual one."""
+        raise NotImplementedError
+
+    @property
+    def file_name(self) -> str:
+        """The name as that of a file or a folder."""
+        return "".join(letter if letter.isalnum() or letter in "_.=-" else "-" for letter in self.name)
+
+    @property
+    def episode_steps(self) -> int:
+        """Agent steps of a full episode; the last one is cut short where frames don't divide evenly."""
+        return -(-self.episode_frames // self.action_repeat)
+
+    def frames_to_steps(self, frames: int) -> int:
+        """The whole agent steps that fit in a number of environment frames."""
+        return frames // self.action_repeat
+
+    def check_frames(self, what: str, frames: int) -> None:
+        """Raise A2lError unless a number of frames, called `what`, is a whole number of agent steps."""
+        if frames < 1 or frames % self.action_repeat:
+            below = frames - frames % self.action_repeat
+            choices = [f"{each:,}" for each in (below, below + self.action_repeat) if each > 0]
+            raise A2lError(
+                f"{what}, {frames:,} frames, is no whole number of agent steps: one is {self.action_repeat} "
+                f"frames of {self.name}",
+                f"use {' or '.join(choices)}",
+            )
+
+    def steps_to_frames(self, steps: int) -> int:
+        """The environment frames that a number of agent steps lasts."""
+        return steps * self.action_repeat
+
+
+Arguments = Mapping[str, Any]
+"""What is said of a task besides its name; values are JSON's, or texts."""
+
+
+def split_name(text: str) -> tuple[str, dict[str, Any]]:
+    """A name and the arguments behind it: of `Pong?noops=0` `Pong` and {"noops": 0}."""
+    name, _, query = text.strip().partition("?")
+    return name, {key: _value(value) for key, value in parse_qsl(query, keep_blank_values=True)}
+
+
+def join_name(name: str, arguments: Arguments) -> str:
+    """What `split_name` takes apart; arguments stand in the order of their names."""
+    readable = ':,.[]{}"'
+    pairs = sorted((quote(key), quote(_text(value), readable)) for key, value in arguments.items())
+    query = "&".join(f"{key}={value}" for key, value in pairs)
+    return f"{name}?{query}" if query else name
+
+
+def read_arguments(given: list[str]) -> dict[str, Any]:
+    """What `--env-arg key=value` gives. Raises `A2lError` for what is no pair, or stands there twice."""
+    arguments: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise A2lError(f"--env-arg {text} is no argument", "write --env-arg NAME=VALUE")
+        if key.strip() in arguments:
+            raise A2lError(f"--env-arg gives `{key.strip()}` twice", "give it once")
+        arguments[key.strip()] = _value(value)
+    return arguments
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"True": True, "False": False, "None": None}.get(text, text)
+
+
+def _text(value: Any) -> str:
+    """The shortest text that `_value` reads as this value."""
+    if isinstance(value, str) and _value(value) == value:
+        return value
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,50 @@
+"""SAC as an entry of the registry in `agents.py`."""
+
+from __future__ import annotations
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.algorithm import Algorithm
+from a2ls_dsl.rl.envs.task import PIXELS, Task
+from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.replay import Replay
+from a2ls_dsl.rl.sac import SacStack
+from a2ls_dsl.rl.settings import PixelSettings, SacSettings, paper_settings
+
+
+class Sac(Algorithm[SacSettings]):
+    """See `SacStack`."""
+
+    name, title = "sac", "SAC"
+    settings, stack, replay = SacSettings, SacStack, Replay
+    discrete = False
+    later = ("auxiliary_encoder_steps", "actor_encoder")
+
+    def published(self, task: Task, frames: int, preset: SacSettings | None = None) -> SacSettings:
+        """The paper's."""
+        return preset or paper_settings(task)
+
+    def quick(self, task: Task) -> SacSettings:
+        """See `Algorithm.quick`."""
+        return SacSettings(hidden=128, batch_size=64, random_steps=min(task.episode_steps, 1_000))
+
+    def observations(
+        self, settings: SacSettings, shape: tuple[int, ...], pixels: PixelSettings | None
+    ) -> Observations:
+        """See `Algorithm.observations`."""
+        if pixels is None:
+            if len(shape) != 1:
+                raise A2lError("this task has frames, and SAC was told of vectors", "train it from pixels")
+            return Observations(shape)
+        return Observations(shape, pixels.stack, pixels.crop, pixels.random_crops)
+
+    def pixels(self, task: Task, obs: str | None) -> PixelSettings | None:
+        """See `Algorithm.pixels`."""
+        return PixelSettings() if (obs or task.observations[0]) == PIXELS else None
+
+    def stacked_frames(self, settings: SacSettings, pixels: PixelSettings | None) -> int:
+        """See `Algorithm.stacked_frames`."""
+        return pixels.stack if pixels else 1
+
+    def scoring(self, settings: SacSettings, episodes: int) -> str:
+        """See `Algorithm.scoring`."""
+        return f"return: mean of {episodes} episodes by the policy of that moment, with its mean actions"
