@@ -15,7 +15,7 @@ import pytest
 from a2ls_dsl.lang.ast import Comparison
 from a2ls_dsl.lang.codes import WARNINGS
 from a2ls_dsl.lang.grammar import parse_grammar
-from a2ls_dsl.lang.grammar.parse import WORDS
+from a2ls_dsl.lang.grammar.parser import WORDS
 from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import loads
 from a2ls_dsl.words.entry import Kind, Operator

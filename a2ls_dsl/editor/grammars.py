@@ -12,10 +12,10 @@ from a2ls_dsl.editor.places import Symbol, Target
 from a2ls_dsl.editor.project import Analysis, Finding, plain
 from a2ls_dsl.editor.words import STREAMS, function_page, operator_page, stream_page
 from a2ls_dsl.lang.grammar import Grammar, parse_grammar
-from a2ls_dsl.lang.grammar.check import STREAM_WORDS
-from a2ls_dsl.lang.grammar.check import STREAMS as GRAMMAR_STREAMS
+from a2ls_dsl.lang.grammar.check_names import STREAM_WORDS
+from a2ls_dsl.lang.grammar.check_names import STREAMS as GRAMMAR_STREAMS
 from a2ls_dsl.lang.grammar.codes import Rule, error
-from a2ls_dsl.lang.grammar.forms import SIDES
+from a2ls_dsl.lang.grammar.layout import SIDES
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions, operators
 

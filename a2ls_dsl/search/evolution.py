@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.canonical import key
 from a2ls_dsl.lang.grammar import Grammar
-from a2ls_dsl.lang.grammar.moves import Prior, pick
+from a2ls_dsl.lang.grammar.draw import Prior, pick
 from a2ls_dsl.search.settings import EvolutionSettings
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from a2ls_dsl.editor.scan import Place, scan
 from a2ls_dsl.editor.words import SYNTAX, page
 from a2ls_dsl.lang.ast import Comparison
 from a2ls_dsl.lang.files import MAX_SIZE
-from a2ls_dsl.lang.grammar.parse import WORDS
+from a2ls_dsl.lang.grammar.parser import WORDS
 from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import loads
 from a2ls_dsl.words.entry import Kind, Negatives

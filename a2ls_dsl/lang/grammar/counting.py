@@ -121,3 +121,11 @@ def members(cubes: Iterable[Cube], clauses: Collection[int], bits: Sequence[int]
         bit = bits[depth]
         waiting.append((depth + 1, [(low | bit, high) for low, high in live if high & bit]))
         waiting.append((depth + 1, [(low, high & ~bit) for low, high in live if not low & bit]))
+
+
+def split(mask: int) -> Iterator[int]:
+    """The bits of a mask, the lowest first."""
+    while mask:
+        lowest = mask & -mask
+        yield lowest
+        mask ^= lowest

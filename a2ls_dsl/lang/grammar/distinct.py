@@ -18,28 +18,19 @@ from typing import TypeAlias
 from a2ls_dsl.lang.ast import Loss, Weight, Weighted
 from a2ls_dsl.lang.grammar.counting import Cube as Bits
 from a2ls_dsl.lang.grammar.counting import members, under, union_size
-from a2ls_dsl.lang.grammar.derive import (
-    Added,
-    Compared,
-    Derivation,
-    LeftOut,
-    Picked,
-    Weighed,
-    loss_of,
-    weight_of,
-)
-from a2ls_dsl.lang.grammar.forms import Layout
-from a2ls_dsl.lang.grammar.nodes import Empty, Kind, Layouts, Node, Pick, Scaled, Sum, Term
-from a2ls_dsl.lang.weights import times
+from a2ls_dsl.lang.grammar.layout import Kind, Layout, Layouts
+from a2ls_dsl.lang.grammar.space import MAX_BAGS, Space
 
-MAX_BAGS = 300
 MAX_CUBES = 500
 MAX_LISTED = 20_000
-"""What counting may cost: combinations of terms, cubes of a union, losses that are listed to be counted."""
+"""What counting may cost: cubes of a union, losses that are listed to be counted."""
 
 Range: TypeAlias = tuple[int, int]
-Product: TypeAlias = tuple[frozenset[Bits], frozenset[Bits] | None]
-"""The cubes of a source, and those of a target that go with each of them."""
+Product: TypeAlias = tuple[frozenset[Bits], ...]
+"""The cubes of a source and, if there is one, those of a target that go with each of them."""
+
+_ONE: frozenset[Weight] = frozenset({1.0})
+_NO_TARGET: frozenset[Bits] = frozenset({(0, 0)})
 
 
 @dataclass(frozen=True)
@@ -56,93 +47,35 @@ class Atom:
         return self.weights, frozenset(self.kinds)
 
 
-def distinct(roots: Sequence[Node], layouts: Layouts) -> Range:
+def distinct(roots: Sequence[Space], layouts: Layouts) -> Range:
     """The least and the greatest number of distinct losses of all roots together."""
-    found = [bag for root in roots for bag in _bags(root)]
+    found = [bag for root in roots for bag in root.bags(_ONE)]
     if len(found) < MAX_BAGS * max(1, len(roots)):
         least, greatest = _counted(found, layouts)
         if least == greatest:
             return least, greatest
     else:
-        least, greatest = _counted(_singles_only(roots), layouts)[0], sum(root.valid for root in roots)
+        singles: list[tuple[Atom, ...]] = [(atom,) for root in roots for atom in root.singles(_ONE)]
+        least, greatest = _counted(singles, layouts)[0], sum(root.valid for root in roots)
     derivations = sum(root.valid for root in roots)
     if derivations <= MAX_LISTED:
-        number = len({loss for root in roots for loss in _listed(root, layouts)})
+        number = len({loss for root in roots for loss in _losses(root)})
         return number, number
     return least, min(greatest, derivations)
 
 
-def listed(roots: Sequence[Node], layouts: Layouts) -> Iterator[Loss]:
+def listed(roots: Sequence[Space], layouts: Layouts) -> Iterator[Loss]:
     """Every distinct loss once: of single comparisons kind by kind, short horizons first. Lazy."""
-    singles = _singles([bag for root in roots for bag in _bags(root)])
+    singles = _singles([bag for root in roots for bag in root.bags(_ONE)])
     if singles is not None:
         yield from _masks(singles, layouts)
         return
     seen: set[Loss] = set()
     for root in roots:
-        for loss in _listed(root, layouts):
+        for loss in _losses(root):
             if loss not in seen:
                 seen.add(loss)
                 yield loss
-
-
-def _bags(node: Node) -> list[tuple[Atom, ...]]:
-    """Which atoms a node's losses are made of: a bag for each combination of alternatives, not too many."""
-    known: dict[int, Atom] = {}
-
-    def of(each: Node, weights: frozenset[Weight]) -> list[tuple[Atom, ...]]:
-        match each:
-            case Empty():
-                return [()]
-            case Term():
-                return [(_atom(each, weights, known),)] if each.valid else []
-            case Pick():
-                return [bag for _, option in each.live for bag in of(option, weights)][: MAX_BAGS + 1]
-            case Scaled(weights=leaves, body=body):
-                scaled = frozenset(times(w, weight_of(leaf)) for w in weights for leaf in leaves)
-                return of(body, scaled)
-            case Sum(parts=parts):
-                bags: list[tuple[Atom, ...]] = [()]
-                for part in parts:
-                    more = of(part, weights)
-                    bags = [(*bag, *other) for bag in bags for other in more][: MAX_BAGS + 1]
-                return bags
-
-    return of(node, frozenset({1.0}))
-
-
-def _singles_only(roots: Sequence[Node]) -> list[tuple[Atom, ...]]:
-    """The bags of losses of one term, where there are too many others."""
-    known: dict[int, Atom] = {}
-
-    def of(node: Node, weights: frozenset[Weight]) -> Iterator[tuple[Atom, ...]]:
-        match node:
-            case Term() if node.valid:
-                yield (_atom(node, weights, known),)
-            case Pick():
-                for _, option in node.live:
-                    yield from of(option, weights)
-            case Scaled(weights=leaves, body=body):
-                yield from of(body, frozenset(times(w, weight_of(leaf)) for w in weights for leaf in leaves))
-
-    return [bag for root in roots for bag in of(root, frozenset({1.0}))]
-
-
-def _atom(term: Term, weights: frozenset[Weight], known: dict[int, Atom]) -> Atom:
-    if id(term) not in known:
-        kinds: dict[Kind, set[Product]] = {}
-        for group in term.live:
-            source = frozenset((term.sources[p].low, term.sources[p].high) for p in group.sources)
-            target = None
-            if group.targets is not None and term.targets is not None:
-                target = frozenset((term.targets[p].low, term.targets[p].high) for p in group.targets)
-            for word in group.words:
-                kinds.setdefault(word.kind, set()).add((source, target))
-        known[id(term)] = Atom(
-            term.place, weights, tuple((kind, frozenset(each)) for kind, each in kinds.items())
-        )
-    atom = known[id(term)]
-    return atom if atom.weights == weights else Atom(atom.place, weights, atom.kinds)
 
 
 def _counted(found: list[tuple[Atom, ...]], layouts: Layouts) -> Range:
@@ -181,7 +114,6 @@ def _extent(atom: Atom) -> int:
         for _, products in atom.kinds
         for sides in products
         for side in sides
-        if side is not None
         for low, high in side
     ) * len(atom.weights)
 
@@ -199,12 +131,10 @@ def _covered(small: Atom, big: Atom) -> bool:
 
 
 def _inside(small: Product, big: Product) -> bool:
-    if (small[1] is None) is not (big[1] is None):
-        return False
-    return all(
-        any(not high & ~top and not bottom & ~low for bottom, top in there or ())
+    return len(small) == len(big) and all(
+        any(not high & ~top and not bottom & ~low for bottom, top in there)
         for here, there in zip(small, big, strict=True)
-        for low, high in here or ()
+        for low, high in here
     )
 
 
@@ -214,7 +144,7 @@ def _apart(a: Atom, b: Atom) -> bool:
         return True
     others = dict(b.kinds)
     return not any(
-        _meet(one[0], other[0]) and (one[1] is None or other[1] is None or _meet(one[1], other[1]))
+        all(map(_meet, one, other))
         for kind, products in a.kinds
         for one in products
         for other in others.get(kind, ())
@@ -245,18 +175,13 @@ def _union(atoms: Iterable[Atom], layouts: Layouts) -> Range:
 def _size(products: Collection[Product], layouts: Layouts) -> Range:
     """The number of distinct comparisons of one kind."""
     kept = [a for a in products if not any(a != b and _inside(a, b) and not _inside(b, a) for b in products)]
-    if len(kept) > 1 and sum(len(s) * len(t or " ") for s, t in kept) <= MAX_CUBES:
+    if len(kept) > 1 and sum(math.prod(map(len, sides)) for sides in kept) <= MAX_CUBES:
         cubes, clauses, bits = _joined(kept, layouts)
         number = under(clauses, cubes, lambda each: union_size(each, bits))
         return number, number
-    sizes = []
-    for source, target in kept:
-        low, high = _side(source, layouts.source)
-        if target is not None:
-            side = _side(target, layouts.target)
-            low, high = low * side[0], high * side[1]
-        sizes.append((low, high))
-    return max(low for low, _ in sizes), sum(high for _, high in sizes)
+    sizes = [tuple(map(_side, sides, (layouts.source, layouts.target))) for sides in kept]
+    lows = [math.prod(low for low, _ in ranges) for ranges in sizes]
+    return max(lows), sum(math.prod(high for _, high in ranges) for ranges in sizes)
 
 
 def _side(cubes: Collection[Bits], layout: Layout) -> Range:
@@ -270,18 +195,16 @@ def _side(cubes: Collection[Bits], layout: Layout) -> Range:
     return number, number
 
 
-def _joined(products: Iterable[Product], layouts: Layouts) -> tuple[list[Bits], list[int], list[int]]:
+def _joined(products: Collection[Product], layouts: Layouts) -> tuple[list[Bits], list[int], list[int]]:
     """Sources and targets as masks of one layout: its cubes, clauses and bits."""
     shift = len(layouts.source.items)
-    cubes, unary = [], False
-    for source, target in products:
-        unary = unary or target is None
-        for (low, high), (bottom, top) in product(source, target or [(0, 0)]):
+    cubes = []
+    for source, *target in products:
+        for (low, high), (bottom, top) in product(source, *target or [_NO_TARGET]):
             cubes.append((low | bottom << shift, high | top << shift))
-    clauses = [
-        *layouts.source.clauses,
-        *([] if unary else (each << shift for each in layouts.target.clauses)),
-    ]
+    unary = any(len(sides) == 1 for sides in products)
+    clauses = [*layouts.source.clauses]
+    clauses += [] if unary else [clause << shift for clause in layouts.target.clauses]
     bits = [1 << place for place in range(shift + len(layouts.target.items))]
     return cubes, clauses, bits
 
@@ -307,56 +230,9 @@ def _masks(singles: dict[tuple[Weight, Kind], set[Product]], layouts: Layouts) -
     for (weight, kind), products in singles.items():
         cubes, clauses, _ = _joined(products, layouts)
         for mask in members(cubes, clauses, digits):
-            comparison = layouts.decode(kind, mask & (1 << shift) - 1, mask >> shift)
+            comparison = layouts.decode(kind, (mask & (1 << shift) - 1, mask >> shift))
             yield Loss((Weighted(weight, comparison),))
 
 
-def _listed(root: Node, layouts: Layouts) -> Iterator[Loss]:
-    return (loss_of(each, layouts) for each in _derivations(root, layouts))
-
-
-def _derivations(node: Node, layouts: Layouts) -> Iterator[Derivation]:
-    match node:
-        case Empty():
-            yield LeftOut(node)
-        case Pick():
-            for place, option in node.live:
-                for inner in _derivations(option, layouts):
-                    yield Picked(node, place, inner)
-        case Scaled(weights=weights, body=body):
-            for place in range(len(weights)):
-                for inner in _derivations(body, layouts):
-                    yield Weighed(node, place, inner)
-        case Sum(parts=parts):
-            for inside in _all(parts, layouts):
-                yield Added(node, inside)
-        case Term():
-            yield from _comparisons(node, layouts)
-
-
-def _all(parts: tuple[Node, ...], layouts: Layouts) -> Iterator[tuple[Derivation, ...]]:
-    """Every combination of derivations; unlike `itertools.product`, without keeping them."""
-    if not parts:
-        yield ()
-        return
-    for first in _derivations(parts[0], layouts):
-        for rest in _all(parts[1:], layouts):
-            yield (first, *rest)
-
-
-def _comparisons(node: Term, layouts: Layouts) -> Iterator[Derivation]:
-    for group in node.live:
-        for word, source in product(group.words, group.sources):
-            here = node.sources[source]
-            for mask in members([(here.low, here.high)], layouts.source.clauses, _digits(layouts.source)):
-                if group.targets is None or node.targets is None:
-                    yield Compared(node, word, source, mask)
-                    continue
-                for target in group.targets:
-                    there = [(node.targets[target].low, node.targets[target].high)]
-                    for other in members(there, layouts.target.clauses, _digits(layouts.target)):
-                        yield Compared(node, word, source, mask, target, other)
-
-
-def _digits(layout: Layout) -> tuple[int, ...]:
-    return tuple(reversed(layout.bits.values()))
+def _losses(root: Space) -> Iterator[Loss]:
+    return (derivation.loss() for derivation in root.derivations())

@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Severity, Source, Span, unknown
 from a2ls_dsl.lang.files import MAX_SIZE, read, too_large
 from a2ls_dsl.lang.grammar import tree
-from a2ls_dsl.lang.grammar.build import Builder, Filter
-from a2ls_dsl.lang.grammar.check import check
+from a2ls_dsl.lang.grammar.alternatives import Alternatives
+from a2ls_dsl.lang.grammar.check_losses import item_findings, number_findings, root_findings
+from a2ls_dsl.lang.grammar.check_names import check
+from a2ls_dsl.lang.grammar.check_size import too_large_findings
 from a2ls_dsl.lang.grammar.codes import Rule, error
-from a2ls_dsl.lang.grammar.expand import Expander
-from a2ls_dsl.lang.grammar.limits import too_large_findings
-from a2ls_dsl.lang.grammar.moves import Grammar
-from a2ls_dsl.lang.grammar.nodes import Layouts
-from a2ls_dsl.lang.grammar.parse import parse
-from a2ls_dsl.lang.grammar.space import Roots
-from a2ls_dsl.lang.grammar.usable import item_findings, number_findings, root_findings
+from a2ls_dsl.lang.grammar.elaborate import Elaborator
+from a2ls_dsl.lang.grammar.grammar import Grammar
+from a2ls_dsl.lang.grammar.layout import Layouts
+from a2ls_dsl.lang.grammar.losses import Filter, Root
+from a2ls_dsl.lang.grammar.parser import parse
 from a2ls_dsl.lang.library import shipped
 
 SUFFIX = ".a2g"
@@ -58,25 +58,25 @@ def _checked(file: tree.GrammarFile, source: Source) -> Grammar:
     findings = check(file)
     warnings = tuple(each for each in findings if each.severity is Severity.WARNING)
     if len(findings) == len(warnings):
-        findings += too_large_findings(file, Expander(file))
+        findings += too_large_findings(file, Alternatives(file))
     if len(findings) > len(warnings):
         raise LanguageError(findings)
     return _built(file, source, warnings)
 
 
 def _built(file: tree.GrammarFile, source: Source, warnings: tuple[Diagnostic, ...]) -> Grammar:
-    _refuse(number_findings(Expander(file)))
-    builder = Builder(file, Filter())
-    _refuse(item_findings(builder.expander))
-    roots = tuple(builder.roots())
-    _refuse(root_findings(builder, roots))
+    _refuse(number_findings(Alternatives(file)))
+    elaborator = Elaborator(file, Filter())
+    _refuse(item_findings(elaborator.alternatives))
+    roots = tuple(elaborator.roots())
+    _refuse(root_findings(elaborator, roots))
 
-    def rebuild(only: Filter) -> tuple[Layouts, Roots]:
-        again = Builder(file, only)
+    def rebuild(only: Filter) -> tuple[Layouts, tuple[Root, ...]]:
+        again = Elaborator(file, only)
         return again.layouts, tuple(again.roots())
 
     text = " ".join(_COMMENT.sub("", source.text).split())
-    grammar = Grammar(file.name.text, text, Filter(), builder.layouts, roots, rebuild, warnings)
+    grammar = Grammar(file.name.text, text, Filter(), elaborator.layouts, roots, rebuild, warnings)
     if not grammar.live:
         fix = "remove one, or let the sets hold what it asks for"
         place: Span = file.requires[0].span if file.requires else file.name.span

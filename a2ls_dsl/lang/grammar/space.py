@@ -1,164 +1,281 @@
-"""The set of losses that a grammar stands for: how many, which, and whether a loss is one of them."""
+"""The spaces that a grammar is made of, and derivations: which choices give a loss.
+
+A grammar, for one combination of its parameters, is a space of spaces: alternatives, sums, weights before
+something, terms that are left out, and comparisons (`comparison.py`) as the leaves. A space knows how many
+derivations it has, and draws, lists and finds them. A derivation is a space, what was chosen there, and the
+derivations of the spaces that this choice leads to; so most of what is done with one is the same for all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from a2ls_dsl.diagnostics import A2lError, Diagnostic, unknown
-from a2ls_dsl.lang.ast import Comparison, Loss
-from a2ls_dsl.lang.canonical import canonical
-from a2ls_dsl.lang.grammar.build import Filter
-from a2ls_dsl.lang.grammar.cover import cover
-from a2ls_dsl.lang.grammar.derive import Derivation, derive, encoded, loss_of
-from a2ls_dsl.lang.grammar.distinct import distinct, listed
-from a2ls_dsl.lang.grammar.nodes import Layouts, Node, lengths, terms_of
-from a2ls_dsl.lang.printer import print_loss
-from a2ls_dsl.words.registry import operators as known_operators
+from a2ls_dsl.lang.ast import Comparison, Loss, Weight, Weighted
+from a2ls_dsl.lang.canonical_heads import ordered_terms
 
-Roots = tuple[tuple[dict[str, int], Node], ...]
-"""Nodes of the rule `loss`, each with the values of the grammar's parameters."""
+if TYPE_CHECKING:
+    from a2ls_dsl.lang.grammar.distinct import Atom
+    from a2ls_dsl.lang.grammar.draw import Drawer
+
+MAX_BAGS = 300
+"""How many combinations of terms are looked at when distinct losses are counted."""
 
 
-@dataclass(frozen=True)
-class Space:
-    """A finite set of losses. All that are given back are canonical.
+class Derivation(NamedTuple):
+    """What was chosen in a space, and the derivations of the spaces that the choice leads to."""
 
-    text: the grammar without comments and layout, which is what two equal grammars have in common.
+    space: Space
+    choice: Any
+    parts: tuple[Derivation, ...] = ()
+
+    def walk(self) -> Iterator[Derivation]:
+        """The derivation and everything inside it."""
+        yield self
+        for part in self.parts:
+            yield from part.walk()
+
+    def replaced(self, old: Derivation, new: Derivation) -> Derivation:
+        """The derivation with one of its parts, given as the very object, exchanged."""
+        if self is old:
+            return new
+        if not self.parts:
+            return self
+        return self._replace(parts=tuple(part.replaced(old, new) for part in self.parts))
+
+    def loss(self) -> Loss:
+        """The canonical loss."""
+        terms = list(self.space.terms(self, 1.0))
+        return Loss(tuple(terms) if len(terms) == 1 else ordered_terms(terms))
+
+
+class Space(ABC):
+    """A set of derivations.
+
+    place: where it stands in the text; spaces of one place and class differ in the parameters only. total,
+    valid: how many derivations there are, and how many of them keep the `require` lines.
     """
 
-    name: str
-    text: str
-    only: Filter
-    layouts: Layouts = field(compare=False, repr=False)
-    roots: Roots = field(compare=False, repr=False)
-    rebuild: Callable[[Filter], tuple[Layouts, Roots]] = field(compare=False, repr=False)
-    warnings: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
+    place: int
+    total: int
+    valid: int
 
-    def derivations(self) -> int:
-        """The ways to derive a loss, before the `require` lines; ambiguity counts.
+    @property
+    @abstractmethod
+    def inside(self) -> tuple[Space, ...]:
+        """The spaces directly inside this one."""
 
-        For the space of He et al. 2022: 10 * sum over k = 1..10 of 2^(6 (k+1)) = 749581981407880192000.
-        """
-        return sum(root.total for _, root in self.roots)
+    @abstractmethod
+    def choices(self) -> Iterable[Any]:
+        """What can be chosen here: each leads to a loss."""
 
-    def valid_derivations(self) -> int:
-        """The derivations of losses that keep the `require` lines."""
-        return sum(root.valid for _, root in self.roots)
+    def under(self, choice: Any) -> tuple[Space, ...]:
+        """The spaces that a choice leads to."""
+        return self.inside
 
-    def count(self) -> int:
-        """The number of distinct losses. Raises `A2lError` where only `bounds` are known."""
-        least, greatest = self.bounds()
-        if least != greatest:
-            raise A2lError(
-                f"how many losses of {self.name} are distinct is not known: from {least} to {greatest}",
-                "the number of derivations is exact",
-            )
-        return least
+    def weight(self, choice: Any, outer: Weight) -> Weight:
+        """The weight of what a choice leads to, where `outer` stands before all of it."""
+        return outer
 
-    def bounds(self) -> tuple[int, int]:
-        """The least and the greatest number of distinct losses that there can be; equal where it is known.
+    # drawing
 
-        It is known for grammars of single comparisons, short of very tangled ones, for sums of terms that
-        are each the same or have no loss in common, and for whatever is small enough to list.
-        """
-        return self._bounds
+    @abstractmethod
+    def pick(self, drawer: Drawer) -> Any:
+        """A choice, each alternative alike."""
 
-    def enumerate(self) -> Iterator[Loss]:
-        """Every distinct loss once. Lazy, but losses with several terms are remembered on the way."""
-        return listed([root for _, root in self.live], self.layouts)
+    def pick_evenly(self, drawer: Drawer) -> Any:
+        """A choice, as probable as it has valid derivations."""
+        return self.pick(drawer)
 
-    def largest(self) -> list[Loss]:
-        """Losses with all optional elements and terms, each alternative in one of them at least.
+    def draw(self, drawer: Drawer, inner: Callable[[Space], Derivation] | None = None) -> Derivation:
+        """A derivation, every alternative alike; `inner` gives those of the spaces that it leads to."""
+        choice = self.pick(drawer)
+        inner = inner or (lambda space: space.draw(drawer))
+        return Derivation(self, choice, tuple(map(inner, self.under(choice))))
 
-        What holds each of these holds every loss of the grammar, as far as it is about sizes and kinds.
-        """
-        # Sets grow or shrink evenly with a parameter, so the largest are those of its first or last value.
-        ends = [{binding[name] for binding, _ in self.live} for name in self.live[0][0]]
-        corners = [
-            root
-            for binding, root in self.live
-            if all(value in (min(end), max(end)) for value, end in zip(binding.values(), ends, strict=True))
-        ]
-        chosen = corners or [root for _, root in self.live]
-        return list(dict.fromkeys(loss for root in chosen for loss in cover(root, self.layouts)))
+    def draw_evenly(self, drawer: Drawer) -> Derivation:
+        """A derivation that keeps the `require` lines, each as probable as any other."""
+        choice = self.pick_evenly(drawer)
+        return Derivation(self, choice, tuple(space.draw_evenly(drawer) for space in self.under(choice)))
 
-    def contains(self, loss: Loss) -> bool:
-        """Whether the grammar can produce a loss."""
-        return self._located(loss) is not None
+    # listing and finding
 
-    def horizon_of(self, loss: Loss) -> dict[str, int] | None:
-        """The first values of the parameters for which the grammar produces a loss; None if for none."""
-        located = self._located(loss)
-        return None if located is None else self.live[located[0]][0]
+    def derivations(self) -> Iterator[Derivation]:
+        """Every valid derivation. Lazy."""
+        for choice in self.choices():
+            for parts in _combinations(self.under(choice)):
+                yield Derivation(self, choice, parts)
 
-    def restricted(self, operators: Collection[str] | None = None, against_batch: bool | None = None) -> Self:
-        """The part of the space in which every comparison has these operators, with or without negatives.
+    def terms(self, derivation: Derivation, outer: Weight) -> Iterator[Weighted]:
+        """The terms of a derivation, `outer` times each."""
+        weight = self.weight(derivation.choice, outer)
+        for part in derivation.parts:
+            yield from part.space.terms(part, weight)
 
-        Raises if it is empty.
-        """
-        for operator in operators or ():
-            if operator not in known_operators:
-                raise unknown("operator", operator, known_operators)
-        only = self.only.narrowed(operators, against_batch)
-        layouts, roots = self.rebuild(only)
-        part = type(self)(self.name, self.text, only, layouts, roots, self.rebuild, self.warnings)
-        if not part.live:
-            have = [f"{name} against batch" if against else name for name, against in self.kinds]
-            raise A2lError(
-                f"no loss of the grammar {self.name} is of that operator and negatives",
-                f"it has {', '.join(have)}",
-            )
-        return part
+    def find(self, search: Search, left: int, outer: Weight) -> dict[int, Derivation]:
+        """What can be left of the terms `left` of a loss, with a derivation of those that were taken."""
+        found: dict[int, Derivation] = {}
+        for choice in self.choices():
+            weight = self.weight(choice, outer)
+            if self.last_weight and weight not in search.weights:
+                continue  # what makes most of the difference where there are many weights
+            states: dict[int, tuple[Derivation, ...]] = {left: ()}
+            for space in self.under(choice):
+                following: dict[int, tuple[Derivation, ...]] = {}
+                for before, parts in states.items():
+                    for rest, part in search.find(space, before, weight).items():
+                        following.setdefault(rest, (*parts, part))
+                states = following
+            for rest, parts in states.items():
+                found.setdefault(rest, Derivation(self, choice, parts))
+        return found
 
-    @cached_property
-    def live(self) -> Roots:
-        """The roots that hold a loss."""
-        return tuple((binding, root) for binding, root in self.roots if root.valid)
+    # moves
 
-    @cached_property
-    def kinds(self) -> tuple[tuple[str, bool], ...]:
-        """The operators of the grammar's comparisons, with and without negatives."""
-        found = {kind[:2]: None for _, root in self.live for term in terms_of(root) for kind in term.kinds}
-        return tuple(found)
+    def sites(self) -> Iterable[int]:
+        """Where another alternative could be taken: 0, of a comparison the number of a word or set."""
+        return ()
 
-    @cached_property
-    def _bounds(self) -> tuple[int, int]:
-        return distinct([root for _, root in self.live], self.layouts)
-
-    @cached_property
-    def _lengths(self) -> list[tuple[int, int]]:
-        return [lengths(root) for _, root in self.live]
-
-    def _located(self, loss: Loss) -> tuple[int, Derivation] | None:
-        """A derivation of a loss and the number of its root; None if the loss is not in the space."""
-        for given in (loss, None):
-            # What a search hands in is canonical already; only what isn't found is looked at twice.
-            tried = given or _canonical(loss)
-            if tried is None or (given is None and tried == loss):
-                return None
-            terms = encoded(tried, self.layouts)
-            for place, (_, root) in enumerate(self.live if terms is not None else ()):
-                least, greatest = self._lengths[place]
-                if terms and least <= len(terms) <= greatest and (derived := derive(root, terms)):
-                    return place, derived
+    def other(self, old: Derivation, site: int, drawer: Drawer) -> Derivation | None:
+        """A derivation with another alternative at a site; None where it doesn't go with the rest."""
         return None
 
-    def _inside(self, loss: Loss) -> tuple[int, Derivation]:
-        located = self._located(loss)
-        if located is None:
-            raise A2lError(
-                f"the loss `{print_loss(loss)}` is not in the grammar {self.name}",
-                "`a2l grammar contains` tells which losses of a file are",
-            )
-        return located
+    def adopt(self, old: Derivation, drawer: Drawer) -> Any:
+        """The choice of a derivation of the same place for other parameters; None if there is no such."""
+        return old.choice
 
-    def _loss(self, derivation: Derivation) -> Loss:
-        return loss_of(derivation, self.layouts)
+    def follow(self, old: Derivation, drawer: Drawer) -> Derivation:
+        """A derivation with the choices of another one, as far as there are such.
+
+        Elements that both allow stay; those that only the new one allows are drawn, as is whatever differs.
+        """
+        if not self.alike(old.space) or (choice := self.adopt(old, drawer)) is None:
+            return self.draw(drawer)
+        spaces = self.under(choice)
+        if len(spaces) != len(old.parts):
+            return self.draw(drawer)
+        pairs = zip(spaces, old.parts, strict=True)
+        return Derivation(self, choice, tuple(space.follow(part, drawer) for space, part in pairs))
+
+    def cross(self, a: Derivation, b: Derivation, equal: bool, drawer: Drawer) -> Derivation:
+        """Each part as in `a`, which is of this space, or as in `b`; `equal`: for equal parameters."""
+        if not self.alike(b.space) or len(a.parts) != len(b.parts):
+            return a
+        pairs = zip(a.parts, b.parts, strict=True)
+        return a._replace(parts=tuple(one.space.cross(one, two, equal, drawer) for one, two in pairs))
+
+    def alike(self, other: Space) -> bool:
+        """Whether both stand in one place of the text."""
+        return self.place == other.place and type(self) is type(other)
+
+    # sizes
+
+    @cached_property
+    def lengths(self) -> tuple[int, int]:
+        """The least and the greatest number of terms."""
+        return sum(least for least, _ in self._lengths), sum(greatest for _, greatest in self._lengths)
+
+    @cached_property
+    def elements(self) -> int:
+        """The most elements that a loss names."""
+        return sum(space.elements for space in self.inside)
+
+    @property
+    def last_weight(self) -> bool:
+        """Whether this is a weight, and none stands behind it."""
+        return False
+
+    @cached_property
+    def unscaled(self) -> bool:
+        """Whether no weight stands inside."""
+        return all(space.unscaled for space in self.inside)
+
+    @cached_property
+    def scheduled(self) -> bool:
+        """Whether a weight inside is a schedule."""
+        return any(space.scheduled for space in self.inside)
+
+    @cached_property
+    def weight_range(self) -> tuple[float, float]:
+        """The least and the greatest product of weights inside."""
+        inner = [space.weight_range for space in self.inside]
+        return min((low for low, _ in inner), default=1.0), max((high for _, high in inner), default=1.0)
+
+    # what distinct losses are counted from: see `distinct.py`
+
+    def bags(self, weights: frozenset[Weight]) -> list[tuple[Atom, ...]]:
+        """Which atoms the losses are made of: a bag for each combination of alternatives, not too many."""
+        bags: list[tuple[Atom, ...]] = [()]
+        for space in self.inside:
+            more = space.bags(weights)
+            bags = [(*bag, *other) for bag in bags for other in more][: MAX_BAGS + 1]
+        return bags
+
+    def singles(self, weights: frozenset[Weight]) -> Iterator[Atom]:
+        """The atoms that are a loss by themselves, where there are too many bags."""
+        return iter(())
+
+    def largest(self) -> list[Derivation]:
+        """Derivations with everything optional in them that together hold every alternative."""
+        choices, parts = list(self.choices()), [space.largest() for space in self.inside]
+        count = max(len(choices), *map(len, parts)) if parts else len(choices)
+        return [
+            Derivation(self, choices[i % len(choices)], tuple(part[i % len(part)] for part in parts))
+            for i in range(count)
+        ]
+
+    @property
+    def _lengths(self) -> list[tuple[int, int]]:
+        return [space.lengths for space in self.inside]
 
 
-def _canonical(loss: Loss) -> Loss | None:
-    terms = [each for each in loss.terms if isinstance(each.term, Comparison)]
-    return canonical(Loss(tuple(terms))) if len(terms) == len(loss.terms) else None
+Terms: TypeAlias = list[tuple[Weight, Comparison, tuple[int, ...]]]
+"""The terms of a loss with the masks of their sets."""
+
+
+class Search:
+    """Looks for derivations of some terms: which terms are left when a space has taken its own.
+
+    What a space can leave over is remembered, so that sums in which terms may stand in any order take no
+    longer than there are subsets of the terms.
+    """
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.weights = {weight for weight, _, _ in terms}
+        self._known: dict[object, Mapping[int, Derivation]] = {}
+
+    def derivation(self, space: Space) -> Derivation | None:
+        """The first derivation of all terms that is found; None if there is none."""
+        return self.find(space, (1 << len(self.terms)) - 1, 1.0).get(0)
+
+    def find(self, space: Space, left: int, weight: Weight) -> Mapping[int, Derivation]:
+        """What can be left of the terms `left`, with a derivation of those that were taken."""
+        key = id(space), left, weight
+        if key not in self._known:
+            self._known[key] = space.find(self, left, weight)
+        return self._known[key]
+
+
+def spaces_of(root: Space) -> Iterator[Space]:
+    """A space and every one inside it, once, in the order of the text."""
+    seen: set[int] = set()
+    waiting = [root]
+    while waiting:
+        space = waiting.pop()
+        if id(space) not in seen:
+            seen.add(id(space))
+            yield space
+            waiting += reversed(space.inside)
+
+
+def _combinations(spaces: Sequence[Space]) -> Iterator[tuple[Derivation, ...]]:
+    """Every combination of derivations; unlike `itertools.product`, without keeping them."""
+    if not spaces:
+        yield ()
+        return
+    for first in spaces[0].derivations():
+        for rest in _combinations(spaces[1:]):
+            yield (first, *rest)

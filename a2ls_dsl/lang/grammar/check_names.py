@@ -1,4 +1,4 @@
-"""What the parser cannot see: do the names exist, are the steps inside the window. Kinds: `kinds.py`."""
+"""What the parser cannot see: do the names exist, are the steps inside the window."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from a2ls_dsl.diagnostics import Diagnostic, Fix, near
 from a2ls_dsl.lang.aliases import did_you_mean
 from a2ls_dsl.lang.ast import MAX_OFFSET
 from a2ls_dsl.lang.grammar import tree
+from a2ls_dsl.lang.grammar.check_kinds import SHOWN, check_kinds
 from a2ls_dsl.lang.grammar.codes import Rule, error, warning
-from a2ls_dsl.lang.grammar.forms import SIDES
-from a2ls_dsl.lang.grammar.kinds import SHOWN, check_kinds
-from a2ls_dsl.lang.grammar.parse import WORDS
+from a2ls_dsl.lang.grammar.layout import SIDES
+from a2ls_dsl.lang.grammar.parser import WORDS
 from a2ls_dsl.words.agent import RETURN, ROLLOUT
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions, heads, operators

@@ -12,13 +12,12 @@ from functools import reduce
 from itertools import product
 from typing import TypeAlias
 
-from a2ls_dsl.lang.ast import Call, Element, Item, Return, Rollout, Schedule
-from a2ls_dsl.lang.canonical import SOURCE as ONLINE_SIDE
-from a2ls_dsl.lang.canonical import TARGET as EMA_SIDE
+from a2ls_dsl.lang.ast import Call, Element, Item, Return, Rollout, Schedule, Weight
 from a2ls_dsl.lang.canonical import canonical_items
 from a2ls_dsl.lang.grammar import tree
-from a2ls_dsl.lang.grammar.check import ordered, rules_of, uses, walk
-from a2ls_dsl.lang.grammar.forms import SOURCE, Path
+from a2ls_dsl.lang.grammar.check_names import ordered, rules_of, uses, walk
+from a2ls_dsl.lang.grammar.layout import ENCODERS
+from a2ls_dsl.lang.grammar.sets import Path
 from a2ls_dsl.words.agent import DISCOUNT, RETURN, ROLLOUT
 from a2ls_dsl.words.language import SCHEDULE, Stream
 from a2ls_dsl.words.registry import functions, operators
@@ -31,7 +30,7 @@ Value: TypeAlias = str | float | bool | Call | Schedule | None
 
 
 @dataclass(frozen=True)
-class Leaf:
+class Word:
     """One thing that a word can be, and which alternatives lead to it."""
 
     path: Path
@@ -39,7 +38,7 @@ class Leaf:
 
 
 @dataclass(frozen=True)
-class Choice:
+class SetChoice:
     """One combination of the alternatives of a set: what must be in it, and what may."""
 
     path: Path
@@ -52,7 +51,7 @@ def join(paths: Iterable[Path]) -> Path:
     return tuple(sorted({step for path in paths for step in path}))
 
 
-class Expander:
+class Alternatives:
     """Expands the parts of a checked file."""
 
     def __init__(self, file: tree.GrammarFile) -> None:
@@ -60,37 +59,43 @@ class Expander:
         self.order = {name: place for place, name in enumerate(ordered(file))}
         self.origins: dict[Item, tuple[tree.Item, tree.Binding]] = {}
         """Where an item was first written, before its defaults were left out, and for which values."""
-        self._leaves: dict[str, tuple[Leaf, ...]] = {}
-        self._sets: dict[object, list[Choice]] = {}
+        self._words: dict[str, tuple[Word, ...]] = {}
+        self._sets: dict[object, list[SetChoice]] = {}
         self._names: dict[str, frozenset[str]] = {name: frozenset() for name in self.order}
         while sum(self._grown(name) for name in self.order):  # twice, and again for each bounded recursion
             pass
 
-    def leaves(self, expression: tree.Expression) -> tuple[Leaf, ...]:
+    def words(self, expression: tree.Expression) -> tuple[Word, ...]:
         """What a word can be: an operator, negatives, a function, a number, a weight, a head."""
         match expression:
             case tree.Name(text) if text in self.rules:
-                if text not in self._leaves:
-                    self._leaves[text] = self.leaves(self.rules[text].body)
-                return self._leaves[text]
+                if text not in self._words:
+                    self._words[text] = self.words(self.rules[text].body)
+                return self._words[text]
             case tree.Name(text):
-                return (Leaf((), text if text in operators else Call(text)),)
+                return (Word((), text if text in operators else Call(text)),)
             case tree.Number(value):
-                return (Leaf((), value),)
+                return (Word((), value),)
             case tree.Against():
-                return (Leaf((), True),)
+                return (Word((), True),)
             case tree.Optional(inner, span):
-                return self._alternatives(span.start, [(Leaf((), None),), self.leaves(inner)])
+                return self._alternatives(span.start, [(Word((), None),), self.words(inner)])
             case tree.Choice(alternatives, span):
-                return self._alternatives(span.start, [self.leaves(each) for each in alternatives])
+                return self._alternatives(span.start, [self.words(each) for each in alternatives])
             case tree.Call(name, arguments):
                 return tuple(
-                    Leaf(join(each.path for each in leaves), _called(name.text, _numbers(leaves)))
-                    for leaves in product(*map(self.leaves, arguments))
+                    Word(join(each.path for each in words), _called(name.text, _numbers(words)))
+                    for words in product(*map(self.words, arguments))
                 )
-        return (Leaf((), None),)
+        return (Word((), None),)
 
-    def sets(self, expression: tree.Expression, side: str, binding: tree.Binding) -> list[Choice]:
+    def weights(self, expression: tree.Expression) -> tuple[Weight, ...]:
+        """The weights that a word can be."""
+        return tuple(
+            word.value for word in self.words(expression) if isinstance(word.value, float | Schedule)
+        )
+
+    def sets(self, expression: tree.Expression, side: str, binding: tree.Binding) -> list[SetChoice]:
         """Every combination of a set's alternatives."""
         # Rules in order, and not one inside the other: there may be many in a chain.
         for name in sorted(self.reached(expression), key=self.order.__getitem__):
@@ -114,7 +119,7 @@ class Expander:
         return found
 
     def measure(self, expression: tree.Expression) -> int:
-        """The number of combinations that `sets` or `leaves` would give, without building them."""
+        """The number of combinations that `sets` or `words` would give, without building them."""
         sizes: dict[str, int] = {}
 
         def size(part: tree.Expression) -> int:
@@ -145,13 +150,13 @@ class Expander:
                             name.text for step in (run.first, run.last) for _, name in step.parameters
                         )
 
-    def _rule(self, name: str, side: str, binding: tree.Binding) -> list[Choice]:
+    def _rule(self, name: str, side: str, binding: tree.Binding) -> list[SetChoice]:
         key = name, side, tuple(sorted((each, binding[each]) for each in self._names[name]))
         if key not in self._sets:
             self._sets[key] = list(self._expanded(self.rules[name].body, side, binding))
         return self._sets[key]
 
-    def _expanded(self, expression: tree.Expression, side: str, binding: tree.Binding) -> Iterator[Choice]:
+    def _expanded(self, expression: tree.Expression, side: str, binding: tree.Binding) -> Iterator[SetChoice]:
         match expression:
             case tree.Name(text) if text in self.rules:
                 yield from self._rule(text, side, binding)
@@ -160,26 +165,26 @@ class Expander:
                     for choice in self._expanded(each, side, binding):
                         yield replace(choice, path=join([choice.path, ((span.start, place),)]))
             case tree.Optional(inner, span):
-                yield Choice(((span.start, 0),), frozenset(), frozenset())
+                yield SetChoice(((span.start, 0),), frozenset(), frozenset())
                 for choice in self._expanded(inner, side, binding):
                     yield replace(choice, path=join([choice.path, ((span.start, 1),)]))
             case tree.Both(parts):
                 for chosen in product(*(list(self._expanded(part, side, binding)) for part in parts)):
                     must = frozenset[Item]().union(*(each.must for each in chosen))
                     may = frozenset[Item]().union(*(each.may for each in chosen)) - must
-                    yield Choice(join(each.path for each in chosen), must, may)
+                    yield SetChoice(join(each.path for each in chosen), must, may)
             case tree.Elements(items, some):
                 for chosen_items in product(*(self._item(item, side, binding) for item in items)):
                     found = frozenset(item for _, group in chosen_items for item in group)
                     path = join(path for path, _ in chosen_items)
-                    yield Choice(path, frozenset() if some else found, found if some else frozenset())
+                    yield SetChoice(path, frozenset() if some else found, found if some else frozenset())
 
     def _item(self, item: tree.Item, side: str, binding: tree.Binding) -> list[tuple[Path, tuple[Item, ...]]]:
         found = []
         for path, items in self._built(item, binding):
             for each in items:
                 self.origins.setdefault(each, (item, binding))
-            found.append((path, tuple(canonical_items(items, ONLINE_SIDE if side == SOURCE else EMA_SIDE))))
+            found.append((path, tuple(canonical_items(items, ENCODERS[side]))))
         return found
 
     def _built(self, item: tree.Item, binding: tree.Binding) -> Iterator[tuple[Path, list[Item]]]:
@@ -195,24 +200,24 @@ class Expander:
                 more = [each for each in rest if isinstance(each, tree.Run | tree.Apply)]
                 name = function.text
                 nothing: tuple[Path, list[Item]] = ((), [])
-                names = self.leaves(function) if name in self.rules else (Leaf((), Call(name)),)
-                for given in product(*map(self.leaves, numbers)):
+                names = self.words(function) if name in self.rules else (Word((), Call(name)),)
+                for given in product(*map(self.words, numbers)):
                     values = _numbers(given)
-                    for leaf, (path, items) in product(names, list(self._built(inner, binding))):
+                    for word, (path, items) in product(names, list(self._built(inner, binding))):
                         for end_path, end in list(self._built(more[0], binding)) if more else [nothing]:
-                            whole = join([path, leaf.path, end_path, *(each.path for each in given)])
-                            yield whole, _applied(leaf.value, values, items, end)
+                            whole = join([path, word.path, end_path, *(each.path for each in given)])
+                            yield whole, _applied(word.value, values, items, end)
 
-    def _alternatives(self, start: int, each: Iterable[tuple[Leaf, ...]]) -> tuple[Leaf, ...]:
+    def _alternatives(self, start: int, each: Iterable[tuple[Word, ...]]) -> tuple[Word, ...]:
         return tuple(
-            Leaf(join([leaf.path, ((start, place),)]), leaf.value)
-            for place, leaves in enumerate(each)
-            for leaf in leaves
+            Word(join([word.path, ((start, place),)]), word.value)
+            for place, words in enumerate(each)
+            for word in words
         )
 
 
-def _numbers(leaves: Iterable[Leaf]) -> tuple[float, ...]:
-    return tuple(float(leaf.value) for leaf in leaves if isinstance(leaf.value, float | int))
+def _numbers(words: Iterable[Word]) -> tuple[float, ...]:
+    return tuple(float(word.value) for word in words if isinstance(word.value, float | int))
 
 
 def _called(name: str, numbers: tuple[float, ...]) -> Value:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from a2ls_dsl.diagnostics import Diagnostic
 from a2ls_dsl.lang.grammar import tree
-from a2ls_dsl.lang.grammar.build import calls_of
-from a2ls_dsl.lang.grammar.check import walk
+from a2ls_dsl.lang.grammar.alternatives import MANY, Alternatives
+from a2ls_dsl.lang.grammar.check_names import walk
 from a2ls_dsl.lang.grammar.codes import Rule, error
-from a2ls_dsl.lang.grammar.expand import MANY, Expander
+from a2ls_dsl.lang.grammar.elaborate import calls_of
 
 MAX_FORMS = 100_000
 """Alternatives of sets times horizons; the optional elements of a form cost nothing."""
@@ -21,16 +21,16 @@ MAX_ELEMENTS = 1_000_000
 """The elements in all sets for all horizons; the space of He et al. 2022 has 390."""
 
 
-def too_large_findings(file: tree.GrammarFile, expander: Expander) -> Iterator[Diagnostic]:
+def too_large_findings(file: tree.GrammarFile, alternatives: Alternatives) -> Iterator[Diagnostic]:
     """What is too large, without building it."""
     loss = next(rule.name for rule in file.rules if rule.name.text == "loss")
-    calls = calls_of(expander)
+    calls = calls_of(alternatives)
     sets = [each for call in calls for each in (*call.arguments, call.target) if each is not None]
-    number = min(MANY, sum(map(expander.measure, sets)))
+    number = min(MANY, sum(map(alternatives.measure, sets)))
     for call in calls:
         words = 1
         for part in (call.name, call.negatives, *(option.value for option in call.options)):
-            words = min(MANY, words * (expander.measure(part) if part else 1))
+            words = min(MANY, words * (alternatives.measure(part) if part else 1))
         number = min(MANY, number + words)
         if words > MAX_WORDS:
             message = f"the operators and options of this comparison have {words:,} combinations"

@@ -1,0 +1,158 @@
+"""Whether every loss of a grammar is a loss: its items, its numbers, a state and a target in each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from a2ls_dsl.diagnostics import Diagnostic, Severity
+from a2ls_dsl.lang.ast import Call, Option, Schedule
+from a2ls_dsl.lang.build_piece import MAX_ELEMENTS
+from a2ls_dsl.lang.check_items import ItemChecker
+from a2ls_dsl.lang.check_terms import TermChecker
+from a2ls_dsl.lang.findings import Findings
+from a2ls_dsl.lang.grammar import tree
+from a2ls_dsl.lang.grammar.alternatives import Alternatives, Value
+from a2ls_dsl.lang.grammar.check_names import for_values, walk
+from a2ls_dsl.lang.grammar.codes import Rule, error
+from a2ls_dsl.lang.grammar.comparison import ComparisonSpace, leaves_of
+from a2ls_dsl.lang.grammar.compound import ScaledSpace
+from a2ls_dsl.lang.grammar.elaborate import Elaborator, calls_of
+from a2ls_dsl.lang.grammar.layout import SOURCE
+from a2ls_dsl.lang.grammar.losses import Root
+from a2ls_dsl.lang.grammar.space import Space, spaces_of
+from a2ls_dsl.lang.printer import print_item, print_option
+from a2ls_dsl.lang.rules import range_problem
+from a2ls_dsl.lang.types import trains_encoder
+from a2ls_dsl.lang.weights import SCHEDULE_FIX, WEIGHT, weight_problem
+from a2ls_dsl.words.agent import EMA, ONLINE
+from a2ls_dsl.words.language import HEAD
+from a2ls_dsl.words.registry import operators
+
+
+def number_findings(alternatives: Alternatives) -> Iterator[Diagnostic]:
+    """Weights, widths of heads and numbers of options out of their range."""
+    names = {"loss", *alternatives.reached(alternatives.rules["loss"].body)}
+    for part in (part for name in sorted(names) for part in walk(alternatives.rules[name].body)):
+        match part:
+            case tree.Scaled(weight):
+                for word in alternatives.words(weight):
+                    if problem := _weight_problem(word.value):
+                        yield error(Rule.NUMBER_RANGE, problem[0], weight.span, problem[1])
+            case tree.Call():
+                yield from _options(part, alternatives)
+
+
+def item_findings(alternatives: Alternatives) -> Iterator[Diagnostic]:
+    """Functions called on what they don't take, or with other numbers."""
+    told: set[tree.Item] = set()
+    for item, (origin, binding) in alternatives.origins.items():
+        findings = Findings()
+        if origin in told or ItemChecker(findings).check((item,)):
+            continue
+        told.add(origin)
+        first = findings.found[0]
+        message = f"{first.message}: {print_item(item)}{for_values(binding)}"
+        yield error(Rule.FUNCTION, message, origin.span, first.fix)
+
+
+def root_findings(elaborator: Elaborator, roots: Sequence[Root]) -> Iterator[Diagnostic]:
+    """Comparisons without any way to go together; sources without gradient, empty targets; weights, sizes."""
+    leaves = {id(leaf): leaf for _, root in roots for leaf in leaves_of(root)}.values()
+    held = {leaf.place for leaf in leaves if leaf.groups}
+    for call in calls_of(elaborator.alternatives):
+        if call.span.start not in held and elaborator.file.size:
+            yield _mismatch(elaborator, call)
+    for leaf in leaves:
+        yield from _empty_or_idle(leaf)
+    for _, root in roots:
+        yield from _weights(root)
+        if root.elements > MAX_ELEMENTS:
+            message = f"a loss of this grammar names {root.elements:,} elements"
+            fix = f"at most {MAX_ELEMENTS:,} in one loss"
+            yield error(Rule.ELEMENTS, message, elaborator.file.name.span, fix)
+
+
+def _options(call: tree.Call, alternatives: Alternatives) -> Iterator[Diagnostic]:
+    """Values that no operator of a comparison takes, as the checker of losses says it."""
+    entries = [entry for word in alternatives.words(call.name) if (entry := operators.get(str(word.value)))]
+    for written in call.options:
+        name = written.name.text
+        takers = [entry for entry in entries if (entry.head if name == HEAD else entry.option(name))]
+        for value in (word.value for word in alternatives.words(written.value)):
+            if not isinstance(value, float | Call):
+                continue
+            option = Option(name, value)
+            problems = [range_problem(option, entry) for entry in takers]
+            if problems and problems[0] and all(problems):
+                message = f"{problems[0].message}: {print_option(option)}"
+                fix = problems[0].fix
+                words = fix if isinstance(fix, str) else fix.words
+                yield error(Rule.NUMBER_RANGE, message, written.value.span, words)
+
+
+def _weight_problem(value: Value) -> tuple[str, str] | None:
+    """Message and fix for what can't be a weight, as the checker of losses says it."""
+    if not isinstance(value, float | Schedule):
+        return "a schedule takes three numbers, the last one whole", SCHEDULE_FIX
+    problem = weight_problem(value)
+    return problem and problem[1:]
+
+
+def _mismatch(elaborator: Elaborator, call: tree.Call) -> Diagnostic:
+    """Why the first combination of a comparison is no loss, in the words of the checker of losses."""
+    findings = Findings()
+    TermChecker(findings).check(elaborator.example(call))
+    errors = [each for each in findings.found if each.severity is Severity.ERROR]
+    fix = "offer alternatives that go together"
+    if not errors:
+        message = "no combination of this comparison is a loss: `some of` doesn't go with the rest of it"
+        return error(Rule.NOTHING_FITS, message, call.span, "write the sets out with `|`")
+    return error(
+        Rule.NOTHING_FITS,
+        f"no combination of this comparison is a loss: {errors[0].message}",
+        call.span,
+        fix,
+    )
+
+
+def _empty_or_idle(leaf: ComparisonSpace) -> Iterator[Diagnostic]:
+    """Sides that no loss can have: without elements, and without a state that trains the encoder."""
+    trained = [
+        each.layout.cover(item for item in each.layout.items if trains_encoder(item, side))
+        for each, side in zip(leaf.sets, (ONLINE, EMA), strict=False)
+    ]
+    written = [leaf.call.arguments[0].span, *([leaf.call.target.span] if leaf.call.target else [])]
+    for group in leaf.live:
+        sets = [(s, [s.cubes[p] for p in places]) for s, places in zip(leaf.sets, group.sets, strict=True)]
+        source, target = sets[0], sets[1:]
+        # Where every target trains the encoder, a source may be anything but empty.
+        needed = not target or any(cube.can_lack(trained[1], target[0][0].layout) for cube in target[0][1])
+        for cube in source[1]:
+            if needed and cube.can_lack(trained[0], source[0].layout):
+                may = cube.may & trained[0]
+                fix = "add `require a state in source`" if may else "add a state to the source"
+                message = "a source without a state trains no encoder, and the grammar allows one here"
+                if cube.high & ~trained[0] & source[0].layout.states:
+                    message = "states without gradient train no encoder, and there may be only these here"
+                    fix = "let one state that is always there be encoded by `online`, the default"
+                yield error(Rule.NO_GRADIENT, message, written[0], fix)
+        for (space, cubes), span in zip(sets, written, strict=True):
+            side = space.layout.side
+            for cube in cubes:
+                # An empty source of which a state is needed was refused above.
+                if not (side == SOURCE and needed) and cube.can_lack(cube.high, space.layout):
+                    message = f"a loss needs a {side}, and the grammar allows an empty one here"
+                    yield error(Rule.SIDE_EMPTY, message, span, f"add `require an element in {side}`")
+
+
+def _weights(root: Space) -> Iterator[Diagnostic]:
+    """Weights before weights: products of schedules, and products that are no weight any more."""
+    scaled = [space for space in spaces_of(root) if isinstance(space, ScaledSpace)]
+    for space in scaled:
+        span = leaves_of(space)[0].call.span
+        if space.has_schedule and space.body.scheduled:
+            message = "two schedules before this comparison would be multiplied"
+            yield error(Rule.SCHEDULE_PRODUCT, message, span, "let one of the two weights be a number")
+        if not all(map(WEIGHT.holds, space.multiplied)):
+            message = f"with the weights before it multiplied, one of this comparison is no longer {WEIGHT}"
+            yield error(Rule.NUMBER_RANGE, message, span, "use weights nearer to 1")

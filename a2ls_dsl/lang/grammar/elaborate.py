@@ -1,0 +1,263 @@
+"""From the checked tree of a grammar to its spaces, one root for each combination of the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+from a2ls_dsl.lang.ast import Call, Comparison, Option
+from a2ls_dsl.lang.grammar import tree
+from a2ls_dsl.lang.grammar.alternatives import Alternatives, SetChoice, Word
+from a2ls_dsl.lang.grammar.check_names import STREAM_WORDS, walk
+from a2ls_dsl.lang.grammar.comparison import ComparisonSpace, Group, Wording
+from a2ls_dsl.lang.grammar.compound import ChoiceSpace, ScaledSpace, SumSpace
+from a2ls_dsl.lang.grammar.layout import ENCODERS, SIDES, SOURCE, TARGET, Layout, Layouts, kind_of
+from a2ls_dsl.lang.grammar.losses import Filter, Root
+from a2ls_dsl.lang.grammar.sets import Cube, SetSpace
+from a2ls_dsl.lang.grammar.space import Space
+from a2ls_dsl.lang.printer import stream_of
+from a2ls_dsl.lang.rules import Parts, Side, problems, word_problems
+from a2ls_dsl.words.entry import Operator
+from a2ls_dsl.words.language import HEAD, NONE
+from a2ls_dsl.words.registry import operators
+
+
+@dataclass(frozen=True)
+class _Class:
+    """Wordings that differ in numbers only, so that they go with the same sets."""
+
+    entry: Operator
+    against_batch: bool
+    options: tuple[Option, ...]
+    wordings: list[Wording]
+
+
+class Elaborator:
+    """Builds the spaces of a checked file."""
+
+    def __init__(self, file: tree.GrammarFile, only: Filter) -> None:
+        self.file, self.only = file, only
+        self.alternatives = Alternatives(file)
+        self._bounds = {bound.rule.text: bound.most for bound in file.bounds}
+        self._spaces: dict[object, Space | None] = {}
+        self._parameters: dict[int, frozenset[str]] = {}
+        self._bounded: dict[int, list[str]] = {}
+        self._choices: dict[object, list[SetChoice]] = {}
+        self._sets: dict[object, tuple[SetSpace, dict[Side, tuple[int, ...]]]] = {}
+        self._wordings: dict[int, list[_Class]] = {}
+        self.layouts = Layouts(self._layout(SOURCE), self._layout(TARGET))
+
+    def roots(self) -> list[Root]:
+        """The spaces of `loss`, with the parameters' values; without those that have no derivation."""
+        spaces = [(binding, self._rule("loss", binding, {})) for binding in self.file.bindings()]
+        return [(binding, space) for binding, space in spaces if space is not None and space.total]
+
+    def example(self, call: tree.Call) -> Comparison:
+        """The first combination of a comparison, whether its parts go together or not."""
+        binding, lists = next(self.file.bindings()), self._lists(call)
+        sets = [
+            self._set(written, side, binding)[0] for written, side in zip(_sets(call), SIDES, strict=False)
+        ]
+        kind = str(lists[0][0].value), bool(lists[1][0].value), _options(lists, call, (0,) * len(lists))
+        return self.layouts.decode(kind, tuple(each.cubes[0].high for each in sets))
+
+    def _layout(self, side: str) -> Layout:
+        choices = [
+            choice
+            for call in calls_of(self.alternatives)
+            for written in _sets(call)[slice(1) if side == SOURCE else slice(1, 2)]
+            for binding in self.file.bindings()
+            for choice in self._set_choices(written, side, binding)
+        ]
+        items = {item for choice in choices for item in choice.must | choice.may}
+        bare = Layout(side, tuple(sorted(items, key=lambda item: item.order)), ())
+        clauses = []
+        for line in self.file.requires:
+            if line.side.text == side:
+                stream = STREAM_WORDS[line.what.text]
+                clauses.append(bare.cover(item for item in items if stream in (None, stream_of(item))))
+        return Layout(side, bare.items, tuple(dict.fromkeys(clauses)))
+
+    def _set_choices(self, written: tree.Expression, side: str, binding: tree.Binding) -> list[SetChoice]:
+        key = id(written), side, self._relevant(written, binding)
+        if key not in self._choices:
+            self._choices[key] = self.alternatives.sets(written, side, binding)
+        return self._choices[key]
+
+    def _relevant(self, expression: tree.Expression, binding: tree.Binding) -> tuple[tuple[str, int], ...]:
+        """The values of the parameters that an expression depends on."""
+        place = id(expression)
+        if place not in self._parameters:
+            self._parameters[place] = self.alternatives.names(expression)
+        return tuple(sorted((name, binding[name]) for name in self._parameters[place]))
+
+    def _rule(self, name: str, binding: tree.Binding, depths: dict[str, int]) -> Space | None:
+        if name in self._bounds:
+            left = depths.get(name, self._bounds[name])
+            if not left:
+                return None
+            depths = depths | {name: left - 1}
+        return self._space(self.alternatives.rules[name].body, binding, depths)
+
+    def _space(
+        self, expression: tree.Expression, binding: tree.Binding, depths: dict[str, int]
+    ) -> Space | None:
+        if isinstance(expression, tree.Name):
+            return self._rule(expression.text, binding, depths)
+        key = id(expression), self._relevant(expression, binding), self._depths(expression, depths)
+        if key not in self._spaces:
+            self._spaces[key] = self._built(expression, binding, depths)
+        return self._spaces[key]
+
+    def _depths(self, expression: tree.Expression, depths: dict[str, int]) -> tuple[tuple[str, int], ...]:
+        """How deep the bounded rules that an expression leads to may still go; most lead to none."""
+        place = id(expression)
+        if place not in self._bounded:
+            self._bounded[place] = sorted(self._bounds.keys() & self.alternatives.reached(expression))
+        return tuple((name, depths.get(name, self._bounds[name])) for name in self._bounded[place])
+
+    def _built(
+        self, expression: tree.Expression, binding: tree.Binding, depths: dict[str, int]
+    ) -> Space | None:
+        place = expression.span.start
+        match expression:
+            case tree.Choice(alternatives):
+                return _choice(place, [self._space(each, binding, depths) for each in alternatives])
+            case tree.Sum(parts) if all(isinstance(part, tree.Optional) for part in parts):
+                # One term has to stay: the first that does, with those behind it there or not.
+                firsts = [
+                    self._sum(-1 - part.span.start, (part.inner, *parts[number:]), binding, depths)
+                    for number, part in enumerate(parts, start=1)
+                    if isinstance(part, tree.Optional)
+                ]
+                return _choice(place, firsts)
+            case tree.Sum(parts):
+                return self._sum(place, parts, binding, depths)
+            case tree.Scaled(weight, body):
+                space = self._space(body, binding, depths)
+                return None if space is None else ScaledSpace(place, self.alternatives.weights(weight), space)
+            case tree.Call():
+                return self._comparison(expression, binding)
+        raise TypeError("the checker lets losses stand here only")
+
+    def _sum(
+        self, place: int, parts: Sequence[tree.Expression], binding: tree.Binding, depths: dict[str, int]
+    ) -> Space | None:
+        spaces = [self._part(part, binding, depths) for part in parts]
+        kept = tuple(space for space in spaces if space is not None)
+        if len(kept) < len(spaces):
+            return None
+        return kept[0] if len(kept) == 1 else SumSpace(place, kept)
+
+    def _part(self, part: tree.Expression, binding: tree.Binding, depths: dict[str, int]) -> Space | None:
+        if isinstance(part, tree.Optional):
+            place = part.span.start
+            return ChoiceSpace(place, (SumSpace(place), self._space(part.inner, binding, depths)))
+        return self._space(part, binding, depths)
+
+    def _comparison(self, call: tree.Call, binding: tree.Binding) -> ComparisonSpace:
+        sets = [self._set(written, side, binding) for written, side in zip(_sets(call), SIDES, strict=False)]
+        spaces = tuple(space for space, _ in sets)
+        groups = []
+        for combination in product(*(shapes.items() for _, shapes in sets)):
+            source, target = [shape for shape, _ in combination] if sets[1:] else (combination[0][0], None)
+            wordings = tuple(
+                wording
+                for each in self._classes(call)
+                if not problems(Parts(each.entry, each.against_batch, each.options, source, target))
+                for wording in self._sized(each, source, call)
+            )
+            if wordings:
+                places = tuple(places for _, places in combination)
+                sized = list(zip(spaces, places, strict=True))
+                total = len(wordings) * prod(space.total(among) for space, among in sized)
+                valid = len(wordings) * prod(space.valid(among) for space, among in sized)
+                groups.append(Group(wordings, places, total, valid))
+        lists = tuple(map(len, self._lists(call)))
+        return ComparisonSpace(call.span.start, call, lists, spaces, tuple(groups), self.layouts)
+
+    def _sized(self, words: _Class, source: Side, call: tree.Call) -> list[Wording]:
+        """The wordings of a class beside a source: along a single step, no option weighs steps."""
+        if source.lengths != {1}:
+            return words.wordings
+        lists, name, against = self._lists(call), words.entry.name, words.against_batch
+        return [
+            Wording(each.picks, kind_of(name, against, _options(lists, call, each.picks), source.items))
+            for each in words.wordings
+        ]
+
+    def _lists(self, call: tree.Call) -> tuple[tuple[Word, ...], ...]:
+        """What can stand for each word of a call: its operator, its negatives, the value of each option."""
+        words = self.alternatives.words
+        negatives = words(call.negatives) if call.negatives else (Word((), None),)
+        return words(call.name), negatives, *(words(option.value) for option in call.options)
+
+    def _classes(self, call: tree.Call) -> list[_Class]:
+        """The wordings of a call, those together that go with the same sets."""
+        place = call.span.start
+        if place not in self._wordings:
+            lists = self._lists(call)
+            classes: dict[object, _Class] = {}
+            for picks in product(*(range(len(words)) for words in lists)):
+                operator, against = str(lists[0][picks[0]].value), bool(lists[1][picks[1]].value)
+                options, entry = _options(lists, call, picks), operators[operator]
+                wording = Wording(picks, kind_of(operator, against, options))
+                if not self.only.holds(wording.kind) or list(word_problems(entry, against, options)):
+                    continue
+                # Numbers are in range here: what counts is which options there are, and if there is a head.
+                key = operator, against, tuple((each.name, each.value == Call(NONE)) for each in options)
+                alike = classes.setdefault(key, _Class(entry, against, options, []))
+                alike.wordings.append(wording)
+            self._wordings[place] = list(classes.values())
+        return self._wordings[place]
+
+    def _set(
+        self, written: tree.Expression, side: str, binding: tree.Binding
+    ) -> tuple[SetSpace, dict[Side, tuple[int, ...]]]:
+        """What a set can be, and which of it have the same shape."""
+        key = id(written), side, self._relevant(written, binding)
+        if key not in self._sets:
+            layout = self.layouts.source if side == SOURCE else self.layouts.target
+            cubes, shapes = [], dict[Side, list[int]]()
+            for place, choice in enumerate(self._set_choices(written, side, binding)):
+                low = layout.cover(choice.must)
+                high = low | layout.cover(choice.may)
+                cubes.append(Cube.of(choice.path, low, high, layout.clauses))
+                shape = Side.of(layout.chosen(high), ENCODERS[side], fixed=low == high)
+                shapes.setdefault(shape, []).append(place)
+            found = {shape: tuple(places) for shape, places in shapes.items()}
+            self._sets[key] = SetSpace(layout, tuple(cubes)), found
+        return self._sets[key]
+
+
+def calls_of(alternatives: Alternatives) -> Sequence[tree.Call]:
+    """The comparisons that `loss` leads to."""
+    names = {"loss", *alternatives.reached(alternatives.rules["loss"].body)}
+    bodies = [alternatives.rules[name].body for name in sorted(names)]
+    calls = [part for body in bodies for part in walk(body) if isinstance(part, tree.Call)]
+    return [call for call in calls if call.name.text in operators or call.name.text in alternatives.rules]
+
+
+def _choice(place: int, options: Sequence[Space | None]) -> ChoiceSpace | None:
+    return ChoiceSpace(place, tuple(options)) if any(options) else None
+
+
+def _sets(call: tree.Call) -> list[tree.Expression]:
+    """The sets of a comparison, one or two."""
+    return [call.arguments[0], *([call.target] if call.target else [])]
+
+
+def _options(
+    lists: tuple[tuple[Word, ...], ...], call: tree.Call, picks: tuple[int, ...]
+) -> tuple[Option, ...]:
+    """The options of a wording; `none` is a head."""
+    found = []
+    for option, words, place in zip(call.options, lists[2:], picks[2:], strict=True):
+        value = words[place].value
+        if option.name.text == HEAD and value is None:
+            value = Call(NONE)
+        if isinstance(value, float | Call):
+            found.append(Option(option.name.text, value))
+    return tuple(found)

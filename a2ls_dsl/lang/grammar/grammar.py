@@ -1,0 +1,158 @@
+"""Walking in a search space: fresh losses, mutations, crossover, as in the evolution of He et al. 2022.
+
+Every result is canonical, in the grammar and keeps its `require` lines. A proposal that breaks one is thrown
+away and drawn again, as in the paper. Results depend on nothing but the arguments and the generator's state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.grammar.comparison import ComparisonSpace
+from a2ls_dsl.lang.grammar.draw import ATTEMPTS, Drawer, Prior, below, pick
+from a2ls_dsl.lang.grammar.losses import LossSet
+from a2ls_dsl.lang.grammar.space import Derivation
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+
+@dataclass(frozen=True)
+class Grammar(LossSet):
+    """A search space of losses: count it, list it, sample from it, walk in it."""
+
+    def sample(self, rng: Generator, prior: Prior | None = None) -> Loss:
+        """A fresh loss: values of the parameters, alternatives, each optional element with probability 1/2.
+
+        When the requirements are hardly ever kept by chance, the elements that are missing are added.
+        """
+        if not all(0 <= rate <= 1 for rate in (prior or {}).values()):
+            raise A2lError("a prior holds probabilities", "use numbers from 0 to 1")
+        _, root = pick(rng, self.live)
+        return root.draw(Drawer(rng, prior)).loss()
+
+    def sample_evenly(self, rng: Generator) -> Loss:
+        """A loss of an evenly drawn derivation: of all that keep the `require` lines, each as probable.
+
+        Large parts of a grammar come up more often than small ones: long horizons, many terms.
+        """
+        number = below(rng, self.valid_derivations())
+        for _, root in self.live:
+            if number < root.valid:
+                return root.draw_evenly(Drawer(rng)).loss()
+            number -= root.valid
+        raise ValueError("the numbers of derivations add up")
+
+    def replace(self, loss: Loss, rng: Generator, rate: float | None = None) -> Loss:
+        """Puts each optional element in, or takes it out, with probability `rate`; may give the loss itself.
+
+        By default one element changes on average; in the paper's space that is its 1 / (2 (3k + 3)).
+        """
+        _, derivation = self._inside(loss)
+        optional = _optional(derivation)
+        chance = 1 / max(1, optional) if rate is None else rate
+        for _ in range(ATTEMPTS if optional else 0):
+            if child := _flipped(derivation, chance, Drawer(rng)):
+                return child.loss()
+        return derivation.loss()
+
+    def change_horizon(self, loss: Loss, rng: Generator) -> Loss:
+        """One parameter, one less or one more: as a rule the last step is dropped or a random one appended.
+
+        The loss itself if the grammar allows neither.
+        """
+        number, derivation = self._inside(loss)
+        here = self.live[number][0]
+        others = [
+            root
+            for binding, root in self.live
+            if sum(abs(value - here[name]) for name, value in binding.items()) == 1
+        ]
+        return (pick(rng, others).follow(derivation, Drawer(rng)) if others else derivation).loss()
+
+    def change_alternative(self, loss: Loss, rng: Generator) -> Loss:
+        """Takes another alternative in one place, e.g. another operator, weight, view or number of terms.
+
+        Elements and terms that it allows, too, stay; what only it has is drawn. Without any the loss itself.
+        """
+        _, derivation = self._inside(loss)
+        sites = [(part, site) for part in derivation.walk() for site in part.space.sites()]
+        for _ in range(ATTEMPTS if sites else 0):
+            old, site = pick(rng, sites)
+            if new := old.space.other(old, site, Drawer(rng)):
+                return derivation.replaced(old, new).loss()
+        return derivation.loss()
+
+    def regrow(self, loss: Loss, rng: Generator) -> Loss:
+        """Draws one part anew: a term, a weighted term, a sum, or all of the loss."""
+        _, derivation = self._inside(loss)
+        part = pick(rng, list(derivation.walk()))
+        return derivation.replaced(part, part.space.draw(Drawer(rng))).loss()
+
+    def crossover(self, a: Loss, b: Loss, rng: Generator) -> Loss:
+        """Each part as in `a` or as in `b`; of comparisons, each optional element with equal probability.
+
+        Parents of equal parameters give the child the alternatives of either; otherwise it has those of `a`,
+        and of `b` it takes what they allow. The child may equal a parent.
+        """
+        (number_a, mine), (number_b, theirs) = self._inside(a), self._inside(b)
+        return mine.space.cross(mine, theirs, number_a == number_b, Drawer(rng)).loss()
+
+    def graft(self, a: Loss, b: Loss, rng: Generator) -> Loss:
+        """Puts a part of `b` where `a` has one from the same place of the grammar; `a` if there is none."""
+        (_, mine), (_, theirs) = self._inside(a), self._inside(b)
+        offered: dict[int, list[Derivation]] = {}
+        for part in list(theirs.walk())[1:]:
+            offered.setdefault(part.space.place, []).append(part)
+        places = [part for part in list(mine.walk())[1:] if part.space.place in offered]
+        if not places:
+            return mine.loss()
+        old = pick(rng, places)
+        given = pick(rng, offered[old.space.place])
+        return mine.replaced(old, old.space.follow(given, Drawer(rng))).loss()
+
+    def mutate(self, loss: Loss, rng: Generator) -> Loss:
+        """A loss near by: mostly `replace`, sometimes other parameters, another alternative, a part anew.
+
+        Never the loss itself, unless nothing else was found.
+        """
+        _, derivation = self._inside(loss)
+        child = parent = derivation.loss()
+        moves = [
+            *([Grammar.replace] * REPLACEMENTS if _optional(derivation) else []),
+            *([Grammar.change_horizon] if len(self.live) > 1 else []),
+            Grammar.change_alternative,
+            *([Grammar.regrow] if not isinstance(derivation.space, ComparisonSpace) else []),
+        ]
+        for _ in range(ATTEMPTS):
+            child = pick(rng, moves)(self, parent, rng)
+            if child != parent:
+                break
+        return child
+
+
+REPLACEMENTS = 5
+"""The paper's evolution replaces elements five times as often as it changes the horizon."""
+
+
+def _optional(derivation: Derivation) -> int:
+    """How many optional elements a derivation's comparisons have."""
+    return sum(
+        bits.bit_count()
+        for part in derivation.walk()
+        if isinstance(part.space, ComparisonSpace)
+        for bits in part.space.optional(part.choice)
+    )
+
+
+def _flipped(derivation: Derivation, rate: float, drawer: Drawer) -> Derivation | None:
+    """With optional elements put in or taken out; None where a comparison breaks a `require` line then."""
+    if isinstance(space := derivation.space, ComparisonSpace):
+        flipped = space.flipped(derivation, rate, drawer)
+        return flipped if space.allows(flipped.choice) else None
+    parts = [_flipped(part, rate, drawer) for part in derivation.parts]
+    kept = tuple(part for part in parts if part)
+    return derivation._replace(parts=kept) if len(kept) == len(parts) else None
