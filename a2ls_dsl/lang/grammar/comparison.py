@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from a2ls_dsl.lang.ast import Comparison, Weight, Weighted
 from a2ls_dsl.lang.grammar.distinct import Atom, Product
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from a2ls_dsl.lang.grammar import tree
 
 
+Places: TypeAlias = tuple[int, ...]
+
+
 class Wording(NamedTuple):
     """One combination of operator, negatives and options: their places in the lists, and their kind."""
 
-    picks: tuple[int, ...]
+    picks: Places
     kind: Kind
 
 
@@ -43,7 +46,7 @@ class Chosen(NamedTuple):
     """The choice in a comparison: its words, of each set the cube and the elements."""
 
     word: Wording
-    places: tuple[int, ...]
+    places: Places
     masks: tuple[int, ...]
 
 
@@ -104,9 +107,8 @@ class ComparisonSpace(Space):
     def pick_evenly(self, drawer: Drawer) -> Chosen:
         group = self.live[weighted(drawer.rng, [group.valid for group in self.live])]
         word = pick(drawer.rng, group.words)
-        return _chosen_of(
-            word, [s.draw_evenly(places, drawer) for s, places in zip(self.sets, group.sets, strict=True)]
-        )
+        sets = zip(self.sets, group.sets, strict=True)
+        return _chosen_of(word, [each.draw_evenly(places, drawer) for each, places in sets])
 
     def _proposed(self, drawer: Drawer) -> Chosen:
         group = self.live[weighted(drawer.rng, self._combinations)]
@@ -119,8 +121,7 @@ class ComparisonSpace(Space):
     def _combinations(self) -> tuple[int, ...]:
         """The number of combinations of alternatives in each live group."""
         return tuple(
-            len(group.words)
-            * math.prod(len(s.live(places)) for s, places in zip(self.sets, group.sets, strict=True))
+            len(group.words) * math.prod(len(s.live(p)) for s, p in zip(self.sets, group.sets, strict=True))
             for group in self.live
         )
 
@@ -170,10 +171,9 @@ class ComparisonSpace(Space):
 
     def flipped(self, old: Derivation, rate: float, drawer: Drawer) -> Derivation:
         """A comparison with each optional element put in or taken out with probability `rate`."""
-        choice = old.choice
-        flips = [draw(drawer.rng, bits, rate) for bits in self.optional(choice)]
-        masks = tuple(mask ^ flip for mask, flip in zip(choice.masks, flips, strict=True))
-        return old._replace(choice=choice._replace(masks=masks))
+        flips = [draw(drawer.rng, bits, rate) for bits in self.optional(old.choice)]
+        masks = tuple(mask ^ flip for mask, flip in zip(old.choice.masks, flips, strict=True))
+        return old._replace(choice=old.choice._replace(masks=masks))
 
     def sites(self) -> Iterable[int]:
         words = [number for number, count in enumerate(self.lists) if count > 1]
@@ -199,9 +199,7 @@ class ComparisonSpace(Space):
         return self._taken(choice.word.picks, choice.places, old, drawer)
 
     def cross(self, a: Derivation, b: Derivation, equal: bool, drawer: Drawer) -> Derivation:
-        if not self.alike(b.space):
-            return a
-        for _ in range(ATTEMPTS):
+        for _ in range(ATTEMPTS if self.alike(b.space) else 0):
             form = pick(drawer.rng, (a, b)) if equal else a
             space: ComparisonSpace = form.space  # type: ignore[assignment]
             cubes = space.cubes(form.choice)
@@ -210,14 +208,11 @@ class ComparisonSpace(Space):
                 cube.low | mine & chosen | other & cube.may & ~chosen
                 for cube, chosen, mine, other in zip(cubes, of_a, a.choice.masks, b.choice.masks, strict=True)
             )
-            choice = form.choice._replace(masks=masks)
-            if self.allows(choice):
+            if self.allows(choice := form.choice._replace(masks=masks)):
                 return form._replace(choice=choice)
         return a
 
-    def _taken(
-        self, picks: tuple[int, ...], places: tuple[int, ...], old: Derivation, drawer: Drawer
-    ) -> Chosen | None:
+    def _taken(self, picks: Places, places: Places, old: Derivation, drawer: Drawer) -> Chosen | None:
         """These alternatives with the elements of another choice, if they go together."""
         word = self._fitting(picks, places)
         if word is None:
@@ -228,7 +223,7 @@ class ComparisonSpace(Space):
         choice = Chosen(word, places, masks)
         return choice if self.allows(choice) else None
 
-    def _fitting(self, picks: tuple[int, ...], places: tuple[int, ...]) -> Wording | None:
+    def _fitting(self, picks: Places, places: Places) -> Wording | None:
         """The word of these picks if it goes with these cubes in some loss."""
         if not all(each.cubes[place].valid for each, place in zip(self.sets, places, strict=True)):
             return None
@@ -238,8 +233,8 @@ class ComparisonSpace(Space):
         return None
 
     @cached_property
-    def _by_picks(self) -> dict[tuple[int, ...], list[tuple[Wording, Group]]]:
-        picks: dict[tuple[int, ...], list[tuple[Wording, Group]]] = {}
+    def _by_picks(self) -> dict[Places, list[tuple[Wording, Group]]]:
+        picks: dict[Places, list[tuple[Wording, Group]]] = {}
         for word, group in self._wordings:
             picks.setdefault(word.picks, []).append((word, group))
         return picks
