@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from a2ls_dsl.backend.counter_rng import CounterRng
-from a2ls_dsl.backend.stacked import StackAgent, StackedLoss, StackEncoder
+from a2ls_dsl.backend.stacked import PADDING, PADDING_ON_GPU, Layout, StackAgent, StackedLoss, StackEncoder
 from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.adam import StackedAdam, unchanged_where
@@ -47,6 +47,7 @@ class Agent(nn.Module):
     active: Tensor
     auxiliary: StackedLoss
     optimizers: dict[str, StackedAdam]
+    _fusible: dict[str, Callable[..., Any]]
 
     def __init__(
         self,
@@ -71,7 +72,11 @@ class Agent(nn.Module):
     def _begin(self, features: int) -> None:
         """Once the networks are there: make loss and optimizers, and fresh parameters on the device."""
         spaces = Spaces.of(self.observations.seen, self.action_size, features)
-        self.auxiliary = StackedLoss(self.losses, spaces, self.computation.padding)
+        on_gpu, padding = self.device.type == "cuda", self.computation.padding
+        if padding is None:
+            padding = PADDING_ON_GPU if on_gpu else PADDING
+        self._room = padding, on_gpu
+        self.auxiliary = StackedLoss(self.losses, spaces, *self._room)
         for member, loss in enumerate(self.losses):
             self._initialise(member, loss)
         self.freeze()
@@ -96,7 +101,7 @@ class Agent(nn.Module):
 
     @property
     def is_general(self) -> bool:
-        """Whether losses beyond those of the paper can be in it: these are neither captured nor compiled."""
+        """Whether losses beyond those of the paper can be in it; these are not compiled."""
         return bool(self.auxiliary.capacity.general)
 
     @property
@@ -105,8 +110,8 @@ class Agent(nn.Module):
         """(members,) agent steps that each member has trained."""
 
     @abstractmethod
-    def estimates(self, latents: Tensor, observations: Tensor) -> Tensor:
-        """The agents' values (members, M) of latents (members, M, features) and what these are of."""
+    def estimates(self, latents: Tensor, observations: Tensor, members: Tensor | None = None) -> Tensor:
+        """The agents' values (N, M) of latents (N, M, features) and what these are of: see `StackValue`."""
 
     @abstractmethod
     def make_replay(self, rows: int) -> Replay:
@@ -138,7 +143,7 @@ class Agent(nn.Module):
         """The computation of an update.
 
         It reads and writes tensors of the stack and the replay in place, and waits for nothing: it can be
-        captured as one graph for each combination of `parts_due`, unless the stack `is_general`.
+        captured as one graph for each combination of `parts_due`, until `refit` says that it is another.
         """
 
     @abstractmethod
@@ -185,15 +190,14 @@ class Agent(nn.Module):
     def refit(self, member: int, loss: Loss | None) -> bool:
         """Make room for `loss` in a slot, which is then `reset`; the other members keep their state.
 
-        Gives whether the stack had to be rebuilt: an update that was captured must then be captured anew.
+        Gives whether an update is another computation then: one that was captured must be captured anew.
         """
         old, adam = self.auxiliary, self.optimizers["auxiliary"]
         if old.holds(member, loss):
-            return False
+            return not old.keeps(member, loss)
         losses = [*self.losses[:member], loss, *self.losses[member + 1 :]]
-        like = next(self.parameters())
-        self.auxiliary = new = StackedLoss(losses, old.spaces, old.padding).to(like)
-        fresh = self._make_optimizers()["auxiliary"].to(like)
+        fresh = self._laid_out(losses)
+        new = self.auxiliary
         fresh.steps.copy_(adam.steps)
         pairs = [(list[Tensor](new.parameters()), list[Tensor](old.parameters()))]
         shared = len(adam.trained) - len(list(old.parameters()))
@@ -205,9 +209,23 @@ class Agent(nn.Module):
             if other != member:
                 for mine, its in pairs:
                     new.take(other, old, mine, its)
-        self.optimizers["auxiliary"] = fresh
-        self.adams = nn.ModuleList(self.optimizers.values())
         return True
+
+    @torch.no_grad()
+    def lay_out(self, layout: Layout) -> bool:
+        """Let the losses lie as they lay elsewhere, without their numbers. Gives what `refit` gives."""
+        if self.auxiliary.layout == layout:
+            return False
+        self._laid_out(self.losses, layout)
+        return True
+
+    def _laid_out(self, losses: Sequence[Loss | None], layout: Layout | None = None) -> StackedAdam:
+        """Put another stack of losses in the place of the one there is; gives its optimizer."""
+        old, like = self.auxiliary, next(self.parameters())
+        self.auxiliary = StackedLoss(losses, old.spaces, *self._room, layout).to(like)
+        adam = self.optimizers["auxiliary"] = self._make_optimizers()["auxiliary"].to(like)
+        self.adams = nn.ModuleList(self.optimizers.values())
+        return adam
 
     @torch.no_grad()
     def activate(self, member: int) -> None:
@@ -228,14 +246,27 @@ class Agent(nn.Module):
         parameters = [each for network, _ in self.acting_networks() for each in network.parameters()]
         return torch.stack([each.flatten(1).isfinite().all(dim=1) for each in parameters]).all(dim=0)
 
-    def _asked(self, encode: nn.Module, encode_target: nn.Module) -> StackAgent | None:
-        """What losses beyond those of the paper ask for, if there can be any."""
-        if not self.is_general:
-            return None
-        frames = self.steps * self.action_repeat
-        return StackAgent(
-            of_members(encode), of_members(encode_target), self.estimates, frames, self.rng, self.updates
-        )
+    def _losses_of_windows(
+        self, replay: Replay, batch: int, encoder: nn.Module, target: nn.Module
+    ) -> tuple[Tensor, Tensor]:
+        """The auxiliary losses (members,) on windows of their own, and which members have some.
+
+        Those of the paper are compiled where that is wanted; the others come and go while it runs.
+        """
+        capacity = self.auxiliary.capacity
+        steps, views = capacity.horizon + 1, capacity.views
+        window = replay.sample_windows(self.rng, self.updates, batch, steps, views, self.is_general)
+        losses: Tensor = self._fusible["auxiliary"](self, window)
+        if self.auxiliary.general is not None:
+            losses = losses + self.auxiliary.general(self._asked(encoder, target), window)
+        able = self._with_windows(replay)
+        self._record("auxiliary_loss", losses, able)
+        return losses, able
+
+    def _asked(self, encoder: nn.Module, target: nn.Module) -> StackAgent:
+        """What losses beyond those of the paper ask for."""
+        networks, frames = (of_members(encoder), of_members(target)), self.steps * self.action_repeat
+        return StackAgent(*networks, self.estimates, frames, self.rng, self.updates)
 
     def _fused(self, **functions: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
         """Methods of the class, which take the stack first, compiled if that is wanted.
@@ -272,14 +303,18 @@ def of_members(network: nn.Module) -> StackEncoder:
     """A network of all members, to be called for some of them as well."""
 
     def encode(x: Tensor, members: Tensor | None = None) -> Tensor:
-        if members is None:
-            result: Tensor = network(x)
-            return result
-        own = {name: each.index_select(0, members) for name, each in network.named_parameters()}
-        result = functional_call(network, own, (x,))
-        return result
+        return called(network, (x,), members)
 
     return encode
+
+
+def called(network: nn.Module, inputs: tuple[Tensor, ...], members: Tensor | None) -> Tensor:
+    """What a network of all members gives for inputs (N, ...) of some (N,), or with None of all."""
+    own: dict[str, Tensor] = {}
+    if members is not None:
+        own = {name: each.index_select(0, members) for name, each in network.named_parameters()}
+    result: Tensor = functional_call(network, own, inputs) if own else network(*inputs)
+    return result
 
 
 def copy_member(source: nn.Module, target: nn.Module, member: int) -> None:

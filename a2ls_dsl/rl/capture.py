@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 WARM_UP = 3
 """Plain calls of a variant before it is captured: libraries load kernels, optimizers make their state."""
+RENEWED = 1
+"""Plain calls of a variant that has been captured before: kernels for new shapes are chosen."""
 
 
 class Captured(Generic[T]):
@@ -38,7 +40,8 @@ class Captured(Generic[T]):
 
     def __init__(self, device: torch.device | str, enabled: bool = True) -> None:
         self._device = torch.device(device)
-        self._enabled = enabled and self._device.type == "cuda"
+        self._wanted = self._enabled = enabled and self._device.type == "cuda"
+        self._known = set[Hashable]()  # variants that were captured once
         self._variants: dict[Hashable, _Variant[T]] = {}
         # Variants never run together, so they share memory; on other streams a pool would give them more.
         self._stream: torch.cuda.Stream | None = None
@@ -52,7 +55,8 @@ class Captured(Generic[T]):
                 self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
                 self._pool = torch.cuda.graph_pool_handle()
             if variant not in self._variants:
-                self._variants[variant] = _Variant(self._device, inputs, self._stream, self._pool)
+                calls = RENEWED if variant in self._known else WARM_UP
+                self._variants[variant] = _Variant(self._device, inputs, self._stream, self._pool, calls)
             own = self._variants[variant]
 
             def call() -> T:
@@ -74,6 +78,12 @@ class Captured(Generic[T]):
         """How many variants have been captured."""
         return sum(each.graph is not None for each in self._variants.values())
 
+    def renew(self) -> None:
+        """The function reads other tensors from now on, or runs other kernels: capture all variants anew."""
+        self._known |= {variant for variant, each in self._variants.items() if each.graph is not None}
+        self.close()
+        self._enabled = self._wanted
+
     def close(self) -> None:
         """Let go of all graphs, and of the memory that they hold."""
         self._variants.clear()
@@ -88,21 +98,26 @@ class _Variant(Generic[T]):
     """The graph of one variant and the buffers of its inputs; all on the current device."""
 
     def __init__(
-        self, device: torch.device, inputs: tuple[Tensor, ...], stream: torch.cuda.Stream, pool: Any
+        self,
+        device: torch.device,
+        inputs: tuple[Tensor, ...],
+        stream: torch.cuda.Stream,
+        pool: Any,
+        warm_ups: int,
     ) -> None:
         self._device, self._stream, self._pool = device, stream, pool
         self.inputs = [torch.empty_like(each, device=device) for each in inputs]
         # Pages that the device copies from by itself; an ordinary copy would wait for all that runs there.
         self._pinned = [torch.empty_like(each, device="cpu", pin_memory=True) for each in inputs]
         self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        self._warm_ups = 0
+        self._warm_ups = warm_ups
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def launch(self, call: Callable[[], T], inputs: tuple[Tensor, ...]) -> T:
         """What `call` computes from these inputs: as a graph, once it is warm. Raises `_NotCaptured`."""
         self._feed(inputs)
-        if self._warm_ups < WARM_UP:
-            self._warm_ups += 1
+        if self._warm_ups:
+            self._warm_ups -= 1
             return self._warm_up(call)
         if self.graph is None:
             self.graph, self._output = self._captured(call)

@@ -7,7 +7,8 @@ bit for bit in any company, members are computed one by one; the price is speed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
+from a2ls_dsl.backend.stacked import Layout
 from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.load import loads
+from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.rl.agent import Agent, Parts
 from a2ls_dsl.rl.agents import AgentSettings, make_agent
 from a2ls_dsl.rl.capture import Captured
@@ -28,12 +32,14 @@ from a2ls_dsl.rl.settings import Computation
 
 Arrays = dict[str, NDArray[np.generic]]
 
+_LAYOUTS = "layouts"
+
 
 class Learner:
     """Stacks and their replay buffers; members are in the order of `losses` throughout.
 
     rows: of replay a member; action: size of an action. refill: slots may be given to other members, by
-    `reset`. Updates of losses beyond those of He et al. 2022 can't be captured. action_repeat: see `Agent`.
+    `reset`. action_repeat: see `Agent`.
     """
 
     def __init__(
@@ -68,15 +74,11 @@ class Learner:
             stack, replay = self._made(losses[part], seeds[part])
             self.stacks.append(stack)
             self.replays.append(replay)
-        capture = self._capture = self._computation.capture and not (exact and refill)
-        self._update = self._captured_update()
+        capture = self._computation.capture and not (exact and refill)
+        self._update = Captured[None](device, capture)
         self._append = Captured[None](device, capture)
         self._act = Captured[Tensor](device, capture)
         self._act_frozen = Captured[Tensor](device, capture)
-
-    def _captured_update(self) -> Captured[None]:
-        general = any(stack.is_general for stack in self.stacks)
-        return Captured(self.device, self._capture and not general)
 
     def _made(self, losses: Sequence[Loss | None], seeds: Sequence[int]) -> tuple[Agent, Replay]:
         stack = make_agent(
@@ -124,7 +126,7 @@ class Learner:
         else:
             stack = self.stacks[0]
             if stack.refit(member, loss):
-                self._update = self._captured_update()
+                self._update.renew()
             stack.reset(member, loss, seed)
             self.replays[0].reset(member, int(stack.horizon[member]))
 
@@ -224,7 +226,7 @@ class Learner:
 
     def state(self) -> Arrays:
         """Everything the learner knows, as arrays."""
-        arrays: Arrays = {"updates": np.array(self.updates)}
+        arrays: Arrays = {"updates": np.array(self.updates), _LAYOUTS: _as_array(self.stacks)}
         for prefix, module in self._modules().items():
             for name, value in module.state_dict().items():
                 arrays[f"{prefix}/{name}"] = value.detach().cpu().numpy()
@@ -232,6 +234,10 @@ class Learner:
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Take over what `state` of an equal learner returned, or of one that kept fewer rows of replay."""
+        if _LAYOUTS in arrays:  # since it is stored
+            for stack, layout in zip(self.stacks, _from_array(arrays[_LAYOUTS]), strict=True):
+                if stack.lay_out(layout):
+                    self._update.renew()
         for prefix, module in self._modules().items():
             state = {name: torch.as_tensor(arrays[f"{prefix}/{name}"]) for name in module.state_dict()}
             if isinstance(module, Replay) and state["observation"].shape[1] < module.capacity:
@@ -279,3 +285,17 @@ def _tensor(array: NDArray[Any]) -> Tensor:
 def _host(tensor: Tensor) -> NDArray[np.float32]:
     """The numbers of a tensor; waits for the device."""
     return np.asarray(tensor.cpu().numpy())
+
+
+def _as_array(stacks: Sequence[Agent]) -> NDArray[np.uint8]:
+    """Where the losses of stacks lie, as bytes of JSON."""
+    layouts = [vars(stack.auxiliary.layout) for stack in stacks]
+    values = [each | {"planned": [loss and print_loss(loss) for loss in each["planned"]]} for each in layouts]
+    return np.frombuffer(json.dumps(values).encode(), np.uint8)
+
+
+def _from_array(array: NDArray[np.generic]) -> Iterator[Layout]:
+    for each in json.loads(array.tobytes()):
+        planned = tuple(text and loads(f"loss member = {text}")["member"] for text in each["planned"])
+        seats = tuple(tuple((bucket, lane) for bucket, lane in own) for own in each["seats"])
+        yield Layout(planned, float(each["padding"]), bool(each["spare"]), seats)

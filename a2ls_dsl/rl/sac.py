@@ -15,7 +15,7 @@ from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.backend.window import StackWindow
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.adam import StackedAdam
-from a2ls_dsl.rl.agent import Agent, Parts, copy_member, follow, of_members
+from a2ls_dsl.rl.agent import Agent, Parts, called, copy_member, follow, of_members
 from a2ls_dsl.rl.networks import Actor, Encoder, TwinCritic, make_encoder
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay, Transitions
@@ -70,7 +70,7 @@ class SacStack(Agent):
         self.frozen_actor = make_actor(self.frozen_encoder)
         self.log_temperature = nn.Parameter(torch.zeros(members))
         self._begin(features)
-        self._losses = self._fused(
+        self._fusible = self._fused(
             critic=SacStack._critic_losses,
             actor=SacStack._actor_losses,
             auxiliary=SacStack._auxiliary_losses,
@@ -108,11 +108,10 @@ class SacStack(Agent):
         """See `Agent.steps`."""
         return self.settings.random_steps + self.updates // self.settings.updates_per_step
 
-    def estimates(self, latents: Tensor, observations: Tensor) -> Tensor:
+    def estimates(self, latents: Tensor, observations: Tensor, members: Tensor | None = None) -> Tensor:
         """The least of the target critics for the latents, at the policy's mean action."""
-        action = self.actor.mean(self.encoder.base(observations))
-        values: Tensor = self.target_critic(latents.to(action.dtype), action)
-        return values.min(dim=1).values
+        networks = _Estimates(self.encoder, self.actor, self.target_critic)
+        return called(networks, (latents, observations), members)
 
     @property
     def parts_due(self) -> Parts:
@@ -127,8 +126,7 @@ class SacStack(Agent):
     def run_update(self, parts: Parts, replay: Replay) -> None:
         """The computation of an update, in the order of the release (He et al. 2022).
 
-        It reads and writes tensors of the stack and the replay in place, and waits for nothing: it can be
-        captured as one graph for each combination of `parts_due`, unless the stack `is_general`.
+        See `Agent.run_update`.
         """
         actor, targets, auxiliary = parts
         with self.arithmetic():
@@ -145,7 +143,7 @@ class SacStack(Agent):
     def _update_critic(self, batch: Transitions) -> None:
         """Clipped double Q-learning with entropy; trains critics and encoder."""
         noise = self._noise(Purpose.NEXT_ACTION)
-        losses, values = self._losses["critic"](self, *vars(batch).values(), noise)
+        losses, values = self._fusible["critic"](self, *vars(batch).values(), noise)
         self._step("critic", losses)
         self._record("critic_loss", losses)
         self._record("mean_value", values)
@@ -172,7 +170,7 @@ class SacStack(Agent):
 
     def _update_actor(self, observation: Tensor) -> None:
         """Policy and temperature; the gradient stops behind the encoder, which stays."""
-        losses, entropy = self._losses["actor"](self, observation, self._noise(Purpose.POLICY))
+        losses, entropy = self._fusible["actor"](self, observation, self._noise(Purpose.POLICY))
         entropy, temperature = entropy.detach(), self._temperature()
         self._step("actor", losses)
         self._step("temperature", self.log_temperature.exp() * (entropy + self.action_size))
@@ -200,25 +198,17 @@ class SacStack(Agent):
 
         Members that have no window yet take no step.
         """
-        capacity, batch = self.auxiliary.capacity, self.settings.batch_size
-        steps, views = capacity.horizon + 1, capacity.views
-        window = replay.sample_windows(self.rng, self.updates, batch, steps, views, self.is_general)
-        # Losses beyond those of the paper are not compiled: other losses may come while it runs.
-        losses = (
-            self._auxiliary_losses(window) if self.is_general else self._losses["auxiliary"](self, window)
+        losses, able = self._losses_of_windows(
+            replay, self.settings.batch_size, self.encoder, self.target_encoder
         )
-        able = self._with_windows(replay)
         gradients = self._step("auxiliary", self.settings.auxiliary_weight * losses, able)
         if again := self.optimizers.get("auxiliary_encoder"):
             again.descend(gradients[: len(again.trained)], able)
-        self._record("auxiliary_loss", losses, able)
 
     def _auxiliary_losses(self, window: StackWindow) -> Tensor:
-        """The auxiliary losses, (members,)."""
-        asked = self._asked(self.encoder, self.target_encoder)
+        """The auxiliary losses of He et al. 2022, (members,)."""
         encode, encode_target = of_members(self.encoder), of_members(self.target_encoder)
-        losses: Tensor = self.auxiliary(encode, encode_target, window, asked)
-        return losses
+        return self.auxiliary.of_paper(encode, encode_target, window)
 
     def _step(self, name: str, losses: Tensor, among: Tensor | None = None) -> Sequence[Tensor]:
         """A step of an optimizer for the active members, or those of a mask, down their losses' gradient.
@@ -265,3 +255,16 @@ class SacStack(Agent):
         shape = (self.settings.batch_size, self.action_size)
         noise = self.rng.normal(purpose, self.updates, shape[0] * shape[1]).view(-1, *shape)
         return noise.to(self.log_temperature.dtype)
+
+
+class _Estimates(nn.Module):
+    """What `SacStack.estimates` computes."""
+
+    def __init__(self, encoder: Encoder, actor: Actor, critic: TwinCritic) -> None:
+        super().__init__()
+        self.encoder, self.actor, self.critic = encoder, actor, critic
+
+    def forward(self, latents: Tensor, observations: Tensor) -> Tensor:
+        action = self.actor.mean(self.encoder.base(observations))
+        values: Tensor = self.critic(latents.to(action.dtype), action)
+        return values.min(dim=1).values

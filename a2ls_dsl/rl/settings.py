@@ -10,7 +10,6 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from a2ls_dsl.backend.stacked import PADDING
 from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.rl.arithmetic import Precision
 from a2ls_dsl.rl.envs.rendering import Rendering
@@ -88,13 +87,14 @@ class Computation:
     """How updates are computed; but for the precision it changes no result beyond the order of sums.
 
     capture: launch whole updates as CUDA graphs; compile: let torch.compile fuse the losses. It takes a
-    minute or so at the start, once a stack, whatever its losses are. padding: see `StackedLoss`.
+    minute or so at the start, once a stack, whatever its losses are. padding: see `StackedLoss`; by default
+    what suits the device.
     """
 
     precision: Precision = Precision.TF32
     capture: bool = True
     compile: bool = False
-    padding: float = PADDING
+    padding: float | None = None
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class Stack:
         self.calls["target"] += 1
         return torch.tanh(x @ (self.target if members is None else self.target[members]))
 
-    def _value(self, latents: Tensor, seen: Tensor) -> Tensor:
+    def _value(self, latents: Tensor, seen: Tensor, members: Tensor | None = None) -> Tensor:
         self.calls["value"] += 1
         assert seen.shape[:2] == latents.shape[:2]
         return estimate(latents)

@@ -23,7 +23,7 @@ def made(
 ) -> Learner:
     losses = [None if name is None else load_one(name)[1] for name in names]
     settings = SacSettings(hidden=16, batch_size=8)
-    return Learner(losses, range(len(NAMES)), observations, 2, 60, settings, device, computation=computation)
+    return Learner(losses, range(len(names)), observations, 2, 60, settings, device, computation=computation)
 
 
 def filled(
@@ -34,7 +34,7 @@ def filled(
 ) -> Learner:
     """Two episodes and a half of random experience."""
     learner, rng = made(observations, device, computation, names), np.random.default_rng(0)
-    members, shape = len(NAMES), observations.shape
+    members, shape = len(names), observations.shape
 
     def seen() -> np.ndarray:
         if observations.crop is None:

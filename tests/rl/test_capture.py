@@ -7,16 +7,22 @@ value, and one that took a tensor from the host would mix devices, which torch r
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from mixed_stack import FRAMES, NAMES, VECTORS, filled, made
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import a2ls_dsl
 from a2ls_dsl.backend.counter_rng import CounterRng
+from a2ls_dsl.ir.lower import is_paper_shaped
+from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.arithmetic import Precision, arithmetic
 from a2ls_dsl.rl.bench.floor import GradientsAlone
 from a2ls_dsl.rl.networks import Actor, TwinCritic
@@ -45,6 +51,64 @@ def test_an_update_and_all_around_it_depend_on_tensors_alone(observations: Obser
     assert learner._run_act(None, policy, counters, where).is_meta
     assert learner._run_act_frozen(None, policy, counters).is_meta
     stack.freeze()
+
+
+GENERAL = sorted(
+    path.stem
+    for path in (Path(__file__).parents[2] / "losses").glob("*.a2l")
+    if not is_paper_shaped(load_one(path.stem)[1])
+)
+
+
+@pytest.mark.parametrize("observations", [VECTORS, FRAMES], ids=["vectors", "frames"])
+def test_so_do_losses_beyond_the_papers(observations: Observations) -> None:
+    """Every published one, beside members without and with one of the paper's."""
+    names = [*GENERAL, *GENERAL[:2], "a2_winner", None]
+    learner = made(observations, "meta", names=names)
+    (stack,) = learner.stacks
+    for name, adam in stack.optimizers.items():
+        stack.optimizers[name] = GradientsAlone(adam.trained, adam.lr)
+    learner._run_update(((True, True, True),))  # tables of the groups are made
+    with AllOn("meta"):
+        for parts in ((True, True, True), (False, False, True)):
+            learner._run_update((parts,))
+
+
+class AllOn(TorchDispatchMode):
+    """Nothing is computed on another device, and nothing comes from there."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for each in tree_leaves((args, kwargs, result)):
+            assert not isinstance(each, Tensor) or each.device.type == self.device, function
+        return result
+
+
+def test_a_slot_with_another_structure_is_captured_anew_and_other_weights_are_not() -> None:
+    """Groups of losses beyond the paper's are what a graph reads; their weights lie in one of its tensors."""
+    learner, renewed = made(VECTORS, "cpu", names=("vcr", "spr", "vcr")), list[int]()
+    learner._update.renew = lambda: renewed.append(1)  # type: ignore[method-assign]
+    learner.update()
+    vcr, mico = (load_one(name)[1] for name in ("vcr", "mico"))
+    first, *others = vcr.terms
+    heavier = replace(vcr, terms=(replace(first, weight=7.0), *others))
+    general = learner.stacks[0].auxiliary.general
+    tables = [(id(group.members), group.weights.data_ptr()) for group in general._groups]
+    learner.reset(0, heavier, 9)
+    learner.update()
+    assert not renewed
+    assert [(id(group.members), group.weights.data_ptr()) for group in general._groups] == tables
+    assert [group.weights[0, :, 0].tolist() for group in general._groups if len(group.members) == 2] == [
+        [7.0, first.weight]
+    ]
+    for loss in (mico, None, vcr, load_one("a2_winner")[1]):
+        learner.reset(0, loss, 9)
+        learner.update()
+    assert len(renewed) == 4
 
 
 def test_an_update_writes_in_place() -> None:

@@ -16,7 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from a2ls_dsl.cli.train import computation
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.capture import WARM_UP, Captured
+from a2ls_dsl.rl.capture import RENEWED, WARM_UP, Captured
 from a2ls_dsl.rl.device import choose_device
 from a2ls_dsl.rl.memory import free_bytes
 from a2ls_dsl.rl.slots import Training
@@ -61,6 +61,34 @@ def test_variants_are_captured_on_one_stream_into_one_pool_and_nothing_is_collec
     assert {each["mode"] for each in cuda.captures} == {"thread_local"}
     assert not any(each["collects"] for each in cuda.captures)
     assert gc.isenabled()
+
+
+def test_a_renewed_graph_is_captured_after_one_plain_call(cuda: StandIn) -> None:
+    """And what could not be captured is tried again, as another function may stand there now."""
+    captured, plain = Captured[Tensor]("cuda"), list[str]()
+
+    def told(variant: str, x: Tensor) -> Tensor:
+        plain.append(variant)
+        return double(variant, x)
+
+    for _ in range(WARM_UP + 2):
+        captured(told, "a", torch.zeros(3))
+    captured.renew()
+    assert captured.graphs == 0
+    plain.clear()
+    for _ in range(3):
+        captured(told, "a", torch.zeros(3))
+    assert len(plain) == RENEWED + 1
+    assert len(cuda.captures) == 2
+    plain.clear()
+    for _ in range(WARM_UP + 1):
+        captured(told, "b", torch.zeros(3))
+    assert len(plain) == WARM_UP + 1
+    captured._enabled = False
+    captured.renew()
+    for _ in range(RENEWED + 1):
+        captured(told, "a", torch.zeros(3))
+    assert captured.graphs == 1
 
 
 class Garbage:

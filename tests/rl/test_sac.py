@@ -117,6 +117,8 @@ def test_a_value_is_the_least_target_critic_at_the_policys_mean_action() -> None
     pair = torch.cat([plain.target_encoder(seen[0]), torch.tanh(mean)], dim=1)
     expected = torch.minimum(*(critic(pair)[:, 0] for critic in plain.target_critics))
     torch.testing.assert_close(found[0], expected)
+    of_one = stack.estimates(latents, seen, torch.tensor([0]))
+    torch.testing.assert_close(of_one, found)
     with torch.no_grad():
         stack.updates += 4
     stack.action_repeat = 8

@@ -19,6 +19,8 @@ from a2ls_dsl.words.registry import functions, operators
 
 PADDING = 1.3
 """The arithmetic of a stack's losses, as a multiple of what the losses alone need; see `StackedLoss`."""
+PADDING_ON_GPU = 2.5
+"""The same where each bucket is launched, and a stack that is laid out anew is captured anew."""
 
 OperatorKind = tuple[str, bool]
 """An operator and whether it stands against the batch."""
@@ -114,6 +116,16 @@ class Size:
         kinds = tuple(sorted({*self.kinds, *other.kinds}))
         return Size(self.source.join(other.source), self.target.join(other.target), kinds)
 
+    def opened(self) -> Size:
+        """The same for all operators without a matrix."""
+        plain = [
+            (name, against)
+            for name, each in OPERATIONS.items()
+            for against in (False, True)
+            if not each.bilinear
+        ]
+        return Size(self.source, self.target, tuple(sorted({*self.kinds, *plain})))
+
     def holds(self, other: Size) -> bool:
         """Whether a lane of this size has room for what fits into one of the `other`."""
         return self.join(other) == self
@@ -144,8 +156,13 @@ class Capacity:
     general: tuple[Loss, ...] = ()
 
     @staticmethod
-    def of(losses: Sequence[Loss | None], spaces: Spaces, padding: float) -> tuple[Capacity, list[list[int]]]:
-        """What holds `losses` in as few buckets as `padding` allows, and for each its terms' buckets."""
+    def of(
+        losses: Sequence[Loss | None], spaces: Spaces, padding: float, spare: bool = False
+    ) -> tuple[Capacity, list[list[int]]]:
+        """What holds `losses` in as few buckets as `padding` allows, and for each its terms' buckets.
+
+        spare: with lanes for losses that come later, whatever their operators are.
+        """
         present = [loss for loss in losses if loss is not None]
         places = [(member, term) for member, loss in enumerate(losses) for _, term in paper_terms(loss)]
         sizes = [Size.of(term) for _, term in places]
@@ -153,7 +170,7 @@ class Capacity:
         buckets = list[tuple[Size, int]]()
         found = [0] * len(places)
         for number, (size, lanes) in enumerate(_grouped(sizes, spaces, padding)):
-            buckets.append((size, len(lanes)))
+            buckets.append((size.opened(), len(lanes) + _spares(len(lanes))) if spare else (size, len(lanes)))
             for lane in lanes:
                 found[lane] = number
         for (member, _), bucket in zip(places, found, strict=True):
@@ -187,6 +204,11 @@ def views_of(loss: Loss) -> int:
         for element in elements_of(term.items)
         for call in element.calls
     )
+
+
+def _spares(lanes: int) -> int:
+    """How many more: the terms in lanes of a size come and go, and their number strays by about its root."""
+    return round(math.sqrt(lanes) / 2)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ another loss moves rows of a tensor, and builds or compiles no code.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,8 +39,15 @@ class StackEncoder(Protocol):
         """
 
 
-StackValue = Callable[[Tensor, Tensor], Tensor]
-"""Latents (members, M, features) and the observations they are of -> estimates (members, M)."""
+class StackValue(Protocol):
+    """The values of a stack's members, each by its own networks."""
+
+    def __call__(self, latents: Tensor, observations: Tensor, members: Tensor | None = None) -> Tensor:
+        """Latents (N, M, features) and the observations they are of -> estimates (N, M).
+
+        members: as for `StackEncoder`.
+        """
+
 
 _CALLS_OF_VIEWS = 1 << 16
 """More than a loss can have: its draws of one update have counters of their own."""
@@ -48,7 +55,7 @@ _CALLS_OF_VIEWS = 1 << 16
 
 @dataclass(frozen=True)
 class StackAgent:
-    """What a stack of losses asks of its agents, whose members are all called at once.
+    """What a stack of losses asks of its agents; members that ask for the same are called at once.
 
     frames: (members,) environment frames that each has trained. rng, counter: the streams of views, and
     (members,) which draw of them this is.
@@ -80,6 +87,7 @@ class GeneralLosses(nn.Module):
             torch.zeros(members, max((self.structure(each).size for each in losses), default=0))
         )
         self._groups: list[_Group] | None = None
+        self._askers: dict[tuple[int, ...], Tensor] = {}
 
     def structure(self, loss: Loss) -> Structure:
         """The structure of a loss; built once."""
@@ -92,6 +100,13 @@ class GeneralLosses(nn.Module):
         """Whether a slot has room for the parameters of `loss`."""
         return self.structure(loss).size <= self.flat.shape[1]
 
+    def keeps(self, member: int, loss: Loss | None) -> bool:
+        """Whether groups stay as they are with `loss` as that of a member: weights change, in place."""
+        before = self.losses[member]
+        if loss is None or before is None:
+            return loss is before
+        return structure_key(loss) == structure_key(before)
+
     def write(self, member: int, loss: Loss | None) -> None:
         """Make `loss` the loss of a member; its parameters stay as they are."""
         if loss is not None and not self.holds(loss):
@@ -99,8 +114,11 @@ class GeneralLosses(nn.Module):
                 f"the loss `{print_loss(loss)}` does not fit into this stack",
                 "build the stack with a capacity that covers all of its losses",
             )
+        if self.keeps(member, loss):
+            self._reweigh(member, loss)
+        else:
+            self._groups = None
         self.losses[member] = loss
-        self._groups = None
 
     @torch.no_grad()
     def reset(self, member: int, loss: Loss | None, rng: CounterRng) -> None:
@@ -127,7 +145,7 @@ class GeneralLosses(nn.Module):
     def forward(self, agent: StackAgent, window: StackWindow) -> Tensor:
         """The loss of every member, (members,); see `StackedLoss.forward`."""
         if self._groups is None:
-            self._groups = self._grouped()
+            self._groups, self._askers = self._grouped(), {}
         results = self.flat.new_zeros(len(self.losses))
         # The agent's networks compute as they are told to; differences of like numbers, sums over the batch
         # and what a loss learns for itself need all their digits, also under autocast.
@@ -152,6 +170,11 @@ class GeneralLosses(nn.Module):
                         results = results.index_put((contexts[number].group.members,), end.value)
         return results
 
+    def _reweigh(self, member: int, loss: Loss | None) -> None:
+        for group in self._groups or ():
+            if loss is not None and member in group.places:
+                group.weights[:, group.places[member]] = _weights([loss], self.flat)[:, 0]
+
     def _grouped(self) -> list[_Group]:
         members: dict[str, list[int]] = {}
         for member, loss in enumerate(self.losses):
@@ -160,6 +183,7 @@ class GeneralLosses(nn.Module):
         return [
             _Group(
                 self._structures[key],
+                {member: place for place, member in enumerate(each)},
                 torch.tensor(each, device=self.flat.device),
                 len(each) == len(self.losses),
                 _weights([self.losses[member] for member in each], self.flat),
@@ -174,51 +198,58 @@ class GeneralLosses(nn.Module):
 
     def _answers(self, name: str, asked: dict[int, Request], agent: StackAgent) -> dict[int, Answer]:
         """One call of the agent's networks for the requests of several groups."""
-        groups = self._groups or []
         given = {number: torch.cat(each.inputs, dim=1) for number, each in asked.items()}
         seen = {number: torch.cat(each.seen, dim=1) for number, each in asked.items() if each.seen}
-        x = self._side_by_side(given)
+        x, whose = self._below_each_other(given), self._who_asks(tuple(asked))
         if name == VALUE:
             if agent.value is None:
                 raise A2lError("a loss reads `value(...)`, and no value was given", "pass the agent's value=")
-            found = agent.value(x, self._side_by_side(seen))[..., None]
+            found = agent.value(x, self._below_each_other(seen), *whose)[..., None]
         elif name == ONLINE:
-            found = agent.encode(x)
+            found = agent.encode(x, *whose)
         else:
             with torch.no_grad():
-                found = (agent.encode_target if name == EMA else agent.encode)(x)
+                found = (agent.encode_target if name == EMA else agent.encode)(x, *whose)
         found = found.to(self.flat.dtype)
-        answers = {}
-        for number, each in asked.items():
-            own = found if groups[number].all else found[groups[number].members]
-            answers[number] = own[:, : given[number].shape[1]].chunk(len(each.inputs), dim=1)
-        return answers
+        rows = torch.split(found, [len(each) for each in given.values()])
+        return {
+            number: own[:, : given[number].shape[1]].chunk(len(each.inputs), dim=1)
+            for own, (number, each) in zip(rows, asked.items(), strict=True)
+        }
 
-    def _side_by_side(self, given: dict[int, Tensor]) -> Tensor:
-        """(members, M, ...) of what groups ask about, zeros where they ask about less."""
-        groups = self._groups or []
-        (number, first), *others = given.items()
-        if not others and groups[number].all:
-            return first
+    def _who_asks(self, numbers: tuple[int, ...]) -> tuple[Tensor, ...]:
+        """The members of these groups, one group after the other; nothing for the whole stack in order."""
+        groups = [(self._groups or [])[number] for number in numbers]
+        if len(groups) == 1 and groups[0].all:
+            return ()
+        if numbers not in self._askers:
+            self._askers[numbers] = torch.cat([group.members for group in groups])
+        return (self._askers[numbers],)
+
+    def _below_each_other(self, given: dict[int, Tensor]) -> Tensor:
+        """(members, M, ...) of what groups ask about, zeros where they ask about less than others."""
+        if len(given) == 1:
+            return next(iter(given.values()))
         longest = max(each.shape[1] for each in given.values())
         kinds = {each.dtype for each in given.values()}
-        kind = first.dtype if len(kinds) == 1 else self.flat.dtype
-        x = first.new_zeros(len(self.losses), longest, *first.shape[2:], dtype=kind)
-        for number, each in given.items():
-            rows = groups[number].members[:, None], torch.arange(each.shape[1], device=each.device)
-            x = x.index_put(rows, each.to(kind))
-        return x
+        kind = kinds.pop() if len(kinds) == 1 else self.flat.dtype
+        parts = []
+        for each in given.values():
+            missing = each.new_zeros(len(each), longest - each.shape[1], *each.shape[2:], dtype=kind)
+            parts.append(torch.cat([each.to(kind), missing], dim=1) if missing.numel() else each.to(kind))
+        return torch.cat(parts)
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Members (G,) of one structure. all: whether it is the whole stack.
+    """Members (G,) of one structure, and each one's place among them. all: whether it is the whole stack.
 
     weights: (3, G, terms), where a term's weight starts, where it ends, and over how many frames. states:
     (2, G, T), the steps and the draws of the states that it reads.
     """
 
     structure: Structure
+    places: dict[int, int]
     members: Tensor
     all: bool
     weights: Tensor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -21,41 +22,73 @@ Seat = tuple[int, int]
 """A bucket and a lane of it."""
 
 
+@dataclass(frozen=True)
+class Layout:
+    """The losses that buckets were made for, how (see `StackedLoss`), and the seats of members' terms now."""
+
+    planned: tuple[Loss | None, ...]
+    padding: float
+    spare: bool
+    seats: tuple[tuple[Seat, ...], ...]
+
+
 class StackedLoss(nn.Module):
     """The losses of a stack of members; None is no auxiliary loss.
 
-    The terms of losses of He et al. 2022 have lanes in `buckets` of like terms; a member with another loss is
-    in `general`, and a stack with such members can't be captured as a graph or compiled.
+    The terms of losses of He et al. 2022 have lanes in `buckets` of like terms, which are compiled once; a
+    member with another loss is in `general`, where groups of members come and go.
 
     padding: what terms of unequal sizes may cost, as a multiple of the arithmetic of the losses alone. Half
     of the surplus is used at first, the rest by losses that come later. With infinity all share one bucket.
+    spare: lanes are kept free for these. layout: in place of both, that of another stack.
     """
 
     horizon: Tensor
     """(members,) how many steps behind its first one each member's windows take."""
 
-    def __init__(self, losses: Sequence[Loss | None], spaces: Spaces, padding: float = PADDING) -> None:
+    def __init__(
+        self,
+        losses: Sequence[Loss | None],
+        spaces: Spaces,
+        padding: float = PADDING,
+        spare: bool = False,
+        layout: Layout | None = None,
+    ) -> None:
         super().__init__()
-        self.members, self.spaces, self.padding = len(losses), spaces, padding
+        if layout is not None:
+            padding, spare = layout.padding, layout.spare
+        self.members, self.spaces, self.padding, self.spare = len(losses), spaces, padding, spare
         self.losses: list[Loss | None] = [None] * self.members
-        self.capacity, numbers = Capacity.of(losses, spaces, (1 + padding) / 2)
+        self._planned = list(losses if layout is None else layout.planned)
+        self.capacity, numbers = Capacity.of(self._planned, spaces, (1 + padding) / 2, spare)
         owners: list[list[int]] = [[] for _ in self.capacity.buckets]
         self._seats: list[list[Seat]] = [[] for _ in losses]
         for member, buckets in enumerate(numbers):
             for bucket in buckets:
                 self._seats[member].append((bucket, len(owners[bucket])))
                 owners[bucket].append(member)
-        sizes = (size for size, _ in self.capacity.buckets)
-        self._buckets = [
-            Bucket(size, own, self.members, spaces) for size, own in zip(sizes, owners, strict=True)
-        ]
+        self._free = set[Seat]()
+        self._buckets = list[Bucket]()
+        for (size, lanes), own in zip(self.capacity.buckets, owners, strict=True):
+            self._free |= {(len(self._buckets), lane) for lane in range(len(own), lanes)}
+            self._buckets.append(Bucket(size, own + [0] * (lanes - len(own)), self.members, spaces))
         self.buckets = nn.ModuleList(self._buckets)
         general = self.capacity.general
         self.general = GeneralLosses(self.members, spaces, general) if general else None
         self.register_buffer("horizon", torch.zeros(self.members, dtype=torch.int64))
-        self._free = set[Seat]()
-        for member, loss in enumerate(losses):
+        for member, loss in enumerate(self._planned):
             self._write(member, loss, self._seats[member])
+        if layout is not None:
+            for member in range(self.members):
+                self._write(member, None, [])
+            for member, loss in enumerate(losses):
+                self._write(member, loss, list(layout.seats[member]))
+
+    @property
+    def layout(self) -> Layout:
+        """Where everything lies: a stack of equal losses with this layout has tensors of the same shapes."""
+        seats = tuple(tuple(each) for each in self._seats)
+        return Layout(tuple(self._planned), self.padding, self.spare, seats)
 
     @staticmethod
     def of(losses: Sequence[Loss | None], spaces: Spaces, rng: CounterRng) -> StackedLoss:
@@ -81,13 +114,22 @@ class StackedLoss(nn.Module):
 
         agent: what losses that are not of the paper ask for beyond its encoders.
         """
+        total = self.of_paper(encode, encode_target, window)
         if self.general is None:
-            total = window.reward.new_zeros(self.members)
-        else:
-            total = self.general(StackAgent(encode, encode_target) if agent is None else agent, window)
+            return total
+        more: Tensor = self.general(StackAgent(encode, encode_target) if agent is None else agent, window)
+        return total + more
+
+    def of_paper(self, encode: StackEncoder, encode_target: StackEncoder, window: StackWindow) -> Tensor:
+        """The same of the losses of He et al. 2022 alone, 0 for the others."""
+        total = window.reward.new_zeros(self.members)
         for bucket in self._buckets:
             total = total.index_add(0, bucket.owner, bucket(encode, encode_target, window))
         return total
+
+    def keeps(self, member: int, loss: Loss | None) -> bool:
+        """Whether `reset` to a loss that it `holds` writes numbers only: kernels and tensors stay."""
+        return self.general is None or self.general.keeps(member, _general(loss))
 
     def holds(self, member: int, loss: Loss | None) -> bool:
         """Whether `loss` can be that of a member without more padding than is wanted."""

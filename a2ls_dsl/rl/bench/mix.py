@@ -75,11 +75,11 @@ def measure_mix(
             synchronize(device)
             spent.append((time.perf_counter() - start) / settings.cycle)
     rows = list[MixTime]()
-    for way, learner, spent in zip(ways, learners, times, strict=True):
-        buckets = len(learner.stacks[0].auxiliary.buckets)
+    for learner, spent in zip(learners, times, strict=True):
+        auxiliary = learner.stacks[0].auxiliary
         with closing(learner):
             milliseconds = 1e3 * statistics.median(spent) / len(losses)
-        rows.append(MixTime(way.padding, buckets, milliseconds, updates))
+        rows.append(MixTime(auxiliary.padding, len(auxiliary.buckets), milliseconds, updates))
     return rows
 
 

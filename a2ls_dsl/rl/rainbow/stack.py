@@ -19,7 +19,7 @@ from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.backend.window import StackWindow
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.adam import StackedAdam
-from a2ls_dsl.rl.agent import Agent, Parts, copy_member, follow, of_members
+from a2ls_dsl.rl.agent import Agent, Parts, called, copy_member, follow, of_members
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.distribution import project, support
 from a2ls_dsl.rl.rainbow.networks import ActionValues, FrameEncoder, shaped
@@ -59,7 +59,7 @@ class RainbowStack(Agent):
         self.slow_encoder = encoder()  # the target encoder of the auxiliary losses
         self._started = [0] * len(losses)  # each member's first update, by the stack's count
         self._begin(self.encoder.features)
-        self._losses = self._fused(
+        self._fusible = self._fused(
             critic=RainbowStack._critic_losses,
             auxiliary=RainbowStack._auxiliary_losses,
         )
@@ -98,11 +98,11 @@ class RainbowStack(Agent):
         """See `Agent.steps`."""
         return self.settings.steps(self.updates)
 
-    def estimates(self, latents: Tensor, observations: Tensor) -> Tensor:
+    def estimates(self, latents: Tensor, observations: Tensor, members: Tensor | None = None) -> Tensor:
         """The target network's value of the best action, of the observations themselves."""
-        base = self.target_encoder.base(observations)
-        values: Tensor = self._expected(self.target_values(base)).max(dim=-1).values
-        return values
+        networks = _Logits(self.target_encoder, self.target_values)
+        logits = called(networks, (observations,), members)
+        return self._expected(logits).max(dim=-1).values
 
     @property
     def parts_due(self) -> Parts:
@@ -148,7 +148,7 @@ class RainbowStack(Agent):
         noise = self._noise(Purpose.NOISE, self.updates)
         target_noise = self._noise(Purpose.TARGET_NOISE, self.updates)
         given = batch.observation, batch.action, batch.reward, batch.discount, batch.next_observation
-        errors, values = self._losses["critic"](self, *given, noise, target_noise)
+        errors, values = self._fusible["critic"](self, *given, noise, target_noise)
         return errors, values
 
     def _critic_losses(
@@ -180,21 +180,15 @@ class RainbowStack(Agent):
 
     def _auxiliary(self, replay: Replay) -> tuple[Tensor, Tensor]:
         """The weighted auxiliary losses (members,) on windows of their own, and which members have some."""
-        capacity, batch = self.auxiliary.capacity, self.settings.batch_size
-        steps, views = capacity.horizon + 1, capacity.views
-        window = replay.sample_windows(self.rng, self.updates, batch, steps, views, self.is_general)
-        # Losses beyond those of the paper are not compiled: other losses may come while it runs.
-        function = RainbowStack._auxiliary_losses if self.is_general else self._losses["auxiliary"]
-        losses: Tensor = function(self, window)
-        able = self._with_windows(replay)
-        self._record("auxiliary_loss", losses, able)
+        losses, able = self._losses_of_windows(
+            replay, self.settings.batch_size, self.encoder, self.slow_encoder
+        )
         return self.settings.auxiliary_weight * losses, able
 
     def _auxiliary_losses(self, window: StackWindow) -> Tensor:
-        asked = self._asked(self.encoder, self.slow_encoder)
+        """The auxiliary losses of He et al. 2022, (members,)."""
         encode, encode_target = of_members(self.encoder), of_members(self.slow_encoder)
-        losses: Tensor = self.auxiliary(encode, encode_target, window, asked)
-        return losses
+        return self.auxiliary.of_paper(encode, encode_target, window)
 
     def _importance(self, priority: Tensor) -> Tensor:
         """(members, B) weights that undo the bias of the draw, the more the later; the largest is 1."""
@@ -328,3 +322,15 @@ def _gradients(
 def _spread(values: Tensor, owner: Tensor | None, gradient: Tensor) -> Tensor:
     """Values (members,) for the rows of a gradient, in a shape that it is multiplied with."""
     return (values if owner is None else values[owner]).view(-1, *[1] * (gradient.dim() - 1))
+
+
+class _Logits(nn.Module):
+    """Action values of observations, without noise."""
+
+    def __init__(self, encoder: FrameEncoder, values: ActionValues) -> None:
+        super().__init__()
+        self.encoder, self.values = encoder, values
+
+    def forward(self, observations: Tensor) -> Tensor:
+        logits: Tensor = self.values(self.encoder.base(observations))
+        return logits
