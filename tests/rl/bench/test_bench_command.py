@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from forked import a2l
 
+from a2ls_dsl.backend.stacked import PADDING
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.agents import observations_of
 from a2ls_dsl.rl.bench.floor import Ceilings, count_work
