@@ -6,7 +6,7 @@ import heapq
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 from a2ls_dsl.backend.stacked.structure import structure_key, without_weights
 from a2ls_dsl.backend.window import Spaces
@@ -118,13 +118,9 @@ class Size:
 
     def opened(self) -> Size:
         """The same for all operators without a matrix."""
-        plain = [
-            (name, against)
-            for name, each in OPERATIONS.items()
-            for against in (False, True)
-            if not each.bilinear
-        ]
-        return Size(self.source, self.target, tuple(sorted({*self.kinds, *plain})))
+        plain = [name for name, each in operators.items() if each.form is not None and not each.matrix]
+        kinds = {*self.kinds, *product(plain, (False, True))}
+        return Size(self.source, self.target, tuple(sorted(kinds)))
 
     def holds(self, other: Size) -> bool:
         """Whether a lane of this size has room for what fits into one of the `other`."""
