@@ -114,7 +114,8 @@ class Slots:
 
     refill: whether slots are given to others than `members`; expected: losses such as may come, to count the
     memory that they need. exact: a member's results are the same, bit for bit, in any company (see
-    `learner.py`). A context manager that ends the worker processes; raises `A2lError` if one of them dies, or
+    `learner.py`). stacks: so many stacks of this size have to fit into memory. A context manager that ends
+    the worker processes; raises `A2lError` if one of them dies, or
     where the members don't fit into memory.
     """
 
@@ -127,6 +128,7 @@ class Slots:
         exact: bool = False,
         refill: bool = False,
         expected: Sequence[Loss | None] = (),
+        stacks: int = 1,
     ) -> None:
         check_windows(training, [each.loss for each in members if each])
         self.training, self.exact, self.clock = training, exact, Clock()
@@ -152,7 +154,7 @@ class Slots:
                 first.process,
             )
             count = usable_cores() if workers is None else workers
-            footprint.check(size, count, device)
+            footprint.check(stacks * size, stacks * count, device)
             self.memory_bytes = footprint.total(size, count)
 
         self.pool = EnvPool(training.task, size, workers, rendering=rendering, life_loss=True, admit=admit)
@@ -219,6 +221,11 @@ class Slots:
     def lost(self) -> list[int]:
         """The slots whose members were lost: none, as long as this process lives."""
         return []
+
+    @property
+    def evaluating(self) -> bool:
+        """Whether any evaluation has begun and not ended."""
+        return self.evaluator.running
 
     @property
     def replaced(self) -> list[str]:
@@ -297,7 +304,11 @@ class Slots:
         for score in scores:
             if score.frames == self.training.frames:
                 self.clear(score.member)
-        return scores
+        return sorted(scores, key=lambda score: score.member)
+
+    def evaluate(self) -> list[Score]:
+        """One step of the evaluations alone; gives those that ended."""
+        return self.evaluator.step()
 
     def _begin_members(self) -> None:
         """Let waiting members in at a tick from which their updates are in step with the stack's."""

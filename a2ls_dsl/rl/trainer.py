@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.learner import Arrays
-from a2ls_dsl.rl.slots import Member, Replaced, Slots, Training
+from a2ls_dsl.rl.slots import Member, Replaced, Training
+from a2ls_dsl.rl.stacks import Stacks
 
 PROGRESS_SECONDS = 0.5
 SPEED_SECONDS = 10.0
@@ -115,7 +116,7 @@ class Trainer:
         self, plan: Plan, device: str = "cpu", workers: int | None = None, exact: bool = False
     ) -> None:
         self.plan, self.exact = plan, exact
-        self.slots = Slots(plan.training, plan.members, device, workers, exact)
+        self.slots = Stacks(plan.training, plan.members, device, workers, exact)
         # By frames and member, until those of all members are there.
         self._scores: dict[int, dict[int, Score]] = {}
         self._told = 0  # of workers that were replaced
@@ -143,7 +144,7 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Whether the plan is fulfilled, the last evaluation included."""
-        return self.trained and not self.slots.evaluator.running and not self._scores
+        return self.trained and not self.slots.evaluating and not self._scores
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
         """Everything that a later process needs to go on."""
@@ -170,8 +171,8 @@ class Trainer:
                 rate = speed.measure(self.frames)
                 total = self.plan.training.frames
                 yield Progress(self.frames, total, rate, self.slots.last_return.copy())
-        while self.slots.evaluator.running:
-            yield from self._complete(self.slots.evaluator.step())
+        while self.slots.evaluating:
+            yield from self._complete(self.slots.evaluate())
             yield from self._replaced()
             yield Ticked(self.frames)
 

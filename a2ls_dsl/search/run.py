@@ -23,7 +23,8 @@ from a2ls_dsl.rl.device import choose_device, make_deterministic
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.policy import Trained
 from a2ls_dsl.rl.settings import Computation
-from a2ls_dsl.rl.slots import Member, Replaced, Slots, Training
+from a2ls_dsl.rl.slots import Member, Replaced, Training
+from a2ls_dsl.rl.stacks import Stacks
 from a2ls_dsl.rl.windows import check_windows
 from a2ls_dsl.search.candidates import Candidate, Run, Status, parsed, references
 from a2ls_dsl.search.conductor import Conductor, Ended
@@ -219,7 +220,7 @@ class _Search:
         seconds = time.perf_counter() - self.began
         return {"seconds": round(seconds, 1), "slots": self.slots, "utilisation": self._utilisation()}
 
-    def _stacks(self) -> Slots | RayStacks:
+    def _stacks(self) -> Stacks | RayStacks:
         settings = self.settings
         training = replace(_training(settings), computation=Computation(capture=self.capture))
         common: dict[str, Any] = {
@@ -229,10 +230,10 @@ class _Search:
         }
         if self.cluster is not None:
             return RayStacks(training, self.stack, self.cluster, common)
-        return Slots(training, [None] * self.slots, exact=settings.deterministic, refill=True, **common)
+        return Stacks(training, [None] * self.slots, exact=settings.deterministic, refill=True, **common)
 
-    def _loop(self, conductor: Conductor, slots: Slots | RayStacks, stopping: Callable[[], bool]) -> bool:
-        standing = Standing(self.study, conductor, slots) if isinstance(slots, Slots) else None
+    def _loop(self, conductor: Conductor, slots: Stacks | RayStacks, stopping: Callable[[], bool]) -> bool:
+        standing = Standing(self.study, conductor, slots) if isinstance(slots, Stacks) else None
         tick = standing.take_up() if standing else conductor.first_tick
         stored = conductor.stored
         while True:
@@ -269,7 +270,7 @@ class _Search:
             tick += 1
 
     def _trained(
-        self, ended: Sequence[Ended], scores: Sequence[Score], slots: Slots | RayStacks
+        self, ended: Sequence[Ended], scores: Sequence[Score], slots: Stacks | RayStacks
     ) -> dict[str, Trained]:
         """What the search's own runs have trained that came to their end, by candidates' keys."""
         last = {score.member: score for score in scores}
@@ -287,7 +288,7 @@ class _Search:
             if each.run.slot in last and not each.candidate.is_reference
         }
 
-    def _tell_of_replaced(self, slots: Slots | RayStacks) -> None:
+    def _tell_of_replaced(self, slots: Stacks | RayStacks) -> None:
         new = slots.replaced[self.replaced :]
         self.replaced += len(new)
         for text in new:
@@ -324,7 +325,7 @@ class _Search:
         drawn = [self.grammar.sample(rng) for _ in range(min(self.slots, _EXPECTED))]
         return [*drawn, *(parsed(reference.text) for reference in references())]
 
-    def _started(self, slots: Slots | RayStacks) -> None:
+    def _started(self, slots: Stacks | RayStacks) -> None:
         counts = self.study.counts()
         done = sum(counts.values()) - counts[Status.QUEUED] - counts[Status.RUNNING]
         self.tell(
@@ -342,7 +343,7 @@ class _Search:
         )
 
     def _count(
-        self, conductor: Conductor, slots: Slots | RayStacks, catching_up: bool, stopping: bool
+        self, conductor: Conductor, slots: Stacks | RayStacks, catching_up: bool, stopping: bool
     ) -> None:
         """Count a tick, and now and then say where the search stands."""
         self.ticks += 1

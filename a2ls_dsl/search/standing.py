@@ -7,7 +7,7 @@ from pathlib import Path
 import a2ls_dsl
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl import checkpoint
-from a2ls_dsl.rl.slots import Slots
+from a2ls_dsl.rl.stacks import Stacks
 from a2ls_dsl.search.conductor import Conductor
 from a2ls_dsl.search.store import SLOTS
 from a2ls_dsl.search.study import Study
@@ -16,15 +16,14 @@ from a2ls_dsl.search.study import Study
 class Standing:
     """Stores slots and conductor after a tick, and takes them up again; what doesn't fit is left alone."""
 
-    def __init__(self, study: Study, conductor: Conductor, slots: Slots) -> None:
+    def __init__(self, study: Study, conductor: Conductor, slots: Stacks) -> None:
         self._study, self._conductor, self._slots = study, conductor, slots
         self._path: Path = study.folder / SLOTS
-        learner = slots.learner
         self._about = {
             "version": a2ls_dsl.__version__,
             "slots": len(slots.members),
             "exact": slots.exact,
-            "device": learner.device,
+            "device": slots.device,
         }
 
     def save(self, tick: int) -> None:
