@@ -39,11 +39,23 @@ def stacks_for(training: Training, members: int, device: str) -> int:
     return max(1, min(usable_cores(), members, members * training.steps // WORTH))
 
 
+def stored_stack(
+    arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any], member: int
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any], int]:
+    """Of what `Stacks.state` returned, a member's part, as `Slots.state` gave it; the member's slot there."""
+    parts = values.get("stacks")
+    if parts is None:
+        return dict(arrays), dict(values), member
+    stack = member % len(parts)
+    return without_prefix(f"stack-{stack}", arrays), parts[stack], member // len(parts)
+
+
 class Stacks:
     """Slots in `stacks` stacks; slot i is one of stack i modulo `stacks`. The first is in this process.
 
     The other arguments are those of `Slots`, and so is what it can do; `workers` are divided among the
-    stacks. A context manager that ends the processes; they end with this one in any case. Raises `A2lError`
+    stacks. first: the stack in this process, all of it where there is one. A context manager that ends the
+    processes; they end with this one in any case. Raises `A2lError`
     where a stack can't be made, or its process dies.
     """
 
@@ -87,8 +99,8 @@ class Stacks:
             for places in self._places[1:]:
                 own = [self.members[slot] for slot in places]
                 self._others.append(StackProcess(threads, self.training, own, common, repeats))
-            self._first = Slots(self.training, self.members[::count], **common)
-            self.memory_bytes = self._first.memory_bytes + sum(other.answer() for other in self._others)
+            self.first = Slots(self.training, self.members[::count], **common)
+            self.memory_bytes = self.first.memory_bytes + sum(other.answer() for other in self._others)
         except BaseException:
             self.close()
             raise
@@ -96,7 +108,7 @@ class Stacks:
     def close(self) -> None:
         """End the processes."""
         if hasattr(self, "_first"):
-            self._first.close()
+            self.first.close()
         for other in self._others:
             other.close()
         torch.set_num_threads(self._threads)
@@ -110,12 +122,12 @@ class Stacks:
     @property
     def evaluating(self) -> bool:
         """Whether any evaluation has begun and not ended."""
-        return self._first.evaluating or any(other.evaluating for other in self._others)
+        return self.first.evaluating or any(other.evaluating for other in self._others)
 
     @property
     def replaced(self) -> list[str]:
         """A sentence for every worker process that was replaced so far."""
-        return [*self._first.replaced, *(text for other in self._others for text in other.replaced)]
+        return [*self.first.replaced, *(text for other in self._others for text in other.replaced)]
 
     def free(self) -> list[int]:
         """The slots that can be filled."""
@@ -130,7 +142,7 @@ class Stacks:
         self.members[slot] = member
         stack, place = slot % self.count, slot // self.count
         if stack == 0:
-            self._first.fill(place, member)
+            self.first.fill(place, member)
         else:
             self._others[stack - 1].fill(place, member)
 
@@ -139,7 +151,7 @@ class Stacks:
         self.members[slot], self.busy[slot] = None, False
         stack, place = slot % self.count, slot // self.count
         if stack == 0:
-            self._first.clear(place)
+            self.first.clear(place)
         else:
             self._others[stack - 1].clear(place)
 
@@ -147,16 +159,16 @@ class Stacks:
         """One agent step and one update of every member, as `Slots.tick`."""
         for other in self._others:
             other.ask(Ask.TICK)
-        return self._collect(self._first.tick())
+        return self._collect(self.first.tick())
 
     def evaluate(self) -> list[Score]:
         """One step of the evaluations alone; gives those that ended."""
         for other in self._others:
             other.ask(Ask.EVALUATE)
-        return self._collect(self._first.evaluate())
+        return self._collect(self.first.evaluate())
 
     def _collect(self, own: list[Score]) -> list[Score]:
-        reports = [report(self._first, own), *(other.report() for other in self._others)]
+        reports = [report(self.first, own), *(other.report() for other in self._others)]
         scores = list[Score]()
         for places, each in zip(self._places, reports, strict=True):
             self.busy[places], self.frames[places] = each.busy, each.frames
@@ -171,7 +183,7 @@ class Stacks:
         """Everything that a later process needs to go on with the same members, as arrays and JSON values."""
         for other in self._others:
             other.ask(Ask.STATE)
-        arrays, values = self._first.state()
+        arrays, values = self.first.state()
         if not self._others:
             return arrays, values
         parts = [(arrays, values), *(other.answer() for other in self._others)]
@@ -187,12 +199,12 @@ class Stacks:
             self.close()
             self._open(len(parts))
         if self.count == 1:
-            self._first.restore(arrays, values)
+            self.first.restore(arrays, values)
         else:
             for number, other in enumerate(self._others, 1):
                 other.ask(Ask.RESTORE, without_prefix(f"stack-{number}", arrays), parts[number])
-            self._first.restore(without_prefix("stack-0", arrays), parts[0])
-        taken = [self._first.members, *(other.answer() for other in self._others)]
+            self.first.restore(without_prefix("stack-0", arrays), parts[0])
+        taken = [self.first.members, *(other.answer() for other in self._others)]
         for places, members in zip(self._places, taken, strict=True):
             for slot, member in zip(places, members, strict=True):
                 self.members[slot] = member

@@ -79,7 +79,7 @@ def test_a_trainer_leaves_nothing() -> None:
         EvaluationSettings(8 * 20, 1),
     )
     with Trainer(Plan(training, (None, None), (0, 1)), workers=1) as trainer:
-        references = held(trainer.slots.learner)
+        references = held(trainer.slots.first.learner)
         for _ in trainer.run():
             pass
     del trainer

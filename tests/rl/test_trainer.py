@@ -58,7 +58,7 @@ def scores(found: list[Evaluation]) -> str:
 
 def parameters(trainer: Trainer, member: int) -> dict[str, torch.Tensor]:
     """What a member of an exact trainer learned."""
-    stack = trainer.slots.learner.stacks[member]
+    stack = trainer.slots.first.learner.stacks[member]
     return {name: value.detach().clone() for name, value in stack.named_parameters()}
 
 
@@ -133,7 +133,7 @@ def test_a_run_goes_on_in_the_middle_of_an_evaluation(tmp_path: Path) -> None:
     with Trainer(made) as first:
         for event in first.run():
             if isinstance(event, Ticked) and event.frames == 3000:
-                assert first.slots.evaluator.running
+                assert first.slots.first.evaluator.running
                 save(path, *first.state())
                 break
     with Trainer(made) as second:
@@ -152,9 +152,9 @@ def test_a_run_that_has_ended_goes_on_with_more_frames(tmp_path: Path) -> None:
         begun = evaluations(short)
         assert short.finished
         save(path, *short.state())
-        rows = short.slots.replay_rows
+        rows = short.slots.first.replay_rows
     with Trainer(plan(WINNER, None, every=504, frames=3024)) as longer:
-        assert longer.slots.replay_rows > rows
+        assert longer.slots.first.replay_rows > rows
         longer.restore(*load(path))
         assert not longer.finished
         found = begun + evaluations(longer)
@@ -174,7 +174,7 @@ def test_a_diverged_member_scores_nothing_and_hurts_nobody() -> None:
         expected = evaluations(healthy)
     with Trainer(plan(WINNER, WINNER, frames=3504)) as trainer:
         with torch.no_grad():
-            trainer.slots.learner.stacks[0].log_temperature[1] = float("nan")
+            trainer.slots.first.learner.stacks[0].log_temperature[1] = float("nan")
         found = evaluations(trainer)
         assert trainer.finished
         assert trainer.slots.frames.tolist() == [3504, 1000]
@@ -195,9 +195,9 @@ def test_a_run_ends_with_the_last_member_that_is_finite(tmp_path: Path) -> None:
     short = plan(WINNER, None, frames=3000)
     with Trainer(short) as trainer:
         with torch.no_grad():
-            trainer.slots.learner.stacks[0].log_temperature[:] = float("nan")
+            trainer.slots.first.learner.stacks[0].log_temperature[:] = float("nan")
         for _ in trainer.run():
-            if trainer.slots.evaluator.running:
+            if trainer.slots.first.evaluator.running:
                 save(tmp_path / "half.npz", *trainer.state())
                 break
         found = evaluations(trainer)

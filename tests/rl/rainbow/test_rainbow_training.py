@@ -67,7 +67,7 @@ def test_a_member_is_the_same_in_any_company_and_after_an_interruption(tmp_path:
     path = tmp_path / "checkpoint.npz"
     with Trainer(plan(WINNER, None, seeds=(7, 1)), exact=True, workers=1) as crowd:
         among = scores(crowd)
-        mine = crowd.slots.learner.stacks[0].state_dict()
+        mine = crowd.slots.first.learner.stacks[0].state_dict()
     with Trainer(plan(WINNER, seeds=(7,)), exact=True, workers=1) as first:
         for event in first.run():
             if isinstance(event, Ticked) and first.frames == 4 * 40:
@@ -77,7 +77,7 @@ def test_a_member_is_the_same_in_any_company_and_after_an_interruption(tmp_path:
     with Trainer(plan(WINNER, seeds=(7,)), exact=True, workers=1) as second:
         second.restore(*load(path))
         after = scores(second)
-        its = second.slots.learner.stacks[0].state_dict()
+        its = second.slots.first.learner.stacks[0].state_dict()
     assert json.dumps(after[-1][0]) == json.dumps(among[-1][0])
     assert [key for key, value in mine.items() if not torch.equal(value, its[key])] == []
     assert len(among) == 2
