@@ -24,6 +24,7 @@ from a2ls_dsl.rl.agents import algorithm_of, make_agent, observations_of
 from a2ls_dsl.rl.checkpoint import without_prefix
 from a2ls_dsl.rl.observations import History, Observations
 from a2ls_dsl.rl.slots import TrainedNetworks, Training
+from a2ls_dsl.rl.stacks import stored_place
 from a2ls_dsl.rl.stored import training_of, training_values
 
 Action = NDArray[np.float32] | int
@@ -236,14 +237,17 @@ def _of_run(folder: Path, curve: str | None) -> Trained:
     if curve is not None and curve not in names:
         raise unknown("curve of the run", curve, names)
     wanted = algorithm_of(training.settings).stack.ACTING
-    arrays, values = checkpoint.load(path, lambda name: name in _COUNTS or _network(name) in wanted)
+    arrays, values = checkpoint.load(
+        path, lambda name: name.split("/")[-1] in _COUNTS or _network(name) in wanted
+    )
     with checkpoint.fitting(path, "run"):
         last = [float(own[-1]["return"]) if own else None for own in values["rows"]]
         levels = [-np.inf if each is None else each for each in last]
         member = int(np.argmax(levels)) if curve is None else names.index(curve)
-        prefix, place = (f"stack/{member}", 0) if plan["deterministic"] else ("stack/0", member)
-        networks = without_prefix(prefix, arrays)
-        steps, evaluations = (int(arrays[name][member]) for name in _COUNTS)
+        part, slot = stored_place(values["trainer"]["slots"], member)
+        prefix, place = (f"stack/{slot}", 0) if plan["deterministic"] else ("stack/0", slot)
+        networks = without_prefix(part + prefix, arrays)
+        steps, evaluations = (int(arrays[part + name][slot]) for name in _COUNTS)
         return Trained(
             f"{folder.name}/{names[member]}",
             training,
@@ -251,8 +255,8 @@ def _of_run(folder: Path, curve: str | None) -> Trained:
             min(training.frames, training.task.steps_to_frames(steps)),
             last[member],
             TrainedNetworks(
-                checkpoint.shape(path, "replay/0/observation")[2:],
-                checkpoint.shape(path, "replay/0/action")[2],
+                checkpoint.shape(path, f"{part}replay/0/observation")[2:],
+                checkpoint.shape(path, f"{part}replay/0/action")[2],
                 evaluations,
                 {name.replace(".", "/", 1): array[place : place + 1] for name, array in networks.items()},
             ),
@@ -264,4 +268,4 @@ _COUNTS = ("step", "evaluations")
 
 def _network(name: str) -> str:
     """Which network of a stack an array of a checkpoint belongs to: `stack/0/actor.trunk...` to `actor`."""
-    return name.split("/")[-1].split(".")[0] if name.startswith("stack/") else ""
+    return name.split("/")[-1].split(".")[0] if "stack/" in name else ""

@@ -42,6 +42,7 @@ class Ask(Enum):
     TICK = auto()  # gives a `Report`, as the next two
     EVALUATE = auto()
     LOOK = auto()
+    TRAINED = auto()  # gives a member's networks
     STATE = auto()
     RESTORE = auto()  # gives the members
 
@@ -197,6 +198,8 @@ class _Stack:
                 return report(slots, slots.evaluate())
             case Ask.LOOK:
                 return report(slots, [])
+            case Ask.TRAINED:
+                return slots.trained(*given)
             case Ask.STATE:
                 return slots.state()
             case Ask.RESTORE:

@@ -16,13 +16,13 @@ import torch
 from numpy.typing import NDArray
 
 from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.registry import has_own_entries
 from a2ls_dsl.rl.checkpoint import prefixed, without_prefix
 from a2ls_dsl.rl.envs.pool import usable_cores
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.learner import Arrays
-from a2ls_dsl.rl.slots import Member, Slots, Training
+from a2ls_dsl.rl.slots import Member, Slots, TrainedNetworks, Training
 from a2ls_dsl.rl.stack_process import Ask, StackProcess, report
+from a2ls_dsl.words.registry import has_own_entries
 
 WORTH = 20_000
 """Member-updates that pay for the start of one more process."""
@@ -39,15 +39,10 @@ def stacks_for(training: Training, members: int, device: str) -> int:
     return max(1, min(usable_cores(), members, members * training.steps // WORTH))
 
 
-def stored_stack(
-    arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any], member: int
-) -> tuple[dict[str, NDArray[Any]], dict[str, Any], int]:
-    """Of what `Stacks.state` returned, a member's part, as `Slots.state` gave it; the member's slot there."""
+def stored_place(values: Mapping[str, Any], member: int) -> tuple[str, int]:
+    """Where a member is in what `Stacks.state` gave: how the names of its stack's arrays begin, its slot."""
     parts = values.get("stacks")
-    if parts is None:
-        return dict(arrays), dict(values), member
-    stack = member % len(parts)
-    return without_prefix(f"stack-{stack}", arrays), parts[stack], member // len(parts)
+    return (f"part-{member % len(parts)}/", member // len(parts)) if parts else ("", member)
 
 
 class Stacks:
@@ -129,6 +124,15 @@ class Stacks:
         """A sentence for every worker process that was replaced so far."""
         return [*self.first.replaced, *(text for other in self._others for text in other.replaced)]
 
+    def trained(self, slot: int) -> TrainedNetworks:
+        """What acted in the last evaluation of a slot, until another member takes it."""
+        stack, place = slot % self.count, slot // self.count
+        if stack == 0:
+            return self.first.trained(place)
+        self._others[stack - 1].ask(Ask.TRAINED, place)
+        networks: TrainedNetworks = self._others[stack - 1].answer()
+        return networks
+
     def free(self) -> list[int]:
         """The slots that can be filled."""
         return [slot for slot, member in enumerate(self.members) if member is None]
@@ -189,7 +193,7 @@ class Stacks:
         parts = [(arrays, values), *(other.answer() for other in self._others)]
         whole: Arrays = {}
         for number, (own, _) in enumerate(parts):
-            whole |= prefixed(f"stack-{number}", own)
+            whole |= prefixed(f"part-{number}", own)
         return whole, {"stacks": [own for _, own in parts]}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
@@ -202,8 +206,8 @@ class Stacks:
             self.first.restore(arrays, values)
         else:
             for number, other in enumerate(self._others, 1):
-                other.ask(Ask.RESTORE, without_prefix(f"stack-{number}", arrays), parts[number])
-            self.first.restore(without_prefix("stack-0", arrays), parts[0])
+                other.ask(Ask.RESTORE, without_prefix(f"part-{number}", arrays), parts[number])
+            self.first.restore(without_prefix("part-0", arrays), parts[0])
         taken = [self.first.members, *(other.answer() for other in self._others)]
         for places, members in zip(self._places, taken, strict=True):
             for slot, member in zip(places, members, strict=True):

@@ -60,7 +60,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trainer]:
 
 def acts_as_its_run(policy: Policy, trainer: Trainer, member: int) -> None:
     """Asked for an observation, the policy gives what the learner's frozen copy gives, to the last bit."""
-    learner = trainer.slots.learner
+    learner = trainer.slots.first.learner
     learner.freeze()
     rng = np.random.default_rng(0)
     seen = np.zeros((learner.members, *policy.seen), np.float32 if len(policy.seen) == 1 else np.uint8)
@@ -126,7 +126,7 @@ def test_frames(training: Any, tmp_path: Path) -> None:
 
 def test_a_member_of_a_shared_stack_can_be_taken_out(tmp_path: Path) -> None:
     trainer = trained(tmp_path / "run", vectors(), (0, 1), exact=False)
-    learner = trainer.slots.learner
+    learner = trainer.slots.first.learner
     learner.freeze()
     seen = np.random.default_rng(0).normal(size=(2, 5)).astype(np.float32)
     for member in (0, 1):

@@ -12,11 +12,15 @@ import pytest
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.load import load_one, loads
 from a2ls_dsl.rl import checkpoint
+from a2ls_dsl.rl import stacks as stacks_module
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.rl.folder import RunFolder
+from a2ls_dsl.rl.policy import load_policy
 from a2ls_dsl.rl.settings import EvaluationSettings, PixelSettings, SacSettings
 from a2ls_dsl.rl.slots import Member, Slots, Training
 from a2ls_dsl.rl.stacks import Stacks, stacks_for
+from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer
 
 TRAINING = Training(
     find_task("cartpole-swingup"),
@@ -82,6 +86,27 @@ def test_stored_stacks_go_on_in_any_number_of_processes(tmp_path: Path) -> None:
             assert second.frames.tolist() == [8 * 30] * SLOTS
             assert str(to_the_end(second)) == str(expected)
             np.testing.assert_array_equal(second.frames, frames)
+
+
+def test_policies_are_found_in_whatever_process_they_were_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stacks_module, "WORTH", 1)
+    monkeypatch.setattr(stacks_module, "usable_cores", lambda: 2)
+    losses, seeds = tuple(each.loss for each in MEMBERS[:SLOTS]), tuple(range(SLOTS))
+    with Trainer(Plan(TRAINING, losses, seeds), workers=1) as trainer:
+        with RunFolder(tmp_path / "run", trainer) as folder:
+            for event in trainer.run():
+                if isinstance(event, Evaluation):
+                    folder.record(event)
+        assert trainer.slots.count == 2
+        for seed in seeds:
+            stored = load_policy(tmp_path / "run", f"seed-{seed}").trained.networks
+            networks = trainer.slots.trained(seed)
+            assert stored.evaluations == networks.evaluations == 3
+            assert stored.arrays.keys() == networks.arrays.keys()
+            for name, array in networks.arrays.items():
+                np.testing.assert_array_equal(stored.arrays[name], array, err_msg=name)
 
 
 def test_a_process_that_dies_is_an_error_with_a_way_on() -> None:
