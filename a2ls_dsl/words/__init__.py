@@ -12,7 +12,7 @@ The language never computes, and torch takes a second to import: so these files 
 from __future__ import annotations
 
 import importlib
-import pkgutil
+import os
 from types import ModuleType
 
 from a2ls_dsl.words import agent, registry
@@ -20,9 +20,9 @@ from a2ls_dsl.words.entry import KINDS
 
 
 def _modules(folder: str) -> list[ModuleType]:
-    package = importlib.import_module(f"{__name__}.{folder}")
-    names = sorted(each.name for each in pkgutil.iter_modules(package.__path__))
-    return [importlib.import_module(f"{package.__name__}.{name}") for name in names]
+    files = sorted(os.listdir(os.path.join(os.path.dirname(__file__), folder)))
+    names = [name.removesuffix(".py") for name in files if name.endswith(".py") and name != "__init__.py"]
+    return [importlib.import_module(f"{__name__}.{folder}.{name}") for name in names]
 
 
 FILES: tuple[ModuleType, ...] = (
