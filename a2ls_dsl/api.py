@@ -14,7 +14,7 @@ from a2ls_dsl.backend.module import CompiledLoss, compile_loss, shapes
 from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.lang import load as language
-from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.syntax.tree import Loss
 
 MANY_WEIGHTS = 100_000_000
 """From so many weights of its own on, a loss is warned of: 0.4 GB, and three times that in an optimizer."""

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from a2ls_dsl.lang.grammar import load_grammar
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.report.patterns import table_of
 from a2ls_dsl.report.statistics import Runs, difference, probability_of_improvement
 from a2ls_dsl.search.patterns import features

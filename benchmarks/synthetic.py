@@ -30,9 +30,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from a2ls_dsl.lang.ast import Element, Loss
-from a2ls_dsl.lang.canonical import comparisons, key
 from a2ls_dsl.lang.grammar import Grammar
+from a2ls_dsl.lang.rules.canonical import comparisons, key
+from a2ls_dsl.lang.syntax.tree import Element, Loss
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.search.conductor import Conductor
 from a2ls_dsl.search.evolution import first_population

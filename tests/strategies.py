@@ -14,7 +14,19 @@ from hypothesis import strategies as st
 
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.ir.lower import is_paper_shaped
-from a2ls_dsl.lang.ast import (
+from a2ls_dsl.lang.files import shipped
+from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.lang.rules.canonical import (
+    SOURCE,
+    TARGET,
+    canonical,
+    canonical_comparison,
+    explicit_calls,
+    is_fresh,
+    single,
+)
+from a2ls_dsl.lang.rules.types import rollouts, steps, widths
+from a2ls_dsl.lang.syntax.tree import (
     Call,
     Comparison,
     Element,
@@ -25,20 +37,9 @@ from a2ls_dsl.lang.ast import (
     Rollout,
     Schedule,
     Weighted,
+    head_of,
+    number_of,
 )
-from a2ls_dsl.lang.canonical import (
-    SOURCE,
-    TARGET,
-    canonical,
-    canonical_comparison,
-    explicit_calls,
-    is_fresh,
-    single,
-)
-from a2ls_dsl.lang.library import shipped
-from a2ls_dsl.lang.load import load_one
-from a2ls_dsl.lang.settings import head_of, number_of
-from a2ls_dsl.lang.types import rollouts, steps, widths
 from a2ls_dsl.words import PAPER_OPERATORS
 from a2ls_dsl.words.agent import VALUE
 from a2ls_dsl.words.entry import Kind, Needs, Negatives, Operator, Sets

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from a2ls_dsl.lang.ast import Comparison
-from a2ls_dsl.lang.codes import WARNINGS
+from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.grammar import parse_grammar
 from a2ls_dsl.lang.grammar.parser import WORDS
-from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import loads
+from a2ls_dsl.lang.messages.codes import WARNINGS
+from a2ls_dsl.lang.syntax.tree import Comparison
 from a2ls_dsl.words.entry import Kind, Operator
 from a2ls_dsl.words.language import HEAD, KEYWORDS, SCHEDULE, Stream
 from a2ls_dsl.words.numbers import print_number

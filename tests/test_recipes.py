@@ -74,8 +74,8 @@ from a2ls_dsl.backend.export import export
 from a2ls_dsl.backend.stacked.general import StackAgent
 from a2ls_dsl.backend.stacked.loss import StackedLoss
 from a2ls_dsl.backend.window import Spaces
-from a2ls_dsl.lang.latex import latex
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.views.latex import latex
+from a2ls_dsl.lang.syntax.printer import print_loss
 
 text = "absolute({ mirror(s[t], 0.25), a[t] } -> { mirror(s[t+1]) })"
 loss = a2l.loads(f"loss mine = {text}")

@@ -53,7 +53,7 @@ def test_the_wheel_holds_all_data_and_no_tests(wheel: Path) -> None:
 
 
 def test_it_runs_from_anywhere(site: Path, tmp_path: Path) -> None:
-    where = "import a2ls_dsl, a2ls_dsl.lang.library as library; print(a2ls_dsl.__file__, library.__file__)"
+    where = "import a2ls_dsl, a2ls_dsl.lang.files as library; print(a2ls_dsl.__file__, library.__file__)"
     for file in run("-c", where, cwd=tmp_path, path=site).split():
         assert Path(file).is_relative_to(site)
     a2l = site / "bin" / "a2l"

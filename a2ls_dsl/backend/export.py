@@ -27,9 +27,9 @@ from a2ls_dsl.ir.nodes import (
 )
 from a2ls_dsl.ir.passes import optimise
 from a2ls_dsl.ir.verify import verify
-from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.printer import print_loss
-from a2ls_dsl.lang.types import Width
+from a2ls_dsl.lang.rules.types import Width
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.words.heads import layers
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import is_own, operators

@@ -16,7 +16,7 @@ from a2ls_dsl.backend.export import class_name
 from a2ls_dsl.backend.module import compile_loss
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.syntax.tree import Loss
 
 _SHAPES = ((5,), (6, 24, 24))
 _ACTION, _FEATURES, _BATCH = 2, 4, 5

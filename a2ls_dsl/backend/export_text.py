@@ -29,8 +29,8 @@ from a2ls_dsl.ir.nodes import (
     Unless,
     WeightedSum,
 )
-from a2ls_dsl.lang.ast import Schedule, Weight
-from a2ls_dsl.lang.printer import RUN_LENGTH
+from a2ls_dsl.lang.syntax.printer import RUN_LENGTH
+from a2ls_dsl.lang.syntax.tree import Schedule, Weight
 from a2ls_dsl.words.agent import EMA, ONLINE, STOP
 from a2ls_dsl.words.entry import Negatives
 from a2ls_dsl.words.language import Stream

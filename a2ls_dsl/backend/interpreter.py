@@ -37,7 +37,7 @@ from a2ls_dsl.ir.nodes import (
     Unless,
     WeightedSum,
 )
-from a2ls_dsl.lang.ast import Schedule, Weight
+from a2ls_dsl.lang.syntax.tree import Schedule, Weight
 from a2ls_dsl.words.agent import EMA, ONLINE, STOP, VALUE
 from a2ls_dsl.words.draws import Draws
 from a2ls_dsl.words.language import Stream

@@ -26,7 +26,7 @@ from a2ls_dsl.ir.nodes import (
 )
 from a2ls_dsl.ir.passes import PASSES
 from a2ls_dsl.ir.verify import verify
-from a2ls_dsl.lang.ast import Loss, Weight
+from a2ls_dsl.lang.syntax.tree import Loss, Weight
 from a2ls_dsl.words.agent import EMA, ONLINE, VALUE
 from a2ls_dsl.words.heads.layers import mlp
 from a2ls_dsl.words.language import Stream

@@ -16,9 +16,9 @@ from torch import Tensor
 from a2ls_dsl.backend.functions import newest_frame
 from a2ls_dsl.ir.lower import is_paper_shaped, lower
 from a2ls_dsl.ir.nodes import Augment, Program, Row, Sample, WeightedSum
-from a2ls_dsl.lang.ast import Loss, Schedule, elements_of
-from a2ls_dsl.lang.canonical import comparisons
-from a2ls_dsl.lang.types import Width
+from a2ls_dsl.lang.rules.canonical import comparisons
+from a2ls_dsl.lang.rules.types import Width
+from a2ls_dsl.lang.syntax.tree import Loss, Schedule, elements_of
 from a2ls_dsl.words.entry import Kind, Sees
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions

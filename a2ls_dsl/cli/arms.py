@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from a2ls_dsl.cli.tables import Fitted
-    from a2ls_dsl.lang.ast import Loss
+    from a2ls_dsl.lang.syntax.tree import Loss
     from a2ls_dsl.report.arms import Arm, Beside
     from a2ls_dsl.rl.folder import RunFolder
     from a2ls_dsl.rl.trainer import Evaluation, Plan
@@ -54,8 +54,7 @@ def losses(text: str, name: str | None) -> dict[str, Loss | None]:
 
 def _loss(text: str, name: str | None) -> tuple[str, Loss | None]:
     from a2ls_dsl.diagnostics import near, unknown
-    from a2ls_dsl.lang.files import SUFFIX
-    from a2ls_dsl.lang.library import shipped
+    from a2ls_dsl.lang.files import SUFFIX, shipped
     from a2ls_dsl.lang.load import load_one
 
     if text == "none":

@@ -15,7 +15,7 @@ from a2ls_dsl.cli import app
 from a2ls_dsl.cli.train import NoCapture
 
 if TYPE_CHECKING:
-    from a2ls_dsl.lang.ast import Loss
+    from a2ls_dsl.lang.syntax.tree import Loss
     from a2ls_dsl.rl.bench.environments import EnvironmentSpeed
     from a2ls_dsl.rl.bench.floor import Ceilings
     from a2ls_dsl.rl.bench.training import TrainingSpeed

@@ -11,7 +11,7 @@ from a2ls_dsl.cli import app
 
 if TYPE_CHECKING:
     from a2ls_dsl.backend.module import Compilation
-    from a2ls_dsl.lang.ast import Loss
+    from a2ls_dsl.lang.syntax.tree import Loss
     from a2ls_dsl.rl.envs.tasks import Task
 
 DEFAULT_ENVS = ("cartpole-swingup", "walker-walk", "cheetah-run")
@@ -29,7 +29,7 @@ def compile_command(
     """Compile a loss for environments and say what was built, or write it as Python for any agent."""
     from a2ls_dsl.backend.window import views_without_effect
     from a2ls_dsl.lang.load import load_one
-    from a2ls_dsl.lang.printer import print_loss
+    from a2ls_dsl.lang.syntax.printer import print_loss
     from a2ls_dsl.rl.envs.tasks import find_task
 
     label, loss = load_one(file, name)

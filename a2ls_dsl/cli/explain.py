@@ -25,8 +25,8 @@ def explain(
     ] = None,
 ) -> None:
     """Explain a code of an error or a warning, with a wrong and a right example."""
-    from a2ls_dsl.lang.codes import RULES
     from a2ls_dsl.lang.grammar.codes import RULES as GRAMMAR_RULES
+    from a2ls_dsl.lang.messages.codes import RULES
 
     if code is None:
         for title, table in (("Loss files (.a2l)", RULES), ("Loss grammars (.a2g)", GRAMMAR_RULES)):
@@ -43,8 +43,8 @@ def explain(
 
 
 def _kind(code: str) -> str:
-    from a2ls_dsl.lang.codes import WARNINGS
     from a2ls_dsl.lang.grammar.codes import WARNINGS as GRAMMAR_WARNINGS
+    from a2ls_dsl.lang.messages.codes import WARNINGS
 
     return "warning" if code in WARNINGS or code in GRAMMAR_WARNINGS else "error"
 
@@ -61,8 +61,8 @@ def _near_code(code: str, codes: Iterable[str]) -> str | None:
 
 def _page(code: str, rule: str) -> str:
     """Everything about one code."""
-    from a2ls_dsl.lang.explanations import EXPLANATIONS
     from a2ls_dsl.lang.grammar.explanations import EXPLANATIONS as GRAMMAR_EXPLANATIONS
+    from a2ls_dsl.lang.messages.explanations import EXPLANATIONS
 
     explanation = (EXPLANATIONS | GRAMMAR_EXPLANATIONS)[code]
     blocks = [f"{_kind(code)}[{code}]: {rule}", textwrap.fill(explanation.why, WIDTH)]

@@ -43,7 +43,7 @@ def sample(
     """Print random losses of a grammar as a loss file."""
     from numpy.random import default_rng
 
-    from a2ls_dsl.lang.printer import print_loss
+    from a2ls_dsl.lang.syntax.printer import print_loss
 
     space, rng = _load(grammar), default_rng(seed)
     for index in range(number):

@@ -85,7 +85,7 @@ def _check(file: str, allowed: Collection[str]) -> None:
 
 def _warning(code: str) -> str:
     """The code of a warning as a user may write it. Raises `A2lError` for errors and unknown codes."""
-    from a2ls_dsl.lang.codes import RULES, WARNINGS
+    from a2ls_dsl.lang.messages.codes import RULES, WARNINGS
 
     known = code.upper()
     if known in WARNINGS:
@@ -100,7 +100,7 @@ def _warning(code: str) -> str:
 def _format(file: str, only_check: bool, changed: list[str]) -> None:
     """Format one file, or note in `changed` that it isn't formatted."""
     from a2ls_dsl.lang.files import read, write
-    from a2ls_dsl.lang.layout import format_file
+    from a2ls_dsl.lang.syntax.layout import format_file
 
     source = read(file)
     text = format_file(source)
@@ -116,10 +116,10 @@ def _format(file: str, only_check: bool, changed: list[str]) -> None:
 
 def _show(file: str, timeline: bool, latex: bool, ir: bool, passes: bool) -> None:
     from a2ls_dsl.lang import load
-    from a2ls_dsl.lang.canonical import key
-    from a2ls_dsl.lang.latex import latex as typeset
-    from a2ls_dsl.lang.printer import print_loss
-    from a2ls_dsl.lang.timeline import timeline as draw
+    from a2ls_dsl.lang.rules.canonical import key
+    from a2ls_dsl.lang.syntax.printer import print_loss
+    from a2ls_dsl.lang.views.latex import latex as typeset
+    from a2ls_dsl.lang.views.timeline import timeline as draw
 
     for name, loss in load.load(file).items():
         blocks = [f"{name} = {print_loss(loss)}\n  key {key(loss)}   horizon {loss.horizon}"]

@@ -19,8 +19,7 @@ from a2ls_dsl.editor.words import (
     option_page,
     stream_page,
 )
-from a2ls_dsl.lang.files import SUFFIX
-from a2ls_dsl.lang.library import shipped
+from a2ls_dsl.lang.files import SUFFIX, shipped
 from a2ls_dsl.words.agent import RETURN, ROLLOUT, VALUE
 from a2ls_dsl.words.entry import GIVES, Function, Kind, Needs, Negatives, Operator, Type
 from a2ls_dsl.words.language import HEAD, NONE, SCHEDULE, Stream

@@ -15,14 +15,13 @@ from a2ls_dsl.editor.words import (
     page,
     syntax_page,
 )
-from a2ls_dsl.lang.ast import Comparison, Definition, Item, Loss
-from a2ls_dsl.lang.canonical import comparisons, key
-from a2ls_dsl.lang.findings import place
-from a2ls_dsl.lang.imports import Unit
-from a2ls_dsl.lang.printer import print_loss, print_weight
-from a2ls_dsl.lang.settings import head_of
-from a2ls_dsl.lang.timeline import timeline
-from a2ls_dsl.lang.types import Width, rollouts, steps, widths
+from a2ls_dsl.lang.messages.codes import place
+from a2ls_dsl.lang.rules.canonical import comparisons, key
+from a2ls_dsl.lang.rules.imports import Unit
+from a2ls_dsl.lang.rules.types import Width, rollouts, steps, widths
+from a2ls_dsl.lang.syntax.printer import print_loss, print_weight
+from a2ls_dsl.lang.syntax.tree import Comparison, Definition, Item, Loss, head_of
+from a2ls_dsl.lang.views.timeline import timeline
 from a2ls_dsl.words.language import HEAD, NONE, SCHEDULE
 from a2ls_dsl.words.registry import functions, heads, operators
 

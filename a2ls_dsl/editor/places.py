@@ -8,7 +8,7 @@ from pathlib import Path
 from a2ls_dsl.diagnostics import Span
 from a2ls_dsl.editor.project import Analysis
 from a2ls_dsl.editor.scan import Place, token_at
-from a2ls_dsl.lang.findings import place
+from a2ls_dsl.lang.messages.codes import place
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, LanguageError, Source, Span
-from a2ls_dsl.lang.ast import Definition, Import
-from a2ls_dsl.lang.codes import Rule, report
 from a2ls_dsl.lang.files import MAX_SIZE, read, too_large
-from a2ls_dsl.lang.findings import place
-from a2ls_dsl.lang.imports import Importer, Unit
+from a2ls_dsl.lang.messages.codes import Rule, place, report
+from a2ls_dsl.lang.rules.imports import Importer, Unit
+from a2ls_dsl.lang.syntax.tree import Definition, Import
 
 Buffers = Mapping[str, str]
 """The texts of the files that are open in the editor, by real path; they count more than what is on disk."""

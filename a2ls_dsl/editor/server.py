@@ -21,7 +21,7 @@ from a2ls_dsl.editor.project import Analysis, Finding, analyse
 from a2ls_dsl.editor.protocol import Protocol
 from a2ls_dsl.editor.text import Text
 from a2ls_dsl.lang.grammar.load import SUFFIX as GRAMMAR_SUFFIX
-from a2ls_dsl.lang.layout import format_file
+from a2ls_dsl.lang.syntax.layout import format_file
 
 PAUSE = 0.15
 """Seconds without a change after which a text is checked."""

@@ -31,9 +31,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.experiment.claims import Claim, Published, read_claims, read_published
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import ALGORITHMS, published_settings, told
 from a2ls_dsl.rl.arithmetic import Precision
 from a2ls_dsl.rl.envs.tasks import find_task, suite_of

@@ -16,10 +16,10 @@ from a2ls_dsl.experiment.plan import Experiment, read
 from a2ls_dsl.experiment.run import SAVE_SECONDS, Event, PieceEnded
 from a2ls_dsl.experiment.run import run as run_missing
 from a2ls_dsl.experiment.store import load
-from a2ls_dsl.lang.canonical import key
 from a2ls_dsl.lang.files import unwritable, write
-from a2ls_dsl.lang.layout import format_file
 from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.lang.rules.canonical import key
+from a2ls_dsl.lang.syntax.layout import format_file
 from a2ls_dsl.rl.agents import published_settings
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.search import validation

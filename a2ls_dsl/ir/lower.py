@@ -21,10 +21,21 @@ from a2ls_dsl.ir.nodes import (
     Unless,
     WeightedSum,
 )
-from a2ls_dsl.lang.ast import Call, Comparison, Element, Item, Loss, Return, Rollout, Schedule, Weight
-from a2ls_dsl.lang.canonical import SOURCE, TARGET, comparisons, explicit_calls
-from a2ls_dsl.lang.settings import head_of, number_of
-from a2ls_dsl.lang.types import NATURAL_RANGES, rollouts, steps, type_of, widths
+from a2ls_dsl.lang.rules.canonical import SOURCE, TARGET, comparisons, explicit_calls
+from a2ls_dsl.lang.rules.types import NATURAL_RANGES, rollouts, steps, type_of, widths
+from a2ls_dsl.lang.syntax.tree import (
+    Call,
+    Comparison,
+    Element,
+    Item,
+    Loss,
+    Return,
+    Rollout,
+    Schedule,
+    Weight,
+    head_of,
+    number_of,
+)
 from a2ls_dsl.words.entry import Kind, Needs, Sets, Type
 from a2ls_dsl.words.language import BINS, DECAY, NONE, Stream
 from a2ls_dsl.words.registry import functions, operators

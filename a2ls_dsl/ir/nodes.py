@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import groupby
 
-from a2ls_dsl.lang.ast import Weight
-from a2ls_dsl.lang.types import Width
+from a2ls_dsl.lang.rules.types import Width
+from a2ls_dsl.lang.syntax.tree import Weight
 from a2ls_dsl.words.agent import EMA, ONLINE, STOP
 from a2ls_dsl.words.language import Stream
 

@@ -8,8 +8,8 @@ from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.ir.nodes import Compare, Node, Program, Sample
 from a2ls_dsl.ir.passes import PASSES
 from a2ls_dsl.ir.verify import verify
-from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.printer import print_step, print_weight
+from a2ls_dsl.lang.syntax.printer import print_step, print_weight
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.words.numbers import print_number
 
 

@@ -35,7 +35,7 @@ from a2ls_dsl.ir.nodes import (
     Unless,
     WeightedSum,
 )
-from a2ls_dsl.lang.types import Width
+from a2ls_dsl.lang.rules.types import Width
 from a2ls_dsl.words.agent import ONLINE
 from a2ls_dsl.words.entry import Kind, Sets
 from a2ls_dsl.words.language import Stream

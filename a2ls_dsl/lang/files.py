@@ -1,14 +1,32 @@
-"""Loss files on disk: reading one as text, and putting a new text in its place."""
+"""Loss files on disk: the shipped ones, reading one as text, and putting a new text in its place."""
 
 from __future__ import annotations
 
 import errno
 import os
 import tempfile
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from a2ls_dsl.diagnostics import A2lError, LanguageError, Source, Span
-from a2ls_dsl.lang.codes import Rule, report
+from a2ls_dsl.lang.messages.codes import Rule, report
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def folder(name: str) -> Path:
+    """The folder `losses` or `grammars`."""
+    inside = _PACKAGE / name
+    return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+@cache
+def shipped(kind: str, suffix: str) -> Mapping[str, Path]:
+    """The shipped files of a kind by plain name, e.g. `shipped("losses", ".a2l")["curl"]`."""
+    return MappingProxyType({path.stem: path for path in sorted(folder(kind).glob(f"*{suffix}"))})
+
 
 SUFFIX = ".a2l"
 

@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, LanguageError, Severity, Source, near, unknown
-from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.files import SUFFIX, read
-from a2ls_dsl.lang.imports import Importer
-from a2ls_dsl.lang.library import shipped
+from a2ls_dsl.lang.files import SUFFIX, read, shipped
+from a2ls_dsl.lang.rules.imports import Importer
+from a2ls_dsl.lang.syntax.tree import Loss
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Loss]:

@@ -8,9 +8,9 @@ from html import escape
 from numpy.random import Generator
 
 from a2ls_dsl.diagnostics import Source
-from a2ls_dsl.lang.latex import latex
-from a2ls_dsl.lang.layout import format_file
-from a2ls_dsl.lang.timeline import timeline
+from a2ls_dsl.lang.syntax.layout import format_file
+from a2ls_dsl.lang.views.latex import latex
+from a2ls_dsl.lang.views.timeline import timeline
 from a2ls_dsl.report import page, series
 from a2ls_dsl.report.charts import Curve, Line, evolution, learning, occupancy
 from a2ls_dsl.report.charts_parts import Bar, Part, family, intervals, stacked

@@ -19,7 +19,7 @@ from torch.func import functional_call
 from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.backend.stacked import PADDING, PADDING_ON_GPU, Layout, StackAgent, StackedLoss, StackEncoder
 from a2ls_dsl.backend.window import Spaces
-from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.adam import StackedAdam, unchanged_where
 from a2ls_dsl.rl.arithmetic import arithmetic
 from a2ls_dsl.rl.fusion import fused

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from a2ls_dsl.diagnostics import A2lError, unknown
-from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agent import Agent
 from a2ls_dsl.rl.algorithm import AgentSettings, Algorithm
 from a2ls_dsl.rl.envs.tasks import Task

@@ -17,7 +17,7 @@ import torch
 import a2ls_dsl
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import write
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.rl import checkpoint
 from a2ls_dsl.rl.agents import algorithm_of
 from a2ls_dsl.rl.envs.tasks import Task, read_task, suite_of

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import AgentSettings
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.memory import free_bytes, free_of_machine

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.backend.window import StackWindow
-from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.adam import StackedAdam
 from a2ls_dsl.rl.agent import Agent, Parts, called, copy_member, follow, of_members
 from a2ls_dsl.rl.networks import Actor, Encoder, TwinCritic, make_encoder

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2ls_dsl.backend.counter_rng import Purpose
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import loads
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import AgentSettings, algorithm_of, check_actions, observations_of
 from a2ls_dsl.rl.checkpoint import prefixed, without_prefix
 from a2ls_dsl.rl.clock import Clock

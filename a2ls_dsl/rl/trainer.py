@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.learner import Arrays
 from a2ls_dsl.rl.slots import Member, Replaced, Training

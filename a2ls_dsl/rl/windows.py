@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from a2ls_dsl.backend.window import reach
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import algorithm_of
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache, lru_cache
 
-from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.canonical import key
 from a2ls_dsl.lang.load import load_one, loads
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.rules.canonical import key
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.search.evolution import Origin
 from a2ls_dsl.search.settings import REFERENCES
 

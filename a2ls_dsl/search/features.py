@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from a2ls_dsl.lang.ast import Element, Item, Loss, Return, Rollout
-from a2ls_dsl.lang.canonical import comparisons
-from a2ls_dsl.lang.printer import print_option, print_weight
+from a2ls_dsl.lang.rules.canonical import comparisons
+from a2ls_dsl.lang.syntax.printer import print_option, print_weight
+from a2ls_dsl.lang.syntax.tree import Element, Item, Loss, Return, Rollout
 from a2ls_dsl.search.patterns import features_of_loss
 from a2ls_dsl.words.language import Stream
 

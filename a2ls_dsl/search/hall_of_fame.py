@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from a2ls_dsl.diagnostics import A2lError, Source
 from a2ls_dsl.lang.files import write
-from a2ls_dsl.lang.layout import format_file
+from a2ls_dsl.lang.syntax.layout import format_file
 from a2ls_dsl.rl.policy import Trained
 from a2ls_dsl.search.candidates import FOUND, NO_LOSS, Candidate
 from a2ls_dsl.search.reader import StudyReader

@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar import Grammar
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.search.evolution import Proposal, child_of, first_population
 from a2ls_dsl.search.features import features_of
 from a2ls_dsl.search.gaussian import Fit, Scores, fit, posterior

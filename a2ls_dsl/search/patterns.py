@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from a2ls_dsl.lang.ast import Element, Item, Loss, Return, Rollout
-from a2ls_dsl.lang.canonical import comparisons
+from a2ls_dsl.lang.rules.canonical import comparisons
+from a2ls_dsl.lang.syntax.tree import Element, Item, Loss, Return, Rollout
 from a2ls_dsl.search.candidates import NO_LOSS, parsed
 from a2ls_dsl.words.language import Stream
 

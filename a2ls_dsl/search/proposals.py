@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from a2ls_dsl.diagnostics import A2lError, LanguageError
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import loads
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.slots import Training
 from a2ls_dsl.rl.windows import check_windows
 from a2ls_dsl.search.candidates import parsed

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.search.candidates import Run
 from a2ls_dsl.search.conductor import Conductor, Ended

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar import Grammar
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.checkpoint import Pace
 from a2ls_dsl.rl.device import choose_device, make_deterministic
 from a2ls_dsl.rl.evaluation import Score

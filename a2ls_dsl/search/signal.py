@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from a2ls_dsl.lang.files import write
-from a2ls_dsl.lang.library import folder
+from a2ls_dsl.lang.files import folder, write
 
 SEPARATES = 0.5
 """An intraclass correlation of one seed from which on a search can rank losses by their scores."""

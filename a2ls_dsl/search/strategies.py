@@ -22,8 +22,8 @@ from a2ls_dsl.diagnostics import A2lError, unknown
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from a2ls_dsl.lang.ast import Loss
     from a2ls_dsl.lang.grammar import Grammar
+    from a2ls_dsl.lang.syntax.tree import Loss
     from a2ls_dsl.search.evolution import Proposal
     from a2ls_dsl.search.settings import SearchSettings
 

@@ -20,7 +20,7 @@ from typing import Any
 from a2ls_dsl import __version__
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar import Grammar
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.search.candidates import Point, Run, Status, references
 from a2ls_dsl.search.evolution import Origin, Proposal
 from a2ls_dsl.search.reader import MERGED, RUNG, StudyReader

@@ -21,8 +21,8 @@ import numpy as np
 from make_table import SPACE, TABLE, TRAINING
 from numpy.typing import NDArray
 
-from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.search.conductor import Conductor, Ended
 from a2ls_dsl.search.rehearsal import rehearse
 from a2ls_dsl.search.rungs import Rungs

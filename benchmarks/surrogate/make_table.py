@@ -15,10 +15,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar import load_grammar
 from a2ls_dsl.lang.load import load_one
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.rl.slots import Training

@@ -24,10 +24,10 @@ from a2ls_dsl.backend.module import CompiledLoss, compile_loss
 from a2ls_dsl.backend.stacked import StackAgent, StackedLoss
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.diagnostics import A2lError, LanguageError
-from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.grammar import load_grammar
-from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import load_one, loads
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.words.registry import operators
 
 GOLDEN = Path(__file__).parent / "golden"

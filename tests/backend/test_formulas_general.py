@@ -17,7 +17,7 @@ from torch import Tensor
 
 from a2ls_dsl.backend.module import compile_loss
 from a2ls_dsl.ir.lower import lower
-from a2ls_dsl.lang.library import shipped
+from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.load import load_one
 
 BATCH = 6

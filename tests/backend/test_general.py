@@ -20,8 +20,8 @@ from a2ls_dsl.backend.stacked import StackAgent, StackedLoss
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.lower import lower
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one, loads
+from a2ls_dsl.lang.syntax.tree import Loss
 
 SPACES = Spaces(observation=3, action=2, features=4)
 BATCH = 5

@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.backend.stacked import PADDING, PADDING_ON_GPU, StackedLoss, StackEncoder
 from a2ls_dsl.backend.window import Spaces, Window
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar import load_grammar
+from a2ls_dsl.lang.syntax.tree import Loss
 
 CHEETAH = Spaces(observation=17, action=6, features=57)
 GRAMMAR = load_grammar("a2ls")

@@ -19,8 +19,8 @@ from a2ls_dsl.backend.stacked import PADDING, StackedLoss, StackEncoder
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.lower import lower
-from a2ls_dsl.lang.ast import Comparison, Element, Loss
-from a2ls_dsl.lang.canonical import single
+from a2ls_dsl.lang.rules.canonical import single
+from a2ls_dsl.lang.syntax.tree import Comparison, Element, Loss
 from a2ls_dsl.words.language import Stream
 
 SPACES = Spaces(observation=3, action=2, features=4)

@@ -12,11 +12,11 @@ import pytest
 from scipy.stats import binomtest, chisquare
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.ast import Comparison, Element, Loss, Weighted
-from a2ls_dsl.lang.canonical import canonical, comparisons, single
 from a2ls_dsl.lang.grammar import load_grammar, parse_grammar
 from a2ls_dsl.lang.load import loads
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.rules.canonical import canonical, comparisons, single
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Comparison, Element, Loss, Weighted
 from a2ls_dsl.words import PAPER_OPERATORS
 from a2ls_dsl.words.language import Stream
 
@@ -238,7 +238,7 @@ def test_results_depend_on_the_generator_alone() -> None:
     program = (
         "import numpy as np\n"
         "from a2ls_dsl.lang.grammar import load_grammar\n"
-        "from a2ls_dsl.lang.printer import print_loss\n"
+        "from a2ls_dsl.lang.syntax.printer import print_loss\n"
         "g, rng = load_grammar('a2ls'), np.random.default_rng(11)\n"
         "losses = [g.sample(rng) for _ in range(20)]\n"
         "losses += [g.mutate(loss, rng) for loss in losses]\n"

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2ls_dsl.diagnostics import LanguageError
-from a2ls_dsl.lang.ast import Call, Comparison, Element, Loss
-from a2ls_dsl.lang.canonical import canonical, single
 from a2ls_dsl.lang.grammar import Grammar, parse_grammar
 from a2ls_dsl.lang.grammar.counting import union_size
+from a2ls_dsl.lang.rules.canonical import canonical, single
+from a2ls_dsl.lang.syntax.tree import Call, Comparison, Element, Loss
 from a2ls_dsl.words.language import Stream
 
 ITEMS = {

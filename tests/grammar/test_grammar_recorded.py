@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 from a2ls_dsl.diagnostics import A2lError, LanguageError
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar import Grammar, load_grammar, parse_grammar
 from a2ls_dsl.lang.load import load
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.words.language import Stream
 
 RECORDED = Path(__file__).parent / "recorded.json"

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from a2ls_dsl.diagnostics import A2lError, Source
-from a2ls_dsl.lang.canonical import canonical, comparisons
+from a2ls_dsl.lang.files import folder, shipped
 from a2ls_dsl.lang.grammar import Grammar, load_grammar, parse_grammar
-from a2ls_dsl.lang.layout import format_file
-from a2ls_dsl.lang.library import folder, shipped
 from a2ls_dsl.lang.load import load_one, loads
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.rules.canonical import canonical, comparisons
+from a2ls_dsl.lang.syntax.layout import format_file
+from a2ls_dsl.lang.syntax.printer import print_loss
 
 NAMES = sorted(shipped("grammars", ".a2g"))
 LOSSES = sorted(shipped("losses", ".a2l"))

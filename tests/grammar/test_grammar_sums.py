@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2ls_dsl.diagnostics import LanguageError
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar import Grammar, parse_grammar
 from a2ls_dsl.lang.load import loads
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss
 
 Texts = Callable[[int], list[str]]
 """What an expression can be for a parameter, written as in a loss file."""

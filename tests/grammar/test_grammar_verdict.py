@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from a2ls_dsl.diagnostics import LanguageError, Severity, Source
-from a2ls_dsl.lang.ast import Comparison, Loss
-from a2ls_dsl.lang.canonical import is_fresh, key, single
-from a2ls_dsl.lang.canonical_heads import shared_names
-from a2ls_dsl.lang.check import check
 from a2ls_dsl.lang.grammar import parse_grammar
 from a2ls_dsl.lang.load import loads
-from a2ls_dsl.lang.parse import recover
-from a2ls_dsl.lang.printer import print_loss, print_option, print_set, print_term
+from a2ls_dsl.lang.rules.canonical import is_fresh, key, shared_names, single
+from a2ls_dsl.lang.rules.check import check
+from a2ls_dsl.lang.syntax.parser import recover
+from a2ls_dsl.lang.syntax.printer import print_loss, print_option, print_set, print_term
+from a2ls_dsl.lang.syntax.tree import Comparison, Loss
 from a2ls_dsl.words.entry import Number
 from a2ls_dsl.words.numbers import Range
 from a2ls_dsl.words.registry import forget, operator

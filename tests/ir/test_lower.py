@@ -11,9 +11,9 @@ from a2ls_dsl.ir.lower import is_paper_shaped, lower
 from a2ls_dsl.ir.nodes import Predict, Transition
 from a2ls_dsl.ir.passes import optimise
 from a2ls_dsl.ir.verify import verify
-from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.library import shipped
+from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.load import load_one, loads
+from a2ls_dsl.lang.syntax.tree import Loss
 
 PAPER = [
     *("a2_winner", "a2_winner_release", "a2_winner_v", "action_inference", "atc", "curl_a2ls"),

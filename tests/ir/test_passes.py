@@ -21,10 +21,10 @@ from a2ls_dsl.ir.nodes import Augment, Concat, Encode, EncodeBatch, Program, Wei
 from a2ls_dsl.ir.passes import PASSES, drop_unused, optimise, share_equal, simplify
 from a2ls_dsl.ir.show import show_ir
 from a2ls_dsl.ir.verify import verify
-from a2ls_dsl.lang.ast import Comparison, Loss, Weighted, elements_of
-from a2ls_dsl.lang.canonical import canonical
-from a2ls_dsl.lang.canonical import comparisons as terms_of
 from a2ls_dsl.lang.load import load_one, loads
+from a2ls_dsl.lang.rules.canonical import canonical
+from a2ls_dsl.lang.rules.canonical import comparisons as terms_of
+from a2ls_dsl.lang.syntax.tree import Comparison, Loss, Weighted, elements_of
 from a2ls_dsl.words.entry import Kind
 from a2ls_dsl.words.registry import functions
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from strategies import any_losses
 
 from a2ls_dsl.diagnostics import Severity
-from a2ls_dsl.lang.ast import Call, Comparison, Definition, Element, Loss, LossFile, Weighted
-from a2ls_dsl.lang.canonical import (
+from a2ls_dsl.lang.load import loads
+from a2ls_dsl.lang.rules.canonical import (
     SOURCE,
     TARGET,
     canonical,
@@ -20,12 +20,22 @@ from a2ls_dsl.lang.canonical import (
     explicit_calls,
     key,
 )
-from a2ls_dsl.lang.check import check
-from a2ls_dsl.lang.load import loads
-from a2ls_dsl.lang.parse import parse
-from a2ls_dsl.lang.printer import print_loss
-from a2ls_dsl.lang.settings import Head, head_of, number_of
-from a2ls_dsl.lang.types import Width, steps, trains_encoder, widths
+from a2ls_dsl.lang.rules.check import check
+from a2ls_dsl.lang.rules.types import Width, steps, trains_encoder, widths
+from a2ls_dsl.lang.syntax.parser import parse
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import (
+    Call,
+    Comparison,
+    Definition,
+    Element,
+    Head,
+    Loss,
+    LossFile,
+    Weighted,
+    head_of,
+    number_of,
+)
 from a2ls_dsl.words.language import Stream
 
 SAME = {

@@ -10,10 +10,10 @@ import pytest
 from a2ls_dsl.cli import main
 from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Source
 from a2ls_dsl.lang.files import MAX_SIZE, read
-from a2ls_dsl.lang.imports import MAX_FILES
-from a2ls_dsl.lang.layout import format_file
 from a2ls_dsl.lang.load import analyse, load, loads
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.rules.imports import MAX_FILES
+from a2ls_dsl.lang.syntax.layout import format_file
+from a2ls_dsl.lang.syntax.printer import print_loss
 
 ONE = "loss one = mse({ s[t] } -> { s[t+1] })\n"
 USE = "loss both = one + 0.5 * mse({ s[t] } -> { r[t] })\n"

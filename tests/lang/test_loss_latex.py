@@ -9,9 +9,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from strategies import any_losses
 
-from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.latex import latex
 from a2ls_dsl.lang.load import load_one, loads
+from a2ls_dsl.lang.syntax.tree import Loss
+from a2ls_dsl.lang.views.latex import latex
 
 GOLDEN = Path(__file__).parent / "golden"
 SHOWN = ("a2_winner", "curl", "curl_a2ls", "spr_rollout", "tdmpc2", "vicreg", "dbc", "svea", "multi_horizon")

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from strategies import any_losses, losses
 
 from a2ls_dsl.diagnostics import LanguageError, Source
-from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.layout import WIDTH, format_file
 from a2ls_dsl.lang.load import loads
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.layout import WIDTH, format_file
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss
 
 MESSY = """\
 

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from a2ls_dsl.diagnostics import A2lError, LanguageError
-from a2ls_dsl.lang.canonical import key
-from a2ls_dsl.lang.files import MAX_SIZE, read, write
-from a2ls_dsl.lang.latex import latex
-from a2ls_dsl.lang.layout import format_file
-from a2ls_dsl.lang.library import shipped
+from a2ls_dsl.lang.files import MAX_SIZE, read, shipped, write
 from a2ls_dsl.lang.load import analyse, load, load_one, loads
-from a2ls_dsl.lang.printer import print_loss
-from a2ls_dsl.lang.timeline import timeline
+from a2ls_dsl.lang.rules.canonical import key
+from a2ls_dsl.lang.syntax.layout import format_file
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.views.latex import latex
+from a2ls_dsl.lang.views.timeline import timeline
 
 GOLDEN = Path(__file__).parent / "golden"
 

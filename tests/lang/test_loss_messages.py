@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from a2ls_dsl.diagnostics import Diagnostic, Edit, LanguageError, Severity, Source, columns, render_all
-from a2ls_dsl.lang.ast import Comparison, Definition, Element, Loss, LossFile, Weighted
-from a2ls_dsl.lang.canonical import key
-from a2ls_dsl.lang.check import check
-from a2ls_dsl.lang.codes import RULES, Rule, report
 from a2ls_dsl.lang.files import MAX_SIZE
 from a2ls_dsl.lang.load import analyse, loads
-from a2ls_dsl.lang.parse import parse, recover
+from a2ls_dsl.lang.messages.codes import RULES, Rule, report
+from a2ls_dsl.lang.rules.canonical import key
+from a2ls_dsl.lang.rules.check import check
+from a2ls_dsl.lang.syntax.parser import parse, recover
+from a2ls_dsl.lang.syntax.tree import Comparison, Definition, Element, Loss, LossFile, Weighted
 from a2ls_dsl.words.language import Stream
 
 BAD = Path(__file__).parent.parent / "bad"

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 from strategies import any_losses, losses
 
 from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Span
-from a2ls_dsl.lang.ast import (
+from a2ls_dsl.lang.files import shipped
+from a2ls_dsl.lang.load import loads
+from a2ls_dsl.lang.rules.canonical import canonical, key
+from a2ls_dsl.lang.syntax.parser import parse
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import (
     Call,
     Comparison,
     Element,
@@ -21,11 +26,6 @@ from a2ls_dsl.lang.ast import (
     Schedule,
     Weighted,
 )
-from a2ls_dsl.lang.canonical import canonical, key
-from a2ls_dsl.lang.library import shipped
-from a2ls_dsl.lang.load import loads
-from a2ls_dsl.lang.parse import parse
-from a2ls_dsl.lang.printer import print_loss
 from a2ls_dsl.words.language import Stream
 
 S, A, R = Stream.STATE, Stream.ACTION, Stream.REWARD

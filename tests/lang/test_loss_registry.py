@@ -10,10 +10,10 @@ from torch import Tensor
 from a2ls_dsl.diagnostics import A2lError, LanguageError
 from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.ir.show import print_program
-from a2ls_dsl.lang.latex import latex
 from a2ls_dsl.lang.load import loads
-from a2ls_dsl.lang.printer import print_loss
-from a2ls_dsl.lang.timeline import timeline
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.views.latex import latex
+from a2ls_dsl.lang.views.timeline import timeline
 from a2ls_dsl.words.draws import Draws
 from a2ls_dsl.words.entry import Negatives, Number, Sets
 from a2ls_dsl.words.numbers import Range

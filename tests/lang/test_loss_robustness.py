@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from a2ls_dsl.cli import main
-from a2ls_dsl.lang.files import MAX_SIZE
-from a2ls_dsl.lang.library import shipped
+from a2ls_dsl.lang.files import MAX_SIZE, shipped
 
 BAD = Path(__file__).parent.parent / "bad"
 VALID = [path.read_bytes() for path in shipped("losses", ".a2l").values()]

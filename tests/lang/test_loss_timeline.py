@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from strategies import any_losses
 
-from a2ls_dsl.lang.ast import Loss, Return, Rollout, elements_of
-from a2ls_dsl.lang.canonical import comparisons
-from a2ls_dsl.lang.timeline import timeline
+from a2ls_dsl.lang.rules.canonical import comparisons
+from a2ls_dsl.lang.syntax.tree import Loss, Return, Rollout, elements_of
+from a2ls_dsl.lang.views.timeline import timeline
 
 
 @given(any_losses())

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.search.conductor import Conductor
 from a2ls_dsl.search.gates import Gate

@@ -18,9 +18,9 @@ import pytest
 from report.command import a2l
 from report.made import CASCADE, SETTINGS, make
 
-from a2ls_dsl.lang.latex import latex
-from a2ls_dsl.lang.library import shipped
+from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.lang.views.latex import latex
 from a2ls_dsl.report import series, svg
 from a2ls_dsl.report.build import report
 from a2ls_dsl.report.charts import Curve, grouped, learning, smoothed

@@ -14,7 +14,7 @@ from scipy import stats
 
 from a2ls_dsl.lang.grammar import load_grammar
 from a2ls_dsl.lang.load import load_one, loads
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.report import patterns as pattern_tables
 from a2ls_dsl.report.patterns import pattern_table, table_of
 from a2ls_dsl.report.regression import benjamini_hochberg, holm, least_squares, stars, t_test

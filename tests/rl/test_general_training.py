@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from a2ls_dsl.lang.library import shipped
+from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.evaluation import Score

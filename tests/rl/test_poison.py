@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.observations import Observations

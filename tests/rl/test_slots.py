@@ -12,8 +12,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.learner import Learner

@@ -12,8 +12,8 @@ import torch
 
 from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.checkpoint import load, save
 from a2ls_dsl.rl.envs.dmc import DmcEnv
 from a2ls_dsl.rl.envs.tasks import find_task

@@ -16,8 +16,8 @@ from a2ls_dsl.backend.window import reach
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.plan import read
 from a2ls_dsl.experiment.run import run
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one, loads
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.bench.floor import Ceilings
 from a2ls_dsl.rl.bench.updates import Case, measure_updates
 from a2ls_dsl.rl.envs.pool import EnvPool

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.conductor import Conductor

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from tiny_search import SETTINGS
 
-from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.canonical import key
+from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.grammar import load_grammar
-from a2ls_dsl.lang.library import shipped
 from a2ls_dsl.lang.load import load_one, loads
+from a2ls_dsl.lang.rules.canonical import key
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.search.candidates import Status, parsed, references
 from a2ls_dsl.search.duplicates import DuplicateGate, meaning
 from a2ls_dsl.search.reader import StudyReader

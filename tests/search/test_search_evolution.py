@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.ast import Comparison, Loss
-from a2ls_dsl.lang.canonical import key
 from a2ls_dsl.lang.grammar import Grammar, load_grammar, parse_grammar
+from a2ls_dsl.lang.rules.canonical import key
+from a2ls_dsl.lang.syntax.tree import Comparison, Loss
 from a2ls_dsl.search.evolution import Origin, best, first_population, next_population, quotas
 from a2ls_dsl.search.settings import EvolutionSettings
 from a2ls_dsl.words.language import Stream

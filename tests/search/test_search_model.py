@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar import Grammar, load_grammar
 from a2ls_dsl.lang.load import load_one, loads
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.conductor import Conductor

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from test_search_conductor import CASCADE, RACED, SETTINGS, curve, searched
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.search import race
 from a2ls_dsl.search.candidates import Candidate, Status
 from a2ls_dsl.search.conductor import Conductor

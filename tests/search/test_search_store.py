@@ -15,8 +15,8 @@ import pytest
 from test_search_study import GRAMMAR, SETTINGS, end, propose
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.files import folder as folder_of
 from a2ls_dsl.lang.grammar import load_grammar
-from a2ls_dsl.lang.library import folder as folder_of
 from a2ls_dsl.search import store
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame

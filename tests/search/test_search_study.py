@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.canonical import key
+from a2ls_dsl.lang.files import folder as folder_of
 from a2ls_dsl.lang.grammar import parse_grammar
-from a2ls_dsl.lang.library import folder as folder_of
 from a2ls_dsl.lang.load import load
+from a2ls_dsl.lang.rules.canonical import key
 from a2ls_dsl.search.candidates import Point, Status, ranked, references
 from a2ls_dsl.search.evolution import Origin, first_population
 from a2ls_dsl.search.hall_of_fame import SIZE, write_hall_of_fame

@@ -16,7 +16,7 @@ from a2ls_dsl.backend.stacked.capacity import Room, Size, traits_of
 from a2ls_dsl.backend.stacked.general import StackEncoder
 from a2ls_dsl.backend.stacked.operators import compare
 from a2ls_dsl.backend.window import Spaces, StackWindow
-from a2ls_dsl.lang.ast import Comparison, Element, Item, elements_of
+from a2ls_dsl.lang.syntax.tree import Comparison, Element, Item, elements_of
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import operators
 

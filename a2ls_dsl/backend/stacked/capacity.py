@@ -11,8 +11,8 @@ from itertools import combinations, product
 from a2ls_dsl.backend.stacked.structure import structure_key, without_weights
 from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.ir.lower import is_paper_shaped
-from a2ls_dsl.lang.ast import Comparison, Item, Loss, Schedule, elements_of
-from a2ls_dsl.lang.canonical import comparisons
+from a2ls_dsl.lang.rules.canonical import comparisons
+from a2ls_dsl.lang.syntax.tree import Comparison, Item, Loss, Schedule, elements_of
 from a2ls_dsl.words.entry import Form, Kind
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions, operators

@@ -23,8 +23,8 @@ from a2ls_dsl.backend.precision import unrounded
 from a2ls_dsl.backend.stacked.structure import Structure, forward, structure_key
 from a2ls_dsl.backend.window import Spaces, StackWindow
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.ast import Loss, Schedule, Weight
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss, Schedule, Weight
 from a2ls_dsl.words.agent import EMA, ONLINE, VALUE
 from a2ls_dsl.words.language import Stream
 

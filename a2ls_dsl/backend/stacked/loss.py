@@ -15,8 +15,8 @@ from a2ls_dsl.backend.stacked.general import GeneralLosses, StackAgent, StackEnc
 from a2ls_dsl.backend.window import Spaces, StackWindow, reach
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.lower import is_paper_shaped
-from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss
 
 Seat = tuple[int, int]
 """A bucket and a lane of it."""

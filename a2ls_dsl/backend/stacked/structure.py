@@ -16,8 +16,8 @@ from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.ir.nodes import Augment, Sample
 from a2ls_dsl.ir.passes import optimise
-from a2ls_dsl.lang.ast import Loss
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions
 

@@ -12,12 +12,12 @@ from functools import reduce
 from itertools import product
 from typing import TypeAlias
 
-from a2ls_dsl.lang.ast import Call, Element, Item, Return, Rollout, Schedule, Weight
-from a2ls_dsl.lang.canonical import canonical_items
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.check_names import ordered, rules_of, uses, walk
 from a2ls_dsl.lang.grammar.layout import ENCODERS
 from a2ls_dsl.lang.grammar.sets import Path
+from a2ls_dsl.lang.rules.canonical import canonical_items
+from a2ls_dsl.lang.syntax.tree import Call, Element, Item, Return, Rollout, Schedule, Weight
 from a2ls_dsl.words.agent import DISCOUNT, RETURN, ROLLOUT
 from a2ls_dsl.words.language import SCHEDULE, Stream
 from a2ls_dsl.words.registry import functions, operators

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from a2ls_dsl.diagnostics import Diagnostic, Fix, Span, near
-from a2ls_dsl.lang.aliases import did_you_mean
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.codes import Rule, error
+from a2ls_dsl.lang.messages.unknown_names import did_you_mean
 from a2ls_dsl.words import PAPER_OPERATORS
 from a2ls_dsl.words.entry import MAX_LAYERS
 from a2ls_dsl.words.entry import Kind as FunctionKind

@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from a2ls_dsl.diagnostics import Diagnostic, Severity
-from a2ls_dsl.lang.ast import Call, Option, Schedule
-from a2ls_dsl.lang.build_piece import MAX_ELEMENTS
-from a2ls_dsl.lang.check_items import ItemChecker
-from a2ls_dsl.lang.check_terms import TermChecker
-from a2ls_dsl.lang.findings import Findings
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.alternatives import Alternatives, Value
 from a2ls_dsl.lang.grammar.check_names import for_values, walk
@@ -20,10 +15,15 @@ from a2ls_dsl.lang.grammar.elaborate import Elaborator, calls_of
 from a2ls_dsl.lang.grammar.layout import SOURCE
 from a2ls_dsl.lang.grammar.losses import Root
 from a2ls_dsl.lang.grammar.space import Space, spaces_of
-from a2ls_dsl.lang.printer import print_item, print_option
-from a2ls_dsl.lang.rules import range_problem
-from a2ls_dsl.lang.types import trains_encoder
-from a2ls_dsl.lang.weights import SCHEDULE_FIX, WEIGHT, weight_problem
+from a2ls_dsl.lang.messages.codes import Findings
+from a2ls_dsl.lang.rules.comparison import range_problem
+from a2ls_dsl.lang.rules.items import ItemChecker
+from a2ls_dsl.lang.rules.terms import TermChecker
+from a2ls_dsl.lang.rules.types import trains_encoder
+from a2ls_dsl.lang.rules.weights import SCHEDULE_FIX, WEIGHT, weight_problem
+from a2ls_dsl.lang.syntax.items import MAX_ELEMENTS
+from a2ls_dsl.lang.syntax.printer import print_item, print_option
+from a2ls_dsl.lang.syntax.tree import Call, Option, Schedule
 from a2ls_dsl.words.agent import EMA, ONLINE
 from a2ls_dsl.words.language import HEAD
 from a2ls_dsl.words.registry import operators

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from a2ls_dsl.diagnostics import Diagnostic, Fix, near
-from a2ls_dsl.lang.aliases import did_you_mean
-from a2ls_dsl.lang.ast import MAX_OFFSET
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.check_kinds import SHOWN, check_kinds
 from a2ls_dsl.lang.grammar.codes import Rule, error, warning
 from a2ls_dsl.lang.grammar.layout import SIDES
 from a2ls_dsl.lang.grammar.parser import WORDS
+from a2ls_dsl.lang.messages.unknown_names import did_you_mean
+from a2ls_dsl.lang.syntax.tree import MAX_OFFSET
 from a2ls_dsl.words.agent import RETURN, ROLLOUT
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions, heads, operators

@@ -15,11 +15,11 @@ from functools import cached_property
 from itertools import combinations, product
 from typing import TypeAlias
 
-from a2ls_dsl.lang.ast import Loss, Weight, Weighted
 from a2ls_dsl.lang.grammar.counting import Cube as Bits
 from a2ls_dsl.lang.grammar.counting import members, under, union_size
 from a2ls_dsl.lang.grammar.layout import Kind, Layout, Layouts
 from a2ls_dsl.lang.grammar.space import MAX_BAGS, Space
+from a2ls_dsl.lang.syntax.tree import Loss, Weight, Weighted
 
 MAX_CUBES = 500
 MAX_LISTED = 20_000

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import product
 from math import prod
 
-from a2ls_dsl.lang.ast import Call, Comparison, Option
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.alternatives import Alternatives, SetChoice, Word
 from a2ls_dsl.lang.grammar.check_names import STREAM_WORDS, walk
@@ -17,8 +16,9 @@ from a2ls_dsl.lang.grammar.layout import ENCODERS, SIDES, SOURCE, TARGET, Layout
 from a2ls_dsl.lang.grammar.losses import Filter, Root
 from a2ls_dsl.lang.grammar.sets import Cube, SetSpace
 from a2ls_dsl.lang.grammar.space import Space
-from a2ls_dsl.lang.printer import stream_of
-from a2ls_dsl.lang.rules import Parts, Side, problems, word_problems
+from a2ls_dsl.lang.rules.comparison import Parts, Side, problems, word_problems
+from a2ls_dsl.lang.syntax.printer import stream_of
+from a2ls_dsl.lang.syntax.tree import Call, Comparison, Option
 from a2ls_dsl.words.entry import Operator
 from a2ls_dsl.words.language import HEAD, NONE
 from a2ls_dsl.words.registry import operators

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from a2ls_dsl.lang.explanation import Explanation
 from a2ls_dsl.lang.grammar.codes import Rule
+from a2ls_dsl.lang.messages.codes import Explanation
 
 _HEAD = "grammar mine for k in 1..3\n"
 _LOSS = _HEAD + "loss = mse({ s[t] } -> { s[t+k] })"

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.grammar.comparison import ComparisonSpace
 from a2ls_dsl.lang.grammar.draw import ATTEMPTS, Drawer, Prior, below, pick
 from a2ls_dsl.lang.grammar.losses import LossSet
 from a2ls_dsl.lang.grammar.space import Derivation
+from a2ls_dsl.lang.syntax.tree import Loss
 
 if TYPE_CHECKING:
     from numpy.random import Generator

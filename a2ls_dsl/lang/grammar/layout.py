@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from a2ls_dsl.lang.ast import Comparison, Item, Option
-from a2ls_dsl.lang.canonical import canonical_comparison
 from a2ls_dsl.lang.grammar.counting import split
-from a2ls_dsl.lang.printer import stream_of
+from a2ls_dsl.lang.rules.canonical import canonical_comparison
+from a2ls_dsl.lang.syntax.printer import stream_of
+from a2ls_dsl.lang.syntax.tree import Comparison, Item, Option
 from a2ls_dsl.words.agent import EMA, ONLINE
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import operators

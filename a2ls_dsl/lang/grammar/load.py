@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Severity, Source, Span, unknown
-from a2ls_dsl.lang.files import MAX_SIZE, read, too_large
+from a2ls_dsl.lang.files import MAX_SIZE, read, shipped, too_large
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.alternatives import Alternatives
 from a2ls_dsl.lang.grammar.check_losses import item_findings, number_findings, root_findings
@@ -19,7 +19,6 @@ from a2ls_dsl.lang.grammar.grammar import Grammar
 from a2ls_dsl.lang.grammar.layout import Layouts
 from a2ls_dsl.lang.grammar.losses import Filter, Root
 from a2ls_dsl.lang.grammar.parser import parse
-from a2ls_dsl.lang.library import shipped
 
 SUFFIX = ".a2g"
 

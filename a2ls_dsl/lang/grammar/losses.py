@@ -8,13 +8,13 @@ from functools import cached_property
 from typing import Self, TypeAlias
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, unknown
-from a2ls_dsl.lang.ast import Comparison, Loss
-from a2ls_dsl.lang.canonical import canonical
 from a2ls_dsl.lang.grammar.comparison import leaves_of
 from a2ls_dsl.lang.grammar.distinct import distinct, listed
 from a2ls_dsl.lang.grammar.layout import Kind, Layouts
 from a2ls_dsl.lang.grammar.space import Derivation, Search, Space, Terms
-from a2ls_dsl.lang.printer import print_loss
+from a2ls_dsl.lang.rules.canonical import canonical
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Comparison, Loss
 from a2ls_dsl.words.registry import operators as known_operators
 
 Root: TypeAlias = tuple[dict[str, int], Space]

@@ -12,10 +12,10 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 from lark.tree import Meta
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, LanguageError, Source, Span
+from a2ls_dsl.lang.files import folder
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.codes import Rule, error
-from a2ls_dsl.lang.library import folder
-from a2ls_dsl.lang.mistakes import stranger
+from a2ls_dsl.lang.syntax.errors import stranger
 from a2ls_dsl.words.numbers import number_of_text
 
 WORDS = (

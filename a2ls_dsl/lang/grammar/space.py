@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from a2ls_dsl.lang.ast import Comparison, Loss, Weight, Weighted
-from a2ls_dsl.lang.canonical_heads import ordered_terms
+from a2ls_dsl.lang.rules.canonical import ordered_terms
+from a2ls_dsl.lang.syntax.tree import Comparison, Loss, Weight, Weighted
 
 if TYPE_CHECKING:
     from a2ls_dsl.lang.grammar.distinct import Atom

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.bench.floor import synchronize
 from a2ls_dsl.rl.bench.updates import ACTION, ROWS, VECTORS, check_reach, fill_replay, warm_up
 from a2ls_dsl.rl.envs.tasks import Task

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import AgentSettings
 from a2ls_dsl.rl.bench.floor import synchronize
 from a2ls_dsl.rl.capture import WARM_UP

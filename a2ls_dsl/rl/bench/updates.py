@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from a2ls_dsl.backend.window import reach
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.ast import Loss
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import AgentSettings, algorithm_of, observations_of
 from a2ls_dsl.rl.bench.floor import Ceilings, count_work, synchronize
 from a2ls_dsl.rl.capture import WARM_UP

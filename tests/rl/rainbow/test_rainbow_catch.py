@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings

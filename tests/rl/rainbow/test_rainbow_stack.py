@@ -13,8 +13,8 @@ from torch import Tensor
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.window import Window
-from a2ls_dsl.lang.ast import Loss
 from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.bench.floor import GradientsAlone
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.observations import Observations

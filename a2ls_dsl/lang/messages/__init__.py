@@ -1,0 +1,1 @@
+"""The texts of rules and hints, as data."""

@@ -1,0 +1,301 @@
+"""The canonical form of a loss, and with it the loss' identity.
+
+Canonical means: references replaced by what they name, nested weights multiplied out, defaults left out
+(numbers, encoders, options), two ways to write one computation joined (the return of one reward, the decay of
+one step, `infonce` and `cosine`), the items of every set sorted (s, a, r, o, done, then time) and free of
+repetition, the terms of a sum sorted by their print, shared heads called h1, h2, ... in the order of the
+terms. A view is a new draw each time it is called, so repeated views stay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import TypeAlias
+
+from a2ls_dsl.lang.rules.weights import canonical_weight, times
+from a2ls_dsl.lang.syntax.printer import print_loss, print_term
+from a2ls_dsl.lang.syntax.tree import (
+    Call,
+    Comparison,
+    Element,
+    Item,
+    Loss,
+    Option,
+    Ref,
+    Return,
+    Rollout,
+    Schedule,
+    Weight,
+    Weighted,
+    elements_of,
+    number_of,
+)
+from a2ls_dsl.words.agent import EMA, ONLINE, STOP, VALUE
+from a2ls_dsl.words.entry import Kind
+from a2ls_dsl.words.language import DECAY, HEAD, PREDICTOR, TEMPERATURE, Stream
+from a2ls_dsl.words.registry import contrasts, functions, operators
+
+_TermKey: TypeAlias = tuple[str, tuple[float, ...]]
+
+
+def shared_names(term: Comparison | Ref) -> list[str]:
+    """The names that a comparison's heads have behind `as`."""
+    options = term.options if isinstance(term, Comparison) else ()
+    return [option.shared for option in options if option.shared]
+
+
+def named_apart(loss: Loss, place: int) -> Loss:
+    """A loss whose heads have names that no other part has: a head's name counts in its definition only."""
+    if not any(shared_names(each.term) for each in loss.terms):
+        return loss
+    return Loss(tuple(_renamed(each, lambda name: f"{place}.{name}") for each in loss.terms))
+
+
+def ordered_terms(terms: Iterable[Weighted]) -> tuple[Weighted, ...]:
+    """Terms in canonical order; heads that only one term names lose their name, the others get h1, h2, ..."""
+    given = list(terms)
+    uses = Counter(name for each in given for name in shared_names(each.term))
+    if not uses:
+        return tuple(sorted(given, key=_key))
+    given = [_renamed(each, lambda name: name if uses[name] > 1 else None) for each in given]
+    keys = [_key(_renamed(each, lambda name: "h")) for each in given]
+    contents: dict[str, list[_TermKey]] = {}
+    for each, key in zip(given, keys, strict=True):
+        for name in shared_names(each.term):
+            contents.setdefault(name, []).append(key)
+    blocks = sorted(contents, key=lambda name: sorted(contents[name]))
+    ranks = {name: rank for rank, name in enumerate(blocks, start=1)}
+
+    def order(place: int) -> tuple[_TermKey, int]:
+        return keys[place], max((ranks[name] for name in shared_names(given[place].term)), default=0)
+
+    ranked = [given[place] for place in sorted(range(len(given)), key=order)]
+    names: dict[str, str] = {}
+    for each in ranked:
+        for name in shared_names(each.term):
+            names.setdefault(name, f"h{len(names) + 1}")
+    return tuple(_renamed(each, names.get) for each in ranked)
+
+
+def _key(weighted: Weighted) -> _TermKey:
+    return print_term(weighted.term), _numbers(weighted.weight)
+
+
+def _numbers(weight: Weight) -> tuple[float, ...]:
+    return (weight.start, weight.end, weight.frames) if isinstance(weight, Schedule) else (weight,)
+
+
+def _renamed(weighted: Weighted, rename: Callable[[str], str | None]) -> Weighted:
+    term = weighted.term
+    if not isinstance(term, Comparison) or not shared_names(term):
+        return weighted
+    options = [replace(each, shared=rename(each.shared)) if each.shared else each for each in term.options]
+    # Without its name, the default head says nothing.
+    kept = tuple(each for each in options if each.shared or each.value != Call(PREDICTOR))
+    return replace(weighted, term=replace(term, options=kept))
+
+
+SOURCE, TARGET = ONLINE, EMA
+"""The sides of a comparison, named after the encoder that states have there by default."""
+
+
+def canonical(loss: Loss, scope: Mapping[str, Loss] | None = None) -> Loss:
+    """The canonical form of `loss`; `scope` maps the names it refers to onto canonical losses."""
+    terms: list[Weighted] = []
+    for place, weighted in enumerate(loss.terms):
+        if isinstance(weighted.term, Ref):
+            inner = named_apart((scope or {})[weighted.term.name], place)
+            terms += [Weighted(times(weighted.weight, each.weight), each.term) for each in inner.terms]
+        else:
+            terms.append(Weighted(canonical_weight(weighted.weight), canonical_comparison(weighted.term)))
+    return Loss(ordered_terms(terms))
+
+
+def canonical_comparison(term: Comparison) -> Comparison:
+    """A comparison with sorted sets and without defaults; its heads keep their names."""
+    term = _plain_contrast(term)
+    source = canonical_set(term.source, SOURCE)
+    idle = [DECAY] if all(isinstance(item, Rollout) and item.length == 1 for item in source) else []
+    return Comparison(
+        term.operator,
+        source,
+        canonical_set(term.target, TARGET),
+        term.against_batch,
+        tuple(
+            replace(each, value=value, span=None)
+            for each in _sorted_options(term)
+            if (value := _plain(each.value)) != _default(term, each.name) or each.shared
+            if each.name not in idle or not source
+        ),
+    )
+
+
+def _plain_contrast(term: Comparison) -> Comparison:
+    """`infonce` is `cosine` against the batch but for its default: only at cosine's it is written so."""
+    contrast = contrasts.get(term.operator, "") if term.against_batch else term.operator
+    entry = operators.get(contrast)
+    if entry is None or not entry.contrast_of:
+        return term
+    temperature = number_of(term, TEMPERATURE)
+    plain = temperature == number_of(Comparison(entry.contrast_of, ()), TEMPERATURE)
+    others = tuple(each for each in term.options if each.name != TEMPERATURE)
+    options = (*others, Option(TEMPERATURE, temperature))
+    operator = entry.contrast_of if plain else contrast
+    return replace(term, operator=operator, against_batch=plain, options=options)
+
+
+def canonical_set(items: Iterable[Item], side: str) -> tuple[Item, ...]:
+    """Items in canonical order without defaults; the same tensor named twice is one element."""
+    return ordered_set(canonical_items(items, side))
+
+
+def canonical_items(items: Iterable[Item], side: str) -> list[Item]:
+    """Items without places and defaults, in the order given."""
+    known: dict[int, tuple[Call, ...]] = {}  # the elements of a run have one tuple of calls together
+
+    def calls_of(element: Element) -> tuple[Call, ...]:
+        place = id(element.calls)
+        if place not in known:
+            known[place] = _canonical_calls(element.calls, side)
+        return known[place]
+
+    def bare(item: Item) -> Item:
+        match item:
+            case Element(stream, offset, calls):
+                return Element(stream, offset, calls_of(item) if calls else ())
+            case Rollout(start, first, length):
+                return Rollout(Element(start.stream, start.offset, calls_of(start)), first, length)
+            case Return(first, last, None) if first == last:
+                return Element(Stream.REWARD, first)
+            case Return(first, last, end, discount):
+                value = Element(end.stream, end.offset, calls_of(end)) if end else None
+                return Return(first, last, value, float(discount))
+
+    return [bare(item) for item in items]
+
+
+def ordered_set(items: Iterable[Item]) -> tuple[Item, ...]:
+    """Items in canonical order, as written otherwise; what is equal and no fresh draw counts once."""
+    plain, fresh = dict[Item, None](), list[Item]()
+    for item in items:
+        if is_fresh(item):
+            fresh.append(item)
+        else:
+            plain[item] = None
+    # Views stand behind all plain elements of their stream, so that both kinds can print as runs.
+    return tuple(sorted([*plain, *fresh], key=lambda item: item.order))
+
+
+def ordered_comparison(term: Comparison) -> Comparison:
+    """A comparison with sorted sets and options, as written otherwise."""
+    return replace(
+        term,
+        source=ordered_set(term.source),
+        target=ordered_set(term.target),
+        options=tuple(_sorted_options(term)),
+    )
+
+
+def is_fresh(item: Item) -> bool:
+    """Whether an item calls a view, so that each occurrence is a draw of its own."""
+    return any(_kind(call) is Kind.VIEW for element in elements_of([item]) for call in element.calls)
+
+
+def without_effect(calls: Sequence[Call]) -> dict[int, str]:
+    """The calls around a state that change nothing, by their places in a chain, and why; innermost first."""
+    found = dict[int, str]()
+    for place, (inner, outer) in enumerate(pairwise(calls)):
+        if _is_scale_free(inner) and _is_scale_free(outer):
+            found[place] = f"`{outer.name}` divides by the size anew"
+        if _kind(inner) is Kind.VIEW and outer.name in functions and functions[outer.name].uncropped:
+            found[place + 1] = f"what `{inner.name}` gives is as large as the agent's frames already"
+    return found
+
+
+def explicit_calls(element: Element, side: str) -> tuple[Call, ...]:
+    """The calls of a state with the encoder written out and every number filled in, innermost first.
+
+    What backends read. A state under `value` is encoded by the target encoder unless it says otherwise.
+    """
+    calls = [Call(each.name, _with_defaults(each)) for each in element.calls]
+    if any(_kind(call) is Kind.ENCODER for call in calls):
+        return tuple(calls)
+    encoder = EMA if any(call.name == VALUE for call in calls) else side
+    views = [call for call in calls if _kind(call) is Kind.VIEW]
+    return (*views, Call(encoder), *calls[len(views) :])
+
+
+def comparisons(loss: Loss) -> tuple[tuple[Weight, Comparison], ...]:
+    """The weights and comparisons of a loss without references."""
+    return tuple(
+        (weighted.weight, weighted.term) for weighted in loss.terms if isinstance(weighted.term, Comparison)
+    )
+
+
+def single(comparison: Comparison) -> Loss:
+    """The canonical loss that consists of one comparison with weight 1."""
+    return canonical(Loss((Weighted(1.0, comparison),)))
+
+
+def key(loss: Loss) -> str:
+    """32 hexadecimal digits that name a canonical loss: a hash of its print."""
+    return hashlib.sha256(print_loss(loss).encode()).hexdigest()[:32]
+
+
+def _canonical_calls(calls: Iterable[Call], side: str) -> tuple[Call, ...]:
+    written = [Call(each.name, _without_defaults(each)) for each in calls]
+    if any(call.name == STOP for call in written):
+        # No gradient passes a normaliser of what has none: `stop` around one is `stop` inside it.
+        order = list(Kind)
+        written.sort(key=lambda call: order.index(_kind(call) or Kind.ESTIMATE))
+    if any(call.name == VALUE for call in written):
+        # A value has no gradient, so there the encoder as it is now is `stop`.
+        written = [Call(STOP) if call.name == ONLINE else call for call in written]
+        side = EMA
+    idle = without_effect(written)
+    return tuple(call for place, call in enumerate(written) if call.name != side and place not in idle)
+
+
+def _with_defaults(call: Call) -> tuple[float, ...]:
+    return functions[call.name].numbers(call.numbers) if call.name in functions else call.numbers
+
+
+def _without_defaults(call: Call) -> tuple[float, ...]:
+    """The numbers of a call up to the last one that is no default."""
+    numbers = tuple(float(each) for each in call.numbers)
+    defaults = functions[call.name].numbers(()) if call.name in functions else ()
+    while numbers and len(numbers) <= len(defaults) and numbers[-1] == defaults[len(numbers) - 1]:
+        numbers = numbers[:-1]
+    return numbers
+
+
+def _sorted_options(term: Comparison) -> list[Option]:
+    """The head first, then the others in the order of the table."""
+    entry = operators.get(term.operator)
+    names = [HEAD, *(each.name for each in entry.options)] if entry else [HEAD]
+    ranks = {name: rank for rank, name in enumerate(names)}
+    return sorted(term.options, key=lambda each: (ranks.get(each.name, len(ranks)), each.name))
+
+
+def _default(term: Comparison, name: str) -> float | Call | None:
+    if name == HEAD:
+        return Call(PREDICTOR)
+    entry = operators.get(term.operator)
+    option = entry.option(name) if entry else None
+    return option.default if option else None
+
+
+def _plain(value: float | Call) -> float | Call:
+    return Call(value.name, tuple(map(float, value.numbers))) if isinstance(value, Call) else float(value)
+
+
+def _is_scale_free(call: Call) -> bool:
+    return call.name in functions and functions[call.name].scale_free
+
+
+def _kind(call: Call) -> Kind | None:
+    return functions[call.name].kind if call.name in functions else None

@@ -1,0 +1,360 @@
+"""The rules of a comparison, each said once: the checker asks them of a loss, a grammar of its alternatives.
+
+A rule looks at sets in canonical form, so the order of elements, repetition and written defaults can't change
+its answer. It gives the problems that it finds, each with what it is about; the checker turns these into
+diagnostics with places, and a grammar leaves out whatever has a problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TypeAlias
+
+from a2ls_dsl.diagnostics import Fix
+from a2ls_dsl.lang.messages.codes import Rule
+from a2ls_dsl.lang.messages.unknown_names import unknown_option
+from a2ls_dsl.lang.rules.canonical import TARGET, canonical_items, ordered_set
+from a2ls_dsl.lang.rules.types import Width, groups, is_latent, type_of, width_of, widths
+from a2ls_dsl.lang.syntax.printer import print_item, print_option, print_runs
+from a2ls_dsl.lang.syntax.tree import Call, Element, Item, Option, Rollout
+from a2ls_dsl.words.entry import LAYER, MAX_LAYERS, Needs, Negatives, Operator, Sets, Type
+from a2ls_dsl.words.language import HEAD, NONE, Stream
+from a2ls_dsl.words.numbers import print_number
+from a2ls_dsl.words.registry import heads
+
+
+class Place(StrEnum):
+    """A part of a comparison that a problem is about, where it is no item and no option."""
+
+    TERM = "term"
+    SOURCE = "source"
+    TARGET = "target"
+    NEGATIVES = "negatives"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a rule has to say: `about` is what the message points at."""
+
+    code: str
+    message: str
+    fix: str | Fix
+    about: Item | Option | Place
+
+
+@dataclass(frozen=True)
+class Side:
+    """What of a set matters to the rules; equal sides obey the same ones.
+
+    widths: the widths of its items. lengths: those of its rollouts, with 0 where anything else stands in it.
+    row: what a row is made of; None where elements are optional, as in a grammar. steps: of a target whose
+    parts are all runs of one length, this length. rewards: how many rewards and returns there are.
+    items: as they were written, in canonical order without repetition; only messages read them.
+    """
+
+    widths: frozenset[Width]
+    lengths: frozenset[int]
+    row: tuple[Width, ...] | None
+    steps: int
+    rewards: int
+    items: tuple[Item, ...] = field(compare=False, repr=False)
+
+    @staticmethod
+    def of(items: Iterable[Item], side: str, fixed: bool = True) -> Side:
+        """The side of a set, `side` as in `canonical.py`; unless `fixed`, every item may be missing."""
+        given = list(items)
+        plain = canonical_items(given, side)
+        written = dict(zip(map(id, plain), given, strict=True))
+        kept = ordered_set(plain)
+        parts = [[item.last for item in part] for part in groups(kept)] if side == TARGET and fixed else []
+        length = len(parts[0]) if parts else 0
+        return Side(
+            frozenset(map(width_of, kept)),
+            frozenset(item.length if isinstance(item, Rollout) else 0 for item in kept),
+            widths(kept) if fixed else None,
+            length if all(part == list(range(part[0], part[0] + length)) for part in parts) else 0,
+            sum(type_of(item) in (Type.REWARD, Type.RETURN) for item in kept) if fixed else 0,
+            tuple(written[id(item)] for item in kept),
+        )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a comparison, its items free of errors; an operator of one set has no target."""
+
+    entry: Operator
+    against_batch: bool
+    options: tuple[Option, ...]
+    source: Side
+    target: Side | None
+
+    @property
+    def headless(self) -> bool:
+        """Whether the rows themselves are compared."""
+        values = [option.value for option in self.options if option.name == HEAD]
+        return not self.entry.head or any(isinstance(each, Call) and each.name == NONE for each in values)
+
+    @property
+    def rolled(self) -> int:
+        """The length of the rollouts in the source, 0 without any."""
+        return max(self.source.lengths, default=0)
+
+    @property
+    def rows(self) -> tuple[tuple[Width, ...], tuple[Width, ...]]:
+        """What a source row and a target row are made of; along a rollout, a row is one step's."""
+        target = (self.target.row if self.target else None) or ()
+        # A row holds every part of the target once, and in canonical order they stand part by part.
+        return self.source.row or (), target[:: self.rolled] if self.rolled else target
+
+
+def problems(parts: Parts) -> list[Problem]:
+    """What is wrong with a comparison; where something is, what follows from it is not looked at."""
+    for test in TESTS:
+        if found := list(test(parts)):
+            return found
+    return []
+
+
+def number_of_sets(entry: Operator, written: int) -> Iterator[Problem]:
+    """An operator has its number of sets, one or two."""
+    if entry.unary and written == 2:
+        message = f"`{entry.name}` looks at one set, here are two"
+        yield Problem(Rule.NUMBER_OF_SETS, message, f"as in {entry.name}({{ s[t] }})", Place.TERM)
+    elif not entry.unary and written == 1:
+        fix = f"as in {entry.name}({{ source }} -> {{ target }})"
+        yield Problem(Rule.NUMBER_OF_SETS, f"`{entry.name}` compares two sets, here is one", fix, Place.TERM)
+
+
+def word_problems(entry: Operator, against_batch: bool, options: Iterable[Option]) -> Iterator[Problem]:
+    """What is wrong with an operator, its negatives and options, whatever its sets are."""
+    if against_batch and entry.negatives is not Negatives.ON_REQUEST:
+        always = entry.negatives is Negatives.ALWAYS
+        message = f"`{entry.name}` " + ("is against the batch by nature" if always else "takes no negatives")
+        yield Problem(Rule.NO_NEGATIVES, message, Fix("leave out `against batch`", ""), Place.NEGATIVES)
+    seen = set[str]()
+    for option in options:
+        if option.name in seen:
+            yield Problem(Rule.OPTION_TWICE, f"`{option.name}` is given twice", _left_out(option), option)
+        elif option.name == HEAD:
+            yield from _head(option, entry)
+        else:
+            yield from _number(option, entry, against_batch)
+        seen.add(option.name)
+
+
+def _sets(parts: Parts) -> Iterator[Problem]:
+    return number_of_sets(parts.entry, 1 + (parts.target is not None))
+
+
+def _rollouts(parts: Parts) -> Iterator[Problem]:
+    """Rollouts stand in a source, among themselves, all of one length, and opposite runs of that length."""
+    entry, source, target = parts.entry, parts.source, parts.target
+    if target and target.lengths - {0}:
+        misplaced = next(item for item in target.items if isinstance(item, Rollout))
+        message = "a rollout stands in the source; what it is compared with stands in the target"
+        yield Problem(Rule.ROLLOUT_PLACE, message, "e.g. { s[t+1..t+5] }", misplaced)
+        return
+    rolled = [item for item in source.items if isinstance(item, Rollout)]
+    if not parts.rolled:
+        return
+    if target is None or entry.pairwise:
+        message = f"`{entry.name}` looks at single steps, not along a rollout"
+        yield Problem(Rule.ROLLOUT_PLACE, message, "name a state, e.g. s[t]", rolled[0])
+    elif 0 in source.lengths:
+        other = next(item for item in source.items if not isinstance(item, Rollout))
+        message = f"beside a rollout stand rollouts only; {print_item(other)} is none"
+        yield Problem(
+            Rule.ROLLOUT_PLACE, message, "compare it in a term of its own, or start a rollout at it", other
+        )
+    elif len(source.lengths) > 1:
+        odd = next(each for each in rolled if each.length != rolled[0].length)
+        message = f"the rollouts of a source have one length; these have {rolled[0].length} and {odd.length}"
+        yield Problem(Rule.ROLLOUT_PLACE, message, "take as many actions in each", odd)
+    elif source.row is None or target.row is None:
+        yield _optional(Rule.ROLLOUT_TARGET, "along a rollout", source)
+    elif target.steps != parts.rolled:
+        yield _unlike(rolled[0], target)
+
+
+def _unlike(rollout: Rollout, target: Side) -> Problem:
+    """The first part of a target that is no run as long as the rollout."""
+    plain = canonical_items(target.items, TARGET)
+    written = dict(zip(plain, target.items, strict=True))
+
+    def runs(part: list[Item]) -> bool:
+        first = part[0].last
+        return [item.last for item in part] == list(range(first, first + rollout.length))
+
+    part = [written[item] for item in next(each for each in groups(plain) if not runs(each))]
+    named = ", ".join(text for _, text in print_runs(part))
+    count = f"{rollout.length} step" + "s" * (rollout.length > 1)
+    message = f"this rollout has {count}, and so has each part of its target; not so {named}"
+    first, fix = part[0], "e.g. one return a step, each one step later"
+    if isinstance(first, Element):
+        start = rollout.first + (first.stream not in (Stream.ACTION, Stream.REWARD))
+        run = [replace(first, offset=start + step) for step in range(rollout.length)]
+        fix = f"e.g. {', '.join(text for _, text in print_runs(run))}"
+    return Problem(Rule.ROLLOUT_TARGET, message, fix, first)
+
+
+def _contents(parts: Parts) -> Iterator[Problem]:
+    """The sets hold what the operator compares."""
+    entry, source, target = parts.entry, parts.source, parts.target
+    match entry.sets:
+        case Sets.LATENTS:
+            for item in (item for side in (source, target) if side for item in side.items):
+                if not is_latent(item):
+                    message = f"`{entry.name}` is about latents; {print_item(item)} is {type_of(item)}"
+                    yield Problem(Rule.CONTENTS, message, "take it out, or use another operator", item)
+                    return
+        case Sets.DATA_TARGET:
+            for item in target.items if target else ():
+                if width_of(item) in (Width.LATENT, Width.RAW):
+                    kind = Type.LATENT if is_latent(item) else type_of(item)
+                    message = (
+                        f"`{entry.name}` predicts numbers of a known range; {print_item(item)} is {kind}"
+                    )
+                    fix = "use mse, or predict actions, rewards, returns, values or done"
+                    yield Problem(Rule.CONTENTS, message, fix, item)
+                    return
+        case Sets.TRANSITION:
+            example = f"as in {entry.name}({{ s[t] }} -> {{ r[t], s[t+1] }})"
+            if source.row is None or (target and target.row is None):
+                yield _optional(Rule.CONTENTS, f"in `{entry.name}`", source)
+            elif source.row != (Width.LATENT,):
+                yield Problem(
+                    Rule.CONTENTS, f"the source of `{entry.name}` is one state", example, Place.SOURCE
+                )
+            elif target is None or target.rewards != 1 or sorted(target.row or ()) != _TRANSITION:
+                message = f"the target of `{entry.name}` is one reward and one state"
+                yield Problem(Rule.CONTENTS, message, example, Place.TARGET)
+
+
+_TRANSITION = sorted([Width.NUMBER, Width.LATENT])
+
+
+def _words(parts: Parts) -> Iterator[Problem]:
+    """Negatives and options fit the operator and the sets."""
+    found = list(word_problems(parts.entry, parts.against_batch, parts.options))
+    yield from found
+    for option in parts.options:
+        known = parts.entry.option(option.name)
+        told = any(problem.about is option for problem in found)
+        if known and known.needs is Needs.ROLLOUT and not parts.rolled and not told:
+            message = f"`{option.name}` weighs the steps of a rollout; there is none"
+            yield Problem(Rule.OPTION_UNKNOWN, message, _left_out(option), option)
+
+
+def _head(option: Option, entry: Operator) -> Iterator[Problem]:
+    call = option.value if isinstance(option.value, Call) else None
+    if not entry.head:
+        message = f"`{entry.name}` has no head: it looks at the rows themselves"
+        yield Problem(Rule.OPTION_UNKNOWN, message, _left_out(option), option)
+    elif call is None or call.name not in heads:
+        message = f"there is no such head: `{print_option(option)}`"
+        yield Problem(Rule.OPTION_VALUE, message, f"a head is {', '.join(heads)}, e.g. mlp(256)", option)
+    elif heads[call.name].layers and not 1 <= len(call.numbers) <= MAX_LAYERS:
+        message = f"`{call.name}` takes the widths of 1 to {MAX_LAYERS} hidden layers"
+        yield Problem(Rule.OPTION_VALUE, message, f"e.g. {heads[call.name].example}", option)
+    elif call.numbers and not heads[call.name].layers:
+        yield Problem(
+            Rule.OPTION_VALUE, f"`{call.name}` takes no numbers", Fix.write(f"{HEAD} = {call.name}"), option
+        )
+    elif problem := range_problem(option, entry):
+        yield problem
+    elif call.name == NONE and option.shared:
+        message = "`none` is no head that could be shared"
+        yield Problem(Rule.OPTION_VALUE, message, _unshared(option), option)
+    elif call.name == NONE and entry.needs_head:
+        message = f"`{entry.name}` can't do without a head: its prediction is no row like the target"
+        yield Problem(Rule.OPTION_VALUE, message, "e.g. head = linear", option)
+
+
+def _number(option: Option, entry: Operator, against_batch: bool) -> Iterator[Problem]:
+    known = entry.option(option.name)
+    if known is None:
+        names = [HEAD] * entry.head + [each.name for each in entry.options]
+        message = f"`{entry.name}` has no option `{option.name}`"
+        fix = unknown_option(option.name, names)
+        if isinstance(fix, Fix) and option.span:
+            fix = replace(fix, at=(option.span.start, option.span.start + len(option.name)))
+        yield Problem(Rule.OPTION_UNKNOWN, message, fix, option)
+    elif problem := range_problem(option, entry):
+        yield problem
+    elif option.shared:
+        message = f"`as` names a head; `{known.name}` is none"
+        yield Problem(Rule.OPTION_VALUE, message, _unshared(option), option)
+    elif known.needs is Needs.NEGATIVES and not against_batch:
+        message = f"`{option.name}` divides similarities to the batch; there are none"
+        yield Problem(Rule.OPTION_UNKNOWN, message, "add `against batch`", option)
+
+
+def range_problem(option: Option, entry: Operator) -> Problem | None:
+    """What is wrong with the value of an option that an operator has: a number, or widths of layers."""
+    if option.name == HEAD:
+        if isinstance(option.value, Call) and all(map(LAYER.holds, option.value.numbers)):
+            return None
+        return Problem(Rule.OPTION_VALUE, f"the width of a layer is {LAYER}", "e.g. mlp(256)", option)
+    known = entry.option(option.name)
+    if known is None or (not isinstance(option.value, Call) and known.range.holds(option.value)):
+        return None
+    fix = Fix.write(f"{known.name} = {print_number(known.default)}")
+    return Problem(Rule.OPTION_VALUE, f"`{known.name}` is {known.range}", fix, option)
+
+
+def _unshared(option: Option) -> Fix:
+    return Fix(f"leave out `as {option.shared}`", print_option(replace(option, shared=None)))
+
+
+def _left_out(option: Option) -> str | Fix:
+    """The edit that removes an option, with the comma or the `with` that is too many then."""
+    words = "remove it"
+    if option.span is None:
+        return words
+    text, start, end = option.span.source.text, option.span.start, option.span.end
+    before, behind = text[:start].rstrip(), text[end:]
+    if before.endswith(","):
+        return Fix(words, "", (len(before) - 1, end))
+    if behind.lstrip().startswith(","):
+        following = behind.lstrip()[1:]
+        return Fix(words, "", (start, len(text) - len(following.lstrip())))
+    return Fix(words, "", (len(before.removesuffix("with").rstrip()), end))
+
+
+def _rows(parts: Parts) -> Iterator[Problem]:
+    """Without a head, the source row itself is compared with the target row."""
+    source, target = parts.source, parts.target
+    if target is None or parts.entry.pairwise or not parts.headless:
+        return
+    if source.row is None or target.row is None:
+        yield _optional(Rule.ROWS_DIFFER, "without a head", source)
+        return
+    here, there = parts.rows
+    if here != there:
+        message = f"without a head both rows are alike, but {row_words(here)} meet {row_words(there)}"
+        fix = (
+            "let a head map one onto the other" if parts.entry.head else "name as many of each on both sides"
+        )
+        option = next((option for option in parts.options if option.name == HEAD), None)
+        yield Problem(Rule.ROWS_DIFFER, message, fix, option or Place.TERM)
+
+
+def _optional(code: Rule, where: str, source: Side) -> Problem:
+    """Only a grammar has optional elements: there a combination is taken or left out as a whole."""
+    message = f"{where} a row counts as a whole, so `some of` does not go with it"
+    about = Place.SOURCE if source.row is None else Place.TARGET
+    return Problem(code, message, "write the sets out with `|`", about)
+
+
+def row_words(row: tuple[Width, ...]) -> str:
+    """`2 latents and 1 action`."""
+    counts = {width: row.count(width) for width in dict.fromkeys(row)}
+    return " and ".join(f"{n} {width.value}{'s' * (n > 1)}" for width, n in counts.items())
+
+
+Test: TypeAlias = Callable[[Parts], Iterator[Problem]]
+
+TESTS: tuple[Test, ...] = (_sets, _rollouts, _contents, _words, _rows)
+"""In the order in which they are asked: each counts on those before it."""

@@ -1,0 +1,1 @@
+"""Text and tree: the parser with its recovery, the tree, the printer, the layout."""

@@ -1,0 +1,259 @@
+"""Where parsing failed, and what the context tells of it: options in a wrong place, half a run.
+
+Each function looks at one kind of slip, and gives None where it is another.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from a2ls_dsl.diagnostics import Fix
+from a2ls_dsl.lang.messages.codes import Rule
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import functions
+
+Finding: TypeAlias = tuple[str, str, str | Fix, int, int]
+"""Code, message, fix, and the characters from where to where."""
+
+
+@dataclass(frozen=True)
+class ParseFailure:
+    """Where parsing of a piece of text failed: `text[start:end]` is the token `found`.
+
+    `found` is the name of a terminal, `$END` at the end of the piece, or empty for a character that begins
+    no token. `expected` are the terminals that could have stood there.
+    """
+
+    text: str
+    start: int
+    end: int
+    found: str
+    expected: frozenset[str]
+
+    @property
+    def shown(self) -> str:
+        """What was found, for a message."""
+        return f"`{self.text[self.start : self.end][:40]}`" if self.end > self.start else "the end"
+
+    @property
+    def before(self) -> str:
+        """The text up to the failure, the last two thousand characters of it."""
+        return self.text[max(0, self.start - 2000) : self.start]
+
+    @property
+    def just_before(self) -> str:
+        """The last hundred characters before it."""
+        return self.text[max(0, self.start - 100) : self.start]
+
+    @property
+    def behind(self) -> str:
+        """The text that follows the token, the first two hundred characters of it."""
+        return self.text[self.end : self.end + 200]
+
+    def opened(self) -> list[int]:
+        """Where the brackets stand that are still open, the innermost last."""
+        found: list[int] = []
+        for match in re.finditer(r"[(){}\[\]]", self.text[: self.start]):
+            if match[0] in "({[":
+                found.append(match.start())
+            elif found:
+                found.pop()
+        return found
+
+    def says(self, code: str, message: str, fix: str | Fix) -> Finding:
+        """A finding about the token."""
+        return code, message, fix, self.start, self.end
+
+
+_OPTIONS = "e.g. with head = mlp(256), temperature = 0.1"
+
+
+def slip(failure: ParseFailure) -> Finding | None:
+    """The first kind of slip that fits."""
+    return next((found for each in _KINDS if (found := each(failure))), None)
+
+
+def _import(failure: ParseFailure) -> Finding | None:
+    """More than one file behind an import, or a name for it."""
+    if not re.fullmatch(r"\s*import\s+\"[^\"]*\"\s*", failure.before):
+        return None
+    if failure.found == "_AS":
+        message = "an import brings losses under their own names"
+        end = failure.end + len(failure.behind.split("\n")[0])
+        return failure.says(
+            Rule.IMPORT, message, Fix("leave out `as` and what follows", "", (failure.start, end))
+        )
+    message = f"an import names one file, on a line of its own; found {failure.shown}"
+    return failure.says(Rule.IMPORT, message, 'e.g. import "curl.a2l"')
+
+
+def _of_reference(failure: ParseFailure) -> Finding | None:
+    """Options or negatives behind the name of a loss."""
+    if failure.found not in ("_WITH", "_AGAINST") or not {"PLUS", "_LPAR"} <= failure.expected:
+        return None
+    what = "options" if failure.found == "_WITH" else "negatives"
+    message = f"{what} belong to comparisons; this is the name of a loss"
+    return failure.says(
+        Rule.OPTIONS if what == "options" else Rule.AGAINST_BATCH, message, "write them where it is defined"
+    )
+
+
+def _negatives_late(failure: ParseFailure) -> Finding | None:
+    """`against batch` behind the options."""
+    if failure.found != "_AGAINST" or not _behind_with(failure):
+        return None
+    message = "`against batch` stands before the options"
+    options = re.search(r"\bwith\b(?:(?!\bwith\b)[\s\S])*\Z", failure.before)
+    end = re.match(r"against\s+batch\b", failure.text[failure.start :])
+    if options is None or end is None:
+        return failure.says(Rule.AGAINST_BATCH, message, "as in against batch with head = linear")
+    fixed = f"against batch {options[0].rstrip()}"
+    at = failure.start - len(options[0]), failure.start + end.end()
+    return failure.says(Rule.AGAINST_BATCH, message, Fix.write(fixed, at))
+
+
+def _without_with(failure: ParseFailure) -> Finding | None:
+    """`) head = linear`, and options inside the parentheses."""
+    if failure.found == "NAME" and "_WITH" in failure.expected and re.match(r"\s*=", failure.behind):
+        fix = Fix(f"write with {failure.shown[1:-1]} = ...", "with ", (failure.start, failure.start))
+        return failure.says(Rule.OPTIONS, "options begin with `with`", fix)
+    if failure.found == "_COMMA" and failure.expected == {"_RPAR"}:
+        message = "an operator takes sets only; options stand behind the parenthesis"
+        return failure.says(Rule.OPTIONS, message, _OPTIONS)
+    return None
+
+
+def _option(failure: ParseFailure) -> Finding | None:
+    """Behind `with` stands nothing else than options."""
+    if failure.found in ("PLUS", "_STAR") or not _behind_with(failure):
+        return None
+    if failure.found == "$END" and failure.opened():
+        return None  # a bracket that is not closed says more
+    called = re.search(r"(\w+)\s*=\s*(\w+)\(\s*\Z", failure.just_before)
+    if called and failure.found != "NUMBER":
+        message = f"the value of an option is a number or a head; `{called[2]}(...)` is none"
+        start = failure.start - len(failure.just_before) + called.start(1)
+        return Rule.OPTIONS, message, _OPTIONS, start, failure.end
+    message = f"behind `with` stand options, each with its value; found {failure.shown}"
+    return failure.says(Rule.OPTIONS, message, _OPTIONS)
+
+
+def _with_again(failure: ParseFailure) -> Finding | None:
+    """A second `with`."""
+    if failure.found != "_WITH" or not _behind_with(failure):
+        return None
+    before = len(failure.text[: failure.start].rstrip())
+    fix = Fix.write(",", (before, failure.end))
+    return failure.says(Rule.OPTIONS, "options are separated by commas, behind one `with`", fix)
+
+
+def _parameter(failure: ParseFailure) -> Finding | None:
+    """`a[t..t+k-1]`: only grammars have parameters, and sums of more than one number."""
+    if not re.search(r"\[[^]]*t\s*[+-]\s*\w+\s*\Z", failure.just_before) or failure.found not in (
+        "PLUS",
+        "MINUS",
+    ):
+        return None
+    message = "a step is t, or t plus one whole number"
+    return failure.says(Rule.STEP, message, "e.g. t+3; parameters such as k belong to loss grammars")
+
+
+def _bare_stream(failure: ParseFailure) -> Finding | None:
+    """`{ s, a }`"""
+    name = re.search(r"[{,]\s*(\w+)\s*\Z", failure.just_before)
+    inside = any(failure.text[place] == "{" for place in failure.opened())
+    if not inside or name is None or name[1] not in list(Stream) or "_LBRACKET" not in failure.expected:
+        return None
+    at = failure.start - len(failure.just_before) + name.start(1)
+    end = at + len(name[1])
+    message = f"`{name[1]}` is a stream; an element is a stream at a step"
+    return Rule.ELEMENT, message, Fix.write(f"{name[1]}[t]"), at, end
+
+
+def _group(failure: ParseFailure) -> Finding | None:
+    """`0.5 * (a + b)`: a sum is given a weight by its name."""
+    if failure.found != "_LPAR" or not re.search(r"(?:\*|\+|=)\s*\Z", failure.just_before):
+        return None
+    message = "terms are not grouped with parentheses"
+    fix = "name the sum: loss part = a + b, then weigh it: loss whole = 0.5 * part"
+    return failure.says(Rule.SUM, message, fix)
+
+
+def _return_sum(failure: ParseFailure) -> Finding | None:
+    """`r[t] + gamma * value(s[t+1])`: what `return` is for."""
+    inside = any(failure.text[place] == "{" for place in failure.opened())
+    reward = re.search(r"r\[[^]]*\]\s*\Z", failure.just_before)
+    if not inside or failure.found != "PLUS" or not (reward and re.search(r"\bvalue\b", failure.behind)):
+        return None
+    message = "a reward and a discounted value are one item, a return"
+    return failure.says(Rule.SYNTAX, message, "e.g. return(r[t], value(s[t+1]), 0.99)")
+
+
+def _arithmetic(failure: ParseFailure) -> Finding | None:
+    """Sums, differences and products inside a set."""
+    inside = any(failure.text[place] == "{" for place in failure.opened())
+    if not inside or failure.found not in ("PLUS", "MINUS", "_STAR", "NUMBER"):
+        return None
+    if not failure.expected & {"_RBRACE", "_COMMA"}:
+        return None
+    message = f"nothing is computed in a set; found {failure.shown}"
+    return failure.says(Rule.SYNTAX, message, "name what is compared, with commas between: { s[t], a[t] }")
+
+
+def _half_run(failure: ParseFailure) -> Finding | None:
+    """A run that lacks one of its ends."""
+    if failure.expected != {"NAME", "NUMBER"} or failure.found not in ("_RANGE", "_RBRACKET"):
+        return None
+    if failure.found == "_RBRACKET" and not failure.before.rstrip().endswith(".."):
+        return None
+    return failure.says(Rule.RUN, "a run names its first and its last step", "e.g. a[t..t+3]")
+
+
+def _keyword(failure: ParseFailure) -> Finding | None:
+    """`shift(s[t], pixels = 4)`"""
+    if failure.found != "_EQUAL" or "_LBRACKET" not in failure.expected:
+        return None
+    return failure.says(Rule.ARGUMENTS, "a number is given without its name", "e.g. shift(s[t], 4)")
+
+
+def _uncalled(failure: ParseFailure) -> Finding | None:
+    """`crop s[t]`"""
+    name = re.search(r"(\w+)\s*\Z", failure.before)
+    if failure.found != "NAME" or "_LPAR" not in failure.expected or name is None or name[1] not in functions:
+        return None
+    message = f"`{name[1]}` is called with parentheses"
+    return failure.says(Rule.ARGUMENTS, message, f"e.g. {functions[name[1]].example}")
+
+
+def _two_weights(failure: ParseFailure) -> Finding | None:
+    """`0.5 * linear(0, 1, 100) * ...`"""
+    if failure.expected != {"_LBRACE"} or failure.found not in ("NUMBER", "MINUS"):
+        return None
+    message = "a term has one weight, and an operator takes sets, no numbers"
+    return failure.says(Rule.SUM, message, "multiply the numbers of the weights")
+
+
+def _behind_with(failure: ParseFailure) -> bool:
+    """Whether the failure stands among options."""
+    return bool(re.search(r"\bwith\b[^(){}]*(?:\([^(){}]*\)?[^(){}]*)*\Z", failure.before))
+
+
+_KINDS = (
+    _import,
+    _negatives_late,
+    _with_again,
+    _of_reference,
+    _without_with,
+    _option,
+    _parameter,
+    _bare_stream,
+    _group,
+    _return_sum,
+    _arithmetic,
+    _half_run,
+    _keyword,
+    _uncalled,
+    _two_weights,
+)

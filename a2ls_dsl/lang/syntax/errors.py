@@ -1,0 +1,179 @@
+"""Syntax errors in the words of the language.
+
+The parser says where it stopped, what it found and what it could have taken. What people write out of habit
+comes first (`messages/foreign_syntax.py`), then slips that the context tells (`error_context.py`), then
+missing brackets, then what the parser expected.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import replace
+from decimal import Decimal
+
+from a2ls_dsl.diagnostics import Diagnostic, Fix, Source, Span
+from a2ls_dsl.lang.messages.codes import Rule, report
+from a2ls_dsl.lang.messages.foreign_syntax import habit
+from a2ls_dsl.lang.syntax.error_context import Finding, ParseFailure, slip
+from a2ls_dsl.words.numbers import print_number
+
+LOOK_ALIKES = dict(zip("асеорхуіѕрАВСЕНКМОРТХ", "aceopxyispABCEHKMOPTX", strict=True))
+"""Cyrillic letters that look like Latin ones."""
+
+_TERMINALS = {
+    "NAME": "a name",
+    "NUMBER": "a number",
+    "STRING": "a file in double quotes",
+    "PLUS": "`+`",
+    "MINUS": "`-`",
+    "_LOSS": "the next `loss`",
+    "_IMPORT": "an `import`",
+    "_WITH": "`with`",
+    "_AS": "`as`",
+    "_AGAINST": "`against batch`",
+    "_BATCH": "`batch`",
+    "_EQUAL": "`=`",
+    "_STAR": "`*`",
+    "_COMMA": "`,`",
+    "_ARROW": "`->`",
+    "_RANGE": "`..`",
+    "_LPAR": "`(`",
+    "_RPAR": "`)`",
+    "_LBRACE": "`{`",
+    "_RBRACE": "`}`",
+    "_LBRACKET": "`[`",
+    "_RBRACKET": "`]`",
+    "$END": "the end",
+}
+
+_CLOSERS = {"(": ("_RPAR", ")"), "{": ("_RBRACE", "}"), "[": ("_RBRACKET", "]")}
+
+
+def explain(source: Source, failure: ParseFailure, base: int) -> Diagnostic:
+    """The diagnostic of a syntax error in the piece of `source` that begins at character `base`."""
+    code, message, fix, start, end = (
+        habit(failure) or _stranger(failure) or slip(failure) or _bracket(failure) or _expected(failure)
+    )
+    if isinstance(fix, Fix) and fix.at:
+        fix = replace(fix, at=(base + fix.at[0], base + fix.at[1]))
+    return report(code, message, Span(source, base + start, base + end), fix)
+
+
+def _stranger(failure: ParseFailure) -> Finding | None:
+    """A character that no part of the language uses."""
+    if failure.found:
+        return None
+    character = failure.text[failure.start]
+    if character == '"':
+        message = "the name of a file stands between two double quotes, on one line"
+        return Rule.IMPORT, message, 'e.g. import "curl.a2l"', failure.start, failure.end
+    if character == ".":
+        message = "a dot stands in a number only, two between the steps of a run"
+        behind = re.match(r"\.\w+(?:\(\))?", failure.text[failure.start :])
+        call = behind[0] if behind else "."
+        return failure.says(
+            Rule.CHARACTER, message, Fix("remove it", "", (failure.start, failure.start + len(call)))
+        )
+    opened = failure.opened()
+    inside = bool(opened) and failure.text[opened[-1]] == "{"
+    return failure.says(Rule.CHARACTER, *stranger(failure.text, failure.start, inside))
+
+
+def stranger(text: str, start: int, in_set: bool = False) -> tuple[str, str | Fix]:
+    """Message and fix for the character at `start` of a text, which no part of a language uses."""
+    character = text[start]
+    comment = re.match(r"//|%", text[start:])
+    percent = re.search(r"(\d+(?:\.\d+)?)\s*\Z", text[max(0, start - 60) : start])
+    if comment and comment[0] == "%" and percent:
+        share = print_number(float(Decimal(percent[1]) / 100))
+        fix = Fix(f"write {share}", share, (start - len(percent[0]), start + 1))
+        return "a number is written without a percent sign", fix
+    if comment:
+        end = start + len(comment[0])
+        return f"`{comment[0]}` is not used here", Fix("comments begin with #", "#", (start, end))
+    if character == ";" and in_set:
+        return "the elements of a set are separated by commas", Fix.write(",")
+    shown = f"`{character}`" if character.isprintable() else "this character"
+    message = f"{shown} (U+{ord(character):04X}) is not used here"
+    plain = unicodedata.normalize("NFKC", character)
+    letter = LOOK_ALIKES.get(character) or unicodedata.normalize("NFKD", character)[0]
+    if plain != character and plain.isascii() and plain.isprintable():
+        return message, Fix.write(plain)
+    if character.isalpha() and letter.isascii() and letter.isalpha():
+        message += f"; it looks like the Latin letter {letter}"
+        return message, Fix.write(letter)
+    if character.isalnum():
+        return message, "names consist of Latin letters, digits and _"
+    return message, Fix("remove it", "")
+
+
+def _bracket(failure: ParseFailure) -> Finding | None:
+    """A bracket that is not closed, closed by another's partner, or closed twice."""
+    opened = failure.opened()
+    found = failure.text[failure.start : failure.end]
+    if not opened:
+        if found not in (")", "}", "]"):
+            return None
+        return Rule.BRACKETS, f"`{found}` closes nothing", Fix("remove it", ""), failure.start, failure.end
+    bracket = failure.text[opened[-1]]
+    terminal, closer = _CLOSERS[bracket]
+    if failure.found == "$END":
+        fix = Fix(f"close it with {closer}", closer, (failure.end, failure.end))
+        return Rule.BRACKETS, f"`{bracket}` is never closed", fix, opened[-1], opened[-1] + 1
+    # Between items a missing comma is the likelier slip, between two sets a missing arrow.
+    comma = "_COMMA" in failure.expected and failure.found == "NAME"
+    arrow = "_ARROW" in failure.expected and failure.found in ("_COMMA", "_LBRACE", "_EQUAL", "NAME", "MINUS")
+    if terminal not in failure.expected or comma or arrow:
+        return None
+    message = f"`{bracket}` is not closed before {failure.shown}"
+    outer = failure.text[opened[-2]] if opened[1:] else ""
+    if found in (")", "}", "]") and not (outer and _CLOSERS[outer][1] == found):
+        return Rule.BRACKETS, message, Fix(f"write {closer} in its place", closer), failure.start, failure.end
+    fix = Fix(f"write {closer} first", f"{closer}{' ' * found[:1].isalpha()}", (failure.start, failure.start))
+    return Rule.BRACKETS, message, fix, failure.start, failure.end
+
+
+def _expected(failure: ParseFailure) -> Finding:
+    """What the parser waited for; single expectations that name a part of the language get its rule."""
+    place = failure.start, failure.end
+    expected, shown = failure.expected, failure.shown
+    if expected <= {"_LBRACE", "NUMBER", "MINUS"} and "_LBRACE" in expected:
+        return Rule.BRACES, f"a set stands in braces; found {shown}", "as in { s[t], a[t] }", *place
+    if "_ARROW" in expected:
+        message = f"an arrow stands between source and target; found {shown}"
+        if failure.found in ("_COMMA", "_EQUAL", "MINUS"):
+            return Rule.ARROW, message, Fix.write("->"), *place
+        return Rule.ARROW, message, "as in { source } -> { target }", *place
+    if expected == {"_BATCH"}:
+        message = "negatives are asked for with `against batch`"
+        return (
+            Rule.AGAINST_BATCH,
+            message,
+            Fix("write against batch", "batch ", (failure.start, failure.start)),
+            *place,
+        )
+    if expected == {"_LBRACKET"} or expected == {"_LBRACKET", "_LPAR"}:
+        message = f"an element is a stream and a step; found {shown}"
+        return Rule.ELEMENT, message, "e.g. s[t+1]", *place
+    if failure.found.startswith("_") and "NAME" in expected and shown[1:-1].isalpha():
+        return Rule.SYNTAX, f"{shown} is a word of the language", "choose another name", *place
+    if expected == {"STRING"}:
+        message = f"an import names a file in double quotes; found {shown}"
+        return Rule.IMPORT, message, 'e.g. import "curl.a2l"', *place
+    if failure.found == "_LBRACE" and "_LPAR" in expected:
+        message = "an operator takes its sets in parentheses"
+        return Rule.SYNTAX, message, "as in mse({ source } -> { target })", *place
+    if "_LOSS" in expected and "PLUS" not in expected:
+        return (
+            Rule.DEFINITION,
+            f"a definition begins with `loss`; found {shown}",
+            "as in loss NAME = ...",
+            *place,
+        )
+    weighed = failure.found in ("MINUS", "_STAR", "NUMBER") and "PLUS" in expected
+    if weighed or expected == {"_STAR"}:
+        message = "terms are added, each with its weight before it"
+        return Rule.SUM, message, "e.g. 1.0 * a2_winner + 0.1 * curl", *place
+    names = [text for terminal, text in _TERMINALS.items() if terminal in expected]
+    return Rule.SYNTAX, f"{shown} can't stand here", f"expected {' or '.join(names)}", *place

@@ -1,0 +1,172 @@
+"""The one layout of a loss file, `a2l fmt`.
+
+A definition stands on one line up to `WIDTH` columns, else with negatives and options on a line of their
+own, else with one row per stream. Sets and options are in
+canonical order; terms, references, weights and defaults that were written stay as written. Comments stay
+too: those inside a definition or an import move above it. Between definitions, imports and comments, one
+blank line stays where there was at least one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from a2ls_dsl.diagnostics import Source
+from a2ls_dsl.lang.rules.canonical import ordered_comparison
+from a2ls_dsl.lang.syntax.parser import parse
+from a2ls_dsl.lang.syntax.printer import (
+    print_option,
+    print_runs,
+    print_tail,
+    print_term,
+    print_weight,
+    sets_of,
+)
+from a2ls_dsl.lang.syntax.tree import Comparison, Definition, Import, Item, Weighted
+
+WIDTH = 88
+_INDENT = "    "
+_COMMENT = re.compile(r"\"[^\"\n]*\"|(#[^\n]*)")
+
+
+def format_file(source: Source) -> str:
+    """The text of a loss file in its one layout. Raises `LanguageError` if it doesn't parse."""
+    text = source.text.replace("\r\n", "\n").replace("\r", "\n")
+    file = parse(text, source.name)
+    blocks = _blocks(text, [*file.imports, *file.definitions])
+    lines: list[str] = []
+    end = len(text)
+    for block in blocks:
+        if text.count("\n", end, block.start) > 1:
+            lines.append("")
+        lines += block.lines()
+        end = block.end
+    return "\n".join(lines) + "\n"
+
+
+@dataclass
+class _Block:
+    """A definition or an import with the comments that belong to it, or a comment on its own."""
+
+    start: int
+    end: int
+    content: Definition | Import | None = None
+    above: list[str] = field(default_factory=list)
+    behind: str = ""
+
+    def lines(self) -> Iterator[str]:
+        yield from self.above
+        if self.content is not None:
+            *first, last = _lines(self.content)
+            yield from first
+            yield last + (f"  {self.behind}" if self.behind else "")
+
+
+def _blocks(text: str, contents: Iterable[Definition | Import]) -> list[_Block]:
+    """Definitions, imports and comments in the order of the text."""
+    blocks = [_Block(each.span.start, each.span.end, each) for each in contents if each.span]
+    comments = (match for match in _COMMENT.finditer(text) if match[1])
+    pieces: list[_Block | re.Match[str]] = sorted(
+        [*blocks, *comments],
+        key=lambda piece: piece.start if isinstance(piece, _Block) else piece.start(),
+    )
+    merged: list[_Block] = []
+    for piece in pieces:
+        if isinstance(piece, _Block):
+            merged.append(piece)
+            continue
+        words = piece[0].rstrip()
+        last = merged[-1] if merged else None
+        if last is not None and piece.start() < last.end:
+            last.above.append(words)
+        elif last is not None and last.content is not None and "\n" not in text[last.end : piece.start()]:
+            last.behind, last.end = words, piece.end()
+        else:
+            merged.append(_Block(piece.start(), piece.end(), above=[words]))
+    return merged
+
+
+def format_definition(definition: Definition) -> list[str]:
+    """A definition as lines."""
+    head = f"loss {definition.name} ="
+    terms = tuple(_sorted(weighted) for weighted in definition.loss.terms)
+    line = f"{head} {' + '.join(_factor(each) + print_term(each.term) for each in terms)}"
+    if len(line) <= WIDTH:
+        return [line]
+    if len(terms) == 1:
+        return _term(terms[0], f"{head} ", "")
+    lines = [head]
+    for number, weighted in enumerate(terms):
+        lines += _term(weighted, _INDENT + ("+ " if number else ""), _INDENT)
+    return lines
+
+
+def _lines(content: Definition | Import) -> list[str]:
+    return format_definition(content) if isinstance(content, Definition) else [f'import "{content.path}"']
+
+
+def _sorted(weighted: Weighted) -> Weighted:
+    if isinstance(weighted.term, Comparison):
+        return replace(weighted, term=ordered_comparison(weighted.term))
+    return weighted
+
+
+def _factor(weighted: Weighted) -> str:
+    """The weight before a term as it was written, with its `*`; empty where there is none."""
+    span = weighted.weight_span
+    if span is None:
+        return "" if weighted.weight == 1.0 else f"{print_weight(weighted.weight)} * "
+    written = re.sub(r"#[^\n]*|\s+", "", span.source.text[span.start : span.end])
+    return f"{written.replace(',', ', ')} * "
+
+
+def _term(weighted: Weighted, lead: str, indent: str) -> list[str]:
+    """A summand behind `lead`: on one line if it fits, else its comparison with one row per stream."""
+    term, factor = weighted.term, _factor(weighted)
+    line = f"{lead}{factor}{print_term(term)}"
+    if len(line) <= WIDTH or not isinstance(term, Comparison):
+        return [line]
+    bare = f"{lead}{factor}{print_term(replace(term, against_batch=False, options=()))}"
+    tail = f"{indent}{_INDENT}{print_tail(term).strip()}"
+    if max(len(bare), len(tail)) <= WIDTH:
+        return [bare, tail]
+    source, *target = sets_of(term)
+    return [
+        f"{lead}{factor}{term.operator}(",
+        *_set(source, f"{indent}{_INDENT}{{ "),
+        *(line for each in target for line in _set(each, f"{indent}{_INDENT}-> {{ ")),
+        *_tail(term, indent),
+    ]
+
+
+def _tail(term: Comparison, indent: str) -> list[str]:
+    """The closing parenthesis and what stands behind it; options that don't fit have a line each."""
+    line = f"{indent}){print_tail(term)}"
+    if len(line) <= WIDTH:
+        return [line]
+    bare = f"{indent}){print_tail(replace(term, options=()))}"
+    lead = f"{indent}{_INDENT}with "
+    margins = [lead, *[" " * len(lead)] * (len(term.options) - 1)]
+    ends = [","] * (len(term.options) - 1) + [""]
+    options = zip(margins, map(print_option, term.options), ends, strict=True)
+    return [bare, *(margin + option + end for margin, option, end in options)]
+
+
+def _set(items: Iterable[Item], lead: str) -> list[str]:
+    """A set behind `lead` with a row per stream, longer rows broken, all items aligned."""
+    rows: list[str] = []
+    for _, texts in groupby(print_runs(items), key=lambda item: item[0]):
+        row = ""
+        for _, item in texts:
+            if row and len(lead) + len(row) + len(item) + len(",  }") > WIDTH:
+                rows.append(row)
+                row = ""
+            row += f", {item}" if row else item
+        rows.append(row)
+    rows = rows or [""]
+    margins = [lead, *[" " * len(lead)] * (len(rows) - 1)]
+    ends = [","] * (len(rows) - 1) + [" }"]
+    return [margin + row + end for margin, row, end in zip(margins, rows, ends, strict=True)]

@@ -1,0 +1,1 @@
+"""A loss as a formula for LaTeX and as a timeline."""

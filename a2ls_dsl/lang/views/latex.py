@@ -1,0 +1,150 @@
+r"""A loss as a paper would write it: a block of `align*` for LaTeX with amsmath; `a2l show --latex`.
+
+y is a prediction, z its target, a prime marks another sample of the batch, a hat a latent of a rollout.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from a2ls_dsl.lang.rules.canonical import SOURCE, TARGET, comparisons
+from a2ls_dsl.lang.rules.types import is_latent, rollouts, steps
+from a2ls_dsl.lang.syntax.tree import Comparison, Loss, Rollout, Schedule, Weight, head_of, number_of
+from a2ls_dsl.lang.views.latex_items import escaped, latex_item, normalised, numbered, row, start_of, step
+from a2ls_dsl.words.entry import Sets
+from a2ls_dsl.words.language import NONE
+from a2ls_dsl.words.numbers import print_number
+from a2ls_dsl.words.registry import heads, operators
+
+
+def formula(term: Comparison, index: str) -> str:
+    r"""The formula of a term whose symbols carry an index such as `_{2}` or `_{2}^{(i)}`.
+
+    An entry's text has `{y}`, `{z}`, `{r}` and `{other_y}`, ... for symbols, `{NAME}` for the number of an
+    option, and `{per_NAME}` for a division by it, which is left out where it is 1.
+    """
+    entry = operators[term.operator]
+    symbols = {letter: letter + index for letter in "yzr"}
+    symbols |= {f"other_{letter}": _other(letter, index) for letter in "yzr"}
+    for option in entry.options:
+        number = print_number(number_of(term, option.name))
+        symbols |= {option.name: number, f"per_{option.name}": "" if number == "1" else f" / {number}"}
+    text = entry.latex_against if term.against_batch else entry.latex
+    if text:
+        return text.format(**symbols)
+    rows = symbols["y"] if entry.unary else f"{symbols['y']}, {symbols['z']}"
+    return rf"\mathrm{{{escaped(entry.name)}}}({rows})"
+
+
+def is_sum(text: str) -> bool:
+    """Whether a formula needs brackets where it is multiplied."""
+    depth = 0
+    text = re.sub(r"\\l[Vv]ert\b", "(", re.sub(r"\\r[Vv]ert\b", ")", text))
+    for place, letter in enumerate(text):
+        depth += (letter in "([{") - (letter in ")]}")
+        if depth == 0 and letter in "+-" and (place == 0 or text[place - 1] == " "):
+            return True
+    return False
+
+
+def _other(letter: str, index: str) -> str:
+    """The symbol of another sample: its prime stands before an upper index, as LaTeX wants it."""
+    lower, mark, upper = index.partition("^{")
+    return f"{letter}{lower}^{{\\prime\\,{upper}" if mark else f"{letter}'{lower}"
+
+
+_LEGEND = (
+    r"% E runs over windows of a batch of B, D is the width of z. f_\theta is the encoder, f_{\bar\theta}"
+    "\n"
+    r"% its slowly following copy; no gradient flows through that, sg and \bar V. h, W and g are learned."
+)
+
+_DRAWS = "\n% A view with another upper index is another draw."
+
+
+def latex(name: str, loss: Loss) -> str:
+    """The block for a canonical loss called `name`."""
+    summands, lines = list[str](), list[str]()
+    terms = comparisons(loss)
+    for place, (weight, term) in enumerate(terms, start=1):
+        number = str(place) if len(terms) > 1 else ""
+        summands.append(_weight(weight, number) + rf"\mathbb{{E}}\Bigl[{_term(term, number)}\Bigr]")
+        lines += _where(term, number)
+        if isinstance(weight, Schedule):
+            lines.append(_schedule(weight, number))
+    total = rf"\mathcal{{L}}_{{\text{{{escaped(name)}}}}} &= " + " \\\\\n  &\\quad + ".join(summands)
+    block = numbered(" \\\\\n".join([total, *lines]))
+    legend = _LEGEND + (_DRAWS if "^{(1)}" in block else "")
+    return "\\begin{align*}\n" + block + "\n\\end{align*}\n" + legend
+
+
+def _weight(weight: Weight, number: str) -> str:
+    if isinstance(weight, Schedule):
+        return rf"\lambda{_index(number)}(n)\, "
+    return "" if weight == 1.0 else rf"{print_number(weight)}\, "
+
+
+def _schedule(weight: Schedule, number: str) -> str:
+    start, end = print_number(weight.start), print_number(weight.end)
+    share = rf"\min\bigl(1, n / {weight.frames}\bigr)"
+    text = rf"\lambda{_index(number)}(n) &= {start} + ({end} - {start})\, {share}"
+    return text + r" \quad \text{after $n$ environment frames}"
+
+
+def _index(number: str) -> str:
+    return f"_{{{number}}}" if number else ""
+
+
+def _term(term: Comparison, number: str) -> str:
+    """What stands in the expectation; with rollouts, a weighted mean over their steps."""
+    rolled = rollouts(term)
+    text = formula(term, _index(number) + ("^{(i)}" if rolled else ""))
+    if not rolled:
+        return text
+    if is_sum(text):
+        text = rf"\Bigl({text}\Bigr)"
+    decay = number_of(term, "decay", 1.0)
+    factor = "" if decay == 1 else rf"{print_number(decay)}^{{i}}\, "
+    length = rolled[0].length
+    return rf"\tfrac{{1}}{{{length}}} \sum_{{i=0}}^{{{length - 1}}} {factor}{text}"
+
+
+def _where(term: Comparison, number: str) -> Iterator[str]:
+    """What y, z and r are in a term."""
+    rolled, index = rollouts(term), _index(number)
+    binned = operators[term.operator].sets is Sets.DATA_TARGET
+    if operators[term.operator].sets is Sets.TRANSITION:
+        yield f"y{index} &= {row(term.source, SOURCE)}"
+        for letter, latent in (("r", False), ("z", True)):
+            yield from (
+                f"{letter}{index} &= {latex_item(i, TARGET)}" for i in term.target if is_latent(i) is latent
+            )
+    elif rolled:
+        latents = ", ".join(rf"\hat z_{{{step(each.first + 1)}+i}}" for each in rolled)
+        yield rf"y{index}^{{(i)}} &= {_predicted(term, number, latents, len(rolled) > 1)}"
+        for each in dict.fromkeys(rolled):
+            yield _transition(each)
+        target = row(steps(term)[0][1], TARGET, brackets=True, symlog=binned)
+        yield rf"z{index}^{{(i)}} &= {target} \quad \text{{$i$ steps later}}"
+    else:
+        yield f"y{index} &= {_predicted(term, number, row(term.source, SOURCE), len(term.source) > 1)}"
+        if term.target:
+            yield f"z{index} &= {row(term.target, TARGET, brackets=True, symlog=binned)}"
+
+
+def _predicted(term: Comparison, number: str, inputs: str, several: bool) -> str:
+    """The prediction: a head of the source row."""
+    head = head_of(term)
+    if head is None or head.kind == NONE:
+        return rf"\bigl({inputs}\bigr)" if several else inputs
+    letter = heads[head.kind].latex
+    shared = rf"_{{\text{{{escaped(head.name)}}}}}" if head.name else _index(number)
+    return rf"{letter}{shared}\bigl({inputs}\bigr)"
+
+
+def _transition(rollout: Rollout) -> str:
+    start, here = step(rollout.first), rf"{step(rollout.first)}+i"
+    following = normalised(rollout, rf"g\bigl(\hat z_{{{here}}}, a_{{{here}}}\bigr)")
+    first = rf"\hat z_{{{start}}} = {start_of(rollout, SOURCE)}"
+    return rf"\hat z_{{{step(rollout.first + 1)}+i}} &= {following}, \quad {first}"

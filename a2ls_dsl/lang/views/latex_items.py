@@ -1,0 +1,134 @@
+"""The items of a set in the notation of papers: f_theta encodes, f_bar-theta follows, sg stops gradients."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from a2ls_dsl.lang.rules.canonical import explicit_calls
+from a2ls_dsl.lang.rules.types import type_of
+from a2ls_dsl.lang.syntax.printer import RUN_LENGTH
+from a2ls_dsl.lang.syntax.tree import Call, Element, Item, Return, Rollout
+from a2ls_dsl.words.agent import ENCODERS, ONLINE, VALUE
+from a2ls_dsl.words.entry import Kind, Type
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.numbers import print_number
+from a2ls_dsl.words.registry import functions
+
+_SYMBOLS = {stream: stream.value for stream in Stream} | {Stream.DONE: "d"}
+
+
+DRAW = "\0"
+"""Stands behind a view, each of which is a draw of its own, until `numbered` has seen them all."""
+
+
+def numbered(text: str) -> str:
+    """A text in which equal calls of views, which are different draws, carry different numbers."""
+    calls = [_call(text, match.end()) for match in re.finditer(DRAW, text)]
+    totals, seen = Counter(calls), Counter[str]()
+    pieces = text.split(DRAW)
+    for place, call in enumerate(calls, start=1):
+        seen[call] += 1
+        pieces[place] = (f"^{{({seen[call]})}}" if totals[call] > 1 else "") + pieces[place]
+    return "".join(pieces)
+
+
+def _call(text: str, start: int) -> str:
+    """What stands before and behind a mark: the name of a view, its index and its argument."""
+    name, depth = text[text.rindex("\\mathrm", 0, start) : start], 0
+    for end in range(start, len(text)):
+        depth += (text[end] == "(") - (text[end] == ")")
+        if text[end] == ")" and depth == 0:
+            return name + text[start : end + 1]
+    return name
+
+
+def row(items: Iterable[Item], side: str, brackets: bool = False, symlog: bool = False) -> str:
+    r"""A set as a row, runs with dots between their ends: `f_\theta(s_{t}), a_{t}, \ldots, a_{t+4}`."""
+    runs: list[list[Item]] = []
+    for item in items:
+        if runs and _follows(runs[-1][-1], item):
+            runs[-1].append(item)
+        else:
+            runs.append([item])
+    parts = list[str]()
+    for run in runs:
+        ends = [run[0], r"\ldots", run[-1]] if len(run) >= RUN_LENGTH else run
+        parts += [
+            each if isinstance(each, str) else _scaled(latex_item(each, side), each, symlog) for each in ends
+        ]
+    text = ", ".join(parts)
+    return rf"\bigl({text}\bigr)" if brackets and len(parts) > 1 else text
+
+
+def _scaled(text: str, item: Item, symlog: bool) -> str:
+    """Where bins are spread, numbers without a natural range are first taken through symlog."""
+    if symlog and type_of(item) in (Type.REWARD, Type.VALUE, Type.RETURN):
+        return rf"\operatorname{{symlog}}\bigl({text}\bigr)"
+    return text
+
+
+def latex_item(item: Item, side: str) -> str:
+    """One item."""
+    match item:
+        case Rollout(_, first, length):
+            return rf"\hat z_{{{step(first + 1)}}}, \ldots, \hat z_{{{step(first + length)}}}"
+        case Return(first, last, bootstrap, discount):
+            gamma = print_number(discount)
+            text = rf"\sum_{{i=0}}^{{{last - first}}} {gamma}^{{i}}\, r_{{{step(first)}+i}}"
+            if bootstrap is None:
+                return text
+            return rf"{text} + {gamma}^{{{last - first + 1}}}\, {latex_item(bootstrap, side)}"
+        case Element(stream, offset, _):
+            text = f"{_SYMBOLS[stream]}_{{{step(offset)}}}"
+            calls = explicit_calls(item, side) if stream is Stream.STATE else ()
+            for call in calls:
+                text = _applied(call, text)
+            # The value of a terminal state is 0.
+            return (
+                rf"(1 - d_{{{step(offset)}}})\, {text}" if any(call.name == VALUE for call in calls) else text
+            )
+
+
+def start_of(rollout: Rollout, side: str) -> str:
+    """The latent that a rollout starts from."""
+    return latex_item(rollout.start, side)
+
+
+def normalised(rollout: Rollout, text: str) -> str:
+    """A latent under the normalisers of a rollout's start, which come after every step too."""
+    calls = explicit_calls(rollout.start, ONLINE)
+    names = [call.name for call in calls]
+    encoded = max(names.index(each) for each in ENCODERS if each in names)
+    for call in calls[encoded + 1 :]:
+        text = _applied(call, text)
+    return text
+
+
+def step(offset: int) -> str:
+    """`t`, `t+3`."""
+    return f"t+{offset}" if offset else "t"
+
+
+def escaped(name: str) -> str:
+    r"""A name in text: `a2\_winner`."""
+    return name.replace("_", r"\_")
+
+
+def _applied(call: Call, text: str) -> str:
+    entry = functions[call.name]
+    if entry.kind is Kind.ENCODER:
+        return entry.latex % text
+    plain = rf"\mathrm{{{escaped(call.name)}}}"
+    name = plain + DRAW if entry.kind is Kind.VIEW else entry.latex or plain
+    index = ",".join(map(print_number, call.numbers))
+    return f"{name}_{{{index}}}({text})" if index else f"{name}({text})"
+
+
+def _follows(before: Item, after: Item) -> bool:
+    return (
+        isinstance(before, Element)
+        and isinstance(after, Element)
+        and (before.stream, before.calls, before.offset + 1) == (after.stream, after.calls, after.offset)
+    )
