@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "a2ls_dsl"
 LAYERS = (
     "diagnostics",
     "words",
+    "plugins",
     "lang",
     "editor",
     "ir",

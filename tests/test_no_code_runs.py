@@ -49,8 +49,8 @@ METHODS = {
     *("pandas.read_pickle", "sys.path.insert", "sys.path.append"),
 }
 # They import what the package itself names, its own modules and its requirements; the strategies also what
-# --strategy names, the user's own class, from the working folder too.
-IMPORTERS = {"__init__.py", "cli/doctor.py", "search/strategies.py", "words/__init__.py"}
+# --strategy names, the user's own class, from the working folder too, and `plugins.py` what --plugin names.
+IMPORTERS = {"__init__.py", "cli/doctor.py", "plugins.py", "search/strategies.py", "words/__init__.py"}
 IMPORTS = {"importlib.import_module", "sys.path.insert"}
 
 

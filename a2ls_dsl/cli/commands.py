@@ -17,6 +17,7 @@ from a2ls_dsl.cli import study as study
 from a2ls_dsl.cli import tasks as tasks
 from a2ls_dsl.cli import train as train
 from a2ls_dsl.cli import validate as validate
+from a2ls_dsl.cli.plugin import give_plugins
 
 PANELS = {
     "Losses": ("check", "explain", "fmt", "show", "compile", "grammar", "lsp"),
@@ -50,3 +51,4 @@ def _arrange() -> None:
 
 
 _arrange()
+give_plugins(app)

@@ -127,7 +127,8 @@ def evolve(
     from a2ls_dsl.rl.envs.atari_suite import emulated_by
     from a2ls_dsl.rl.envs.task import read_arguments
     from a2ls_dsl.rl.envs.tasks import find_task
-    from a2ls_dsl.search.settings import PRESETS, default_operator
+    from a2ls_dsl.search.reader import require_plugins
+    from a2ls_dsl.search.settings import ANY, PRESETS, default_operator
 
     given: dict[str, Any] = {
         "population": population,
@@ -140,6 +141,9 @@ def evolve(
     _refuse_idle(ray, gpus, stacks)
     if frames is not None:
         given["agent"] = published_settings(task, frames, begin.agent)
+    if not fresh:
+        named = replace(begin, grammar=grammar, strategy=strategy, operator=ANY, seed=seed)
+        require_plugins(study or _default_folder(named, preset))
     settings = replace(
         begin,
         grammar=grammar,

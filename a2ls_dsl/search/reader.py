@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from a2ls_dsl import plugins
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.search.candidates import Candidate, Point, Run, Status, area, best_first, parsed
 from a2ls_dsl.search.evolution import Origin
@@ -24,6 +25,9 @@ from a2ls_dsl.search.validation import load as load_validation
 _T = TypeVar("_T")
 MERGED = "merged"
 """Under this name a merged study keeps what it was made of."""
+
+PLUGINS = "plugins"
+"""Under this name a study keeps the words of plugins that were loaded when it ran last."""
 
 RUNG = "rung "
 """Under this and its frames a rung counts what it did, and keeps what it foretold when it opened."""
@@ -57,6 +61,11 @@ class StudyReader:
         self._connection = open_readonly(folder)
         self._open = ExitStack()
         self._open.callback(self._connection.close)
+        try:
+            self._require_plugins()
+        except BaseException:
+            self._open.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -274,6 +283,10 @@ class StudyReader:
                 "use the version of a2l that made it",
             ) from None
 
+    def _require_plugins(self) -> None:
+        rows = self._rows("SELECT value FROM meta WHERE name = ?", PLUGINS)
+        plugins.require(f"the study {self.folder}", json.loads(rows[0][0]) if rows else {})
+
     def _meta(self, name: str) -> str:
         rows = self._rows("SELECT value FROM meta WHERE name = ?", name)
         if not rows:
@@ -283,6 +296,12 @@ class StudyReader:
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with explained(self.folder):
             return self._connection.execute(sql, values).fetchall()
+
+
+def require_plugins(folder: Path) -> None:
+    """Raise `A2lError` where a study, if one is there, has words of a plugin that isn't loaded."""
+    if (folder / DATABASE).exists():
+        StudyReader(folder).__exit__(None, None, None)
 
 
 def stored_settings(folder: Path) -> SearchSettings | None:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from a2ls_dsl import plugins
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.slots import Member, Slots, TrainedNetworks, Training
@@ -66,7 +67,9 @@ class StackActor:
 
         Not done by the constructor, whose errors reach the driver as text alone.
         """
-        self._slots = Slots(training, [None] * slots, refill=True, **settings)
+        plugins.load(settings["plugins"])
+        others = {name: value for name, value in settings.items() if name != "plugins"}
+        self._slots = Slots(training, [None] * slots, refill=True, **others)
         return self._slots.memory_bytes
 
     def advance(self, fills: Mapping[int, Member], clears: Sequence[int]) -> Report:
@@ -109,7 +112,7 @@ class RayStacks:
         """slots: of each stack; settings: further arguments of each stack's `Slots`."""
         self._ray: Any = _ray(cluster.address)
         self._actor = self._ray.remote(StackActor).options(num_gpus=cluster.gpus)
-        self._stack = training, slots, dict(settings)
+        self._stack = training, slots, dict(settings) | {"plugins": list(plugins.loaded())}
         self._size, self._silent = slots, 0.0
         self._stacks = [_Stack(number * slots) for number in range(cluster.stacks)]
         self._lost: list[int] = []

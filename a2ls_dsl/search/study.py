@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from a2ls_dsl import __version__
+from a2ls_dsl import __version__, plugins
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.search.candidates import Point, Run, Status, references
 from a2ls_dsl.search.evolution import Origin, Proposal
-from a2ls_dsl.search.reader import MERGED, RUNG, StudyReader
+from a2ls_dsl.search.reader import MERGED, PLUGINS, RUNG, StudyReader
 from a2ls_dsl.search.rungs import Foresight
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.store import checkpoint, create_or_open, explained, identity, locked, transaction
@@ -56,12 +56,15 @@ class Study(StudyReader):
             self._file = identity(folder)
             self.resumed = bool(self._rows("SELECT 1 FROM meta WHERE name = 'settings'"))
             if self.resumed:
+                self._require_plugins()
                 self._compare(settings, grammar)
             with self._writing():
                 self._store("package", __version__, replace=False)
                 self._store("grammar", fingerprint(grammar), replace=False)
                 self._store("clock", "-1", replace=False)
                 self._store("settings", settings.to_json())
+                if words := {name: own for name, own in plugins.loaded().items() if own}:
+                    self._store(PLUGINS, json.dumps(words))
                 self._log("resumed" if self.resumed else "started", {"version": __version__})
             self._open = opening.pop_all()
 
