@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from a2ls_dsl.diagnostics import A2lError, unknown
-from a2ls_dsl.words.registry import functions, heads, operators
+from a2ls_dsl.words.registry import functions, heads, is_own, operators
 
 GROUP = "a2ls_dsl.plugins"
 PROJECT, TABLE = "pyproject.toml", "tool.a2l"
@@ -28,6 +28,12 @@ _loaded: dict[str, tuple[str, ...]] = {}
 def loaded() -> dict[str, tuple[str, ...]]:
     """The plugins of this process, files by their whole path, and the words that each added."""
     return dict(_loaded)
+
+
+def hold_all_words() -> bool:
+    """Whether another process that loads the same plugins knows all words: none came from elsewhere."""
+    known = {word for own in _loaded.values() for word in own}
+    return all(word in known for word in _words() if is_own(word))
 
 
 def load(names: Iterable[str], folder: Path | None = None) -> None:

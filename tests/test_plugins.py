@@ -15,6 +15,12 @@ import torch
 from forked import a2l
 
 from a2ls_dsl import plugins
+from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.rl.envs.tasks import find_task
+from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
+from a2ls_dsl.rl.slots import Member, Training
+from a2ls_dsl.rl.stacks import Stacks
 from a2ls_dsl.words import registry
 
 PLUGINS = Path(__file__).parent.parent / "examples" / "plugins"
@@ -127,6 +133,28 @@ def test_it_trains_and_repeats_itself(tmp_path: Path) -> None:
     assert curves[0] == curves[1]
     (row,) = csv.DictReader(curves[0].splitlines())
     assert 0 < float(row["auxiliary_loss"]) < 1e3
+
+
+def test_processes_that_train_know_it(forgotten: None) -> None:
+    """A stack of another process loads the same plugins; it gives what one in this process gives."""
+    plugins.load([str(SIGREG)])
+    loss = load_one(str(LOSS))[1]
+    settings = SacSettings(hidden=8, batch_size=4, random_steps=20)
+    training = Training(find_task("cartpole-swingup"), 400, settings, EvaluationSettings(400, 1))
+    assert plugins.hold_all_words()
+    scores = []
+    for count in (1, 2):
+        members = [Member(loss, 0), Member(loss, 1)]
+        with Stacks(training, members, workers=1, exact=True, stacks=count) as stacks:
+            found = list[Score]()
+            while stacks.busy.any():
+                found += stacks.tick()
+            while stacks.evaluating:
+                found += stacks.evaluate()
+        scores.append(
+            sorted((score.member, score.returns, score.metrics["auxiliary_loss"]) for score in found)
+        )
+    assert scores[0] == scores[1]
 
 
 def test_it_is_searched_and_a_study_says_what_it_needs(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from a2ls_dsl import plugins
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.device import make_deterministic
 from a2ls_dsl.rl.evaluation import Score
@@ -90,7 +91,7 @@ class StackProcess:
         self._channel = Connection(here.detach())
         self._waiting = list[tuple[Ask, tuple[Any, ...]]]()  # what needs no answer
         self.evaluating, self.replaced = False, list[str]()
-        self.ask(Ask.START, training, members, settings, deterministic)
+        self.ask(Ask.START, training, members, settings, deterministic, list(plugins.loaded()))
 
     def fill(self, place: int, member: Member) -> None:
         """Let a member in, before anything else is asked."""
@@ -212,7 +213,9 @@ class _Stack:
         members: Sequence[Member | None],
         settings: Mapping[str, Any],
         deterministic: bool,
+        own: Sequence[str],
     ) -> int:
+        plugins.load(own)
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
         if deterministic:
             make_deterministic(settings["device"])

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from a2ls_dsl import plugins
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.checkpoint import prefixed, without_prefix
 from a2ls_dsl.rl.envs.pool import usable_cores
@@ -22,7 +23,6 @@ from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.learner import Arrays
 from a2ls_dsl.rl.slots import Member, Slots, TrainedNetworks, Training
 from a2ls_dsl.rl.stack_process import Ask, StackProcess, report
-from a2ls_dsl.words.registry import has_own_entries
 
 WORTH = 20_000
 """Member-updates that pay for the start of one more process."""
@@ -32,9 +32,9 @@ def stacks_for(training: Training, members: int, device: str) -> int:
     """How many stacks train so many members best: on a CPU one a core, if each has enough to do.
 
     Convolutions divide among threads, so that members that see frames share one. Operators and functions
-    that this program has registered are known to this process alone.
+    that this program has registered, but for those of plugins, are known to this process alone.
     """
-    if device != "cpu" or not training.sees_vectors or has_own_entries():
+    if device != "cpu" or not training.sees_vectors or not plugins.hold_all_words():
         return 1
     return max(1, min(usable_cores(), members, members * training.steps // WORTH))
 

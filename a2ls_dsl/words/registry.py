@@ -114,11 +114,6 @@ def is_own(name: str) -> bool:
     return name not in _built_in
 
 
-def has_own_entries() -> bool:
-    """Whether there is any entry of a user's."""
-    return any(is_own(name) for table in (_operators, _functions, _heads) for name in table)
-
-
 def what_is(name: str) -> str:
     """What a name already means, in words; empty if it is free."""
     if name in _operators:
