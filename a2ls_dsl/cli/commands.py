@@ -3,6 +3,7 @@
 from a2ls_dsl.cli import analyze as analyze
 from a2ls_dsl.cli import app
 from a2ls_dsl.cli import bench as bench
+from a2ls_dsl.cli import best as best
 from a2ls_dsl.cli import compile as compile
 from a2ls_dsl.cli import doctor as doctor
 from a2ls_dsl.cli import evolve as evolve

@@ -1,94 +1,50 @@
-"""`a2l evolve`: search for losses. `a2l best`: what a search has found so far."""
+"""`a2l evolve`: search for losses."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from a2ls_dsl.cli import app
+from a2ls_dsl.cli.evolve_options import (
+    Ale,
+    Confirm,
+    ConfirmSeeds,
+    Deterministic,
+    Device,
+    Frames,
+    Fresh,
+    Generations,
+    Gpus,
+    GrammarName,
+    Operator,
+    Population,
+    Preset,
+    PresetName,
+    Race,
+    Ray,
+    Set,
+    Stack,
+    Stacks,
+    StartFrom,
+    StrategyName,
+    StudyFolder,
+    Without,
+    Workers,
+    cascade_of,
+    given_losses,
+    refuse_idle,
+    with_ending,
+    with_set,
+)
 from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
 from a2ls_dsl.cli.train import Env, EnvArguments, NoCapture, refuse_idle_capture
-from a2ls_dsl.search.race import MOST_RACED, SHARE
-from a2ls_dsl.search.strategies import STRATEGIES
 
 if TYPE_CHECKING:
-    from a2ls_dsl.diagnostics import A2lError
-    from a2ls_dsl.rl.envs.tasks import Task
-    from a2ls_dsl.search.candidates import Candidate
     from a2ls_dsl.search.scale_out import Cluster
     from a2ls_dsl.search.settings import SearchSettings
-
-
-class Preset(StrEnum):
-    """The presets of `search/settings.py`, whose import would be felt in `--help`."""
-
-    QUICK = "quick"
-    PAPER = "paper"
-
-
-Population = Annotated[int | None, typer.Option(min=1, help="Candidates a generation.")]
-Generations = Annotated[int | None, typer.Option(min=1, help="More of them extend a study.")]
-GrammarName = Annotated[str, typer.Option(metavar="GRAMMAR", help="A .a2g file, or a shipped one by name.")]
-Frames = Annotated[int | None, typer.Option(min=1, help="Environment frames a candidate.")]
-Stack = Annotated[int | None, typer.Option(min=1, help="Members trained together at most.")]
-PresetName = Annotated[
-    Preset, typer.Option(help="quick: minutes on a CPU, noisy scores; paper: the search of He et al. 2022.")
-]
-StrategyName = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help="What is proposed. "
-        + "; ".join(f"{name}: {each.proposes}" for name, each in STRATEGIES.items())
-        + "; module:Class: what a class of your own proposes.",
-    ),
-]
-Without = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--without", metavar="GATE", help="Leave out `duplicates`, `batch` or `rungs` (async; repeatable)."
-    ),
-]
-Race = Annotated[
-    float | None,
-    typer.Option(
-        min=0.0,
-        max=MOST_RACED,
-        help=f"The share of the budget for a race of the best over fresh seeds at the end; {SHARE:g}.",
-    ),
-]
-Confirm = Annotated[
-    int | None, typer.Option(min=0, help="So many of the best get fresh seeds beyond the race; by default 0.")
-]
-ConfirmSeeds = Annotated[int | None, typer.Option(min=1, help="Fresh seeds each of these has; 3.")]
-Operator = Annotated[
-    str | None,
-    typer.Option(
-        help="The operator to search with, or `any`: by default mse with a2ls, any with other grammars."
-    ),
-]
-Deterministic = Annotated[bool, typer.Option("--deterministic", help="Repeatable bit by bit; slower.")]
-StudyFolder = Annotated[
-    Path | None, typer.Option("--study", metavar="DIR", help="Where all is kept; by default under studies/.")
-]
-Fresh = Annotated[
-    bool, typer.Option("--fresh", help="Begin anew; a study that is there is kept as DIR.1, DIR.2, ...")
-]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes of physics; by default one a core.")]
-
-Ray = Annotated[
-    str | None,
-    typer.Option(metavar="ADDRESS", help="Train on a Ray cluster: HOST:PORT, or `local` to start one here."),
-]
-Gpus = Annotated[
-    int | None, typer.Option(min=0, help="Ray: stacks on so many GPUs, one each; by default on CPUs.")
-]
-Stacks = Annotated[int | None, typer.Option(min=1, help="Ray without GPUs: how many stacks; by default one.")]
-Ale = Annotated[str | None, typer.Option(help="What emulates Atari: ale-py (the default) or atari-py.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")]
 
 
 @app.command()
@@ -104,6 +60,8 @@ def evolve(
     operator: Operator = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the search and of every training.")] = 0,
     stack: Stack = None,
+    start_from: StartFrom = None,
+    set_: Set = None,
     without: Without = None,
     race: Race = None,
     confirm: Confirm = None,
@@ -138,7 +96,7 @@ def evolve(
     }
     task = emulated_by(find_task(env, read_arguments(env_arg or [])), ale)
     begin = PRESETS[preset](task.name)
-    _refuse_idle(ray, gpus, stacks)
+    refuse_idle(ray, gpus, stacks)
     if frames is not None:
         given["agent"] = published_settings(task, frames, begin.agent)
     if not fresh:
@@ -151,9 +109,11 @@ def evolve(
         operator=operator or default_operator(grammar),
         seed=seed,
         deterministic=deterministic,
-        **_cascade(task, strategy, without or []),
+        **cascade_of(task, strategy, without or []),
+        start_from=given_losses(start_from or []),
         **{name: value for name, value in given.items() if value is not None},
     )
+    settings = with_set(settings, set_ or [])
     cluster = None
     if ray is not None:
         from a2ls_dsl.search.scale_out import Cluster
@@ -165,37 +125,13 @@ def evolve(
         on_cpu = deterministic or (cluster is not None and not cluster.gpus)
         refuse_idle_capture(False, "cpu" if on_cpu else "cuda" if cluster else choose_device(device))
     folder = study or _default_folder(settings, preset)
-    settings = _with_ending(settings, None if fresh else folder, race, confirm, confirm_seeds)
+    settings = with_ending(settings, None if fresh else folder, race, confirm, confirm_seeds)
+    told = _about_given(settings)
     if fresh:
         _set_aside(folder, settings)
+    for line in told:
+        print(line)
     _run(settings, preset, folder, workers, device, not no_capture, cluster, hours)
-
-
-@app.command()
-def best(
-    study: Annotated[Path, typer.Argument(metavar="STUDY", help="The folder of a study.")],
-    number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many candidates.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine readable.")] = False,
-) -> None:
-    """Print the leaderboard of a study, also while it runs."""
-    import json
-
-    from a2ls_dsl.report.standing import BOARD
-    from a2ls_dsl.search.reader import StudyReader
-
-    with StudyReader(study) as reader:
-        board, counts, settings = reader.leaderboard(max(number, BOARD)), reader.counts(), reader.settings
-    if as_json:
-        print(json.dumps(_as_data(board, settings, number), indent=2))
-        return
-    from rich.console import Console
-
-    from a2ls_dsl.cli.evolve_view import leaderboard, ranking
-    from a2ls_dsl.cli.tables import show
-
-    told = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
-    print("; ".join(filter(None, [f"{settings.env}, {settings.frames:,} frames: {told}", ranking(board)])))
-    show(Console(highlight=False), leaderboard(board, number))
 
 
 _SAID = {
@@ -212,27 +148,24 @@ def _default_folder(settings: SearchSettings, preset: str) -> Path:
     return Path("studies") / "-".join(parts + [strategy] * (strategy != "paper"))
 
 
-def _with_ending(
-    settings: SearchSettings,
-    folder: Path | None,
-    race: float | None,
-    confirm: int | None,
-    confirm_seeds: int | None,
-) -> SearchSettings:
-    """The settings with what a search ends with: as asked for, else as the study that is there has it."""
-    from dataclasses import replace
+def _about_given(settings: SearchSettings) -> list[str]:
+    """What becomes of the losses that a search starts from. Raises `A2lError` where one can't be trained."""
+    from a2ls_dsl.search.candidates import references
+    from a2ls_dsl.search.proposals import check_from_outside, given
 
-    from a2ls_dsl.search.reader import stored_settings
-
-    stored = stored_settings(folder) if folder else None
-    asked = {"race": race, "confirm": confirm, "confirm_seeds": confirm_seeds}
-    ending = {name: value for name, value in asked.items() if value is not None}
-    settings = replace(
-        settings, **({name: getattr(stored, name) for name in asked} if stored else {}) | ending
-    )
-    if confirm_seeds is not None and not settings.confirm:
-        raise _idle("--confirm-seeds", "nothing is confirmed", "add --confirm 3")
-    return settings
+    losses, space = given(settings, ()), settings.space()
+    check_from_outside(settings, losses)
+    known = {each.key: each.name for each in references()}
+    told = [
+        f"`{known[each.key]}` is a reference, so it is trained anyway" for each in losses if each.key in known
+    ]
+    outside = [each for each in losses if each.key not in known and not space.contains(each.loss)]
+    if outside:
+        told.append(
+            f"{len(outside)} of {len(losses)} given losses not in the grammar {settings.grammar}: trained "
+            "and ranked with the others, but no move makes children of them"
+        )
+    return told
 
 
 def _set_aside(folder: Path, settings: SearchSettings) -> None:
@@ -303,84 +236,3 @@ def _run(
         view.say(
             "the same seed gives the same proposals, and scores up to rounding; --deterministic: exactly"
         )
-
-
-def _cascade(task: Task, strategy: str, without: list[str]) -> dict[str, Any]:
-    """The gates and rungs of a search, by default all of them with a strategy that has them."""
-    from a2ls_dsl.diagnostics import A2lError, unknown
-    from a2ls_dsl.rl.envs.task import PIXELS
-    from a2ls_dsl.search.rungs import Rungs
-    from a2ls_dsl.search.settings import GATES
-
-    for each in without:
-        if each not in (*GATES, "rungs"):
-            raise unknown("gate", each, (*GATES, "rungs"))
-    # The gate `batch` trains on vectors.
-    cascade = strategy in STRATEGIES and STRATEGIES[strategy].cascade
-    lacks = "batch" if cascade and task.observations[0] == PIXELS else None
-    has = [gate for gate in (*GATES, "rungs") if cascade and gate != lacks]
-    for each in without:
-        if each not in has:
-            raise A2lError(
-                f"a search with the strategy {strategy} on {task.name} has no `{each}`",
-                f"leave out --without {each}",
-            )
-    if not cascade:
-        return {}
-    return {
-        "gates": tuple(gate for gate in GATES if gate in has and gate not in without),
-        "rungs": None if "rungs" in without else Rungs(),
-    }
-
-
-def _refuse_idle(
-    ray: str | None,
-    gpus: int | None,
-    stacks: int | None,
-) -> None:
-    """Refuse options that would do nothing: who gives one expects something of it."""
-    idle = (
-        ("--gpus", gpus is not None and ray is None, "the search is not on a Ray cluster", "add --ray local"),
-        (
-            "--stacks",
-            stacks is not None and ray is None,
-            "the search is not on a Ray cluster",
-            "add --ray local",
-        ),
-        ("--stacks", bool(stacks and gpus), "every GPU has a stack of its own", ""),
-    )
-    for option, does_nothing, why, otherwise in idle:
-        if does_nothing:
-            raise _idle(option, why, otherwise)
-
-
-def _idle(option: str, why: str, otherwise: str) -> A2lError:
-    from a2ls_dsl.diagnostics import A2lError
-
-    fix = ", or ".join(filter(None, ["leave it out", otherwise]))
-    return A2lError(f"{option} would do nothing: {why}", fix)
-
-
-def _as_data(board: list[Candidate], settings: SearchSettings, number: int) -> dict[str, Any]:
-    """The leaderboard as plain data; a reference has no rank."""
-    from a2ls_dsl.search.candidates import ranked
-
-    rows = [
-        {
-            "rank": rank,
-            "score": each.score,
-            "training_score": each.training_score,
-            "fresh_score": each.fresh_score,
-            "fresh_error": each.fresh_error,
-            "fresh_runs": each.fresh_runs,
-            "generation": each.generation,
-            "origin": each.origin,
-            "parents": each.parents,
-            "key": each.key,
-            "name": each.name or None,
-            "loss": each.text,
-        }
-        for rank, each in ranked(board, number)
-    ]
-    about = ("env", "grammar", "strategy", "operator", "frames", "seed", "deterministic")
-    return {name: getattr(settings, name) for name in about} | {"leaderboard": rows}

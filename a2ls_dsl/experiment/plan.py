@@ -27,7 +27,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.experiment.claims import Claim, Published, read_claims, read_published
@@ -37,6 +37,8 @@ from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import ALGORITHMS, published_settings, told
 from a2ls_dsl.rl.arithmetic import Precision
 from a2ls_dsl.rl.envs.tasks import find_task, suite_of
+from a2ls_dsl.rl.given import checked
+from a2ls_dsl.rl.given import settings as given_settings
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings
 from a2ls_dsl.rl.slots import Training
 
@@ -158,7 +160,7 @@ def read(path: Path) -> Experiment:
     for name in _REQUIRED:
         if name not in data:
             raise A2lError(f"{path} doesn't say `{name}`", f"an experiment has {', '.join(_REQUIRED)}")
-    settings = _settings(path, _checked(path, data, "settings", dict, {}))
+    settings = given_settings(str(path), _checked(path, data, "settings", dict, {}), _kinds())
     arms = _checked(path, data, "arms", dict, {})
     for name in (_checked(path, data, "name", str), *arms):
         if not _NAME.fullmatch(name):
@@ -191,43 +193,7 @@ def read(path: Path) -> Experiment:
 
 
 def _checked(path: Path, data: Mapping[str, Any], name: str, kind: Any, otherwise: object = None) -> Any:
-    value = data.get(name, otherwise)
-    if not fits(value, kind):
-        raise A2lError(
-            f"{path}: `{name}` is {value!r}", f"it has to be {_WORDS.get(kind, 'of another type')}"
-        )
-    return value
-
-
-_WORDS = {
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    str: "a text",
-    dict: "a table",
-    list[str]: "a list of texts",
-}
-
-
-def fits(value: object, kind: Any) -> bool:
-    """Whether a value of a TOML file may stand for a field of this type: a whole number for a number, a list
-    for a tuple, a text for a choice; true and false are no numbers."""
-    if get_origin(kind) is list:
-        return isinstance(value, list) and all(fits(each, *get_args(kind)) for each in value)
-    if get_origin(kind) is tuple:
-        kinds = get_args(kind)
-        if not isinstance(value, list | tuple):
-            return False
-        if kinds[-1] is Ellipsis:
-            return all(fits(each, kinds[0]) for each in value)
-        return len(value) == len(kinds) and all(map(fits, value, kinds))
-    if get_origin(kind) is not None:  # one of several types
-        return any(fits(value, each) for each in get_args(kind))
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, str if issubclass(kind, str) else kind)
+    return checked(str(path), name, data.get(name, otherwise), kind)
 
 
 @cache
@@ -237,19 +203,6 @@ def _kinds() -> dict[str, Any]:
     for algorithm in ALGORITHMS.values():
         kinds |= get_type_hints(algorithm.settings)
     return kinds | _OTHERS
-
-
-def _settings(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as the agent's classes take them. Raises `A2lError` for an unknown one or another type."""
-    for name in given:
-        if name not in _kinds():
-            raise unknown(f"setting in {path}", name, _kinds())
-        _checked(path, given, name, _kinds()[name])
-    return {name: _tuples(value) for name, value in given.items()}
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _pixels(settings: Mapping[str, Any]) -> PixelSettings | None:
@@ -265,7 +218,8 @@ def _arm(path: Path, name: str, given: object) -> Arm:
         return Arm(name, _loss(path, given))
     if not isinstance(given, dict) or not isinstance(given.get("loss"), str):
         raise A2lError(f"{path}: the arm `{name}` has no loss", f'write {name} = "none", say')
-    settings = _settings(path, {key: value for key, value in given.items() if key != "loss"})
+    others = {key: value for key, value in given.items() if key != "loss"}
+    settings = given_settings(str(path), others, _kinds())
     return Arm(name, _loss(path, given["loss"]), settings)
 
 

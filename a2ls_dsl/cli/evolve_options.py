@@ -1,0 +1,212 @@
+"""The options of `a2l evolve`: their types, what they mean together, and which of them would do nothing."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from a2ls_dsl.search.race import MOST_RACED, SHARE
+from a2ls_dsl.search.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    from a2ls_dsl.diagnostics import A2lError
+    from a2ls_dsl.rl.envs.tasks import Task
+    from a2ls_dsl.search.settings import SearchSettings
+
+
+class Preset(StrEnum):
+    """The presets of `search/settings.py`, whose import would be felt in `--help`."""
+
+    QUICK = "quick"
+    PAPER = "paper"
+
+
+Population = Annotated[int | None, typer.Option(min=1, help="Candidates a generation.")]
+Generations = Annotated[int | None, typer.Option(min=1, help="More of them extend a study.")]
+GrammarName = Annotated[str, typer.Option(metavar="GRAMMAR", help="A .a2g file, or a shipped one by name.")]
+Frames = Annotated[int | None, typer.Option(min=1, help="Environment frames a candidate.")]
+Stack = Annotated[int | None, typer.Option(min=1, help="Members trained together at most.")]
+PresetName = Annotated[
+    Preset, typer.Option(help="quick: minutes on a CPU, noisy scores; paper: the search of He et al. 2022.")
+]
+StrategyName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="What is proposed. "
+        + "; ".join(f"{name}: {each.proposes}" for name, each in STRATEGIES.items())
+        + "; module:Class: what a class of your own proposes.",
+    ),
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without", metavar="GATE", help="Leave out `duplicates`, `batch` or `rungs` (async; repeatable)."
+    ),
+]
+Race = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        max=MOST_RACED,
+        help=f"The share of the budget for a race of the best over fresh seeds at the end; {SHARE:g}.",
+    ),
+]
+Confirm = Annotated[
+    int | None, typer.Option(min=0, help="So many of the best get fresh seeds beyond the race; by default 0.")
+]
+ConfirmSeeds = Annotated[int | None, typer.Option(min=1, help="Fresh seeds each of these has; 3.")]
+Operator = Annotated[
+    str | None,
+    typer.Option(
+        help="The operator to search with, or `any`: by default mse with a2ls, any with other grammars."
+    ),
+]
+Deterministic = Annotated[bool, typer.Option("--deterministic", help="Repeatable bit by bit; slower.")]
+StudyFolder = Annotated[
+    Path | None, typer.Option("--study", metavar="DIR", help="Where all is kept; by default under studies/.")
+]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Begin anew; a study that is there is kept as DIR.1, DIR.2, ...")
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes of physics; by default one a core.")]
+
+Ray = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Train on a Ray cluster: HOST:PORT, or `local` to start one here."),
+]
+Gpus = Annotated[
+    int | None, typer.Option(min=0, help="Ray: stacks on so many GPUs, one each; by default on CPUs.")
+]
+Stacks = Annotated[int | None, typer.Option(min=1, help="Ray without GPUs: how many stacks; by default one.")]
+Ale = Annotated[str | None, typer.Option(help="What emulates Atari: ale-py (the default) or atari-py.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")]
+StartFrom = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--start-from",
+        metavar="FILE",
+        help="Losses that stand first in the first population: all of a .a2l file, or a shipped one by name "
+        "(repeatable).",
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A setting of the agent or of evaluation, as hidden=256 (repeatable).",
+    ),
+]
+
+
+def given_losses(names: list[str]) -> tuple[str, ...]:
+    """The losses that --start-from names, as settings hold them. Raises `A2lError`."""
+    from a2ls_dsl.lang.load import load
+    from a2ls_dsl.search.proposals import texts_of
+
+    return texts_of(loss for name in names for loss in load(name).values())
+
+
+def with_set(settings: SearchSettings, texts: list[str]) -> SearchSettings:
+    """The settings with what --set says of the agent and of evaluation. Raises `A2lError`."""
+    from dataclasses import replace
+    from typing import get_type_hints
+
+    from a2ls_dsl.diagnostics import A2lError
+    from a2ls_dsl.rl.given import assigned
+
+    evaluation = {"eval_every": "every_frames", "eval_episodes": "episodes"}
+    kinds = get_type_hints(type(settings.agent)) | dict.fromkeys(evaluation, int)
+    given = assigned("--set", texts, kinds)
+    of_agent = {name: value for name, value in given.items() if name not in evaluation}
+    rest = {evaluation[name]: value for name, value in given.items() if name in evaluation}
+    try:
+        agent: Any = replace(settings.agent, **of_agent)
+        return replace(settings, agent=agent, evaluation=replace(settings.evaluation, **rest))
+    except (TypeError, ValueError) as error:
+        raise A2lError(
+            f"--set makes no sense: {error}", "docs/search.md says which settings there are"
+        ) from None
+
+
+def with_ending(
+    settings: SearchSettings,
+    folder: Path | None,
+    race: float | None,
+    confirm: int | None,
+    confirm_seeds: int | None,
+) -> SearchSettings:
+    """The settings with what a search ends with: as asked for, else as the study that is there has it."""
+    from dataclasses import replace
+
+    from a2ls_dsl.search.reader import stored_settings
+
+    stored = stored_settings(folder) if folder else None
+    asked = {"race": race, "confirm": confirm, "confirm_seeds": confirm_seeds}
+    ending = {name: value for name, value in asked.items() if value is not None}
+    settings = replace(
+        settings, **({name: getattr(stored, name) for name in asked} if stored else {}) | ending
+    )
+    if confirm_seeds is not None and not settings.confirm:
+        raise idle("--confirm-seeds", "nothing is confirmed", "add --confirm 3")
+    return settings
+
+
+def cascade_of(task: Task, strategy: str, without: list[str]) -> dict[str, Any]:
+    """The gates and rungs of a search, by default all of them with a strategy that has them."""
+    from a2ls_dsl.diagnostics import A2lError, unknown
+    from a2ls_dsl.rl.envs.task import PIXELS
+    from a2ls_dsl.search.rungs import Rungs
+    from a2ls_dsl.search.settings import GATES
+
+    for each in without:
+        if each not in (*GATES, "rungs"):
+            raise unknown("gate", each, (*GATES, "rungs"))
+    # The gate `batch` trains on vectors.
+    cascade = strategy in STRATEGIES and STRATEGIES[strategy].cascade
+    lacks = "batch" if cascade and task.observations[0] == PIXELS else None
+    has = [gate for gate in (*GATES, "rungs") if cascade and gate != lacks]
+    for each in without:
+        if each not in has:
+            raise A2lError(
+                f"a search with the strategy {strategy} on {task.name} has no `{each}`",
+                f"leave out --without {each}",
+            )
+    if not cascade:
+        return {}
+    return {
+        "gates": tuple(gate for gate in GATES if gate in has and gate not in without),
+        "rungs": None if "rungs" in without else Rungs(),
+    }
+
+
+def refuse_idle(
+    ray: str | None,
+    gpus: int | None,
+    stacks: int | None,
+) -> None:
+    """Refuse options that would do nothing: who gives one expects something of it."""
+    options = (
+        ("--gpus", gpus is not None and ray is None, "the search is not on a Ray cluster", "add --ray local"),
+        (
+            "--stacks",
+            stacks is not None and ray is None,
+            "the search is not on a Ray cluster",
+            "add --ray local",
+        ),
+        ("--stacks", bool(stacks and gpus), "every GPU has a stack of its own", ""),
+    )
+    for option, does_nothing, why, otherwise in options:
+        if does_nothing:
+            raise idle(option, why, otherwise)
+
+
+def idle(option: str, why: str, otherwise: str) -> A2lError:
+    from a2ls_dsl.diagnostics import A2lError
+
+    fix = ", or ".join(filter(None, ["leave it out", otherwise]))
+    return A2lError(f"{option} would do nothing: {why}", fix)
