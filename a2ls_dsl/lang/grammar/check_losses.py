@@ -12,7 +12,7 @@ from a2ls_dsl.lang.grammar.codes import Rule, error
 from a2ls_dsl.lang.grammar.comparison import ComparisonSpace, leaves_of
 from a2ls_dsl.lang.grammar.compound import ScaledSpace
 from a2ls_dsl.lang.grammar.elaborate import Elaborator, calls_of
-from a2ls_dsl.lang.grammar.layout import SOURCE
+from a2ls_dsl.lang.grammar.layout import ENCODERS, SOURCE
 from a2ls_dsl.lang.grammar.losses import Root
 from a2ls_dsl.lang.grammar.space import Space, spaces_of
 from a2ls_dsl.lang.messages.codes import Findings
@@ -24,7 +24,6 @@ from a2ls_dsl.lang.rules.weights import SCHEDULE_FIX, WEIGHT, weight_problem
 from a2ls_dsl.lang.syntax.items import MAX_ELEMENTS
 from a2ls_dsl.lang.syntax.printer import print_item, print_option
 from a2ls_dsl.lang.syntax.tree import Call, Option, Schedule
-from a2ls_dsl.words.agent import EMA, ONLINE
 from a2ls_dsl.words.language import HEAD
 from a2ls_dsl.words.registry import operators
 
@@ -62,8 +61,13 @@ def root_findings(elaborator: Elaborator, roots: Sequence[Root]) -> Iterator[Dia
     for call in calls_of(elaborator.alternatives):
         if call.span.start not in held and elaborator.file.size:
             yield _mismatch(elaborator, call)
+    layouts = elaborator.layouts
+    trained = tuple(
+        layout.cover(item for item in layout.items if trains_encoder(item, ENCODERS[layout.side]))
+        for layout in (layouts.source, layouts.target)
+    )
     for leaf in leaves:
-        yield from _empty_or_idle(leaf)
+        yield from _empty_or_idle(leaf, trained)
     for _, root in roots:
         yield from _weights(root)
         if root.elements > MAX_ELEMENTS:
@@ -115,12 +119,11 @@ def _mismatch(elaborator: Elaborator, call: tree.Call) -> Diagnostic:
     )
 
 
-def _empty_or_idle(leaf: ComparisonSpace) -> Iterator[Diagnostic]:
-    """Sides that no loss can have: without elements, and without a state that trains the encoder."""
-    trained = [
-        each.layout.cover(item for item in each.layout.items if trains_encoder(item, side))
-        for each, side in zip(leaf.sets, (ONLINE, EMA), strict=False)
-    ]
+def _empty_or_idle(leaf: ComparisonSpace, trained: tuple[int, ...]) -> Iterator[Diagnostic]:
+    """Sides that no loss can have: without elements, and without a state that trains the encoder.
+
+    trained: the items of source and target through which a gradient reaches the encoder.
+    """
     written = [leaf.call.arguments[0].span, *([leaf.call.target.span] if leaf.call.target else [])]
     for group in leaf.live:
         sets = [(s, [s.cubes[p] for p in places]) for s, places in zip(leaf.sets, group.sets, strict=True)]
