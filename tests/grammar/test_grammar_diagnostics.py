@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from itertools import permutations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from a2ls_dsl.diagnostics import A2lError, LanguageError
+from a2ls_dsl.diagnostics import A2lError, Diagnostic, LanguageError
 from a2ls_dsl.lang import grammar as package
+from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.grammar import load_grammar, parse_grammar
 from a2ls_dsl.lang.grammar.codes import RULES, WARNINGS
 
 BAD = sorted((Path(__file__).parent / "bad").glob("*.a2g"))
+SURROGATE = Path(__file__).parent.parent.parent / "benchmarks" / "surrogate" / "space.a2g"
 GOOD = "grammar g\nloss = mse({ s[t] } -> { s[t+1] })\n"
 
 
@@ -98,3 +103,66 @@ def test_slips_of_losses_are_known_in_grammars(text: str, fix: str, mended: str)
     assert found.edit is not None
     assert mended in found.edit.apply()
     assert parse_grammar(found.edit.apply()).count() == 1
+
+
+def test_what_can_not_be_parsed_hides_nothing_else() -> None:
+    broken = ["x = { s[t] a[t] }", "y = mse |", "z = { s_t }", "require state in source"]
+    for lines in permutations(broken):
+        with pytest.raises(LanguageError) as caught:
+            parse_grammar("\n".join([GOOD, *lines, "unknown = mze"]))
+        found = caught.value.diagnostics
+        assert [each.code for each in found] == ["A2L201"] * 4 + ["A2L202"]
+        assert [each.span.line for each in found] == [4, 5, 6, 7, 8]
+
+
+def test_a_rule_that_can_not_be_parsed_may_be_referred_to() -> None:
+    text = "grammar g for k in 1..2\nloss = mse(x -> y)\nx = { s[t }\ny = { s[t+k] }\nrequire at most 3 loss"
+    with pytest.raises(LanguageError) as caught:
+        parse_grammar(text)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.span.line) == ("A2L201", 3)
+
+
+PIECES = [
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    "->",
+    "|",
+    "=",
+    ",",
+    "+",
+    "*",
+    "a",
+    "x",
+    "t",
+    "3",
+    "%",
+    "with",
+    "require",
+]
+
+
+@settings(max_examples=150)
+@given(st.sampled_from(["a2ls", "around_spr", "surrogate"]), st.data())
+def test_a_damaged_grammar_has_a_message_in_its_place(name: str, data: st.DataObject) -> None:
+    text = shipped("grammars", ".a2g")[name].read_text() if name != "surrogate" else SURROGATE.read_text()
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(text)))
+        cut = data.draw(st.integers(0, 3))
+        text = text[:at] + data.draw(st.sampled_from(["", *PIECES])) + text[at + cut :]
+    for found in errors_of(text):
+        assert 0 <= found.span.start < found.span.end <= len(text) + 1
+        assert found.code in RULES
+        assert found.render()
+
+
+def errors_of(text: str) -> tuple[Diagnostic, ...]:
+    try:
+        assert parse_grammar(text).valid_derivations()
+    except LanguageError as refused:
+        return refused.diagnostics
+    return ()

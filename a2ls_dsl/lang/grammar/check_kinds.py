@@ -87,6 +87,8 @@ class _Kinds:
                 return Kind.NUMBER
             case tree.Nothing():
                 return Kind.NOTHING
+            case tree.Broken():
+                return None
             case tree.Against():
                 return Kind.NEGATIVES
             case tree.Both(parts):

@@ -45,16 +45,22 @@ def parse_grammar(text: str, name: str = "<string>") -> Grammar:
 
 
 def _load(source: Source) -> Grammar:
-    file = parse(source)
+    file, mistakes = parse(source)
+    if file is None:
+        raise LanguageError(mistakes)
     try:
-        return _checked(file, source)
+        return _checked(file, source, mistakes)
     except RecursionError:
         deep = error(Rule.SYNTAX, "rules refer to each other too deeply", file.name.span, "use fewer rules")
         raise LanguageError([deep]) from None
 
 
-def _checked(file: tree.GrammarFile, source: Source) -> Grammar:
+def _checked(file: tree.GrammarFile, source: Source, mistakes: list[Diagnostic]) -> Grammar:
     findings = check(file)
+    if mistakes:
+        # The bound of a rule may be what couldn't be parsed.
+        findings = [each for each in findings if each.code != Rule.RECURSION]
+        raise LanguageError(sorted([*mistakes, *findings], key=lambda each: each.span.start))
     warnings = tuple(each for each in findings if each.severity is Severity.WARNING)
     if len(findings) == len(warnings):
         findings += too_large_findings(file, Alternatives(file))

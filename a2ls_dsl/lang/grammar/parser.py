@@ -1,21 +1,29 @@
-"""From the text of a `.a2g` file to its tree, and from the parser's complaints to a message."""
+"""From the text of a `.a2g` file to its tree.
+
+The text is parsed as a whole. Where that fails it is cut at the lines that begin a rule or a `require` line
+and parsed piece by piece, so that a mistake in one rule doesn't hide the next.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any
 
 from lark import Lark, Token, Transformer, v_args
-from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.exceptions import UnexpectedInput
 from lark.tree import Meta
 
-from a2ls_dsl.diagnostics import A2lError, Diagnostic, LanguageError, Source, Span
+from a2ls_dsl.diagnostics import A2lError, Diagnostic, Fix, Source, Span
 from a2ls_dsl.lang.files import folder
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.codes import Rule, error
-from a2ls_dsl.lang.syntax.errors import stranger
+from a2ls_dsl.lang.syntax.error_context import Finding, ParseFailure
+from a2ls_dsl.lang.syntax.errors import explain_anywhere
+from a2ls_dsl.lang.syntax.parser import MAX_BROKEN, failure_of
 from a2ls_dsl.words.numbers import number_of_text
 
 WORDS = (
@@ -38,97 +46,158 @@ WORDS = (
 _DIGITS = 6
 """Longer numbers are cut: they are beyond every limit anyway, and the checker says so."""
 
-T = TypeVar("T")
-
 _HEADER = "a loss grammar begins with a line such as `grammar mine for k in 1..10`"
 
+_WORDS_OF_GRAMMARS = ("_ARTICLE", "_AT", "_FOR", "_IN", "_MOST", "_OF")
 
-def parse(source: Source) -> tree.GrammarFile:
-    """The tree of a grammar. Raises LanguageError (A2L201) at the first place that cannot be read."""
+_COMMENT = re.compile(r"#[^\r\n]*")
+_START = re.compile(r"^[^\S\n]*(?:require\b|([A-Za-z_]\w*)[^\S\n]*=)", re.MULTILINE)
+_GOES_ON = re.compile(r"(?:,|\bwith)\s*\Z")
+"""What an option stands behind: a line that begins with one begins no rule."""
+
+
+def parse(source: Source) -> tuple[tree.GrammarFile | None, list[Diagnostic]]:
+    """The tree of a grammar, and what can't be parsed in it; no tree where its first line can't.
+
+    A rule that can't be parsed stays in the tree with nothing in it, so that others may refer to it.
+    """
+    builder = _Builder(source)
+    text = _COMMENT.sub(lambda comment: " " * len(comment[0]), source.text)
     try:
-        builder = _Builder(source)
-        file: tree.GrammarFile = builder.transform(_parser().parse(source.text))
-        if builder.mistakes:
-            raise LanguageError(builder.mistakes)
-        return file
-    except UnexpectedInput as unexpected:
-        raise LanguageError([_complaint(source, unexpected)]) from None
+        file = builder.build(text, "grammar")
+    except UnexpectedInput:
+        file = _pieces(builder, text)
     except RecursionError:
         depths = list(accumulate((sign in "[(") - (sign in "])") for sign in source.text))
         innermost = depths.index(max(depths))
         place = Span(source, innermost, innermost + 1)
-        deep = error(Rule.SYNTAX, "parts are nested too deeply", place, "name the inner parts")
-        raise LanguageError([deep]) from None
+        return None, [error(Rule.SYNTAX, "parts are nested too deeply", place, "name the inner parts")]
+    return file, builder.mistakes
+
+
+def _pieces(builder: _Builder, text: str) -> tree.GrammarFile | None:
+    """The file of a text that can't be parsed as a whole."""
+    starts = [match.start() for match in _START.finditer(text) if not _GOES_ON.search(text, 0, match.start())]
+    starts = [start for start in starts if text[:start].strip()]
+    ends = [*starts, len(text)]
+    try:
+        file: tree.GrammarFile = builder.build(text[: ends[0]], "grammar")
+    except UnexpectedInput as unexpected:
+        builder.mistakes.append(_explained(builder.source, unexpected, text[: ends[0]], 0))
+        return None
+    lines: list[object] = [*file.rules, *file.requires, *file.bounds]
+    broken = 0
+    for start, end in zip(starts, ends[1:], strict=True):
+        piece = text[start:end]
+        try:
+            lines += builder.build(piece, "lines", start)
+        except UnexpectedInput as unexpected:
+            broken += 1
+            if broken <= MAX_BROKEN:
+                builder.mistakes.append(_explained(builder.source, unexpected, piece, start))
+            lines += _placeholders(builder.source, piece, start)
+    return tree.GrammarFile.of(file.name, file.horizons, lines, Span(builder.source, 0, len(text)))
+
+
+def _placeholders(source: Source, piece: str, base: int) -> Iterator[tree.Rule]:
+    for match in _START.finditer(piece):
+        if match[1]:
+            name = Span(source, base + match.start(1), base + match.end(1))
+            whole = Span(source, base, base + len(piece))
+            yield tree.Rule(tree.Name(match[1], name), tree.Broken(whole), whole)
 
 
 @cache
 def _parser() -> Lark:
-    text = (folder("grammars") / "a2g.lark").read_text(encoding="utf-8")
-    return Lark(text, parser="lalr", propagate_positions=True, maybe_placeholders=False)
+    return Lark.open(
+        str(folder("grammars") / "a2g.lark"),
+        start=["grammar", "lines"],
+        parser="lalr",
+        propagate_positions=True,
+        maybe_placeholders=False,
+    )
 
 
-def _complaint(source: Source, unexpected: UnexpectedInput) -> Diagnostic:
-    """One readable finding out of the parser's exception."""
-    start = unexpected.pos_in_stream if unexpected.pos_in_stream is not None else len(source.text)
-    if isinstance(unexpected, UnexpectedToken):
-        found, wanted = str(unexpected.token), set(unexpected.accepts or unexpected.expected)
-    elif isinstance(unexpected, UnexpectedCharacters):
-        found, wanted = source.text[start], set(unexpected.allowed or ())
-    else:
-        found, wanted = "", set()
-    if (isinstance(unexpected, UnexpectedCharacters) and not found.isascii()) or found in ("%", ";", "/"):
-        in_set = source.text.rfind("{", 0, start) > source.text.rfind("}", 0, start)
-        message, fix = stranger(source.text, start, in_set)
-        return error(Rule.SYNTAX, message, Span(source, start, start + 1), fix)
-    if found:
-        message = f"`{found}` does not belong here"
-    else:
-        start, message = len(source.text.rstrip()), "the grammar ends too early"
-    fix = _HEADER if "GRAMMAR" in wanted else _expectation(wanted)
-    return error(Rule.SYNTAX, message, Span(source, start, start + max(len(found), 1)), fix)
+def _explained(source: Source, unexpected: UnexpectedInput, piece: str, base: int) -> Diagnostic:
+    """A readable diagnostic out of the parser's exception."""
+    failure = failure_of(unexpected, piece)
+    if failure.found in _WORDS_OF_GRAMMARS:
+        failure = replace(failure, found="NAME")  # `a` is a stream as well as a word of `require` lines
+    _, message, fix, start, end = (
+        _header(failure) or explain_anywhere(failure) or _no_equals(failure) or _unexpected(failure)
+    )
+    if isinstance(fix, Fix) and fix.at:
+        fix = replace(fix, at=(base + fix.at[0], base + fix.at[1]))
+    return error(Rule.SYNTAX, message, Span(source, base + start, base + max(end, start + 1)), fix)
 
 
-def _expectation(wanted: set[str]) -> str:
+def _header(failure: ParseFailure) -> Finding | None:
+    if "_GRAMMAR" not in failure.expected:
+        return None
+    return failure.says(Rule.SYNTAX, _unexpected(failure)[1], _HEADER)
+
+
+def _no_equals(failure: ParseFailure) -> Finding | None:
+    """`source { s[t] }`"""
+    name = re.search(r"^[^\S\n]*([A-Za-z_]\w*)[^\S\n]*\Z", failure.before, re.MULTILINE)
+    if name is None or failure.found not in ("_LBRACE", "_SOME"):
+        return None
+    fix = Fix(f"write {name[1]} = ...", "= ", (failure.start, failure.start))
+    return failure.says(Rule.SYNTAX, "an equals sign stands between the name of a rule and what it is", fix)
+
+
+def _unexpected(failure: ParseFailure) -> Finding:
+    message = f"{failure.shown} does not belong here"
+    if failure.found == "$END":
+        message = "the grammar ends too early"
+    return failure.says(Rule.SYNTAX, message, _expectation(failure.expected))
+
+
+def _expectation(wanted: frozenset[str]) -> str:
     """`expected `,` or `}``; nothing when so much may follow that a list helps nobody."""
-    if "HEAD" in wanted and wanted <= {"HEAD", "REQUIRE", "$END"}:
+    last = {"HEAD", "_REQUIRE", "$END"}
+    if "HEAD" in wanted and wanted <= last:
         return "expected a rule `name = ...` or a `require` line"
-    shown = [_shown(name) for name in sorted(wanted - {"HEAD", "REQUIRE", "$END"})]
+    shown = sorted(map(_shown, wanted - last))
     if not shown or len(shown) > 8:
         return ""
     return "expected " + " or ".join([", ".join(shown[:-1]), shown[-1]] if shown[1:] else shown)
 
 
 def _shown(terminal: str) -> str:
-    plain = {"NAME": "a name", "INT": "a number", "NUMBER": "a number", "SIGN": "`+`"}
+    plain = {"NAME": "a name", "INT": "a number", "NUMBER": "a number", "_ARTICLE": "`a`"}
     definition = next(each for each in _parser().terminals if each.name == terminal)
     return plain.get(terminal) or f"`{definition.pattern.value}`"
 
 
 @v_args(meta=True)
 class _Builder(Transformer[Token, Any]):
-    """One method per rule of `grammars/a2g.lark`."""
+    """One method per rule of `grammars/a2g.lark`; notes the mistakes that parse."""
 
     def __init__(self, source: Source) -> None:
         super().__init__()
         self.source = source
         self.mistakes: list[Diagnostic] = []
+        self._base = 0
+
+    def build(self, piece: str, start: str, base: int = 0) -> Any:
+        """The tree of a piece of the source that begins at character `base`. Raises `UnexpectedInput`."""
+        self._base = base
+        return self.transform(_parser().parse(piece, start=start))
 
     def _span(self, meta: Meta) -> Span:
-        return Span(self.source, meta.start_pos, meta.end_pos)
+        return Span(self.source, self._base + meta.start_pos, self._base + meta.end_pos)
 
     def _word(self, token: Token) -> tree.Name:
-        start = token.start_pos or 0
+        start = self._base + (token.start_pos or 0)
         return tree.Name(str(token), Span(self.source, start, start + len(token)))
 
-    def start(self, meta: Meta, children: list[Any]) -> tree.GrammarFile:
+    def lines(self, meta: Meta, children: list[Any]) -> list[Any]:
+        return children
+
+    def grammar(self, meta: Meta, children: list[Any]) -> tree.GrammarFile:
         (name, horizons), *lines = children
-
-        def of(kind: type[T]) -> tuple[T, ...]:
-            return tuple(line for line in lines if isinstance(line, kind))
-
-        return tree.GrammarFile(
-            name, horizons, of(tree.Rule), of(tree.Require), of(tree.Bound), self._span(meta)
-        )
+        return tree.GrammarFile.of(name, horizons, lines, self._span(meta))
 
     def header(self, meta: Meta, children: list[Any]) -> tuple[tree.Name, tuple[tree.Horizon, ...]]:
         return self._word(children[0]), tuple(children[1:])
@@ -188,7 +257,7 @@ class _Builder(Transformer[Token, Any]):
         return self._word(children[0])
 
     def number(self, meta: Meta, children: list[Token]) -> tree.Number:
-        value = number_of_text(children[0])
+        value = number_of_text("".join(children))
         if isinstance(value, A2lError):
             self.mistakes.append(error(Rule.NUMBER_RANGE, value.message, self._span(meta), value.fix))
             value = 1.0
@@ -213,8 +282,8 @@ class _Builder(Transformer[Token, Any]):
         return tree.Apply(self._word(children[0]), tuple(children[1:]), self._span(meta))
 
     def run(self, meta: Meta, children: list[Any]) -> tree.Run:
-        stream, *steps = children
-        return tree.Run(self._word(stream), steps[0], steps[-1], self._span(meta))
+        stream, *moments = children
+        return tree.Run(self._word(stream), moments[0], moments[-1], self._span(meta))
 
     def step(self, meta: Meta, children: list[Token]) -> tree.Step:
         constant, parameters = 0, []

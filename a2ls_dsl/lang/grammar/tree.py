@@ -5,12 +5,14 @@ Names are kept as they were written; `check.py` says which of them exist, `expan
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from a2ls_dsl.diagnostics import Span
+
+T = TypeVar("T")
 
 Binding: TypeAlias = Mapping[str, int]
 """The values of a grammar's parameters."""
@@ -85,6 +87,13 @@ class Nothing:
 
 
 @dataclass(frozen=True)
+class Broken:
+    """What can't be parsed."""
+
+    span: Span
+
+
+@dataclass(frozen=True)
 class Against:
     """`against batch`"""
 
@@ -154,7 +163,7 @@ class Call:
 
 
 Expression: TypeAlias = (
-    Name | Number | Elements | Nothing | Against | Both | Optional | Choice | Sum | Scaled | Call
+    Name | Number | Elements | Nothing | Broken | Against | Both | Optional | Choice | Sum | Scaled | Call
 )
 Argument: TypeAlias = Item | Expression
 
@@ -206,6 +215,15 @@ class GrammarFile:
     requires: tuple[Require, ...]
     bounds: tuple[Bound, ...]
     span: Span
+
+    @staticmethod
+    def of(name: Name, horizons: tuple[Horizon, ...], lines: Sequence[object], span: Span) -> GrammarFile:
+        """A file with these lines, rules and others."""
+
+        def those(kind: type[T]) -> tuple[T, ...]:
+            return tuple(line for line in lines if isinstance(line, kind))
+
+        return GrammarFile(name, horizons, those(Rule), those(Require), those(Bound), span)
 
     @property
     def size(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from a2ls_dsl.diagnostics import Fix
@@ -121,12 +122,17 @@ HABITS = (
 )
 
 
-def habit(failure: ParseFailure) -> Finding | None:
+_SHARED = (Rule.ELEMENT, Rule.RUN, Rule.ARROW, Rule.AGAINST_BATCH)
+SHARED_HABITS = tuple(each for each in HABITS if each.code in _SHARED)
+"""Habits that loss grammars have a place for, too."""
+
+
+def habit(failure: ParseFailure, habits: Sequence[Habit] = HABITS) -> Finding | None:
     """A known habit at the offending token or the one before it."""
     low, high = max(0, failure.start - 200), min(failure.end, failure.start + 200) + 200
     before = re.search(r"(?:\w+|[^\w\s]+)\s*\Z", failure.text[low : failure.start])
     touching = low + before.start() if before else failure.start
-    for each in HABITS:
+    for each in habits:
         for match in each.pattern.finditer(failure.text, low, high):
             if match.start() < failure.end and match.end() > touching:
                 start = match.start() + len(match[0]) - len(match[0].lstrip())

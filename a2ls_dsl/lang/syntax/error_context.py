@@ -6,6 +6,7 @@ Each function looks at one kind of slip, and gives None where it is another.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -70,9 +71,12 @@ class ParseFailure:
 _OPTIONS = "e.g. with head = mlp(256), temperature = 0.1"
 
 
-def slip(failure: ParseFailure) -> Finding | None:
-    """The first kind of slip that fits."""
-    return next((found for each in _KINDS if (found := each(failure))), None)
+Slip: TypeAlias = Callable[[ParseFailure], Finding | None]
+
+
+def slip(failure: ParseFailure, kinds: Sequence[Slip] | None = None) -> Finding | None:
+    """The first kind of slip that fits; by default of those of loss files."""
+    return next((found for each in kinds or _KINDS if (found := each(failure))), None)
 
 
 def _import(failure: ParseFailure) -> Finding | None:
@@ -257,3 +261,6 @@ _KINDS = (
     _uncalled,
     _two_weights,
 )
+
+SHARED_SLIPS = (_negatives_late, _with_again, _bare_stream, _half_run, _keyword)
+"""Slips that loss grammars have a place for, too."""

@@ -14,8 +14,8 @@ from decimal import Decimal
 
 from a2ls_dsl.diagnostics import Diagnostic, Fix, Source, Span
 from a2ls_dsl.lang.messages.codes import Rule, report
-from a2ls_dsl.lang.messages.foreign_syntax import habit
-from a2ls_dsl.lang.syntax.error_context import Finding, ParseFailure, slip
+from a2ls_dsl.lang.messages.foreign_syntax import SHARED_HABITS, habit
+from a2ls_dsl.lang.syntax.error_context import SHARED_SLIPS, Finding, ParseFailure, slip
 from a2ls_dsl.words.numbers import print_number
 
 LOOK_ALIKES = dict(zip("асеорхуіѕрАВСЕНКМОРТХ", "aceopxyispABCEHKMOPTX", strict=True))
@@ -58,6 +58,16 @@ def explain(source: Source, failure: ParseFailure, base: int) -> Diagnostic:
     if isinstance(fix, Fix) and fix.at:
         fix = replace(fix, at=(base + fix.at[0], base + fix.at[1]))
     return report(code, message, Span(source, base + start, base + end), fix)
+
+
+def explain_anywhere(failure: ParseFailure) -> Finding | None:
+    """What is wrong in a loss file as in a loss grammar: habits, strange characters, slips, brackets."""
+    return (
+        habit(failure, SHARED_HABITS)
+        or _stranger(failure)
+        or slip(failure, SHARED_SLIPS)
+        or _bracket(failure)
+    )
 
 
 def _stranger(failure: ParseFailure) -> Finding | None:

@@ -167,7 +167,7 @@ def recover(source: Source) -> tuple[LossFile, list[Diagnostic]]:
             imports += brought
         except UnexpectedInput as error:
             broken += 1
-            builder.mistakes.append(explain(source, _failure(error, piece), start))
+            builder.mistakes.append(explain(source, failure_of(error, piece), start))
             definitions += _placeholders(source, piece, start)
     if not definitions and not builder.mistakes:
         nothing = Span(source, len(source.text), len(source.text))
@@ -184,7 +184,7 @@ def _parser() -> Lark:
     return Lark(grammar, parser="lalr", lexer="basic", propagate_positions=True)
 
 
-def _failure(error: UnexpectedInput, piece: str) -> ParseFailure:
+def failure_of(error: UnexpectedInput, piece: str) -> ParseFailure:
     """What the parser knows about a syntax error, without its words."""
     if isinstance(error, UnexpectedToken) and error.token.type != "$END":
         start = error.token.start_pos or 0
