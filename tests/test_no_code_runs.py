@@ -9,7 +9,6 @@ import os
 import pickle
 import sqlite3
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forked import a2l
 from strategies import paper_shaped
 
 import a2ls_dsl
@@ -248,8 +248,7 @@ def study(tmp_path: Path) -> Path:
 
 
 def best(study: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from a2ls_dsl.cli import main; main()", "best", str(study)]
-    return subprocess.run(command, cwd=study.parent, capture_output=True, text=True, check=False)
+    return a2l("best", study, cwd=study.parent)
 
 
 def change(study: Path, statement: str, *values: object) -> None:

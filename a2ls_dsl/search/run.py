@@ -372,7 +372,7 @@ class _Search:
                 rate,
                 self._utilisation(),
                 # Random steps before learning begins say nothing about its speed.
-                left / rate if self.ticks > 2 * random_steps else math.inf,
+                left / rate if rate and self.ticks > 2 * random_steps else math.inf,
                 catching_up,
                 self.study.gates(),
                 now - self.began,

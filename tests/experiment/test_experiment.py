@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import Started, a2l
 from processes import environment_workers
 
 from a2ls_dsl.cli.console import StatusLine
@@ -24,9 +24,9 @@ from a2ls_dsl.rl.slots import Replaced
 SMALL = """
 name = "small"
 question = "Is it stored?"
-envs = ["cartpole-swingup", "pendulum-swingup"]
+envs = ["cartpole-swingup", "cartpole-balance"]
 seeds = 2
-frames = 2_000
+frames = 800
 stack = 3
 
 [arms]
@@ -37,7 +37,7 @@ own = { loss = "mine.a2l", batch_size = 6 }
 hidden = 8
 batch_size = 4
 random_steps = 20
-eval_every = 1_000
+eval_every = 400
 eval_episodes = 1
 """
 LOSS = "loss mine = mse({ s[t], a[t] } -> { s[t+1] })\n"
@@ -56,6 +56,20 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an experiment whose runs were all trained, without interruption; tests work on copies."""
+    folder = tmp_path_factory.mktemp("experiments") / "trained"
+    assert run(read(written(folder, SMALL)), workers=1)
+    return folder
+
+
+@pytest.fixture
+def complete(trained: Path, tmp_path: Path) -> Experiment:
+    """A copy of it."""
+    return read(shutil.copytree(trained, tmp_path / "complete") / "small.toml")
+
+
 def files(experiment: Experiment) -> dict[str, list[str]]:
     """The curves of all runs, without what depends on the clock."""
     return {
@@ -68,9 +82,9 @@ def test_a_file_says_what_is_run(small: Path) -> None:
     experiment = read(small)
     assert [arm.text for arm in experiment.arms] == ["none", "mse({ s[t], a[t] } -> { s[t+1] })"]
     assert len(experiment.runs) == 8
-    assert experiment.training("pendulum-swingup", experiment.arms[1]).settings.batch_size == 6
-    training = experiment.training("pendulum-swingup", experiment.arms[0])
-    assert (training.frames, training.settings.hidden, training.evaluation.every_frames) == (2000, 8, 1000)
+    assert experiment.training("cartpole-balance", experiment.arms[1]).settings.batch_size == 6
+    training = experiment.training("cartpole-balance", experiment.arms[0])
+    assert (training.frames, training.settings.hidden, training.evaluation.every_frames) == (800, 8, 400)
     assert len({experiment.hash(each) for each in experiment.runs}) == 8
 
 
@@ -86,21 +100,21 @@ def test_a_file_says_what_is_run(small: Path) -> None:
         (("hidden = 8", "hidden = 8.5"), "`hidden` is 8.5"),
         (("hidden = 8", "hidden = true"), "`hidden` is True"),
         (("hidden = 8", "log_std_range = [1.0]"), "`log_std_range` is "),
-        (("eval_every = 1_000", "eval_every = 1e3"), "`eval_every` is 1000.0"),
+        (("eval_every = 400", "eval_every = 4e2"), "`eval_every` is 400.0"),
         (("batch_size = 6", 'batch_size = "6"'), "`batch_size` is '6'"),
-        (('"pendulum-swingup"]', "3]"), "`envs` is "),
+        (('"cartpole-balance"]', "3]"), "`envs` is "),
         (('name = "small"', 'name = "../evil"'), "'../evil' can't name a folder"),
         (('name = "small"', 'name = ".."'), "can't name a folder"),
         (('none = "none"', '"a/b" = "none"'), "'a/b' can't name a folder"),
-        (("frames = 2_000", ""), "doesn't say `frames`"),
+        (("frames = 800", ""), "doesn't say `frames`"),
         (("hidden = 8", "hiden = 8"), "there is no setting in"),
         (("hidden = 8", 'precision = "fp8"'), "make no sense"),
         (("mine.a2l", "yours"), "no file or shipped loss"),
         (('none = "none"', "none = 3"), "the arm `none` has no loss"),
         (("batch_size = 6", "batchsize = 6"), "there is no setting in"),
         (("hidden = 8", 'obs = "sounds"'), "make no sense"),
-        (("pendulum-swingup", "pendulum-swinup"), "there is no task"),
-        (("frames = 2_000", "frames = 2_001"), "no whole number of agent steps"),
+        (("cartpole-balance", "cartpole-balence"), "there is no task"),
+        (("frames = 800", "frames = 801"), "no whole number of agent steps"),
         (("[arms]", "[arms"), "is no experiment"),
     ],
 )
@@ -109,9 +123,8 @@ def test_what_makes_no_sense_is_explained(change: tuple[str, str], message: str,
         read(written(tmp_path, SMALL.replace(*change)))
 
 
-def test_results_are_kept_and_only_what_is_missing_is_run(small: Path) -> None:
-    experiment = read(small)
-    run(experiment, workers=1)
+def test_results_are_kept_and_only_what_is_missing_is_run(complete: Experiment) -> None:
+    experiment = complete
     assert missing(experiment) == []
     assert not list(experiment.folder.glob(".piece*"))
     kept = files(experiment)
@@ -125,29 +138,28 @@ def test_results_are_kept_and_only_what_is_missing_is_run(small: Path) -> None:
     assert files(experiment).keys() == kept.keys()
     result = load(experiment, gone)
     assert result is not None
-    assert result.frames == (1000, 2000)
+    assert result.frames == (400, 800)
     assert result.area == pytest.approx(np.mean(result.returns))
     assert result.about["loss"] == gone.arm.text
 
 
 def test_results_of_other_settings_are_kept_and_count_again(
-    small: Path, capsys: pytest.CaptureFixture[str]
+    complete: Experiment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Hidden 8, 9 and 8 again: nothing of either is lost, and nothing is trained a third time."""
-    experiment = read(small)
-    run(experiment, workers=1)
-    mine = {each: load(experiment, each) for each in experiment.runs}
-    changed = read(written(small.parent, SMALL.replace("hidden = 8", "hidden = 9")))
+    folder = complete.path.parent
+    mine = {each: load(complete, each) for each in complete.runs}
+    changed = read(written(folder, SMALL.replace("hidden = 8", "hidden = 9")))
     assert len(missing(changed)) == 8
     assert len(of_other_settings(changed)) == 8
     run(changed, workers=1)
     theirs = {each: load(changed, each) for each in changed.runs}
     assert missing(changed) == []
-    again = read(written(small.parent, SMALL))
+    again = read(written(folder, SMALL))
     assert missing(again) == []
     assert {each: load(again, each) for each in again.runs} == mine
     assert len(of_other_settings(again)) == 8
-    status(small)
+    status(again.path)
     assert "8 results of other settings are kept" in capsys.readouterr().out
     assert {each: load(changed, each) for each in changed.runs} == theirs
 
@@ -162,42 +174,39 @@ def test_a_broken_result_is_explained(small: Path) -> None:
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(6, marks=pytest.mark.slow)])
-def test_a_harness_that_is_killed_often_loses_and_repeats_nothing(kills: int, tmp_path: Path) -> None:
+def test_a_harness_that_is_killed_often_loses_and_repeats_nothing(
+    kills: int, trained: Path, tmp_path: Path
+) -> None:
     """Killed at random moments: the curves of the uninterrupted run, to the last digit stored."""
-    whole, killed = (read(written(tmp_path / name, SMALL)) for name in ("whole", "killed"))
-    run(whole, workers=1)
-    command = [sys.executable, "-c", "from a2ls_dsl.cli import main; main()", "experiment", "run"]
-    command += [str(killed.path), "--workers", "1", "--save-seconds", "0"]
+    whole, killed = read(trained / "small.toml"), read(written(tmp_path, SMALL))
+    command = ["experiment", "run", killed.path, "--workers", 1, "--save-seconds", 0]
     rng = np.random.default_rng(0)
     known: dict[str, list[str]] = {}
     for _ in range(kills):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        time.sleep(float(rng.uniform(2.0, 6.0)))
+        process = Started(*command)
+        time.sleep(float(rng.uniform(0.5, 4.0)))
         process.kill()
-        process.wait()
+        process.communicate()
         now = files(killed)
         assert known.items() <= now.items()
         known = now
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    done = a2l(*command)
     assert done.returncode == 0, done.stderr
     assert "complete: 8 runs" in done.stdout
     assert files(killed) == files(whole)
-    again = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert "0 of 8 runs are missing" in again.stdout
+    assert "0 of 8 runs are missing" in a2l(*command).stdout
 
 
-def test_an_experiment_that_is_stopped_loses_nothing(tmp_path: Path) -> None:
+def test_an_experiment_that_is_stopped_loses_nothing(trained: Path, tmp_path: Path) -> None:
     """In the middle of an episode, long before a checkpoint is due: it goes on from there."""
-    text = SMALL.replace(', "pendulum-swingup"', "").replace("seeds = 2", "seeds = 1")
-    whole, stopped = (read(written(tmp_path / name, text)) for name in ("whole", "stopped"))
-    assert run(whole, workers=1)
+    whole, stopped = read(trained / "small.toml"), read(written(tmp_path, SMALL))
     steps = iter(range(40))
     told: list[object] = []
     assert not run(stopped, told.append, workers=1, stopping=lambda: next(steps) == 37)
     assert told[-1] == PieceStored(38 * 8)
-    assert run(stopped, told.append, workers=1)
-    assert [each.frames for each in told if isinstance(each, PieceStarted)] == [0, 38 * 8, 0]
-    assert files(stopped) == files(whole)
+    assert not run(stopped, told.append, workers=1, stopping=lambda: bool(files(stopped)))
+    assert [each.frames for each in told if isinstance(each, PieceStarted)][:2] == [0, 38 * 8]
+    assert files(stopped).items() < files(whole).items()
 
 
 def test_a_worker_that_was_replaced_is_told(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -217,24 +226,14 @@ def test_a_worker_that_was_replaced_is_told(small: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out.count("died with exit code -9: another took its place") == 1
 
 
-def test_status_says_what_is_there(small: Path) -> None:
-    experiment = read(small)
-    path = path_of(experiment, experiment.runs[0])
-    run(experiment, workers=1)
-    path.unlink()
-    command = "from a2ls_dsl.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", command, "experiment", "status", str(small)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.splitlines() == [
-        "small: 7 of 8 runs, 2,000 frames each",
+def test_status_says_what_is_there(complete: Experiment) -> None:
+    path_of(complete, complete.runs[0]).unlink()
+    assert a2l("experiment", "status", complete.path).stdout.splitlines() == [
+        "small: 7 of 8 runs, 800 frames each",
         "cartpole-swingup",
         "  none  .+  1 of 2 seeds",
         "  own   ++  2 of 2 seeds",
-        "pendulum-swingup",
+        "cartpole-balance",
         "  none  ++  2 of 2 seeds",
         "  own   ++  2 of 2 seeds",
     ]

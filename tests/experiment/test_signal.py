@@ -18,9 +18,9 @@ FILE = """
 name = "worth"
 envs = ["cartpole-swingup"]
 seeds = 2
-frames = 2_000
+frames = 800
 arms = { none = "none", reward = "reward_prediction" }
-settings = { hidden = 4, batch_size = 4, random_steps = 20, eval_every = 1_000, eval_episodes = 1 }
+settings = { hidden = 4, batch_size = 4, random_steps = 20, eval_every = 400, eval_episodes = 1 }
 """
 
 
@@ -34,10 +34,10 @@ def test_a_row_for_every_budget_says_how_well_a_seed_tells_losses_apart(tmp_path
     returns = {"none": [(5.0, 10.0), (6.0, 10.0)], "reward": [(6.0, 30.0), (5.0, 34.0)]}
     for each in worth.runs:
         values = enumerate(returns[each.arm.name][each.seed])
-        curve = [Score(0, at, 1_000 * (at + 1), 0.0, {}, False, (value,)) for at, value in values]
+        curve = [Score(0, at, 400 * (at + 1), 0.0, {}, False, (value,)) for at, value in values]
         store(worth, each, curve, 3.0, "cpu", 6.0 if each.seed else None)
     early, whole = signals(collect(worth))
-    assert (early.task, early.frames, early.hidden) == ("cartpole-swingup", 1_000, 4)
+    assert (early.task, early.frames, early.hidden) == ("cartpole-swingup", 400, 4)
     assert (early.losses, early.seeds) == (2, 2)
     assert early.icc < 0  # a seed's order of the losses is the other's, reversed
     assert whole.icc > 0.9
@@ -51,7 +51,7 @@ def test_runs_that_are_missing_say_nothing(tmp_path: Path) -> None:
 
 def test_a_run_knows_its_price(tmp_path: Path) -> None:
     worth = experiment(tmp_path)
-    run(worth)
+    run(worth, workers=1)
     row = next(iter(signals(collect(worth))))
     assert 0 < row.seconds < math.inf
     assert row.seconds == pytest.approx(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from forked import Started, a2l
 from scipy.stats import t
 from typer.testing import CliRunner
 
@@ -21,37 +20,28 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.report.arms import Arm, beside_reference, chart
 from a2ls_dsl.report.style import CURVES
 
-TINY = ["--env", "cartpole-swingup", "--hidden", "16", "--batch-size", "8", "--random-steps", "50"]
-TINY += ["--frames", "2400", "--eval-every", "800", "--eval-episodes", "1", "--workers", "1"]
+TINY = ["--env", "cartpole-swingup", "--hidden", "16", "--batch-size", "8", "--random-steps", "30"]
+TINY += ["--frames", "1440", "--eval-every", "480", "--eval-episodes", "1", "--workers", "1"]
 EXACT = [*TINY, "--seeds", "2", "--deterministic"]
-
-
-def a2l(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "a2ls_dsl", *arguments]
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(a2l(*arguments), capture_output=True, text=True, check=False, timeout=240)
 
 
 def test_arms_of_a_stack_learn_as_alone_also_when_interrupted(tmp_path: Path) -> None:
     """Stopped by Ctrl-C, run again, and run once more: curves of losses that were trained by themselves."""
     both = ["train", *EXACT, "--loss", "none, a2_winner", "--out", str(tmp_path / "both")]
-    process = subprocess.Popen(a2l(*both), stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
+    process = Started(*both)
     while "frames/s" not in process.stdout.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    text, _ = process.communicate(timeout=60)
+    text, _ = process.communicate()
     assert process.returncode == 130
     assert "run the same command again to go on from" in text
-    again = run(*both)
+    again = a2l(*both)
     assert again.returncode == 0, again.stderr
     assert "losses none, a2_winner: 2 seeds of each as one stack" in again.stdout
     assert "resuming from" in again.stdout
     for arm in ("none", "a2_winner"):
         alone = tmp_path / arm
-        done = run("train", *EXACT, "--loss", arm, "--out", str(alone))
+        done = a2l("train", *EXACT, "--loss", arm, "--out", str(alone))
         assert done.returncode == 0, done.stderr
         for seed in (0, 1):
             together = tmp_path / "both" / f"{arm}-seed-{seed}.csv"
@@ -60,7 +50,7 @@ def test_arms_of_a_stack_learn_as_alone_also_when_interrupted(tmp_path: Path) ->
     assert pair["arms"] == ["none", "none", "a2_winner", "a2_winner"]
     assert "arms" not in one  # as older runs, which are still resumed
 
-    last = run(*both).stdout
+    last = a2l(*both).stdout
     assert "already ended" in last
     assert last.splitlines()[-6:] == again.stdout.splitlines()[-6:]
     picture = tmp_path / "both" / "curves.svg"
@@ -74,11 +64,11 @@ def test_the_folder_names_all_losses_and_lines_show_them_side_by_side(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = run("train", *TINY, "--loss", "none,forward_dynamics", "--frames", "800")
+    done = a2l("train", *TINY, "--loss", "none,forward_dynamics", "--frames", "480")
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "runs" / "cartpole-swingup-none-forward_dynamics"
     (head,) = [line for line in done.stdout.splitlines() if line.split()[0:1] == ["frames"]]
-    (line,) = [line for line in done.stdout.splitlines() if line.lstrip().startswith("800 frames  ")]
+    (line,) = [line for line in done.stdout.splitlines() if line.lstrip().startswith("480 frames  ")]
     assert head.split() == ["frames", "none", "forward_dynamics"]
     returns = [float((folder / f"{arm}-seed-0.csv").read_text().split("\n")[1].split(",")[1])
                for arm in head.split()[1:]]  # fmt: skip
@@ -127,7 +117,7 @@ def test_a_file_whose_name_holds_a_comma_is_one_loss(tmp_path: Path) -> None:
 
 def test_the_preset_is_a_scale_that_options_change(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    done = run(
+    done = a2l(
         *["train", "--env", "cheetah-run", "--loss", "none", "--preset", "laptop", "--hidden", "16"],
         *["--eval-episodes", "2", "--workers", "1", "--hours", "0", "--out", str(out)],
     )

@@ -63,7 +63,9 @@ def test_a_killed_stack_is_replaced_and_its_candidates_are_trained_again(tmp_pat
     again = [run for run, times in placed.items() if times > 1]
     assert 1 <= len(again) <= 2  # those of the stack that was killed, and no others
     curves = "SELECT run, count(*), max(frames) FROM curves GROUP BY run"
-    assert all(points == frames // 600 for _, points, frames in rows(tmp_path, curves))
+    assert all(
+        points == frames // SEARCH.evaluation.every_frames for _, points, frames in rows(tmp_path, curves)
+    )
 
 
 def test_stacks_that_find_no_room_are_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ import torch
 from forked import Started, a2l
 from processes import environment_workers
 from rich.console import Console
-from tiny_search import SETTINGS, results, rows, start
+from tiny_search import SETTINGS, policies, results, rows, start
 
 from a2ls_dsl.cli.evolve_view import SearchView
 from a2ls_dsl.rl.play import play
@@ -56,34 +57,35 @@ def wait(process: Started, ready: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The same search twice, without interruption."""
-    folders = [tmp_path_factory.mktemp("search") / name for name in ("one", "two")]
-    processes = [start(folder) for folder in folders]
-    assert [process.wait() for process in processes] == [0, 0]
-    return folders
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The search without interruption. Those of other tests have its settings and seed, and its results."""
+    folder = tmp_path_factory.mktemp("search") / "whole"
+    ends(start(folder))
+    return folder
 
 
-def test_a_search_scores_every_candidate_once(whole: list[Path]) -> None:
-    candidates = rows(whole[0], "SELECT status, origin, generation, score FROM candidates")
+def ends(process: BaseProcess) -> None:
+    """Wait for the end of a process, which has to be a good one."""
+    process.join()
+    assert process.exitcode == 0
+
+
+def test_a_search_scores_every_candidate_once(whole: Path) -> None:
+    candidates = rows(whole, "SELECT status, origin, generation, score FROM candidates")
     assert len(candidates) == 2 + 2 * SETTINGS.population
     assert {row[0] for row in candidates} <= {"scored", "culled"}
     assert Counter(row[2] for row in candidates) == {1: 5, 2: 3}
     assert all(isinstance(row[3], float) and 0 <= row[3] <= 1000 for row in candidates)
-    assert rows(whole[0], "SELECT count(*) FROM runs WHERE ended IS NULL") == [(0,)]
-    best = rows(whole[0], "SELECT count(*) FROM candidates WHERE status = 'scored' AND origin != 'reference'")
-    assert [(len(list((whole[0] / "hall_of_fame").iterdir())),)] == best
+    assert rows(whole, "SELECT count(*) FROM runs WHERE ended IS NULL") == [(0,)]
+    best = rows(whole, "SELECT count(*) FROM candidates WHERE status = 'scored' AND origin != 'reference'")
+    assert [(len(list((whole / "hall_of_fame").iterdir())),)] == best
 
 
-def test_the_best_keep_their_policies(whole: list[Path]) -> None:
+def test_the_best_keep_their_policies(whole: Path) -> None:
     """Those of the hall of fame do; the best can be played, and plays as it was scored."""
-    halls = [
-        {path.name: path.read_bytes() for path in (folder / "policies").glob("*.npz")} for folder in whole
-    ]
-    assert halls[0] == halls[1]
-    losses = sorted((whole[0] / "hall_of_fame").glob("*.a2l"))
-    assert sorted(halls[0]) == [path.with_suffix(".npz").name for path in losses]
-    policy = load_policy(whole[0])
+    losses = sorted((whole / "hall_of_fame").glob("*.a2l"))
+    assert sorted(policies(whole)) == [path.with_suffix(".npz").name for path in losses]
+    policy = load_policy(whole)
     assert policy.trained.name.removeprefix("candidate ") in losses[0].name
     last = [moment.total for moment in play(policy, SETTINGS.evaluation.episodes) if moment.last]
     assert float(np.mean(last)) == policy.trained.score
@@ -93,40 +95,44 @@ def test_the_best_keep_their_policies(whole: list[Path]) -> None:
         " JOIN runs ON run = runs.id JOIN candidates ON candidate = candidates.id"
         f" WHERE key LIKE '{key}%' AND curves.frames = {SETTINGS.frames}"
     )
-    assert rows(whole[0], sql) == [(policy.trained.score,)]
+    assert rows(whole, sql) == [(policy.trained.score,)]
 
 
-def test_the_score_is_the_mean_of_the_curve(whole: list[Path]) -> None:
+def test_the_score_is_the_mean_of_the_curve(whole: Path) -> None:
     sql = (
         "SELECT score, avg(mean_return) FROM runs JOIN curves ON run = id"
         f" WHERE curves.frames > {SETTINGS.learning} GROUP BY id ORDER BY id"
     )
-    for score, mean in rows(whole[0], sql):
+    for score, mean in rows(whole, sql):
         assert score == pytest.approx(mean)
 
 
-def test_the_same_seed_gives_the_same_search(whole: list[Path]) -> None:
-    assert results(whole[0]) == results(whole[1])
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_search(whole: Path, tmp_path: Path) -> None:
+    """As the interrupted searches below show, too."""
+    ends(start(tmp_path / "again"))
+    assert results(tmp_path / "again") == results(whole)
+    assert policies(tmp_path / "again") == policies(whole)
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_search_that_is_killed_often_goes_on_as_if_it_had_not_been(
-    kills: int, whole: list[Path], tmp_path: Path
+    kills: int, whole: Path, tmp_path: Path
 ) -> None:
     """Killed at random moments, at first within its start: nothing is lost, nothing trained twice."""
     folder, rng = tmp_path / "killed", np.random.default_rng(0)
     kept: set[tuple[object, ...]] = set()
     for _ in range(kills):
         process = start(folder)
-        time.sleep(float(rng.uniform(0.5, 6.0)))
+        time.sleep(float(rng.uniform(0.1, 3.0)))
         process.kill()
-        process.wait()
+        process.join()
         if (folder / "study.db").exists() and (folder / "study.db").stat().st_size:
             now = set(rows(folder, "SELECT id, score FROM candidates WHERE score IS NOT NULL"))
             assert kept <= now
             kept = now
-    assert start(folder).wait() == 0
-    assert results(folder) == results(whole[0])
+    ends(start(folder))
+    assert results(folder) == results(whole)
 
 
 def test_random_search_and_the_commands(tmp_path: Path) -> None:
@@ -170,7 +176,7 @@ def test_random_search_and_the_commands(tmp_path: Path) -> None:
     assert "the best by the mean of 3 fresh seeds" in a2l("best", study, cwd=tmp_path).stdout
 
 
-def test_a_stopped_search_goes_on_with_what_trains(whole: list[Path], tmp_path: Path) -> None:
+def test_a_stopped_search_goes_on_with_what_trains(whole: Path, tmp_path: Path) -> None:
     """Stopped in the middle of episodes, again and again: no run begins twice, no tick is made twice."""
     folder, ticks = tmp_path / "stopped", 0
     placed: Counter[int] = Counter()
@@ -193,29 +199,24 @@ def test_a_stopped_search_goes_on_with_what_trains(whole: list[Path], tmp_path: 
     assert max(placed.values()) == 1
     assert len(rows(folder, "SELECT 1 FROM events WHERE kind = 'taken up'")) == 4
     assert not (folder / "slots.npz").exists()
-    assert results(folder) == results(whole[0])
+    assert results(folder) == results(whole)
+    assert policies(folder) == policies(whole)
 
 
-def test_slots_that_are_older_than_the_study_are_taken_up(whole: list[Path], tmp_path: Path) -> None:
-    """As after a kill: runs have ended since, others have taken their slots. Foreign ones are left alone."""
+def test_slots_that_are_older_than_the_study_are_taken_up(whole: Path, tmp_path: Path) -> None:
+    """As after a kill: runs have ended since, others have taken their slots."""
     folder = tmp_path / "killed"
-    for count in (100, 200):
+    for count in (70, 200):
         left = iter(range(count))
         evolve(SETTINGS, folder, workers=1, stopping=lambda left=left: next(left, None) is None)
-        if count == 100:
+        if count == 70:
             shutil.copy(folder / "slots.npz", tmp_path / "older")
     ended = rows(folder, "SELECT count(*) FROM runs WHERE ended IS NOT NULL")
-    shutil.copytree(folder, tmp_path / "foreign")
     shutil.copy(tmp_path / "older", folder / "slots.npz")
     assert ended != [(0,)]
     assert evolve(SETTINGS, folder, workers=1)
-    assert results(folder) == results(whole[0])
+    assert results(folder) == results(whole)
     assert ("begun anew",) not in rows(folder, "SELECT kind FROM events")
-
-    (tmp_path / "foreign" / "slots.npz").write_bytes(b"nonsense")
-    assert evolve(SETTINGS, tmp_path / "foreign", workers=1)
-    assert results(tmp_path / "foreign") == results(whole[0])
-    assert ("begun anew",) in rows(tmp_path / "foreign", "SELECT kind FROM events")
 
 
 def test_ctrl_c_stores_what_trains_and_twice_stops_now(tmp_path: Path) -> None:
@@ -249,7 +250,7 @@ def test_what_is_to_go_is_never_more_than_was_announced(
     It falls to nothing at the end. The search is stopped once runs have ended, and taken up where it stood.
     """
     monkeypatch.setattr(run, "PROGRESS_SECONDS", 0.0)
-    settings = replace(SETTINGS, deterministic=False, confirm=1, confirm_seeds=2)
+    settings = replace(SETTINGS, population=2, deterministic=False, confirm=1, confirm_seeds=2)
     folder, events = tmp_path / "study", list[object]()
     assert not evolve(
         settings,
@@ -268,24 +269,27 @@ def test_what_is_to_go_is_never_more_than_was_announced(
     assert not any(event.catching_up for event in progress)  # what was in training went on
 
 
-def test_a_search_that_is_taken_up_says_so_until_it_is_where_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_without_slots_a_search_begins_runs_anew_and_says_so_until_it_is_where_it_was(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Killed before it stored any; a file that isn't its own is left alone."""
     monkeypatch.setattr(run, "PROGRESS_SECONDS", 0.0)
-    settings = replace(SETTINGS, deterministic=False)
 
     def killed(event: object) -> None:
-        if isinstance(event, Progress) and event.frames >= 3 * 600:
+        if isinstance(event, Progress) and event.frames >= 3 * 320:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        evolve(settings, tmp_path, killed, workers=1)
+        evolve(SETTINGS, tmp_path, killed, workers=1)
+    (tmp_path / "slots.npz").write_bytes(b"nonsense")
     events: list[object] = []
-    assert evolve(settings, tmp_path, events.append, workers=1)
+    assert evolve(SETTINGS, tmp_path, events.append, workers=1)
     taken_up = [event.catching_up for event in events if isinstance(event, Progress)]
     assert taken_up == sorted(taken_up, reverse=True)
     assert taken_up[0]
     assert not taken_up[-1]
+    assert ("begun anew",) in rows(tmp_path, "SELECT kind FROM events")
+    assert results(tmp_path) == results(whole)
 
 
 def test_a_worker_that_was_replaced_is_told(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
-"""A search that takes seconds, for tests to run, kill and repeat: `python tiny_search.py FOLDER`."""
+"""A search that takes seconds, for tests to run, kill and repeat."""
 
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+from forked import CONTEXT
 
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.search.run import evolve
@@ -17,22 +18,28 @@ SETTINGS = SearchSettings(
     race=0.0,
     population=3,
     generations=2,
-    frames=1_200,
+    frames=640,
     stack=3,
     strategy="async",
     rungs=Rungs(shares=(0.5,), grace=2, correlation=-2.0),
     deterministic=True,
-    agent=SacSettings(hidden=8, batch_size=4, random_steps=70),
-    evaluation=EvaluationSettings(every_frames=600, episodes=1),
+    agent=SacSettings(hidden=8, batch_size=4, random_steps=30),
+    evaluation=EvaluationSettings(every_frames=320, episodes=1),
 )
 
 RESULTS = ("meta", "candidates", "runs", "curves", "gates")
 """The tables that are a function of the settings: all but `events`."""
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
+def start(folder: Path) -> BaseProcess:
     """Begin or resume the search in a process of its own."""
-    return subprocess.Popen([sys.executable, __file__, str(folder)])
+    process = CONTEXT.Process(target=_search, args=(folder,), daemon=True)
+    process.start()
+    return process
+
+
+def _search(folder: Path) -> None:
+    evolve(SETTINGS, folder, workers=1, save_seconds=0.0)
 
 
 def rows(folder: Path, sql: str) -> list[tuple[object, ...]]:
@@ -51,5 +58,6 @@ def results(folder: Path) -> dict[str, object]:
     return tables | {"files": files}
 
 
-if __name__ == "__main__":
-    evolve(SETTINGS, Path(sys.argv[1]), workers=1, save_seconds=0.0)
+def policies(folder: Path) -> dict[str, bytes]:
+    """The policies that a search keeps; one that is killed may lack some."""
+    return {path.name: path.read_bytes() for path in (folder / "policies").glob("*.npz")}
