@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import a2l
 
 from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.grammar import parse_grammar
@@ -27,7 +28,6 @@ ROOT = Path(__file__).parent.parent
 DOCS = sorted(set((ROOT / "docs").glob("*.md")) - {ROOT / "docs" / "tutorial.md"})
 """The tutorial's blocks need each other; it has a test of its own."""
 PAGES = [ROOT / "README.md", *DOCS]
-A2L = "from a2ls_dsl.cli import main; main()"
 FAST = ("check", "compile", "explain", "fmt", "grammar", "show")
 """Commands that take seconds at most; the others train."""
 
@@ -142,8 +142,7 @@ def test_grammars_parse(text: str) -> None:
 @pytest.mark.parametrize("line", commands())
 def test_commands_run(line: str, checkout: Path) -> None:
     words = shlex.split(line, comments=True)[1:]
-    call = [sys.executable, "-c", A2L, *words]
-    done = subprocess.run(call, cwd=checkout, capture_output=True, text=True, check=False)
+    done = a2l(*words, cwd=checkout)
     assert done.returncode == 0, done.stderr
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forked import a2l
 from hypothesis import given, settings
 from strategies import any_losses, losses, windows
 from torch import Tensor, nn
@@ -153,13 +154,15 @@ def test_a_file_that_fails_is_not_handed_out(tmp_path: Path) -> None:
         check_export("it", loss, text.replace("(1 - d[1])", "(1 - d[0])"))
 
 
-def test_every_shipped_loss_is_typed(tmp_path: Path) -> None:
+def test_every_shipped_loss_is_typed(tmp_path: Path, cache: pytest.Cache) -> None:
+    """What mypy knows of torch is kept for the next run of the tests."""
     for name in shipped("losses", ".a2l"):
         label, loss = load_one(name)
         (tmp_path / f"{name}.py").write_text(export(label, loss))
     (tmp_path / "mypy.ini").write_text("[mypy]\n")
+    known = cache.mkdir("mypy")
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--config-file", "mypy.ini", "."],
+        [*(sys.executable, "-m", "mypy", "--strict", "--config-file", "mypy.ini"), "--cache-dir", known, "."],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -237,9 +240,7 @@ def test_views_of_frames_are_the_same_outside() -> None:
 def test_the_file_runs_in_a_process_without_the_package(tmp_path: Path) -> None:
     """Written by the command, and imported where this package can't be."""
     path = tmp_path / "winner.py"
-    command = ["compile", "a2_winner", "-o", str(path)]
-    run = [sys.executable, "-c", "from a2ls_dsl.cli import main; main()", *command]
-    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    done = a2l("compile", "a2_winner", "-o", path)
     assert done.returncode == 0, done.stderr
     assert "class A2Winner(action, features)" in done.stdout
     script = (
@@ -415,10 +416,7 @@ def test_the_file_imports_torch_only_and_is_clean(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_explained(tmp_path: Path) -> None:
-    run = [sys.executable, "-c", "from a2ls_dsl.cli import main; main()", "compile", "curl", "-o"]
-    done = subprocess.run(
-        [*run, str(tmp_path / "nowhere" / "x.py")], capture_output=True, text=True, check=False
-    )
+    done = a2l("compile", "curl", "-o", tmp_path / "nowhere" / "x.py")
     assert done.returncode == 2
     assert "check the path" in done.stderr
     assert "Traceback" not in done.stderr
@@ -428,9 +426,8 @@ def test_only_python_files_are_written(tmp_path: Path) -> None:
     """`-o` must not replace the loss it reads."""
     path = tmp_path / "mine.a2l"
     path.write_text("loss mine = mse({ s[t] } -> { s[t+1] })\n")
-    run = [sys.executable, "-c", "from a2ls_dsl.cli import main; main()", "compile", str(path), "-o"]
-    for output in (str(path), str(tmp_path), "/", ""):
-        done = subprocess.run([*run, output], capture_output=True, text=True, check=False)
+    for output in (path, tmp_path, "/", ""):
+        done = a2l("compile", path, "-o", output)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
     assert path.read_text().startswith("loss mine")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -45,10 +44,8 @@ def test_a_step_out_of_time_is_interrupted_and_a_failed_one_is_told(tmp_path: Pa
         python("broken", "raise SystemExit('no such device')"),
         python("last", "pass"),
     ]
-    begun = time.monotonic()
     ended = run(wanted, tmp_path, 2)
     assert [each.how for each in ended] == ["out of time", "failed", "done"]
-    assert time.monotonic() - begun < 30
     assert (tmp_path / "slow.log").read_text() == "begun\nstored\n"
     assert "no such device" in summary(ended, tmp_path)
     assert [each.how for each in run(wanted[:1], tmp_path, 0.1)] == ["left out"]  # no time to store anything

@@ -77,13 +77,23 @@ def flow(exact: bool, culled: int | None = None) -> dict[int, list[Score]]:
     raise AssertionError("the members did not end")
 
 
-def test_a_member_is_the_same_in_whatever_slot_it_trains() -> None:
+@pytest.fixture(scope="module")
+def flowed() -> dict[int, list[Score]]:
+    """The scores of all members."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return flow(exact=True)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_member_is_the_same_in_whatever_slot_it_trains(flowed: dict[int, list[Score]]) -> None:
     """To the last bit: scores, training returns and metrics of every evaluation."""
-    found = flow(exact=True)
     for number, member in enumerate(MEMBERS):
         expected = alone(member)
         assert [score.frames for score in expected] == [200, 400, 480]
-        for mine, its in zip(found[number], expected, strict=True):
+        for mine, its in zip(flowed[number], expected, strict=True):
             assert (mine.returns, mine.number) == (its.returns, its.number)
             np.testing.assert_array_equal(list(mine.metrics.values()), list(its.metrics.values()))
 
@@ -154,8 +164,8 @@ def test_in_one_stack_a_new_member_learns_as_alone(padding: float, loss: str) ->
             torch.testing.assert_close(mine.auxiliary.member_state(member)[name], value, rtol=1e-5, atol=1e-5)
 
 
-def test_culling_one_disturbs_no_other() -> None:
-    whole, rest = flow(exact=True), flow(exact=True, culled=0)
+def test_culling_one_disturbs_no_other(flowed: dict[int, list[Score]]) -> None:
+    whole, rest = flowed, flow(exact=True, culled=0)
     assert [score.frames for score in rest[0]] == []
     assert [score.frames for score in whole[0]] == [200, 400, 480]
     for number in range(1, len(MEMBERS)):

@@ -114,12 +114,13 @@ def test_a_replaced_worker_goes_on_from_where_its_environments_were(
 
 def test_time_in_which_this_process_stood_still_does_not_count() -> None:
     """All processes are stopped for longer than the patience, as by Ctrl-Z or a suspended machine."""
-    script = OPEN_POOL.replace("workers=2", "workers=2, timeout=2").replace(
+    script = OPEN_POOL.replace(
         'print("started", flush=True)',
         """
 import os, signal
 pids = [worker.process.pid for worker in pool._workers]
 pool.wait()
+pool._timeout = 2
 for pid in pids:
     os.kill(pid, signal.SIGSTOP)
 pool.start(np.zeros((2, 1)))
@@ -140,8 +141,17 @@ print(len(pool.replaced), flush=True)
         assert parent.stdout.readline() == "0\n"
 
 
+def running(process: int) -> bool:
+    """Whether a process is there and goes on: one that has ended may wait for its parent to ask how."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.timeout(60)
 def test_a_worker_does_not_outlive_its_pool_while_it_works() -> None:
-    """Killed while a worker makes environments, which takes seconds: it is gone at once."""
+    """Killed while a worker makes environments, which takes minutes: it is gone in time."""
     script = """
 from a2ls_dsl.rl.envs import pool, workers
 from a2ls_dsl.rl.envs.tasks import find_task
@@ -150,7 +160,7 @@ def told(channel, patience):
     print(open(f"/proc/self/task/{__import__('os').getpid()}/children").read(), flush=True)
     return receive(channel, patience)
 workers.receive = told
-pool.EnvPool(find_task("humanoid-run"), 30, workers=1)
+pool.EnvPool(find_task("humanoid-run"), 2_000, workers=1)
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
@@ -158,12 +168,8 @@ pool.EnvPool(find_task("humanoid-run"), 30, workers=1)
         time.sleep(1.5)  # its imports are done
         parent.kill()
         parent.wait()
-        begin = time.monotonic()
-        while Path(f"/proc/{worker}/stat").exists() and time.monotonic() - begin < 30:
-            if Path(f"/proc/{worker}/stat").read_text().split()[2] == "Z":
-                break
+        while running(worker):
             time.sleep(0.02)
-        assert time.monotonic() - begin < 0.5
 
 
 def test_workers_ignore_an_interrupt(pool: EnvPool) -> None:
