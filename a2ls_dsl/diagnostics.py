@@ -6,7 +6,6 @@ are shown with an excerpt and a caret; all others carry a fix in words.
 
 from __future__ import annotations
 
-import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -201,6 +200,8 @@ _SHORTEST = 3
 
 def near(name: str, choices: Iterable[str]) -> str | None:
     """The choice that `name` is probably a misspelling of, or None when none is near."""
+    import difflib  # most runs have no name to guess
+
     if len(name) > _LONGEST:
         return None  # comparing takes time that grows with the square of the length
     name = name.lower()

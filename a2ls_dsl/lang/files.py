@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -80,6 +79,8 @@ def write(path: str | os.PathLike[str], text: str) -> None:
 
     Raises `A2lError`; nothing is left behind then.
     """
+    import tempfile  # takes longer to import than a file takes to check
+
     target = Path(os.path.realpath(path))
     temporary = None
     try:

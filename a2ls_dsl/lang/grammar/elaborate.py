@@ -16,7 +16,8 @@ from a2ls_dsl.lang.grammar.layout import ENCODERS, SIDES, SOURCE, TARGET, Layout
 from a2ls_dsl.lang.grammar.losses import Filter, Root
 from a2ls_dsl.lang.grammar.sets import Cube, SetSpace
 from a2ls_dsl.lang.grammar.space import Space
-from a2ls_dsl.lang.rules.comparison import Parts, Side, problems, word_problems
+from a2ls_dsl.lang.rules.comparison import problems, word_problems
+from a2ls_dsl.lang.rules.parts import Parts, Side
 from a2ls_dsl.lang.syntax.printer import stream_of
 from a2ls_dsl.lang.syntax.tree import Call, Comparison, Option
 from a2ls_dsl.words.entry import Operator

@@ -9,7 +9,6 @@ terms. A view is a new draw each time it is called, so repeated views stay.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -243,6 +242,8 @@ def single(comparison: Comparison) -> Loss:
 
 def key(loss: Loss) -> str:
     """32 hexadecimal digits that name a canonical loss: a hash of its print."""
+    import hashlib  # takes longer to import than a file takes to check
+
     return hashlib.sha256(print_loss(loss).encode()).hexdigest()[:32]
 
 
