@@ -17,10 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from a2ls_dsl.search.candidates import NO_LOSS
+from a2ls_dsl.search.presets import quick
 from a2ls_dsl.search.reader import StudyReader
 from a2ls_dsl.search.run import Event, Progress, evolve
 from a2ls_dsl.search.rungs import Rungs
-from a2ls_dsl.search.settings import SearchSettings, quick
+from a2ls_dsl.search.settings import SearchSettings
 
 TABLE = Path(__file__).with_suffix(".csv")
 COLUMNS = ("strategy", "seed", "candidates", "frames", "score", "fresh", "fresh_error", "none_fresh", "loss")

@@ -25,8 +25,8 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar import parse_grammar
 from a2ls_dsl.lang.load import load_one, loads
 from a2ls_dsl.rl import checkpoint
+from a2ls_dsl.search.presets import quick
 from a2ls_dsl.search.reader import StudyReader
-from a2ls_dsl.search.settings import quick
 from a2ls_dsl.search.store import DATABASE
 from a2ls_dsl.search.study import Study
 

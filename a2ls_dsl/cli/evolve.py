@@ -85,8 +85,9 @@ def evolve(
     from a2ls_dsl.rl.envs.atari_suite import emulated_by
     from a2ls_dsl.rl.envs.task import read_arguments
     from a2ls_dsl.rl.envs.tasks import find_task
+    from a2ls_dsl.search.presets import PRESETS
     from a2ls_dsl.search.reader import require_plugins
-    from a2ls_dsl.search.settings import ANY, PRESETS, default_operator
+    from a2ls_dsl.search.settings import ANY, default_operator
 
     given: dict[str, Any] = {
         "population": population,
@@ -132,13 +133,6 @@ def evolve(
     for line in told:
         print(line)
     _run(settings, preset, folder, workers, device, not no_capture, cluster, hours)
-
-
-_SAID = {
-    Preset.QUICK: "preset quick: small networks, few frames, scores that are mostly noise; for the search of "
-    "the paper: --preset paper",
-    Preset.PAPER: "preset paper: He et al. 2022; on one GPU, not on a CPU",
-}
 
 
 def _default_folder(settings: SearchSettings, preset: str) -> Path:
@@ -195,12 +189,13 @@ def _run(
     from a2ls_dsl.cli.evolve_view import SearchView, leaderboard
     from a2ls_dsl.cli.tables import show
     from a2ls_dsl.report.standing import BOARD
+    from a2ls_dsl.search.presets import introduction
     from a2ls_dsl.search.reader import StudyReader
     from a2ls_dsl.search.run import evolve as run
 
     console, began = Console(highlight=False), time.monotonic()
     view = SearchView(console)
-    view.say(_SAID[preset])
+    view.say(introduction(preset, settings))
     what = "what was scored and where the runs in training stand" if cluster is None else "what was scored"
     drains = "stopping when the runs in training have ended; Ctrl-C again stops now"
     interrupted = False

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 
 class Preset(StrEnum):
-    """The presets of `search/settings.py`, whose import would be felt in `--help`."""
+    """The presets of `search/presets.py`, whose import would be felt in `--help`."""
 
     QUICK = "quick"
+    LAPTOP = "laptop"
     PAPER = "paper"
 
 
@@ -30,7 +31,11 @@ GrammarName = Annotated[str, typer.Option(metavar="GRAMMAR", help="A .a2g file, 
 Frames = Annotated[int | None, typer.Option(min=1, help="Environment frames a candidate.")]
 Stack = Annotated[int | None, typer.Option(min=1, help="Members trained together at most.")]
 PresetName = Annotated[
-    Preset, typer.Option(help="quick: minutes on a CPU, noisy scores; paper: the search of He et al. 2022.")
+    Preset,
+    typer.Option(
+        help="quick: minutes on two cores; laptop: two hours; both at a scale that tells losses apart, where "
+        "one is known (a2l tasks); paper: the search of He et al. 2022."
+    ),
 ]
 StrategyName = Annotated[
     str,

@@ -13,9 +13,9 @@ from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.lang.grammar import Grammar, load_grammar
-from a2ls_dsl.rl.agents import AgentSettings, algorithm_for, published_settings, read_tagged, tagged
+from a2ls_dsl.rl.agents import AgentSettings, published_settings, read_tagged, tagged
 from a2ls_dsl.rl.envs.atari_suite import emulated_by
-from a2ls_dsl.rl.envs.tasks import Task, find_task, suite_of
+from a2ls_dsl.rl.envs.tasks import Task, find_task
 from a2ls_dsl.rl.settings import EvaluationSettings
 from a2ls_dsl.search.race import MOST_RACED, SHARE
 from a2ls_dsl.search.rungs import Rungs
@@ -226,35 +226,6 @@ _BEFORE = {"scoring": 1, "race": 0.0}
 def default_operator(grammar: str) -> str:
     """The operator setting of a search in a grammar: the paper searched its space with mse alone."""
     return "mse" if load_grammar(grammar).text == load_grammar("a2ls").text else ANY
-
-
-def paper(env: str) -> SearchSettings:
-    """The search of the paper for a task: 7 generations of 100 candidates, 500,000 frames each.
-
-    On a suite that the paper didn't search on, as many frames as its protocol says: 400,000 of a game.
-    """
-    task = find_task(env)
-    usual = suite_of(task).protocol
-    evaluation = EvaluationSettings(usual.eval_every, usual.eval_episodes)
-    return SearchSettings(task.name, frames=usual.frames, evaluation=evaluation)
-
-
-def quick(env: str) -> SearchSettings:
-    """A search in minutes on a CPU with two cores: small networks, few frames. Scores are mostly noise."""
-    task = find_task(env)
-    usual = suite_of(task).protocol
-    return SearchSettings(
-        task.name,
-        population=6,
-        generations=2,
-        frames=usual.quick_frames,
-        stack=8,
-        agent=algorithm_for(task).quick(task),
-        evaluation=EvaluationSettings(every_frames=usual.quick_eval_every, episodes=1),
-    )
-
-
-PRESETS = {"quick": quick, "paper": paper}
 
 
 def _of_now(data: dict[str, Any]) -> dict[str, Any]:

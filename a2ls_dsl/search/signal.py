@@ -74,9 +74,12 @@ def store(rows: Iterable[Signal], table: Path) -> None:
     write(table, "".join(",".join(line) + "\n" for line in lines))
 
 
-def cheapest(rows: Sequence[Signal], task: str) -> Signal | None:
-    """The scale at which an hour tells most of a task, of those that separate losses; None: no scale does."""
-    own = [row for row in rows if row.task == task and row.separates]
+def cheapest(rows: Sequence[Signal], task: str, icc: float = SEPARATES) -> Signal | None:
+    """The scale at which an hour tells most of a task, of those that separate losses; None: no scale does.
+
+    icc: the least correlation of one seed.
+    """
+    own = [row for row in rows if row.task == task and row.separates and row.icc >= icc]
     return max(own, key=lambda row: row.worth, default=None)
 
 

@@ -16,7 +16,8 @@ from a2ls_dsl.cli import main
 from a2ls_dsl.rl.folder import columns
 from a2ls_dsl.rl.rainbow.settings import EFFICIENT, RainbowSettings
 from a2ls_dsl.rl.slots import Training
-from a2ls_dsl.search.settings import PRESETS, SearchSettings, find_task
+from a2ls_dsl.search.presets import PRESETS
+from a2ls_dsl.search.settings import SearchSettings, find_task
 
 TINY = [
     "--frames",

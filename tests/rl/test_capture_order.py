@@ -21,7 +21,7 @@ from a2ls_dsl.rl.device import choose_device
 from a2ls_dsl.rl.memory import free_bytes
 from a2ls_dsl.rl.slots import Training
 from a2ls_dsl.search import run
-from a2ls_dsl.search.settings import PRESETS
+from a2ls_dsl.search.presets import PRESETS
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+from a2ls_dsl.search.presets import quick
 from a2ls_dsl.search.rungs import Rungs, foresight
-from a2ls_dsl.search.settings import quick
 
 
 def test_a_rung_lets_the_best_share_and_near_ones_pass() -> None:

@@ -10,7 +10,9 @@ import pytest
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.agents import algorithm_of
 from a2ls_dsl.rl.settings import EvaluationSettings
-from a2ls_dsl.search.settings import PRESETS, SearchSettings, default_operator, paper, quick
+from a2ls_dsl.search.presets import CLEAR, PRESETS, introduction, is_at, paper, quick
+from a2ls_dsl.search.settings import SearchSettings, default_operator
+from a2ls_dsl.search.signal import SEPARATES, cheapest, read
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -34,13 +36,36 @@ def test_the_quick_preset_trains_a_dozen_candidates() -> None:
     assert settings.population * settings.generations >= 12
 
 
+def test_presets_take_measured_scales_that_tell_losses_apart() -> None:
+    """And say so before a search begins; elsewhere they say that scores are noise, and where they aren't."""
+    rows = read()
+    scale = cheapest(rows, "cheetah-run")
+    assert scale is not None
+    for preset, least in (("quick", SEPARATES), ("laptop", CLEAR)):
+        settings = PRESETS[preset]("cheetah-run")
+        (row,) = [row for row in rows if row.task == "cheetah-run" and is_at(row, settings)]
+        assert row.separates
+        assert row.icc >= least
+        assert "one seed tells published losses apart on cheetah-run" in introduction(preset, settings)
+    noisy = introduction("quick", quick("cartpole-swingup"))
+    assert "on cartpole-swingup no measured scale tells losses apart: take them for noise" in noisy
+    assert "they do on cheetah-run" in noisy
+    unknown = introduction("quick", quick("acrobot-swingup"), [scale])
+    assert "no scale is measured" in unknown
+    # Other frames are another scale.
+    changed = replace(quick("cheetah-run"), frames=8_000)
+    assert "take them for noise" in introduction("quick", changed)
+    assert "noise" not in introduction("paper", paper("cheetah-run"))
+
+
 def test_one_task_has_one_name() -> None:
     assert quick("Walker_Walk") == quick("walker-walk")
 
 
 def test_differences_name_nested_settings() -> None:
-    changed = replace(quick("walker-walk"), agent=replace(quick("walker-walk").agent, hidden=7))
-    assert quick("walker-walk").differences(changed) == {"agent.hidden": (128, 7)}
+    settings = quick("walker-walk")
+    changed = replace(settings, agent=replace(settings.agent, hidden=7))
+    assert settings.differences(changed) == {"agent.hidden": (settings.agent.hidden, 7)}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"env": "walker-walk", "sac": {"hiden": 3}}'])

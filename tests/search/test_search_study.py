@@ -23,8 +23,8 @@ from a2ls_dsl.lang.rules.canonical import key
 from a2ls_dsl.search.candidates import Point, Status, ranked, references
 from a2ls_dsl.search.evolution import Origin, first_population
 from a2ls_dsl.search.hall_of_fame import SIZE, write_hall_of_fame
+from a2ls_dsl.search.presets import quick
 from a2ls_dsl.search.reader import StudyReader
-from a2ls_dsl.search.settings import quick
 from a2ls_dsl.search.store import DATABASE
 from a2ls_dsl.search.study import Study
 
@@ -265,7 +265,7 @@ def test_another_grammar_of_the_same_name_is_refused(folder: Path) -> None:
 def test_two_processes_do_not_run_one_study(study: Study, folder: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from a2ls_dsl.diagnostics import A2lError\n"
-        "from a2ls_dsl.search.study import *; from a2ls_dsl.search.settings import quick\n"
+        "from a2ls_dsl.search.study import *; from a2ls_dsl.search.presets import quick\n"
         "settings = quick('walker-walk')\n"
         "try: Study(Path(sys.argv[1]), settings, settings.space())\n"
         "except A2lError as error: print(error.render())\n"
