@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from a2ls_dsl.diagnostics import A2lError as A2lError
     from a2ls_dsl.rl.policy import Policy as Policy
     from a2ls_dsl.rl.policy import load_policy as load_policy
+    from a2ls_dsl.search.asking import open_study as open_study
     from a2ls_dsl.words.entry import Needs as Needs
     from a2ls_dsl.words.entry import Negatives as Negatives
     from a2ls_dsl.words.entry import Number as Number
@@ -53,6 +54,7 @@ _HOMES = {
     "load": "a2ls_dsl.api",
     "load_policy": "a2ls_dsl.rl.policy",
     "loads": "a2ls_dsl.api",
+    "open_study": "a2ls_dsl.search.asking",
     "Range": "a2ls_dsl.words.numbers",
     **dict.fromkeys(_ENTRIES, "a2ls_dsl.words.entry"),
     **dict.fromkeys(_DOORS, "a2ls_dsl.words.registry"),
@@ -77,6 +79,7 @@ __all__ = [
     "load_policy",
     "loads",
     "normaliser",
+    "open_study",
     "operator",
     "view",
 ]

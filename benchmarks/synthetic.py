@@ -164,7 +164,7 @@ def named(strategy: str, race: bool, truth: Truth, evaluations: int) -> dict[str
             SLOTS,
             lambda loss, seed: [0.0 if loss is None else truth.score(loss, seed)],
         )
-        scored = conductor.latest(evaluations)
+        scored = conductor.known.latest(evaluations)
         best = next(each.loss for each in study.leaderboard() if each.loss and not each.is_reference)
     if race:
         return {f"{strategy}, race": truth(best)}

@@ -26,7 +26,7 @@ LAYERS = (
 FACE = ("__init__", "api")
 DOOR = "__main__"
 """The command as a module: imports the command line alone."""
-"""The package's public names, for user code; they reach as far as trained policies."""
+"""The package's public names, for user code; they reach as far as the search."""
 LEAVES = ("editor",)
 """Layers that only the command line imports."""
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
@@ -51,7 +51,7 @@ def layer(path: Path) -> str:
 def test_a_layer_imports_only_what_stands_before_it(path: Path) -> None:
     own = "cli" if layer(path) == DOOR else layer(path)
     assert own in LAYERS + FACE, f"{path} belongs to no layer"
-    known = LAYERS[: LAYERS.index("rl") + 1] if own in FACE else LAYERS[: LAYERS.index(own) + 1]
+    known = LAYERS[: LAYERS.index("search") + 1] if own in FACE else LAYERS[: LAYERS.index(own) + 1]
     if own in (*FACE, "cli"):
         known += FACE
     for name in imports(path):

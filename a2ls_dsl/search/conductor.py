@@ -8,21 +8,25 @@ two halves: slots are filled, then scores come in; the study's clock counts halv
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar import Grammar
+from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.rl.evaluation import Score
-from a2ls_dsl.search.candidates import Candidate, Point, Run, Status, references
-from a2ls_dsl.search.finals import Finals, scored_losses
+from a2ls_dsl.search.candidates import Candidate, Point, Run, Status
+from a2ls_dsl.search.evolution import Proposal
+from a2ls_dsl.search.finals import Finals
 from a2ls_dsl.search.gates import Gate
 from a2ls_dsl.search.judge import Judge, point_of
-from a2ls_dsl.search.proposals import FROM_OUTSIDE, check_from_outside, given
+from a2ls_dsl.search.knowledge import StudyKnowledge
+from a2ls_dsl.search.proposals import check_from_outside, given
 from a2ls_dsl.search.settings import SearchSettings
-from a2ls_dsl.search.strategies import Scored, proposed, strategy_of
+from a2ls_dsl.search.strategies import proposed, strategy_of
 from a2ls_dsl.search.study import Study
 
 PROPOSALS = 5
@@ -52,15 +56,12 @@ class Conductor:
         """repeat: lead an interrupted search through its ticks again; else what was in training is queued."""
         self.settings, self.study, self.gates = settings, study, gates
         self.strategy = strategy_of(settings, grammar)
-        self.grammar, self._judge = grammar, Judge(settings, study)
+        self.known, self._judge = StudyKnowledge(study, grammar), Judge(settings, study)
         self._finals = Finals(settings, study, self.strategy)
         self.stored = study.clock  # up to this half of a tick all is decided
         self._points: dict[int, list[Point]] = {}  # of the runs in training, by run
         self._running: dict[int, Run] = {}  # by slot
-        self._taken = study.keys() | {one.key for one in references()}
-        self._known_inside: dict[str, bool] = {}  # of losses from outside the grammar, by key
         self._waiting = self._exhausted = False  # until something is scored; for ever
-        self._free = 1  # slots, at the decision that is made
         self._resume = self._interrupted(repeat)
 
     @property
@@ -160,51 +161,25 @@ class Conductor:
         self._resume = [run for run in self._resume if run not in begun.values()]
         return [slot for slot, *_ in inside.keys() - begun.keys()]
 
-    # What the study knows, as strategies ask for it.
-
-    @property
-    def proposed(self) -> int:
-        """See `Knowledge`."""
-        counts = self.study.counts()
-        return sum(counts.values()) - (len(references()) if self.newest else 0)
-
-    @property
-    def newest(self) -> int:
-        """See `Knowledge`."""
-        return self.study.generations
-
-    @property
-    def waiting(self) -> bool:
-        """See `Knowledge`."""
-        counts = self.study.counts()
-        return bool(counts[Status.QUEUED] + counts[Status.RUNNING])
-
-    @property
-    def taken(self) -> Collection[str]:
-        """See `Knowledge`."""
-        return self._taken
-
-    @property
-    def free(self) -> int:
-        """See `Knowledge`."""
-        return self._free
-
-    def generation(self, number: int) -> Sequence[Scored]:
-        """See `Knowledge`."""
-        return scored_losses(self.study.candidates(number, Status.SCORED), self._inside)
-
-    def latest(self, number: int) -> Sequence[Scored]:
-        """See `Knowledge`."""
-        return scored_losses(self.study.latest(number), self._inside)
-
-    def _inside(self, candidate: Candidate) -> bool:
-        """Whether the grammar holds a loss: it does, unless the loss came from outside."""
-        if candidate.origin not in FROM_OUTSIDE or candidate.loss is None:
-            return True
-        key = candidate.key
-        if key not in self._known_inside:
-            self._known_inside[key] = self.grammar.contains(candidate.loss)
-        return self._known_inside[key]
+    def place(self, tick: int, slot: int, proposal: Proposal) -> tuple[int, Run]:
+        """Let a loss from outside take a free slot at this tick, whatever is queued. Raises `A2lError`."""
+        if proposal.key in self.known.taken:
+            raise A2lError(
+                f"the study knows the loss `{print_loss(proposal.loss)}`",
+                "ask for it once; runs with fresh seeds come with the race",
+            )
+        check_from_outside(self.settings, [proposal])
+        generational = getattr(self.strategy, "generational", False)
+        with self.study.deciding(2 * tick):
+            generation = max(self.known.newest, 1) if generational else self._next_generation
+            self.study.propose([proposal], generation, self._rng().bit_generator.state)
+            run = next(each for each in self.study.runs(Status.QUEUED)[::-1] if each.loss == proposal.loss)
+            self.study.start(run, slot, tick)
+        self.known.taken.add(proposal.key)
+        self.stored, self._exhausted = 2 * tick, False
+        run = replace(run, slot=slot, began=tick, status=Status.RUNNING)
+        self._running[slot], self._points[run.id] = run, []
+        return slot, run
 
     # Decisions, all stored together.
 
@@ -212,7 +187,7 @@ class Conductor:
         """Fill free slots with what is queued, else with proposals, else with what the search ends with."""
         filled: list[tuple[int, Run]] = []
         for place, slot in enumerate(free):
-            self._free = len(free) - place
+            self.known.free = len(free) - place
             run = self._next()
             if run is None:
                 break
@@ -241,7 +216,8 @@ class Conductor:
 
     def _end(self) -> bool:
         """Queue what the search ends with, once all are scored; False if there is nothing more."""
-        return bool(self.proposed) and not (self.waiting or self._running) and self._finals.queue()
+        known = self.known
+        return bool(known.proposed) and not (known.waiting or self._running) and self._finals.queue()
 
     def _take(self, tick: int, score: Score) -> tuple[Run, Status] | None:
         """Store an evaluation; the run and its status, if it has ended with it."""
@@ -259,29 +235,34 @@ class Conductor:
         """
         settings = self.settings
         budget, rejected = settings.searched, self.study.counts()[Status.REJECTED]
-        left = min(budget - (self.proposed - rejected), PROPOSALS * budget - self.proposed)
+        left = min(budget - (self.known.proposed - rejected), PROPOSALS * budget - self.known.proposed)
         if left <= 0:
             return False
-        rng = np.random.default_rng(settings.seed)
-        if state := self.study.rng_state():
-            rng.bit_generator.state = state
-        first = given(settings, self._taken) if not self.newest else []
-        self._taken |= {each.key for each in first}
-        proposals = proposed(self.strategy, settings.strategy, self, rng)
+        known, rng = self.known, self._rng()
+        first = given(settings, known.taken) if not known.newest else []
+        known.taken |= {each.key for each in first}
+        proposals = proposed(self.strategy, settings.strategy, known, rng)
         proposals = [*first, *proposals][: max(len(first), min(len(proposals), left))]
         if not proposals:
             return False
         check_from_outside(settings, proposals)
         self.study.propose(proposals, self._next_generation, rng.bit_generator.state)
-        self._taken |= {each.key for each in proposals}
+        known.taken |= {each.key for each in proposals}
         return True
+
+    def _rng(self) -> np.random.Generator:
+        """The generator that proposes, as the study holds it."""
+        rng = np.random.default_rng(self.settings.seed)
+        if state := self.study.rng_state():
+            rng.bit_generator.state = state
+        return rng
 
     @property
     def _next_generation(self) -> int:
         """Populations are numbered; of single proposals, so many as a population make a generation."""
         if getattr(self.strategy, "generational", False):
-            return self.newest + 1
-        return 1 + self.proposed // self.settings.population
+            return self.known.newest + 1
+        return 1 + self.known.proposed // self.settings.population
 
     # What was interrupted.
 

@@ -247,8 +247,8 @@ class _Search:
             if placed:
                 self.tell(Placed(tuple(run for _, run in placed)))
             if conductor.finished:
-                if conductor.proposed < self.settings.searched:
-                    self.tell(SpaceExhausted(conductor.proposed))
+                if conductor.known.proposed < self.settings.searched:
+                    self.tell(SpaceExhausted(conductor.known.proposed))
                 if standing:
                     standing.forget()
                 return True

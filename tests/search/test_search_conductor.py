@@ -199,7 +199,7 @@ def test_a_strategy_learns_from_all_runs_of_a_loss(tmp_path: Path) -> None:
     settings = replace(SETTINGS, confirm=2, confirm_seeds=2)
     searched(settings, tmp_path)
     with Study(tmp_path, settings, settings.space()) as study:
-        seen = Conductor(settings, settings.space(), study).latest(100)
+        seen = Conductor(settings, settings.space(), study).known.latest(100)
         confirmed = [each for each in study.candidates() if each.fresh_runs and not each.is_reference]
         for each in confirmed:
             scores = [run[4] or 0.0 for run in tables(tmp_path)["runs"] if run[1] == each.id]

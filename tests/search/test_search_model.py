@@ -141,7 +141,7 @@ def searched(settings: SearchSettings, folder: Path, ticks: int | None = None) -
     with Study(folder, settings, grammar) as study:
         conductor = Conductor(settings, grammar, study)
         rehearse(conductor, settings, settings.stack, height, ticks=ticks)
-        return list(conductor.latest(settings.candidates))
+        return list(conductor.known.latest(settings.candidates))
 
 
 def rows(folder: Path) -> list[object]:

@@ -167,7 +167,7 @@ def test_more_generations_are_raced_anew_and_know_all_runs(tmp_path: Path) -> No
         scored = [each for each in study.candidates(status=Status.SCORED) if not each.is_reference]
         assert {each.id for each in scored} == set(study.ranking())
         raced = [each for each in scored if each.fresh]
-        known = {each.loss: each for each in Conductor(longer, longer.space(), study).latest(100)}
+        known = {each.loss: each for each in Conductor(longer, longer.space(), study).known.latest(100)}
         for each in raced:
             runs = [each.score or 0.0, *each.fresh.values()]
             assert (known[each.loss].score, known[each.loss].runs) == (

@@ -1,0 +1,134 @@
+"""A study that is asked what to train and told how good it was: for training that happens elsewhere.
+
+The strategy, the race and all that is stored are those of a search. One process at a time has a study.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from a2ls_dsl.diagnostics import A2lError, unknown
+from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.lang.syntax.tree import Loss
+from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.search.candidates import Candidate, Run
+from a2ls_dsl.search.conductor import Conductor
+from a2ls_dsl.search.evolution import Origin, Proposal
+from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
+from a2ls_dsl.search.proposals import loss_of, texts_of
+from a2ls_dsl.search.settings import SearchSettings, default_operator
+from a2ls_dsl.search.study import Study
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What to train next: a loss (None: no auxiliary loss), and the seed to train it with.
+
+    number, slot: by which the study knows it.
+    """
+
+    loss: Loss | None
+    seed: int
+    number: int
+    slot: int
+
+    @property
+    def text(self) -> str:
+        """The loss in the language; `none` without one."""
+        return print_loss(self.loss) if self.loss else "none"
+
+
+class AskedStudy:
+    """A study for `ask` and `tell`; made by `open_study`. A context manager."""
+
+    def __init__(self, folder: Path, settings: SearchSettings) -> None:
+        grammar = settings.space()
+        with ExitStack() as opening:
+            self._study = opening.enter_context(Study(folder, settings, grammar))
+            # What was asked for and not told before is asked for again.
+            self._conductor = Conductor(settings, grammar, self._study, repeat=False)
+            self._open = opening.pop_all()
+        self._frames = settings.frames
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the study free; what was told is stored."""
+        self._open.close()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all of the budget, race included, was asked for and told."""
+        return self._conductor.finished
+
+    def ask(self, loss: Loss | str | None = None) -> Trial | None:
+        """What to train next, as the strategy proposes, or this loss, whatever the strategy holds for good.
+
+        None: nothing now. The study is `finished`, or the strategy or the race waits for what was asked for
+        and isn't told yet. Raises `A2lError` for a text that is no loss, and for a loss that the study knows.
+        """
+        conductor, taken = self._conductor, self._conductor.training
+        slot = next(place for place in range(len(taken) + 1) if place not in taken)
+        tick = conductor.stored // 2 + 1
+        if loss is None:
+            filled = conductor.fill(tick, [slot])
+        else:
+            filled = [conductor.place(tick, slot, Proposal(loss_of(loss, "ask"), Origin.GIVEN))]
+        return next((Trial(run.loss, run.seed, run.id, slot) for slot, run in filled), None)
+
+    def tell(self, trial: Trial, score: float | None) -> Candidate:
+        """How good a trial was, the higher the better; None or NaN: its training failed. Its candidate now.
+
+        Raises `A2lError` for what was not asked for, or is told already.
+        """
+        run: Run | None = self._conductor.training.get(trial.slot)
+        if run is None or run.id != trial.number:
+            raise A2lError(
+                f"trial {trial.number} was told already, or another process asked for it",
+                "tell every trial once, to the study that gave it",
+            )
+        value = math.nan if score is None else float(score)
+        failed = not math.isfinite(value)
+        told = Score(trial.slot, 0, self._frames, math.nan, {}, failed, (0.0 if failed else value,))
+        _, ended = self._conductor.score((self._conductor.stored + 1) // 2, [told])
+        write_hall_of_fame(self._study)
+        return ended[0].candidate
+
+    def best(self, number: int = 10) -> list[Candidate]:
+        """The best candidates: by the means of their fresh seeds, then by their first scores."""
+        return [each for each in self._study.leaderboard(number) if not each.is_reference]
+
+
+def open_study(folder: Path | str, env: str, **settings: Any) -> AskedStudy:
+    """A study in `folder`, made or gone on with, for training that happens elsewhere.
+
+    env: the task that tables name; settings: any others of `SearchSettings`. By default 100 candidates of
+    the grammar a2ls (`population` 10 times `generations` 10), proposed by `model`. `start_from` takes losses
+    or their texts. Raises `A2lError`.
+    """
+    known = [each.name for each in fields(SearchSettings)]
+    for name in settings:
+        if name not in known:
+            raise unknown("setting of a study", name, known)
+    start: Iterable[Loss | str] = settings.pop("start_from", ())
+    grammar = settings.get("grammar", "a2ls")
+    usual: dict[str, Any] = {
+        "strategy": "model",
+        "population": 10,
+        "generations": 10,
+        "operator": default_operator(grammar),
+    }
+    losses = texts_of(loss_of(each, "start_from") for each in start)
+    return AskedStudy(Path(folder), SearchSettings(env, **usual | settings, start_from=losses))

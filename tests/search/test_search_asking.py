@@ -1,0 +1,120 @@
+"""Ask and tell: a study whose candidates are trained elsewhere is that of a search with one slot."""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_search_conductor import SETTINGS, curve, searched, tables
+
+import a2ls_dsl as a2l
+from a2ls_dsl.lang.syntax.tree import Loss
+from a2ls_dsl.search.asking import AskedStudy, Trial
+from a2ls_dsl.search.candidates import Status
+from a2ls_dsl.search.evolution import Origin
+from a2ls_dsl.search.reader import StudyReader
+from a2ls_dsl.search.strategies import STRATEGIES
+
+DOCS = Path(__file__).parents[2] / "docs" / "search.md"
+ONE = replace(
+    SETTINGS, stack=1, race=0.25, evaluation=replace(SETTINGS.evaluation, every_frames=SETTINGS.frames)
+)
+
+
+def height(loss: Loss | None, seed: int) -> float:
+    return curve(loss, seed)[7]
+
+
+def told(trial: Trial) -> float | None:
+    value = height(trial.loss, trial.seed)
+    return None if math.isnan(value) else value
+
+
+def outcome(folder: Path) -> list[object]:
+    """All that is stored of candidates and runs but ids and the returns of training, which nobody tells."""
+    found = tables(folder)
+    return [row[1:8] + row[9:] for row in found["candidates"]] + [row[1:5] for row in found["runs"]]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_asked_one_by_one_a_study_is_that_of_a_search_with_one_slot(strategy: str, tmp_path: Path) -> None:
+    """Closed and opened again in the middle of a trial, too."""
+    settings = replace(ONE, strategy=strategy)
+    searched(settings, tmp_path / "search", curve=lambda loss, seed: [height(loss, seed)])
+    number = 0
+    with AskedStudy(tmp_path / "asked", settings) as study:
+        while trial := study.ask():
+            number += 1
+            if number == 20:
+                break
+            study.tell(trial, told(trial))
+    with AskedStudy(tmp_path / "asked", settings) as study:
+        again = study.ask()
+        assert again is not None
+        assert trial is not None
+        assert (again.text, again.seed, again.number) == (trial.text, trial.seed, trial.number)
+        study.tell(again, told(again))
+        while trial := study.ask():
+            study.tell(trial, told(trial))
+        assert study.finished
+        assert study.ask() is None
+        with StudyReader(tmp_path / "search") as other:
+            assert [each.key for each in study.best(5)] == [
+                each.key for each in other.leaderboard(5) if not each.is_reference
+            ]
+    assert outcome(tmp_path / "asked") == outcome(tmp_path / "search")
+
+
+def test_several_trials_are_out_at_once_and_a_generation_is_waited_for(tmp_path: Path) -> None:
+    with AskedStudy(tmp_path, ONE) as study:
+        out = []
+        while trial := study.ask():
+            out.append(trial)
+        assert len(out) == ONE.population + 2
+        assert not study.finished
+        for each in reversed(out):
+            study.tell(each, told(each))
+        assert study.ask() is not None
+
+
+def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    with a2l.open_study(tmp_path, "walker-walk", population=4, generations=2) as study:
+        trial = study.ask("mse({ s[t] } -> { s[t+1] })")
+        assert trial is not None
+        candidate = study.tell(trial, 3)
+        assert (candidate.origin, candidate.score) == (Origin.GIVEN, 3.0)
+        with pytest.raises(a2l.A2lError, match="was told already"):
+            study.tell(trial, 4.0)
+        with pytest.raises(a2l.A2lError, match="the study knows the loss"):
+            study.ask("mse({ s[t] } -> { s[t+1] })")
+        with pytest.raises(a2l.A2lError, match="which is no loss"):
+            study.ask("mse({ s[t] } -> ")
+        failed = study.ask()
+        assert failed is not None
+        assert study.tell(failed, float("nan")).status is Status.FAILED
+        with pytest.raises(a2l.A2lError, match="the study"):
+            a2l.open_study(tmp_path, "walker-walk", population=4, generations=2)
+    with pytest.raises(a2l.A2lError, match="did you mean `population`"):
+        a2l.open_study(tmp_path, "walker-walk", populaton=4)
+    with pytest.raises(a2l.A2lError, match="population was 4, now 10"):
+        a2l.open_study(tmp_path, "walker-walk")
+
+
+def test_the_documented_example_runs_and_its_study_is_read(tmp_path: Path) -> None:
+    found = re.search(r"```python\n(# ask_and_tell\.py\n.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    assert found
+    (tmp_path / "ask_and_tell.py").write_text(found[1])
+    done = subprocess.run(
+        [sys.executable, "ask_and_tell.py"], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    with StudyReader(tmp_path / "studies" / "mine") as study:
+        best = next(each for each in study.leaderboard() if not each.is_reference)
+        assert done.stdout.split()[-1] == str(best.fresh_score)
+        assert sum(each.origin is Origin.GIVEN for each in study.candidates()) == 2
+        assert sum(study.counts().values()) == 32 + 2
