@@ -23,7 +23,7 @@ LAYERS = (
     "experiment",
     "cli",
 )
-FACE = ("__init__", "api")
+FACE = ("__init__", "api", "windows")
 DOOR = "__main__"
 """The command as a module: imports the command line alone."""
 """The package's public names, for user code; they reach as far as the search."""
