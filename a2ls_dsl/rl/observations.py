@@ -103,19 +103,6 @@ def center_crop(frames: NDArray[Any], crop: int) -> NDArray[Any]:
     return frames[..., first : first + crop, first : first + crop]
 
 
-def cut_out(frames: Tensor, index: Tensor, y: Tensor, x: Tensor, crop: int) -> Tensor:
-    """Squares (M, channels, crop, crop) out of contiguous frames (N, channels, height, width).
-
-    index, y, x: (M,), which frame, and where in it the square begins. Whole rows of pixels are copied: all
-    squares that there are stand in a view, one for each pixel at which a square may begin.
-    """
-    count, channels, height, width = frames.shape
-    last = ((count - 1) * channels * height + height - crop) * width + width - crop
-    strides = (1, height * width, width, 1)
-    squares = frames.as_strided((last + 1, channels, crop, crop), strides, frames.storage_offset())
-    return squares.index_select(0, (index * channels * height + y) * width + x)
-
-
 def with_border(frames: Tensor, border: int) -> Tensor:
     """Frames (..., height, width) with `border` more pixels on every side, which repeat the edge."""
     height, width = frames.shape[-2:]

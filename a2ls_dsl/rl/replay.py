@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.window import StackWindow, Window
-from a2ls_dsl.rl.observations import Observations, cut_out, with_border
+from a2ls_dsl.rl.observations import Observations, with_border
+from a2ls_dsl.words.views.frames import cut_out
 
 
 @dataclass(frozen=True)
@@ -256,9 +257,9 @@ class Replay(nn.Module):
             frames = with_border(
                 self._read(self.observation, rows, members).flatten(0, -4), self.observations.border
             )
-            cut = cut_out(frames, torch.arange(len(frames), device=rows.device), y, x, crop)
+            cut = cut_out(frames, torch.arange(len(frames), device=rows.device), y, x, crop, crop)
         else:
-            cut = cut_out(self.observation.flatten(0, 1), self._flat(rows, members), y, x, crop)
+            cut = cut_out(self.observation.flatten(0, 1), self._flat(rows, members), y, x, crop, crop)
         return cut.view(*rows.shape, *cut.shape[1:]).flatten(-4, -3)
 
     @property

@@ -20,6 +20,21 @@ def are_frames(x: Tensor) -> bool:
     return x.dim() > 3
 
 
+def cut_out(frames: Tensor, index: Tensor, y: Tensor, x: Tensor, height: int, width: int) -> Tensor:
+    """Pieces (M, channels, height, width), contiguous, out of frames (N, channels, rows, columns).
+
+    index, y, x: (M,), which frame, and where in it the piece begins. Whole rows of pixels are copied: all
+    pieces that there are stand in a view, one for each pixel at which a piece may begin. Frames are data: no
+    gradient goes into them.
+    """
+    count, channels, rows, columns = frames.shape
+    frames = frames.detach().contiguous()
+    last = ((count - 1) * channels * rows + rows - height) * columns + columns - width
+    strides = (1, rows * columns, columns, 1)
+    pieces = frames.as_strided((last + 1, channels, height, width), strides, frames.storage_offset())
+    return pieces.index_select(0, (index * channels * rows + y) * columns + x)
+
+
 def pixels_at(frames: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """The pixels of frames (B, C, H, W) at rows (B, h) and columns (B, w): contiguous, (B, C, h, w)."""
     places = rows[:, :, None] * frames.shape[-1] + columns[:, None, :]
@@ -41,9 +56,7 @@ def crop(x: Tensor, draws: Draws, whole: Tensor | None) -> Tensor:
     height, width = x.shape[-2:]
     room = torch.tensor([whole.shape[-2] - height + 1, whole.shape[-1] - width + 1], device=x.device)
     first = (draws.uniform(x, len(x), 2) * room).long()
-    rows = first[:, :1] + torch.arange(height, device=x.device)
-    columns = first[:, 1:] + torch.arange(width, device=x.device)
-    return pixels_at(whole, rows, columns)
+    return cut_out(whole, torch.arange(len(x), device=x.device), first[:, 0], first[:, 1], height, width)
 
 
 @view(
@@ -63,6 +76,7 @@ def shift(x: Tensor, draws: Draws, pixels: float) -> Tensor:
     down, right = moved.reshape(-1, 2, 1).unbind(1)
     rows = (torch.arange(height, device=x.device) + down).clamp(0, height - 1)
     columns = (torch.arange(width, device=x.device) + right).clamp(0, width - 1)
+    # Frames with a border to cut out of cost as much: they are written first.
     return pixels_at(x.flatten(0, -4), rows, columns).reshape(x.shape)
 
 
@@ -79,4 +93,5 @@ def intensity(x: Tensor, draws: Draws, scale: float) -> Tensor:
     if not are_frames(x):
         return x
     factor = 1 + scale * draws.normal(x, x.shape[-4]).clamp(-2, 2)
-    return x * factor[..., None, None, None].to(x.dtype if x.is_floating_point() else torch.float32)
+    factor = factor[..., None, None, None].to(x.dtype if x.is_floating_point() else torch.float32)
+    return (x * factor).contiguous()

@@ -44,4 +44,4 @@ def mask(x: Tensor, draws: Draws, share: float) -> Tensor:
     batch, height, width = x.shape[-4], *x.shape[-2:]
     dropped = draws.uniform(x, batch, -(-height // 12), -(-width // 12)) < share
     pixels = dropped.repeat_interleave(12, dim=-2).repeat_interleave(12, dim=-1)
-    return x.masked_fill(pixels[..., None, :height, :width], 0)
+    return x.masked_fill(pixels[..., None, :height, :width], 0).contiguous()
