@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-from a2ls_dsl.diagnostics import Diagnostic, Fix, Span, near
+from a2ls_dsl.diagnostics import Diagnostic, Span
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.codes import Rule, error
-from a2ls_dsl.lang.messages.unknown_names import did_you_mean
+from a2ls_dsl.lang.messages.unknown_names import (
+    LISTED,
+    suggestion,
+    unknown_function,
+    unknown_operator,
+    unknown_option,
+)
 from a2ls_dsl.words import PAPER_OPERATORS
 from a2ls_dsl.words.entry import MAX_LAYERS
 from a2ls_dsl.words.entry import Kind as FunctionKind
 from a2ls_dsl.words.language import HEAD, SCHEDULE
 from a2ls_dsl.words.registry import functions, heads, operators
-
-SHOWN = 12
-"""How many names a message lists."""
 
 
 class Kind(StrEnum):
@@ -169,8 +172,7 @@ class _Kinds:
             if name in seen:
                 self.found.append(error(Rule.OPTION, f"`{name}` is given twice", option.span, "remove one"))
             elif name not in known:
-                close = near(name, known)
-                fix = did_you_mean(close) if close else f"there is {', '.join(known)}"
+                fix = unknown_option(name, known, listed=f"there is {', '.join(known)}")
                 self.found.append(error(Rule.OPTION, f"there is no option `{name}`", option.name.span, fix))
             else:
                 self.fit(option.value, known[name])
@@ -180,7 +182,7 @@ class _Kinds:
         """A function, a head or a schedule with its numbers."""
         name, count = call.name.text, len(call.arguments)
         if call.target or isinstance(call.arguments[0], tree.Elements):
-            fix = f"there is {', '.join(PAPER_OPERATORS)}, ..."
+            fix = unknown_operator(name)
             self.found.append(error(Rule.NAME_UNKNOWN, f"`{name}` is no operator", call.name.span, fix))
             return None
         for each in call.arguments:
@@ -212,7 +214,7 @@ class _Kinds:
                         Rule.FUNCTION,
                         f"there is no function `{name}`",
                         span,
-                        self.near(name, functions),
+                        unknown_function(name, guess=self.few),
                     )
                 )
             for each in call.arguments:
@@ -244,19 +246,15 @@ class _Kinds:
                 Rule.NAME_UNKNOWN,
                 f"there is no rule and no operator `{name}`",
                 span,
-                self.near(name, names),
+                suggestion(name, names, guess=self.few),
             )
         )
         return None
 
-    def near(self, name: str, names: Sequence[str] | Mapping[str, object]) -> str | Fix:
-        # Looking for near names takes long in a long file, and nobody reads that many suggestions.
-        if len(self.found) >= SHOWN:
-            return ""
-        close = near(name, names)
-        known = list(names)
-        more = ", ..." if len(known) > SHOWN else ""
-        return did_you_mean(close) if close else f"there is {', '.join(known[:SHOWN])}{more}"
+    @property
+    def few(self) -> bool:
+        """Whether to look for near names: that takes long in a long file, and nobody reads so many."""
+        return len(self.found) < LISTED
 
     def fit(self, expression: tree.Expression, *wanted: Kind) -> Kind | None:
         """The kind of an expression; complains unless it is a wanted one."""

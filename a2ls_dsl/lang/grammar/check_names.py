@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from a2ls_dsl.diagnostics import Diagnostic, Fix, near
+from a2ls_dsl.diagnostics import Diagnostic
 from a2ls_dsl.lang.grammar import tree
-from a2ls_dsl.lang.grammar.check_kinds import SHOWN, check_kinds
+from a2ls_dsl.lang.grammar.check_kinds import check_kinds
 from a2ls_dsl.lang.grammar.codes import Rule, error, warning
 from a2ls_dsl.lang.grammar.layout import SIDES
 from a2ls_dsl.lang.grammar.parser import WORDS
-from a2ls_dsl.lang.messages.unknown_names import did_you_mean
+from a2ls_dsl.lang.messages.unknown_names import LISTED, suggestion, unknown_stream
+from a2ls_dsl.lang.syntax.items import ITEM, NUMBER, Shape, applied_outside, misused
 from a2ls_dsl.lang.syntax.tree import MAX_OFFSET
 from a2ls_dsl.words.agent import RETURN, ROLLOUT
 from a2ls_dsl.words.language import Stream
@@ -75,14 +76,6 @@ def ordered(file: tree.GrammarFile) -> list[str]:
     return list(TopologicalSorter(graph).static_order())
 
 
-def guess(name: str, choices: Iterable[str]) -> str | Fix:
-    """A fix for a name that does not exist."""
-    known = list(dict.fromkeys(choices))
-    close = near(name, known)
-    more = ", ..." if len(known) > SHOWN else ""
-    return did_you_mean(close) if close else f"there is {', '.join(known[:SHOWN])}{more}"
-
-
 def _horizons(file: tree.GrammarFile) -> Iterator[Diagnostic]:
     seen: set[str] = set()
     for given in file.horizons:
@@ -136,12 +129,12 @@ def _requires(file: tree.GrammarFile) -> Iterator[Diagnostic]:
         for word, known in ((line.what, STREAM_WORDS), (line.side, SIDES)):
             if word.text not in known:
                 message = f"`require` does not know `{word.text}`"
-                yield error(Rule.REQUIRE, message, word.span, guess(word.text, known))
+                yield error(Rule.REQUIRE, message, word.span, suggestion(word.text, known))
     names = rules_of(file)
     for bound in file.bounds:
         if bound.rule.text not in names:
             message = f"there is no rule `{bound.rule.text}`"
-            yield error(Rule.BOUND, message, bound.rule.span, guess(bound.rule.text, names))
+            yield error(Rule.BOUND, message, bound.rule.span, suggestion(bound.rule.text, names))
         elif not 1 <= bound.most <= MAX_DEPTH:
             message = f"a rule stands inside itself from 1 to {MAX_DEPTH} deep, not {bound.most}"
             yield error(Rule.BOUND, message, bound.span, f"e.g. require at most 3 {bound.rule.text}")
@@ -152,8 +145,8 @@ def _item(item: tree.Item, file: tree.GrammarFile) -> Iterator[Diagnostic]:
         yield from _arguments(call)
     for run in tree.runs(item):
         if run.stream.text not in list(Stream):
-            fix = "the streams are s (states), a (actions), r (rewards), o (raw observations), done"
-            yield error(Rule.STREAM_UNKNOWN, f"there is no stream `{run.stream.text}`", run.stream.span, fix)
+            message = f"there is no stream `{run.stream.text}`"
+            yield error(Rule.STREAM_UNKNOWN, message, run.stream.span, unknown_stream(run.stream.text))
         names = list(dict.fromkeys([*_step_names(run.first, file), *_step_names(run.last, file)]))
         yield from names
         if not names and not list(_horizons(file)):
@@ -161,22 +154,23 @@ def _item(item: tree.Item, file: tree.GrammarFile) -> Iterator[Diagnostic]:
 
 
 def _arguments(call: tree.Apply) -> Iterator[Diagnostic]:
-    """What stands in a call: an item first, then numbers; rollouts and returns take what is theirs."""
-    name, first, *rest = call.function.text, *call.arguments
-    items = [each for each in rest if isinstance(each, tree.Run | tree.Apply)]
-    if name == ROLLOUT:
-        fits = isinstance(first, tree.Run | tree.Apply) and len(rest) == 1 == len(items)
-        fits = fits and isinstance(rest[0], tree.Run) and rest[0].stream.text == Stream.ACTION
-    elif name == RETURN:
-        fits = isinstance(first, tree.Run) and first.stream.text == Stream.REWARD
-        fits = fits and len(rest) <= 2 and items in ([], rest[:1]) and len(rest) - len(items) <= 1
-    else:
-        fits = isinstance(first, tree.Run | tree.Apply) and not items
-    inner = [each.function.text for each in call.arguments if isinstance(each, tree.Apply)]
-    if not fits or {ROLLOUT, RETURN} & set(inner):
-        known = functions.get(name)
-        fix = f"e.g. {known.example}" if known else "e.g. crop(s[t])"
-        yield error(Rule.FUNCTION, f"`{name}` is called on something else", call.span, fix)
+    """What stands in a call, in the words of loss files."""
+    name = call.function.text
+    shapes = [_shape(each) for each in call.arguments]
+    if misuse := misused(name, shapes):
+        span = call.span if misuse.argument is None else call.arguments[misuse.argument].span
+        yield error(Rule.FUNCTION, misuse.message, span, misuse.fix)
+        return
+    for inner in (each for each in call.arguments if isinstance(each, tree.Apply)):
+        if inner.function.text in (ROLLOUT, RETURN):
+            outside = applied_outside(name, inner.function.text)
+            yield error(Rule.FUNCTION, outside.message, call.span, outside.fix)
+
+
+def _shape(argument: tree.Argument) -> Shape:
+    if isinstance(argument, tree.Run):
+        return argument.stream.text
+    return ITEM if isinstance(argument, tree.Apply) else NUMBER
 
 
 def _step_names(step: tree.Step, file: tree.GrammarFile) -> Iterator[Diagnostic]:
@@ -223,7 +217,7 @@ def _recursion(rules: Mapping[str, tree.Rule], cycle: list[str]) -> Diagnostic:
     first = min(range(len(names)), key=lambda i: rules[names[i]].name.span.start)
     path = [*names[first:], *names[:first], names[first]]
     path = path if any(use.text == path[1] for use in uses(rules[path[0]])) else path[::-1]
-    shown = path if len(path) <= SHOWN else [*path[: SHOWN - 2], "...", path[-1]]
+    shown = path if len(path) <= LISTED else [*path[: LISTED - 2], "...", path[-1]]
     message = f"rules must not be recursive without a bound: {' -> '.join(shown)}"
     use = next(use for use in uses(rules[path[0]]) if use.text == path[1])
     fix = f"for sums, add `require at most 3 {path[0]}`; else list the alternatives"

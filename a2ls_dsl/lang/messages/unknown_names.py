@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from a2ls_dsl.diagnostics import Fix, near
+from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions, operators
 
 
@@ -18,7 +19,8 @@ def _spread(groups: Mapping[str, str]) -> dict[str, str]:
     return {name: fix for fix, names in groups.items() for name in names.split()}
 
 
-STREAMS = _spread(
+_STREAMS_LISTED = "the streams are s (state), a (action), r (reward), o (raw observation), done"
+_STREAMS = _spread(
     {
         "write s, or o for the observation as data": "obs observation state states",
         "write a": "u act action actions",
@@ -75,9 +77,28 @@ _OPTIONS = _spread(
 )
 
 
-def did_you_mean(name: str) -> Fix:
-    """The fix that offers a near name."""
-    return Fix(f"did you mean `{name}`?", name)
+LISTED = 12
+"""How many names a message lists."""
+
+
+def suggestion(name: str, known: Iterable[str], listed: str = "", guess: bool = True) -> str | Fix:
+    """The fix for a name that does not exist: the near one, else `listed`, by default what there is.
+
+    Without `guess` only what there is (that is cheap).
+    """
+    names = list(dict.fromkeys(known))
+    if close := near(name, names) if guess else None:
+        return Fix(f"did you mean `{close}`?", close)
+    more = ", ..." if len(names) > LISTED else ""
+    return listed or f"there is {', '.join(names[:LISTED])}{more}"
+
+
+def unknown_stream(name: str) -> str | Fix:
+    """The fix for a stream that does not exist."""
+    small = name.lower()
+    words = f"write {small}" if small in list(Stream) else _STREAMS.get(small, _STREAMS_LISTED)
+    meant = re.search(r"\bwrite (\w+)(?:,|$)", words)
+    return Fix(words, meant[1]) if meant else words
 
 
 def unknown_function(name: str, guess: bool = True) -> str | Fix:
@@ -98,10 +119,10 @@ def unknown_operator(name: str, guess: bool = True) -> str | Fix:
     return what + fix if isinstance(fix, str) else replace(fix, words=what + fix.words)
 
 
-def unknown_option(name: str, known: Iterable[str]) -> str | Fix:
+def unknown_option(name: str, known: Iterable[str], listed: str = "") -> str | Fix:
     """The fix for an option that the operator does not have; `known` are those it has."""
     known = list(known)
-    listed = f"it has {', '.join(known)}" if known else "it has none"
+    listed = listed or (f"it has {', '.join(known)}" if known else "it has none")
     hints = {each: hint for each, hint in _OPTIONS.items() if any(f"`{one}`" in hint for one in known)}
     return _fix(name, hints, known, listed, True)
 
@@ -111,5 +132,4 @@ def _fix(name: str, aliases: Mapping[str, str], known: Iterable[str], listed: st
         words = aliases[name.lower()]
         meant = re.search(r"did you mean `(\w+)`|(\w+)\(", words)
         return Fix(words, meant[1] or meant[2]) if meant and not words.startswith("e.g.") else words
-    close = near(name, known) if guess else None
-    return did_you_mean(close) if close else listed
+    return suggestion(name, known, listed, guess)

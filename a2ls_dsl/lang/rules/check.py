@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from a2ls_dsl.diagnostics import Diagnostic, Fix, Source, Span, near
+from a2ls_dsl.diagnostics import Diagnostic, Fix, Source, Span
 from a2ls_dsl.lang.files import SUFFIX, shipped
 from a2ls_dsl.lang.messages.codes import Findings, Rule, head, place
-from a2ls_dsl.lang.messages.unknown_names import did_you_mean
+from a2ls_dsl.lang.messages.unknown_names import suggestion
 from a2ls_dsl.lang.rules.terms import TermChecker
 from a2ls_dsl.lang.rules.warnings import anchored, collapses
 from a2ls_dsl.lang.rules.weights import WEIGHT, ends, product, weight_problem
@@ -165,9 +165,9 @@ class FileChecker:
             line = place(self._everywhere[name].span).line
             return f"it is defined in line {line}; a loss refers only to losses above it"
         names = [*self._imported, *islice(reversed(self._defined), _COMPARED)]
-        guess = near(name, names) if self._findings.few else None
-        if guess is not None:
-            return did_you_mean(guess)
+        near = suggestion(name, names, guess=self._findings.few)
+        if isinstance(near, Fix):
+            return near
         if name in shipped("losses", SUFFIX):
             wanted = f'import "{name}{SUFFIX}"'
             return Fix(f"to use the shipped loss, begin the file with: {wanted}", f"{wanted}\n", (0, 0))

@@ -5,14 +5,15 @@ What a tree can hold and still be wrong (an unknown function, a view of a latent
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from lark import Token, Tree
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, Fix, Source, Span
 from a2ls_dsl.lang.messages.codes import Rule, report
-from a2ls_dsl.lang.messages.unknown_names import STREAMS, unknown_function
+from a2ls_dsl.lang.messages.unknown_names import unknown_function, unknown_stream
 from a2ls_dsl.lang.syntax.printer import print_step
 from a2ls_dsl.lang.syntax.tree import MAX_OFFSET, Call, Element, Item, Return, Rollout
 from a2ls_dsl.words.agent import DISCOUNT, RETURN, ROLLOUT
@@ -123,11 +124,9 @@ class ItemBuilder:
     def _apply(self, node: Node) -> tuple[Call, Node] | None:
         """A call of a function of one item, and that item."""
         name, arguments = tokens(node)[0], nodes(node)
-        items = [each for each in arguments if each.data != "number"]
-        if len(items) != 1 or arguments[0] is not items[0]:
+        if misuse := misused(str(name), _shapes(node)):
             if name in functions:
-                example = f"e.g. {functions[name].example}"
-                self._piece.note(Rule.ARGUMENTS, f"`{name}` is called on one item of a set", node, example)
+                self._piece.note(misuse.code, misuse.message, node, misuse.fix)
             else:
                 fix = unknown_function(name, self._piece.few)
                 self._piece.note(Rule.FUNCTION_UNKNOWN, f"there is no function `{short(name)}`", name, fix)
@@ -136,62 +135,45 @@ class ItemBuilder:
         if numbers is None:
             return None
         places = (self._piece.span(name), *map(self._piece.span, arguments[1:]))
-        return Call(str(name), numbers, places), items[0]
+        return Call(str(name), numbers, places), arguments[0]
 
     def _sequence(self, node: Node, calls: list[Call], depth: int) -> list[Item]:
-        name = str(tokens(node)[0])
-        item = self._rollout(node, depth) if name == ROLLOUT else self._return(node, depth)
+        name, arguments = str(tokens(node)[0]), nodes(node)
+        misuse = misused(name, _shapes(node))
+        if misuse and misuse.argument is None:
+            self._piece.note(misuse.code, misuse.message, node, misuse.fix)
+            return []
+        items = [self.build(each, depth) for each in arguments if each.data != "number"]
+        if [] in items:
+            return []
+        if misuse and misuse.argument is not None:
+            self._piece.note(misuse.code, misuse.message, arguments[misuse.argument], misuse.fix)
+            return []
+        item = self._rollout(node, *items) if name == ROLLOUT else self._return(node, *items)
         if item is not None and calls:
-            message = f"`{calls[-1].name}` can't be applied to what `{name}` gives"
-            inside = f"it stands inside, as in rollout({calls[-1].name}(s[t]), a[t..t+4])"
-            fix = inside if name == ROLLOUT else "name the return alone"
-            self._piece.note(Rule.MISAPPLIED, message, node, fix)
+            outside = applied_outside(calls[-1].name, name)
+            self._piece.note(outside.code, outside.message, node, outside.fix)
             return []
         return [] if item is None else [item]
 
-    def _rollout(self, node: Node, depth: int) -> Rollout | None:
-        arguments = nodes(node)
-        if len(arguments) != 2 or any(each.data == "number" for each in arguments):
-            message = "`rollout` takes a state and a run of actions"
-            self._piece.note(Rule.ARGUMENTS, message, node, f"e.g. {functions[ROLLOUT].example}")
-            return None
-        start, actions = (self.build(each, depth) for each in arguments)
-        if not start or not actions:
-            return None
+    def _rollout(self, node: Node, start: list[Item], actions: list[Item]) -> Rollout | None:
         if len(start) > 1 or not isinstance(start[0], Element):
-            self._piece.note(Rule.ARGUMENTS, "a rollout starts at one state", arguments[0], "e.g. s[t]")
+            self._piece.note(Rule.ARGUMENTS, "a rollout starts at one state", nodes(node)[0], "e.g. s[t]")
             return None
-        offsets = _plain_run(actions, Stream.ACTION)
-        if offsets is None:
-            message = "a rollout goes along a run of actions"
-            self._piece.note(Rule.ARGUMENTS, message, arguments[1], "e.g. a[t..t+4]")
-            return None
-        return Rollout(start[0], offsets[0], len(actions), self._piece.span(node))
+        return Rollout(start[0], actions[0].last, len(actions), self._piece.span(node))
 
-    def _return(self, node: Node, depth: int) -> Return | None:
-        arguments = nodes(node)
-        items = [each for each in arguments if each.data != "number"]
-        numbers = arguments[len(items) :]
-        if not 1 <= len(items) <= 2 or len(numbers) > 1 or any(each.data != "number" for each in numbers):
-            message = "`return` takes a run of rewards, then, if wanted, a value and a discount"
-            self._piece.note(Rule.ARGUMENTS, message, node, f"e.g. {functions[RETURN].example}")
+    def _return(self, node: Node, rewards: list[Item], *ends: list[Item]) -> Return | None:
+        last = rewards[-1].last
+        bootstrap = ends[0][0] if ends else None
+        if ends and (len(ends[0]) > 1 or not isinstance(bootstrap, Element)):
+            fix = Fix.write(f"value(s[{print_step(last + 1)}])")
+            self._piece.note(Rule.RETURN, "a return ends in one value", nodes(node)[1], fix)
             return None
-        rewards, *rest = (self.build(each, depth) for each in items)
-        if not rewards or [] in rest:
-            return None
-        offsets = _plain_run(rewards, Stream.REWARD)
-        if offsets is None:
-            self._piece.note(Rule.RETURN, "a return sums a run of rewards", items[0], "e.g. r[t..t+2]")
-            return None
-        bootstrap = rest[0][0] if rest else None
-        if rest and (len(rest[0]) > 1 or not isinstance(bootstrap, Element)):
-            fix = Fix.write(f"value(s[{print_step(offsets[1] + 1)}])")
-            self._piece.note(Rule.RETURN, "a return ends in one value", items[1], fix)
-            return None
+        numbers = nodes(node)[1 + len(ends) :]
         discount = self._piece.number(numbers[0], Rule.NUMBER_RANGE) if numbers else DISCOUNT.default
         if discount is None or not isinstance(bootstrap, Element | None):
             return None
-        return Return(offsets[0], offsets[1], bootstrap, discount, self._piece.span(node))
+        return Return(rewards[0].last, last, bootstrap, discount, self._piece.span(node))
 
     def _run(self, run: Node, outer: Node, calls: tuple[Call, ...]) -> list[Element]:
         """The elements of a run, each under the same chain of calls."""
@@ -213,10 +195,7 @@ class ItemBuilder:
         (name,) = tokens(run)
         if name in STREAM_NAMES:
             return Stream(str(name))
-        known = name.lower() in STREAM_NAMES
-        words = f"write {name.lower()}" if known else STREAMS.get(name.lower(), _STREAMS_FIX)
-        meant = re.search(r"\bwrite (\w+)(?:,|$)", words)
-        fix = Fix(words, meant[1]) if meant else words
+        fix = unknown_stream(str(name))
         self._piece.note(Rule.STREAM_UNKNOWN, f"there is no stream `{short(name)}`", name, fix)
         return None
 
@@ -244,10 +223,53 @@ class ItemBuilder:
 
 
 STREAM_NAMES = frozenset(Stream)
-_STREAMS_FIX = "the streams are s (state), a (action), r (reward), o (raw observation), done"
+
+Shape: TypeAlias = str
+"""What an argument is: the stream of a run, `ITEM`, which is the call of a function, or `NUMBER`."""
+
+ITEM, NUMBER = "()", "0"
 
 
-def _plain_run(items: list[Item], stream: Stream) -> tuple[int, int] | None:
-    """The first and the last offset of a run of a stream without calls, or None if it is anything else."""
-    plain = [each for each in items if isinstance(each, Element) and each.stream is stream and not each.calls]
-    return (plain[0].offset, plain[-1].offset) if len(plain) == len(items) else None
+@dataclass(frozen=True)
+class Misuse:
+    """Why a function can't be called like this: what is wrong with one `argument` of it, or with the call."""
+
+    code: Rule
+    message: str
+    fix: str
+    argument: int | None = None
+
+
+def misused(name: str, arguments: Sequence[Shape]) -> Misuse | None:
+    """What is wrong with the arguments of a function; a name that is none is taken for one of an item."""
+    example = f"e.g. {functions[name].example if name in functions else 'crop(s[t])'}"
+    items = [shape for shape in arguments if shape != NUMBER]
+    ordered = arguments[: len(items)] == items
+    if name == ROLLOUT:
+        if len(items) != 2 or len(arguments) != 2:
+            return Misuse(Rule.ARGUMENTS, "`rollout` takes a state and a run of actions", example)
+        if items[1] in (*STREAM_NAMES - {Stream.ACTION}, ITEM):
+            return Misuse(Rule.ARGUMENTS, "a rollout goes along a run of actions", "e.g. a[t..t+4]", 1)
+    elif name == RETURN:
+        if not ordered or not 1 <= len(items) <= 2 or len(arguments) - len(items) > 1:
+            message = "`return` takes a run of rewards, then, if wanted, a value and a discount"
+            return Misuse(Rule.ARGUMENTS, message, example)
+        if items[0] in (*STREAM_NAMES - {Stream.REWARD}, ITEM):
+            return Misuse(Rule.RETURN, "a return sums a run of rewards", "e.g. r[t..t+2]", 0)
+    elif len(items) != 1 or not ordered:
+        return Misuse(Rule.ARGUMENTS, f"`{name}` is called on one item of a set", example)
+    return None
+
+
+def applied_outside(name: str, inner: str) -> Misuse:
+    """What is wrong with a function of a rollout or a return."""
+    message = f"`{name}` can't be applied to what `{inner}` gives"
+    inside = f"it stands inside, as in rollout({name}(s[t]), a[t..t+4])"
+    return Misuse(Rule.MISAPPLIED, message, inside if inner == ROLLOUT else "name the return alone")
+
+
+def _shapes(node: Node) -> list[Shape]:
+    return [
+        NUMBER if each.data == "number" else str(tokens(each)[0]) if each.data == "run" else ITEM
+        for each in nodes(node)
+    ]
