@@ -1,150 +1,243 @@
-"""Tries search strategies on the surrogate table: how good is what they find, for how many frames?
+"""Tries search strategies on losses that were all trained before: how good is the loss that a search names?
 
     python benchmarks/surrogate/compare.py --searches 100
+    python benchmarks/surrogate/compare.py --table cheetah.csv --env cheetah-run --grammar a2ls
 
-Every strategy runs the real conductor and study, with curves out of `curves.csv` in place of training. A
-search sees the curves of one seed; what it found is judged by the other seeds, which it has not seen. Printed
-are means over search seeds with 95 % bootstrap intervals: of the best candidate by the search's own ranking
-its score on unseen seeds, and the frames trained until then.
+Every strategy runs the real conductor and study, with curves out of a table in place of training. What it
+proposes that isn't in the table becomes the nearest loss there. Printed are means over search seeds with 95 %
+bootstrap intervals. In the first column a search sees the curves of one seed, and the loss that it names is
+judged by the other seeds, which it has not seen; a race has no seeds there. In the others a run is made anew:
+the mean curve of its loss, and one seed's deviation from the mean of a loss drawn at random. Means are drawn
+in to the variance that the correlation of one seed says, and a loss is judged by its mean.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
+import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from make_table import SPACE, TABLE, TRAINING
 from numpy.typing import NDArray
 
+from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.search.conductor import Conductor, Ended
+from a2ls_dsl.rl.envs.tasks import find_task
+from a2ls_dsl.rl.settings import EvaluationSettings
+from a2ls_dsl.search.candidates import parsed
+from a2ls_dsl.search.conductor import Conductor
+from a2ls_dsl.search.features import parts
+from a2ls_dsl.search.race import SHARE
 from a2ls_dsl.search.rehearsal import rehearse
 from a2ls_dsl.search.rungs import Rungs
-from a2ls_dsl.search.settings import SearchSettings
+from a2ls_dsl.search.settings import SearchSettings, default_operator
+from a2ls_dsl.search.strategies import STRATEGIES
 from a2ls_dsl.search.study import Study
 
 SLOTS = 16
-SETTINGS = SearchSettings(
-    "cartpole-swingup",
-    grammar=str(SPACE),
-    population=20,
-    generations=5,
-    frames=TRAINING.frames,
-    stack=SLOTS,
-    agent=TRAINING.settings,
-    evaluation=TRAINING.evaluation,
-)
-STRATEGIES = {
-    "paper": SETTINGS,
-    "random": replace(SETTINGS, strategy="random"),
-    "async": replace(SETTINGS, strategy="async"),
-    "async + rungs": replace(SETTINGS, strategy="async", rungs=Rungs()),
-    "random + rungs": replace(SETTINGS, strategy="random", rungs=Rungs()),
-}
+Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Table:
-    """curves: by text of the loss, (seeds, points)."""
+    """frames: of the points; curves: of losses by their text, (losses, seeds, points)."""
 
-    curves: Mapping[str, NDArray[np.float64]]
+    frames: Sequence[int]
+    texts: Sequence[str]
+    curves: Matrix
 
     @property
-    def seeds(self) -> int:
-        """How many seeds every loss has."""
-        return min(len(each) for each in self.curves.values())
+    def scores(self) -> Matrix:
+        """The areas under the curves, (losses, seeds)."""
+        areas: Matrix = self.curves.mean(axis=2)
+        return areas
 
-    def seen(self, loss: Loss | None, search: int) -> Sequence[float]:
-        """The curve that a search sees."""
-        return [float(each) for each in self.curves[_text(loss)][search % self.seeds]]
+    @property
+    def correlation(self) -> float:
+        """The intraclass correlation of one seed, seeds centred; 0 where losses don't differ."""
+        scores = self.scores - self.scores.mean(axis=0)
+        losses, seeds = scores.shape
+        between = seeds * scores.mean(axis=1).var() * losses / (losses - 1)
+        within = ((scores - scores.mean(axis=1, keepdims=True)) ** 2).sum() / ((losses - 1) * (seeds - 1))
+        return max(0.0, float((between - within) / (between + (seeds - 1) * within)))
 
-    def unseen(self, loss: Loss | None, search: int) -> float:
-        """The mean score over the seeds that it doesn't see."""
-        return float(np.delete(self.curves[_text(loss)], search % self.seeds, axis=0).mean())
+    def row(self, loss: Loss | None) -> int:
+        """The row of a loss; that of no loss for a reference that the table lacks."""
+        text = print_loss(loss) if loss else "none"
+        return self.texts.index(text if text in self.texts else "none")
+
+    def resampled(self) -> tuple[Matrix, Matrix]:
+        """Mean curves, drawn in to the correlation's variance, and deviations of seeds: (losses, points)."""
+        seeds = self.curves.shape[1]
+        centred = self.curves - self.curves.mean(axis=0)
+        means = centred.mean(axis=1)
+        deviations = (centred - means[:, None]) * math.sqrt(seeds / (seeds - 1))
+        # Of the variance of a mean, so much is of the loss.
+        icc = self.correlation
+        share = seeds * icc / (1 + (seeds - 1) * icc)
+        return self.curves.mean(axis=(0, 1)) + math.sqrt(share) * means, deviations.reshape(
+            -1, means.shape[1]
+        )
 
 
-def _text(loss: Loss | None) -> str:
-    return print_loss(loss) if loss else "none"
-
-
-def read() -> Table:
-    """The table; losses with fewer seeds than others have the first ones only."""
+def read(path: Path) -> Table:
+    """A table; of losses with more seeds than others the first ones only."""
+    with path.open(encoding="utf-8", newline="") as file:
+        head, *lines = csv.reader(file)
     rows: dict[str, list[list[float]]] = {}
-    with TABLE.open() as file:
-        for loss, _, *returns in list(csv.reader(file))[1:]:
-            rows.setdefault(loss, []).append([float(each) for each in returns])
-    return Table({loss: np.array(each) for loss, each in rows.items()})
+    for loss, _, *returns in lines:
+        rows.setdefault(loss, []).append([float(each) for each in returns])
+    seeds = min(map(len, rows.values()))
+    curves = np.array([each[:seeds] for each in rows.values()])
+    return Table([int(each) for each in head[2:]], list(rows), curves)
 
 
-def trajectory(settings: SearchSettings, table: Table, search: int) -> list[tuple[int, float]]:
-    """After every run that ended: frames trained in all, and the unseen score of the best so far."""
-    found: list[tuple[int, float]] = []
-    best = -np.inf
-    frames, unseen = 0, 0.0
-
-    def on_end(ended: Sequence[Ended]) -> None:
-        nonlocal best, frames, unseen
-        for each in ended:
-            candidate = each.candidate
-            if candidate.is_reference:
-                continue
-            frames += candidate.frames
-            if each.status == "scored" and (candidate.score or 0.0) > best:
-                best = candidate.score or 0.0
-                unseen = table.unseen(each.run.loss, search)
-            found.append((frames, unseen))
-
-    with tempfile.TemporaryDirectory() as folder:
-        own = replace(settings, seed=search)
-        grammar = own.space()
-        with Study(Path(folder), own, grammar) as study:
-            conductor = Conductor(own, grammar, study)
-            rehearse(conductor, own, SLOTS, lambda loss, _: table.seen(loss, search), on_end)
-    return found
+MOVES = ("sample", "replace", "crossover", "change_horizon", "mutate")
 
 
-def after(path: Sequence[tuple[int, float]], frames: float) -> float:
-    """The unseen score of the best once so many frames are trained; 0 before anything is scored."""
-    return next((score for spent, score in reversed(path) if spent <= frames), 0.0)
+class InTable:
+    """A grammar of which only the losses of a table are there: what it draws or makes is the nearest of them.
+
+    Nearest: by how often each holds each part (`features.parts`); of equally near ones the first.
+    """
+
+    def __init__(self, grammar: Grammar, table: Table) -> None:
+        self._grammar = grammar
+        self._losses = [loss for text in table.texts if (loss := parsed(text)) is not None]
+        self._own = frozenset(self._losses)
+        counts = [parts(loss) for loss in self._losses]
+        self._columns = {name: place for place, name in enumerate(sorted(set[str]().union(*counts)))}
+        self._bags = np.zeros((len(counts), len(self._columns)))
+        for row, each in enumerate(counts):
+            for name, number in each.items():
+                self._bags[row, self._columns[name]] = number
+        self._nearest: dict[Loss, Loss] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """Draws and moves of the grammar, each to the nearest loss; all else as it is."""
+        found = getattr(self._grammar, name)
+        if name not in MOVES:
+            return found
+        return lambda *arguments: self._snapped(found(*arguments))
+
+    def enumerate(self) -> Iterator[Loss]:
+        """The losses of the table."""
+        return iter(self._losses)
+
+    def contains(self, loss: Loss) -> bool:
+        """Whether moves of the grammar can be applied to a loss of the table."""
+        return loss in self._own and self._grammar.contains(loss)
+
+    def _snapped(self, loss: Loss) -> Loss:
+        if loss in self._own:
+            return loss
+        if loss not in self._nearest:
+            bag, beside = np.zeros(len(self._columns)), 0
+            for name, number in parts(loss).items():
+                if name in self._columns:
+                    bag[self._columns[name]] = number
+                else:
+                    beside += number  # as far from all of the table
+            self._nearest[loss] = self._losses[int(np.abs(self._bags - bag).sum(axis=1).argmin())]
+        return self._nearest[loss]
 
 
-def interval(values: NDArray[np.float64], rng: np.random.Generator) -> str:
+def named(
+    settings: SearchSettings, grammar: Any, curve: Callable[[Loss | None, int], Sequence[float]]
+) -> Loss:
+    """The loss that a search names: the first of its leaderboard; without a race a model's own choice."""
+    with tempfile.TemporaryDirectory() as folder, Study(Path(folder), settings, grammar) as study:
+        conductor = Conductor(settings, grammar, study)
+        rehearse(conductor, settings, SLOTS, curve)
+        if not settings.race and hasattr(conductor.strategy, "ranked"):
+            chosen: Loss = conductor.strategy.ranked(conductor.known.latest(settings.candidates))[0]
+            return chosen
+        return next(each.loss for each in study.leaderboard() if each.loss and not each.is_reference)
+
+
+def on_seen_seeds(table: Table, settings: SearchSettings, grammar: Any, search: int) -> float:
+    """The score, on the seeds that a search doesn't see, of the loss that it names."""
+    seen = search % table.curves.shape[1]
+    loss = named(
+        replace(settings, seed=search, race=0.0),
+        grammar,
+        lambda loss, _: table.curves[table.row(loss), seen].tolist(),
+    )
+    return float(np.delete(table.scores[table.row(loss)], seen).mean())
+
+
+def resampled(table: Table, settings: SearchSettings, grammar: Any, search: int) -> float:
+    """The mean of the loss that a search names, where runs are made anew."""
+    means, deviations = table.resampled()
+
+    def curve(loss: Loss | None, seed: int) -> Sequence[float]:
+        row = table.row(loss)
+        digits = hashlib.sha256(f"{search} {row} {seed}".encode()).digest()[:8]
+        made: list[float] = (means[row] + deviations[int.from_bytes(digits) % len(deviations)]).tolist()
+        return made
+
+    return float(means[table.row(named(replace(settings, seed=search), grammar, curve))].mean())
+
+
+def interval(values: Sequence[float], rng: np.random.Generator) -> str:
     """The mean and its 95 % bootstrap interval."""
     means = rng.choice(values, (2_000, len(values))).mean(axis=1)
     low, high = np.quantile(means, (0.025, 0.975))
-    return f"{values.mean():6.1f} [{low:5.1f}, {high:5.1f}]"
+    return f"{np.mean(values):.1f} [{low:.1f}, {high:.1f}]"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--searches", type=int, default=100)
-    options = parser.parse_args()
-    table, rng = read(), np.random.default_rng(0)
-    whole = SETTINGS.candidates * SETTINGS.frames
-    truth = np.array([each.mean() for each in table.curves.values()])
-    print(
-        f"{len(truth)} losses, {table.seeds} seeds; scores {truth.min():.1f} to {truth.max():.1f}, ", end=""
+    parser.add_argument("--table", type=Path, default=TABLE, metavar="FILE.csv")
+    parser.add_argument("--env", default=TRAINING.task.name)
+    parser.add_argument("--grammar", default=str(SPACE))
+    parser.add_argument("--budget", type=int, default=100, help="runs of candidates in a search")
+    parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES), metavar="NAME")
+    options = parser.parse_args(arguments)
+    table, rng = read(options.table), np.random.default_rng(0)
+    population = min(20, options.budget)
+    every = table.frames[0]
+    settings = SearchSettings(
+        options.env,
+        grammar=options.grammar,
+        operator=default_operator(options.grammar),
+        population=population,
+        generations=options.budget // population,
+        frames=table.frames[-1],
+        stack=SLOTS,
+        agent=replace(TRAINING.settings, random_steps=find_task(options.env).frames_to_steps(every) // 2),
+        evaluation=EvaluationSettings(every, 1),
     )
-    print(f"median {np.median(truth):.1f}; none {table.curves['none'].mean():.1f}")
-    one, other = (np.array([each[seed].mean() for each in table.curves.values()]) for seed in (0, 1))
-    print(f"correlation of a loss' scores with two seeds: {np.corrcoef(one, other)[0, 1]:.2f}")
-    shares = (1 / 6, 1 / 3, 1 / 2, 1.0)
-    print(f"\nunseen score of the best, after a share of {whole:,} frames; and the frames of a whole search")
-    print(f"{'strategy':16}" + "".join(f"{share:^24.2f}" for share in shares) + "  frames")
-    paths = {
-        name: [trajectory(settings, table, search) for search in range(options.searches)]
-        for name, settings in STRATEGIES.items()
-    }
-    for name, found in paths.items():
-        cells = [interval(np.array([after(path, share * whole) for path in found]), rng) for share in shares]
-        frames = np.mean([path[-1][0] for path in found])
-        print(f"{name:16}" + "".join(f"{cell:^24}" for cell in cells) + f"{frames:>10,.0f}")
+    grammar = InTable(settings.space(), table)
+    scores = table.scores.mean(axis=1)
+    losses, seeds = table.scores.shape
+    print(f"{losses} losses with {seeds} seeds on {options.env}: ", end="")
+    print(f"scores {scores.min():.1f} to {scores.max():.1f}, ", end="")
+    print(f"median {np.median(scores):.1f}, none {scores[table.row(None)]:.1f}")
+    print(f"intraclass correlation of one seed: {table.correlation:.2f}")
+    columns = ("judged by unseen seeds", "runs made anew", f"the same, {SHARE:.0%} of it raced")
+    print(f"\n| strategy | {' | '.join(columns)} |\n|---|---|---|---|")
+    for name in options.strategies:
+        for rungs in (None, Rungs()) if name in STRATEGIES and STRATEGIES[name].cascade else (None,):
+            own = replace(settings, strategy=name, rungs=rungs)
+            cells = [
+                interval([judge(table, each, grammar, search) for search in range(options.searches)], rng)
+                for judge, each in (
+                    (on_seen_seeds, own),
+                    (resampled, replace(own, race=0.0)),
+                    (resampled, own),
+                )
+            ]
+            print(f"| {name}{', rungs' * bool(rungs)} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
