@@ -8,7 +8,7 @@ and a regression that estimates all patterns together, with the horizon and the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -42,27 +42,33 @@ class Pattern:
 
 @dataclass(frozen=True)
 class PatternTable:
-    """The table over `losses` scored losses; `left_out`: those that were not drawn, or could not be read."""
+    """The table over `losses` scored losses; `left_out`: those that were not drawn, or could not be read.
+
+    repeated: those that ran with several seeds, whose score is the mean of all. They scatter less, for which
+    the errors of the regression are made (HC3).
+    """
 
     rows: tuple[Pattern, ...]
     losses: int
     left_out: int
+    repeated: int = 0
 
 
 def pattern_table(study: Records, rng: Generator) -> PatternTable:
     """The table over all candidates that trained to their end, references aside."""
-    found, slow, known = [], [], 0
+    found, slow, known, repeated = [], [], 0, 0
     for each in study.candidates_one_by_one():
         if each.status is not Status.SCORED or each.is_reference or each.score is None:
             continue
         known += 1
+        repeated += each.runs > 1
         if (sets := plain_sets(each.text)) is not None:
-            found.append((features_of([sets]), each.score))
+            found.append((features_of([sets]), each.mean))
         else:
-            slow.append((each.text, each.score))
+            slow.append((each.text, each.mean))
     chosen = slow if len(slow) <= SLOW else [slow[i] for i in rng.choice(len(slow), SLOW, replace=False)]
     found += [(read, score) for text, score in chosen if (read := features(text)) is not None]
-    return table_of(found, known)
+    return replace(table_of(found, known), repeated=repeated)
 
 
 def table_of(found: list[tuple[Features, float]], known: int | None = None) -> PatternTable:

@@ -181,6 +181,11 @@ def patterns_table(found: PatternTable) -> Table:
         if found.left_out
         else f"Over all {found.losses:,} losses that trained to their end; what was stopped early is not "
         "among them.",
+        *(
+            [f"The score of {found.repeated:,} that ran with several seeds is the mean of their runs."]
+            if found.repeated
+            else []
+        ),
         "difference: mean score with the pattern less that without; holm, bh: its p, corrected for eight "
         "tests (Holm; Benjamini and Hochberg).",
         "joint: least squares over all patterns, horizon and sizes of both sets together (HC3 errors); "

@@ -235,7 +235,8 @@ class StudyReader:
 
     @cached_property
     def _columns(self) -> str:
-        """What `candidate_of` reads, with the scores of fresh runs as pairs of seed and score."""
+        """What `candidate_of` reads, with the scores of fresh runs as pairs of seed and score, and the number
+        of search runs that ended as the candidate did."""
         searched = ", ".join(map(str, self.search_seeds))
         own = ("id", "key", "text", "generation", "origin", "parents", "status", "score", "training_score")
         fresh = (
@@ -244,7 +245,13 @@ class StudyReader:
             f" AND fresh.seed NOT IN ({searched})"
         )
         named = ", ".join(f"candidates.{each}" for each in (*own, "reason", "frames"))
-        return f"{named}, ({fresh})"
+        if not self.parts:
+            return f"{named}, ({fresh}), 1"
+        number = (
+            "SELECT max(count(*), 1) FROM runs AS own WHERE own.candidate = candidates.id"
+            f" AND own.seed IN ({searched}) AND own.status = candidates.status AND own.score IS NOT NULL"
+        )
+        return f"{named}, ({fresh}), ({number})"
 
     @cached_property
     def _validated(self) -> Mapping[str, Mapping[int, float]]:
@@ -271,12 +278,13 @@ class StudyReader:
 
     def _candidate_of(self, row: tuple[Any, ...]) -> Candidate:
         """The candidate that a row of `_columns` is. Raises `A2lError` for one that no search wrote."""
-        number, key, text, generation, origin, parents, status, score, training, reason, frames, fresh = row
+        number, key, text, generation, origin, parents, status, score, training, *rest = row
+        reason, frames, fresh, searched = rest
         try:
             runs = {**dict(json.loads(fresh)), **self._validated.get(text, {})}
             known = tuple(json.loads(parents))
             what = number, key, text, generation, Origin(origin), known, Status(status)
-            return Candidate(*what, score, training, reason, frames, runs)
+            return Candidate(*what, score, training, reason, frames, runs, searched)
         except (ValueError, TypeError) as error:
             raise A2lError(
                 f"candidate {number} of the study can't be read: {error}",

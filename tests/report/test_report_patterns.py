@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,19 @@ def test_the_table_of_a_study_is_over_what_was_trained(
         monkeypatch.setattr(pattern_tables, "SLOW", 5)
         some = pattern_table(study, np.random.default_rng(0))
         assert (some.losses, some.left_out) == (5, len(scored) - 5)
+
+
+def test_the_score_of_a_loss_with_several_runs_is_their_mean(tmp_path: Path) -> None:
+    with Records(make(tmp_path / "study", replace(SETTINGS, race=0.4, confirm=2))) as study:
+        scored = [each for each in study.candidates(status=Status.SCORED) if not each.is_reference]
+        found = [(features(each.text) or {}, each.mean) for each in scored]
+        table = pattern_table(study, np.random.default_rng(0))
+        assert repr(table.rows) == repr(table_of(found).rows)
+        assert table.repeated == sum(each.runs > 1 for each in scored) > 1
+        assert any(each.mean != each.score for each in scored)
+        assert f"The score of {table.repeated} that ran with several seeds" in "".join(
+            patterns_table(table).notes
+        )
 
 
 def test_nothing_scored_has_an_empty_table() -> None:

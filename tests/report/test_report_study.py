@@ -342,6 +342,8 @@ def test_a_seed_that_is_kind_to_all_brings_nothing_to_the_top_of_a_merge(
             leads.setdefault(each.key, []).append((each.score or 0.0) - (level or 0.0))
     with Records(tmp_path / "merged") as study:
         ranked = [each.key for each in study.leaderboard()]
+        runs = {each.key: each.runs for each in study.leaderboard()}
+    assert runs == {key: len(scores) for key, scores in leads.items()}  # of both parts, no fresh ones
     assert ranked == sorted(leads, key=lambda key: -np.mean(leads[key]))
     raw = [{each.key for each in board_of(part)[:10]} for part in parts]
     assert len(set(ranked[:10]) & raw[0]) > 2  # not all of them are of the study with the kind seed
