@@ -82,4 +82,5 @@ def _fresh(study: StudyReader, candidate: Candidate) -> str:
         level = statistics.fmean(none.fresh[seed] for seed in common)
         beside = f"; no auxiliary loss {level:.1f} on {len(common)} of them"
     error = "" if candidate.fresh_error is None else f" ± {candidate.fresh_error:.1f}"
-    return f"Mean of {candidate.fresh_runs} fresh seeds {candidate.fresh_score:.1f}{error}{beside}."
+    seeds = f"{candidate.fresh_runs} fresh seed{'s' * (candidate.fresh_runs > 1)}"
+    return f"Mean of {seeds} {candidate.fresh_score:.1f}{error}{beside}."

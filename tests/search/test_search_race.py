@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_search_conductor import CASCADE, RACED, SETTINGS, curve, searched
+from tiny_search import SETTINGS as TINY
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.syntax.printer import print_loss
@@ -26,6 +27,7 @@ from a2ls_dsl.search.evolution import RandomSearch
 from a2ls_dsl.search.finals import fresh_runs
 from a2ls_dsl.search.presets import PRESETS
 from a2ls_dsl.search.reader import StudyReader, stored_settings
+from a2ls_dsl.search.run import Event, Placed, evolve
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.strategies import Scored, ranked
 from a2ls_dsl.search.study import Study
@@ -191,6 +193,27 @@ def test_studies_of_versions_without_races_go_on_without_one(tmp_path: Path) -> 
     searched(CASCADE, tmp_path)
     assert fresh(tmp_path) == before
     assert stored_settings(tmp_path / "nothing") is None
+
+
+def test_a_real_search_is_killed_in_its_race_and_ends_it(tmp_path: Path) -> None:
+    """By Ctrl-C as the first fresh run takes its slot: every run is there once in the end."""
+    settings = replace(TINY, deterministic=False, race=0.34)
+
+    def killed(event: Event) -> None:
+        if isinstance(event, Placed) and any(run.seed != settings.seed for run in event.runs):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evolve(settings, tmp_path, killed, workers=1)
+    assert fresh(tmp_path) == {}
+    assert evolve(settings, tmp_path, workers=1)
+    assert sorted(fresh(tmp_path).values()) == [1] * 4
+    with StudyReader(tmp_path) as study:
+        best = next(each for each in study.leaderboard() if not each.is_reference)
+        assert best.fresh_runs == 1
+        assert sum(study.counts().values()) == settings.searched + 2
+        text = next(iter(sorted(study.hall_of_fame.glob("01-*.a2l")))).read_text()
+        assert "Mean of 1 fresh seed " in text
 
 
 def test_every_preset_ends_in_a_race() -> None:

@@ -23,7 +23,7 @@ from a2ls_dsl.search.scale_out import DEATHS, Cluster, RayStacks
 
 ray = pytest.importorskip("ray")
 
-SEARCH = replace(SETTINGS, deterministic=False, population=4, stack=2)
+SEARCH = replace(SETTINGS, deterministic=False, population=4, stack=2, race=0.25)
 TRAINING = Training(SEARCH.task, SEARCH.frames, SEARCH.agent, SEARCH.evaluation)
 STACK = {"workers": 1, "device": "cpu"}
 
@@ -57,9 +57,11 @@ def test_a_killed_stack_is_replaced_and_its_candidates_are_trained_again(tmp_pat
     assert evolve(SEARCH, tmp_path, on_event, workers=1, cluster=Cluster("local", stacks=2))
     assert killed
     statuses = Counter(status for (status,) in rows(tmp_path, "SELECT status FROM candidates"))
-    assert statuses[Status.SCORED] + statuses[Status.CULLED] == SEARCH.candidates + 2
+    assert statuses[Status.SCORED] + statuses[Status.CULLED] == SEARCH.searched + 2
     ended = rows(tmp_path, "SELECT count(*) FROM runs WHERE ended IS NOT NULL")
-    assert ended == [(SEARCH.candidates + 2,)]
+    raced = rows(tmp_path, "SELECT fresh_runs FROM candidates WHERE fresh_runs > 0")
+    assert raced == [(1,)] * 4  # two finalists and the references
+    assert ended == [(SEARCH.searched + 2 + 4,)]
     again = [run for run, times in placed.items() if times > 1]
     assert 1 <= len(again) <= 2  # those of the stack that was killed, and no others
     curves = "SELECT run, count(*), max(frames) FROM curves GROUP BY run"
