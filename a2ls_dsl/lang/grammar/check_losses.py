@@ -1,4 +1,4 @@
-"""Whether every loss of a grammar is a loss: its items, its numbers, a state and a target in each."""
+"""Whether a grammar is small enough, and each of its losses is one: items, numbers, states, targets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from a2ls_dsl.diagnostics import Diagnostic, Severity
 from a2ls_dsl.lang.grammar import tree
-from a2ls_dsl.lang.grammar.alternatives import Alternatives, Value
+from a2ls_dsl.lang.grammar.alternatives import MANY, Alternatives, Value
 from a2ls_dsl.lang.grammar.check_names import for_values, walk
 from a2ls_dsl.lang.grammar.codes import Rule, error
 from a2ls_dsl.lang.grammar.comparison import ComparisonSpace, leaves_of
@@ -26,6 +26,40 @@ from a2ls_dsl.lang.syntax.printer import print_item, print_option
 from a2ls_dsl.lang.syntax.tree import Call, Option, Schedule
 from a2ls_dsl.words.language import HEAD
 from a2ls_dsl.words.registry import operators
+
+MAX_FORMS = 100_000
+"""Alternatives of sets times horizons; the optional elements of a form cost nothing."""
+
+MAX_WORDS = 5_000
+"""Operators times negatives times options, of one comparison."""
+
+MAX_NAMED = 1_000_000
+"""The elements in all sets for all horizons; the space of He et al. 2022 has 390."""
+
+
+def too_large_findings(file: tree.GrammarFile, alternatives: Alternatives) -> Iterator[Diagnostic]:
+    """What is too large, without building it."""
+    loss = next(rule.name for rule in file.rules if rule.name.text == "loss")
+    calls = calls_of(alternatives)
+    sets = [each for call in calls for each in (*call.arguments, call.target) if each is not None]
+    number = min(MANY, sum(map(alternatives.measure, sets)))
+    for call in calls:
+        words = 1
+        for part in (call.name, call.negatives, *(option.value for option in call.options)):
+            words = min(MANY, words * (alternatives.measure(part) if part else 1))
+        number = min(MANY, number + words)
+        if words > MAX_WORDS:
+            message = f"the operators and options of this comparison have {words:,} combinations"
+            yield error(Rule.FORMS, message, call.span, f"at most {MAX_WORDS:,}; split it, or offer fewer")
+    if number * file.size > MAX_FORMS:
+        shown = f"{number:,}" if number < MANY else "more than 10^30"
+        total = f"{number * file.size:,}" if number < MANY else "far too many"
+        message = f"the grammar has {total} forms: {shown} alternatives times {file.size} horizons"
+        fix = f"at most {MAX_FORMS:,}; `some of {{ ... }}` costs nothing, alternatives do"
+        yield error(Rule.FORMS, message, loss.span, fix)
+    if (named := _elements(file)) > MAX_NAMED:
+        message = f"the sets of the grammar hold {named:,} elements, all horizons together"
+        yield error(Rule.ELEMENTS, message, loss.span, f"at most {MAX_NAMED:,}; shorten runs or horizons")
 
 
 def number_findings(alternatives: Alternatives) -> Iterator[Diagnostic]:
@@ -159,3 +193,13 @@ def _weights(root: Space) -> Iterator[Diagnostic]:
         if not all(map(WEIGHT.holds, space.multiplied)):
             message = f"with the weights before it multiplied, one of this comparison is no longer {WEIGHT}"
             yield error(Rule.NUMBER_RANGE, message, span, "use weights nearer to 1")
+
+
+def _elements(file: tree.GrammarFile) -> int:
+    """The elements in all sets for all horizons together, without building them."""
+    literals = [part for rule in file.rules for part in walk(rule.body) if isinstance(part, tree.Elements)]
+    runs = [run for part in literals for item in part.items for run in tree.runs(item)]
+    # A run's length is linear in the parameters: the mean over all values is that of the corners.
+    corners = list(file.corners())
+    ends = sum(1 + run.last.at(corner) - run.first.at(corner) for run in runs for corner in corners)
+    return ends * file.size // len(corners)

@@ -10,9 +10,13 @@ from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Severity, Source, Sp
 from a2ls_dsl.lang.files import MAX_SIZE, read, shipped, too_large
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.alternatives import Alternatives
-from a2ls_dsl.lang.grammar.check_losses import item_findings, number_findings, root_findings
+from a2ls_dsl.lang.grammar.check_losses import (
+    item_findings,
+    number_findings,
+    root_findings,
+    too_large_findings,
+)
 from a2ls_dsl.lang.grammar.check_names import check
-from a2ls_dsl.lang.grammar.check_size import too_large_findings
 from a2ls_dsl.lang.grammar.codes import Rule, error
 from a2ls_dsl.lang.grammar.elaborate import Elaborator
 from a2ls_dsl.lang.grammar.grammar import Grammar

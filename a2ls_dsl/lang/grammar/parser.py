@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 from typing import Any
@@ -17,13 +17,12 @@ from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedInput
 from lark.tree import Meta
 
-from a2ls_dsl.diagnostics import A2lError, Diagnostic, Fix, Source, Span
+from a2ls_dsl.diagnostics import A2lError, Diagnostic, Source, Span
 from a2ls_dsl.lang.files import folder
 from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.codes import Rule, error
-from a2ls_dsl.lang.syntax.error_context import Finding, ParseFailure
-from a2ls_dsl.lang.syntax.errors import explain_anywhere
-from a2ls_dsl.lang.syntax.parser import MAX_BROKEN, failure_of
+from a2ls_dsl.lang.grammar.errors import explain
+from a2ls_dsl.lang.syntax.parser import MAX_BROKEN
 from a2ls_dsl.words.numbers import number_of_text
 
 WORDS = (
@@ -46,10 +45,6 @@ WORDS = (
 _DIGITS = 6
 """Longer numbers are cut: they are beyond every limit anyway, and the checker says so."""
 
-_HEADER = "a loss grammar begins with a line such as `grammar mine for k in 1..10`"
-
-_WORDS_OF_GRAMMARS = ("_ARTICLE", "_AT", "_FOR", "_IN", "_MOST", "_OF")
-
 _COMMENT = re.compile(r"#[^\r\n]*")
 _START = re.compile(r"^[^\S\n]*(?:require\b|([A-Za-z_]\w*)[^\S\n]*=)", re.MULTILINE)
 _GOES_ON = re.compile(r"(?:,|\bwith)\s*\Z")
@@ -64,9 +59,10 @@ def parse(source: Source) -> tuple[tree.GrammarFile | None, list[Diagnostic]]:
     builder = _Builder(source)
     text = _COMMENT.sub(lambda comment: " " * len(comment[0]), source.text)
     try:
-        file = builder.build(text, "grammar")
-    except UnexpectedInput:
-        file = _pieces(builder, text)
+        try:
+            file = builder.build(text, "grammar")
+        except UnexpectedInput:
+            file = _pieces(builder, text)
     except RecursionError:
         depths = list(accumulate((sign in "[(") - (sign in "])") for sign in source.text))
         innermost = depths.index(max(depths))
@@ -77,13 +73,14 @@ def parse(source: Source) -> tuple[tree.GrammarFile | None, list[Diagnostic]]:
 
 def _pieces(builder: _Builder, text: str) -> tree.GrammarFile | None:
     """The file of a text that can't be parsed as a whole."""
-    starts = [match.start() for match in _START.finditer(text) if not _GOES_ON.search(text, 0, match.start())]
-    starts = [start for start in starts if text[:start].strip()]
+    starts = [match.start() for match in _START.finditer(text)]
+    starts = [start for start in starts if not _GOES_ON.search(text, max(0, start - 200), start)]
+    starts = starts[1:] if starts and not text[: starts[0]].strip() else starts
     ends = [*starts, len(text)]
     try:
         file: tree.GrammarFile = builder.build(text[: ends[0]], "grammar")
     except UnexpectedInput as unexpected:
-        builder.mistakes.append(_explained(builder.source, unexpected, text[: ends[0]], 0))
+        builder.mistakes.append(explain(builder.source, unexpected, text[: ends[0]], 0))
         return None
     lines: list[object] = [*file.rules, *file.requires, *file.bounds]
     broken = 0
@@ -94,7 +91,7 @@ def _pieces(builder: _Builder, text: str) -> tree.GrammarFile | None:
         except UnexpectedInput as unexpected:
             broken += 1
             if broken <= MAX_BROKEN:
-                builder.mistakes.append(_explained(builder.source, unexpected, piece, start))
+                builder.mistakes.append(explain(builder.source, unexpected, piece, start))
             lines += _placeholders(builder.source, piece, start)
     return tree.GrammarFile.of(file.name, file.horizons, lines, Span(builder.source, 0, len(text)))
 
@@ -116,58 +113,6 @@ def _parser() -> Lark:
         propagate_positions=True,
         maybe_placeholders=False,
     )
-
-
-def _explained(source: Source, unexpected: UnexpectedInput, piece: str, base: int) -> Diagnostic:
-    """A readable diagnostic out of the parser's exception."""
-    failure = failure_of(unexpected, piece)
-    if failure.found in _WORDS_OF_GRAMMARS:
-        failure = replace(failure, found="NAME")  # `a` is a stream as well as a word of `require` lines
-    _, message, fix, start, end = (
-        _header(failure) or explain_anywhere(failure) or _no_equals(failure) or _unexpected(failure)
-    )
-    if isinstance(fix, Fix) and fix.at:
-        fix = replace(fix, at=(base + fix.at[0], base + fix.at[1]))
-    return error(Rule.SYNTAX, message, Span(source, base + start, base + max(end, start + 1)), fix)
-
-
-def _header(failure: ParseFailure) -> Finding | None:
-    if "_GRAMMAR" not in failure.expected:
-        return None
-    return failure.says(Rule.SYNTAX, _unexpected(failure)[1], _HEADER)
-
-
-def _no_equals(failure: ParseFailure) -> Finding | None:
-    """`source { s[t] }`"""
-    name = re.search(r"^[^\S\n]*([A-Za-z_]\w*)[^\S\n]*\Z", failure.before, re.MULTILINE)
-    if name is None or failure.found not in ("_LBRACE", "_SOME"):
-        return None
-    fix = Fix(f"write {name[1]} = ...", "= ", (failure.start, failure.start))
-    return failure.says(Rule.SYNTAX, "an equals sign stands between the name of a rule and what it is", fix)
-
-
-def _unexpected(failure: ParseFailure) -> Finding:
-    message = f"{failure.shown} does not belong here"
-    if failure.found == "$END":
-        message = "the grammar ends too early"
-    return failure.says(Rule.SYNTAX, message, _expectation(failure.expected))
-
-
-def _expectation(wanted: frozenset[str]) -> str:
-    """`expected `,` or `}``; nothing when so much may follow that a list helps nobody."""
-    last = {"HEAD", "_REQUIRE", "$END"}
-    if "HEAD" in wanted and wanted <= last:
-        return "expected a rule `name = ...` or a `require` line"
-    shown = sorted(map(_shown, wanted - last))
-    if not shown or len(shown) > 8:
-        return ""
-    return "expected " + " or ".join([", ".join(shown[:-1]), shown[-1]] if shown[1:] else shown)
-
-
-def _shown(terminal: str) -> str:
-    plain = {"NAME": "a name", "INT": "a number", "NUMBER": "a number", "_ARTICLE": "`a`"}
-    definition = next(each for each in _parser().terminals if each.name == terminal)
-    return plain.get(terminal) or f"`{definition.pattern.value}`"
 
 
 @v_args(meta=True)

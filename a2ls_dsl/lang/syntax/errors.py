@@ -21,7 +21,7 @@ from a2ls_dsl.words.numbers import print_number
 LOOK_ALIKES = dict(zip("асеорхуіѕрАВСЕНКМОРТХ", "aceopxyispABCEHKMOPTX", strict=True))
 """Cyrillic letters that look like Latin ones."""
 
-_TERMINALS = {
+TERMINALS = {
     "NAME": "a name",
     "NUMBER": "a number",
     "STRING": "a file in double quotes",
@@ -46,6 +46,7 @@ _TERMINALS = {
     "_RBRACKET": "`]`",
     "$END": "the end",
 }
+"""The words of messages for what the parser expects."""
 
 _CLOSERS = {"(": ("_RPAR", ")"), "{": ("_RBRACE", "}"), "[": ("_RBRACKET", "]")}
 
@@ -185,5 +186,5 @@ def _expected(failure: ParseFailure) -> Finding:
     if weighed or expected == {"_STAR"}:
         message = "terms are added, each with its weight before it"
         return Rule.SUM, message, "e.g. 1.0 * a2_winner + 0.1 * curl", *place
-    names = [text for terminal, text in _TERMINALS.items() if terminal in expected]
+    names = [text for terminal, text in TERMINALS.items() if terminal in expected]
     return Rule.SYNTAX, f"{shown} can't stand here", f"expected {' or '.join(names)}", *place
