@@ -117,10 +117,16 @@ def test_what_can_not_be_parsed_hides_nothing_else() -> None:
 
 def test_a_rule_that_can_not_be_parsed_may_be_referred_to() -> None:
     text = "grammar g for k in 1..2\nloss = mse(x -> y)\nx = { s[t }\ny = { s[t+k] }\nrequire at most 3 loss"
-    with pytest.raises(LanguageError) as caught:
-        parse_grammar(text)
-    (found,) = caught.value.diagnostics
+    (found,) = errors_of(text)
     assert (found.code, found.span.line) == ("A2L201", 3)
+
+
+def test_nothing_follows_from_what_can_not_be_parsed() -> None:
+    term = "mse({ s[t] } -> { s[t+1] })"
+    unused = f"grammar g\nloss = {term} | mse(x -> \nx = {{ s[t] }}"
+    unbounded = f"grammar g\nloss = a\na = {term} | {term} + a\nrequire at most three a"
+    assert [each.code for each in errors_of(unused)] == ["A2L201"]
+    assert [each.code for each in errors_of(unbounded)] == ["A2L201"]
 
 
 PIECES = [

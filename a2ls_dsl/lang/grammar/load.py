@@ -62,9 +62,9 @@ def _load(source: Source) -> Grammar:
 def _checked(file: tree.GrammarFile, source: Source, mistakes: list[Diagnostic]) -> Grammar:
     findings = check(file)
     if mistakes:
-        # The bound of a rule may be what couldn't be parsed.
-        findings = [each for each in findings if each.code != Rule.RECURSION]
-        raise LanguageError(sorted([*mistakes, *findings], key=lambda each: each.span.start))
+        # The bound or the only use of a rule may be what couldn't be parsed.
+        sure = [each for each in findings if each.code not in (Rule.RECURSION, Rule.RULE_UNUSED)]
+        raise LanguageError(sorted([*mistakes, *sure], key=lambda each: each.span.start))
     warnings = tuple(each for each in findings if each.severity is Severity.WARNING)
     if len(findings) == len(warnings):
         findings += too_large_findings(file, Alternatives(file))
