@@ -17,9 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from a2ls_dsl.search.candidates import NO_LOSS
+from a2ls_dsl.search.events import Event, Progress
 from a2ls_dsl.search.presets import quick
 from a2ls_dsl.search.reader import StudyReader
-from a2ls_dsl.search.run import Event, Progress, evolve
+from a2ls_dsl.search.run import evolve
 from a2ls_dsl.search.rungs import Rungs
 from a2ls_dsl.search.settings import SearchSettings
 

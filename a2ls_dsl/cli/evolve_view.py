@@ -19,8 +19,8 @@ from a2ls_dsl.report.tables import said
 from a2ls_dsl.rl.slots import Replaced
 from a2ls_dsl.search.candidates import NO_LOSS, Candidate, Status, ranked
 from a2ls_dsl.search.conductor import Ended
+from a2ls_dsl.search.events import Event, Placed, Progress, RunsEnded, SearchStarted, StudyBusy
 from a2ls_dsl.search.race import finalists
-from a2ls_dsl.search.run import Event, Placed, Progress, RunsEnded, SearchStarted, StudyBusy
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.store import BUSY_SECONDS, BUSY_TIMES
 

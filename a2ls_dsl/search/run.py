@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,9 +26,18 @@ from a2ls_dsl.rl.settings import Computation
 from a2ls_dsl.rl.slots import Member, Replaced, Training
 from a2ls_dsl.rl.stacks import Stacks
 from a2ls_dsl.rl.windows import check_windows
-from a2ls_dsl.search.candidates import Candidate, Run, Status, parsed, references
+from a2ls_dsl.search.candidates import Status, parsed, references
 from a2ls_dsl.search.conductor import Conductor, Ended
 from a2ls_dsl.search.duplicates import DuplicateGate
+from a2ls_dsl.search.events import (
+    OnEvent,
+    Placed,
+    Progress,
+    RunsEnded,
+    SearchStarted,
+    SpaceExhausted,
+    StudyBusy,
+)
 from a2ls_dsl.search.gates import BatchGate, Gate
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
 from a2ls_dsl.search.outlook import frames_left
@@ -42,80 +51,6 @@ _EXPECTED = 4  # losses drawn to count what those to come will take
 SAVE_SECONDS = 60.0
 BOARD = 20
 """How many of the best an event carries."""
-
-
-@dataclass(frozen=True)
-class SearchStarted:
-    """The study is open. done: how many of the `total` candidates and references are trained already.
-
-    most_frames: to be trained at most, with the runs that confirm.
-    """
-
-    settings: SearchSettings
-    folder: Path
-    resumed: bool
-    done: int
-    total: int
-    slots: int
-    memory_bytes: int
-    leaderboard: tuple[Candidate, ...]
-    most_frames: float
-
-
-@dataclass(frozen=True)
-class Placed:
-    """Runs took slots."""
-
-    runs: tuple[Run, ...]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where the search stands.
-
-    frames: trained in all, of which `culled` candidates' are part; frames_per_second: of all slots together;
-    utilisation: share of the slots that train, on average; seconds_left: infinite while nothing is known.
-    gates: what each let through, what it stopped, and the frames that saved; seconds: of this process;
-    frames_left: to be trained, if those to come are stopped as early as those before; by the runs in training
-    alone once the search was asked to stop.
-    """
-
-    generation: int
-    counts: dict[Status, int]
-    busy: int
-    slots: int
-    frames: int
-    frames_per_second: float
-    utilisation: float
-    seconds_left: float
-    catching_up: bool
-    gates: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
-    seconds: float = 0.0
-    frames_left: float = math.nan
-
-
-@dataclass(frozen=True)
-class RunsEnded:
-    """Runs have ended; `leaderboard` is that of the study now."""
-
-    ended: tuple[Ended, ...]
-    leaderboard: tuple[Candidate, ...]
-
-
-@dataclass(frozen=True)
-class SpaceExhausted:
-    """The grammar holds fewer losses than the search may train. found: those it had."""
-
-    found: int
-
-
-@dataclass(frozen=True)
-class StudyBusy:
-    """Another program writes to the study, and the search waits for it."""
-
-
-Event: TypeAlias = SearchStarted | Placed | Progress | RunsEnded | SpaceExhausted | StudyBusy | Replaced
-OnEvent: TypeAlias = Callable[[Event], None]
 
 
 def evolve(

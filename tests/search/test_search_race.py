@@ -23,11 +23,12 @@ from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.search import race
 from a2ls_dsl.search.candidates import Candidate, Status
 from a2ls_dsl.search.conductor import Conductor
+from a2ls_dsl.search.events import Event, Placed
 from a2ls_dsl.search.evolution import RandomSearch
 from a2ls_dsl.search.finals import fresh_runs
 from a2ls_dsl.search.presets import PRESETS
 from a2ls_dsl.search.reader import StudyReader, stored_settings
-from a2ls_dsl.search.run import Event, Placed, evolve
+from a2ls_dsl.search.run import evolve
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.strategies import Scored, ranked
 from a2ls_dsl.search.study import Study

@@ -18,7 +18,8 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.slots import Member, Training
 from a2ls_dsl.search import scale_out
 from a2ls_dsl.search.candidates import Status
-from a2ls_dsl.search.run import Event, Placed, Progress, evolve
+from a2ls_dsl.search.events import Event, Placed, Progress
+from a2ls_dsl.search.run import evolve
 from a2ls_dsl.search.scale_out import DEATHS, Cluster, RayStacks
 
 ray = pytest.importorskip("ray")

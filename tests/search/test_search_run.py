@@ -29,7 +29,8 @@ from a2ls_dsl.rl.play import play
 from a2ls_dsl.rl.policy import load_policy
 from a2ls_dsl.rl.slots import Replaced
 from a2ls_dsl.search import run
-from a2ls_dsl.search.run import Event, Placed, Progress, RunsEnded, SearchStarted, SpaceExhausted, evolve
+from a2ls_dsl.search.events import Event, Placed, Progress, RunsEnded, SearchStarted, SpaceExhausted
+from a2ls_dsl.search.run import evolve
 
 SEARCH = (
     "evolve",

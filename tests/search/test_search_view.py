@@ -17,9 +17,9 @@ from a2ls_dsl.report.statistics import difference
 from a2ls_dsl.report.tables import said
 from a2ls_dsl.search.candidates import Candidate, Run, Status, references
 from a2ls_dsl.search.conductor import Ended
+from a2ls_dsl.search.events import Event, Placed, Progress, RunsEnded, SearchStarted, SpaceExhausted
 from a2ls_dsl.search.evolution import Origin
 from a2ls_dsl.search.presets import quick
-from a2ls_dsl.search.run import Event, Placed, Progress, RunsEnded, SearchStarted, SpaceExhausted
 
 LOSS = "mse({ s[t], s[t+2], s[t+8], a[t..t+5], a[t+7], a[t+8], r[t+3] } -> { s[t+1], s[t+3], s[t+6] })"
 

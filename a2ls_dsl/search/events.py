@@ -1,0 +1,88 @@
+"""What a search tells while it runs: whoever starts it hands in a function that takes every event."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from a2ls_dsl.rl.slots import Replaced
+from a2ls_dsl.search.candidates import Candidate, Run, Status
+from a2ls_dsl.search.conductor import Ended
+from a2ls_dsl.search.settings import SearchSettings
+
+
+@dataclass(frozen=True)
+class SearchStarted:
+    """The study is open. done: how many of the `total` candidates and references are trained already.
+
+    most_frames: to be trained at most, with the runs that confirm.
+    """
+
+    settings: SearchSettings
+    folder: Path
+    resumed: bool
+    done: int
+    total: int
+    slots: int
+    memory_bytes: int
+    leaderboard: tuple[Candidate, ...]
+    most_frames: float
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Runs took slots."""
+
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the search stands.
+
+    frames: trained in all, of which `culled` candidates' are part; frames_per_second: of all slots together;
+    utilisation: share of the slots that train, on average; seconds_left: infinite while nothing is known.
+    gates: what each let through, what it stopped, and the frames that saved; seconds: of this process;
+    frames_left: to be trained, if those to come are stopped as early as those before; by the runs in training
+    alone once the search was asked to stop.
+    """
+
+    generation: int
+    counts: dict[Status, int]
+    busy: int
+    slots: int
+    frames: int
+    frames_per_second: float
+    utilisation: float
+    seconds_left: float
+    catching_up: bool
+    gates: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    seconds: float = 0.0
+    frames_left: float = math.nan
+
+
+@dataclass(frozen=True)
+class RunsEnded:
+    """Runs have ended; `leaderboard` is that of the study now."""
+
+    ended: tuple[Ended, ...]
+    leaderboard: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
+class SpaceExhausted:
+    """The grammar holds fewer losses than the search may train. found: those it had."""
+
+    found: int
+
+
+@dataclass(frozen=True)
+class StudyBusy:
+    """Another program writes to the study, and the search waits for it."""
+
+
+Event: TypeAlias = SearchStarted | Placed | Progress | RunsEnded | SpaceExhausted | StudyBusy | Replaced
+OnEvent: TypeAlias = Callable[[Event], None]
