@@ -18,6 +18,7 @@ import pytest
 
 from a2ls_dsl.diagnostics import A2lError, LanguageError
 from a2ls_dsl.lang.grammar import Grammar, load_grammar, parse_grammar
+from a2ls_dsl.lang.grammar.space import Search
 from a2ls_dsl.lang.load import load
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
@@ -108,3 +109,15 @@ def test_shipped_grammars_do_what_they_did(name: str, request: pytest.FixtureReq
         recorded["shipped"][name] = now
         RECORDED.write_text(json.dumps(recorded, indent=0) + "\n", encoding="utf-8")
     assert recorded["shipped"][name] == now
+
+
+def test_moves_of_one_loss_search_once_how_it_is_produced(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = []
+    derivation = Search.derivation
+    monkeypatch.setattr(Search, "derivation", lambda *given: searched.append(1) or derivation(*given))
+    grammar, rng = load_grammar("around_spr"), np.random.default_rng(0)
+    loss = grammar.sample(rng)
+    once = grammar.contains(loss) and len(searched)
+    children = [grammar.mutate(loss, rng) for _ in range(20)]
+    assert len(set(children)) > 1
+    assert len(searched) == once

@@ -81,7 +81,9 @@ class Alternatives:
             case tree.Optional(inner, span):
                 return self._alternatives(span.start, [(Word((), None),), self.words(inner)])
             case tree.Choice(alternatives, span):
-                return self._alternatives(span.start, [self.words(each) for each in alternatives])
+                return self._alternatives(
+                    span.start, [self.words(alternative) for alternative in alternatives]
+                )
             case tree.Call(name, arguments):
                 return tuple(
                     Word(join(each.path for each in words), _called(name.text, _numbers(words)))
@@ -126,11 +128,11 @@ class Alternatives:
             match part:
                 case tree.Name(text):
                     return sizes.get(text, 1)
-                case tree.Choice(each):
-                    return min(MANY, sum(map(size, each)))
+                case tree.Choice(alternatives):
+                    return min(MANY, sum(map(size, alternatives)))
                 case tree.Optional(inner):
                     return 1 + size(inner)
-            return reduce(lambda total, each: min(MANY, total * size(each)), tree.parts(part), 1)
+            return reduce(lambda total, inner: min(MANY, total * size(inner)), tree.parts(part), 1)
 
         for name in sorted(self.reached(expression), key=self.order.__getitem__):
             sizes[name] = size(self.rules[name].body)
@@ -151,7 +153,7 @@ class Alternatives:
                         )
 
     def _rule(self, name: str, side: str, binding: tree.Binding) -> list[SetChoice]:
-        key = name, side, tuple(sorted((each, binding[each]) for each in self._names[name]))
+        key = name, side, tuple(sorted((parameter, binding[parameter]) for parameter in self._names[name]))
         if key not in self._sets:
             self._sets[key] = list(self._expanded(self.rules[name].body, side, binding))
         return self._sets[key]
@@ -161,31 +163,31 @@ class Alternatives:
             case tree.Name(text) if text in self.rules:
                 yield from self._rule(text, side, binding)
             case tree.Choice(alternatives, span):
-                for place, each in enumerate(alternatives):
-                    for choice in self._expanded(each, side, binding):
+                for place, alternative in enumerate(alternatives):
+                    for choice in self._expanded(alternative, side, binding):
                         yield replace(choice, path=join([choice.path, ((span.start, place),)]))
             case tree.Optional(inner, span):
                 yield SetChoice(((span.start, 0),), frozenset(), frozenset())
                 for choice in self._expanded(inner, side, binding):
                     yield replace(choice, path=join([choice.path, ((span.start, 1),)]))
             case tree.Both(parts):
-                for chosen in product(*(list(self._expanded(part, side, binding)) for part in parts)):
-                    must = frozenset[Item]().union(*(each.must for each in chosen))
-                    may = frozenset[Item]().union(*(each.may for each in chosen)) - must
-                    yield SetChoice(join(each.path for each in chosen), must, may)
+                for choices in product(*(list(self._expanded(part, side, binding)) for part in parts)):
+                    must = frozenset[Item]().union(*(choice.must for choice in choices))
+                    may = frozenset[Item]().union(*(choice.may for choice in choices)) - must
+                    yield SetChoice(join(choice.path for choice in choices), must, may)
             case tree.Elements(items, some):
                 for chosen_items in product(*(self._item(item, side, binding) for item in items)):
-                    found = frozenset(item for _, group in chosen_items for item in group)
+                    held = frozenset(item for _, group in chosen_items for item in group)
                     path = join(path for path, _ in chosen_items)
-                    yield SetChoice(path, frozenset() if some else found, found if some else frozenset())
+                    yield SetChoice(path, frozenset() if some else held, held if some else frozenset())
 
     def _item(self, item: tree.Item, side: str, binding: tree.Binding) -> list[tuple[Path, tuple[Item, ...]]]:
-        found = []
+        built = []
         for path, items in self._built(item, binding):
-            for each in items:
-                self.origins.setdefault(each, (item, binding))
-            found.append((path, tuple(canonical_items(items, ENCODERS[side]))))
-        return found
+            for made in items:
+                self.origins.setdefault(made, (item, binding))
+            built.append((path, tuple(canonical_items(items, ENCODERS[side]))))
+        return built
 
     def _built(self, item: tree.Item, binding: tree.Binding) -> Iterator[tuple[Path, list[Item]]]:
         match item:
@@ -196,8 +198,8 @@ class Alternatives:
                 inner, *rest = arguments
                 if not isinstance(inner, tree.Run | tree.Apply):
                     raise TypeError("the checker lets an item stand first only")
-                numbers = [each for each in rest if not isinstance(each, tree.Run | tree.Apply)]
-                more = [each for each in rest if isinstance(each, tree.Run | tree.Apply)]
+                numbers = [argument for argument in rest if not isinstance(argument, tree.Run | tree.Apply)]
+                more = [argument for argument in rest if isinstance(argument, tree.Run | tree.Apply)]
                 name = function.text
                 nothing: tuple[Path, list[Item]] = ((), [])
                 names = self.words(function) if name in self.rules else (Word((), Call(name)),)
@@ -205,13 +207,13 @@ class Alternatives:
                     values = _numbers(given)
                     for word, (path, items) in product(names, list(self._built(inner, binding))):
                         for end_path, end in list(self._built(more[0], binding)) if more else [nothing]:
-                            whole = join([path, word.path, end_path, *(each.path for each in given)])
+                            whole = join([path, word.path, end_path, *(number.path for number in given)])
                             yield whole, _applied(word.value, values, items, end)
 
-    def _alternatives(self, start: int, each: Iterable[tuple[Word, ...]]) -> tuple[Word, ...]:
+    def _alternatives(self, start: int, lists: Iterable[tuple[Word, ...]]) -> tuple[Word, ...]:
         return tuple(
             Word(join([word.path, ((start, place),)]), word.value)
-            for place, words in enumerate(each)
+            for place, words in enumerate(lists)
             for word in words
         )
 
@@ -231,12 +233,12 @@ def _applied(function: Value, numbers: tuple[float, ...], items: list[Item], mor
     if not isinstance(function, Call):
         return items
     if function.name == ROLLOUT:
-        actions = [each.offset for each in more if isinstance(each, Element)]
-        return [Rollout(each, actions[0], len(actions)) for each in items if isinstance(each, Element)]
+        actions = [action.offset for action in more if isinstance(action, Element)]
+        return [Rollout(start, actions[0], len(actions)) for start in items if isinstance(start, Element)]
     if function.name == RETURN:
-        rewards = [each.offset for each in items if isinstance(each, Element)]
-        ends: list[Element | None] = [each for each in more if isinstance(each, Element)]
+        rewards = [reward.offset for reward in items if isinstance(reward, Element)]
+        ends: list[Element | None] = [end for end in more if isinstance(end, Element)]
         discount = numbers[0] if numbers else DISCOUNT.default
         return [Return(rewards[0], rewards[-1], end, discount) for end in ends or [None]]
     call = Call(function.name, function.numbers or numbers)
-    return [replace(each, calls=(*each.calls, call)) if isinstance(each, Element) else each for each in items]
+    return [replace(item, calls=(*item.calls, call)) if isinstance(item, Element) else item for item in items]

@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from a2ls_dsl.diagnostics import Diagnostic
 from a2ls_dsl.lang.grammar import tree
-from a2ls_dsl.lang.grammar.check_kinds import check_kinds
+from a2ls_dsl.lang.grammar.check_sorts import check_sorts
 from a2ls_dsl.lang.grammar.codes import Rule, error, warning
 from a2ls_dsl.lang.grammar.layout import SIDES
 from a2ls_dsl.lang.grammar.parser import WORDS
@@ -31,20 +31,20 @@ MAX_DEPTH = 8
 def check(file: tree.GrammarFile) -> list[Diagnostic]:
     """All findings about the names, kinds and steps of a grammar, in the order of the text."""
     rules = rules_of(file)
-    found = [*_horizons(file), *_rule_names(file), *_requires(file)]
+    findings = [*_horizons(file), *_rule_names(file), *_requires(file)]
     for rule in file.rules:
         for part in walk(rule.body):
             if isinstance(part, tree.Elements):
-                found += [each for item in part.items for each in _item(item, file)]
+                findings += [finding for item in part.items for finding in _item(item, file)]
     try:
         order = ordered(file)
     except CycleError as cycle:
-        found.append(_recursion(rules, cycle.args[1]))
+        findings.append(_recursion(rules, cycle.args[1]))
     else:
-        found += check_kinds(rules, order, file.bounds)
-    if not found:  # a rule may seem unused only because its name was misspelled where it is used
-        found += _unused(file)
-    return sorted(found, key=lambda each: each.span.start)
+        findings += check_sorts(rules, order, file.bounds)
+    if not findings:  # a rule may seem unused only because its name was misspelled where it is used
+        findings += _unused(file)
+    return sorted(findings, key=lambda finding: finding.span.start)
 
 
 def rules_of(file: tree.GrammarFile) -> dict[str, tree.Rule]:
@@ -56,8 +56,8 @@ def walk(expression: tree.Expression) -> Iterator[tree.Expression]:
     """An expression and everything inside it."""
     waiting = [expression]
     while waiting:
-        yield (each := waiting.pop())
-        waiting += reversed(tree.parts(each))
+        yield (part := waiting.pop())
+        waiting += reversed(tree.parts(part))
 
 
 def uses(rule: tree.Rule) -> list[tree.Name]:
