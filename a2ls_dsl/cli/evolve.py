@@ -9,6 +9,7 @@ import typer
 
 from a2ls_dsl.cli import app
 from a2ls_dsl.cli.evolve_options import (
+    AgentName,
     Ale,
     Confirm,
     ConfirmSeeds,
@@ -61,6 +62,7 @@ def evolve(
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the search and of every training.")] = 0,
     stack: Stack = None,
     start_from: StartFrom = None,
+    agent: AgentName = None,
     set_: Set = None,
     without: Without = None,
     race: Race = None,
@@ -81,7 +83,7 @@ def evolve(
     """Search for losses that make an agent learn faster. The same command resumes a stopped search."""
     from dataclasses import replace
 
-    from a2ls_dsl.rl.agents import published_settings
+    from a2ls_dsl.rl.agents import algorithm_named, algorithm_of, published_settings
     from a2ls_dsl.rl.envs.atari_suite import emulated_by
     from a2ls_dsl.rl.envs.task import read_arguments
     from a2ls_dsl.rl.envs.tasks import find_task
@@ -98,8 +100,10 @@ def evolve(
     task = emulated_by(find_task(env, read_arguments(env_arg or [])), ale)
     begin = PRESETS[preset](task.name)
     refuse_idle(ray, gpus, stacks)
-    if frames is not None:
-        given["agent"] = published_settings(task, frames, begin.agent)
+    own = begin.agent
+    if agent is not None and (algorithm := algorithm_named(agent, task)) is not algorithm_of(own):
+        own = algorithm.published(task, begin.frames) if preset == Preset.PAPER else algorithm.quick(task)
+    given["agent"] = own if frames is None else published_settings(task, frames, own)
     if not fresh:
         named = replace(begin, grammar=grammar, strategy=strategy, operator=ANY, seed=seed)
         require_plugins(study or _default_folder(named, preset))

@@ -98,6 +98,9 @@ StartFrom = Annotated[
         "(repeatable).",
     ),
 ]
+AgentName = Annotated[
+    str | None, typer.Option(help="sac, simba or rainbow; by default what usually learns such a task.")
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(

@@ -13,6 +13,7 @@ from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
 
 if TYPE_CHECKING:
     from a2ls_dsl.rl.agents import AgentSettings
+    from a2ls_dsl.rl.algorithm import Algorithm
     from a2ls_dsl.rl.envs.tasks import Task
     from a2ls_dsl.rl.settings import Computation, PixelSettings, Scale
     from a2ls_dsl.rl.trainer import Plan
@@ -85,6 +86,13 @@ def train(
         int | None,
         typer.Option(min=1, max=65_536, help="Hidden units of actor and critics, or of the value heads."),
     ] = None,
+    agent: Annotated[
+        str | None, typer.Option(help="sac, simba or rainbow; by default what usually learns such a task.")
+    ] = None,
+    encoder_gradient: Annotated[
+        str | None,
+        typer.Option(help="What trains the encoder: critic+auxiliary (the default), or auxiliary alone."),
+    ] = None,
     rainbow: Annotated[
         str | None, typer.Option(help="Atari: which settings of Rainbow, efficient (the default) or spr.")
     ] = None,
@@ -113,6 +121,8 @@ def train(
     from dataclasses import replace
 
     from a2ls_dsl.cli.arms import losses
+    from a2ls_dsl.diagnostics import A2lError
+    from a2ls_dsl.rl.agents import ALGORITHMS, algorithm_named
     from a2ls_dsl.rl.device import choose_device
     from a2ls_dsl.rl.envs.atari_suite import emulated_by
     from a2ls_dsl.rl.envs.task import read_arguments
@@ -132,10 +142,17 @@ def train(
         "replay_capacity": replay_capacity,
         "random_steps": random_steps,
     }
-    published = _published(task, frames, rainbow)
+    algorithm = algorithm_named(agent, task)
+    published = _published(task, frames, rainbow, algorithm)
+    if scale is not None and algorithm is not ALGORITHMS["sac"]:
+        raise A2lError(f"the preset {preset} is of SAC, not of {algorithm.title}", "leave out --preset")
+    if encoder_gradient is not None:
+        if not hasattr(published, "encoder_gradient"):
+            raise A2lError(f"{algorithm.title} has one gradient", "leave out --encoder-gradient")
+        given["encoder_gradient"] = encoder_gradient
     settings = replace(
         scale.sac if scale else published,
-        **_parity(task, parity),
+        **_parity(task, parity, algorithm),
         **{name: each for name, each in given.items() if each is not None},
     )
     training = Training(
@@ -146,7 +163,7 @@ def train(
             eval_every or (scale.evaluation.every_frames if scale else usual.eval_every),
             eval_episodes or (scale.evaluation.episodes if scale else usual.eval_episodes),
         ),
-        _pixels(task, obs, shadow_size),
+        _pixels(task, obs, shadow_size, algorithm),
         computation(precision, compile, not no_capture, choose_device(device)),
     )
     members = [(arm, number) for arm in arms for number in range(seed, seed + seeds)]
@@ -176,12 +193,12 @@ def _scale(task: Task, preset: Preset | None, obs: str | None) -> Scale | None:
     return scale
 
 
-def _published(task: Task, frames: int, rainbow: str | None) -> AgentSettings:
-    """The settings of the task's learner; what --rainbow means."""
+def _published(task: Task, frames: int, rainbow: str | None, algorithm: Algorithm[Any]) -> AgentSettings:
+    """The settings of the learner; what --rainbow means."""
     from a2ls_dsl.diagnostics import A2lError, unknown
-    from a2ls_dsl.rl.agents import ALGORITHMS, algorithm_for
+    from a2ls_dsl.rl.agents import ALGORITHMS
 
-    algorithm, option = algorithm_for(task), ALGORITHMS["rainbow"]
+    option = ALGORITHMS["rainbow"]
     if rainbow is not None and algorithm is not option:
         raise A2lError(f"{task.name} is learned by {algorithm.title}", "leave out --rainbow")
     if rainbow is not None and rainbow not in option.presets:
@@ -190,27 +207,28 @@ def _published(task: Task, frames: int, rainbow: str | None) -> AgentSettings:
     return settings
 
 
-def _parity(task: Task, parity: str | None) -> dict[str, Any]:
+def _parity(task: Task, parity: str | None, algorithm: Algorithm[Any]) -> dict[str, Any]:
     """The settings that --parity stands for."""
     from a2ls_dsl.diagnostics import A2lError, unknown
-    from a2ls_dsl.rl.agents import ALGORITHMS, algorithm_for
+    from a2ls_dsl.rl.agents import ALGORITHMS
     from a2ls_dsl.rl.settings import PARITIES
 
     if parity is None:
         return {}
-    if algorithm_for(task) is not ALGORITHMS["sac"]:
+    if algorithm is not ALGORITHMS["sac"]:
         raise A2lError(f"{task.name} isn't learned by SAC, as in the release", "leave out --parity")
     if parity not in PARITIES:
         raise unknown("code to be at parity with", parity, PARITIES)
     return PARITIES[parity]
 
 
-def _pixels(task: Task, obs: str | None, shadow_size: int | None) -> PixelSettings | None:
+def _pixels(
+    task: Task, obs: str | None, shadow_size: int | None, algorithm: Algorithm[Any]
+) -> PixelSettings | None:
     """What --obs and its options mean."""
     from dataclasses import replace
 
     from a2ls_dsl.diagnostics import A2lError, unknown
-    from a2ls_dsl.rl.agents import algorithm_for
     from a2ls_dsl.rl.envs.rendering import Rendering
     from a2ls_dsl.rl.envs.task import OBSERVATIONS, PIXELS
     from a2ls_dsl.rl.envs.tasks import suite_of
@@ -220,7 +238,7 @@ def _pixels(task: Task, obs: str | None, shadow_size: int | None) -> PixelSettin
     if obs is not None and obs not in task.observations:
         kinds = ("frames" if each == PIXELS else each for each in task.observations)
         raise A2lError(f"{task.name} is seen as {' or '.join(kinds)}, not as {obs}", "leave out --obs")
-    pixels = algorithm_for(task).pixels(task, obs)
+    pixels = algorithm.pixels(task, obs)
     if shadow_size is None:
         return pixels
     if pixels is None or not suite_of(task).shadows:

@@ -34,7 +34,7 @@ from a2ls_dsl.experiment.claims import Claim, Published, read_claims, read_publi
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.agents import ALGORITHMS, published_settings, told
+from a2ls_dsl.rl.agents import ALGORITHMS, algorithm_named, told
 from a2ls_dsl.rl.arithmetic import Precision
 from a2ls_dsl.rl.envs.tasks import find_task, suite_of
 from a2ls_dsl.rl.given import checked
@@ -56,7 +56,14 @@ _KEYS = (
     "published",
 )
 _REQUIRED = ("name", "envs", "seeds", "frames", "arms")
-_OTHERS = {"obs": str, "random_crops": bool, "eval_every": int, "eval_episodes": int, "precision": str}
+_OTHERS = {
+    "agent": str,
+    "obs": str,
+    "random_crops": bool,
+    "eval_every": int,
+    "eval_episodes": int,
+    "precision": str,
+}
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 """What names a folder: nothing that leads out of the one that it is made in."""
 
@@ -115,7 +122,8 @@ class Experiment:
     def training(self, env: str, arm: Arm) -> Training:
         """How the runs of an arm on an environment train."""
         task, given = find_task(env), {**self.settings, **arm.settings}
-        agent, usual = published_settings(task, self.frames), suite_of(task).protocol
+        agent = algorithm_named(given.get("agent"), task).published(task, self.frames)
+        usual = suite_of(task).protocol
         every = given.get("eval_every", usual.eval_every)
         return Training(
             task,

@@ -22,6 +22,7 @@ class StackedAdam(nn.Module):
 
     A member's parameters are updated as `torch.optim.Adam` would update them alone, bias correction included.
     All state lies in buffers that are changed in place, so that a step can be captured as part of a graph.
+    decay: that of weights, as `torch.optim.AdamW` has it; 0 for none.
     members: how many there are, by default as many as rows. owners: for each parameter whose its rows are,
     (rows,), or None where row i is member i's.
     """
@@ -36,8 +37,10 @@ class StackedAdam(nn.Module):
         eps: float = 1e-8,
         members: int | None = None,
         owners: Sequence[Tensor | None] | None = None,
+        decay: float = 0.0,
     ) -> None:
         super().__init__()
+        self.decay = decay
         self.trained = list(parameters)
         self.lr, self.betas, self.eps = lr, betas, eps
         for moment in ("first", "second"):
@@ -135,7 +138,8 @@ class StackedAdam(nn.Module):
         if not parts:
             return
         parameters, slopes, first, second, counts = map(list, zip(*parts, strict=True))
-        torch._fused_adam_(
+        kernel = torch._fused_adamw_ if self.decay else torch._fused_adam_
+        kernel(
             parameters,
             slopes,
             first,
@@ -145,7 +149,7 @@ class StackedAdam(nn.Module):
             lr=self.lr,
             beta1=self.betas[0],
             beta2=self.betas[1],
-            weight_decay=0.0,
+            weight_decay=self.decay,
             eps=self.eps,
             amsgrad=False,
             maximize=False,

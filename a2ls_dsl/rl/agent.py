@@ -312,12 +312,13 @@ def called(network: nn.Module, inputs: tuple[Tensor, ...], members: Tensor | Non
     """What a network of all members gives for inputs (N, ...) of some (N,), or with None of all."""
     own: dict[str, Tensor] = {}
     if members is not None:
-        own = {name: each.index_select(0, members) for name, each in network.named_parameters()}
+        tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+        own = {name: each.index_select(0, members) for name, each in tensors.items()}
     result: Tensor = functional_call(network, own, inputs) if own else network(*inputs)
     return result
 
 
 def copy_member(source: nn.Module, target: nn.Module, member: int) -> None:
-    """Copy a member's parameters from one network to another of equal shape."""
-    for mine, its in zip(source.parameters(), target.parameters(), strict=True):
+    """Copy a member's parameters and buffers from one network to another of equal shape."""
+    for mine, its in zip(source.state_dict().values(), target.state_dict().values(), strict=True):
         its[member] = mine[member]

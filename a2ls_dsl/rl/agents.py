@@ -15,12 +15,12 @@ from a2ls_dsl.rl.algorithm import AgentSettings, Algorithm
 from a2ls_dsl.rl.envs.tasks import Task
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.algorithm import Rainbow
-from a2ls_dsl.rl.sac_algorithm import Sac
+from a2ls_dsl.rl.sac_algorithm import Sac, Simba
 from a2ls_dsl.rl.settings import Computation, PixelSettings
 
 __all__ = ["ALGORITHMS", "AgentSettings", "algorithm_for", "algorithm_of", "make_agent", "told"]
 
-ALGORITHMS: dict[str, Algorithm[Any]] = {made.name: made for made in (Sac(), Rainbow())}
+ALGORITHMS: dict[str, Algorithm[Any]] = {made.name: made for made in (Sac(), Rainbow(), Simba())}
 """Every algorithm by name. The first that takes the actions of a task is the usual one there."""
 
 
@@ -34,9 +34,22 @@ def algorithm_for(task: Task) -> Algorithm[Any]:
     return next(each for each in ALGORITHMS.values() if each.discrete == task.discrete)
 
 
+def algorithm_named(name: str | None, task: Task) -> Algorithm[Any]:
+    """The algorithm of a name, by default the usual one on a task. Raises `A2lError` where it doesn't fit."""
+    if name is None:
+        return algorithm_for(task)
+    if name not in ALGORITHMS:
+        raise unknown("agent", name, ALGORITHMS)
+    _check_actions(ALGORITHMS[name], task)
+    return ALGORITHMS[name]
+
+
 def check_actions(settings: AgentSettings, task: Task) -> None:
     """Raise `A2lError` where an algorithm can't give the actions that a task takes."""
-    algorithm = algorithm_of(settings)
+    _check_actions(algorithm_of(settings), task)
+
+
+def _check_actions(algorithm: Algorithm[Any], task: Task) -> None:
     if algorithm.discrete == task.discrete:
         return
     kinds = ("vectors", "numbers")

@@ -5,7 +5,9 @@ Sizes and initialisation as in the release of He et al. 2022 (the settings of CU
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +25,33 @@ FILTERS = 32
 STRIDES = (2, 1, 1, 1)
 
 
-class DenseEncoder(nn.Module):
+class Encoder(nn.Module, ABC):
+    """What encodes observations (members, M, ...): to (members, M, features)."""
+
+    features: int
+
+    @abstractmethod
+    def forward(self, observation: Tensor) -> Tensor:
+        """The features."""
+
+    @abstractmethod
+    def base(self, observation: Tensor) -> Tensor:
+        """What actor and critics share."""
+
+    @abstractmethod
+    def head(self, base: Tensor) -> Tensor:
+        """The features, from what `base` gave."""
+
+    @abstractmethod
+    def head_for_actor(self) -> ActorHead | None:
+        """What the actor has of its own behind `base`, if anything."""
+
+    @abstractmethod
+    def reset(self, member: int, rng: CounterRng) -> None:
+        """Fresh parameters for a member."""
+
+
+class DenseEncoder(Encoder):
     """The paper's dense encoder of vectors: LayerNorm(Linear(x ++ ReLU(Linear(x)))), x and 40 hidden units.
 
     (members, M, observation) -> (members, M, observation + 40).
@@ -121,7 +149,7 @@ class Head(nn.Module):
         self.norm.reset(member)
 
 
-class PixelEncoder(nn.Module):
+class PixelEncoder(Encoder):
     """The paper's encoder of frames: four 3x3 convolutions of 32 filters, then Linear and LayerNorm.
 
     (members, M, channels, size, size) uint8 -> (members, M, 50).
@@ -171,7 +199,6 @@ class PixelEncoder(nn.Module):
 
 
 ActorHead = Head | DenseHead
-Encoder = DenseEncoder | PixelEncoder
 
 
 def make_encoder(members: int, observations: Observations, shared: bool = True) -> Encoder:
@@ -225,10 +252,13 @@ class Actor(nn.Module):
         hidden: int,
         log_std_range: tuple[float, float],
         head: ActorHead | None = None,
+        trunk: nn.Module | None = None,
     ) -> None:
+        """trunk: of features to (members, 1, M, 2 * action); by default an `MLP`."""
         super().__init__()
         self.head = head
-        self.trunk = MLP(members, features, hidden, 2 * action, Purpose.INIT_ACTOR)
+        made = MLP(members, features, hidden, 2 * action, Purpose.INIT_ACTOR) if trunk is None else trunk
+        self.trunk: Any = made
         self.low, self.high = log_std_range
 
     def mean(self, base: Tensor) -> Tensor:
@@ -259,9 +289,13 @@ class Actor(nn.Module):
 class TwinCritic(nn.Module):
     """Two independent action values a member."""
 
-    def __init__(self, members: int, features: int, action: int, hidden: int) -> None:
+    def __init__(
+        self, members: int, features: int, action: int, hidden: int, trunk: nn.Module | None = None
+    ) -> None:
+        """trunk: of features and actions to (members, 2, M, 1); by default an `MLP`."""
         super().__init__()
-        self.trunk = MLP(members, features + action, hidden, 1, Purpose.INIT_CRITIC, copies=2)
+        made = MLP(members, features + action, hidden, 1, Purpose.INIT_CRITIC, copies=2)
+        self.trunk: Any = made if trunk is None else trunk
 
     def forward(self, features: Tensor, action: Tensor) -> Tensor:
         """(members, M, features), (members, M, action) -> (members, 2, M)."""

@@ -19,7 +19,7 @@ from a2ls_dsl.rl.agent import Agent, Parts, called, copy_member, follow, of_memb
 from a2ls_dsl.rl.networks import Actor, Encoder, TwinCritic, make_encoder
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay, Transitions
-from a2ls_dsl.rl.settings import Computation, SacSettings
+from a2ls_dsl.rl.settings import ENCODER_GRADIENTS, Computation, SacSettings
 
 
 class SacStack(Agent):
@@ -50,31 +50,31 @@ class SacStack(Agent):
         computation: Computation | None = None,
     ) -> None:
         super().__init__(losses, seeds, observations, action, device, computation)
-        members = len(losses)
         self.settings = settings
-
-        def make_one() -> Encoder:
-            return make_encoder(members, observations, shared=settings.actor_encoder == "shared")
-
-        self.encoder, self.target_encoder, self.frozen_encoder = make_one(), make_one(), make_one()
-        features = self.encoder.features
-
-        def make_actor(encoder: Encoder) -> Actor:
-            head = encoder.head_for_actor()
-            return Actor(members, features, action, settings.hidden, settings.log_std_range, head)
-
-        self.actor = make_actor(self.encoder)
-        self.critic = TwinCritic(members, features, action, settings.hidden)
-        self.target_critic = TwinCritic(members, features, action, settings.hidden)
+        self.encoder, self.target_encoder = self._new_encoder(), self._new_encoder()
+        self.actor = self._new_actor(self.encoder)
+        self.critic, self.target_critic = self._new_critic(), self._new_critic()
         # The policies as they were when `freeze` was called, for an evaluation beside the training.
-        self.frozen_actor = make_actor(self.frozen_encoder)
-        self.log_temperature = nn.Parameter(torch.zeros(members))
-        self._begin(features)
+        self.frozen_encoder = self._new_encoder()
+        self.frozen_actor = self._new_actor(self.frozen_encoder)
+        self.log_temperature = nn.Parameter(torch.zeros(len(losses)))
+        self._begin(self.encoder.features)
         self._fusible = self._fused(
             critic=SacStack._critic_losses,
             actor=SacStack._actor_losses,
             auxiliary=SacStack._auxiliary_losses,
         )
+
+    def _new_encoder(self) -> Encoder:
+        shared = self.settings.actor_encoder == "shared"
+        return make_encoder(self.members, self.observations, shared=shared)
+
+    def _new_actor(self, encoder: Encoder) -> Actor:
+        sizes = self.members, encoder.features, self.action_size, self.settings.hidden
+        return Actor(*sizes, self.settings.log_std_range, encoder.head_for_actor())
+
+    def _new_critic(self) -> TwinCritic:
+        return TwinCritic(self.members, self.encoder.features, self.action_size, self.settings.hidden)
 
     def make_replay(self, rows: int) -> Replay:
         """See `Agent.make_replay`."""
@@ -164,7 +164,9 @@ class SacStack(Agent):
             targets = self.target_critic(self.target_encoder(next_observation), next_action)
             value = targets.min(dim=1).values - self._temperature()[:, None] * log_density
             goal = reward + self.settings.discount * (1 - terminated) * value
-        values = self.critic(self.encoder(observation), action)
+        with torch.set_grad_enabled(self.settings.encoder_gradient == ENCODER_GRADIENTS[0]):
+            features = self.encoder(observation)
+        values = self.critic(features, action)
         losses = (values - goal[:, None]).square().mean(dim=2).sum(dim=1)
         return losses, values.mean(dim=(1, 2))
 
@@ -173,7 +175,7 @@ class SacStack(Agent):
         losses, entropy = self._fusible["actor"](self, observation, self._noise(Purpose.POLICY))
         entropy, temperature = entropy.detach(), self._temperature()
         self._step("actor", losses)
-        self._step("temperature", self.log_temperature.exp() * (entropy + self.action_size))
+        self._step("temperature", self.log_temperature.exp() * (entropy + self._target))
         self._record("actor_loss", losses)
         self._record("entropy", entropy)
         self._record("temperature", temperature)
@@ -221,10 +223,11 @@ class SacStack(Agent):
     def _make_optimizers(self) -> dict[str, StackedAdam]:
         encoder = list(self.encoder.parameters())
         rate, slow = self.settings.learning_rate, self.settings.temperature_learning_rate
-        betas = (self.settings.temperature_beta1, 0.999)
+        betas, decay = (self.settings.temperature_beta1, 0.999), self.settings.weight_decay
+        shared = encoder if self.settings.encoder_gradient == ENCODER_GRADIENTS[0] else []
         optimizers = {
-            "critic": StackedAdam([*encoder, *self.critic.parameters()], rate),
-            "actor": StackedAdam(self.actor.parameters(), rate),
+            "critic": StackedAdam([*shared, *self.critic.parameters()], rate, decay=decay),
+            "actor": StackedAdam(self.actor.parameters(), rate, decay=decay),
             "temperature": StackedAdam([self.log_temperature], slow, betas),
             "auxiliary": StackedAdam(
                 [*encoder, *self.auxiliary.parameters()],
@@ -246,6 +249,11 @@ class SacStack(Agent):
             copy_member(online, target, member)
         self.log_temperature[member] = float(torch.tensor(self.settings.initial_temperature).log())
         self.auxiliary.reset(member, loss, rng)
+
+    @property
+    def _target(self) -> float:
+        """Minus the entropy that policies are held at."""
+        return self.settings.target_entropy * self.action_size
 
     def _temperature(self) -> Tensor:
         return self.log_temperature.detach().exp()

@@ -9,6 +9,7 @@ from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay
 from a2ls_dsl.rl.sac import SacStack
 from a2ls_dsl.rl.settings import PixelSettings, SacSettings, paper_settings
+from a2ls_dsl.rl.simba import SimbaSettings, SimbaStack
 
 
 class Sac(Algorithm[SacSettings]):
@@ -17,7 +18,13 @@ class Sac(Algorithm[SacSettings]):
     name, title = "sac", "SAC"
     settings, stack, replay = SacSettings, SacStack, Replay
     discrete = False
-    later = ("auxiliary_encoder_steps", "actor_encoder")
+    later: tuple[str, ...] = (
+        "auxiliary_encoder_steps",
+        "actor_encoder",
+        "encoder_gradient",
+        "target_entropy",
+        "weight_decay",
+    )
 
     def published(self, task: Task, frames: int, preset: SacSettings | None = None) -> SacSettings:
         """The paper's."""
@@ -48,3 +55,33 @@ class Sac(Algorithm[SacSettings]):
     def scoring(self, settings: SacSettings, episodes: int) -> str:
         """See `Algorithm.scoring`."""
         return f"return: mean of {episodes} episodes by the policy of that moment, with its mean actions"
+
+
+class Simba(Sac):
+    """See `simba.py`."""
+
+    name, title = "simba", "SimBa"
+    settings, stack = SimbaSettings, SimbaStack
+    later: tuple[str, ...] = ()
+
+    def published(self, task: Task, frames: int, preset: SacSettings | None = None) -> SacSettings:
+        """The paper's, but for what `simba.py` names."""
+        return preset or SimbaSettings()
+
+    def quick(self, task: Task) -> SacSettings:
+        """See `Algorithm.quick`."""
+        return SimbaSettings(
+            random_steps=min(task.episode_steps, 1_000),
+            batch_size=64,
+            learning_rate=1e-3,
+            hidden=64,
+            actor_hidden=32,
+            features=32,
+            replay_ratio=1,
+        )
+
+    def pixels(self, task: Task, obs: str | None) -> PixelSettings | None:
+        """None: it sees vectors. Raises `A2lError` where there are none."""
+        if (obs or task.observations[0]) == PIXELS:
+            raise A2lError("SimBa sees vectors, not frames", "leave out --obs, or train SAC")
+        return None

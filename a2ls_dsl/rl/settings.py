@@ -16,6 +16,7 @@ from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import Task, suite_of
 
 ACTOR_ENCODERS = ("shared", "release")
+ENCODER_GRADIENTS = ("critic+auxiliary", "auxiliary")
 PARITIES: dict[str, dict[str, Any]] = {
     "release": {"auxiliary_encoder_steps": 2, "actor_encoder": "release"},
 }
@@ -46,9 +47,16 @@ class SacSettings:
     log_std_range: tuple[float, float] = (-10.0, 2.0)
     auxiliary_encoder_steps: int = 1  # Adam steps of the encoder on the auxiliary gradient; 2 in the release
     actor_encoder: str = "shared"  # on vectors: with the critics; "release": its own, whose first layer stays
+    # Who trains the encoder; the auxiliary loss alone does in TD7, MR.Q, iQRL and TCRL. Without one it then
+    # stays as it was drawn.
+    encoder_gradient: str = "critic+auxiliary"
+    target_entropy: float = 1.0  # policies are held at minus so many nats for each number of an action
+    weight_decay: float = 0.0  # of actor and critics, and of the encoder where critics train it, as in AdamW
 
     def __post_init__(self) -> None:
         """Raises `A2lError` for a value that means nothing."""
+        if self.encoder_gradient not in ENCODER_GRADIENTS:
+            raise unknown("encoder_gradient", self.encoder_gradient, ENCODER_GRADIENTS)
         if self.auxiliary_encoder_steps not in (1, 2):
             raise A2lError(
                 f"auxiliary_encoder_steps is {self.auxiliary_encoder_steps}",
