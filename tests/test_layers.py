@@ -85,7 +85,7 @@ def test_heavy_packages_have_their_places(path: Path) -> None:
     if path not in (Path("editor", "server.py"), Path("editor", "protocol.py")):
         assert not roots & {"pygls", "lsprotocol"}
     if path.parts[:2] != ("rl", "envs"):
-        assert not roots & {"dm_control", "dm_env", "mujoco", "OpenGL", "ale_py", "atari_py"}
+        assert not roots & {"dm_control", "dm_env", "mujoco", "OpenGL", "ale_py", "atari_py", "gymnasium"}
     if layer(path) in LAYERS[: LAYERS.index("cli")]:
         assert not roots & {"typer", "rich"}
 

@@ -49,8 +49,12 @@ METHODS = {
     *("pandas.read_pickle", "sys.path.insert", "sys.path.append"),
 }
 # They import what the package itself names, its own modules and its requirements; the strategies also what
-# --strategy names, the user's own class, from the working folder too, and `plugins.py` what --plugin names.
-IMPORTERS = {"__init__.py", "cli/doctor.py", "plugins.py", "search/strategies.py", "words/__init__.py"}
+# --strategy names, the user's own class, from the working folder too, `plugins.py` what --plugin names, and
+# `gym_make.py` what --env names: an environment of the user's.
+IMPORTERS = {
+    *("__init__.py", "cli/doctor.py", "plugins.py", "rl/envs/gym_make.py", "search/strategies.py"),
+    "words/__init__.py",
+}
 IMPORTS = {"importlib.import_module", "sys.path.insert"}
 
 

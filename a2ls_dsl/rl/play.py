@@ -47,7 +47,7 @@ def play(policy: Policy, episodes: int, pictures: bool = False) -> Iterator[Mome
     if pictures:
         use_renderer()  # before anything imports what renders
     rendering = training.pixels.rendering if training.pixels else None
-    env = suite_of(training.task).make(training.task, rendering, life_loss=False)
+    env = suite_of(training.task).make(training.task, rendering, life_loss=False, screen=pictures)
     first = max(0, policy.trained.networks.evaluations - 1) * training.evaluation.episodes
     everywhere = np.ones(1, np.bool_)
     for number in range(first, first + episodes):

@@ -137,7 +137,7 @@ class Slots:
         rendering = training.pixels.rendering if training.pixels else None
         # An episode takes one row more than it has steps, and one row is being written. Where episodes
         # end early there are more of them, and the oldest rows are overwritten a little sooner.
-        episodes = training.frames // training.task.episode_frames + 2
+        episodes = training.steps // training.task.episode_steps + 2
         self.replay_rows = min(training.settings.replay_capacity, training.steps + 2 * episodes)
         losses = tuple(dict.fromkeys([*(each.loss for each in members if each), *expected]))
 

@@ -20,6 +20,7 @@ from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.checkpoint import Pace
 from a2ls_dsl.rl.device import choose_device, make_deterministic
+from a2ls_dsl.rl.envs.task import PIXELS
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.policy import Trained
 from a2ls_dsl.rl.settings import Computation
@@ -252,7 +253,9 @@ class _Search:
         stopped = f"{DuplicateGate.name}: "
         asked = [each for each in self.study.candidates() if each.status is not Status.QUEUED]
         passed = [parsed(each.text) for each in asked if not each.reason.startswith(stopped)]
-        return DuplicateGate(self.task.discrete, [*(parsed(one.text) for one in references()), *passed])
+        return DuplicateGate(
+            self.task.observations[0] == PIXELS, [*(parsed(one.text) for one in references()), *passed]
+        )
 
     def _expected(self) -> list[Loss | None]:
         """Losses such as may come, to count the memory they need."""

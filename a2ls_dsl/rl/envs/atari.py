@@ -8,7 +8,6 @@ minimal set), no button is pressed to start a game, and rewards are not clipped:
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs.atari_suite import Game
 from a2ls_dsl.rl.envs.emulator import NOTHING, actions_of, load_game
 from a2ls_dsl.rl.envs.env import Step
+from a2ls_dsl.rl.envs.frames import area_weights
 
 
 class AtariEnv:
@@ -35,7 +35,7 @@ class AtariEnv:
         self._ale: Any = load_game(game)
         self._actions = actions_of(self._ale)
         height, width = self._ale.getScreenGrayscale().shape[:2]
-        self._rows, self._columns = _area(height, size), _area(width, size).T
+        self._rows, self._columns = area_weights(height, size), area_weights(width, size).T
         # The last screen, and the one before it, in grey.
         self._screens = np.zeros((2, height, width), np.uint8)
         # Loading a ROM takes much longer than going back to the moment after it.
@@ -118,14 +118,3 @@ class AtariEnv:
         screen = self._screens.max(axis=0).astype(np.float32)
         resized: NDArray[np.float32] = np.rint(self._rows @ screen @ self._columns)
         return resized.astype(np.uint8)[None]
-
-
-def _area(pixels: int, smaller: int) -> NDArray[np.float32]:
-    """(smaller, pixels) shares of the old pixels in each new one: what it covers of them."""
-    scale = pixels / smaller
-    weights = np.zeros((smaller, pixels), np.float32)
-    for new in range(smaller):
-        begin, end = new * scale, (new + 1) * scale
-        for old in range(math.floor(begin), min(math.ceil(end), pixels)):
-            weights[new, old] = (min(end, old + 1) - max(begin, old)) / scale
-    return weights

@@ -76,6 +76,7 @@ class Atari(Suite):
 
     name = Game.suite
     title = "Atari"
+    prefixed = False
     task_type = Game
     # Atari-100k: so many frames are 100,000 agent steps.
     protocol = Protocol(frames=400_000, eval_every=40_000, quick_frames=2_000)
@@ -95,7 +96,9 @@ class Atari(Suite):
                 )
         return replace(game, **{_ARGUMENTS[key]: value for key, value in arguments.items()})
 
-    def make(self, task: Task, rendering: Rendering | None, life_loss: bool) -> AtariEnv:
+    def make(
+        self, task: Task, rendering: Rendering | None, life_loss: bool, screen: bool = False
+    ) -> AtariEnv:
         """See `AtariEnv`."""
         from a2ls_dsl.rl.envs.atari import AtariEnv
 

@@ -81,6 +81,7 @@ class DmControl(Suite):
 
     name = ControlTask.suite
     title = "DeepMind Control"
+    prefixed = False
     task_type = ControlTask
     protocol = Protocol(frames=500_000, eval_every=10_000)  # He et al. 2022
     shadows = True
@@ -99,7 +100,7 @@ class DmControl(Suite):
             raise A2lError(f"{task.name} takes no argument `{next(iter(arguments))}`", "leave it out")
         return task
 
-    def make(self, task: Task, rendering: Rendering | None, life_loss: bool) -> DmcEnv:
+    def make(self, task: Task, rendering: Rendering | None, life_loss: bool, screen: bool = False) -> DmcEnv:
         """See `DmcEnv`."""
         from a2ls_dsl.rl.envs.dmc import DmcEnv
 

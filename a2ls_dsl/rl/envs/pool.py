@@ -30,6 +30,7 @@ from a2ls_dsl.rl.memory import memory_of
 __all__ = ["EnvPool", "FirstEnvironments", "StepResult", "usable_cores"]
 
 _DEATHS = 3  # of workers in one place, one after the other, before the pool gives up
+_ANSWERING, _MAKING = 120.0, 600.0  # seconds; what environments import comes first
 _STEADY = 100  # answers after which a worker's death has nothing to do with those before it
 
 
@@ -58,7 +59,8 @@ class EnvPool:
     Use it as a context manager, or `close` it; it is also closed when it is collected and at exit. Workers
     end with this process, however it ends.
 
-    A worker that dies, or is silent for `timeout` seconds in which this process ran, is replaced, and its
+    A worker that dies, or is silent for `timeout` seconds in which this process ran (by default two minutes,
+    ten while it makes environments), is replaced, and its
     episodes are played again to where they were, so that results stay the same. Where workers die one after
     the other, or an environment fails, the pool closes and raises A2lError. Linux and macOS.
     """
@@ -68,7 +70,7 @@ class EnvPool:
         task: Task,
         size: int,
         workers: int | None = None,
-        timeout: float = 120.0,
+        timeout: float | None = None,
         rendering: Rendering | None = None,
         life_loss: bool = False,
         beside: EnvPool | None = None,
@@ -78,7 +80,7 @@ class EnvPool:
             raise A2lError("a pool needs at least one environment and one worker", "ask for one or more")
         self.task = task
         self.size = size
-        self._timeout = timeout
+        self._timeout, self._patience = timeout or _ANSWERING, timeout or _MAKING
         self._pending = False
         self.played = Played(size)
         self.replaced: list[str] = []  # a sentence for every worker that was
@@ -112,7 +114,7 @@ class EnvPool:
                 if begin < self._bounds[number + 1]:
                     worker.send(MAKE, self._range(begin, self._bounds[number + 1]))
             for worker in self._workers:
-                worker.receive(self._timeout)
+                worker.receive(self._patience)
             self._lanes = Lanes.map(
                 self._memory, size, self.observation_shape, self.action_size, self.discrete
             )
@@ -133,7 +135,7 @@ class EnvPool:
         made = min(2, self._bounds[1])
         for lane in range(made):
             worker.send(MAKE, self._range(lane, lane + 1))
-            shape, action, discrete = json.loads(worker.receive(self._timeout))
+            shape, action, discrete, self.episode_frames = json.loads(worker.receive(self._patience))
             taken.append(memory_of(worker.process.pid))
         # Alone, one brings what all of its kind share: most of it.
         each = taken[1] - taken[0] if made > 1 else taken[0] // 4
@@ -271,7 +273,7 @@ class EnvPool:
         try:
             for kind, text in ((MAKE, self._range(*self._bounds[number : number + 2])), (MAP, "")):
                 worker.send(kind, text)
-                worker.receive(self._timeout)
+                worker.receive(self._patience)
             self._play_again([number])
         except LostError as lost:
             return lost.error

@@ -52,6 +52,8 @@ class Suite(ABC):
     protocol: ClassVar[Protocol]
     shadows: ClassVar[bool] = False
     """Whether `Rendering.shadow_size` means anything."""
+    prefixed: ClassVar[bool] = True
+    """Whether `NAME:` stands before the names of its tasks."""
     diverged_return: ClassVar[float | None] = None
     """The return of a policy that isn't finite any more; None: what it gets by whatever it does then."""
 
@@ -61,10 +63,11 @@ class Suite(ABC):
         arguments that mean nothing to it."""
 
     @abstractmethod
-    def make(self, task: Task, rendering: Rendering | None, life_loss: bool) -> Env:
+    def make(self, task: Task, rendering: Rendering | None, life_loss: bool, screen: bool = False) -> Env:
         """An environment of a task, in a worker process. Imports the package that plays it.
 
         rendering: observations are frames that look like this. life_loss: a lost life ends an episode.
+        screen: `Env.screen` will be asked for.
         Raises `A2lError`, with the command that mends it, where the task can't be played.
         """
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.rl.envs.atari_suite import Atari
 from a2ls_dsl.rl.envs.dmc_suite import DmControl
+from a2ls_dsl.rl.envs.gym_suite import Gymnasium, Own
 from a2ls_dsl.rl.envs.suite import Suite
 from a2ls_dsl.rl.envs.task import Arguments, Task, split_name
 
@@ -24,7 +25,7 @@ __all__ = ["Task", "all_tasks", "find_suite", "find_task", "read_task", "suite_o
 GROUP = "a2ls_dsl.suites"
 """The entry point group of suites that other packages bring: each names a subclass of `Suite`."""
 
-OWN: tuple[type[Suite], ...] = (DmControl, Atari)
+OWN: tuple[type[Suite], ...] = (Gymnasium, DmControl, Atari, Own)
 """The suites that come with the package, in the order in which a name is looked up."""
 
 
@@ -79,7 +80,7 @@ def find_task(name: str, arguments: Arguments | None = None) -> Task:
         return task
     own = [find_suite(suite.name) for suite in OWN]
     for suite in own:
-        task = suite.find(plain, given)
+        task = None if suite.prefixed else suite.find(plain, given)
         if task is not None:
             return task
     raise A2lError(f"there is no task `{name}`", _fix(own, plain))

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import traceback
+import warnings
 from contextlib import suppress
 from threading import Thread
 from typing import Any
@@ -32,6 +33,8 @@ def main(arguments: list[str]) -> None:
     """Arguments: the descriptor of the socket through which pools are opened."""
     # Ctrl-C is the pool's business: it closes the sockets.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # of packages that play, about which no user can do anything
     with socket.socket(fileno=int(arguments[0])) as door, selectors.DefaultSelector() as selector:
         Thread(target=_end_with, args=(door.fileno(),), daemon=True).start()
         selector.register(door, selectors.EVENT_READ)
@@ -73,7 +76,7 @@ class _Part:
             return False
         except A2lError as error:
             return self._report(error.message, error.fix)
-        except Exception as error:  # noqa: BLE001  (whatever it is, it is reported where the user looks)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (whatever it is, it is reported where the user looks)
             return self._report(f"{type(error).__name__}: {error}\n{traceback.format_exc()}", "")
         return True
 
@@ -109,7 +112,7 @@ class _Part:
         for self._lane in range(begin, end):
             env = self._envs[self._lane] = suite_of(played).make(played, look, life_loss)
         self._sizes = size, env.observation_shape, env.action_size, env.discrete
-        return json.dumps(self._sizes[1:])
+        return json.dumps([*self._sizes[1:], getattr(env, "episode_frames", 0)])
 
     def _report(self, message: str, fix: str) -> bool:
         with suppress(*_GONE):

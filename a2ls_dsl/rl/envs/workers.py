@@ -99,11 +99,10 @@ def launch() -> tuple[subprocess.Popen[bytes], socket.socket]:
     """Start a worker's process, and the socket through which pools are opened there.
 
     A fresh interpreter, not `multiprocessing`: a fork would copy torch's threads and locks, and a spawned
-    child would import the user's main module again, torch included. The working folder is on its path, for
-    environments of one's own.
+    child would import the user's main module again, torch included.
     """
     door, theirs = socket.socketpair()
-    path = os.pathsep.join([*(entry or os.getcwd() for entry in sys.path), os.getcwd()])
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     environment = os.environ | dict.fromkeys(_ONE_THREAD, "1") | {"PYTHONPATH": path}
     with theirs:
         process = subprocess.Popen(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.algorithm import Algorithm
-from a2ls_dsl.rl.envs.task import Task
+from a2ls_dsl.rl.envs.rendering import Rendering
+from a2ls_dsl.rl.envs.task import PIXELS, Task
 from a2ls_dsl.rl.envs.tasks import suite_of
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.replay import PrioritisedReplay
-from a2ls_dsl.rl.rainbow.settings import EFFICIENT, PRESETS, RainbowSettings
+from a2ls_dsl.rl.rainbow.settings import EFFICIENT, PRESETS, VECTORS, RainbowSettings
 from a2ls_dsl.rl.rainbow.stack import RainbowStack
 from a2ls_dsl.rl.settings import PixelSettings
 
@@ -24,13 +24,16 @@ class Rainbow(Algorithm[RainbowSettings]):
     presets = PRESETS
 
     def published(self, task: Task, frames: int, preset: RainbowSettings | None = None) -> RainbowSettings:
-        """Those of Atari-100k. With another budget importance weights reach 1 at its end, too."""
-        settings = preset or replace(EFFICIENT, **suite_of(task).tuned(task, self.name))
+        """Those of Atari-100k, or for vectors; with any budget importance weights reach 1 at its end."""
+        usual = EFFICIENT if task.observations[0] == PIXELS else VECTORS
+        settings = preset or replace(usual, **suite_of(task).tuned(task, self.name))
         learning = task.frames_to_steps(frames) - settings.random_steps
         return replace(settings, priority_updates=max(1, settings.updates_per_step * learning))
 
     def quick(self, task: Task) -> RainbowSettings:
         """Of frames an update takes much longer than of vectors."""
+        if task.observations[0] != PIXELS:
+            return replace(VECTORS, hidden=64)
         return RainbowSettings(
             random_steps=250,
             batch_size=16,
@@ -44,13 +47,15 @@ class Rainbow(Algorithm[RainbowSettings]):
         self, settings: RainbowSettings, shape: tuple[int, ...], pixels: PixelSettings | None
     ) -> Observations:
         """See `Algorithm.observations`."""
-        if len(shape) != 3:
-            raise A2lError("Rainbow sees frames, and this task has vectors", "train it with SAC")
+        if len(shape) == 1:
+            return Observations(shape)
         return Observations(shape, settings.stack, shape[-1], settings.augment, settings.shift)
 
     def pixels(self, task: Task, obs: str | None) -> PixelSettings | None:
-        """How it sees frames is among its own settings."""
-        return None
+        """How it sees frames is among its own settings; those that the task has are as large as it says."""
+        if obs != PIXELS or task.observations[0] == PIXELS:
+            return None
+        return PixelSettings(Rendering(size=84), random_crops=False)
 
     def stacked_frames(self, settings: RainbowSettings, pixels: PixelSettings | None) -> int:
         """See `Algorithm.stacked_frames`."""

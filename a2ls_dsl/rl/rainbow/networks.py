@@ -13,6 +13,7 @@ from a2ls_dsl.backend.precision import unrounded
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.arithmetic import product_dtype
 from a2ls_dsl.rl.layers import Conv, LayerNorm, Linear
+from a2ls_dsl.rl.networks import DenseEncoder
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 
@@ -26,8 +27,6 @@ class FrameEncoder(nn.Module):
 
     def __init__(self, members: int, observations: Observations, settings: RainbowSettings) -> None:
         super().__init__()
-        if observations.crop is None:
-            raise A2lError("Rainbow sees frames, and this task has vectors", "train it with SAC")
         self.convs = nn.ModuleList()
         channels, size = observations.seen[0], observations.seen[1]
         for filters, kernel, stride in settings.convolutions:
@@ -69,6 +68,25 @@ class FrameEncoder(nn.Module):
         if self.linear is not None and self.norm is not None:
             self.linear.reset_orthogonal(member, rng, Purpose.INIT_ENCODER, 2 * len(self.convs))
             self.norm.reset(member)
+
+
+class VectorEncoder(DenseEncoder):
+    """The paper's dense encoder of vectors; values of actions are read from its features, too.
+
+    (members, M, observation) -> (members, M, observation + 40).
+    """
+
+    def __init__(self, members: int, observations: Observations, settings: RainbowSettings) -> None:
+        super().__init__(members, observations.shape[0])
+        self.width = self.features
+
+
+def make_encoder(
+    members: int, observations: Observations, settings: RainbowSettings
+) -> FrameEncoder | VectorEncoder:
+    """The encoder of frames, or of vectors."""
+    kind = VectorEncoder if observations.crop is None else FrameEncoder
+    return kind(members, observations, settings)
 
 
 class NoisyLinear(nn.Module):

@@ -105,4 +105,20 @@ SPR = RainbowSettings(
     encoder_tau=1.0,
 )
 
+# For vectors, of ours: returns may be of any size, so neither rewards nor values have a range, and tasks are
+# learned in thousands of steps. Chosen on CartPole-v1 and Acrobot-v1.
+VECTORS = RainbowSettings(
+    random_steps=500,
+    batch_size=64,
+    learning_rate=1e-3,
+    reward_clip=0.0,
+    multi_step=3,
+    target_period=200,
+    noisy_sigma=0.5,
+    distributional=False,
+    hidden=128,
+    stack=1,
+    encoder_tau=0.05,
+)
+
 PRESETS = {"efficient": EFFICIENT, "spr": SPR}

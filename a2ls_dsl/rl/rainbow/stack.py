@@ -22,7 +22,7 @@ from a2ls_dsl.rl.adam import StackedAdam
 from a2ls_dsl.rl.agent import Agent, Parts, called, copy_member, follow, of_members
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.distribution import project, support
-from a2ls_dsl.rl.rainbow.networks import ActionValues, FrameEncoder, shaped
+from a2ls_dsl.rl.rainbow.networks import ActionValues, FrameEncoder, VectorEncoder, make_encoder, shaped
 from a2ls_dsl.rl.rainbow.replay import Experience, PrioritisedReplay
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.replay import Replay
@@ -48,8 +48,8 @@ class RainbowStack(Agent):
         super().__init__(losses, seeds, observations, action, device, computation)
         self.settings = settings
 
-        def encoder() -> FrameEncoder:
-            return FrameEncoder(len(losses), observations, settings)
+        def encoder() -> FrameEncoder | VectorEncoder:
+            return make_encoder(len(losses), observations, settings)
 
         def values() -> ActionValues:
             return ActionValues(len(losses), self.encoder.width, action, settings)

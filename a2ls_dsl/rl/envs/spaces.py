@@ -1,0 +1,168 @@
+"""Gymnasium's spaces as what agents see and do: vectors, frames, actions in [-1, 1] or numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.envs.frames import Square
+
+SMALLEST = 32
+"""Pixels of a frame's side; smaller pictures are vectors: convolutions have nothing to do there."""
+_BOUNDED = 1e6  # bounds beyond it are no ranges of values
+_FEW = 16  # channels at most
+
+See = Callable[[Any], NDArray[Any]]
+"""From an observation of the environment to a float32 vector, or a uint8 frame (channels, size, size)."""
+Do = Callable[[Any], Any]
+"""From an agent's action to one of the environment."""
+
+
+def read_observations(env: str, space: spaces.Space[Any], size: int) -> tuple[See, tuple[int, ...]]:
+    """How observations of a space are seen, and their shape; size: pixels of a frame's side.
+
+    Raises `A2lError` for a space that is neither numbers nor one picture.
+    """
+    picture = _channels_first(space)
+    if picture is not None:
+        return _picture(space, picture, size)
+    inner = _pictures_inside(space)
+    if inner:
+        raise A2lError(
+            f"{env} gives {inner} in a {type(space).__name__} space, which no agent sees beside other things",
+            "wrap it so that its observation is one picture, or numbers alone: --env-arg wrapper=MODULE:NAME",
+        )
+    try:
+        flat = spaces.flatten_space(space)
+    except NotImplementedError:
+        flat = None
+    if not isinstance(flat, spaces.Box):
+        raise A2lError(
+            f"{env} gives observations of {_short(space)}, which no agent sees",
+            "wrap it so that they are a Box, Discrete or Multi... space, or a Dict or Tuple of these",
+        )
+    middle, half = _range(flat)
+
+    def see(observation: Any) -> NDArray[np.float32]:
+        numbers = np.asarray(spaces.flatten(space, observation), np.float64)
+        if numbers.shape != flat.shape:
+            raise A2lError(f"{env} gave an observation of shape {np.shape(observation)}, not {space.shape}")
+        return ((numbers - middle) / half).astype(np.float32)
+
+    return see, (math.prod(flat.shape),)
+
+
+def read_actions(env: str, space: spaces.Space[Any]) -> tuple[Do, int, bool]:
+    """How actions of a space are taken, their size, and whether they are numbers.
+
+    Vectors in [-1, 1] are stretched to the space's bounds. Raises `A2lError` where no agent can act.
+    """
+    if isinstance(space, spaces.Discrete):
+        start = int(space.start)
+        return (lambda action: start + int(action)), int(space.n), True
+    if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating):
+        raise A2lError(
+            f"{env} takes actions of {_short(space)}, which no agent gives",
+            "wrap it so that they are a Discrete space, or a Box of floats",
+        )
+    if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
+        raise A2lError(
+            f"{env} takes actions without bounds: {_short(space)}",
+            "wrap it so that the Box has finite bounds, as gymnasium.wrappers.RescaleAction does",
+        )
+    middle, half = _range(space)
+
+    def do(action: Any) -> NDArray[Any]:
+        # Of a policy that isn't finite any more: the middle.
+        inside = np.clip(np.nan_to_num(np.asarray(action, np.float64), posinf=1.0, neginf=-1.0), -1.0, 1.0)
+        return (middle + half * inside).reshape(space.shape).astype(space.dtype)
+
+    return do, math.prod(space.shape), False
+
+
+def see_rendered(env: str, render: Callable[[], Any], size: int) -> See:
+    """How an environment is seen by what it renders, whatever its observations are."""
+    made: dict[tuple[int, int], Square] = {}
+
+    def see(_: Any) -> NDArray[np.uint8]:
+        frame = rendered(env, render)
+        sides = frame.shape[0], frame.shape[1]
+        if sides not in made:
+            made[sides] = Square(*sides, size)
+        return made[sides](np.moveaxis(frame, 2, 0))
+
+    return see
+
+
+def rendered(env: str, render: Callable[[], Any]) -> NDArray[np.uint8]:
+    """A picture (height, width, 3). Raises `A2lError` where none comes out."""
+    frame = render()
+    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3:
+        raise A2lError(
+            f"{env} renders {type(frame).__name__ if not isinstance(frame, np.ndarray) else frame.shape}, "
+            "no picture (height, width, 3)",
+            "let it be made with render_mode='rgb_array' and return one from render()",
+        )
+    return frame.astype(np.uint8, copy=False)
+
+
+def _channels_first(space: spaces.Space[Any]) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
+    """How pictures of a space become (channels, height, width); None where it holds no pictures."""
+    if not isinstance(space, spaces.Box) or not np.isfinite([space.low.min(), space.high.max()]).all():
+        return None
+    shape = space.shape
+    if len(shape) == 2 and min(shape) >= SMALLEST:
+        return lambda picture: picture[None]
+    if len(shape) == 3 and shape[2] <= _FEW and min(shape[:2]) >= SMALLEST:
+        return lambda picture: np.moveaxis(picture, 2, 0)
+    if len(shape) == 3 and shape[0] <= _FEW and min(shape[1:]) >= SMALLEST:
+        return lambda picture: picture
+    return None
+
+
+def _picture(
+    space: spaces.Space[Any], first: Callable[[NDArray[Any]], NDArray[Any]], size: int
+) -> tuple[See, tuple[int, ...]]:
+    assert isinstance(space, spaces.Box)
+    low, high = float(space.low.min()), float(space.high.max())
+    plain = space.dtype == np.uint8
+    channels, height, width = first(np.empty(space.shape, np.uint8)).shape
+    square = Square(height, width, size)
+
+    def see(observation: Any) -> NDArray[np.uint8]:
+        picture = np.asarray(observation)
+        if not plain:
+            picture = np.rint((picture - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8)
+        return square(first(picture))
+
+    return see, (channels, size, size)
+
+
+def _pictures_inside(space: spaces.Space[Any]) -> str:
+    """What of a space of several is a picture."""
+    if isinstance(space, spaces.Dict):
+        found = [f"a picture `{name}`" for name, each in space.spaces.items() if _channels_first(each)]
+    elif isinstance(space, spaces.Tuple):
+        found = ["a picture" for each in space.spaces if _channels_first(each)]
+    else:
+        return ""
+    return " and ".join(found)
+
+
+def _range(space: spaces.Box) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(numbers,) middles and half widths: numbers with bounds go from -1 to 1, others stay as they are."""
+    low, high = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
+    bounded = (np.abs(low) < _BOUNDED) & (np.abs(high) < _BOUNDED) & (high > low)
+    middle = np.where(bounded, (low + high) / 2, 0.0)
+    return middle, np.where(bounded, (high - low) / 2, 1.0)
+
+
+def _short(space: object) -> str:
+    text = " ".join(str(space).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
