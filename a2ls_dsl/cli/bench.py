@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from a2ls_dsl.cli import app
-from a2ls_dsl.cli.train import NoCapture
+from a2ls_dsl.cli.train import EnvArguments, NoCapture
 
 if TYPE_CHECKING:
     from a2ls_dsl.lang.syntax.tree import Loss
@@ -49,6 +49,7 @@ def bench(
         ),
     ] = None,
     env: Annotated[str, typer.Option(help="The task that is played.")] = "cheetah-run",
+    env_arg: EnvArguments = None,
     loss: Annotated[str, typer.Option(help="The auxiliary loss of every member, or none.")] = "a2_winner",
     grammar: Annotated[
         str | None,
@@ -72,15 +73,18 @@ def bench(
     from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.lang.load import load_one
     from a2ls_dsl.rl.device import choose_device
+    from a2ls_dsl.rl.envs.task import read_arguments
     from a2ls_dsl.rl.envs.tasks import find_task
 
-    task = find_task(env)
+    task = find_task(env, read_arguments(env_arg or []))
     kinds = _chosen("kind of observation", obs, KINDS)
-    game = task.observations[0] == "pixels"
-    if obs and game:
+    game = task.observations[0] == "pixels" and task.discrete
+    if not game:
+        kinds = [kind for kind in kinds if kind in task.observations]
+    if obs and (game or not kinds):
         raise A2lError(f"--obs would do nothing: {task.name} is seen as frames", "leave it out")
     parts = list(_chosen("part", part, PARTS))
-    if game or "vectors" not in kinds:
+    if task.discrete or "vectors" not in kinds:
         parts = [each for each in parts if each != "search"]
     of_search = {"--part search": "search" in (part or ()), "--grammar": grammar}
     for option, value in (of_search | {"--hidden": hidden, "--frames": frames}).items():
@@ -92,7 +96,8 @@ def bench(
     request = _Request(
         parts,
         [GAME] if game else kinds,
-        batch_size or ([32] if game else [128, 512]),
+        task.discrete,
+        batch_size or ([32] if game else [64] if task.discrete else [128, 512]),
         _Mix(
             grammar or "a2ls", hidden or 64, frames or 50_000, (batch_size or [64])[-1], (members or [16])[-1]
         ),
@@ -139,6 +144,7 @@ class _Mix:
 class _Request:
     parts: Sequence[str]
     kinds: Sequence[str]
+    discrete: bool
     batch_sizes: Sequence[int]
     mix: _Mix
     members: Sequence[int] | None
@@ -182,7 +188,7 @@ def _updates(request: _Request, ceilings: Ceilings, best: dict[tuple[str, int], 
     for kind in request.kinds:
         for batch in request.batch_sizes:
             sizes = request.members or [2**power for power in range(8)]
-            cases = [Case(kind, batch, size) for size in sizes]
+            cases = [Case(kind, batch, size, request.discrete) for size in sizes]
             for row in measure_updates(
                 cases, request.loss, ceilings, request.device, request.computation, request.seconds
             ):
@@ -259,11 +265,10 @@ def _training(request: _Request, best: dict[tuple[str, int], UpdateTime]) -> Row
     from dataclasses import replace
 
     from a2ls_dsl.diagnostics import A2lError
-    from a2ls_dsl.rl.agents import published_settings
+    from a2ls_dsl.rl.agents import algorithm_for, published_settings
     from a2ls_dsl.rl.bench.training import measure_training
     from a2ls_dsl.rl.bench.updates import reason
     from a2ls_dsl.rl.envs.tasks import find_task
-    from a2ls_dsl.rl.settings import PixelSettings
 
     task = find_task(request.env)
     for kind in request.kinds:
@@ -280,7 +285,7 @@ def _training(request: _Request, best: dict[tuple[str, int], UpdateTime]) -> Row
                     request.loss,
                     size,
                     settings,
-                    PixelSettings() if kind == "pixels" else None,
+                    algorithm_for(task).pixels(task, None if kind == GAME else kind),
                     request.device,
                     request.computation,
                     request.seconds,

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from a2ls_dsl.cli import app
+from a2ls_dsl.cli.train import EnvArguments
 
 _PROBE_SECONDS = 60
 _SOFTWARE = ("llvmpipe", "softpipe", "swrast", "osmesa", "software")
@@ -57,8 +58,16 @@ class Finding:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    env: Annotated[
+        str | None, typer.Option(metavar="TASK", help="Try this task instead: what it is like, how fast.")
+    ] = None,
+    env_arg: EnvArguments = None,
+) -> None:
     """Check this machine: packages, devices, environments, renderers. Exits with 1 if it can't train."""
+    if env is not None:
+        _try(env, env_arg or [])
+        return
     broken, pixels, games = False, True, False
     for finding in _findings():
         broken = broken or finding.status is Status.FAIL
@@ -69,6 +78,32 @@ def doctor() -> None:
     typer.echo("\nsomething required is broken" if broken else f"\nready to train on {', '.join(kinds)}")
     if broken:
         raise typer.Exit(1)
+
+
+def _try(name: str, arguments: list[str]) -> None:
+    """Play a task for a moment and say what was seen. Raises `A2lError` where it can't be played."""
+    from a2ls_dsl.rl.agents import algorithm_for
+    from a2ls_dsl.rl.envs.task import read_arguments
+    from a2ls_dsl.rl.envs.tasks import find_task
+    from a2ls_dsl.rl.envs.trial import try_task
+
+    task = find_task(name, read_arguments(arguments))
+    trial = try_task(task)
+    seen = " x ".join(map(str, trial.observation_shape))
+    typer.echo(f"{task.name}: learned by {algorithm_for(task).title}")
+    typer.echo(f"observations  {seen} {'numbers' if len(trial.observation_shape) == 1 else 'pixels'}")
+    typer.echo(f"actions       {trial.action_size} {'to choose from' if trial.discrete else 'numbers'}")
+    typer.echo(f"episodes      cut after {trial.episode_frames:,} frames; {task.action_repeat} an agent step")
+    if trial.returns:
+        count = len(trial.returns)
+        mean, steps = sum(trial.returns) / count, sum(trial.steps) / count
+        typer.echo(
+            f"random play   return {mean:.1f}, {steps:.0f} agent steps, mean of {count} episodes, of which "
+            f"{trial.terminated} ended by the task's own rules"
+        )
+    typer.echo(f"speed         {trial.steps_per_second:,.0f} agent steps/s")
+    if not trial.repeats:
+        typer.echo("warning: equal seeds and actions give unequal episodes; a run can't be repeated exactly")
 
 
 def _findings() -> Iterator[Finding]:

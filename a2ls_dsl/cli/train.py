@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from a2ls_dsl.rl.settings import Computation, PixelSettings, Scale
     from a2ls_dsl.rl.trainer import Plan
 
-Env = Annotated[str, typer.Option(metavar="TASK", help="A task, as walker-walk, or an Atari game, as Pong.")]
+Env = Annotated[
+    str, typer.Option(metavar="TASK", help="walker-walk, Pong, gymnasium:Pendulum-v1, my_env:make.")
+]
 EnvArguments = Annotated[
     list[str] | None,
     typer.Option(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.rl.agents import AgentSettings
 from a2ls_dsl.rl.envs.pool import EnvPool
 from a2ls_dsl.rl.envs.tasks import find_task
-from a2ls_dsl.rl.rainbow.settings import RainbowSettings
+from a2ls_dsl.rl.rainbow.settings import VECTORS, RainbowSettings
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.rl.slots import Member, Slots, Training
 
@@ -74,6 +76,23 @@ def test_episodes_of_simulations_are_taken_up_where_they_were(monkeypatch: pytes
             monkeypatch.undo()
         assert slots.evaluator.running
         assert slots.pool.played.steps.tolist() == [29, 60]
+        goes_on(slots)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("gymnasium:CartPole-v1", replace(VECTORS, random_steps=40, batch_size=2, hidden=8)),
+        ("gymnasium:Pendulum-v1", SacSettings(hidden=8, batch_size=4, random_steps=20)),
+    ],
+)
+def test_episodes_of_gymnasium_are_taken_up_where_they_were(name: str, settings: AgentSettings) -> None:
+    """Numbered actions and vectors together, and episodes that end by their own rules."""
+    training = Training(find_task(name), 400, settings, EvaluationSettings(40, 1))
+    with stack(training) as slots:
+        for _ in range(90):
+            slots.tick()
+        assert (slots.episode > 0).all()
         goes_on(slots)
 
 

@@ -10,7 +10,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from a2ls_dsl.rl.capture import WARM_UP
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.memory import free_bytes
 from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.rainbow.settings import VECTORS as RAINBOW_VECTORS
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.settings import Computation, SacSettings
 
@@ -38,11 +39,15 @@ ROWS = 600  # of their replay
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured: `observations` is `vectors` or `pixels`, for SAC, or `game`, for Rainbow."""
+    """What is measured: `observations` is `vectors`, `pixels` or `game`, whose frames are grey.
+
+    discrete: whether actions are numbers, as a game's are: Rainbow learns it, else SAC.
+    """
 
     observations: str
     batch_size: int
     members: int
+    discrete: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,9 +138,11 @@ def check_reach(loss: Loss | None) -> None:
 
 def _agent(case: Case) -> tuple[AgentSettings, Observations]:
     """Who learns from what."""
-    if case.observations == "game":
-        rainbow = RainbowSettings(batch_size=case.batch_size)
-        return rainbow, observations_of(rainbow, GAME, None)
+    if case.observations == "game" or case.discrete:
+        usual = RAINBOW_VECTORS if case.observations == "vectors" else RainbowSettings()
+        rainbow = replace(usual, batch_size=case.batch_size)
+        shapes = {"game": GAME, "pixels": (3, *GAME[1:]), "vectors": VECTORS.shape}
+        return rainbow, observations_of(rainbow, shapes[case.observations], None)
     return SacSettings(batch_size=case.batch_size), VECTORS if case.observations == "vectors" else FRAMES
 
 

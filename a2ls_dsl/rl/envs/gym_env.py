@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -131,7 +132,11 @@ def explained(env: str, doing: str) -> Iterator[None]:
     except A2lError:
         raise
     except (Exception, SystemExit) as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [
+            frame for frame in frames[1:] if not frame.filename.startswith((sys.prefix, sys.base_prefix, "<"))
+        ]
+        last = (own or frames)[-1]  # rather a line of the user's than of a library that it calls
         cause = " ".join(traceback.format_exception_only(error)[-1].split())
         raise A2lError(
             f"{doing} raised {cause} ({last.filename}, line {last.lineno}, in {last.name})",

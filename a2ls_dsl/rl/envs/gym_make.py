@@ -39,12 +39,9 @@ def of_registry(task: GymTask, rendering: Rendering | None, screen: bool) -> Gym
         except gymnasium.error.UnregisteredEnv as error:
             raise A2lError(f"Gymnasium has no environment `{task.task}`", _near_id(task.task)) from error
         except ModuleNotFoundError as error:
-            if error.name and task.task.startswith(f"{error.name}:"):
-                what = f"there is no module `{error.name}`, which brings {task.task}"
-                raise A2lError(what, "install its package") from error
-            raise A2lError(
-                f"it needs the package {error.name}, which is not installed", f"pip install {error.name}"
-            ) from error
+            module = error.name or task.task.partition(":")[0]  # Gymnasium names none that an id names
+            what = f"it needs the module `{module}`, which is not installed"
+            raise A2lError(what, f"install the package that brings it: pip install {module}, say") from error
     return GymEnv(task, _wrapped(task, env), rendering)
 
 

@@ -38,10 +38,7 @@ def read_observations(env: str, space: spaces.Space[Any], size: int) -> tuple[Se
             f"{env} gives {inner} in a {type(space).__name__} space, which no agent sees beside other things",
             "wrap it so that its observation is one picture, or numbers alone: --env-arg wrapper=MODULE:NAME",
         )
-    try:
-        flat = spaces.flatten_space(space)
-    except NotImplementedError:
-        flat = None
+    flat = spaces.flatten_space(space) if _is_numbers(space) else None
     if not isinstance(flat, spaces.Box):
         raise A2lError(
             f"{env} gives observations of {_short(space)}, which no agent sees",
@@ -144,6 +141,15 @@ def _picture(
     return see, (channels, size, size)
 
 
+def _is_numbers(space: spaces.Space[Any]) -> bool:
+    """Whether a space holds a fixed count of numbers, and nothing else."""
+    if isinstance(space, spaces.Dict):
+        return all(map(_is_numbers, space.spaces.values()))
+    if isinstance(space, spaces.Tuple):
+        return all(map(_is_numbers, space.spaces))
+    return isinstance(space, spaces.Box | spaces.Discrete | spaces.MultiBinary | spaces.MultiDiscrete)
+
+
 def _pictures_inside(space: spaces.Space[Any]) -> str:
     """What of a space of several is a picture."""
     if isinstance(space, spaces.Dict):
@@ -159,8 +165,8 @@ def _range(space: spaces.Box) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     """(numbers,) middles and half widths: numbers with bounds go from -1 to 1, others stay as they are."""
     low, high = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
     bounded = (np.abs(low) < _BOUNDED) & (np.abs(high) < _BOUNDED) & (high > low)
-    middle = np.where(bounded, (low + high) / 2, 0.0)
-    return middle, np.where(bounded, (high - low) / 2, 1.0)
+    low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
+    return (low + high) / 2, (high - low) / 2
 
 
 def _short(space: object) -> str:

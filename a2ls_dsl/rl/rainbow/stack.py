@@ -327,7 +327,7 @@ def _spread(values: Tensor, owner: Tensor | None, gradient: Tensor) -> Tensor:
 class _Logits(nn.Module):
     """Action values of observations, without noise."""
 
-    def __init__(self, encoder: FrameEncoder, values: ActionValues) -> None:
+    def __init__(self, encoder: FrameEncoder | VectorEncoder, values: ActionValues) -> None:
         super().__init__()
         self.encoder, self.values = encoder, values
 

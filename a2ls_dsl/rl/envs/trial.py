@@ -1,0 +1,67 @@
+"""Plays a task for a moment with random actions, to see that it can be trained on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from a2ls_dsl.rl.envs.pool import EnvPool
+from a2ls_dsl.rl.envs.tasks import Task
+
+EPISODES = 3
+SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was seen. repeats: whether equal seeds and actions gave equal episodes; returns, steps: of whole
+    episodes with random actions; terminated: how many of them ended by the task's own rules; episode_frames:
+    after which one is cut."""
+
+    observation_shape: tuple[int, ...]
+    action_size: int
+    discrete: bool
+    episode_frames: int
+    repeats: bool
+    returns: tuple[float, ...]
+    steps: tuple[int, ...]
+    terminated: int
+    steps_per_second: float
+
+
+def try_task(task: Task) -> Trial:
+    """Play up to three episodes, for ten seconds or so, twice at once in two processes. Raises `A2lError`."""
+    rng, returns, steps, terminated, repeats = np.random.default_rng(0), list[float](), list[int](), 0, True
+    with EnvPool(task, 2, 2) as pool:
+        begin, played = time.perf_counter(), 0
+        while len(returns) < EPISODES and time.perf_counter() - begin < SECONDS:
+            seen = pool.reset(np.full(2, len(returns)))
+            total, length, last = 0.0, 0, False
+            while not last and time.perf_counter() - begin < SECONDS:
+                repeats = repeats and bool((seen[0] == seen[1]).all())
+                if pool.discrete:
+                    result = pool.step(np.full(2, rng.integers(pool.action_size)))
+                else:
+                    result = pool.step(np.tile(rng.uniform(-1, 1, (1, pool.action_size)), (2, 1)))
+                pairs = ((each[0], each[1]) for each in (result.reward, result.last))
+                repeats = repeats and all(one == other for one, other in pairs)
+                seen, last = result.observation, bool(result.last.any())
+                total, length, played = total + float(result.reward[0]), length + 1, played + 1
+            if last:
+                returns.append(total)
+                steps.append(length)
+                terminated += bool(result.terminated[0])
+        seconds = time.perf_counter() - begin
+        return Trial(
+            pool.observation_shape,
+            pool.action_size,
+            pool.discrete,
+            pool.episode_frames or task.episode_frames,
+            bool(repeats),
+            tuple(returns),
+            tuple(steps),
+            terminated,
+            played / seconds,
+        )

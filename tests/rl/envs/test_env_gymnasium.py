@@ -1,0 +1,299 @@
+"""Environments of Gymnasium and of one's own, in the processes that play them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.envs.facts import facts_of
+from a2ls_dsl.rl.envs.pool import EnvPool
+from a2ls_dsl.rl.envs.rendering import Rendering
+from a2ls_dsl.rl.envs.spaces import read_actions, read_observations
+from a2ls_dsl.rl.envs.tasks import find_task
+from a2ls_dsl.rl.envs.trial import try_task
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The folder of `my_env.py` is the working folder."""
+    monkeypatch.chdir(Path(__file__).parent)
+    facts_of.cache_clear()
+    yield
+    facts_of.cache_clear()
+
+
+def test_a_step_is_gymnasiums() -> None:
+    """Of Pendulum-v1: numbers and actions go from -1 to 1; its limit of 200 steps is no end of its own."""
+    env, rng = gymnasium.make("Pendulum-v1"), np.random.default_rng(0)
+    with EnvPool(find_task("gymnasium:Pendulum-v1"), 1, 1) as pool:
+        assert (pool.observation_shape, pool.action_size, pool.discrete) == ((3,), 1, False)
+        seen, scale = env.reset(seed=7)[0], [1, 1, 8]
+        np.testing.assert_allclose(pool.reset([7])[0], seen / scale, atol=1e-6)
+        for step in range(200):
+            action = rng.uniform(-1, 1, (1, 1)).astype(np.float32)
+            seen, reward, _, truncated, _ = env.step(2 * action[0])
+            ours = pool.step(action)
+            np.testing.assert_allclose(ours.observation[0], seen / scale, atol=1e-6)
+            assert ours.reward[0] == pytest.approx(reward, abs=1e-5)
+            assert (ours.last[0], ours.terminated[0]) == (truncated, False) == (step == 199, False)
+
+
+def test_an_end_of_the_task_is_told_from_a_limit_of_time() -> None:
+    task = find_task("gymnasium:CartPole-v1?max_episode_steps=30")
+    assert (task.discrete, task.observations[0], task.episode_steps) == (True, "vectors", 30)
+    with EnvPool(task, 1, 1) as pool:
+        ends = {}
+        for name, actions in (("fallen", [1, 1]), ("late", [0, 1])):
+            pool.reset([0])
+            for step in range(30):
+                result = pool.step([actions[step % 2]])
+                if result.last[0]:
+                    break
+            ends[name] = (step < 29, bool(result.terminated[0]))
+    assert ends == {"fallen": (True, True), "late": (False, False)}
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "actions"),
+    [
+        ("my_env:Track", (2,), 1),
+        ("my_env:Buttons", (2,), 3),
+        ("my_env:Seen", (3, 84, 84), 1),
+        ("my_env:SeenButtons", (3, 84, 84), 3),
+        ("my_env:control", (5,), 1),
+        ("gymnasium:FrozenLake-v1", (16,), 4),
+        ("gymnasium:Blackjack-v1", (32 + 11 + 2,), 2),
+        ("gymnasium:MountainCarContinuous-v0", (2,), 1),
+    ],
+)
+def test_every_kind_of_observation_and_action_is_played(
+    name: str, shape: tuple[int, ...], actions: int
+) -> None:
+    trial = try_task(find_task(name))
+    assert (trial.observation_shape, trial.action_size) == (shape, actions)
+    assert trial.repeats
+    assert trial.steps_per_second > 0
+
+
+def test_what_is_rendered_is_seen() -> None:
+    with EnvPool(find_task("my_env:Track"), 1, 1, rendering=Rendering(size=60)) as pool:
+        assert pool.observation_shape == (3, 60, 60)
+        frame = pool.reset([0])[0]
+        assert frame.dtype == np.uint8
+        columns = np.flatnonzero(frame[0, 30])
+        assert len(columns) == 1
+        assert pool.step([[0.0]]).observation.shape == (1, 3, 60, 60)
+
+
+def test_actions_are_stretched_to_the_space_and_numbers_begin_where_it_says() -> None:
+    do, size, discrete = read_actions("", spaces.Box(np.array([0.0, -3.0]), np.array([1.0, 3.0])))
+    assert (size, discrete) == (2, False)
+    np.testing.assert_allclose(do(np.array([-1, 1])), [0, 3])
+    np.testing.assert_allclose(do(np.array([0, 5])), [0.5, 3])
+    np.testing.assert_allclose(do(np.array([np.nan, -np.inf])), [0.5, -3])
+    do, size, discrete = read_actions("", spaces.Box(-1, 1, (2, 3), np.float64))
+    assert (do(np.zeros(6)).shape, do(np.zeros(6)).dtype, size) == ((2, 3), np.float64, 6)
+    do, size, discrete = read_actions("", spaces.Discrete(3, start=-1))
+    assert ([do(number) for number in range(3)], size, discrete) == ([-1, 0, 1], 3, True)
+
+
+@pytest.mark.parametrize(
+    ("space", "value", "seen"),
+    [
+        (spaces.Box(np.array([0, -np.inf]), np.array([4, np.inf])), [3.0, 9.0], [0.5, 9.0]),
+        (spaces.Box(0, 255, (2,), np.uint8), [0, 255], [-1, 1]),
+        (spaces.Box(-1, 1, (2, 2)), [[1, 2], [3, 4]], [1, 2, 3, 4]),
+        (spaces.Discrete(3, start=5), 6, [-1, 1, -1]),
+        (spaces.MultiBinary(2), [0, 1], [-1, 1]),
+        (
+            spaces.Dict({"b": spaces.Discrete(2), "a": spaces.Box(0, 1, (1,))}),
+            {"a": [1.0], "b": 0},
+            [1, 1, -1],
+        ),
+        (spaces.Tuple([spaces.Box(-1, 1, (1,)), spaces.Discrete(2)]), ([0.25], 1), [0.25, -1, 1]),
+    ],
+)
+def test_spaces_of_numbers_are_one_vector(space: spaces.Space[Any], value: Any, seen: list[float]) -> None:
+    see, shape = read_observations("", space, 84)
+    if isinstance(space, spaces.Box | spaces.MultiBinary):
+        value = np.array(value, space.dtype)
+    found = see(value)
+    assert (found.shape, found.dtype) == (shape, np.float32)
+    np.testing.assert_allclose(found, seen)
+
+
+@pytest.mark.parametrize(
+    ("shape", "high", "kind"),
+    [
+        ((50, 40, 3), 255, np.uint8),
+        ((3, 50, 40), 255, np.uint8),
+        ((50, 40), 255, np.uint8),
+        ((50, 40, 1), 1, np.float32),
+    ],
+)
+def test_pictures_of_any_layout_are_square_frames(shape: tuple[int, ...], high: int, kind: Any) -> None:
+    see, seen = read_observations("", spaces.Box(0, high, shape, kind), 32)
+    half = np.full(shape, high, kind)
+    middle = half if shape[0] != 3 else np.moveaxis(half, 0, 2)
+    middle[:, 20:] = 0  # the right half is black
+    frame = see(half)
+    assert frame.shape == seen == (3 if 3 in shape else 1, 32, 32)
+    assert (frame[:, :, :16] == 255).all()
+    assert not frame[:, :, 16:].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("gymnasium:Pendulm-v1", "did you mean `gymnasium:Pendulum-v1`?"),
+        ("gymnasium:nothing:Pendulum-v1", "needs the module `nothing`"),
+        ("gymnasium:Pendulum-v1?gravity=3", "unexpected keyword argument 'gravity'"),
+        ("nothing:make", "no module `nothing`"),
+        ("my_env:Trakc", "did you mean `my_env:Track`?"),
+        ("my_env:nothing", "can't be called"),
+        ("my_env:Unlike?which=text", "observations of Text"),
+        ("my_env:Unlike?which=both", "a picture `eye`"),
+        ("my_env:Unlike?which=unbounded", "actions without bounds"),
+        ("my_env:Unlike?which=many", "actions of MultiDiscrete"),
+        ("my_env:Unlike?which=none", "action_space is a NoneType"),
+        ("my_env:Track?fault=reset", "reset gave a ndarray, not (observation, info)"),
+    ],
+)
+def test_what_can_not_be_made_is_explained(name: str, words: str) -> None:
+    with pytest.raises(A2lError) as caught:
+        EnvPool(find_task(name), 1, 1)
+    assert words in str(caught.value)
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("raises", "step raised ZeroDivisionError: three ("),
+        ("exits", "step raised SystemExit: enough ("),
+        ("four", "step gave 4 values, not (observation, reward, terminated, truncated, info)"),
+        ("reward", "the reward 'much'"),
+    ],
+)
+def test_what_goes_wrong_in_play_is_explained(fault: str, words: str) -> None:
+    with EnvPool(find_task(f"my_env:Track?fault={fault}"), 1, 1) as pool:
+        pool.reset([0])
+
+        def play() -> None:
+            for _ in range(3):
+                pool.step([[0.0]])
+
+        with pytest.raises(A2lError) as caught:
+            play()
+    assert words in caught.value.message
+    if "raised" in words:
+        assert "my_env.py, line " in caught.value.message
+        assert "in step)" in caught.value.message
+
+
+def test_numbers_that_are_not_finite_end_an_episode() -> None:
+    with EnvPool(find_task("my_env:Track?fault=nan"), 1, 1) as pool:
+        pool.reset([0])
+        results = [pool.step([[0.0]]) for _ in range(3)]
+    assert [bool(each.last[0]) for each in results] == [False, False, True]
+    assert not results[-1].terminated[0]
+    assert np.isfinite([results[-1].reward[0], *results[-1].observation[0]]).all()
+
+
+def test_an_episode_that_never_ends_is_cut() -> None:
+    assert find_task("my_env:Loop").episode_steps == 1_000
+    task = find_task("my_env:Loop?max_episode_steps=6&action_repeat=4")
+    assert task.episode_steps == 2
+    with EnvPool(task, 1, 1) as pool:
+        pool.reset([0])
+        assert [bool(pool.step([[0.0]]).last[0]) for _ in range(2)] == [False, True]
+
+
+def test_wrappers_are_put_around() -> None:
+    with (
+        EnvPool(find_task("my_env:Track"), 1, 1) as plain,
+        EnvPool(find_task("my_env:Track", {"wrapper": "my_env:Halved,my_env:Halved"}), 1, 1) as wrapped,
+    ):
+        rewards = []
+        for pool in (plain, wrapped):
+            pool.reset([3])
+            rewards.append(float(pool.step([[0.5]]).reward[0]))
+    assert rewards[1] == rewards[0] / 4
+
+
+def test_what_does_not_repeat_is_noticed() -> None:
+    assert not try_task(find_task("my_env:Clock")).repeats
+
+
+@pytest.mark.parametrize("name", ["gymnasium:CartPole-v1", "my_env:Track?length=7", "my_env:control"])
+def test_a_place_in_an_episode_is_reached_again_to_the_last_bit(name: str) -> None:
+    task, rng = find_task(name), np.random.default_rng(0)
+    with EnvPool(task, 2, 1) as pool, EnvPool(task, 2, 1) as fresh:
+
+        def actions() -> Any:
+            if pool.discrete:
+                return rng.integers(pool.action_size, size=2)
+            return rng.uniform(-1, 1, (2, pool.action_size))
+
+        for seed in (5, 2**40):
+            pool.reset([seed, seed + 1])
+            for _ in range(5):
+                pool.step(actions())
+        fresh.restore(pool.played.state(np.ones(2, np.bool_)))
+        action = actions()
+        one, other = pool.step(action), fresh.step(action)
+        np.testing.assert_array_equal(one.observation, other.observation)
+        np.testing.assert_array_equal(one.reward, other.reward)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Hopper-v5", "did you mean `gymnasium:Hopper-v5`?"),
+        ("my_env.py", "did you mean `my_env:make`?"),
+        ("./lab/my_env.py:World", "did you mean `lab.my_env:World`?"),
+        ("nothing", "gymnasium:ID for an environment of Gymnasium"),
+        ("my_env:Track?action_repeat=0", "`action_repeat` is 0"),
+        ("gymnasium:Pendulum-v1?max_episode_steps=x", "`max_episode_steps` is 'x'"),
+    ],
+)
+def test_names_are_explained(name: str, words: str) -> None:
+    with pytest.raises(A2lError) as caught:
+        find_task(name)
+    assert words in str(caught.value)
+
+
+def test_without_gymnasium_the_extra_is_named() -> None:
+    script = """
+import sys
+sys.modules["gymnasium"] = None
+from a2ls_dsl.rl.envs.tasks import find_task, suite_of
+for name in ("gymnasium:Pendulum-v1", "my_env:Track"):
+    try:
+        task = find_task(name)
+        suite_of(task).make(task, None, False)
+    except Exception as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.count("need the package gymnasium, which is not installed") == 2
+    assert done.stdout.count("pip install 'a2ls-dsl[gymnasium]'") == 2
+
+
+def test_naming_a_task_imports_nothing() -> None:
+    script = """
+import sys
+from a2ls_dsl.rl.envs.tasks import find_task
+find_task("my_env:Track"), find_task("gymnasium:Pendulum-v1")
+sys.exit(any(name in sys.modules for name in ("my_env", "gymnasium", "torch")))
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
