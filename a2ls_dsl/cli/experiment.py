@@ -81,8 +81,11 @@ def collect(
 
 
 def _tell_of_others(experiment: Experiment) -> None:
+    from a2ls_dsl.experiment.run import unwanted
     from a2ls_dsl.experiment.store import of_other_settings
 
+    if half := unwanted(experiment):
+        print(f"half-trained runs of other settings are kept, and go on with those settings: {half[0]}")
     if kept := of_other_settings(experiment):
         print(
             f"{len(kept)} results of other settings are kept, and count again with those settings: {kept[0]}"

@@ -1,11 +1,13 @@
 """Runs what is missing of an experiment, piece by piece: a piece is a stack of runs on one environment.
 
 The state of the piece in training is stored now and then, and its results when it ends. So the command can be
-stopped at any moment and repeated: it does what is missing.
+stopped at any moment and repeated: it does what is missing. A stored piece is named by what it depends on:
+one of settings that were edited since is kept, and taken up once the experiment has those settings again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -27,7 +29,7 @@ from a2ls_dsl.rl.slots import Replaced
 from a2ls_dsl.rl.trainer import Evaluation, Plan, Progress, Trainer
 from a2ls_dsl.rl.windows import check_windows
 
-PIECE = ".piece.npz"
+PIECES = ".piece*.npz"
 LOCK = ".lock"
 SAVE_SECONDS = 60.0
 
@@ -83,6 +85,7 @@ def run(
     with ExitStack() as stack:
         fix = "wait for it, or end it"
         stack.enter_context(held(experiment.folder / LOCK, f"the experiment {experiment.name}", fix))
+        _rename_older(experiment)
         for piece, left in pieces(experiment):
             if not _run_piece(experiment, piece, left, on_event, chosen, workers, stopping, pace):
                 return False
@@ -92,12 +95,41 @@ def run(
 def pieces(experiment: Experiment) -> Iterator[tuple[tuple[Run, ...], int]]:
     """Stacks of missing runs, until none is missing; and how many are, those of the stack included.
 
-    What is missing is looked up anew for every piece.
+    What is missing is looked up anew for every piece. Those that were stored half-trained come first.
     """
     while todo := missing(experiment):
+        named = {experiment.hash(each): each for each in todo}
+        begun = [names for _, names in stored(experiment) if named.keys() >= set(names)]
+        if begun:
+            yield tuple(named[name] for name in begun[0]), len(todo)
+            continue
         first = experiment.training(todo[0].env, todo[0].arm)
         alike = (each for each in todo if experiment.training(each.env, each.arm) == first)
         yield tuple(islice(alike, experiment.stack)), len(todo)
+
+
+def stored(experiment: Experiment) -> list[tuple[Path, tuple[str, ...]]]:
+    """The pieces that are stored half-trained, each with the hashes of its runs."""
+    paths = sorted(experiment.folder.glob(PIECES))
+    return [(path, tuple(checkpoint.load(path)[1].get("runs", ()))) for path in paths]
+
+
+def unwanted(experiment: Experiment) -> list[Path]:
+    """The half-trained pieces that are kept, but have runs of other settings than the experiment has now."""
+    wanted = {experiment.hash(each) for each in experiment.runs}
+    return [path for path, names in stored(experiment) if not wanted.issuperset(names)]
+
+
+def _path_of(experiment: Experiment, names: Sequence[str]) -> Path:
+    digest = hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
+    return experiment.folder / f".piece.{digest}.npz"
+
+
+def _rename_older(experiment: Experiment) -> None:
+    """A version before this one had one name for whatever piece it was."""
+    older = experiment.folder / ".piece.npz"
+    if older.exists():
+        older.rename(_path_of(experiment, checkpoint.load(older)[1].get("runs", ())))
 
 
 def _run_piece(
@@ -116,14 +148,14 @@ def _run_piece(
         tuple(each.arm.loss for each in runs),
         tuple(each.seed for each in runs),
     )
-    path = experiment.folder / PIECE
     names = [experiment.hash(each) for each in runs]
+    path = _path_of(experiment, names)
     scores: list[list[Score]] = [[] for _ in runs]
     begun, processor = time.perf_counter(), processor_seconds()
     spent = 0.0  # seconds in earlier processes
     with Trainer(plan, device, workers) as trainer:
         if path.exists():
-            spent = _restored(path, trainer, names, scores)
+            spent = _restored(path, trainer, scores)
         on_event(PieceStarted(tuple(runs), trainer.frames, left))
         for event in trainer.run():
             if isinstance(event, Evaluation):
@@ -164,11 +196,9 @@ def _save(
     )
 
 
-def _restored(path: Path, trainer: Trainer, names: Sequence[str], scores: Sequence[list[Score]]) -> float:
-    """Take up a stored piece if it is of these runs; the seconds that were spent on it."""
+def _restored(path: Path, trainer: Trainer, scores: Sequence[list[Score]]) -> float:
+    """Take up a stored piece; the seconds that were spent on it."""
     arrays, values = checkpoint.load(path)
-    if values.get("runs") != list(names):
-        return 0.0  # of runs that are not wanted any more, or of other settings
     with checkpoint.fitting(path, "experiment"):
         trainer.restore(arrays, values["trainer"])
         for own, known in zip(scores, values["scores"], strict=True):

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.agents import AgentSettings
+from a2ls_dsl.rl.agents import AgentSettings, algorithm_of
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.memory import free_bytes, free_of_machine
 from a2ls_dsl.rl.observations import Observations
@@ -57,17 +57,22 @@ class Footprint:
         """All of it."""
         return self.of_learner(members) + self.of_environments(members, workers)
 
-    def check(self, members: int, workers: int, device: str) -> None:
-        """Raises `A2lError` where so many members don't fit into what is free; says how many do."""
+    def fitting(self, members: int, workers: int, device: str) -> int:
+        """How many of so many members fit into what is free."""
         on_device, on_machine = free_bytes(device), free_of_machine()
 
         def fits(members: int) -> bool:
             learner, here = self.of_learner(members), self.of_environments(members, workers)
             return learner <= on_device and here + (learner if device == "cpu" else 0) <= on_machine
 
-        if fits(members):
+        return next((n for n in range(members, 0, -1) if fits(n)), 0)
+
+    def check(self, members: int, workers: int, device: str) -> None:
+        """Raises `A2lError` where so many members don't fit into what is free; says how many do."""
+        fitting = self.fitting(members, workers, device)
+        if fitting == members:
             return
-        fitting = next((n for n in range(members - 1, 0, -1) if fits(n)), 0)
+        on_device, on_machine = free_bytes(device), free_of_machine()
         where = "" if device == "cpu" else f" and {on_device / 1e9:.1f} GB on {device}"
         parts = {
             "replay": members * self.replay,
@@ -86,6 +91,24 @@ class Footprint:
             f"but {free / 1e9:.2f} GB{where} are free",
             fix if fitting else "use smaller settings, or a machine with more memory",
         )
+
+
+def footprint_of(
+    settings: AgentSettings,
+    losses: Sequence[Loss | None],
+    observations: Observations,
+    action: int,
+    rows: int,
+    exact: bool = False,
+) -> Footprint:
+    """Of members with such losses and replays of so many rows, without their environments."""
+    return Footprint(
+        algorithm_of(settings).replay.bytes_needed(1, rows, observations, action),
+        *measure_member(settings, tuple(dict.fromkeys(losses)), observations, action),
+        exact=exact,
+        environment=0,
+        process=0,
+    )
 
 
 @cache

@@ -9,7 +9,7 @@ settings.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from a2ls_dsl.rl.envs.pool import EnvPool, FirstEnvironments, StepResult, usable
 from a2ls_dsl.rl.envs.task import VECTORS
 from a2ls_dsl.rl.envs.tasks import Task
 from a2ls_dsl.rl.evaluation import Evaluator, Score, as_played
-from a2ls_dsl.rl.footprint import Footprint, measure_member
+from a2ls_dsl.rl.footprint import footprint_of
 from a2ls_dsl.rl.learner import Arrays, Learner
 from a2ls_dsl.rl.observations import History
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
@@ -144,15 +144,8 @@ class Slots:
         def admit(first: FirstEnvironments) -> None:
             seen = observations_of(training.settings, first.observation_shape, training.pixels)
             sizes = seen, first.action_size
-            networks, update = measure_member(training.settings, losses or (None,), *sizes)
-            footprint = Footprint(
-                algorithm_of(training.settings).replay.bytes_needed(1, self.replay_rows, *sizes),
-                networks,
-                update,
-                exact,
-                first.environment,
-                first.process,
-            )
+            alone = footprint_of(training.settings, losses or (None,), *sizes, self.replay_rows, exact)
+            footprint = replace(alone, environment=first.environment, process=first.process)
             count = usable_cores() if workers is None else workers
             footprint.check(stacks * size, stacks * count, device)
             self.memory_bytes = footprint.total(size, count)

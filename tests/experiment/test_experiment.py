@@ -17,7 +17,7 @@ from a2ls_dsl.cli.console import StatusLine
 from a2ls_dsl.cli.experiment import _show, status
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.plan import Experiment, read
-from a2ls_dsl.experiment.run import Event, PieceStarted, PieceStored, run
+from a2ls_dsl.experiment.run import Event, PieceStarted, PieceStored, run, unwanted
 from a2ls_dsl.experiment.store import load, missing, of_other_settings, path_of
 from a2ls_dsl.rl.slots import Replaced
 
@@ -207,6 +207,35 @@ def test_an_experiment_that_is_stopped_loses_nothing(trained: Path, tmp_path: Pa
     assert not run(stopped, told.append, workers=1, stopping=lambda: bool(files(stopped)))
     assert [each.frames for each in told if isinstance(each, PieceStarted)][:2] == [0, 38 * 8]
     assert files(stopped).items() < files(whole).items()
+
+
+def test_half_trained_runs_of_other_settings_are_kept_and_go_on(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Hidden 8, stopped; 9, stopped; and 8 again: it goes on from where it was stopped."""
+
+    def stop(experiment: Experiment, *after: int) -> list[int]:
+        """Stop after some ticks, or with the first results; from how many frames it went on."""
+        told: list[object] = []
+        left = iter(range(*after)) if after else None
+        ends = (lambda: next(left, None) is None) if left else (lambda: bool(files(experiment)))
+        assert not run(experiment, told.append, workers=1, stopping=ends)
+        return [each.frames for each in told if isinstance(each, PieceStarted)][:1]
+
+    first = read(written(tmp_path, SMALL))
+    assert stop(first, 37) == [0]
+    (piece,) = first.folder.glob(".piece.*.npz")
+    assert stop(read(written(tmp_path, SMALL.replace("hidden = 8", "hidden = 9"))), 20) == [0]
+    status(tmp_path / "small.toml")
+    assert f"half-trained runs of other settings are kept, and go on with those settings: {piece}" in (
+        capsys.readouterr().out
+    )
+    # As a version before this one named it; and a stack that may hold more goes on as it was begun.
+    piece.rename(first.folder / ".piece.npz")
+    again = read(written(tmp_path, SMALL.replace("stack = 3", "stack = 4")))
+    assert stop(again) == [38 * 8]
+    assert files(again).items() < files(read(trained / "small.toml")).items()
+    assert len(unwanted(again)) == 1
 
 
 def test_a_worker_that_was_replaced_is_told(small: Path, capsys: pytest.CaptureFixture[str]) -> None:

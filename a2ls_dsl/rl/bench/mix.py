@@ -14,6 +14,7 @@ from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.bench.floor import synchronize
 from a2ls_dsl.rl.bench.updates import ACTION, ROWS, VECTORS, check_reach, fill_replay, warm_up
 from a2ls_dsl.rl.envs.tasks import Task
+from a2ls_dsl.rl.footprint import footprint_of
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.settings import Computation, SacSettings
 
@@ -61,6 +62,14 @@ def measure_mix(
         raise A2lError(
             f"a candidate of {frames:,} frames makes no update: learning begins after {begin_at:,}",
             f"give it more than {begin_at:,} frames",
+        )
+    fitting = footprint_of(settings, losses, VECTORS, ACTION, ROWS).fitting(2 * len(losses), 1, device) // 2
+    if fitting < len(losses):
+        raise A2lError(
+            f"two stacks of {len(losses)} members don't fit into memory",
+            f"measure stacks of {fitting}: --members {fitting}"
+            if fitting
+            else "use a machine with more memory",
         )
     ways = [replace(computation, padding=padding) for padding in (math.inf, computation.padding)]
     learners = [_filled(losses, settings, device, way) for way in ways]

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from a2ls_dsl.backend.window import reach
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.agents import AgentSettings, algorithm_of, observations_of
+from a2ls_dsl.rl.agents import AgentSettings, observations_of
 from a2ls_dsl.rl.bench.floor import Ceilings, count_work, synchronize
 from a2ls_dsl.rl.capture import WARM_UP
+from a2ls_dsl.rl.footprint import footprint_of
 from a2ls_dsl.rl.learner import Learner
-from a2ls_dsl.rl.memory import free_bytes
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.settings import VECTORS as RAINBOW_VECTORS
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
@@ -91,9 +91,12 @@ def measure_updates(
         if expected > budget:
             yield UpdateTime(case, left_out=f"would take {expected:.0f} s, more than {budget:.0f}")
             continue
-        needed = algorithm_of(settings).replay.bytes_needed(case.members, ROWS, observations, ACTION)
-        if needed > free_bytes(device):
-            yield UpdateTime(case, left_out="does not fit into memory")
+        footprint = footprint_of(settings, [loss], observations, ACTION, ROWS)
+        fitting = footprint.fitting(case.members, 1, device)
+        if fitting < case.members:
+            size = footprint.of_learner(case.members) / 1e9
+            most = f"{fitting} members fit" if fitting else "not even one member fits"
+            yield UpdateTime(case, left_out=f"would take {size:.1f} GB of memory: {most}")
             continue
         floor = count_work(loss, observations, ACTION, settings).seconds(ceilings)
         try:

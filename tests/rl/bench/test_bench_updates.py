@@ -13,9 +13,10 @@ from torch import Tensor
 from torch._dynamo import config
 
 from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.rl import footprint
 from a2ls_dsl.rl.arithmetic import Precision
 from a2ls_dsl.rl.bench.floor import Ceilings
-from a2ls_dsl.rl.bench.updates import Case, measure_updates
+from a2ls_dsl.rl.bench.updates import ACTION, ROWS, VECTORS, Case, measure_updates
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.settings import Computation, SacSettings
@@ -63,3 +64,18 @@ def test_a_case_that_fails_says_why_and_the_others_are_measured(monkeypatch: pyt
     failed, row = measured
     assert "no kernels for seven" in failed.failed
     assert row.milliseconds > 0
+
+
+def test_a_case_that_does_not_fit_is_left_out_with_the_number_that_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Networks, optimizers and updates count, not the replay alone."""
+    loss = load_one("a2_winner")[1]
+    settings = SacSettings(batch_size=4)
+    one = footprint.footprint_of(settings, [loss], VECTORS, ACTION, ROWS)
+    free = 20 * one.of_learner(1)
+    assert one.replay * 64 < free  # which alone would fit
+    for name in ("free_bytes", "free_of_machine"):
+        monkeypatch.setattr(footprint, name, lambda *device: free)
+    (row,) = measure_updates([Case("vectors", 4, 64)], loss, Ceilings(1e9, 1e9), "cpu", Computation(), 0.1)
+    assert row.left_out == f"would take {64 * free / 20e9:.1f} GB of memory: 20 members fit"
