@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Severity, Source, Span, unknown
 from a2ls_dsl.lang.files import MAX_SIZE, read, shipped, too_large
@@ -74,9 +75,9 @@ def _checked(file: tree.GrammarFile, source: Source, mistakes: list[Diagnostic])
 
 
 def _built(file: tree.GrammarFile, source: Source, warnings: tuple[Diagnostic, ...]) -> Grammar:
-    _refuse(number_findings(Alternatives(file)))
     elaborator = Elaborator(file, Filter())
-    _refuse(item_findings(elaborator.alternatives))
+    alternatives = elaborator.alternatives
+    _refuse(chain(number_findings(alternatives), item_findings(alternatives)))
     roots = tuple(elaborator.roots())
     _refuse(root_findings(elaborator, roots))
 
