@@ -240,7 +240,11 @@ def _expression(node: Node, inputs: Sequence[ast.expr]) -> ast.expr:
         case Spread():
             numbers = {"bins": _number(node.bins), "low": _number(node.low), "high": _number(node.high)}
             symlog = ast.Constant(node.symlog)
-            return _filled("spread(x, bins, low, high, symlog=on)", x=inputs[0], on=symlog, **numbers)
+            text = "spread(x, bins, low, high, symlog=on)"
+            if node.smoothing:
+                text = "spread(x, bins, low, high, symlog=on, smoothing=width)"
+                numbers["width"] = _number(node.smoothing)
+            return _filled(text, x=inputs[0], on=symlog, **numbers)
         case Concat():
             return _filled("torch.cat(x, dim=-1)", x=_list(inputs))
         case Predict():

@@ -34,13 +34,22 @@ def scheduled(start: float, end: float, length: float, frames: float) -> float:
     return start + (end - start) * min(max(frames / length, 0.0), 1.0)
 
 
-def spread(x: Tensor, bins: int, low: float, high: float, symlog: bool) -> Tensor:
-    """Numbers (..., D) as distributions over bins (..., D * bins): the two nearest share each number."""
+def spread(x: Tensor, bins: int, low: float, high: float, symlog: bool, smoothing: float = 0) -> Tensor:
+    """Numbers (..., D) as distributions over bins (..., D * bins).
+
+    The two nearest bins share each number; with smoothing, all bins hold what a normal distribution around it
+    has there, of so many bins' deviation, of what lies in range (Farebrother et al. 2024).
+    """
     # Half precision holds no whole numbers beyond 256.
     place = x.to(torch.promote_types(x.dtype, torch.float32))
     if symlog:
         place = place.sign() * place.abs().log1p()
     place = (place.clamp(low, high) - low) * ((bins - 1) / (high - low))
+    if smoothing:
+        edges = torch.arange(bins + 1, device=x.device, dtype=place.dtype) - 0.5
+        below = torch.special.ndtr((edges - place[..., None]) / smoothing)
+        shares = below.diff(dim=-1) / (below[..., -1:] - below[..., :1])
+        return shares.flatten(-2).to(x.dtype)
     centres = torch.arange(bins, device=x.device, dtype=place.dtype)
     return (1 - (place[..., None] - centres).abs()).clamp_min(0).flatten(-2).to(x.dtype)
 

@@ -152,7 +152,7 @@ def _evaluate(node: Node, inputs: list[Tensor], context: Context) -> Tensor:
         case Discount():
             return discounted(inputs, node.discount)
         case Spread():
-            return spread(inputs[0], node.bins, node.low, node.high, node.symlog)
+            return spread(inputs[0], node.bins, node.low, node.high, node.symlog, node.smoothing)
         case Concat():
             return torch.cat(inputs, dim=-1)
         case Predict():

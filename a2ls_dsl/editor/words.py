@@ -60,6 +60,8 @@ def operator_page(entry: Operator) -> str:
         lines.append(f"    {entry.text}")
     if entry.text_against:
         lines.append(f"`against batch`:\n\n    {entry.text_against}")
+    if entry.note:
+        lines.append(entry.note)
     if entry.unary:
         lines.append("One set: latents z (B, D) -> one number.")
     elif entry.head:

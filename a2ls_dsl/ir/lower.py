@@ -37,7 +37,7 @@ from a2ls_dsl.lang.syntax.tree import (
     number_of,
 )
 from a2ls_dsl.words.entry import Kind, Needs, Sets, Type
-from a2ls_dsl.words.language import BINS, DECAY, NONE, Stream
+from a2ls_dsl.words.language import BINS, DECAY, NONE, SMOOTHING, Stream
 from a2ls_dsl.words.registry import functions, operators
 
 _SYMLOG = (Type.REWARD, Type.VALUE, Type.RETURN)
@@ -123,16 +123,21 @@ class _Lowering:
             prediction = self.builder.add(
                 Predict(inputs=(source,), head=head, kind=made.kind, layers=made.layers, output=output)
             )
-        rows = [prediction] if entry.unary else [prediction, self._row(target, TARGET, bins)]
+        rows = (
+            [prediction]
+            if entry.unary
+            else [prediction, self._row(target, TARGET, bins, number_of(term, SMOOTHING, 0))]
+        )
         return self.builder.add(self._compare(number, term, rows))
 
     def _compare(self, number: int, term: Comparison, inputs: list[int]) -> Compare:
         entry = operators[term.operator]
         self._draws += entry.draws
+        elsewhere = (DECAY, SMOOTHING) if entry.sets is Sets.DATA_TARGET else (DECAY,)
         options = tuple(
             (each.name, float(number_of(term, each.name)))
             for each in entry.options
-            if each.name != DECAY and (each.needs is not Needs.NEGATIVES or term.against_batch)
+            if each.name not in elsewhere and (each.needs is not Needs.NEGATIVES or term.against_batch)
         )
         return Compare(
             inputs=tuple(inputs),
@@ -156,14 +161,21 @@ class _Lowering:
             self._shared[head.name] = number
         return number
 
-    def _row(self, items: tuple[Item, ...], side: str, bins: int) -> int:
+    def _row(self, items: tuple[Item, ...], side: str, bins: int, smoothing: float = 0) -> int:
         parts = []
         for item in items:
             part = self._item(item, side)
             if bins:
                 kind = type_of(item)
                 low, high = NATURAL_RANGES[kind]
-                spread = Spread(inputs=(part,), bins=bins, low=low, high=high, symlog=kind in _SYMLOG)
+                spread = Spread(
+                    inputs=(part,),
+                    bins=bins,
+                    low=low,
+                    high=high,
+                    symlog=kind in _SYMLOG,
+                    smoothing=smoothing,
+                )
                 part = self.builder.add(spread)
             parts.append(part)
         return self.builder.add(Concat(inputs=tuple(parts)))

@@ -146,12 +146,17 @@ class Discount(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Spread(Node):
-    """Each number of a row spread over the two nearest of `bins` bins from `low` to `high`."""
+    """Each number of a row spread over `bins` bins from `low` to `high`.
+
+    smoothing: the deviation, in bins, of a normal distribution around it; with 0 the two nearest bins share
+    it.
+    """
 
     bins: int
     low: float
     high: float
     symlog: bool
+    smoothing: float = 0
 
 
 @dataclass(frozen=True, kw_only=True)

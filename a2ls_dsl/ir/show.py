@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from a2ls_dsl.ir.lower import lower
-from a2ls_dsl.ir.nodes import Compare, Node, Program, Sample
+from a2ls_dsl.ir.nodes import Node, Program, Sample
 from a2ls_dsl.ir.passes import PASSES
 from a2ls_dsl.ir.verify import verify
 from a2ls_dsl.lang.syntax.printer import print_step, print_weight
@@ -48,8 +48,9 @@ def _print_node(node: Node) -> str:
     words = [_kebab(type(node).__name__)]
     for own in _NAMES & values.keys():
         words.append(values.pop(own))
-    if isinstance(node, Compare) and not node.draw:
-        values.pop("draw")
+    for own in ("draw", "smoothing"):
+        if not values.get(own, 1):  # of few nodes
+            values.pop(own)
     if values.pop("against_batch", False):
         words.append("against-batch")
     values.pop("output", None)

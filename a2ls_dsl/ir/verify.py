@@ -157,6 +157,7 @@ def _of_rows(node: Node, inputs: list[Type]) -> Type:
             _need(len(rows) == len(inputs) == 1 and not rows[0].bins, "numbers of one row are spread")
             _need(not {Width.LATENT, Width.RAW} & set(rows[0].parts), "only what has a range is spread")
             _need(node.bins > 1 and node.low < node.high, "two bins or more in a range")
+            _need(node.smoothing >= 0, "a deviation is not negative")
             return Row(rows[0].parts, node.bins)
         case Concat():
             _need(0 < len(rows) == len(inputs), "only rows are concatenated")

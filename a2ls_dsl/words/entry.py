@@ -70,7 +70,8 @@ class Operator:
     matrix, which multiplies the target. draws: it draws random numbers. stacks: its formula takes leading
     dimensions for the members of a stack; else it is called member by member. form: its form in a stack, if
     it is one of the two that all lanes share. contrast_of: it is that operator against the batch, but for its
-    default. text, text_against: the formula in plain characters. latex, latex_against: the formula for LaTeX.
+    default. text, text_against: the formula in plain characters. note: what is easily mistaken. latex,
+    latex_against: the formula for LaTeX.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Operator:
     text_against: str = ""
     latex: str = ""
     latex_against: str = ""
+    note: str = ""
 
     def option(self, name: str) -> Number | None:
         """The numeric option of a name."""

@@ -25,7 +25,7 @@ SCHEDULE = "linear"
 HEAD = "head"
 """The one option whose value is no number: the name of a head."""
 
-DECAY, BINS, TEMPERATURE = "decay", "bins", "temperature"
+DECAY, BINS, SMOOTHING, TEMPERATURE = "decay", "bins", "smoothing", "temperature"
 """Options that mean something to the compiler: see `Operator`."""
 
 PREDICTOR, NONE = "predictor", "none"

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.words.entry import Formula, Function, Head, Kind, Needs, Negatives, Number, Operator, Sets
-from a2ls_dsl.words.language import BINS, DECAY, HEAD, KEYWORDS, NONE, SCHEDULE, Stream
+from a2ls_dsl.words.language import BINS, DECAY, HEAD, KEYWORDS, NONE, SCHEDULE, SMOOTHING, Stream
 from a2ls_dsl.words.numbers import POSITIVE_SHARE
 
 _operators: dict[str, Operator] = {}
@@ -178,7 +178,9 @@ def _check_operator(entry: Operator) -> None:
                 f"the operator `{name}` can't have the option `{option.name}`", "give it another name"
             )
     _check_numbers(name, entry.options)
-    named = [option.name for option in entry.options if option != _DECAY]
+    # A rollout's steps and a target's bins are the compiler's business.
+    spread = [SMOOTHING] if entry.sets is Sets.DATA_TARGET else []
+    named = [option.name for option in entry.options if option != _DECAY and option.name not in spread]
     named += ["against_batch"] * (entry.negatives is Negatives.ON_REQUEST)
     named += ["matrix"] * entry.matrix + ["draws"] * entry.draws
     rows = ("y",) if entry.unary else ("y", "reward", "z") if entry.sets is Sets.TRANSITION else ("y", "z")

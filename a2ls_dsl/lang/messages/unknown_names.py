@@ -52,7 +52,8 @@ _FUNCTIONS = _spread(
 _OPERATORS = _spread(
     {
         "did you mean `mse`?": "l2 square squared euclidean",
-        "did you mean `huber`?": "l1 mae smooth_l1",
+        "did you mean `l1`?": "mae absolute",
+        "did you mean `huber`?": "smooth_l1",
         "did you mean `ce`?": "cross_entropy crossentropy xent two_hot twohot bce",
         "latents are no distributions: use mse or cosine, or ce of rewards": "kl kld kl_div divergence",
         "did you mean `infonce`?": "nce contrastive ntxent nt_xent simclr cpc",
@@ -61,6 +62,7 @@ _OPERATORS = _spread(
         "did you mean `nmse`?": "byol simsiam",
         "e.g. variance(...) + covariance(...) + mse(...)": "vicreg",
         "did you mean `barlow`?": "barlow_twins",
+        "did you mean `sigreg`?": "lejepa epps_pulley",
         "did you mean `bisim`?": "bisimulation dbc",
     }
 )

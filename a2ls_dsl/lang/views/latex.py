@@ -13,7 +13,7 @@ from a2ls_dsl.lang.rules.types import is_latent, rollouts, steps
 from a2ls_dsl.lang.syntax.tree import Comparison, Loss, Rollout, Schedule, Weight, head_of, number_of
 from a2ls_dsl.lang.views.latex_items import escaped, latex_item, normalised, numbered, row, start_of, step
 from a2ls_dsl.words.entry import Sets
-from a2ls_dsl.words.language import NONE
+from a2ls_dsl.words.language import BINS, NONE, SMOOTHING
 from a2ls_dsl.words.numbers import print_number
 from a2ls_dsl.words.registry import heads, operators
 
@@ -30,6 +30,12 @@ def formula(term: Comparison, index: str) -> str:
     for option in entry.options:
         number = print_number(number_of(term, option.name))
         symbols |= {option.name: number, f"per_{option.name}": "" if number == "1" else f" / {number}"}
+    if entry.option(SMOOTHING):
+        width = symbols[SMOOTHING]
+        histogram = rf"\mathrm{{twohot}}_{{{symbols[BINS]}}}"
+        if width != "0":
+            histogram = rf"\mathrm{{HLGauss}}_{{{symbols[BINS]},{width}}}"
+        symbols["spread"] = histogram
     text = entry.latex_against if term.against_batch else entry.latex
     if text:
         return text.format(**symbols)

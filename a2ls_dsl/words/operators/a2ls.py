@@ -150,6 +150,7 @@ def bilinear(y: Tensor, z: Tensor, matrix: Tensor, against_batch: bool, temperat
     text=f"{_ALONE}, L[i,j] = ŷ[i] · ẑ[j], {UNIT}",
     text_against=f"{SOFTMAX}, L[i,j] = ŷ[i] · ẑ[j], {UNIT}",
     latex=latex_alone(r"\cos({y}, {z})"),
+    note="Alone this is no 1 − cos, which `cosine_distance` is.",
     latex_against=latex_softmax(r"\cos({y}, {z})", r"\cos({y}, {other_z})", "{other_z}"),
 )
 def cosine(y: Tensor, z: Tensor, against_batch: bool, temperature: float = 1) -> Tensor:

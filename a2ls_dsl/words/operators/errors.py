@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from a2ls_dsl.words.entry import Number, Sets
-from a2ls_dsl.words.language import BINS
+from a2ls_dsl.words.language import BINS, SMOOTHING
 from a2ls_dsl.words.numbers import Range
 from a2ls_dsl.words.registry import operator
 
@@ -15,15 +15,44 @@ if TYPE_CHECKING:
 
 
 @operator(
-    "squared error near 0, absolute error beyond 1",
+    "squared error near 0, absolute error beyond delta",
     example="huber({ s[t], a[t] } -> { r[t] })",
     stacks=True,
-    text="mean of e² / 2 where |e| < 1, of |e| − 1/2 beyond, e = y − z",
-    latex=r"\tfrac{{1}}{{D}} \sum_{{d}} \mathrm{{Huber}}\bigl(({y} - {z})_d\bigr)",
+    options=(
+        Number("delta", 1, Range(0, 1000, above=True), "where the squared error becomes an absolute one"),
+    ),
+    source="Huber 1964",
+    text="mean of e² / 2 where |e| < delta, of delta × (|e| − delta / 2) beyond, e = y − z",
+    latex=r"\tfrac{{1}}{{D}} \sum_{{d}} \mathrm{{Huber}}_{{{delta}}}\bigl(({y} - {z})_d\bigr)",
 )
-def huber(y: Tensor, z: Tensor) -> Tensor:
-    """Half the squared error below 1, the absolute error less one half beyond."""
-    return F.smooth_l1_loss(y, z, reduction="none").mean(dim=(-2, -1))
+def huber(y: Tensor, z: Tensor, delta: float) -> Tensor:
+    """Half the squared error below delta, delta times the absolute error less delta / 2 beyond."""
+    return F.huber_loss(y, z, reduction="none", delta=delta).mean(dim=(-2, -1))
+
+
+@operator(
+    "mean absolute error",
+    example="l1({ s[t], a[t] } -> { s[t+1] })",
+    stacks=True,
+    text="mean |y − z|",
+    latex=r"\tfrac{{1}}{{D}} \lVert {y} - {z} \rVert_1",
+)
+def l1(y: Tensor, z: Tensor) -> Tensor:
+    """Mean absolute error."""
+    return (y - z).abs().mean(dim=(-2, -1))
+
+
+@operator(
+    "1 less the cosine of the angle between prediction and target",
+    example="cosine_distance({ s[t], a[t] } -> { s[t+1] })",
+    unit_rows=True,
+    stacks=True,
+    text="mean of 1 − ŷ · ẑ, ŷ = y / |y|, ẑ = z / |z|",
+    latex=r"1 - \cos({y}, {z})",
+)
+def cosine_distance(y: Tensor, z: Tensor) -> Tensor:
+    """1 less the cosine of rows, D / 2 times `nmse`."""
+    return 1 - F.cosine_similarity(y, z, dim=-1).mean(dim=-1)
 
 
 @operator(
@@ -36,10 +65,16 @@ def huber(y: Tensor, z: Tensor) -> Tensor:
         Number(
             BINS, 65, Range(2, 1001, whole=True), "how many bins each number of the target is spread over"
         ),
+        Number(
+            SMOOTHING,
+            0,
+            Range(0, 100),
+            "the deviation, in bins, of a normal distribution that spreads it; 0: none",
+        ),
     ),
-    source="Bellemare et al. 2017, arXiv 1707.06887",
+    source="Bellemare et al. 2017, arXiv 1707.06887; smoothing: Farebrother et al. 2024, arXiv 2403.03950",
     text="cross-entropy of softmax(y) and z, each number of z spread over its two nearest bins",
-    latex=r"-\mathrm{{twohot}}_{{{bins}}}({z})^\top \log \operatorname{{softmax}}({y})",
+    latex=r"-{spread}({z})^\top \log \operatorname{{softmax}}({y})",
 )
 def ce(y: Tensor, z: Tensor, bins: float) -> Tensor:
     """Logits y of the distributions z over bins, both (..., B, D * bins)."""

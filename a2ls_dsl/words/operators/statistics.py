@@ -9,8 +9,11 @@ from a2ls_dsl.words.numbers import Range
 from a2ls_dsl.words.registry import operator
 
 if TYPE_CHECKING:
+    import torch
     import torch.nn.functional as F
     from torch import Tensor
+
+    from a2ls_dsl.words.draws import Draws
 
 VICREG = "Bardes et al. 2022, arXiv 2105.04906"
 
@@ -49,6 +52,52 @@ def covariance(y: Tensor) -> Tensor:
     matrix = centred.mT @ centred / (y.shape[-2] - 1)
     squares = matrix.square()
     return (squares.sum(dim=(-2, -1)) - squares.diagonal(dim1=-2, dim2=-1).sum(dim=-1)) / y.shape[-1]
+
+
+@operator(
+    "squared second moments of different numbers of a latent over the batch, not centred",
+    example="orthogonality({ s[t] })",
+    unary=True,
+    sets=Sets.LATENTS,
+    head=False,
+    stacks=True,
+    source="R2R2, arXiv 2605.14026",
+    text="mean over d ≠ e of M[d,e]², M = sum over the batch of z[d] z[e] / (B − 1)",
+    latex=r"\tfrac{{1}}{{D (D - 1)}} \sum_{{d \neq e}} \bigl(\tfrac{{1}}{{B - 1}} \sum {y}_d {y}_e\bigr)^2",
+)
+def orthogonality(y: Tensor) -> Tensor:
+    """Squared second moments of different numbers over the batch, their mean; nothing is centred (R2R2)."""
+    squares = (y.mT @ y / (y.shape[-2] - 1)).square()
+    others = squares.sum(dim=(-2, -1)) - squares.diagonal(dim1=-2, dim2=-1).sum(dim=-1)
+    return others / max(y.shape[-1] * (y.shape[-1] - 1), 1)
+
+
+@operator(
+    "how far latents over the batch are from standard normal, by the Epps-Pulley test of random projections",
+    example="sigreg({ s[t] })",
+    unary=True,
+    sets=Sets.LATENTS,
+    head=False,
+    anchored=True,
+    draws=True,
+    stacks=True,
+    options=(Number("slices", 256, Range(1, 4096, whole=True), "how many random projections are tested"),),
+    source="Balestriero and LeCun 2025, arXiv 2511.08544; in RL: arXiv 2602.19373",
+    text="mean over random unit u of B × ∫ |mean exp(i x u·z) − exp(−x²/2)|² exp(−x²/2) dx on [−3, 3]",
+    latex=r"\tfrac{{1}}{{{slices}}} \sum_{{k}} T_{{\mathrm{{EP}}}}\bigl({y}\, u_k\bigr)",
+)
+def sigreg(y: Tensor, slices: float, draws: Draws) -> Tensor:
+    """The Epps-Pulley statistic of random projections, their mean (Balestriero and LeCun 2025).
+
+    The integral is a trapezoidal sum of 17 points on [0, 3], doubled: the integrand is even.
+    """
+    directions = F.normalize(draws.normal(y, y.shape[-1], int(slices)).to(y), dim=-2)
+    points = torch.linspace(0, 3, 17, device=y.device, dtype=y.dtype)
+    normal = torch.exp(-points.square() / 2)
+    angles = (y @ directions)[..., None] * points
+    distances = (angles.cos().mean(dim=-3) - normal).square() + angles.sin().mean(dim=-3).square()
+    statistics = 2 * torch.trapezoid(distances * normal, points, dim=-1) * y.shape[-2]
+    return statistics.mean(dim=-1)
 
 
 @operator(
