@@ -6,6 +6,7 @@ Expressions are Python's own syntax trees, and Python prints them, so that brack
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 
 from a2ls_dsl.ir.nodes import (
@@ -134,7 +135,10 @@ def wrapped(text: str, indent: int) -> Iterator[str]:
 
 
 def _outermost(text: str) -> tuple[int, int] | None:
-    """The longest pair of brackets that lies in no other and can be opened up."""
+    """The longest pair of brackets that lies in no other and can be opened up: of a call, or of a list.
+
+    A comma behind what other brackets hold would make a tuple of it.
+    """
     found, depth, start = list[tuple[int, int]](), 0, 0
     for place, letter in enumerate(text):
         if letter in "([":
@@ -144,8 +148,13 @@ def _outermost(text: str) -> tuple[int, int] | None:
             depth -= 1
             if depth == 0:
                 found.append((start, place))
-    found = [each for each in found if " for " not in text[slice(*each)]]
-    return max(found, key=lambda each: each[1] - each[0], default=None)
+    open_up = [
+        (start, end)
+        for start, end in found
+        if (re.match(r"[\w\])]", text[start - 1 : start]) is not None) == (text[start] == "(")
+        and " for " not in text[start:end]
+    ]
+    return max(open_up, key=lambda pair: pair[1] - pair[0], default=None)
 
 
 def _parts(text: str) -> list[str]:

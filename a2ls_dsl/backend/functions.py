@@ -47,7 +47,7 @@ def spread(x: Tensor, bins: int, low: float, high: float, symlog: bool, smoothin
     place = (place.clamp(low, high) - low) * ((bins - 1) / (high - low))
     if smoothing:
         edges = torch.arange(bins + 1, device=x.device, dtype=place.dtype) - 0.5
-        below = torch.special.ndtr((edges - place[..., None]) / smoothing)
+        below: Tensor = torch.special.ndtr((edges - place[..., None]) / smoothing)
         shares = below.diff(dim=-1) / (below[..., -1:] - below[..., :1])
         return shares.flatten(-2).to(x.dtype)
     centres = torch.arange(bins, device=x.device, dtype=place.dtype)

@@ -92,6 +92,17 @@ def test_every_shipped_loss_is_the_same_outside(name: str) -> None:
     same(loss, made(load_class(label, export(label, loss))), compile_loss(loss, SPACES))
 
 
+def test_brackets_that_only_group_are_not_opened_up() -> None:
+    """With a comma behind what they hold, as in a call on several lines, they would be a tuple."""
+    target, rest = (
+        "{ value(s[t+1]), value(s[t+2]), value(s[t+3]) }",
+        "head = linear, decay = 0.3282015015529938",
+    )
+    term = f"mse({{ rollout(s[t], a[t..t+2]) }} -> {target}) with {rest}"
+    loss = loads(f"loss it = linear(0.012345678901, 1.123456789012, 411481) * {term}")["it"]
+    same(loss, made(load_class("it", export("it", loss))), compile_loss(loss, SPACES))
+
+
 @settings(max_examples=40)
 @given(losses(terms=3, views=True) | any_losses())
 def test_any_loss_is_the_same_outside(loss: Loss) -> None:

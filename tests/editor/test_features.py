@@ -86,7 +86,11 @@ def test_options_are_those_of_the_operator_and_not_given_yet() -> None:
     assert offered("loss a = variance({ s[t] }) |") == []
     assert offered(f"loss a = {PAIR} against |") == ["batch"]
     assert offered(f"loss a = {PAIR} with |") == ["head"]
-    assert offered("loss a = ce({ rollout(s[t], a[t]) } -> { r[t] }) with bins = 5, |") == ["head", "smoothing", "decay"]
+    assert offered("loss a = ce({ rollout(s[t], a[t]) } -> { r[t] }) with bins = 5, |") == [
+        "head",
+        "smoothing",
+        "decay",
+    ]
     contrast = "loss a = inner({ s[t] } -> { s[t+1] }) against batch"
     assert offered(f"{contrast} with head = mlp(5), |") == ["temperature"]
     assert offered(f"{contrast} with temperature = |") == ["1"]
