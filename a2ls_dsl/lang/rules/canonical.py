@@ -49,19 +49,19 @@ def shared_names(term: Comparison | Ref) -> list[str]:
 
 def named_apart(loss: Loss, place: int) -> Loss:
     """A loss whose heads have names that no other part has: a head's name counts in its definition only."""
-    if not any(shared_names(each.term) for each in loss.terms):
+    if not any(shared_names(weighted.term) for weighted in loss.terms):
         return loss
-    return Loss(tuple(_renamed(each, lambda name: f"{place}.{name}") for each in loss.terms))
+    return Loss(tuple(_renamed(weighted, lambda name: f"{place}.{name}") for weighted in loss.terms))
 
 
 def ordered_terms(terms: Iterable[Weighted]) -> tuple[Weighted, ...]:
     """Terms in canonical order; heads that only one term names lose their name, the others get h1, h2, ..."""
     given = list(terms)
-    uses = Counter(name for each in given for name in shared_names(each.term))
+    uses = Counter(name for weighted in given for name in shared_names(weighted.term))
     if not uses:
         return tuple(sorted(given, key=_key))
-    given = [_renamed(each, lambda name: name if uses[name] > 1 else None) for each in given]
-    keys = [_key(_renamed(each, lambda name: "h")) for each in given]
+    given = [_renamed(weighted, lambda name: name if uses[name] > 1 else None) for weighted in given]
+    keys = [_key(_renamed(weighted, lambda name: "h")) for weighted in given]
     contents: dict[str, list[_TermKey]] = {}
     for each, key in zip(given, keys, strict=True):
         for name in shared_names(each.term):
@@ -74,10 +74,10 @@ def ordered_terms(terms: Iterable[Weighted]) -> tuple[Weighted, ...]:
 
     ranked = [given[place] for place in sorted(range(len(given)), key=order)]
     names: dict[str, str] = {}
-    for each in ranked:
-        for name in shared_names(each.term):
+    for weighted in ranked:
+        for name in shared_names(weighted.term):
             names.setdefault(name, f"h{len(names) + 1}")
-    return tuple(_renamed(each, names.get) for each in ranked)
+    return tuple(_renamed(weighted, names.get) for weighted in ranked)
 
 
 def _key(weighted: Weighted) -> _TermKey:
@@ -92,9 +92,11 @@ def _renamed(weighted: Weighted, rename: Callable[[str], str | None]) -> Weighte
     term = weighted.term
     if not isinstance(term, Comparison) or not shared_names(term):
         return weighted
-    options = [replace(each, shared=rename(each.shared)) if each.shared else each for each in term.options]
+    options = [
+        replace(option, shared=rename(option.shared)) if option.shared else option for option in term.options
+    ]
     # Without its name, the default head says nothing.
-    kept = tuple(each for each in options if each.shared or each.value != Call(PREDICTOR))
+    kept = tuple(option for option in options if option.shared or option.value != Call(PREDICTOR))
     return replace(weighted, term=replace(term, options=kept))
 
 
@@ -125,10 +127,10 @@ def canonical_comparison(term: Comparison) -> Comparison:
         canonical_set(term.target, TARGET),
         term.against_batch,
         tuple(
-            replace(each, value=value, span=None)
-            for each in _sorted_options(term)
-            if (value := _plain(each.value)) != _default(term, each.name) or each.shared
-            if each.name not in idle or not source
+            replace(option, value=value, span=None)
+            for option in _sorted_options(term)
+            if (value := _plain(option.value)) != _default(term, option.name) or option.shared
+            if option.name not in idle or not source
         ),
     )
 
@@ -141,7 +143,7 @@ def _plain_contrast(term: Comparison) -> Comparison:
         return term
     temperature = number_of(term, TEMPERATURE)
     plain = temperature == number_of(Comparison(entry.contrast_of, ()), TEMPERATURE)
-    others = tuple(each for each in term.options if each.name != TEMPERATURE)
+    others = tuple(option for option in term.options if option.name != TEMPERATURE)
     options = (*others, Option(TEMPERATURE, temperature))
     operator = entry.contrast_of if plain else contrast
     return replace(term, operator=operator, against_batch=plain, options=options)
@@ -220,7 +222,7 @@ def explicit_calls(element: Element, side: str) -> tuple[Call, ...]:
 
     What backends read. A state under `value` is encoded by the target encoder unless it says otherwise.
     """
-    calls = [Call(each.name, _with_defaults(each)) for each in element.calls]
+    calls = [Call(call.name, _with_defaults(call)) for call in element.calls]
     if any(_kind(call) is Kind.ENCODER for call in calls):
         return tuple(calls)
     encoder = EMA if any(call.name == VALUE for call in calls) else side
@@ -248,7 +250,7 @@ def key(loss: Loss) -> str:
 
 
 def _canonical_calls(calls: Iterable[Call], side: str) -> tuple[Call, ...]:
-    written = [Call(each.name, _without_defaults(each)) for each in calls]
+    written = [Call(call.name, _without_defaults(call)) for call in calls]
     if any(call.name == STOP for call in written):
         # No gradient passes a normaliser of what has none: `stop` around one is `stop` inside it.
         order = list(Kind)
@@ -267,7 +269,7 @@ def _with_defaults(call: Call) -> tuple[float, ...]:
 
 def _without_defaults(call: Call) -> tuple[float, ...]:
     """The numbers of a call up to the last one that is no default."""
-    numbers = tuple(float(each) for each in call.numbers)
+    numbers = tuple(float(number) for number in call.numbers)
     defaults = functions[call.name].numbers(()) if call.name in functions else ()
     while numbers and len(numbers) <= len(defaults) and numbers[-1] == defaults[len(numbers) - 1]:
         numbers = numbers[:-1]
@@ -277,9 +279,9 @@ def _without_defaults(call: Call) -> tuple[float, ...]:
 def _sorted_options(term: Comparison) -> list[Option]:
     """The head first, then the others in the order of the table."""
     entry = operators.get(term.operator)
-    names = [HEAD, *(each.name for each in entry.options)] if entry else [HEAD]
+    names = [HEAD, *(option.name for option in entry.options)] if entry else [HEAD]
     ranks = {name: rank for rank, name in enumerate(names)}
-    return sorted(term.options, key=lambda each: (ranks.get(each.name, len(ranks)), each.name))
+    return sorted(term.options, key=lambda option: (ranks.get(option.name, len(ranks)), option.name))
 
 
 def _default(term: Comparison, name: str) -> float | Call | None:

@@ -74,7 +74,7 @@ class FileChecker:
     @property
     def found(self) -> list[Diagnostic]:
         """Errors and warnings in the order of their places."""
-        return sorted(self._findings.found, key=lambda each: each.span.start)
+        return sorted(self._findings.found, key=lambda diagnostic: diagnostic.span.start)
 
     def check(self, file: LossFile, imported: Mapping[str, Imported], complete: bool = True) -> None:
         """Check every definition of a file that may refer to `imported` losses.
@@ -82,7 +82,7 @@ class FileChecker:
         Where these are not `complete`, since an import failed, an unknown name may be one of those missing.
         """
         self._complete = complete
-        self._everywhere = {each.name: each for each in reversed(file.definitions)}
+        self._everywhere = {definition.name: definition for definition in reversed(file.definitions)}
         self._imported = imported
         for definition in file.definitions:
             self._definition(definition)
@@ -184,11 +184,11 @@ class FileChecker:
 
     def _unused(self, file: LossFile) -> None:
         brought = {each.by for name, each in self._imported.items() if name in self._used}
-        known = {each.by for each in self._imported.values()}
-        for each in file.imports:
-            if each in known and each not in brought:
-                message = f'no loss of "{each.path}" is used'
-                self._note(Rule.IMPORT_UNUSED, message, each.span, Fix("remove the import", ""))
+        known = {loss.by for loss in self._imported.values()}
+        for statement in file.imports:
+            if statement in known and statement not in brought:
+                message = f'no loss of "{statement.path}" is used'
+                self._note(Rule.IMPORT_UNUSED, message, statement.span, Fix("remove the import", ""))
 
     def _note(self, code: str, message: str, span: Span | None, fix: str | Fix) -> None:
         self._findings.note(code, message, span, fix)
@@ -207,10 +207,10 @@ def _of_comparison(term: Comparison, clean: bool) -> Summary:
 def _total(summaries: Sequence[Summary]) -> Summary:
     """What a sum amounts to."""
     return Summary(
-        sum(each.elements for each in summaries),
-        min((each.least for each in summaries), default=1.0),
-        max((each.greatest for each in summaries), default=1.0),
-        any(each.scheduled for each in summaries),
-        any(each.anchored for each in summaries),
-        next((each.collapsing for each in summaries if each.collapsing), None),
+        sum(summary.elements for summary in summaries),
+        min((summary.least for summary in summaries), default=1.0),
+        max((summary.greatest for summary in summaries), default=1.0),
+        any(summary.scheduled for summary in summaries),
+        any(summary.anchored for summary in summaries),
+        next((summary.collapsing for summary in summaries if summary.collapsing), None),
     )

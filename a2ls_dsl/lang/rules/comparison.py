@@ -85,7 +85,7 @@ def _rollouts(parts: Parts) -> Iterator[Problem]:
             Rule.ROLLOUT_PLACE, message, "compare it in a term of its own, or start a rollout at it", other
         )
     elif len(source.lengths) > 1:
-        odd = next(each for each in rolled if each.length != rolled[0].length)
+        odd = next(rollout for rollout in rolled if rollout.length != rolled[0].length)
         message = f"the rollouts of a source have one length; these have {rolled[0].length} and {odd.length}"
         yield Problem(Rule.ROLLOUT_PLACE, message, "take as many actions in each", odd)
     elif source.row is None or target.row is None:
@@ -103,7 +103,7 @@ def _unlike(rollout: Rollout, target: Side) -> Problem:
         first = part[0].last
         return [item.last for item in part] == list(range(first, first + rollout.length))
 
-    part = [written[item] for item in next(each for each in groups(plain) if not runs(each))]
+    part = [written[item] for item in next(group for group in groups(plain) if not runs(group))]
     named = ", ".join(text for _, text in print_runs(part))
     count = f"{rollout.length} step" + "s" * (rollout.length > 1)
     message = f"this rollout has {count}, and so has each part of its target; not so {named}"
@@ -191,7 +191,7 @@ def _head(option: Option, entry: Operator) -> Iterator[Problem]:
 def _number(option: Option, entry: Operator, against_batch: bool) -> Iterator[Problem]:
     known = entry.option(option.name)
     if known is None:
-        names = [HEAD] * entry.head + [each.name for each in entry.options]
+        names = [HEAD] * entry.head + [option.name for option in entry.options]
         message = f"`{entry.name}` has no option `{option.name}`"
         fix = unknown_option(option.name, names)
         if isinstance(fix, Fix) and option.span:

@@ -51,7 +51,7 @@ class Unit:
     @property
     def errors(self) -> list[Diagnostic]:
         """What makes the file unusable."""
-        return [each for each in self.found if each.severity is Severity.ERROR]
+        return [diagnostic for diagnostic in self.found if diagnostic.severity is Severity.ERROR]
 
 
 class Importer:
@@ -76,19 +76,19 @@ class Importer:
         self._elements += _elements(file)
         unit.found += mistakes
         imported, losses = dict[str, Imported](), dict[str, Loss]()
-        complete = not any(each.code == Rule.IMPORT for each in mistakes)
-        for each in dict.fromkeys(file.imports):  # imports are equal if their paths are
-            inner = self._imported(each, path, unit)
+        complete = not any(diagnostic.code == Rule.IMPORT for diagnostic in mistakes)
+        for statement in dict.fromkeys(file.imports):  # imports are equal if their paths are
+            inner = self._imported(statement, path, unit)
             complete = complete and inner is not None
             if inner is not None:
-                unit.brought[each] = inner
-                self._bring(each, inner, imported, unit)
+                unit.brought[statement] = inner
+                self._bring(statement, inner, imported, unit)
                 losses |= inner.losses
         checker = FileChecker(unit.found)
         checker.check(file, imported, complete)
         unit.found = sorted([*unit.found, *checker.found], key=lambda one: one.span.start)
         unit.summaries = checker.summaries
-        if not any(each.errors for each in self.units.values()):
+        if not any(unit.errors for unit in self.units.values()):
             unit.losses = _canonical(file, losses)
         self._open.pop()
         return unit
@@ -169,7 +169,7 @@ def _edit(words: str) -> str | Fix:
 
 
 def _elements(file: LossFile) -> int:
-    terms = (each.term for definition in file.definitions for each in definition.loss.terms)
+    terms = (weighted.term for definition in file.definitions for weighted in definition.loss.terms)
     return sum(len(term.items) for term in terms if isinstance(term, Comparison))
 
 

@@ -83,7 +83,7 @@ class Parts:
     def headless(self) -> bool:
         """Whether the rows themselves are compared."""
         values = [option.value for option in self.options if option.name == HEAD]
-        return not self.entry.head or any(isinstance(each, Call) and each.name == NONE for each in values)
+        return not self.entry.head or any(isinstance(value, Call) and value.name == NONE for value in values)
 
     @property
     def rolled(self) -> int:

@@ -76,7 +76,7 @@ Slip: TypeAlias = Callable[[ParseFailure], Finding | None]
 
 def slip(failure: ParseFailure, kinds: Sequence[Slip] | None = None) -> Finding | None:
     """The first kind of slip that fits; by default of those of loss files."""
-    return next((found for each in kinds or _KINDS if (found := each(failure))), None)
+    return next((found for kind in kinds or _KINDS if (found := kind(failure))), None)
 
 
 def _import(failure: ParseFailure) -> Finding | None:

@@ -143,7 +143,7 @@ class ItemBuilder:
         if misuse and misuse.argument is None:
             self._piece.note(misuse.code, misuse.message, node, misuse.fix)
             return []
-        items = [self.build(each, depth) for each in arguments if each.data != "number"]
+        items = [self.build(node, depth) for node in arguments if node.data != "number"]
         if [] in items:
             return []
         if misuse and misuse.argument is not None:

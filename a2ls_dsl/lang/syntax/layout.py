@@ -67,7 +67,7 @@ class _Block:
 
 def _blocks(text: str, contents: Iterable[Definition | Import]) -> list[_Block]:
     """Definitions, imports and comments in the order of the text."""
-    blocks = [_Block(each.span.start, each.span.end, each) for each in contents if each.span]
+    blocks = [_Block(content.span.start, content.span.end, content) for content in contents if content.span]
     comments = (match for match in _COMMENT.finditer(text) if match[1])
     pieces: list[_Block | re.Match[str]] = sorted(
         [*blocks, *comments],
@@ -93,7 +93,7 @@ def format_definition(definition: Definition) -> list[str]:
     """A definition as lines."""
     head = f"loss {definition.name} ="
     terms = tuple(_sorted(weighted) for weighted in definition.loss.terms)
-    line = f"{head} {' + '.join(_factor(each) + print_term(each.term) for each in terms)}"
+    line = f"{head} {' + '.join(_factor(weighted) + print_term(weighted.term) for weighted in terms)}"
     if len(line) <= WIDTH:
         return [line]
     if len(terms) == 1:

@@ -59,7 +59,7 @@ class Builder:
 
     def _definition(self, node: Node) -> Definition:
         (name,), (total,) = tokens(node), nodes(node)
-        terms = tuple(self._weighted(each) for each in total.children if each != "+")
+        terms = tuple(self._weighted(node) for node in total.children if node != "+")
         span = self._piece.span
         return Definition(str(name), Loss(terms, span(total)), span(node), name_span=span(name))
 
@@ -95,15 +95,15 @@ class Builder:
         (name,) = tokens(node)
         parts = nodes(node)
         sets = [part for part in parts if part.data == "set"]
-        options = [each for part in parts if part.data == "options" for each in nodes(part)]
-        sides = [self._set(each) for each in sets]
+        options = [node for part in parts if part.data == "options" for node in nodes(part)]
+        sides = [self._set(node) for node in sets]
         against = [self._piece.span(part) for part in parts if part.data == "negatives"]
         return Comparison(
             str(name),
             sides[0],
             sides[1] if len(sides) > 1 else (),
             bool(against),
-            tuple(each for each in map(self._option, options) if each),
+            tuple(option for option in map(self._option, options) if option),
             self._piece.span(node),
             sides=tuple(map(self._piece.span, sets)),
             against_span=next(iter(against), None),

@@ -48,7 +48,7 @@ def print_weight(weight: Weight) -> str:
 def print_term(term: Comparison | Ref) -> str:
     if isinstance(term, Ref):
         return term.name
-    sets = [print_set(each) for each in sets_of(term)]
+    sets = [print_set(items) for items in sets_of(term)]
     return f"{term.operator}({' -> '.join(sets)}){print_tail(term)}"
 
 

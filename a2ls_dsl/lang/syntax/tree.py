@@ -198,7 +198,7 @@ class Loss:
     @property
     def horizon(self) -> int:
         """The largest offset used in a loss without references."""
-        return max(each.term.horizon for each in self.terms if isinstance(each.term, Comparison))
+        return max(weighted.term.horizon for weighted in self.terms if isinstance(weighted.term, Comparison))
 
 
 @dataclass(frozen=True)
@@ -276,5 +276,5 @@ def number_of(term: Comparison, name: str, otherwise: float | None = None) -> fl
         if otherwise is None:
             raise KeyError(name)
         return otherwise
-    given = (each.value for each in term.options if each.name == name)
+    given = (option.value for option in term.options if option.name == name)
     return next((value for value in given if not isinstance(value, Call)), option.default)

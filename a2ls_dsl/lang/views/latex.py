@@ -127,10 +127,10 @@ def _where(term: Comparison, number: str) -> Iterator[str]:
                 f"{letter}{index} &= {latex_item(i, TARGET)}" for i in term.target if is_latent(i) is latent
             )
     elif rolled:
-        latents = ", ".join(rf"\hat z_{{{step(each.first + 1)}+i}}" for each in rolled)
+        latents = ", ".join(rf"\hat z_{{{step(rollout.first + 1)}+i}}" for rollout in rolled)
         yield rf"y{index}^{{(i)}} &= {_predicted(term, number, latents, len(rolled) > 1)}"
-        for each in dict.fromkeys(rolled):
-            yield _transition(each)
+        for rollout in dict.fromkeys(rolled):
+            yield _transition(rollout)
         target = row(steps(term)[0][1], TARGET, brackets=True, symlog=binned)
         yield rf"z{index}^{{(i)}} &= {target} \quad \text{{$i$ steps later}}"
     else:
