@@ -24,8 +24,8 @@ from a2ls_dsl.rl.stacks import Stacks
 from a2ls_dsl.words import registry
 
 PLUGINS = Path(__file__).parent.parent / "examples" / "plugins"
-SIGREG, LOSS, GRAMMAR = (PLUGINS / name for name in ("sigreg.py", "predictive.a2l", "predictive.a2g"))
-WITH = ("--plugin", SIGREG)
+NORMALITY, LOSS, GRAMMAR = (PLUGINS / name for name in ("normality.py", "predictive.a2l", "predictive.a2g"))
+WITH = ("--plugin", NORMALITY)
 OWN = """
 import a2ls_dsl as a2l
 
@@ -79,9 +79,9 @@ def epps_pulley(projections: torch.Tensor) -> float:
     return float(len(x) * (pairs - 2 * single + (2 * torch.pi / 3) ** 0.5))
 
 
-def test_sigreg_is_the_test_of_epps_and_pulley(forgotten: None) -> None:
+def test_normality_is_the_test_of_epps_and_pulley(forgotten: None) -> None:
     """Against the closed form of the integral: knots from -5 to 5 leave next to nothing out."""
-    plugins.load([str(SIGREG)])
+    plugins.load([str(NORMALITY)])
 
     class Along:
         def normal(self, x: torch.Tensor, *shape: int) -> torch.Tensor:
@@ -91,7 +91,7 @@ def test_sigreg_is_the_test_of_epps_and_pulley(forgotten: None) -> None:
     for spread in (0.1, 1.0, 2.0):
         y = spread * torch.randn(32, 3, generator=generator, dtype=torch.float64)
         expected = (epps_pulley(y[:, 0]) + epps_pulley(y[:, 1])) / 2
-        found = float(registry.operators["sigreg"].formula(y, slices=2, draws=Along()))
+        found = float(registry.operators["normality"].formula(y, slices=2, draws=Along()))
         assert found == pytest.approx(expected, rel=0.02, abs=1e-3)
 
 
@@ -137,7 +137,7 @@ def test_it_trains_and_repeats_itself(tmp_path: Path) -> None:
 
 def test_processes_that_train_know_it(forgotten: None) -> None:
     """A stack of another process loads the same plugins; it gives what one in this process gives."""
-    plugins.load([str(SIGREG)])
+    plugins.load([str(NORMALITY)])
     loss = load_one(str(LOSS))[1]
     settings = SacSettings(hidden=8, batch_size=4, random_steps=20)
     training = Training(find_task("cartpole-swingup"), 400, settings, EvaluationSettings(400, 1))
@@ -165,15 +165,15 @@ def test_it_is_searched_and_a_study_says_what_it_needs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     losses = [path.read_text() for path in (study / "hall_of_fame").iterdir()]
     assert losses
-    assert all("sigreg({ s[t] })" in text for text in losses)
+    assert all("normality({ s[t] })" in text for text in losses)
     with sqlite3.connect(study / "study.db") as database:
         (stored,) = database.execute("SELECT value FROM meta WHERE name = 'plugins'").fetchone()
-    assert json.loads(stored) == {str(SIGREG): ["sigreg"]}
+    assert json.loads(stored) == {str(NORMALITY): ["normality"]}
     for words in (command, ("best", study), ("report", study), ("study", "show", study)):
         refused = a2l(*words)
         assert refused.returncode in (1, 2)
-        assert "uses `sigreg` of the plugin sigreg.py, which is not loaded" in refused.stderr
-        assert f"fix: add --plugin {SIGREG}" in refused.stderr
+        assert "uses `normality` of the plugin normality.py, which is not loaded" in refused.stderr
+        assert f"fix: add --plugin {NORMALITY}" in refused.stderr
     assert a2l("best", study, *WITH).returncode == 0
     assert a2l(*command, *WITH).returncode == 0
 

@@ -60,7 +60,7 @@ def orthogonality(y: Tensor) -> Tensor:
 def sigreg(y: Tensor, directions: Tensor) -> Tensor:
     """The characteristic function as a complex number, the integral by a finer rule on the whole range."""
     total = torch.zeros((), dtype=torch.float64)
-    points = torch.linspace(-3, 3, 4001, dtype=torch.float64)
+    points = torch.linspace(-5, 5, 4001, dtype=torch.float64)
     for k in range(directions.shape[1]):
         unit = directions[:, k] / directions[:, k].norm()
         characteristic = torch.exp(1j * points * (y @ unit)[:, None]).mean(dim=0)

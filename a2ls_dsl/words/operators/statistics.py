@@ -83,16 +83,16 @@ def orthogonality(y: Tensor) -> Tensor:
     stacks=True,
     options=(Number("slices", 256, Range(1, 4096, whole=True), "how many random projections are tested"),),
     source="Balestriero and LeCun 2025, arXiv 2511.08544; in RL: arXiv 2602.19373",
-    text="mean over random unit u of B × ∫ |mean exp(i x u·z) − exp(−x²/2)|² exp(−x²/2) dx on [−3, 3]",
+    text="mean over random unit u of B × ∫ |mean exp(i x u·z) − exp(−x²/2)|² exp(−x²/2) dx on [−5, 5]",
     latex=r"\tfrac{{1}}{{{slices}}} \sum_{{k}} T_{{\mathrm{{EP}}}}\bigl({y}\, u_k\bigr)",
 )
 def sigreg(y: Tensor, slices: float, draws: Draws) -> Tensor:
     """The Epps-Pulley statistic of random projections, their mean (Balestriero and LeCun 2025).
 
-    The integral is a trapezoidal sum of 17 points on [0, 3], doubled: the integrand is even.
+    The integral is a sum of trapezoids over 17 points on [-5, 5]; the integrand is even, so 9 are computed.
     """
     directions = F.normalize(draws.normal(y, y.shape[-1], int(slices)).to(y), dim=-2)
-    points = torch.linspace(0, 3, 17, device=y.device, dtype=y.dtype)
+    points = torch.linspace(0, 5, 9, device=y.device, dtype=y.dtype)
     normal = torch.exp(-points.square() / 2)
     angles = (y @ directions)[..., None] * points
     distances = (angles.cos().mean(dim=-3) - normal).square() + angles.sin().mean(dim=-3).square()

@@ -1,12 +1,12 @@
-"""SIGReg as an operator: latents whose projections look standard normal can't collapse.
+"""An operator of one's own: latents whose projections look standard normal can't collapse.
 
     cd examples/plugins
-    a2l check --plugin sigreg.py predictive.a2l
-    a2l train --plugin sigreg.py --loss predictive.a2l --env cartpole-swingup
-    a2l evolve --plugin sigreg.py --grammar predictive.a2g --env cartpole-swingup
+    a2l check --plugin normality.py predictive.a2l
+    a2l train --plugin normality.py --loss predictive.a2l --env cartpole-swingup
+    a2l evolve --plugin normality.py --grammar predictive.a2g --env cartpole-swingup
 
 The test of Epps and Pulley on random projections of a batch, as Balestriero and LeCun 2025 (arXiv 2511.08544)
-regularise representations.
+regularise representations. The language has it, too, as `sigreg`.
 """
 
 import torch
@@ -16,7 +16,7 @@ import a2ls_dsl as a2l
 
 @a2l.operator(
     "how far random projections of latents are from standard normal ones",
-    example="sigreg({ s[t] })",
+    example="normality({ s[t] })",
     unary=True,
     sets=a2l.Sets.LATENTS,
     head=False,
@@ -26,7 +26,7 @@ import a2ls_dsl as a2l
     options=(a2l.Number("slices", 64, a2l.Range(1, 4096, whole=True), "random directions an update"),),
     source="Balestriero and LeCun 2025, arXiv 2511.08544",
 )
-def sigreg(y, slices, draws):
+def normality(y, slices, draws):
     """Rows (..., B, D) -> (...): the distance of characteristic functions, weighted by a normal density."""
     directions = draws.normal(y, y.shape[-1], int(slices)).to(y)
     directions = directions / directions.norm(dim=-2, keepdim=True)
