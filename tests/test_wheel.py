@@ -73,3 +73,39 @@ def test_it_computes_from_anywhere(site: Path, tmp_path: Path) -> None:
         "print(float(module(torch.tanh, torch.tanh, window)) > 0)\n"
     )
     assert run("-c", script, cwd=tmp_path, path=site) == "True\n"
+
+
+def test_the_language_works_without_what_computes(site: Path, tmp_path: Path) -> None:
+    """With lark, typer and rich alone: losses are checked, laid out, shown and explained."""
+    without = ("torch", "numpy", "scipy", "dm_control", "mujoco", "gymnasium", "ale_py")
+    script = f"""
+import sys
+sys.modules.update(dict.fromkeys({without!r}))
+from a2ls_dsl.cli import main
+main()
+"""
+    for words in (
+        ("check", "a2_winner"),
+        ("show", "a2_winner", "--timeline", "--latex"),
+        ("explain", "A2L036"),
+    ):
+        assert run("-c", script, *words, cwd=tmp_path, path=site)
+
+
+def test_nothing_but_what_is_asked_for_needs_linux(site: Path, tmp_path: Path) -> None:
+    """Every module is imported as on a system that has none of what Linux alone has, nor any environment."""
+    script = """
+import os, pkgutil, sys
+import numpy, scipy, scipy.stats, torch, torch.export, torch._dynamo, typer, rich.console, multiprocessing
+for name in ("sched_getaffinity", "sched_setaffinity", "memfd_create", "pidfd_open", "eventfd", "splice"):
+    if hasattr(os, name):
+        delattr(os, name)
+sys.modules.update(dict.fromkeys(["dm_control", "mujoco", "gymnasium", "ale_py", "ray", "av", "safetensors"]))
+sys.platform = "darwin"
+import a2ls_dsl
+for module in pkgutil.walk_packages(a2ls_dsl.__path__, "a2ls_dsl."):
+    if module.name not in ("a2ls_dsl.__main__", "a2ls_dsl.editor.server", "a2ls_dsl.editor.protocol"):
+        __import__(module.name)
+print("all")
+"""
+    assert run("-c", script, cwd=tmp_path, path=site).endswith("all\n")
