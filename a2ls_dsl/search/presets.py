@@ -34,7 +34,7 @@ def quick(env: str) -> SearchSettings:
     frames, with scores that are mostly noise.
     """
     scale = signal.cheapest(signal.read(), find_task(env).name)
-    return _measured(env, scale, 8, 3) if scale else _small(env, 6, 2)
+    return _measured(env, scale, 8, 2) if scale else _small(env, 6, 2)
 
 
 def laptop(env: str) -> SearchSettings:

@@ -15,6 +15,8 @@ from a2ls_dsl.lang.files import folder, write
 
 SEPARATES = 0.5
 """An intraclass correlation of one seed from which on a search can rank losses by their scores."""
+CHANCE = 0.01
+"""The p-value below which that is no chance: a task is looked at at several scales."""
 CORES = 2
 
 
@@ -42,8 +44,8 @@ class Signal:
 
     @property
     def separates(self) -> bool:
-        """Whether one seed tells losses apart, beyond chance."""
-        return self.icc >= SEPARATES and self.p < 0.05
+        """Whether one seed tells losses apart, beyond the chance that one of several scales seems to."""
+        return self.icc >= SEPARATES and self.p < CHANCE
 
     @property
     def candidates_an_hour(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def test_the_scale_at_which_an_hour_tells_most_is_chosen() -> None:
     slow, early, chance = (
         replace(ROW, hidden=128, icc=0.95, seconds=70.0),
         replace(ROW, frames=20_000, icc=0.2, seconds=13.0),
-        replace(ROW, frames=30_000, p=0.2, seconds=20.0),
+        replace(ROW, frames=30_000, p=0.02, seconds=20.0),
     )
     assert cheapest([slow, early, chance, ROW], "cheetah-run") == ROW
     assert cheapest([early, chance], "cheetah-run") is None
@@ -32,4 +33,5 @@ def test_the_committed_table_is_readable() -> None:
     for row in read():
         assert row.frames > 0
         assert row.seconds > 0
-        assert -1.0 <= row.icc <= 1.0
+        # Where all scores are equal there is no correlation.
+        assert -1.0 <= row.icc <= 1.0 or (math.isnan(row.icc) and row.none == row.best)
