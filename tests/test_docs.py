@@ -126,9 +126,9 @@ def test_examples_of_operators_check(entry: Operator) -> None:
 
 
 @pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
-def test_scripts_run(text: str) -> None:
+def test_scripts_run(text: str, checkout: Path) -> None:
     call = [sys.executable, "-c", text]
-    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    done = subprocess.run(call, capture_output=True, text=True, check=False, cwd=checkout)
     assert done.returncode == 0, done.stderr
 
 

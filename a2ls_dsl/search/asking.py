@@ -77,7 +77,8 @@ class AskedStudy:
         """What to train next, as the strategy proposes, or this loss, whatever the strategy holds for good.
 
         None: nothing now. The study is `finished`, or the strategy or the race waits for what was asked for
-        and isn't told yet. Raises `A2lError` for a text that is no loss, and for a loss that the study knows.
+        and isn't told yet; or this loss was asked for before. Raises `A2lError` for a text that is no loss,
+        and for a loss that can't be trained on the task.
         """
         conductor, taken = self._conductor, self._conductor.training
         slot = next(place for place in range(len(taken) + 1) if place not in taken)
@@ -85,7 +86,7 @@ class AskedStudy:
         if loss is None:
             filled = conductor.fill(tick, [slot])
         else:
-            filled = [conductor.place(tick, slot, Proposal(loss_of(loss, "ask"), Origin.GIVEN))]
+            filled = conductor.place(tick, slot, Proposal(loss_of(loss, "ask"), Origin.GIVEN))
         return next((Trial(run.loss, run.seed, run.id, slot) for slot, run in filled), None)
 
     def tell(self, trial: Trial, score: float | None) -> Candidate:

@@ -14,9 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar import Grammar
-from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.search.candidates import Candidate, Point, Run, Status
 from a2ls_dsl.search.evolution import Proposal
@@ -161,25 +159,27 @@ class Conductor:
         self._resume = [run for run in self._resume if run not in begun.values()]
         return [slot for slot, *_ in inside.keys() - begun.keys()]
 
-    def place(self, tick: int, slot: int, proposal: Proposal) -> tuple[int, Run]:
-        """Let a loss from outside take a free slot at this tick, whatever is queued. Raises `A2lError`."""
-        if proposal.key in self.known.taken:
-            raise A2lError(
-                f"the study knows the loss `{print_loss(proposal.loss)}`",
-                "ask for it once; runs with fresh seeds come with the race",
-            )
+    def place(self, tick: int, slot: int, proposal: Proposal) -> list[tuple[int, Run]]:
+        """Let a loss from outside take a free slot at this tick, whatever is queued; empty if it did before.
+
+        Raises `A2lError` for a loss that can't be trained here.
+        """
         check_from_outside(self.settings, [proposal])
         generational = getattr(self.strategy, "generational", False)
         with self.study.deciding(2 * tick):
-            generation = max(self.known.newest, 1) if generational else self._next_generation
-            self.study.propose([proposal], generation, self._rng().bit_generator.state)
-            run = next(each for each in self.study.runs(Status.QUEUED)[::-1] if each.loss == proposal.loss)
+            if proposal.key not in self.known.taken:
+                generation = max(self.known.newest, 1) if generational else self._next_generation
+                self.study.propose([proposal], generation, self._rng().bit_generator.state)
+                self.known.taken.add(proposal.key)
+            queued = (run for run in self.study.runs(Status.QUEUED) if run.loss == proposal.loss)
+            run = next(queued, None)
+            if run is None:
+                return []
             self.study.start(run, slot, tick)
-        self.known.taken.add(proposal.key)
         self.stored, self._exhausted = 2 * tick, False
         run = replace(run, slot=slot, began=tick, status=Status.RUNNING)
         self._running[slot], self._points[run.id] = run, []
-        return slot, run
+        return [(slot, run)]
 
     # Decisions, all stored together.
 
