@@ -21,7 +21,33 @@ settings.register_profile("repeat", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("repeat")
 
+LONGEST = (
+    "search/test_search_run.py",
+    "experiment/test_experiment.py",
+    "search/test_search_ray.py",
+    "rl/envs/test_env_rendering.py",
+    "rl/test_train_command.py",
+    "rl/test_slots.py",
+    "rl/test_train_arms.py",
+    "backend/test_export.py",
+    "rl/rainbow/test_rainbow_training.py",
+    "lang/test_loss_robustness.py",
+    "rl/envs/test_env_failures.py",
+    "rl/test_poison.py",
+    "examples/test_examples_run.py",
+    "rl/envs/test_env_pool.py",
+    "test_tutorial.py",
+)
+"""The files that take longest, in this order."""
+
 Golden = Callable[[Path, str], None]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files begin first: a process takes one at a time, and none should be alone at the end."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    root = Path(__file__).parent
+    items.sort(key=lambda item: place.get(item.path.relative_to(root).as_posix(), len(place)))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
