@@ -63,7 +63,7 @@ class CounterRng:
         """The streams of one member alone."""
         return self._part(self.seeds[index : index + 1])
 
-    def of(self, members: Tensor) -> CounterRng:
+    def of(self, members: Tensor | slice) -> CounterRng:
         """The streams of some members, in the order of their (M,) numbers."""
         return self._part(self.seeds[members])
 

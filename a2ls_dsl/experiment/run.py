@@ -177,7 +177,7 @@ def _run_piece(
     price = None if spent else (processor_seconds() - processor) / len(runs)
     for each, own in zip(runs, scores, strict=True):
         store(experiment, each, own, (spent + seconds) / len(runs), device, price)
-    path.unlink(missing_ok=True)
+    checkpoint.remove(path)
     on_event(PieceEnded(tuple(runs), seconds))
     return True
 

@@ -23,11 +23,13 @@ from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.adam import StackedAdam, unchanged_where
 from a2ls_dsl.rl.arithmetic import arithmetic
 from a2ls_dsl.rl.fusion import fused
+from a2ls_dsl.rl.layers import Rows
 from a2ls_dsl.rl.metrics import Metrics
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay
 from a2ls_dsl.rl.settings import Computation
 
+_DRAWN_AT_ONCE = 8  # members; numbers are drawn as 64 bits, and more would fill a cache or a memory
 Parts = tuple[bool, ...]
 """Which parts of an algorithm take part in an update; each combination is captured as a graph of its own."""
 
@@ -77,11 +79,15 @@ class Agent(nn.Module):
             padding = PADDING_ON_GPU if on_gpu else PADDING
         self._room = padding, on_gpu
         self.auxiliary = StackedLoss(self.losses, spaces, *self._room)
-        for member, loss in enumerate(self.losses):
-            self._initialise(member, loss)
-        self.freeze()
         self.to(self.device)
         self.rng.seeds = self.rng.seeds.to(self.device)
+        with torch.no_grad():
+            for first in range(0, self.members, _DRAWN_AT_ONCE):
+                self._initialise(slice(first, min(first + _DRAWN_AT_ONCE, self.members)))
+            for member, loss in enumerate(self.losses):
+                self.auxiliary.reset(member, loss, self.rng.member(member))
+            for network, frozen in self.acting_networks():
+                copy_members(network, frozen, slice(None))
         self.optimizers = self._make_optimizers()
         self.adams = nn.ModuleList(self.optimizers.values())  # they belong to the state
 
@@ -151,8 +157,8 @@ class Agent(nn.Module):
         """All optimizers by name; `auxiliary` trains the loss' parameters, behind others where shared."""
 
     @abstractmethod
-    def _initialise(self, member: int, loss: Loss | None) -> None:
-        """Fresh parameters for a member, drawn from its own streams."""
+    def _initialise(self, members: slice) -> None:
+        """Fresh parameters for neighbours, drawn from their own streams, but for those of their losses."""
 
     def acting_networks(self) -> list[tuple[nn.Module, nn.Module]]:
         """The networks that act, each with its frozen copy."""
@@ -168,7 +174,7 @@ class Agent(nn.Module):
         """Copy policies (by default all) as they are now, for `act_frozen`."""
         for member in range(self.members) if members is None else members:
             for network, frozen in self.acting_networks():
-                copy_member(network, frozen, member)
+                copy_members(network, frozen, member)
 
     @torch.no_grad()
     def reset(self, member: int, loss: Loss | None, seed: int) -> None:
@@ -178,7 +184,8 @@ class Agent(nn.Module):
         """
         self.losses[member] = loss
         self.rng.reseed(member, seed)
-        self._initialise(member, loss)
+        self._initialise(slice(member, member + 1))
+        self.auxiliary.reset(member, loss, self.rng.member(member))
         self.freeze([member])
         for optimizer in self.optimizers.values():
             optimizer.reset(member)
@@ -241,9 +248,12 @@ class Agent(nn.Module):
         """Go on after `ticks` updates of the stack, once the state of an equal stack is loaded."""
         self.ticks = ticks
 
-    def finite(self) -> Tensor:
-        """(members,) booleans: whether all that a member's policy consists of is finite."""
-        parameters = [each for network, _ in self.acting_networks() for each in network.parameters()]
+    def finite(self, members: Sequence[int] | None = None) -> Tensor:
+        """(M,) booleans: whether all that policies, by default those of all, consist of is finite."""
+        parameters = [each.detach() for network, _ in self.acting_networks() for each in network.parameters()]
+        if members is not None:
+            where = torch.tensor(list(members), dtype=torch.int64, device=self.device)
+            parameters = [each[where] for each in parameters]
         return torch.stack([each.flatten(1).isfinite().all(dim=1) for each in parameters]).all(dim=0)
 
     def _losses_of_windows(
@@ -318,7 +328,7 @@ def called(network: nn.Module, inputs: tuple[Tensor, ...], members: Tensor | Non
     return result
 
 
-def copy_member(source: nn.Module, target: nn.Module, member: int) -> None:
-    """Copy a member's parameters and buffers from one network to another of equal shape."""
+def copy_members(source: nn.Module, target: nn.Module, members: Rows) -> None:
+    """Copy the parameters and buffers of members from one network to another of equal shape."""
     for mine, its in zip(source.state_dict().values(), target.state_dict().values(), strict=True):
-        its[member] = mine[member]
+        its[members] = mine[members]

@@ -20,9 +20,13 @@ from numpy.typing import NDArray
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import unwritable
+from a2ls_dsl.rl.rings import Ring, clean, read
 
-_VALUES = "values.json"
-_BROKEN = (zipfile.BadZipFile, zlib.error)
+_VALUES, _RINGS = "values.json", "rings"
+_BROKEN = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 class Pace:
@@ -75,16 +79,22 @@ def without_prefix(name: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, N
     return {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}
 
 
-def save(path: Path, arrays: Mapping[str, NDArray[np.generic]], values: Mapping[str, object]) -> None:
-    """Write a checkpoint; an earlier one at `path` survives until the new one is complete."""
-    text = np.frombuffer(json.dumps(values).encode(), dtype=np.uint8)
-    temporary = path.with_suffix(".partial")
+def save(path: Path, arrays: Mapping[str, Any], values: Mapping[str, object]) -> None:
+    """Write a checkpoint; an earlier one at `path` survives until the new one is complete.
+
+    What is new in a `Ring` among the arrays is written to a folder beside it.
+    """
+    folder, temporary = rows_of(path), path.with_suffix(".partial")
     try:
+        rings = {name: each.append(folder, name) for name, each in arrays.items() if isinstance(each, Ring)}
+        text = np.frombuffer(json.dumps({**values, _RINGS: rings}).encode(), dtype=np.uint8)
+        arrays = {name: each for name, each in arrays.items() if name not in rings}
         with temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **{**arrays, _VALUES: text})
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        clean(folder, rings)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise unwritable(path, error) from None
@@ -105,7 +115,18 @@ def load(
         if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
             raise ValueError(f"{strange[0]} is no array")  # numpy gives other members as bytes
         values: dict[str, Any] = json.loads(arrays.pop(_VALUES).tobytes())
-    except (OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, *_BROKEN) as error:
+        rings = values.pop(_RINGS, {}) if isinstance(values, dict) else {}
+        arrays |= {name: read(rows_of(path), each) for name, each in rings.items() if wanted(name)}
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        LookupError,
+        TypeError,
+        RuntimeError,
+        MemoryError,
+        *_BROKEN,
+    ) as error:
         raise A2lError(
             f"{path} is not a checkpoint that can be read: {error}",
             "delete it to start again, or use another folder",
@@ -113,8 +134,23 @@ def load(
     return arrays, values
 
 
+def remove(path: Path) -> None:
+    """Delete a checkpoint, if there is one, with all that lies beside it."""
+    path.unlink(missing_ok=True)
+    clean(rows_of(path), {})
+
+
+def rows_of(path: Path) -> Path:
+    """Where the rows of rings lie beside a checkpoint."""
+    return path.with_suffix(".rows")
+
+
 def shape(path: Path, name: str) -> tuple[int, ...]:
     """The shape of an array of a checkpoint that was read before; the array itself is not read."""
+    with np.load(path, allow_pickle=False) as arrays:
+        rings = json.loads(arrays[_VALUES].tobytes()).get(_RINGS, {})
+    if name in rings:
+        return tuple(rings[name]["shape"])
     with zipfile.ZipFile(path) as file, file.open(f"{name}.npy") as member:
         version = np.lib.format.read_magic(member)
         read = (

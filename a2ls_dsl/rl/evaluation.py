@@ -71,15 +71,14 @@ class Evaluator:
         """Whether any evaluation has begun and not ended."""
         return bool(self._open)
 
-    def begin(self, member: int, number: int, frames: int, training_return: float) -> bool:
+    def begin(self, member: int, number: int, frames: int, training_return: float, diverged: bool) -> None:
         """Evaluate a member's policy as it is now, after `frames` frames; `number` were before it.
 
-        Whether the policy has diverged.
+        diverged: whether the policy isn't finite.
         """
         self.learner.freeze([member])
-        metrics, diverged = self.learner.pop_metrics(member), not self.learner.finite()[member]
+        metrics = self.learner.pop_metrics(member)
         self._open[member] = _Open(Score(member, number, frames, training_return, metrics, diverged))
-        return diverged
 
     def cancel(self, member: int) -> None:
         """Forget a member's evaluation, if one is running."""

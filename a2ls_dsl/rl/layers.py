@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 
+Rows = int | slice
+"""Members of a stack whose parameters are drawn: one, or neighbours, with the streams of as many."""
+
 
 class Linear(nn.Module):
     """`copies` linear maps a member (twin critics have two).
@@ -26,15 +29,16 @@ class Linear(nn.Module):
         return torch.baddbmm(self.bias.flatten(0, 1), x, self.weight.flatten(0, 1))
 
     @torch.no_grad()
-    def reset_orthogonal(self, member: int, rng: CounterRng, purpose: Purpose, layer: int) -> None:
-        """Orthogonal weights of gain 1 and zero biases; rng: the streams of this member.
+    def reset_orthogonal(self, members: Rows, rng: CounterRng, purpose: Purpose, layer: int) -> None:
+        """Orthogonal weights of gain 1 and zero biases; rng: the streams of these members.
 
         `layer` tells apart the layers that are drawn for one purpose.
         """
         copies, inputs, outputs = self.weight.shape[1:]
         for copy in range(copies):
-            self.weight[member, copy] = orthogonal(inputs, outputs, rng, purpose, layer * copies + copy)
-        self.bias[member] = 0
+            drawn = orthogonal(inputs, outputs, rng, purpose, layer * copies + copy)
+            self.weight[members, copy] = drawn
+        self.bias[members] = 0
 
 
 class Conv(nn.Module):
@@ -57,31 +61,36 @@ class Conv(nn.Module):
         return out
 
     @torch.no_grad()
-    def reset_delta_orthogonal(self, member: int, rng: CounterRng, purpose: Purpose, layer: int) -> None:
+    def reset_delta_orthogonal(self, members: Rows, rng: CounterRng, purpose: Purpose, layer: int) -> None:
         """Orthogonal in the centre of the 3x3 kernel with ReLU's gain, else zero (Xiao et al. 2018)."""
         outputs, inputs = self.weight.shape[1:3]
-        self.weight[member] = 0
-        self.weight[member, :, :, 1, 1] = 2**0.5 * orthogonal(outputs, inputs, rng, purpose, layer)
-        self.bias[member] = 0
+        self.weight[members] = 0
+        self.weight[members, :, :, 1, 1] = 2**0.5 * orthogonal(outputs, inputs, rng, purpose, layer)
+        self.bias[members] = 0
 
     @torch.no_grad()
-    def reset_uniform(self, member: int, rng: CounterRng, purpose: Purpose, layer: int) -> None:
+    def reset_uniform(self, members: Rows, rng: CounterRng, purpose: Purpose, layer: int) -> None:
         """Weights and biases uniform within 1 / sqrt(fan-in), as torch initialises a convolution."""
-        weight, bias = self.weight[member], self.bias[member]
+        weight, bias = self.weight[0], self.bias[0]
         count = weight.numel()
-        drawn = 2 * rng.uniform(purpose, layer, count + bias.numel())[0] - 1
+        drawn = 2 * rng.uniform(purpose, layer, count + bias.numel()) - 1
         drawn = drawn / math.sqrt(weight[0].numel())
-        weight.copy_(drawn[:count].view_as(weight))
-        bias.copy_(drawn[count:])
+        self.weight[members] = drawn[:, :count].reshape(-1, *weight.shape)
+        self.bias[members] = drawn[:, count:]
 
 
 def orthogonal(rows: int, columns: int, rng: CounterRng, purpose: Purpose, draw: int) -> Tensor:
-    """A matrix drawn uniformly from those with orthonormal rows or columns, whichever are fewer."""
+    """A matrix for each stream, (N, rows, columns), uniform among those with orthonormal rows or columns.
+
+    Whichever are fewer.
+    """
     tall, narrow = max(rows, columns), min(rows, columns)
-    normal = rng.normal(purpose, draw, tall * narrow).view(tall, narrow)
-    q, r = torch.linalg.qr(normal)
-    q = q * r.diagonal().sign()  # a bare QR is not uniform
-    matrix: Tensor = q if rows >= columns else q.T
+    normal = rng.normal(purpose, draw, tall * narrow).view(-1, tall, narrow)
+    # Of a batch a CPU decomposes one after the other, with digits that depend on where in memory each begins.
+    batches = [each.clone()[None] for each in normal] if normal.device.type == "cpu" else [normal]
+    q, r = (torch.cat(parts) for parts in zip(*map(torch.linalg.qr, batches), strict=True))
+    q = q * r.diagonal(dim1=-2, dim2=-1).sign()[:, None]  # a bare QR is not uniform
+    matrix: Tensor = q if rows >= columns else q.mT
     return matrix
 
 
@@ -97,6 +106,6 @@ class LayerNorm(nn.Module):
         return F.layer_norm(x, x.shape[-1:]) * self.weight + self.bias
 
     @torch.no_grad()
-    def reset(self, member: int) -> None:
-        self.weight[member] = 1
-        self.bias[member] = 0
+    def reset(self, members: Rows) -> None:
+        self.weight[members] = 1
+        self.bias[members] = 0

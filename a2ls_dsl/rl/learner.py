@@ -30,7 +30,8 @@ from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay
 from a2ls_dsl.rl.settings import Computation
 
-Arrays = dict[str, NDArray[np.generic]]
+Arrays = dict[str, Any]
+"""Arrays by name, and of frames a `Ring`."""
 
 _LAYOUTS = "layouts"
 
@@ -210,9 +211,13 @@ class Learner:
         for stack in self.stacks:
             stack.ticks += updates
 
-    def finite(self) -> NDArray[np.bool_]:
-        """(members,) whether each policy is finite."""
-        return np.concatenate([stack.finite().cpu().numpy() for stack in self.stacks])
+    def finite(self, members: Sequence[int] | None = None) -> NDArray[np.bool_]:
+        """(M,) whether the policy of each of these members, by default of all, is finite."""
+        if members is None:
+            members = range(self.members)
+        if not self.exact:
+            return np.asarray(self.stacks[0].finite(members).cpu().numpy())
+        return np.array([bool(self.stacks[member].finite()) for member in members], np.bool_)
 
     def pop_metrics(self, member: int) -> dict[str, float]:
         """A member's means since the last call, by name."""
@@ -228,8 +233,12 @@ class Learner:
         """Everything the learner knows, as arrays."""
         arrays: Arrays = {"updates": np.array(self.updates), _LAYOUTS: _as_array(self.stacks)}
         for prefix, module in self._modules().items():
+            frames = isinstance(module, Replay) and self.observations.crop is not None
             for name, value in module.state_dict().items():
-                arrays[f"{prefix}/{name}"] = value.detach().cpu().numpy()
+                if frames and name == "observation":
+                    arrays[f"{prefix}/{name}"] = module.frames
+                else:
+                    arrays[f"{prefix}/{name}"] = value.detach().cpu().numpy()
         return arrays
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -239,10 +248,14 @@ class Learner:
                 if stack.lay_out(layout):
                     self._update.renew()
         for prefix, module in self._modules().items():
-            state = {name: torch.as_tensor(arrays[f"{prefix}/{name}"]) for name in module.state_dict()}
+            state = {
+                name: torch.as_tensor(np.asarray(arrays[f"{prefix}/{name}"])) for name in module.state_dict()
+            }
             if isinstance(module, Replay) and state["observation"].shape[1] < module.capacity:
                 state = module.moved(state)
             module.load_state_dict(state)
+            if isinstance(module, Replay):
+                module.begin_lives()
         for stack in self.stacks:
             stack.resume(int(arrays["updates"]))
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.precision import unrounded
 from a2ls_dsl.rl.arithmetic import product_dtype
-from a2ls_dsl.rl.layers import Conv, LayerNorm, Linear
+from a2ls_dsl.rl.layers import Conv, LayerNorm, Linear, Rows
 from a2ls_dsl.rl.observations import Observations
 
 HIDDEN_ENCODER = 40
@@ -81,11 +81,11 @@ class DenseEncoder(Encoder):
         """The actor needs none of its own."""
         return None
 
-    def reset(self, member: int, rng: CounterRng) -> None:
-        """Fresh parameters for a member."""
-        self.hidden.reset_orthogonal(member, rng, Purpose.INIT_ENCODER, 0)
-        self.out.reset_orthogonal(member, rng, Purpose.INIT_ENCODER, 1)
-        self.norm.reset(member)
+    def reset(self, members: Rows, rng: CounterRng) -> None:
+        """Fresh parameters for members."""
+        self.hidden.reset_orthogonal(members, rng, Purpose.INIT_ENCODER, 0)
+        self.out.reset_orthogonal(members, rng, Purpose.INIT_ENCODER, 1)
+        self.norm.reset(members)
 
 
 class UnsharedEncoder(DenseEncoder):
@@ -124,11 +124,11 @@ class DenseHead(nn.Module):
         features: Tensor = self.encoder.norm(self.encoder.out(torch.cat([observation, hidden], dim=-1)))
         return features
 
-    def reset(self, member: int, rng: CounterRng, purpose: Purpose, layer: int) -> None:
-        """Fresh parameters for a member."""
-        self.encoder.hidden.reset_orthogonal(member, rng, purpose, layer)
-        self.encoder.out.reset_orthogonal(member, rng, purpose, layer + 1)
-        self.encoder.norm.reset(member)
+    def reset(self, members: Rows, rng: CounterRng, purpose: Purpose, layer: int) -> None:
+        """Fresh parameters for members."""
+        self.encoder.hidden.reset_orthogonal(members, rng, purpose, layer)
+        self.encoder.out.reset_orthogonal(members, rng, purpose, layer + 1)
+        self.encoder.norm.reset(members)
 
 
 class Head(nn.Module):
@@ -143,10 +143,10 @@ class Head(nn.Module):
         features: Tensor = self.norm(self.linear(base))
         return features
 
-    def reset(self, member: int, rng: CounterRng, purpose: Purpose, layer: int) -> None:
-        """Fresh parameters for a member."""
-        self.linear.reset_orthogonal(member, rng, purpose, layer)
-        self.norm.reset(member)
+    def reset(self, members: Rows, rng: CounterRng, purpose: Purpose, layer: int) -> None:
+        """Fresh parameters for members."""
+        self.linear.reset_orthogonal(members, rng, purpose, layer)
+        self.norm.reset(members)
 
 
 class PixelEncoder(Encoder):
@@ -190,12 +190,12 @@ class PixelEncoder(Encoder):
         """The actor has a head of its own behind the shared convolutions."""
         return Head(self.members, self.width)
 
-    def reset(self, member: int, rng: CounterRng) -> None:
-        """Fresh parameters for a member."""
+    def reset(self, members: Rows, rng: CounterRng) -> None:
+        """Fresh parameters for members."""
         for number, conv in enumerate(self.convs):
             if isinstance(conv, Conv):
-                conv.reset_delta_orthogonal(member, rng, Purpose.INIT_ENCODER, number)
-        self._head.reset(member, rng, Purpose.INIT_ENCODER, len(self.convs))
+                conv.reset_delta_orthogonal(members, rng, Purpose.INIT_ENCODER, number)
+        self._head.reset(members, rng, Purpose.INIT_ENCODER, len(self.convs))
 
 
 ActorHead = Head | DenseHead
@@ -231,11 +231,11 @@ class MLP(nn.Module):
             out: Tensor = last(x.to(next(last.parameters()).dtype))
         return out.view(members, self.copies, *out.shape[1:])
 
-    def reset(self, member: int, rng: CounterRng) -> None:
-        """Fresh parameters for a member."""
+    def reset(self, members: Rows, rng: CounterRng) -> None:
+        """Fresh parameters for members."""
         for number, layer in enumerate(self.layers):
             if isinstance(layer, Linear):
-                layer.reset_orthogonal(member, rng, self.purpose, number)
+                layer.reset_orthogonal(members, rng, self.purpose, number)
 
 
 class Actor(nn.Module):
@@ -274,11 +274,11 @@ class Actor(nn.Module):
         squashed = torch.log(F.relu(1 - action.square()) + 1e-6)
         return action, (normal - squashed).sum(dim=-1)
 
-    def reset(self, member: int, rng: CounterRng) -> None:
-        """Fresh parameters for a member."""
-        self.trunk.reset(member, rng)
+    def reset(self, members: Rows, rng: CounterRng) -> None:
+        """Fresh parameters for members."""
+        self.trunk.reset(members, rng)
         if self.head is not None:
-            self.head.reset(member, rng, Purpose.INIT_ACTOR, len(self.trunk.layers))
+            self.head.reset(members, rng, Purpose.INIT_ACTOR, len(self.trunk.layers))
 
     def _gaussian(self, base: Tensor) -> tuple[Tensor, Tensor]:
         features = base if self.head is None else self.head(base)
@@ -302,9 +302,9 @@ class TwinCritic(nn.Module):
         values: Tensor = self.trunk(torch.cat([features, action], dim=-1))
         return values.squeeze(-1)
 
-    def reset(self, member: int, rng: CounterRng) -> None:
-        """Fresh parameters for a member."""
-        self.trunk.reset(member, rng)
+    def reset(self, members: Rows, rng: CounterRng) -> None:
+        """Fresh parameters for members."""
+        self.trunk.reset(members, rng)
 
 
 _HALF_LOG_2PI = 0.9189385332046727

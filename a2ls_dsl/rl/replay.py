@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.window import StackWindow, Window
 from a2ls_dsl.rl.observations import Observations, with_border
+from a2ls_dsl.rl.rings import Memory, Ring
 from a2ls_dsl.words.views.frames import cut_out
 
 
@@ -137,6 +138,16 @@ class Replay(nn.Module):
         self.windows = Starts(horizon, capacity)
         self.register_buffer("members", torch.arange(members), persistent=False)
         self.members: Tensor
+        self.begin_lives()
+
+    def begin_lives(self) -> None:
+        """What was stored of the rings before says nothing of them now."""
+        self._lives, self._stored = [0] * len(self.members), Memory()
+
+    @property
+    def frames(self) -> Ring:
+        """The observations, of which a checkpoint stores what is new."""
+        return Ring(self.observation, self.written.tolist(), self._lives, self._stored)
 
     @staticmethod
     def bytes_needed(members: int, capacity: int, observations: Observations, action: int) -> int:
@@ -153,6 +164,7 @@ class Replay(nn.Module):
         for rows in (self.observation, self.age, self.action, self.reward, self.terminated):
             rows[member, :used] = 0
         self.written[member] = self.position[member] = 0
+        self._lives[member] += 1
         self.steps.reset(member, 0)
         self.windows.reset(member, horizon)
 

@@ -15,7 +15,7 @@ from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.backend.window import StackWindow
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.adam import StackedAdam
-from a2ls_dsl.rl.agent import Agent, Parts, called, copy_member, follow, of_members
+from a2ls_dsl.rl.agent import Agent, Parts, called, copy_members, follow, of_members
 from a2ls_dsl.rl.networks import Actor, Encoder, TwinCritic, make_encoder
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay, Transitions
@@ -240,15 +240,14 @@ class SacStack(Agent):
         return optimizers
 
     @torch.no_grad()
-    def _initialise(self, member: int, loss: Loss | None) -> None:
-        """Fresh parameters for a member, drawn from its own streams."""
-        rng = self.rng.member(member)
+    def _initialise(self, members: slice) -> None:
+        """See `Agent._initialise`."""
+        rng = self.rng.of(members)
         for network in (self.encoder, self.actor, self.critic):
-            network.reset(member, rng)
+            network.reset(members, rng)
         for online, target in ((self.encoder, self.target_encoder), (self.critic, self.target_critic)):
-            copy_member(online, target, member)
-        self.log_temperature[member] = float(torch.tensor(self.settings.initial_temperature).log())
-        self.auxiliary.reset(member, loss, rng)
+            copy_members(online, target, members)
+        self.log_temperature[members] = float(torch.tensor(self.settings.initial_temperature).log())
 
     @property
     def _target(self) -> float:

@@ -386,14 +386,15 @@ class Slots:
         due = [int(slot) for slot in np.flatnonzero(is_due)]
         # Of these alone: when the evaluations of others end must not depend on them.
         scores = self.evaluator.finish(due)
-        for slot in due:
+        diverged = ~self.learner.finite(due) if due else np.zeros(0, np.bool_)
+        for slot, sick in zip(due, diverged.tolist(), strict=True):
             now, number = int(frames[slot]), int(self.evaluations[slot])
             finished = self._finished[slot]
             training = float(np.mean(finished)) if finished else float("nan")
-            diverged = self.evaluator.begin(slot, number, now, training)
+            self.evaluator.begin(slot, number, now, training, sick)
             self._finished[slot] = []
             self.evaluations[slot] += 1
-            if diverged or now == self.training.frames:
+            if sick or now == self.training.frames:
                 self.learner.deactivate(slot)
                 self.busy[slot] = False
         return scores

@@ -57,4 +57,4 @@ class Standing:
 
     def forget(self) -> None:
         """The search has ended: nothing is left to go on with."""
-        self._path.unlink(missing_ok=True)
+        checkpoint.remove(self._path)

@@ -16,13 +16,14 @@ from a2ls_dsl.rl.lock import held
 
 SCHEMA_VERSION = 2
 DATABASE, LOCK, HALL, SLOTS = "study.db", "lock", "hall_of_fame", "slots.npz"
+_ROWS = "slots.rows"  # beside the slots, of frames
 POLICIES = "policies"
 
 BUSY_SECONDS, BUSY_TIMES = 10.0, 60
 """How long a statement waits for another writer, and how often a search waits so before it gives up."""
 
 _LOG = f"{DATABASE}-wal"
-_OURS = {DATABASE, _LOG, f"{DATABASE}-shm", f"{DATABASE}-journal", LOCK, HALL, POLICIES, SLOTS}
+_OURS = {DATABASE, _LOG, f"{DATABASE}-shm", f"{DATABASE}-journal", LOCK, HALL, POLICIES, SLOTS, _ROWS}
 _TABLES = (
     # Beside settings: `clock`, the last time of the search at which anything was decided, in halves of ticks,
     # and `rng`, the state of the generator that proposes.

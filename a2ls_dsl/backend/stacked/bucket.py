@@ -105,6 +105,7 @@ class Bucket(nn.Module):
     def __init__(self, size: Size, owners: Sequence[int], members: int, spaces: Spaces) -> None:
         super().__init__()
         self.size, self.spaces = size, spaces
+        self._traits = [traits_of(*kind) for kind in size.kinds]
         self.in_order = list(owners) == list(range(members))
         lanes = len(owners)
         self.source, self.target = Side(lanes, size.source), Side(lanes, size.target)
@@ -136,6 +137,10 @@ class Bucket(nn.Module):
             exact = self.bias_out.dtype
             terms = compare(self, prediction.to(exact), target.to(exact))
         return self.weight.to(terms.dtype) * terms
+
+    def uses(self, **traits: bool) -> bool:
+        """What `Size.uses` says, without a look at the table of operators: this is compiled."""
+        return any(all(each[name] is wanted for name, wanted in traits.items()) for each in self._traits)
 
     def write(self, lane: int, owner: int, weight: float, term: Comparison, draws: int) -> int:
         """Make `term` that of a lane. draws: the views its loss called before; gives those called so far."""

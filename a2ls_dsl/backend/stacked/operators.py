@@ -23,7 +23,7 @@ def compare(bucket: Bucket, y: Tensor, z: Tensor) -> Tensor:
 
     y: predictions (lanes, D, B); z: targets (lanes, B, D). Columns that a lane doesn't use are zero in both.
     """
-    uses = bucket.size.uses
+    uses = bucket.uses
     if uses(normalised=True):
         normalised = bucket.normalised.view(-1, 1, 1)
         y = torch.where(normalised, F.normalize(y, dim=1), y)
@@ -39,7 +39,7 @@ def compare(bucket: Bucket, y: Tensor, z: Tensor) -> Tensor:
 def _distances(bucket: Bucket, y: Tensor, z: Tensor) -> Tensor:
     count = bucket.width * y.shape[2]
     losses = (y.mT - z).square().sum(dim=(1, 2)) / count
-    if not bucket.size.uses(similarity=False, against=True):
+    if not bucket.uses(similarity=False, against=True):
         return losses
     negatives = (y.mT - z.roll(1, dims=1)).square().sum(dim=(1, 2)) / count
     return torch.where(bucket.against, losses - negatives, losses)
@@ -53,7 +53,7 @@ def _similarities(bucket: Bucket, y: Tensor, z: Tensor) -> Tensor:
     matching = (z * y.mT).sum(dim=2)
     others = math.log(batch - 1) if batch > 1 else -math.inf
     alone = F.softplus(others - matching).mean(dim=1)
-    if not bucket.size.uses(similarity=True, against=True):
+    if not bucket.uses(similarity=True, against=True):
         return alone
     logits = z @ y
     # One row of logits is one softmax: over predictions for bilinear, over targets for the other two.

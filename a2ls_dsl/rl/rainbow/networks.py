@@ -12,7 +12,7 @@ from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.precision import unrounded
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.arithmetic import product_dtype
-from a2ls_dsl.rl.layers import Conv, LayerNorm, Linear
+from a2ls_dsl.rl.layers import Conv, LayerNorm, Linear, Rows
 from a2ls_dsl.rl.networks import DenseEncoder
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
@@ -60,14 +60,14 @@ class FrameEncoder(nn.Module):
         return x.reshape(*x.shape[:3], -1, self.filters).permute(3, 0, 1, 2, 4).flatten(2)
 
     @torch.no_grad()
-    def reset(self, member: int, rng: CounterRng) -> None:
-        """Fresh parameters for a member, as torch initialises convolutions."""
+    def reset(self, members: Rows, rng: CounterRng) -> None:
+        """Fresh parameters for members, as torch initialises convolutions."""
         for number, conv in enumerate(self.convs):
             if isinstance(conv, Conv):
-                conv.reset_uniform(member, rng, Purpose.INIT_ENCODER, number)
+                conv.reset_uniform(members, rng, Purpose.INIT_ENCODER, number)
         if self.linear is not None and self.norm is not None:
-            self.linear.reset_orthogonal(member, rng, Purpose.INIT_ENCODER, 2 * len(self.convs))
-            self.norm.reset(member)
+            self.linear.reset_orthogonal(members, rng, Purpose.INIT_ENCODER, 2 * len(self.convs))
+            self.norm.reset(members)
 
 
 class VectorEncoder(DenseEncoder):
@@ -113,15 +113,15 @@ class NoisyLinear(nn.Module):
         return torch.baddbmm(self.bias + self.bias_sigma * column, x, weight)
 
     @torch.no_grad()
-    def reset(self, member: int, rng: CounterRng, purpose: Purpose, layer: int) -> None:
-        """Fresh parameters for a member: means uniform within 1 / sqrt(inputs)."""
+    def reset(self, members: Rows, rng: CounterRng, purpose: Purpose, layer: int) -> None:
+        """Fresh parameters for members: means uniform within 1 / sqrt(inputs)."""
         count = self.inputs * self.outputs + self.outputs
-        drawn = (2 * rng.uniform(purpose, layer, count)[0] - 1) / math.sqrt(self.inputs)
-        self.weight[member] = drawn[: -self.outputs].view(self.inputs, self.outputs)
-        self.bias[member, 0] = drawn[-self.outputs :]
+        drawn = (2 * rng.uniform(purpose, layer, count) - 1) / math.sqrt(self.inputs)
+        self.weight[members] = drawn[:, : -self.outputs].reshape(-1, self.inputs, self.outputs)
+        self.bias[members, 0] = drawn[:, -self.outputs :]
         if self.sigma:
-            self.weight_sigma[member] = self.sigma / math.sqrt(self.inputs)
-            self.bias_sigma[member] = self.sigma / math.sqrt(self.outputs)
+            self.weight_sigma[members] = self.sigma / math.sqrt(self.inputs)
+            self.bias_sigma[members] = self.sigma / math.sqrt(self.outputs)
 
 
 def shaped(normal: Tensor) -> Tensor:
@@ -178,9 +178,9 @@ class ActionValues(nn.Module):
         value: Tensor = self.value(base, noise if noise is None else noise[:, split:])
         return value[:, :, None] + advantage - advantage.mean(dim=2, keepdim=True)
 
-    def reset(self, member: int, rng: CounterRng) -> None:
-        """Fresh parameters for a member."""
+    def reset(self, members: Rows, rng: CounterRng) -> None:
+        """Fresh parameters for members."""
         heads = [self.advantage] if self.value is None else [self.advantage, self.value]
         layers = [layer for head in heads for layer in (head.hidden, head.out)]
         for number, layer in enumerate(layers):
-            layer.reset(member, rng, Purpose.INIT_CRITIC, number)
+            layer.reset(members, rng, Purpose.INIT_CRITIC, number)

@@ -19,7 +19,7 @@ from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.backend.window import StackWindow
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.adam import StackedAdam
-from a2ls_dsl.rl.agent import Agent, Parts, called, copy_member, follow, of_members
+from a2ls_dsl.rl.agent import Agent, Parts, called, copy_members, follow, of_members
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.distribution import project, support
 from a2ls_dsl.rl.rainbow.networks import ActionValues, FrameEncoder, VectorEncoder, make_encoder, shaped
@@ -252,14 +252,14 @@ class RainbowStack(Agent):
         }
 
     @torch.no_grad()
-    def _initialise(self, member: int, loss: Loss | None) -> None:
-        rng = self.rng.member(member)
-        self.encoder.reset(member, rng)
-        self.values.reset(member, rng)
-        copy_member(self.encoder, self.target_encoder, member)
-        copy_member(self.encoder, self.slow_encoder, member)
-        copy_member(self.values, self.target_values, member)
-        self.auxiliary.reset(member, loss, rng)
+    def _initialise(self, members: slice) -> None:
+        """See `Agent._initialise`."""
+        rng = self.rng.of(members)
+        self.encoder.reset(members, rng)
+        self.values.reset(members, rng)
+        copy_members(self.encoder, self.target_encoder, members)
+        copy_members(self.encoder, self.slow_encoder, members)
+        copy_members(self.values, self.target_values, members)
 
     def _best(self, logits: Tensor) -> Tensor:
         """The actions (...) of the largest expected value; logits: (..., actions, atoms)."""

@@ -1,0 +1,126 @@
+"""Long rings beside a checkpoint: what is new in them is appended, where all else is written anew each time.
+
+Frames are nearly all that a stack from pixels stores, and a row that is written once stays as it is until
+its ring has gone around. So each checkpoint writes the rows since the last one to a file of its own, and
+tells in which files the rows of each member lie. A file whose rows have all been overwritten is deleted once
+the checkpoint that does without it is complete.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+Told = dict[str, Any]
+"""A ring in a checkpoint, as JSON values: `shape`, `dtype`, and in `files` which rows each of them holds."""
+
+
+@dataclass
+class Memory:
+    """What a ring has stored where: of a folder the newest row of each member, and the files."""
+
+    newest: dict[Path, dict[int, tuple[int, int]]] = field(default_factory=dict)
+    files: dict[Path, list[dict[str, Any]]] = field(default_factory=dict)
+
+
+class Ring:
+    """The rows of a ring a member, (members, capacity, ...); as an array all of them.
+
+    newest: the number of the row that each member writes last, from 0 on, as yet incomplete; lives: another
+    number where a ring was emptied. memory: kept by whoever stores the same ring again.
+    """
+
+    def __init__(self, rows: Tensor, newest: Sequence[int], lives: Sequence[int], memory: Memory) -> None:
+        self._rows, self._newest, self._lives, self._memory = rows, newest, lives, memory
+
+    def __array__(self, *_: object, **__: object) -> NDArray[np.generic]:
+        return np.asarray(self._rows.detach().cpu().numpy())
+
+    def append(self, folder: Path, name: str) -> Told:
+        """Write the rows that aren't in the folder yet; raises OSError."""
+        memory, capacity = self._memory, self._rows.shape[1]
+        stored = memory.newest.get(folder, {})
+        oldest = [max(0, newest + 1 - capacity) for newest in self._newest]
+        parts, pieces, offset = list[dict[str, int]](), list[NDArray[np.generic]](), 0
+        for member, (life, newest) in enumerate(zip(self._lives, self._newest, strict=True)):
+            known, last = stored.get(member, (life, oldest[member]))
+            # The newest row is not complete yet: it is stored once more the next time.
+            first = max(oldest[member], last) if known == life else oldest[member]
+            places = np.arange(first, newest + 1) % capacity
+            cut = int(places.argmin())  # where the ring begins anew
+            for run in (places[:cut], places[cut:]):
+                if len(run):
+                    part = self._rows[member, int(run[0]) : int(run[-1]) + 1]
+                    pieces.append(part.detach().cpu().numpy())
+            parts.append(
+                {"member": member, "life": life, "first": first, "rows": len(places), "offset": offset}
+            )
+            offset += len(places)
+        kept = [
+            {"file": each["file"], "parts": held}
+            for each in memory.files.get(folder, [])
+            if (held := self._held(each["parts"], oldest))
+        ]
+        stem = name.replace("/", "-")
+        # Also files of which this ring doesn't know: the last checkpoint may be another process'.
+        number = max((int(each.name.split(".")[-2]) for each in folder.glob(f"{stem}.*.npy")), default=0) + 1
+        file = f"{stem}.{number:06}.npy"
+        _write(folder / file, (offset, *self._rows.shape[2:]), pieces)
+        files = [*kept, {"file": file, "parts": parts}]
+        memory.files[folder] = files
+        memory.newest[folder] = dict(enumerate(zip(self._lives, self._newest, strict=True)))
+        dtype = str(pieces[0].dtype)
+        return {"shape": list(self._rows.shape), "dtype": dtype, "files": files}
+
+    def _held(self, parts: Sequence[dict[str, int]], oldest: Sequence[int]) -> list[dict[str, int]]:
+        """The parts of a file that hold rows which are still there."""
+        return [
+            part
+            for part in parts
+            if part["life"] == self._lives[part["member"]]
+            and part["first"] + part["rows"] > oldest[part["member"]]
+        ]
+
+
+def _write(path: Path, shape: tuple[int, ...], pieces: Iterable[NDArray[np.generic]]) -> None:
+    """Pieces of rows as one array file, without a copy of all of them."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("wb") as file:
+        for number, piece in enumerate(pieces):
+            if number == 0:
+                header: dict[str, Any] = {"descr": np.lib.format.dtype_to_descr(piece.dtype)}
+                np.lib.format.write_array_header_1_0(file, header | {"fortran_order": False, "shape": shape})
+            file.write(np.ascontiguousarray(piece).data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(folder: Path, told: Told) -> NDArray[np.generic]:
+    """The ring that was told of, all rows in their places. Raises OSError, ValueError, LookupError."""
+    ring: NDArray[Any] = np.zeros(told["shape"], np.dtype(told["dtype"]))
+    for each in told["files"]:
+        if Path(each["file"]).name != each["file"]:
+            raise ValueError(f"{each['file']} is no file of its folder")
+        rows = np.load(folder / each["file"], mmap_mode="r", allow_pickle=False)
+        for part in each["parts"]:
+            numbers = np.arange(part["first"], part["first"] + part["rows"])
+            own = rows[part["offset"] : part["offset"] + part["rows"]]
+            ring[part["member"], numbers % ring.shape[1]] = own
+    return ring
+
+
+def clean(folder: Path, told: Mapping[str, Told]) -> None:
+    """Delete the files that no ring needs, and with the last one the folder."""
+    needed = {each["file"] for ring in told.values() for each in ring["files"]}
+    for path in folder.glob("*.npy"):
+        if path.name not in needed:
+            path.unlink(missing_ok=True)
+    if not needed and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
