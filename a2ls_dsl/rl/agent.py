@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from a2ls_dsl.backend.counter_rng import CounterRng
+from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.stacked import PADDING, PADDING_ON_GPU, Layout, StackAgent, StackedLoss, StackEncoder
 from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.lang.syntax.tree import Loss
@@ -69,7 +69,7 @@ class Agent(nn.Module):
         self.register_buffer("updates", torch.zeros(members, dtype=torch.int64))
         self.register_buffer("active", torch.ones(members, dtype=torch.bool))
         self.metrics = Metrics(self.METRICS, members)
-        self.rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
+        self.rng = self._numbers = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
 
     def _begin(self, features: int) -> None:
         """Once the networks are there: make loss and optimizers, and fresh parameters on the device."""
@@ -265,7 +265,7 @@ class Agent(nn.Module):
         """
         capacity = self.auxiliary.capacity
         steps, views = capacity.horizon + 1, capacity.views
-        window = replay.sample_windows(self.rng, self.updates, batch, steps, views, self.is_general)
+        window = replay.sample_windows(self._numbers, self.updates, batch, steps, views, self.is_general)
         losses: Tensor = self._fusible["auxiliary"](self, window)
         if self.auxiliary.general is not None:
             losses = losses + self.auxiliary.general(self._asked(encoder, target), window)
@@ -290,6 +290,16 @@ class Agent(nn.Module):
     def arithmetic(self) -> AbstractContextManager[None]:
         """What it computes with is set inside; see `arithmetic.py`."""
         return arithmetic(self.computation.precision, self.device)
+
+    def _draw_together(self, wanted: Sequence[tuple[Purpose, int]]) -> None:
+        """Draw the random numbers of this update, which `_numbers` gives until it is `_updated`."""
+        self._numbers = self.rng.together(self.updates, wanted)
+
+    def _updated(self) -> None:
+        """An update is made."""
+        self.metrics.add()
+        self._numbers = self.rng
+        self.updates += self.active
 
     def _record(self, name: str, values: Tensor, among: Tensor | None = None) -> None:
         self.metrics.record(name, values, self.active if among is None else among)

@@ -17,12 +17,22 @@ class Metrics(nn.Module):
         super().__init__()
         self.names = tuple(names)
         self.register_buffer("sums", torch.zeros(2, len(names), members))  # of values, and their counts
+        self._recorded: dict[str, tuple[Tensor, Tensor]] = {}
 
     def record(self, name: str, values: Tensor, active: Tensor) -> None:
-        """Add a figure, (members,), of those members that are active."""
-        index = self.names.index(name)
-        self.sums[0, index] += torch.where(active, values.detach(), 0.0)
-        self.sums[1, index] += active
+        """A figure of this update, (members,), of those members that are active; see `add`."""
+        self._recorded[name] = values.detach().to(self.sums), active
+
+    @torch.no_grad()
+    def add(self) -> None:
+        """Add up what was recorded in this update: all figures at once, as each is a few numbers."""
+        if not self._recorded:
+            return
+        nothing = self.sums.new_zeros(self.sums.shape[2])
+        pairs = [self._recorded.get(name, (nothing, nothing.bool())) for name in self.names]
+        values, active = (torch.stack(each) for each in zip(*pairs, strict=True))
+        self.sums += torch.stack([torch.where(active, values, 0.0), active.to(values)])
+        self._recorded = {}
 
     def pop(self, member: int) -> dict[str, float]:
         """A member's means since the last call, by name; NaN for what wasn't computed."""

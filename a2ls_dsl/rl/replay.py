@@ -8,7 +8,7 @@ Stacks of frames are put together, and cut to random crops, when they are sample
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -215,11 +215,12 @@ class Replay(nn.Module):
     def sample_steps(self, rng: CounterRng, counter: Tensor, batch: int) -> Transitions:
         """(members, batch) single steps; of frames two independent crops, before and after the step."""
         row = self.steps.sample(rng, Purpose.BATCH, counter, batch)
+        action, reward, terminated = self._read_all((self.action, self.reward, self.terminated), row)
         return Transitions(
             self.observations_at(row, self._crop(rng, Purpose.CROP, counter, batch)),
-            self._read(self.action, row),
-            self._read(self.reward, row),
-            self._read(self.terminated, row),
+            action,
+            reward,
+            terminated,
             self.observations_at(row + 1, self._crop(rng, Purpose.NEXT_CROP, counter, batch)),
         )
 
@@ -233,10 +234,13 @@ class Replay(nn.Module):
         """
         start = self.windows.sample(rng, Purpose.WINDOW, counter, batch)
         row = start[..., None] + torch.arange(steps, device=start.device)
-        action, reward = self._read(self.action, row), self._read(self.reward, row)
+        vectors = self.observations.crop is None
+        action, reward, *seen = self._read_all(
+            (self.action, self.reward, *(self.observation,) * vectors), row
+        )
         flags = self._done(start, row) if done else None
-        if self.observations.crop is None:
-            return Window(self._read(self.observation, row), action, reward, flags)
+        if vectors:
+            return Window(seen[0], action, reward, flags)
         if views == 0 and self._sees_whole:
             return PixelWindow(self, start, None, action, reward, flags)
         shared = self._crops(rng, Purpose.WINDOW_CROP, counter, batch, steps)
@@ -297,8 +301,14 @@ class Replay(nn.Module):
 
     def _read(self, stored: Tensor, row: Tensor, members: Tensor | None = None) -> Tensor:
         """(members, capacity, ...) at rows (N, ...) of some members (N,), by default of all."""
-        flat = stored.flatten(0, 1).index_select(0, self._flat(row, members))
-        return flat.view(*row.shape, *stored.shape[2:])
+        return self._read_all((stored,), row, members)[0]
+
+    def _read_all(self, stored: Sequence[Tensor], row: Tensor, members: Tensor | None = None) -> list[Tensor]:
+        """Several of these at the same rows."""
+        places = self._flat(row, members)
+        return [
+            each.flatten(0, 1).index_select(0, places).view(*row.shape, *each.shape[2:]) for each in stored
+        ]
 
     def _flat(self, row: Tensor, members: Tensor | None = None) -> Tensor:
         """Rows (N, ...) of the rings as one list of places in all rings, one behind the other."""

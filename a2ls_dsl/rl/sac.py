@@ -130,7 +130,8 @@ class SacStack(Agent):
         """
         actor, targets, auxiliary = parts
         with self.arithmetic():
-            batch = replay.sample_steps(self.rng, self.updates, self.settings.batch_size)
+            self._draw_together(self._wanted(actor, auxiliary))
+            batch = replay.sample_steps(self._numbers, self.updates, self.settings.batch_size)
             self._update_critic(batch)
             if actor:
                 self._update_actor(batch.observation)
@@ -138,7 +139,15 @@ class SacStack(Agent):
                 self._update_targets()
             if auxiliary:
                 self._update_auxiliary(replay)
-            self.updates += self.active
+            self._updated()
+
+    def _wanted(self, actor: bool, auxiliary: bool) -> list[tuple[Purpose, int]]:
+        """The random numbers that all updates take, by purpose."""
+        batch = self.settings.batch_size
+        wanted = [(Purpose.BATCH, batch), (Purpose.NEXT_ACTION, batch * self.action_size)]
+        if actor:
+            wanted.append((Purpose.POLICY, batch * self.action_size))
+        return [*wanted, (Purpose.WINDOW, batch)] if auxiliary else wanted
 
     def _update_critic(self, batch: Transitions) -> None:
         """Clipped double Q-learning with entropy; trains critics and encoder."""
@@ -260,7 +269,7 @@ class SacStack(Agent):
     def _noise(self, purpose: Purpose) -> Tensor:
         """Standard normal numbers (members, batch, action) for this update."""
         shape = (self.settings.batch_size, self.action_size)
-        noise = self.rng.normal(purpose, self.updates, shape[0] * shape[1]).view(-1, *shape)
+        noise = self._numbers.normal(purpose, self.updates, shape[0] * shape[1]).view(-1, *shape)
         return noise.to(self.log_temperature.dtype)
 
 

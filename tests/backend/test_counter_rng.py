@@ -144,3 +144,20 @@ def test_bounds_are_each_members_own() -> None:
     assert drawn[0].unique().tolist() == [0]
     assert drawn[1].unique().tolist() == [0, 1, 2]
     assert 900 < drawn[2].max() < 1000
+
+
+def test_numbers_drawn_together_are_those_drawn_one_by_one() -> None:
+    """And what was not drawn with them, or is of another counter, is drawn as ever."""
+    rng, counter = CounterRng(torch.tensor([3, 8, 8])), torch.tensor([0, 5, 6])
+    together = rng.together(counter, [(Purpose.BATCH, 7), (Purpose.POLICY, 12)])
+    high = torch.tensor([4, 9, 1000])
+    for purpose, n in ((Purpose.BATCH, 7), (Purpose.POLICY, 12), (Purpose.POLICY, 5), (Purpose.NOISE, 3)):
+        for now in (counter, counter + 1, 4):
+            assert torch.equal(together.bits(purpose, now, n), rng.bits(purpose, now, n))
+            assert torch.equal(together.normal(purpose, now, n), rng.normal(purpose, now, n))
+            assert torch.equal(together.integers(purpose, now, n, high), rng.integers(purpose, now, n, high))
+    rng.reseed(1, 77)
+    assert torch.equal(
+        rng.together(counter, [(Purpose.BATCH, 7)]).bits(Purpose.BATCH, counter, 7),
+        rng.bits(Purpose.BATCH, counter, 7),
+    )

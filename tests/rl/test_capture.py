@@ -68,9 +68,11 @@ def test_so_do_losses_beyond_the_papers(observations: Observations) -> None:
     (stack,) = learner.stacks
     for name, adam in stack.optimizers.items():
         stack.optimizers[name] = GradientsAlone(adam.trained, adam.lr)
-    learner._run_update(((True, True, True),))  # tables of the groups are made
+    kinds = (True, True, True), (False, False, True)
+    for parts in kinds:  # before a graph is captured; tables are made
+        learner._run_update((parts,))
     with AllOn("meta"):
-        for parts in ((True, True, True), (False, False, True)):
+        for parts in kinds:
             learner._run_update((parts,))
 
 

@@ -119,18 +119,26 @@ class RainbowStack(Agent):
         if not isinstance(replay, PrioritisedReplay):
             raise TypeError("Rainbow learns from a prioritised replay")
         with self.arithmetic():
-            batch = replay.sample(self.rng, self.updates, self.settings.batch_size)
+            self._draw_together(self._wanted(auxiliary))
+            batch = replay.sample(self._numbers, self.updates, self.settings.batch_size)
             errors, values = self._errors(batch)
             losses = (self._importance(batch.priority) * errors).mean(dim=1)
             self._record("critic_loss", errors.mean(dim=1))
             self._record("mean_value", values)
             self._descend(losses, *self._auxiliary(replay) if auxiliary else ())
             replay.reprioritise(batch.row, errors, self.active)
-            self.updates += self.active
+            self._updated()
             if auxiliary:
                 follow(self.encoder, self.slow_encoder, self.settings.encoder_tau, self.active)
             if copy:
                 self._copy_targets()
+
+    def _wanted(self, auxiliary: bool) -> list[tuple[Purpose, int]]:
+        """The random numbers that all updates take, by purpose."""
+        wanted = [(Purpose.BATCH, self.settings.batch_size)]
+        if self.settings.noisy:
+            wanted += [(Purpose.NOISE, self.values.noise), (Purpose.TARGET_NOISE, self.values.noise)]
+        return [*wanted, (Purpose.WINDOW, self.settings.batch_size)] if auxiliary else wanted
 
     @torch.no_grad()
     def activate(self, member: int) -> None:
@@ -296,7 +304,7 @@ class RainbowStack(Agent):
         """(members, numbers) for all noisy layers, or None without them."""
         if not self.settings.noisy:
             return None
-        drawn = self.rng.normal(purpose, counter, self.values.noise)
+        drawn = self._numbers.normal(purpose, counter, self.values.noise)
         return shaped(drawn).to(self.values.advantage.out.bias.dtype)
 
 
