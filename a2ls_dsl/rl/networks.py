@@ -47,8 +47,8 @@ class Encoder(nn.Module, ABC):
         """What the actor has of its own behind `base`, if anything."""
 
     @abstractmethod
-    def reset(self, member: int, rng: CounterRng) -> None:
-        """Fresh parameters for a member."""
+    def reset(self, members: Rows, rng: CounterRng) -> None:
+        """Fresh parameters for members."""
 
 
 class DenseEncoder(Encoder):

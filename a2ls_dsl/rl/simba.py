@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.precision import unrounded
-from a2ls_dsl.rl.layers import Linear
+from a2ls_dsl.rl.layers import Linear, Rows
 from a2ls_dsl.rl.networks import Actor, Encoder, TwinCritic
 from a2ls_dsl.rl.replay import Transitions
 from a2ls_dsl.rl.sac import SacStack
@@ -70,9 +70,9 @@ class Norm(nn.Module):
         return F.layer_norm(x, x.shape[-1:]) * self.weight.flatten(0, 1) + self.bias.flatten(0, 1)
 
     @torch.no_grad()
-    def reset(self, member: int) -> None:
+    def reset(self, members: Rows) -> None:
         """As it begins."""
-        self.weight[member], self.bias[member] = 1, 0
+        self.weight[members], self.bias[members] = 1, 0
 
 
 class Residual(nn.Module):
@@ -89,14 +89,14 @@ class Residual(nn.Module):
         return x + inside
 
     @torch.no_grad()
-    def reset(self, member: int, rng: CounterRng, purpose: Purpose, layer: int) -> None:
-        """Fresh parameters for a member; layer: the first of two numbers that nothing else has."""
-        self.norm.reset(member)
+    def reset(self, members: Rows, rng: CounterRng, purpose: Purpose, layer: int) -> None:
+        """Fresh parameters for members; layer: the first of two numbers that nothing else has."""
+        self.norm.reset(members)
         for number, linear in enumerate((self.wide, self.narrow)):
             copies, inputs, outputs = linear.weight.shape[1:]
             drawn = rng.normal(purpose, layer + number, copies * inputs * outputs)
-            linear.weight[member] = math.sqrt(2 / inputs) * drawn.view(copies, inputs, outputs)
-            linear.bias[member] = 0
+            linear.weight[members] = math.sqrt(2 / inputs) * drawn.view(-1, copies, inputs, outputs)
+            linear.bias[members] = 0
 
 
 class Trunk(nn.Module):
@@ -134,15 +134,15 @@ class Trunk(nn.Module):
                 x = self.last(x.to(self.last.weight.dtype))
         return x.view(members, self.copies, *x.shape[1:])
 
-    def reset(self, member: int, rng: CounterRng) -> None:
-        """Fresh parameters for a member."""
-        self.first.reset_orthogonal(member, rng, self.purpose, 0)
+    def reset(self, members: Rows, rng: CounterRng) -> None:
+        """Fresh parameters for members."""
+        self.first.reset_orthogonal(members, rng, self.purpose, 0)
         for number, block in enumerate(self.blocks):
             if isinstance(block, Residual):
-                block.reset(member, rng, self.purpose, 1000 + 2 * number)
-        self.norm.reset(member)
+                block.reset(members, rng, self.purpose, 1000 + 2 * number)
+        self.norm.reset(members)
         if self.last is not None:
-            self.last.reset_orthogonal(member, rng, self.purpose, 1)
+            self.last.reset_orthogonal(members, rng, self.purpose, 1)
 
 
 class RunningNorm(nn.Module):
@@ -178,9 +178,9 @@ class RunningNorm(nn.Module):
         self.count.copy_(torch.where(mask, total, self.count))
 
     @torch.no_grad()
-    def reset(self, member: int) -> None:
+    def reset(self, members: Rows) -> None:
         """As it begins."""
-        self.mean[member], self.square[member], self.count[member] = 0, 1, 0
+        self.mean[members], self.square[members], self.count[members] = 0, 1, 0
 
 
 class SimbaEncoder(Encoder):
@@ -207,10 +207,10 @@ class SimbaEncoder(Encoder):
     def head_for_actor(self) -> None:
         """The actor needs none of its own."""
 
-    def reset(self, member: int, rng: CounterRng) -> None:
-        """Fresh parameters for a member."""
-        self.seen.reset(member)
-        self.trunk.reset(member, rng)
+    def reset(self, members: Rows, rng: CounterRng) -> None:
+        """Fresh parameters for members."""
+        self.seen.reset(members)
+        self.trunk.reset(members, rng)
 
 
 class SimbaStack(SacStack):
