@@ -79,9 +79,9 @@ def test_the_command_starts_from_files_and_sets_the_agent(tmp_path: Path) -> Non
     command += ["--frames", "1600", "--start-from", "mine.a2l", "--start-from", "forward_dynamics"]
     command += ["--set", "hidden=8", "--set", "batch_size=4", "--set", "random_steps=100"]
     command += ["--set", "eval_every=800", "--study", "study", "--workers", "1"]
-    done = a2l(*command, "--set", "encoder_gradient=x", cwd=tmp_path)
+    done = a2l(*command, "--set", "colour=blue", cwd=tmp_path)
     assert done.returncode == 2
-    assert "there is no setting in --set `encoder_gradient`" in done.stderr
+    assert "there is no setting in --set `colour`" in done.stderr
     assert not (tmp_path / "study").exists()
     done = a2l(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
