@@ -14,7 +14,8 @@ from a2ls_dsl.rl.agents import algorithm_for
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.settings import EvaluationSettings
 from a2ls_dsl.rl.slots import Member, Slots, Training
-from a2ls_dsl.search.settings import SearchSettings, quick
+from a2ls_dsl.search.presets import quick
+from a2ls_dsl.search.settings import SearchSettings
 
 MODULE = Path(__file__).parent / "envs" / "my_env.py"
 SMALL = ["--hidden", "8", "--batch-size", "4", "--eval-episodes", "1", "--workers", "1", "--device", "cpu"]
@@ -61,11 +62,12 @@ def test_pictures_are_learned_with_either_kind_of_action(folder: Path, name: str
 def test_a_search_on_an_environment_of_ones_own(folder: Path) -> None:
     """A study is read where its environment isn't at hand, and validated on another environment."""
     command = ["evolve", "--env", "lab_env:Buttons?length=20", "--population", "2", "--generations", "1"]
-    command += ["--frames", "800", "--study", "study", "--workers", "1", "--device", "cpu"]
+    command += ["--frames", "200", "--set", "random_steps=50", "--set", "hidden=8", "--set", "batch_size=4"]
+    command += ["--race", "0", "--study", "study", "--workers", "1", "--device", "cpu"]
     done = a2l(*command)
     assert done.returncode == 0, done.stderr
     (folder / "lab_env.py").rename(folder / "away.py")
-    assert "lab_env:Buttons?length=20, 800 frames" in a2l("best", "study").stdout
+    assert "lab_env:Buttons?length=20, 200 frames" in a2l("best", "study").stdout
 
 
 def test_settings_of_a_search_are_read_without_the_environment(folder: Path) -> None:
