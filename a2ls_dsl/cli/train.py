@@ -105,6 +105,10 @@ def train(
     ale: Annotated[
         str | None, typer.Option(help="What emulates Atari: ale-py (the default) or atari-py.")
     ] = None,
+    track: Annotated[
+        str | None,
+        typer.Option(help="wandb: tell Weights & Biases, too; WANDB_MODE=offline works."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/ENV-LOSS... by default.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that run environments.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,
@@ -176,7 +180,7 @@ def train(
         tuple(arm for arm, _ in members),
     )
     folder = out or Path("runs") / "-".join([task.file_name, *arms])
-    _run(plan, folder, device, workers, deterministic, hours)
+    _run(plan, folder, device, workers, deterministic, hours, track)
 
 
 def _scale(task: Task, preset: Preset | None, obs: str | None) -> Scale | None:
@@ -279,6 +283,7 @@ def _run(
     workers: int | None,
     deterministic: bool,
     hours: float | None,
+    track: str | None,
 ) -> None:
     """Train with progress; a folder keeps the results."""
     from a2ls_dsl.cli.arms import evaluation, header
@@ -296,7 +301,7 @@ def _run(
     line = StatusLine()
     with (
         Trainer(plan, chosen, workers, exact=deterministic) as trainer,
-        RunFolder(out, trainer, pace) as folder,
+        RunFolder(out, trainer, pace, track) as folder,
     ):
         announce(plan, folder, chosen)
         if plan.compares and not folder.finished:

@@ -25,6 +25,7 @@ from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.lock import held
 from a2ls_dsl.rl.slots import Training
 from a2ls_dsl.rl.stored import training_values
+from a2ls_dsl.rl.tracking import tracker
 from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer
 
 LOCK = "lock"
@@ -64,7 +65,14 @@ class RunFolder:
     use, or can't be written.
     """
 
-    def __init__(self, path: Path, trainer: Trainer, pace: checkpoint.Pace | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        trainer: Trainer,
+        pace: checkpoint.Pace | None = None,
+        track: str | None = None,
+    ) -> None:
+        """track: a service that is told of every evaluation, too; see `tracking.py`."""
         self.path, self.trainer, self.pace = path, trainer, pace or checkpoint.Pace()
         self.rows: list[list[dict[str, float]]] = [[] for _ in trainer.plan.seeds]
         self.checkpoint_frames = 0
@@ -89,6 +97,7 @@ class RunFolder:
                 about |= self._resume(plan)
             self._write("run.json", json.dumps(about | {"plan": plan}, indent=2) + "\n")
             self._writers = self._tensorboard()
+            self._tracker = tracker(track, path, trainer.plan.curves, plan)
         except OSError as error:
             self._open.close()
             raise A2lError(
@@ -104,6 +113,7 @@ class RunFolder:
     def __exit__(self, *_: object) -> None:
         for writer in self._writers:
             writer.close()
+        self._tracker.close()
         self._open.close()
 
     @property
@@ -116,6 +126,7 @@ class RunFolder:
         for member, rows in enumerate(self.rows):
             rows.append(_row(evaluation.scores[member], self.trainer.plan.training.task))
             self._write_curve(member)
+            self._tracker.tell(member, rows[-1])
             if self._writers:
                 for name, value in rows[-1].items():
                     self._writers[member].add_scalar(name, value, evaluation.frames)
