@@ -160,6 +160,14 @@ def test_a_model_finds_better_losses_than_random_draws(tmp_path: Path) -> None:
         assert np.mean(scores["model"][30:]) > np.mean(scores["random"][30:]) + 3
 
 
+def test_a_model_leaves_no_slot_idle(tmp_path: Path) -> None:
+    """In a stack wider than its first population, too: it used to wait for half of that to be scored."""
+    settings = replace(SETTINGS, stack=30)
+    grammar = settings.space()
+    with Study(tmp_path, settings, grammar) as study:
+        assert len(Conductor(settings, grammar, study).fill(0, range(30))) == 30
+
+
 def test_a_model_is_deterministic_and_resumes_bit_for_bit(tmp_path: Path) -> None:
     searched(SETTINGS, tmp_path / "whole")
     expected = rows(tmp_path / "whole")
