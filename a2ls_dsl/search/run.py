@@ -39,6 +39,7 @@ from a2ls_dsl.search.events import (
     SpaceExhausted,
     StudyBusy,
 )
+from a2ls_dsl.search.expected import such_as
 from a2ls_dsl.search.gates import BatchGate, Gate
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
 from a2ls_dsl.search.outlook import frames_left
@@ -48,7 +49,8 @@ from a2ls_dsl.search.standing import Standing
 from a2ls_dsl.search.study import Study
 
 PROGRESS_SECONDS = 0.5
-_EXPECTED = 4  # losses drawn to count what those to come will take
+_EXPECTED = 4  # losses that stand for those to come, where memory is counted
+_DRAWN = 64  # losses that they are chosen of
 SAVE_SECONDS = 60.0
 BOARD = 20
 """How many of the best an event carries."""
@@ -260,8 +262,9 @@ class _Search:
     def _expected(self) -> list[Loss | None]:
         """Losses such as may come, to count the memory they need."""
         rng = np.random.default_rng(self.settings.seed)
-        drawn = [self.grammar.sample(rng) for _ in range(min(self.slots, _EXPECTED))]
-        return [*drawn, *(parsed(reference.text) for reference in references())]
+        drawn = [self.grammar.sample(rng) for _ in range(_DRAWN)]
+        chosen = such_as(drawn, min(self.slots, _EXPECTED))
+        return [*chosen, *(parsed(reference.text) for reference in references())]
 
     def _started(self, slots: Stacks | RayStacks) -> None:
         counts = self.study.counts()
