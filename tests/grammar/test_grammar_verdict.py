@@ -234,3 +234,11 @@ def test_numbers_have_the_range_of_the_operator_that_takes_them(operators: list[
     else:
         with pytest.raises(LanguageError, match=rf"A2L224\]: .*: bins = {bins}"):
             parse_grammar(grammar)
+
+
+@pytest.mark.parametrize("temperature", ["0.1", "0.5", "1"])
+@pytest.mark.parametrize("name", ["cosine({}) against batch", "infonce({})"])
+def test_two_names_of_one_operator_are_one_loss_in_a_grammar(name: str, temperature: str) -> None:
+    """`infonce` is `cosine` against the batch; a grammar wrote the negatives of the one behind the other."""
+    text = f"{name.format('{ s[t] } -> { s[t+1] }')} with temperature = {temperature}"
+    assert grammar_losses(f"grammar g\nloss = {text}") == {loads(f"loss a = {text}")["a"]}

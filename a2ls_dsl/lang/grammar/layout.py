@@ -114,4 +114,4 @@ def kind_of(operator: str, against: bool, options: tuple[Option, ...], source: t
     source: what it may compare, where that is known: options that mean nothing for it are left out, too.
     """
     plain = canonical_comparison(Comparison(operator, source, (), against, options))
-    return plain.operator, against, plain.options
+    return plain.operator, plain.against_batch, plain.options
