@@ -50,6 +50,8 @@ def test_a_machine_that_can_train() -> None:
     if find_spec("ale_py"):
         assert re.fullmatch(r"ale-py 0\.12\.\d+: 26 games; Pong, [\d,]+ frames/s a core", status["atari"])
         kinds.append("Atari games")
+    if find_spec("gymnasium"):
+        kinds.append("Gymnasium environments")
     assert done.stdout.endswith(f"ready to train on {', '.join(kinds)}\n")
 
 
@@ -85,6 +87,18 @@ def test_mujoco_4_is_recognised(tmp_path: Path) -> None:
         "&& pip install 'dm-control==1.0.50' 'mujoco>=3.17,<3.18'\n"
     ) in done.stdout
     assert done.stdout.endswith("something required is broken\n")
+
+
+def test_physics_that_are_not_installed_are_no_failure() -> None:
+    """They are an extra: whoever writes losses, or has environments of another kind, needs none."""
+    hidden = "import sys; sys.modules['dm_control'] = None; sys.modules['ale_py'] = None; "
+    done = subprocess.run(
+        [sys.executable, "-c", hidden + RUN], capture_output=True, text=True, timeout=280, check=False
+    )
+    assert done.returncode == 0
+    assert re.search(r"^warning +environments +DeepMind Control is not installed\n +fix: ", done.stdout, re.M)
+    ready = "Gymnasium environments" if find_spec("gymnasium") else ""
+    assert done.stdout.endswith(f"ready to train on {ready}\n" if ready else "is installed\n")
 
 
 def test_a_broken_torch_is_a_failure(tmp_path: Path) -> None:

@@ -68,14 +68,20 @@ def doctor(
     if env is not None:
         _try(env, env_arg or [])
         return
-    broken, pixels, games = False, True, False
+    broken, vectors, pixels, games = False, False, True, False
     for finding in _findings():
         broken = broken or finding.status is Status.FAIL
+        vectors = vectors or (finding.subject == "environments" and finding.status is Status.OK)
         pixels = pixels and finding.subject != "renderer"
         games = games or (finding.subject == "atari" and finding.status is Status.OK and not finding.fix)
         typer.echo(finding.render())  # `echo` drops colours where the output is no terminal.
-    kinds = ["vector observations"] + ["pixels"] * pixels + ["Atari games"] * games
-    typer.echo("\nsomething required is broken" if broken else f"\nready to train on {', '.join(kinds)}")
+    control = ["vector observations"] + ["pixels"] * pixels if vectors else []
+    own = ["Gymnasium environments"] * (find_spec("gymnasium") is not None)
+    kinds = ", ".join([*control, *["Atari games"] * games, *own])
+    ready = (
+        f"ready to train on {kinds}" if kinds else "ready to write losses; nothing to train on is installed"
+    )
+    typer.echo("\nsomething required is broken" if broken else f"\n{ready}")
     if broken:
         raise typer.Exit(1)
 
@@ -160,7 +166,12 @@ def _device() -> Finding:
 
 
 def _environments() -> Finding:
-    """Whether dm_control and mujoco work together: really plays a task."""
+    """Whether dm_control and mujoco, an extra, work together: really plays a task."""
+    if find_spec("dm_control") is None:
+        from a2ls_dsl.rl.envs.dmc import how_to_install
+
+        fix = how_to_install(sys.version_info[:2])
+        return Finding(Status.WARNING, "environments", "DeepMind Control is not installed", fix)
     found = _probe("physics")
     if "error" in found:
         from a2ls_dsl.rl.envs.dmc import REINSTALL

@@ -106,7 +106,7 @@ SPR = RainbowSettings(
 )
 
 # For vectors, of ours: returns may be of any size, so neither rewards nor values have a range, and tasks are
-# learned in thousands of steps. Chosen on CartPole-v1 and Acrobot-v1.
+# learned in thousands of steps. Tried on CartPole-v1 alone.
 VECTORS = RainbowSettings(
     random_steps=500,
     batch_size=64,
