@@ -83,5 +83,5 @@ class Simba(Sac):
     def pixels(self, task: Task, obs: str | None) -> PixelSettings | None:
         """None: it sees vectors. Raises `A2lError` where there are none."""
         if (obs or task.observations[0]) == PIXELS:
-            raise A2lError("SimBa sees vectors, not frames", "leave out --obs, or train SAC")
+            raise A2lError("SimBa sees vectors, not frames", "let it see vectors, or train SAC")
         return None

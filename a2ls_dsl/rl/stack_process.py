@@ -143,8 +143,8 @@ class StackProcess:
                 how = f"was killed by {signal.Signals(-code).name}"
             raise A2lError(
                 f"the process {self._process.pid}, which trains a part of the members, {how}",
-                "if memory ran out, train fewer members at once (--stack, --seeds); the same command goes on "
-                "from what was stored",
+                "if memory ran out, train fewer members at once (`a2l evolve --stack`, `a2l train --seeds`); "
+                "the same command goes on from what was stored",
             ) from None
 
 

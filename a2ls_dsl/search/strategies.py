@@ -130,7 +130,7 @@ def check_name(name: str) -> None:
     if name not in STRATEGIES and ":" not in name:
         raise unknown("search strategy", name, (*STRATEGIES, "module:Class"))
     if name not in STRATEGIES and not _OWN.fullmatch(name):
-        raise A2lError(f"`{name}` names no class", "write --strategy module:Class")
+        raise A2lError(f"`{name}` names no class", "write `a2l evolve --strategy module:Class`")
 
 
 def strategy_of(settings: SearchSettings, grammar: Grammar) -> Strategy:

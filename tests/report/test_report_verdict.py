@@ -225,7 +225,7 @@ def test_best_against_none_has_one_answer_everywhere(made: Path) -> None:
     assert said(ahead, 1, True) in second
     text = a2l("best", made).stdout.splitlines()
     (line,) = (each for each in text if each.split()[:1] == ["1"])
-    assert line.split()[4] == lead
+    assert line.split()[5] == lead  # behind rank, mean, ±, error, runs
 
 
 def test_a_validation_is_kept(tmp_path: Path) -> None:

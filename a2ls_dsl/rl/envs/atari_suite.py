@@ -157,7 +157,7 @@ def emulated_by(task: Task, back_end: str | None) -> Task:
     if back_end is None:
         return task
     if not isinstance(task, Game):
-        raise A2lError(f"--ale would do nothing: {task.name} is no Atari game", "leave it out")
+        raise A2lError(f"{task.name} is no Atari game: `{back_end}` would emulate nothing", "leave it out")
     return replace(task, back_end=back_end)
 
 

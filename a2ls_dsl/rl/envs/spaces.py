@@ -36,7 +36,8 @@ def read_observations(env: str, space: spaces.Space[Any], size: int) -> tuple[Se
     if inner:
         raise A2lError(
             f"{env} gives {inner} in a {type(space).__name__} space, which no agent sees beside other things",
-            "wrap it so that its observation is one picture, or numbers alone: --env-arg wrapper=MODULE:NAME",
+            "wrap it so that its observation is one picture, or numbers alone: "
+            "`a2l train --env-arg wrapper=MODULE:NAME`",
         )
     flat = spaces.flatten_space(space) if _is_numbers(space) else None
     if not isinstance(flat, spaces.Box):

@@ -112,9 +112,9 @@ def read_arguments(given: list[str]) -> dict[str, Any]:
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise A2lError(f"--env-arg {text} is no argument", "write --env-arg NAME=VALUE")
+            raise A2lError(f"`{text}` is no argument of a task", "write `a2l train --env-arg NAME=VALUE`")
         if key.strip() in arguments:
-            raise A2lError(f"--env-arg gives `{key.strip()}` twice", "give it once")
+            raise A2lError(f"the argument `{key.strip()}` of a task is given twice", "give it once")
         arguments[key.strip()] = _value(value)
     return arguments
 
