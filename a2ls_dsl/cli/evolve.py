@@ -103,7 +103,8 @@ def evolve(
     own = begin.agent
     if agent is not None and (algorithm := algorithm_named(agent, task)) is not algorithm_of(own):
         own = algorithm.published(task, begin.frames) if preset == Preset.PAPER else algorithm.quick(task)
-    given["agent"] = own if frames is None else published_settings(task, frames, own)
+    own = own if frames is None else published_settings(task, frames, own)
+    given |= with_set(own, begin.evaluation, set_ or [])
     if not fresh:
         named = replace(begin, grammar=grammar, strategy=strategy, operator=ANY, seed=seed)
         require_plugins(study or _default_folder(named, preset))
@@ -118,7 +119,6 @@ def evolve(
         start_from=given_losses(start_from or []),
         **{name: value for name, value in given.items() if value is not None},
     )
-    settings = with_set(settings, set_ or [])
     cluster = None
     if ray is not None:
         from a2ls_dsl.search.scale_out import Cluster

@@ -13,7 +13,9 @@ from a2ls_dsl.search.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from a2ls_dsl.diagnostics import A2lError
+    from a2ls_dsl.rl.agents import AgentSettings
     from a2ls_dsl.rl.envs.tasks import Task
+    from a2ls_dsl.rl.settings import EvaluationSettings
     from a2ls_dsl.search.settings import SearchSettings
 
 
@@ -119,22 +121,21 @@ def given_losses(names: list[str]) -> tuple[str, ...]:
     return texts_of(loss for name in names for loss in load(name).values())
 
 
-def with_set(settings: SearchSettings, texts: list[str]) -> SearchSettings:
-    """The settings with what --set says of the agent and of evaluation. Raises `A2lError`."""
+def with_set(agent: AgentSettings, evaluation: EvaluationSettings, texts: list[str]) -> dict[str, Any]:
+    """Agent and evaluation with what --set says of them, as fields of a search. Raises `A2lError`."""
     from dataclasses import replace
     from typing import get_type_hints
 
     from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.rl.given import assigned
 
-    evaluation = {"eval_every": "every_frames", "eval_episodes": "episodes"}
-    kinds = get_type_hints(type(settings.agent)) | dict.fromkeys(evaluation, int)
+    fields = {"eval_every": "every_frames", "eval_episodes": "episodes"}
+    kinds = get_type_hints(type(agent)) | dict.fromkeys(fields, int)
     given = assigned("--set", texts, kinds)
-    of_agent = {name: value for name, value in given.items() if name not in evaluation}
-    rest = {evaluation[name]: value for name, value in given.items() if name in evaluation}
+    of_agent: dict[str, Any] = {name: value for name, value in given.items() if name not in fields}
+    rest = {fields[name]: value for name, value in given.items() if name in fields}
     try:
-        agent: Any = replace(settings.agent, **of_agent)
-        return replace(settings, agent=agent, evaluation=replace(settings.evaluation, **rest))
+        return {"agent": replace(agent, **of_agent), "evaluation": replace(evaluation, **rest)}
     except (TypeError, ValueError) as error:
         raise A2lError(
             f"--set makes no sense: {error}", "docs/search.md says which settings there are"

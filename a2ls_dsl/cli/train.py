@@ -193,9 +193,9 @@ def _scale(task: Task, preset: Preset | None, obs: str | None) -> Scale | None:
     if preset is None:
         return None
     scale = SCALES[preset]
-    check_actions(scale.sac, task)
     if (obs or task.observations[0]) == PIXELS:
         raise A2lError(f"the preset {preset} is for vectors, not for frames", "leave out --preset")
+    check_actions(scale.sac, task)
     return scale
 
 

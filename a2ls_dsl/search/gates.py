@@ -86,7 +86,7 @@ class BatchGate:
         losses = []
         for _ in range(UPDATES):
             stack._update_auxiliary(replay)
-            stack.updates += 1
+            stack._updated()
             losses.append(stack.metrics.pop(0)["auxiliary_loss"])
         if not np.isfinite(losses).all():
             return "the loss is not finite"

@@ -177,7 +177,7 @@ def test_no_capture_reaches_the_learner(tmp_path: Path, monkeypatch: pytest.Monk
         asked.append(training.computation.capture)
         raise A2lError("begun", "stop")
 
-    monkeypatch.setattr(run, "Slots", begun)
+    monkeypatch.setattr(run, "Stacks", begun)
     for number, capture in enumerate((True, False)):
         with pytest.raises(A2lError, match="begun"):
             run.evolve(

@@ -15,6 +15,7 @@ import pytest
 from tiny_search import SETTINGS, rows
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.rl.slots import Member, Training
 from a2ls_dsl.search import scale_out
 from a2ls_dsl.search.candidates import Status
@@ -24,7 +25,16 @@ from a2ls_dsl.search.scale_out import DEATHS, Cluster, RayStacks
 
 ray = pytest.importorskip("ray")
 
-SEARCH = replace(SETTINGS, deterministic=False, population=4, stack=2, race=0.25)
+SEARCH = replace(
+    SETTINGS,
+    deterministic=False,
+    population=4,
+    stack=2,
+    race=0.25,
+    frames=1_200,  # several messages of a stack
+    agent=SacSettings(hidden=8, batch_size=4, random_steps=70),
+    evaluation=EvaluationSettings(every_frames=600, episodes=1),
+)
 TRAINING = Training(SEARCH.task, SEARCH.frames, SEARCH.agent, SEARCH.evaluation)
 STACK = {"workers": 1, "device": "cpu"}
 

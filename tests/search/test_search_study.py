@@ -233,7 +233,7 @@ def test_more_generations_extend_a_study(study: Study, folder: Path) -> None:
 def test_other_settings_are_refused_by_name(folder: Path) -> None:
     Study(folder, SETTINGS, GRAMMAR).__exit__(None, None, None)
     other = replace(SETTINGS, seed=3, agent=replace(SETTINGS.agent, hidden=9))
-    with pytest.raises(A2lError, match=r"seed was 0, now 3; sac\.hidden was 128, now 9") as caught:
+    with pytest.raises(A2lError, match=r"seed was 0, now 3; agent\.hidden was 128, now 9") as caught:
         Study(folder, other, GRAMMAR)
     assert "--study" in caught.value.fix
     Study(folder, replace(SETTINGS, stack=2), GRAMMAR).__exit__(None, None, None)
