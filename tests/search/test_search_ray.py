@@ -17,7 +17,7 @@ from tiny_search import SETTINGS, rows
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.rl.slots import Member, Training
-from a2ls_dsl.search import scale_out
+from a2ls_dsl.search import run, scale_out
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.events import Event, Placed, Progress
 from a2ls_dsl.search.run import evolve
@@ -142,15 +142,16 @@ def test_without_ray_the_extra_is_named(tmp_path: Path) -> None:
     assert "pip install 'a2ls-dsl[ray]'" in done.stderr
 
 
-def test_a_search_on_a_cluster_is_resumed(tmp_path: Path) -> None:
-    """Stopped after its first scores: what is scored stays, what was in training is trained anew."""
+def test_a_search_on_a_cluster_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped after its first scores: what is scored stays, and no run begins any more."""
+    monkeypatch.setattr(run, "PROGRESS_SECONDS", 0.0)
     ended: list[object] = []
     stopped = evolve(
         SEARCH,
         tmp_path,
         ended.append,
         workers=1,
-        stopping=lambda: len(ended) > 3,
+        stopping=lambda: sum(isinstance(event, Placed) for event in ended) > 1,
         cluster=Cluster("local", stacks=1),
     )
     assert not stopped
