@@ -50,8 +50,8 @@ class Stacks:
 
     The other arguments are those of `Slots`, and so is what it can do; `workers` are divided among the
     stacks. first: the stack in this process, all of it where there is one. A context manager that ends the
-    processes; they end with this one in any case. Raises `A2lError`
-    where a stack can't be made, or its process dies.
+    processes; they end with this one in any case. Raises `A2lError` where a stack can't be made, or its
+    process dies.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Stacks:
 
     def close(self) -> None:
         """End the processes."""
-        if hasattr(self, "_first"):
+        if hasattr(self, "first"):
             self.first.close()
         for other in self._others:
             other.close()

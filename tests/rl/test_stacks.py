@@ -130,6 +130,8 @@ def test_processes_end_with_the_one_that_started_them() -> None:
     process = slots._others[0]._process
     slots.close()
     assert process.poll() is not None
+    with pytest.raises(A2lError, match="pool is closed"):
+        slots.first.pool.reset([0])
 
 
 def test_a_core_has_a_stack_where_that_pays() -> None:
