@@ -24,7 +24,7 @@ from a2ls_dsl.rl.envs.task import PIXELS
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.policy import Trained
 from a2ls_dsl.rl.settings import Computation
-from a2ls_dsl.rl.slots import Member, Replaced, Training
+from a2ls_dsl.rl.slots import Member, Replaced
 from a2ls_dsl.rl.stacks import Stacks
 from a2ls_dsl.rl.windows import check_windows
 from a2ls_dsl.search.candidates import Status, parsed, references
@@ -43,6 +43,7 @@ from a2ls_dsl.search.expected import such_as
 from a2ls_dsl.search.gates import BatchGate, Gate
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
 from a2ls_dsl.search.outlook import frames_left
+from a2ls_dsl.search.proposals import training_of
 from a2ls_dsl.search.scale_out import Cluster, RayStacks
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.standing import Standing
@@ -98,14 +99,10 @@ def evolve(
     return ended
 
 
-def _training(settings: SearchSettings) -> Training:
-    return Training(settings.task, settings.frames, settings.agent, settings.evaluation)
-
-
 def _check_horizons(settings: SearchSettings, grammar: Grammar) -> None:
     """Raise `A2lError` where losses of the grammar look further ahead than anything that is sampled."""
     try:
-        check_windows(_training(settings), grammar.largest())
+        check_windows(training_of(settings), grammar.largest())
     except A2lError as error:
         raise A2lError(
             f"in the grammar {grammar.name} {error.message}", f"{error.fix}, by a grammar of shorter horizons"
@@ -160,7 +157,7 @@ class _Search:
 
     def _stacks(self) -> Stacks | RayStacks:
         settings = self.settings
-        training = replace(_training(settings), computation=Computation(capture=self.capture))
+        training = replace(training_of(settings), computation=Computation(capture=self.capture))
         common: dict[str, Any] = {
             "device": self.device,
             "workers": self.workers,
@@ -215,7 +212,7 @@ class _Search:
         return {
             each.candidate.key: Trained(
                 f"candidate {each.candidate.key[:8]}",
-                _training(self.settings),
+                training_of(self.settings),
                 each.run.seed,
                 self.settings.frames,
                 float(np.mean(last[each.run.slot].returns)),
