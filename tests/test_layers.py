@@ -11,6 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "a2ls_dsl"
 LAYERS = (
     "diagnostics",
+    "english",
     "words",
     "plugins",
     "lang",

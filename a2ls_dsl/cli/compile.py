@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from a2ls_dsl.cli import app
+from a2ls_dsl.english import count
 
 if TYPE_CHECKING:
     from a2ls_dsl.backend.module import Compilation
@@ -38,7 +39,7 @@ def compile_command(
         return
     tasks = [find_task(each) for each in env or DEFAULT_ENVS]
     print(f"{label} = {print_loss(loss)}")
-    print(f"horizon {loss.horizon}: windows of {loss.horizon + 1} steps, t..t+{loss.horizon}")
+    print(f"horizon {loss.horizon}: windows of {count(loss.horizon + 1, 'step')}, t..t+{loss.horizon}")
     for warning in views_without_effect([loss]):
         print(f"warning: {warning}")
     for number, task in enumerate(tasks):

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from a2ls_dsl.cli.console import duration, size
 from a2ls_dsl.cli.tables import Column, Fitted, show
+from a2ls_dsl.english import count
 from a2ls_dsl.report import standing as report
 from a2ls_dsl.report.tables import said
 from a2ls_dsl.rl.slots import Replaced
@@ -93,7 +94,7 @@ def standing(board: Sequence[Candidate]) -> list[str]:
         return [f"highest score so far, in one run: {named(best)}", f"  {'; '.join([how, *told])}"]
     leads = [(each, found.lead(each)) for each in found.references]
     told = [f"{said(lead, 1, True)} to {each.name}" for each, lead in leads if lead is not None]
-    how = f"{_fresh(best)} over {best.fresh_runs} fresh seed{'s' * (best.fresh_runs > 1)}"
+    how = f"{_fresh(best)} over {count(best.fresh_runs, 'fresh seed')}"
     return [f"best so far: {named(best)}", f"  {'; '.join([how, *told])}"]
 
 
@@ -108,7 +109,8 @@ def _confirming(settings: SearchSettings) -> str:
     if number := finalists(settings.race_runs):
         told = f", then a race of the best {number} and these over fresh seeds"
     if settings.confirm:
-        told += f", then the best {settings.confirm} and these with {settings.confirm_seeds} fresh seeds"
+        seeds = count(settings.confirm_seeds, "fresh seed")
+        told += f", then the best {settings.confirm} and these with {seeds}"
     return told
 
 
@@ -207,13 +209,14 @@ class SearchView:
         self._board, self._generations = event.leaderboard, settings.generations
         self.say(
             f"{'resuming' if event.resumed else 'searching'} {settings.grammar} on {settings.env}: "
-            f"{settings.generations} generations of {settings.population} candidates, {settings.frames:,} "
-            f"frames each, strategy {settings.strategy}, operator {settings.operator}, seed {settings.seed}"
+            f"{count(settings.generations, 'generation')} of {count(settings.population, 'candidate')}, "
+            f"{settings.frames:,} frames each, strategy {settings.strategy}, operator {settings.operator}, "
+            f"seed {settings.seed}"
         )
         waiting = event.total - event.done
         self.say(
             f"to train: {waiting} of {event.total} with the two references{_confirming(settings)}, at most "
-            f"{event.most_frames:,.0f} frames in all, in {event.slots} slots with "
+            f"{event.most_frames:,.0f} frames in all, in {count(event.slots, 'slot')} with "
             f"about {size(event.memory_bytes)} of memory"
         )
         self.say(f"study: {event.folder}")
@@ -224,8 +227,9 @@ class SearchView:
         self._heading = f"generation {event.generation}/{self._generations}: {told}"
         doing = "taking up again what was in training" if event.catching_up else f"{event.frames:,} frames"
         self._status = (
-            f"{doing}, {event.frames_per_second:,.0f} frames/s, {event.busy} of {event.slots} slots busy "
-            f"({event.utilisation:.0%} so far), {duration(event.seconds_left)} to go"
+            f"{doing}, {event.frames_per_second:,.0f} frames/s, "
+            f"{event.busy} of {count(event.slots, 'slot')} busy ({event.utilisation:.0%} so far), "
+            f"{duration(event.seconds_left)} to go"
         )
         self._more = [*_gates(event), _cost(event)]
         quiet = max(PLAIN_SECONDS, PLAIN_SHARE * event.seconds)

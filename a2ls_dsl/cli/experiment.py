@@ -10,6 +10,7 @@ import typer
 
 from a2ls_dsl.cli import app
 from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
+from a2ls_dsl.english import count
 
 if TYPE_CHECKING:
     from a2ls_dsl.cli.console import StatusLine
@@ -43,7 +44,7 @@ def run(
         lambda tell, stop: run_missing(experiment, tell, device, workers, save_seconds, stop, hours),
         line,
     )
-    line.say(f"complete: {len(experiment.runs)} runs in {experiment.folder}")
+    line.say(f"complete: {count(len(experiment.runs), 'run')} in {experiment.folder}")
 
 
 @commands.command()
@@ -95,9 +96,9 @@ def _tell_of_others(experiment: Experiment) -> None:
 
 def _announce(experiment: Experiment, left: int) -> None:
     print(
-        f"{experiment.name}: {len(experiment.arms)} arms on {len(experiment.envs)} environments with "
-        f"{experiment.seeds} seeds, {experiment.frames:,} frames each: {left} of {len(experiment.runs)} "
-        "runs are missing"
+        f"{experiment.name}: {count(len(experiment.arms), 'arm')} on "
+        f"{count(len(experiment.envs), 'environment')} with {count(experiment.seeds, 'seed')}, "
+        f"{experiment.frames:,} frames each: {left} of {len(experiment.runs)} runs are missing"
     )
 
 
@@ -137,7 +138,7 @@ def _show(event: Event, line: StatusLine) -> None:
         again = f", from {event.frames:,} frames" if event.frames else ""
         line.say(f"{event.runs[0].env}: {len(event.runs)} of {event.left} missing runs as one stack{again}")
     elif isinstance(event, PieceEnded):
-        line.say(f"  stored {len(event.runs)} runs after {duration(event.seconds)}")
+        line.say(f"  stored {count(len(event.runs), 'run')} after {duration(event.seconds)}")
     elif isinstance(event, PieceStored):
         pass
     elif isinstance(event, Replaced):

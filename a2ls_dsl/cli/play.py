@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from a2ls_dsl.cli import app
+from a2ls_dsl.english import count
 
 if TYPE_CHECKING:
     from a2ls_dsl.rl.policy import Policy
@@ -81,7 +82,8 @@ def _play(policy: Policy, episodes: int, video: Path | None) -> None:
                 returns.append(moment.total)
                 end = "ended by its task" if moment.terminated else "at its time limit"
                 line.say(
-                    f"episode {moment.episode + 1}: return {moment.total:.1f}, {moment.step} steps, {end}"
+                    f"episode {moment.episode + 1}: return {moment.total:.1f}, "
+                    f"{count(moment.step, 'step')}, {end}"
                 )
             else:
                 line.show(

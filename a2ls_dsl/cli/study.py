@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from a2ls_dsl.cli import app
+from a2ls_dsl.english import count
 
 if TYPE_CHECKING:
     from a2ls_dsl.report.summary import Summary
@@ -74,7 +75,7 @@ def export(
     with Records(study) as records, opened(output) as file:
         number = write(records, table, kind, file)
     if output:
-        print(f"{number:,} rows in {output}")
+        print(f"{count(number, 'row')} in {output}")
 
 
 @commands.command()
@@ -86,7 +87,10 @@ def merge(
     from a2ls_dsl.search.merge import merge as unite
 
     merged = unite(studies, into)
-    print(f"{into}: {merged.candidates:,} candidates and {merged.runs:,} runs of {len(merged.parts)} studies")
+    print(
+        f"{into}: {count(merged.candidates, 'candidate')} and {count(merged.runs, 'run')} "
+        f"of {len(merged.parts)} studies"
+    )
     if merged.shared:
         print(f"{merged.shared:,} candidates were in more than one of them and are there once")
     if merged.unfinished:
@@ -132,11 +136,11 @@ def _lines(summary: Summary) -> Iterator[str]:
         f"{settings.grammar}, operator {settings.operator}, seed {settings.seed}, a2ls_dsl {summary.version}"
     )
     for part in summary.parts:
-        yield f"merged from {part.name}: {part.candidates:,} candidates, seed {part.seed}"
+        yield f"merged from {part.name}: {count(part.candidates, 'candidate')}, seed {part.seed}"
     told = ", ".join(f"{number:,} {status}" for status, number in summary.counts.items() if number)
     state = "" if summary.complete else "; it has not ended"
     yield (
-        f"candidates: {told or 'none yet'} ({settings.generations} generations of "
+        f"candidates: {told or 'none yet'} ({count(settings.generations, 'generation')} of "
         f"{settings.population}){state}"
     )
     for gate in summary.gates:

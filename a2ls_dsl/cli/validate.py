@@ -9,6 +9,7 @@ import typer
 
 from a2ls_dsl.cli import app
 from a2ls_dsl.cli.stopping import Hours
+from a2ls_dsl.english import count
 
 
 @app.command()
@@ -42,7 +43,8 @@ def validate(
     experiment, line = plan(study, top, names, seeds, frames), StatusLine()
     left = len(missing(experiment))
     print(
-        f"{len(experiment.arms)} losses on {len(experiment.envs)} environments with {seeds} fresh seeds: "
+        f"{count(len(experiment.arms), 'loss', 'losses')} on "
+        f"{count(len(experiment.envs), 'environment')} with {count(seeds, 'fresh seed')}: "
         f"{left} of {len(experiment.runs)} runs are missing, {left * experiment.frames:,} frames"
     )
     follow(

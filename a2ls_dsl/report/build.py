@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from a2ls_dsl import __version__
+from a2ls_dsl.english import count
 from a2ls_dsl.report import page, sections
 from a2ls_dsl.report.gather import other
 from a2ls_dsl.report.patterns import pattern_table
@@ -63,7 +64,8 @@ def _lead(folder: Path, summary: Summary) -> str:
     state = "" if summary.complete else " The search has not ended: this is what is known so far."
     return (
         f"Study {folder.resolve().name}: strategy {settings.strategy}, grammar {settings.grammar}, operator "
-        f"{settings.operator}, {settings.generations} generations of {settings.population} candidates, "
+        f"{settings.operator}, {count(settings.generations, 'generation')} of "
+        f"{count(settings.population, 'candidate')}, "
         f"{settings.frames:,} frames each.{state}"
     )
 
@@ -72,7 +74,7 @@ def _settings(summary: Summary) -> page.Section:
     values: dict[str, Any] = json.loads(summary.settings.to_json())
     rows = [("a2ls_dsl, when the study began", summary.version), ("a2ls_dsl, of this report", __version__)]
     rows += [
-        (f"merged: {part.name}", f"{part.candidates:,} candidates, seed {part.seed}")
+        (f"merged: {part.name}", f"{count(part.candidates, 'candidate')}, seed {part.seed}")
         for part in summary.parts
     ]
     rows += _flat(values)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from a2ls_dsl.english import count
 from a2ls_dsl.report.statistics import Interval
 from a2ls_dsl.report.summary import distances
 from a2ls_dsl.report.svg import CHARACTER, Drawing, Scale, number, padded
@@ -151,7 +152,7 @@ def family(lineage: Sequence[Candidate]) -> str:
         rows[-1 - far[each.key]].append(each)
     widest = max(map(len, rows))
     width, height = widest * (NODE + 18) + 18, len(rows) * ROW + 4
-    told = f"{len(shown)} losses over {len(rows)} steps; the winner is {shown[-1].key[:8]}."
+    told = f"{count(len(shown), 'loss', 'losses')} over {len(rows)} steps; the winner is {shown[-1].key[:8]}."
     drawing = Drawing(width, height, "Family tree of the best loss", told)
     places: dict[str, tuple[float, float]] = {}
     for depth, row in enumerate(rows):

@@ -8,6 +8,7 @@ from html import escape
 from numpy.random import Generator
 
 from a2ls_dsl.diagnostics import Source
+from a2ls_dsl.english import count
 from a2ls_dsl.lang.syntax.layout import format_file
 from a2ls_dsl.lang.views.latex import latex
 from a2ls_dsl.lang.views.timeline import timeline
@@ -57,7 +58,7 @@ def glance(summary: Summary) -> str:
     if summary.cost.seconds:
         figures.append((duration(summary.cost.seconds), "known training time"))
     if summary.occupied is not None:
-        figures.append((f"{summary.occupied:.0%}", f"of {summary.slots} slots in use"))
+        figures.append((f"{summary.occupied:.0%}", f"of {count(summary.slots, 'slot')} in use"))
     if found := standing(summary.board):
         figures += list(_of_the_best(found))
     return page.tiles(figures)
@@ -69,12 +70,12 @@ def _of_the_best(found: Standing) -> Iterator[tuple[str, str]]:
     if found.best.fresh_score is None:
         yield f"{found.best.score or 0.0:.1f}", f"highest score, of {name}: one run, so partly luck"
         return
-    yield f"{found.best.fresh_score:.1f}", f"mean of {name} over {found.best.fresh_runs} fresh seeds"
+    yield f"{found.best.fresh_score:.1f}", f"mean of {name} over {count(found.best.fresh_runs, 'fresh seed')}"
     none = no_loss(found.references)
     if none and (ahead := found.lead(none)):
         yield (
             f"{ahead.value:+.1f}",
-            f"its lead over no auxiliary loss on {found.seeds(none)} common fresh seeds",
+            f"its lead over no auxiliary loss on {count(found.seeds(none), 'common fresh seed')}",
         )
 
 
@@ -90,9 +91,9 @@ def over_time(study: Records) -> page.Section:
     ]
     number = sum(len(each.scores) for each in groups)
     caption = (
-        f"The scores of {number:,} candidates that trained to their end; what was stopped early is not among "
-        "them. Circle: median; thick line: middle half; orange: the best, and the best so far. Dashed: the "
-        "references. One run a score, so the best is partly luck."
+        f"The scores of {count(number, 'candidate')} that trained to the end; what was stopped early is not "
+        "among them. Circle: median; thick line: middle half; orange: the best, and the best so far. "
+        "Dashed: the references. One run a score, so the best is partly luck."
     )
     return page.Section(
         "evolution", "Evolution", page.figure(lambda width: evolution(groups, references, width), caption)
@@ -121,7 +122,7 @@ def curves(study: Records, rng: Generator) -> page.Section:
 
 def _runs(curve: Curve) -> str:
     lost = f" and {curve.diverged} that diverged, left out" if curve.diverged else ""
-    return f"{curve.name}: {curve.runs} run{'s' * (curve.runs != 1)}{lost}"
+    return f"{curve.name}: {count(curve.runs, 'run')}{lost}"
 
 
 def hall(study: Records, table: Table) -> page.Section:
@@ -153,7 +154,7 @@ def _loss(rank: int, candidate: Candidate, is_open: bool) -> str:
     name = f"{FOUND}{candidate.key[:8]}"
     score = f"{candidate.score:.1f} in its one search run" if candidate.score is not None else ""
     if candidate.fresh_score is not None:
-        score = f"{candidate.fresh_score:.1f} over {candidate.fresh_runs} fresh seeds; {score}"
+        score = f"{candidate.fresh_score:.1f} over {count(candidate.fresh_runs, 'fresh seed')}; {score}"
     if loss is None:
         return ""
     formula = mathml(latex(name, loss))

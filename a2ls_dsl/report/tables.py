@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from a2ls_dsl.english import count
 from a2ls_dsl.report.patterns import PatternTable
 from a2ls_dsl.report.regression import stars
 from a2ls_dsl.report.standing import lead, named, no_loss
@@ -177,7 +178,8 @@ def patterns_table(found: PatternTable) -> Table:
         for each in found.rows
     )
     notes = [
-        f"Over {found.losses:,} losses that trained to their end; {found.left_out:,} more were left out."
+        f"Over {count(found.losses, 'loss', 'losses')} that trained to the end; "
+        f"{found.left_out:,} more were left out."
         if found.left_out
         else f"Over all {found.losses:,} losses that trained to their end; what was stopped early is not "
         "among them.",

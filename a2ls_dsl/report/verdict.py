@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from a2ls_dsl.english import count
 from a2ls_dsl.report.standing import BOARD, Standing, chosen_confidence, standing
 from a2ls_dsl.report.statistics import Interval, difference
 from a2ls_dsl.report.validation import compare, seeds
@@ -78,7 +79,7 @@ def _against_reference(study: Records, found: Standing | None, reference: Candid
         why = f"{_loss(found)} and {reference.name} share too few fresh seeds for an interval"
         return Claim(question, Answer.UNKNOWN, why, lead, fix)
     choice = _choice(found.choices, "confirmed")
-    why = f"{_loss(found)} on {found.seeds(reference)} common fresh seeds; {choice}"
+    why = f"{_loss(found)} on {count(found.seeds(reference), 'common fresh seed')}; {choice}"
     return _told(question, lead, why, fix)
 
 

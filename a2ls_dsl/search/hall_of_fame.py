@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from a2ls_dsl.diagnostics import A2lError, Source
+from a2ls_dsl.english import count
 from a2ls_dsl.lang.files import write
 from a2ls_dsl.lang.syntax.layout import format_file
 from a2ls_dsl.rl.policy import Trained
@@ -82,5 +83,5 @@ def _fresh(study: StudyReader, candidate: Candidate) -> str:
         level = statistics.fmean(none.fresh[seed] for seed in common)
         beside = f"; no auxiliary loss {level:.1f} on {len(common)} of them"
     error = "" if candidate.fresh_error is None else f" ± {candidate.fresh_error:.1f}"
-    seeds = f"{candidate.fresh_runs} fresh seed{'s' * (candidate.fresh_runs > 1)}"
+    seeds = count(candidate.fresh_runs, "fresh seed")
     return f"Mean of {seeds} {candidate.fresh_score:.1f}{error}{beside}."

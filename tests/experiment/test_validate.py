@@ -70,7 +70,7 @@ def test_what_is_missing_is_trained_and_the_rest_is_kept(study: Path) -> None:
     command += ("--frames", 1_200, "--workers", 1, "--device", "cpu")
     first = a2l(*command)
     assert first.returncode == 0, first.stderr
-    assert "6 losses on 1 environments with 2 fresh seeds: 12 of 12 runs are missing" in first.stdout
+    assert "6 losses on 1 environment with 2 fresh seeds: 12 of 12 runs are missing" in first.stdout
     found = load(study)
     assert found is not None
     assert found.complete
