@@ -25,8 +25,7 @@ def explain(
     ] = None,
 ) -> None:
     """Explain a code of an error or a warning, with a wrong and a right example."""
-    from a2ls_dsl.lang.grammar.codes import RULES as GRAMMAR_RULES
-    from a2ls_dsl.lang.messages.codes import RULES
+    from a2ls_dsl.lang.messages.codes import GRAMMAR_RULES, RULES
 
     if code is None:
         for title, table in (("Loss files (.a2l)", RULES), ("Loss grammars (.a2g)", GRAMMAR_RULES)):
@@ -43,10 +42,9 @@ def explain(
 
 
 def _kind(code: str) -> str:
-    from a2ls_dsl.lang.grammar.codes import WARNINGS as GRAMMAR_WARNINGS
-    from a2ls_dsl.lang.messages.codes import WARNINGS
+    from a2ls_dsl.lang.messages.codes import is_warning
 
-    return "warning" if code in WARNINGS or code in GRAMMAR_WARNINGS else "error"
+    return "warning" if is_warning(code) else "error"
 
 
 def _near_code(code: str, codes: Iterable[str]) -> str | None:

@@ -14,8 +14,8 @@ from a2ls_dsl.editor.words import STREAMS, function_page, operator_page, stream_
 from a2ls_dsl.lang.grammar import Grammar, parse_grammar
 from a2ls_dsl.lang.grammar.check_names import STREAM_WORDS
 from a2ls_dsl.lang.grammar.check_names import STREAMS as GRAMMAR_STREAMS
-from a2ls_dsl.lang.grammar.codes import Rule, error
 from a2ls_dsl.lang.grammar.layout import SIDES
+from a2ls_dsl.lang.messages.codes import GrammarRule, report
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions, operators
 
@@ -109,7 +109,7 @@ def _parsed(text: str, name: str) -> Grammar | LanguageError:
     except A2lError as found:
         at = max(text.find("\0"), 0)
         return LanguageError(
-            [error(Rule.SYNTAX, found.message, Span(Source(name, text), at, at + 1), found.fix)]
+            [report(GrammarRule.SYNTAX, found.message, Span(Source(name, text), at, at + 1), found.fix)]
         )
 
 

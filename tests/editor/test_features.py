@@ -16,7 +16,7 @@ from a2ls_dsl.editor.project import analyse
 from a2ls_dsl.editor.scan import Place, scan
 from a2ls_dsl.editor.words import SYNTAX, page
 from a2ls_dsl.lang.files import MAX_SIZE, shipped
-from a2ls_dsl.lang.grammar.parser import WORDS
+from a2ls_dsl.lang.grammar.check_names import WORDS
 from a2ls_dsl.lang.load import loads
 from a2ls_dsl.lang.syntax.tree import Comparison
 from a2ls_dsl.words.entry import Kind, Negatives
@@ -374,7 +374,7 @@ def test_the_scanner_agrees_with_the_parser_on_shipped_losses(name: str) -> None
 
 
 def loads_names(text: str) -> list[str]:
-    from a2ls_dsl.lang.syntax.parser import parse
+    from a2ls_dsl.lang.syntax.elaborate import parse
 
     return [each.name for each in parse(text).definitions]
 

@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 from a2ls_dsl.lang.files import shipped
-from a2ls_dsl.lang.grammar.check_names import STREAM_WORDS, STREAMS
+from a2ls_dsl.lang.grammar.check_names import STREAM_WORDS, STREAMS, WORDS
 from a2ls_dsl.lang.grammar.layout import SIDES
-from a2ls_dsl.lang.grammar.parser import WORDS
 from a2ls_dsl.words.language import HEAD, KEYWORDS, SCHEDULE, Stream
 from a2ls_dsl.words.registry import functions, heads, operators
 

@@ -11,10 +11,9 @@ from a2ls_dsl.cli import main
 from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Source
 from a2ls_dsl.lang.files import MAX_SIZE
 from a2ls_dsl.lang.grammar import parse_grammar
-from a2ls_dsl.lang.grammar.codes import RULES as GRAMMAR_RULES
 from a2ls_dsl.lang.grammar.explanations import EXPLANATIONS as GRAMMAR_EXPLANATIONS
 from a2ls_dsl.lang.load import analyse
-from a2ls_dsl.lang.messages.codes import RULES, WARNINGS
+from a2ls_dsl.lang.messages.codes import GRAMMAR_RULES, RULES, WARNINGS
 from a2ls_dsl.lang.messages.explanations import EXPLANATIONS
 
 ALL = RULES | GRAMMAR_RULES

@@ -22,7 +22,7 @@ from a2ls_dsl.lang.rules.canonical import (
 )
 from a2ls_dsl.lang.rules.check import check
 from a2ls_dsl.lang.rules.types import Width, steps, trains_encoder, widths
-from a2ls_dsl.lang.syntax.parser import parse
+from a2ls_dsl.lang.syntax.elaborate import parse
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import (
     Call,

@@ -14,7 +14,7 @@ from a2ls_dsl.lang.load import analyse, loads
 from a2ls_dsl.lang.messages.codes import RULES, Rule, report
 from a2ls_dsl.lang.rules.canonical import key
 from a2ls_dsl.lang.rules.check import check
-from a2ls_dsl.lang.syntax.parser import parse, recover
+from a2ls_dsl.lang.syntax.elaborate import parse, recover
 from a2ls_dsl.lang.syntax.tree import Comparison, Definition, Element, Loss, LossFile, Weighted
 from a2ls_dsl.words.language import Stream
 

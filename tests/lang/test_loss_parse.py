@@ -11,7 +11,7 @@ from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Span
 from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.load import loads
 from a2ls_dsl.lang.rules.canonical import canonical, key
-from a2ls_dsl.lang.syntax.parser import parse
+from a2ls_dsl.lang.syntax.elaborate import parse
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import (
     Call,

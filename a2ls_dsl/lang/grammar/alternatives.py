@@ -12,11 +12,11 @@ from functools import reduce
 from itertools import product
 from typing import TypeAlias
 
-from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.check_names import ordered, rules_of, uses, walk
 from a2ls_dsl.lang.grammar.layout import ENCODERS
 from a2ls_dsl.lang.grammar.sets import Path
 from a2ls_dsl.lang.rules.canonical import canonical_items
+from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.tree import Call, Element, Item, Return, Rollout, Schedule, Weight
 from a2ls_dsl.words.agent import DISCOUNT, RETURN, ROLLOUT
 from a2ls_dsl.words.language import SCHEDULE, Stream
@@ -54,10 +54,10 @@ def join(paths: Iterable[Path]) -> Path:
 class Alternatives:
     """Expands the parts of a checked file."""
 
-    def __init__(self, file: tree.GrammarFile) -> None:
+    def __init__(self, file: surface.GrammarFile) -> None:
         self.rules = rules_of(file)
         self.order = {name: place for place, name in enumerate(ordered(file))}
-        self.origins: dict[Item, tuple[tree.Item, tree.Binding]] = {}
+        self.origins: dict[Item, tuple[surface.Item, surface.Binding]] = {}
         """Where an item was first written, before its defaults were left out, and for which values."""
         self._words: dict[str, tuple[Word, ...]] = {}
         self._sets: dict[object, list[SetChoice]] = {}
@@ -65,54 +65,54 @@ class Alternatives:
         while sum(self._grown(name) for name in self.order):  # twice, and again for each bounded recursion
             pass
 
-    def words(self, expression: tree.Expression) -> tuple[Word, ...]:
+    def words(self, expression: surface.Expression) -> tuple[Word, ...]:
         """What a word can be: an operator, negatives, a function, a number, a weight, a head."""
         match expression:
-            case tree.Name(text) if text in self.rules:
+            case surface.Name(text) if text in self.rules:
                 if text not in self._words:
                     self._words[text] = self.words(self.rules[text].body)
                 return self._words[text]
-            case tree.Name(text):
+            case surface.Name(text):
                 return (Word((), text if text in operators else Call(text)),)
-            case tree.Number(value):
+            case surface.Number(value):
                 return (Word((), value),)
-            case tree.Against():
+            case surface.Against():
                 return (Word((), True),)
-            case tree.Optional(inner, span):
+            case surface.Optional(inner, span):
                 return self._alternatives(span.start, [(Word((), None),), self.words(inner)])
-            case tree.Choice(alternatives, span):
+            case surface.Choice(alternatives, span):
                 return self._alternatives(
                     span.start, [self.words(alternative) for alternative in alternatives]
                 )
-            case tree.Call(name, arguments):
+            case surface.Operation(name, arguments):
                 return tuple(
                     Word(join(each.path for each in words), _called(name.text, _numbers(words)))
                     for words in product(*map(self.words, arguments))
                 )
         return (Word((), None),)
 
-    def weights(self, expression: tree.Expression) -> tuple[Weight, ...]:
+    def weights(self, expression: surface.Expression) -> tuple[Weight, ...]:
         """The weights that a word can be."""
         return tuple(
             word.value for word in self.words(expression) if isinstance(word.value, float | Schedule)
         )
 
-    def sets(self, expression: tree.Expression, side: str, binding: tree.Binding) -> list[SetChoice]:
+    def sets(self, expression: surface.Expression, side: str, binding: surface.Binding) -> list[SetChoice]:
         """Every combination of a set's alternatives."""
         # Rules in order, and not one inside the other: there may be many in a chain.
         for name in sorted(self.reached(expression), key=self.order.__getitem__):
             self._rule(name, side, binding)
         return list(self._expanded(expression, side, binding))
 
-    def names(self, expression: tree.Expression) -> frozenset[str]:
+    def names(self, expression: surface.Expression) -> frozenset[str]:
         """The parameters that the sets in an expression depend on."""
-        used = [part.text for part in walk(expression) if isinstance(part, tree.Name)]
+        used = [part.text for part in walk(expression) if isinstance(part, surface.Name)]
         return frozenset(self._own(expression)).union(*(self._names.get(name, ()) for name in used))
 
-    def reached(self, expression: tree.Expression) -> set[str]:
+    def reached(self, expression: surface.Expression) -> set[str]:
         """The rules that an expression leads to."""
         found: set[str] = set()
-        waiting = [part.text for part in walk(expression) if isinstance(part, tree.Name)]
+        waiting = [part.text for part in walk(expression) if isinstance(part, surface.Name)]
         while waiting:
             name = waiting.pop()
             if name in self.rules and name not in found:
@@ -120,19 +120,19 @@ class Alternatives:
                 waiting += [use.text for use in uses(self.rules[name])]
         return found
 
-    def measure(self, expression: tree.Expression) -> int:
+    def measure(self, expression: surface.Expression) -> int:
         """The number of combinations that `sets` or `words` would give, without building them."""
         sizes: dict[str, int] = {}
 
-        def size(part: tree.Expression) -> int:
+        def size(part: surface.Expression) -> int:
             match part:
-                case tree.Name(text):
+                case surface.Name(text):
                     return sizes.get(text, 1)
-                case tree.Choice(alternatives):
+                case surface.Choice(alternatives):
                     return min(MANY, sum(map(size, alternatives)))
-                case tree.Optional(inner):
+                case surface.Optional(inner):
                     return 1 + size(inner)
-            return reduce(lambda total, inner: min(MANY, total * size(inner)), tree.parts(part), 1)
+            return reduce(lambda total, inner: min(MANY, total * size(inner)), surface.parts(part), 1)
 
         for name in sorted(self.reached(expression), key=self.order.__getitem__):
             sizes[name] = size(self.rules[name].body)
@@ -143,45 +143,49 @@ class Alternatives:
         before, self._names[name] = self._names[name], self.names(self.rules[name].body)
         return before != self._names[name]
 
-    def _own(self, body: tree.Expression) -> Iterator[str]:
+    def _own(self, body: surface.Expression) -> Iterator[str]:
         for part in walk(body):
-            if isinstance(part, tree.Elements):
+            if isinstance(part, surface.Elements):
                 for item in part.items:
-                    for run in tree.runs(item):
+                    for run in surface.runs(item):
                         yield from (
                             name.text for step in (run.first, run.last) for _, name in step.parameters
                         )
 
-    def _rule(self, name: str, side: str, binding: tree.Binding) -> list[SetChoice]:
+    def _rule(self, name: str, side: str, binding: surface.Binding) -> list[SetChoice]:
         key = name, side, tuple(sorted((parameter, binding[parameter]) for parameter in self._names[name]))
         if key not in self._sets:
             self._sets[key] = list(self._expanded(self.rules[name].body, side, binding))
         return self._sets[key]
 
-    def _expanded(self, expression: tree.Expression, side: str, binding: tree.Binding) -> Iterator[SetChoice]:
+    def _expanded(
+        self, expression: surface.Expression, side: str, binding: surface.Binding
+    ) -> Iterator[SetChoice]:
         match expression:
-            case tree.Name(text) if text in self.rules:
+            case surface.Name(text) if text in self.rules:
                 yield from self._rule(text, side, binding)
-            case tree.Choice(alternatives, span):
+            case surface.Choice(alternatives, span):
                 for place, alternative in enumerate(alternatives):
                     for choice in self._expanded(alternative, side, binding):
                         yield replace(choice, path=join([choice.path, ((span.start, place),)]))
-            case tree.Optional(inner, span):
+            case surface.Optional(inner, span):
                 yield SetChoice(((span.start, 0),), frozenset(), frozenset())
                 for choice in self._expanded(inner, side, binding):
                     yield replace(choice, path=join([choice.path, ((span.start, 1),)]))
-            case tree.Both(parts):
+            case surface.Both(parts):
                 for choices in product(*(list(self._expanded(part, side, binding)) for part in parts)):
                     must = frozenset[Item]().union(*(choice.must for choice in choices))
                     may = frozenset[Item]().union(*(choice.may for choice in choices)) - must
                     yield SetChoice(join(choice.path for choice in choices), must, may)
-            case tree.Elements(items, some):
+            case surface.Elements(items, some):
                 for chosen_items in product(*(self._item(item, side, binding) for item in items)):
                     held = frozenset(item for _, group in chosen_items for item in group)
                     path = join(path for path, _ in chosen_items)
                     yield SetChoice(path, frozenset() if some else held, held if some else frozenset())
 
-    def _item(self, item: tree.Item, side: str, binding: tree.Binding) -> list[tuple[Path, tuple[Item, ...]]]:
+    def _item(
+        self, item: surface.Item, side: str, binding: surface.Binding
+    ) -> list[tuple[Path, tuple[Item, ...]]]:
         built = []
         for path, items in self._built(item, binding):
             for made in items:
@@ -189,17 +193,19 @@ class Alternatives:
             built.append((path, tuple(canonical_items(items, ENCODERS[side]))))
         return built
 
-    def _built(self, item: tree.Item, binding: tree.Binding) -> Iterator[tuple[Path, list[Item]]]:
+    def _built(self, item: surface.Item, binding: surface.Binding) -> Iterator[tuple[Path, list[Item]]]:
         match item:
-            case tree.Run(stream, first, last):
+            case surface.Run(stream, first, last):
                 steps = range(first.at(binding), last.at(binding) + 1)
                 yield (), [Element(Stream(stream.text), step) for step in steps]
-            case tree.Apply(function, arguments):
+            case surface.Apply(function, arguments):
                 inner, *rest = arguments
-                if not isinstance(inner, tree.Run | tree.Apply):
+                if not isinstance(inner, surface.Run | surface.Apply):
                     raise TypeError("the checker lets an item stand first only")
-                numbers = [argument for argument in rest if not isinstance(argument, tree.Run | tree.Apply)]
-                more = [argument for argument in rest if isinstance(argument, tree.Run | tree.Apply)]
+                numbers = [
+                    argument for argument in rest if not isinstance(argument, surface.Run | surface.Apply)
+                ]
+                more = [argument for argument in rest if isinstance(argument, surface.Run | surface.Apply)]
                 name = function.text
                 nothing: tuple[Path, list[Item]] = ((), [])
                 names = self.words(function) if name in self.rules else (Word((), Call(name)),)

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from a2ls_dsl.diagnostics import Diagnostic, Severity
-from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.alternatives import MANY, Alternatives, Value
 from a2ls_dsl.lang.grammar.check_names import for_values, walk
-from a2ls_dsl.lang.grammar.codes import Rule, error
 from a2ls_dsl.lang.grammar.comparison import ComparisonSpace, leaves_of
 from a2ls_dsl.lang.grammar.compound import ScaledSpace
 from a2ls_dsl.lang.grammar.elaborate import Elaborator, calls_of
 from a2ls_dsl.lang.grammar.layout import ENCODERS, SOURCE
 from a2ls_dsl.lang.grammar.losses import Root
 from a2ls_dsl.lang.grammar.space import Space, spaces_of
-from a2ls_dsl.lang.messages.codes import Findings
+from a2ls_dsl.lang.messages.codes import Findings, GrammarRule, report
 from a2ls_dsl.lang.rules.comparison import range_problem
 from a2ls_dsl.lang.rules.items import ItemChecker
 from a2ls_dsl.lang.rules.terms import TermChecker
 from a2ls_dsl.lang.rules.types import trains_encoder
 from a2ls_dsl.lang.rules.weights import SCHEDULE_FIX, WEIGHT, weight_problem
+from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import MAX_ELEMENTS
 from a2ls_dsl.lang.syntax.printer import print_item, print_option
 from a2ls_dsl.lang.syntax.tree import Call, Option, Schedule
@@ -37,7 +36,7 @@ MAX_NAMED = 1_000_000
 """The elements in all sets for all horizons; the space of He et al. 2022 has 390."""
 
 
-def too_large_findings(file: tree.GrammarFile, alternatives: Alternatives) -> Iterator[Diagnostic]:
+def too_large_findings(file: surface.GrammarFile, alternatives: Alternatives) -> Iterator[Diagnostic]:
     """What is too large, without building it."""
     loss = next(rule.name for rule in file.rules if rule.name.text == "loss")
     calls = calls_of(alternatives)
@@ -50,16 +49,20 @@ def too_large_findings(file: tree.GrammarFile, alternatives: Alternatives) -> It
         number = min(MANY, number + words)
         if words > MAX_WORDS:
             message = f"the operators and options of this comparison have {words:,} combinations"
-            yield error(Rule.FORMS, message, call.span, f"at most {MAX_WORDS:,}; split it, or offer fewer")
+            yield report(
+                GrammarRule.FORMS, message, call.span, f"at most {MAX_WORDS:,}; split it, or offer fewer"
+            )
     if number * file.size > MAX_FORMS:
         shown = f"{number:,}" if number < MANY else "more than 10^30"
         total = f"{number * file.size:,}" if number < MANY else "far too many"
         message = f"the grammar has {total} forms: {shown} alternatives times {file.size} horizons"
         fix = f"at most {MAX_FORMS:,}; `some of {{ ... }}` costs nothing, alternatives do"
-        yield error(Rule.FORMS, message, loss.span, fix)
+        yield report(GrammarRule.FORMS, message, loss.span, fix)
     if (named := _elements(file)) > MAX_NAMED:
         message = f"the sets of the grammar hold {named:,} elements, all horizons together"
-        yield error(Rule.ELEMENTS, message, loss.span, f"at most {MAX_NAMED:,}; shorten runs or horizons")
+        yield report(
+            GrammarRule.ELEMENTS, message, loss.span, f"at most {MAX_NAMED:,}; shorten runs or horizons"
+        )
 
 
 def number_findings(alternatives: Alternatives) -> Iterator[Diagnostic]:
@@ -67,17 +70,17 @@ def number_findings(alternatives: Alternatives) -> Iterator[Diagnostic]:
     names = {"loss", *alternatives.reached(alternatives.rules["loss"].body)}
     for part in (part for name in sorted(names) for part in walk(alternatives.rules[name].body)):
         match part:
-            case tree.Scaled(weight):
+            case surface.Scaled(weight):
                 for word in alternatives.words(weight):
                     if problem := _weight_problem(word.value):
-                        yield error(Rule.NUMBER_RANGE, problem[0], weight.span, problem[1])
-            case tree.Call():
+                        yield report(GrammarRule.NUMBER_RANGE, problem[0], weight.span, problem[1])
+            case surface.Operation():
                 yield from _options(part, alternatives)
 
 
 def item_findings(alternatives: Alternatives) -> Iterator[Diagnostic]:
     """Functions called on what they don't take, or with other numbers."""
-    told: set[tree.Item] = set()
+    told: set[surface.Item] = set()
     for item, (origin, binding) in alternatives.origins.items():
         findings = Findings()
         if origin in told or ItemChecker(findings).check((item,)):
@@ -85,7 +88,7 @@ def item_findings(alternatives: Alternatives) -> Iterator[Diagnostic]:
         told.add(origin)
         first = findings.found[0]
         message = f"{first.message}: {print_item(item)}{for_values(binding)}"
-        yield error(Rule.FUNCTION, message, origin.span, first.fix)
+        yield report(GrammarRule.FUNCTION, message, origin.span, first.fix)
 
 
 def root_findings(elaborator: Elaborator, roots: Sequence[Root]) -> Iterator[Diagnostic]:
@@ -107,10 +110,10 @@ def root_findings(elaborator: Elaborator, roots: Sequence[Root]) -> Iterator[Dia
         if root.elements > MAX_ELEMENTS:
             message = f"a loss of this grammar names {root.elements:,} elements"
             fix = f"at most {MAX_ELEMENTS:,} in one loss"
-            yield error(Rule.ELEMENTS, message, elaborator.file.name.span, fix)
+            yield report(GrammarRule.ELEMENTS, message, elaborator.file.name.span, fix)
 
 
-def _options(call: tree.Call, alternatives: Alternatives) -> Iterator[Diagnostic]:
+def _options(call: surface.Operation, alternatives: Alternatives) -> Iterator[Diagnostic]:
     """Values that no operator of a comparison takes, as the checker of losses says it."""
     entries = [entry for word in alternatives.words(call.name) if (entry := operators.get(str(word.value)))]
     for written in call.options:
@@ -125,7 +128,7 @@ def _options(call: tree.Call, alternatives: Alternatives) -> Iterator[Diagnostic
                 message = f"{problems[0].message}: {print_option(option)}"
                 fix = problems[0].fix
                 words = fix if isinstance(fix, str) else fix.words
-                yield error(Rule.NUMBER_RANGE, message, written.value.span, words)
+                yield report(GrammarRule.NUMBER_RANGE, message, written.value.span, words)
 
 
 def _weight_problem(value: Value) -> tuple[str, str] | None:
@@ -136,7 +139,7 @@ def _weight_problem(value: Value) -> tuple[str, str] | None:
     return problem and problem[1:]
 
 
-def _mismatch(elaborator: Elaborator, call: tree.Call) -> Diagnostic:
+def _mismatch(elaborator: Elaborator, call: surface.Operation) -> Diagnostic:
     """Why the first combination of a comparison is no loss, in the words of the checker of losses."""
     findings = Findings()
     TermChecker(findings).check(elaborator.example(call))
@@ -144,9 +147,9 @@ def _mismatch(elaborator: Elaborator, call: tree.Call) -> Diagnostic:
     fix = "offer alternatives that go together"
     if not errors:
         message = "no combination of this comparison is a loss: `some of` doesn't go with the rest of it"
-        return error(Rule.NOTHING_FITS, message, call.span, "write the sets out with `|`")
-    return error(
-        Rule.NOTHING_FITS,
+        return report(GrammarRule.NOTHING_FITS, message, call.span, "write the sets out with `|`")
+    return report(
+        GrammarRule.NOTHING_FITS,
         f"no combination of this comparison is a loss: {errors[0].message}",
         call.span,
         fix,
@@ -172,14 +175,14 @@ def _empty_or_idle(leaf: ComparisonSpace, trained: tuple[int, ...]) -> Iterator[
                 if cube.high & ~trained[0] & source[0].layout.states:
                     message = "states without gradient train no encoder, and there may be only these here"
                     fix = "let one state that is always there be encoded by `online`, the default"
-                yield error(Rule.NO_GRADIENT, message, written[0], fix)
+                yield report(GrammarRule.NO_GRADIENT, message, written[0], fix)
         for (space, cubes), span in zip(sets, written, strict=True):
             side = space.layout.side
             for cube in cubes:
                 # An empty source of which a state is needed was refused above.
                 if not (side == SOURCE and needed) and cube.can_lack(cube.high, space.layout):
                     message = f"a loss needs a {side}, and the grammar allows an empty one here"
-                    yield error(Rule.SIDE_EMPTY, message, span, f"add `require an element in {side}`")
+                    yield report(GrammarRule.SIDE_EMPTY, message, span, f"add `require an element in {side}`")
 
 
 def _weights(root: Space) -> Iterator[Diagnostic]:
@@ -189,16 +192,18 @@ def _weights(root: Space) -> Iterator[Diagnostic]:
         span = leaves_of(space)[0].call.span
         if space.has_schedule and space.body.scheduled:
             message = "two schedules before this comparison would be multiplied"
-            yield error(Rule.SCHEDULE_PRODUCT, message, span, "let one of the two weights be a number")
+            yield report(
+                GrammarRule.SCHEDULE_PRODUCT, message, span, "let one of the two weights be a number"
+            )
         if not all(map(WEIGHT.holds, space.multiplied)):
             message = f"with the weights before it multiplied, one of this comparison is no longer {WEIGHT}"
-            yield error(Rule.NUMBER_RANGE, message, span, "use weights nearer to 1")
+            yield report(GrammarRule.NUMBER_RANGE, message, span, "use weights nearer to 1")
 
 
-def _elements(file: tree.GrammarFile) -> int:
+def _elements(file: surface.GrammarFile) -> int:
     """The elements in all sets for all horizons together, without building them."""
-    literals = [part for rule in file.rules for part in walk(rule.body) if isinstance(part, tree.Elements)]
-    runs = [run for part in literals for item in part.items for run in tree.runs(item)]
+    literals = [part for rule in file.rules for part in walk(rule.body) if isinstance(part, surface.Elements)]
+    runs = [run for part in literals for item in part.items for run in surface.runs(item)]
     # A run's length is linear in the parameters: the mean over all values is that of the corners.
     corners = list(file.corners())
     ends = sum(1 + run.last.at(corner) - run.first.at(corner) for run in runs for corner in corners)

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from a2ls_dsl.diagnostics import Diagnostic
-from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.check_sorts import check_sorts
-from a2ls_dsl.lang.grammar.codes import Rule, error, warning
 from a2ls_dsl.lang.grammar.layout import SIDES
-from a2ls_dsl.lang.grammar.parser import WORDS
+from a2ls_dsl.lang.messages.codes import GrammarRule, report
 from a2ls_dsl.lang.messages.unknown_names import LISTED, suggestion, unknown_stream
-from a2ls_dsl.lang.syntax.items import ITEM, NUMBER, Shape, applied_outside, misused
+from a2ls_dsl.lang.syntax import surface
+from a2ls_dsl.lang.syntax.items import applied_outside, misused, shapes
 from a2ls_dsl.lang.syntax.tree import MAX_OFFSET
 from a2ls_dsl.words.agent import RETURN, ROLLOUT
 from a2ls_dsl.words.language import Stream
@@ -24,17 +23,34 @@ STREAM_WORDS = {"state": Stream.STATE, "action": Stream.ACTION, "reward": Stream
 STREAMS = tuple(Stream)
 """The streams of the losses that a grammar describes."""
 
+WORDS = (
+    "grammar",
+    "for",
+    "in",
+    "require",
+    "at",
+    "most",
+    "none",
+    "against",
+    "batch",
+    "with",
+    "some",
+    "of",
+    "and",
+)
+"""Words of the language; no rule can have such a name."""
+
 MAX_DEPTH = 8
 """How deep a rule may stand inside itself at most."""
 
 
-def check(file: tree.GrammarFile) -> list[Diagnostic]:
+def check(file: surface.GrammarFile) -> list[Diagnostic]:
     """All findings about the names, kinds and steps of a grammar, in the order of the text."""
     rules = rules_of(file)
     findings = [*_horizons(file), *_rule_names(file), *_requires(file)]
     for rule in file.rules:
         for part in walk(rule.body):
-            if isinstance(part, tree.Elements):
+            if isinstance(part, surface.Elements):
                 findings += [finding for item in part.items for finding in _item(item, file)]
     try:
         order = ordered(file)
@@ -47,25 +63,25 @@ def check(file: tree.GrammarFile) -> list[Diagnostic]:
     return sorted(findings, key=lambda finding: finding.span.start)
 
 
-def rules_of(file: tree.GrammarFile) -> dict[str, tree.Rule]:
+def rules_of(file: surface.GrammarFile) -> dict[str, surface.Equation]:
     """The rules by name; of two with one name the first."""
     return {rule.name.text: rule for rule in reversed(file.rules)}
 
 
-def walk(expression: tree.Expression) -> Iterator[tree.Expression]:
+def walk(expression: surface.Expression) -> Iterator[surface.Expression]:
     """An expression and everything inside it."""
     waiting = [expression]
     while waiting:
         yield (part := waiting.pop())
-        waiting += reversed(tree.parts(part))
+        waiting += reversed(surface.parts(part))
 
 
-def uses(rule: tree.Rule) -> list[tree.Name]:
+def uses(rule: surface.Equation) -> list[surface.Name]:
     """The names of rules, operators and functions that a rule's body holds."""
-    return [part for part in walk(rule.body) if isinstance(part, tree.Name)]
+    return [part for part in walk(rule.body) if isinstance(part, surface.Name)]
 
 
-def ordered(file: tree.GrammarFile) -> list[str]:
+def ordered(file: surface.GrammarFile) -> list[str]:
     """The rules' names, each behind all that it refers to but bounded rules. Raises CycleError."""
     bounded = {bound.rule.text for bound in file.bounds}
     rules = rules_of(file)
@@ -76,36 +92,40 @@ def ordered(file: tree.GrammarFile) -> list[str]:
     return list(TopologicalSorter(graph).static_order())
 
 
-def _horizons(file: tree.GrammarFile) -> Iterator[Diagnostic]:
+def _horizons(file: surface.GrammarFile) -> Iterator[Diagnostic]:
     seen: set[str] = set()
     for given in file.horizons:
         name = given.parameter
         if name.text == "t":
             fix = "use another, as k"
-            yield error(Rule.NAME_TAKEN, "`t` is the present step, not a parameter", name.span, fix)
+            yield report(GrammarRule.NAME_TAKEN, "`t` is the present step, not a parameter", name.span, fix)
         elif name.text in seen:
-            yield error(
-                Rule.NAME_TWICE, f"the parameter `{name.text}` is given twice", name.span, "remove one"
+            yield report(
+                GrammarRule.NAME_TWICE, f"the parameter `{name.text}` is given twice", name.span, "remove one"
             )
         seen.add(name.text)
         if given.last < given.first:
             fix = f"write {given.last}..{given.first}"
-            yield error(Rule.HORIZON_EMPTY, f"no number lies in {given.first}..{given.last}", given.span, fix)
+            yield report(
+                GrammarRule.HORIZON_EMPTY, f"no number lies in {given.first}..{given.last}", given.span, fix
+            )
         if max(given.first, given.last) > MAX_OFFSET:
-            yield error(
-                Rule.OFFSET, f"no horizon is longer than {MAX_OFFSET}", given.span, "shorten the range"
+            yield report(
+                GrammarRule.OFFSET, f"no horizon is longer than {MAX_OFFSET}", given.span, "shorten the range"
             )
 
 
-def _rule_names(file: tree.GrammarFile) -> Iterator[Diagnostic]:
+def _rule_names(file: surface.GrammarFile) -> Iterator[Diagnostic]:
     seen: set[str] = set()
     for rule in file.rules:
         name, span = rule.name.text, rule.name.span
         if name in seen:
-            yield error(Rule.NAME_TWICE, f"the rule `{name}` is defined above", span, "join both with `|`")
+            yield report(
+                GrammarRule.NAME_TWICE, f"the rule `{name}` is defined above", span, "join both with `|`"
+            )
         elif what := _taken(name):
-            yield error(
-                Rule.NAME_TAKEN,
+            yield report(
+                GrammarRule.NAME_TAKEN,
                 f"`{name}` is {what}, no rule can have its name",
                 span,
                 "rename the rule",
@@ -113,7 +133,7 @@ def _rule_names(file: tree.GrammarFile) -> Iterator[Diagnostic]:
         seen.add(name)
     if "loss" not in seen:
         fix = "add a line such as `loss = mse(source -> target)`"
-        yield error(Rule.NO_LOSS, "no rule `loss` says what a loss is", file.name.span, fix)
+        yield report(GrammarRule.NO_LOSS, "no rule `loss` says what a loss is", file.name.span, fix)
 
 
 def _taken(name: str) -> str:
@@ -124,94 +144,93 @@ def _taken(name: str) -> str:
     return "a word of the language" if name in WORDS or name in heads else ""
 
 
-def _requires(file: tree.GrammarFile) -> Iterator[Diagnostic]:
+def _requires(file: surface.GrammarFile) -> Iterator[Diagnostic]:
     for line in file.requires:
         for word, known in ((line.what, STREAM_WORDS), (line.side, SIDES)):
             if word.text not in known:
                 message = f"`require` does not know `{word.text}`"
-                yield error(Rule.REQUIRE, message, word.span, suggestion(word.text, known))
+                yield report(GrammarRule.REQUIRE, message, word.span, suggestion(word.text, known))
     names = rules_of(file)
     for bound in file.bounds:
         if bound.rule.text not in names:
             message = f"there is no rule `{bound.rule.text}`"
-            yield error(Rule.BOUND, message, bound.rule.span, suggestion(bound.rule.text, names))
+            yield report(GrammarRule.BOUND, message, bound.rule.span, suggestion(bound.rule.text, names))
         elif not 1 <= bound.most <= MAX_DEPTH:
             message = f"a rule stands inside itself from 1 to {MAX_DEPTH} deep, not {bound.most}"
-            yield error(Rule.BOUND, message, bound.span, f"e.g. require at most 3 {bound.rule.text}")
+            yield report(GrammarRule.BOUND, message, bound.span, f"e.g. require at most 3 {bound.rule.text}")
 
 
-def _item(item: tree.Item, file: tree.GrammarFile) -> Iterator[Diagnostic]:
-    for call in tree.applied(item):
+def _item(item: surface.Item, file: surface.GrammarFile) -> Iterator[Diagnostic]:
+    for call in surface.applied(item):
         yield from _arguments(call)
-    for run in tree.runs(item):
+    for run in surface.runs(item):
         if run.stream.text not in list(Stream):
             message = f"there is no stream `{run.stream.text}`"
-            yield error(Rule.STREAM_UNKNOWN, message, run.stream.span, unknown_stream(run.stream.text))
+            yield report(
+                GrammarRule.STREAM_UNKNOWN, message, run.stream.span, unknown_stream(run.stream.text)
+            )
         names = list(dict.fromkeys([*_step_names(run.first, file), *_step_names(run.last, file)]))
         yield from names
         if not names and not list(_horizons(file)):
             yield from _run(run, file)
 
 
-def _arguments(call: tree.Apply) -> Iterator[Diagnostic]:
+def _arguments(call: surface.Apply) -> Iterator[Diagnostic]:
     """What stands in a call, in the words of loss files."""
     name = call.function.text
-    shapes = [_shape(each) for each in call.arguments]
-    if misuse := misused(name, shapes):
+    if misuse := misused(name, shapes(call)):
         span = call.span if misuse.argument is None else call.arguments[misuse.argument].span
-        yield error(Rule.FUNCTION, misuse.message, span, misuse.fix)
+        yield report(GrammarRule.FUNCTION, misuse.message, span, misuse.fix)
         return
-    for inner in (each for each in call.arguments if isinstance(each, tree.Apply)):
+    for inner in (each for each in call.arguments if isinstance(each, surface.Apply)):
         if inner.function.text in (ROLLOUT, RETURN):
             outside = applied_outside(name, inner.function.text)
-            yield error(Rule.FUNCTION, outside.message, call.span, outside.fix)
+            yield report(GrammarRule.FUNCTION, outside.message, call.span, outside.fix)
 
 
-def _shape(argument: tree.Argument) -> Shape:
-    if isinstance(argument, tree.Run):
-        return argument.stream.text
-    return ITEM if isinstance(argument, tree.Apply) else NUMBER
-
-
-def _step_names(step: tree.Step, file: tree.GrammarFile) -> Iterator[Diagnostic]:
+def _step_names(step: surface.Step, file: surface.GrammarFile) -> Iterator[Diagnostic]:
     if step.base.text != "t":
         message = f"a step counts from t, not from `{step.base.text}`"
-        yield error(Rule.STEP, message, step.base.span, "write t, t+1, ...")
+        yield report(GrammarRule.STEP, message, step.base.span, "write t, t+1, ...")
     known = [each.parameter.text for each in file.horizons]
     for _, name in step.parameters:
-        if name.text not in known:
+        if not name.text.isidentifier():
+            yield report(GrammarRule.STEP, "a step counts in whole numbers", name.span, "e.g. t+3")
+        elif name.text not in known:
             fix = "the grammar has no `for ... in ...`"
             if known:
                 plural = "parameters are" if known[1:] else "parameter is"
                 fix = f"the {plural} {', '.join(known)}"
-            yield error(Rule.STEP, f"there is no parameter `{name.text}`", name.span, fix)
+            yield report(GrammarRule.STEP, f"there is no parameter `{name.text}`", name.span, fix)
 
 
-def _run(run: tree.Run, file: tree.GrammarFile) -> Iterator[Diagnostic]:
+def _run(run: surface.Run, file: surface.GrammarFile) -> Iterator[Diagnostic]:
     for binding in file.corners():
         first, last = run.first.at(binding), run.last.at(binding)
         where = for_values(binding)
         if min(first, last) < 0:
             place = run.first.span if first < 0 else run.last.span
             message = f"steps start at t; this one is t{min(first, last)}{where}"
-            yield error(Rule.STEP_BEFORE_T, message, place, "shift every step of the loss by one or more")
+            yield report(
+                GrammarRule.STEP_BEFORE_T, message, place, "shift every step of the loss by one or more"
+            )
         elif max(first, last) > MAX_OFFSET:
             message = f"this step is t+{max(first, last)}{where}; the last one possible is t+{MAX_OFFSET}"
-            yield error(Rule.OFFSET, message, run.span, "use smaller offsets")
+            yield report(GrammarRule.OFFSET, message, run.span, "use smaller offsets")
         elif last < first:
             message = f"the run t+{first}..t+{last} is empty{where}"
-            yield error(Rule.RUN_EMPTY, message, run.span, "let the run end where it starts or later")
+            yield report(GrammarRule.RUN_EMPTY, message, run.span, "let the run end where it starts or later")
         else:
             continue
         return  # one finding a run is enough
 
 
-def for_values(binding: tree.Binding) -> str:
+def for_values(binding: surface.Binding) -> str:
     """` for k = 3, n = 1`; nothing without parameters."""
     return f" for {', '.join(f'{name} = {value}' for name, value in binding.items())}" if binding else ""
 
 
-def _recursion(rules: Mapping[str, tree.Rule], cycle: list[str]) -> Diagnostic:
+def _recursion(rules: Mapping[str, surface.Equation], cycle: list[str]) -> Diagnostic:
     # Told from the rule that stands first in the file, so that the message does not depend on the search.
     names = cycle[:-1]
     first = min(range(len(names)), key=lambda i: rules[names[i]].name.span.start)
@@ -221,12 +240,12 @@ def _recursion(rules: Mapping[str, tree.Rule], cycle: list[str]) -> Diagnostic:
     message = f"rules must not be recursive without a bound: {' -> '.join(shown)}"
     use = next(use for use in uses(rules[path[0]]) if use.text == path[1])
     fix = f"for sums, add `require at most 3 {path[0]}`; else list the alternatives"
-    return error(Rule.RECURSION, message, use.span, fix)
+    return report(GrammarRule.RECURSION, message, use.span, fix)
 
 
-def _unused(file: tree.GrammarFile) -> Iterator[Diagnostic]:
+def _unused(file: surface.GrammarFile) -> Iterator[Diagnostic]:
     used = {use.text for rule in file.rules for use in uses(rule)} | {"loss"}
     for rule in file.rules:
         if rule.name.text not in used:
             message = f"the rule `{rule.name.text}` is never used"
-            yield warning(Rule.RULE_UNUSED, message, rule.name.span, "remove it, or refer to it")
+            yield report(GrammarRule.RULE_UNUSED, message, rule.name.span, "remove it, or refer to it")

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from a2ls_dsl.diagnostics import Diagnostic, Fix, Span
-from a2ls_dsl.lang.grammar import tree
-from a2ls_dsl.lang.grammar.codes import Rule, error
+from a2ls_dsl.lang.messages.codes import GrammarRule, report
 from a2ls_dsl.lang.messages.unknown_names import (
     LISTED,
     suggestion,
@@ -15,6 +14,7 @@ from a2ls_dsl.lang.messages.unknown_names import (
     unknown_operator,
     unknown_option,
 )
+from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.words import PAPER_OPERATORS
 from a2ls_dsl.words.entry import MAX_LAYERS, Kind
 from a2ls_dsl.words.language import HEAD, SCHEDULE
@@ -51,7 +51,7 @@ _EMPTY = (Sort.NEGATIVES, Sort.FUNCTION, Sort.HEAD)
 
 
 def check_sorts(
-    rules: Mapping[str, tree.Rule], order: Sequence[str], bounds: Sequence[tree.Bound]
+    rules: Mapping[str, surface.Equation], order: Sequence[str], bounds: Sequence[surface.Bound]
 ) -> list[Diagnostic]:
     """What stands in a wrong place. `order`: the rules, each behind all it refers to but bounded ones."""
     sorts = _Sorts(rules)
@@ -64,53 +64,60 @@ def check_sorts(
     for bound in bounds:
         if sorts.sorts.get(bound.rule.text) not in (Sort.LOSS, None):
             message = f"`{bound.rule.text}` is no sum of losses, only those are bounded"
-            sorts.findings.append(error(Rule.BOUND, message, bound.rule.span, "remove the line"))
+            sorts.findings.append(report(GrammarRule.BOUND, message, bound.rule.span, "remove the line"))
     return list(dict.fromkeys(sorts.findings))
 
 
 class _Sorts:
     """Infers what each rule stands for. A name that was complained about has no sort, and fits anywhere."""
 
-    def __init__(self, rules: Mapping[str, tree.Rule]) -> None:
+    def __init__(self, rules: Mapping[str, surface.Equation]) -> None:
         self.rules = rules
         self.sorts: dict[str, Sort | None] = {}
         self.findings: list[Diagnostic] = []
 
-    def of(self, expression: tree.Expression) -> Sort | None:
+    def of(self, expression: surface.Expression) -> Sort | None:
         """The sort of an expression; complains about what is inside it."""
         match expression:
-            case tree.Name(text, span):
+            case surface.Name(text, span):
                 return self.of_name(text, span)
-            case tree.Elements(items):
+            case surface.Elements(items):
+                if not items:
+                    message = "this set holds nothing"
+                    self.note(
+                        GrammarRule.SIDE_EMPTY, message, expression.span, "put an element in it, e.g. s[t]"
+                    )
                 for item in items:
                     self.item(item)
                 return Sort.SET
-            case tree.Number():
+            case surface.Number(_, span, fault):
+                if fault:
+                    self.note(GrammarRule.NUMBER_RANGE, fault.message, span, fault.fix)
                 return Sort.NUMBER
-            case tree.Nothing():
+            case surface.Nothing():
                 return Sort.NOTHING
-            case tree.Broken():
+            case surface.Broken():
                 return None
-            case tree.Against():
+            case surface.Against():
                 return Sort.NEGATIVES
-            case tree.Both(parts):
+            case surface.Both(parts):
                 for part in parts:
                     self.fit(part, Sort.SET)
                 return Sort.SET
-            case tree.Optional(inner):
+            case surface.Optional(inner):
                 return self.optional(inner)
-            case tree.Choice(alternatives):
+            case surface.Choice(alternatives):
                 return self.choice(alternatives)
-            case tree.Sum():
+            case surface.Sum():
                 return self.sum(expression)
-            case tree.Scaled(weight, body):
+            case surface.Scaled(weight, body):
                 self.fit(weight, Sort.WEIGHT)
                 self.fit(body, Sort.LOSS)
                 return Sort.LOSS
-            case tree.Call():
+            case surface.Operation():
                 return self.call(expression)
 
-    def choice(self, alternatives: Sequence[tree.Expression]) -> Sort | None:
+    def choice(self, alternatives: Sequence[surface.Expression]) -> Sort | None:
         sorts = [self.of(alternative) for alternative in alternatives]
         told = [sort for sort in sorts if sort not in (None, Sort.NOTHING)]
         first = next(iter(told), None)
@@ -122,21 +129,23 @@ class _Sorts:
             self.expect(alternative, sort, first)
         return first
 
-    def sum(self, expression: tree.Sum) -> Sort:
+    def sum(self, expression: surface.Sum) -> Sort:
         """Terms, of which those in brackets may be left out."""
         for part in expression.parts:
-            self.fit(part.inner if isinstance(part, tree.Optional) else part, Sort.LOSS)
+            self.fit(part.inner if isinstance(part, surface.Optional) else part, Sort.LOSS)
         return Sort.LOSS
 
-    def optional(self, inner: tree.Expression) -> Sort | None:
+    def optional(self, inner: surface.Expression) -> Sort | None:
         sort = self.of(inner)
         if sort is Sort.LOSS:
             message = "a loss can be left out of a sum only"
-            self.note(Rule.OPTIONAL_LOSS, message, inner.span, "write x + [ y ], or leave out the brackets")
+            self.note(
+                GrammarRule.OPTIONAL_LOSS, message, inner.span, "write x + [ y ], or leave out the brackets"
+            )
             return None
         return self.expect(inner, sort, Sort.SET, Sort.NEGATIVES, Sort.FUNCTION)
 
-    def call(self, call: tree.Call) -> Sort | None:
+    def call(self, call: surface.Operation) -> Sort | None:
         name = call.name.text
         if name in functions or name in heads or name == SCHEDULE:
             return self.numbers(call)
@@ -145,7 +154,7 @@ class _Sorts:
             self.fit(each, Sort.SET)
         if call.arguments[1:]:
             fix = f"write {name}(source -> target)"
-            self.note(Rule.KIND, "an operator compares two sets with `->`", call.span, fix)
+            self.note(GrammarRule.KIND, "an operator compares two sets with `->`", call.span, fix)
         if call.target:
             self.fit(call.target, Sort.SET)
         if call.negatives:
@@ -153,7 +162,7 @@ class _Sorts:
         self.options(call)
         return Sort.LOSS
 
-    def options(self, call: tree.Call) -> None:
+    def options(self, call: surface.Operation) -> None:
         seen: set[str] = set()
         known = {
             HEAD: Sort.HEAD,
@@ -162,26 +171,26 @@ class _Sorts:
         for option in call.options:
             name = option.name.text
             if name in seen:
-                self.note(Rule.OPTION, f"`{name}` is given twice", option.span, "remove one")
+                self.note(GrammarRule.OPTION, f"`{name}` is given twice", option.span, "remove one")
             elif name not in known:
                 fix = unknown_option(name, known, listed=f"there is {', '.join(known)}")
-                self.note(Rule.OPTION, f"there is no option `{name}`", option.name.span, fix)
+                self.note(GrammarRule.OPTION, f"there is no option `{name}`", option.name.span, fix)
             else:
                 self.fit(option.value, known[name])
             seen.add(name)
 
-    def numbers(self, call: tree.Call) -> Sort | None:
+    def numbers(self, call: surface.Operation) -> Sort | None:
         """A function, a head or a schedule with its numbers."""
         name, count = call.name.text, len(call.arguments)
-        if call.target or isinstance(call.arguments[0], tree.Elements):
+        if call.target or isinstance(call.arguments[0], surface.Elements):
             fix = unknown_operator(name)
-            self.note(Rule.NAME_UNKNOWN, f"`{name}` is no operator", call.name.span, fix)
+            self.note(GrammarRule.NAME_UNKNOWN, f"`{name}` is no operator", call.name.span, fix)
             return None
         for each in call.arguments:
             self.fit(each, Sort.NUMBER)
         more = call.negatives or (call.options[0] if call.options else None)
         if more is not None:
-            self.note(Rule.KIND, f"`{name}` takes numbers only", more.span, "remove this")
+            self.note(GrammarRule.KIND, f"`{name}` takes numbers only", more.span, "remove this")
         if name in heads and heads[name].layers and count <= MAX_LAYERS:
             return Sort.HEAD
         if name == SCHEDULE and count == 3:
@@ -190,29 +199,29 @@ class _Sorts:
         if known and known.kind is not Kind.SEQUENCE and count <= len(known.parameters):
             return Sort.FUNCTION
         fix = f"e.g. {known.example}" if known else "e.g. mlp(256), linear(0.0, 1.0, 100000)"
-        self.note(Rule.NUMBER_RANGE, f"`{name}` does not take {count} numbers", call.span, fix)
+        self.note(GrammarRule.NUMBER_RANGE, f"`{name}` does not take {count} numbers", call.span, fix)
         return None
 
-    def item(self, item: tree.Item) -> None:
+    def item(self, item: surface.Item) -> None:
         """Functions of elements, and the numbers behind them."""
-        for call in tree.applied(item):
+        for call in surface.applied(item):
             name, span = call.function.text, call.function.span
             rule = name in self.rules and name not in functions
             if rule:
                 self.expect(call.function, self.sorts.get(name), Sort.FUNCTION)
             elif name not in functions:
                 self.note(
-                    Rule.FUNCTION,
+                    GrammarRule.FUNCTION,
                     f"there is no function `{name}`",
                     span,
                     unknown_function(name, guess=self.few),
                 )
             for each in call.arguments:
-                if not isinstance(each, tree.Run | tree.Apply):
+                if not isinstance(each, surface.Run | surface.Apply):
                     self.fit(each, Sort.NUMBER)
                     if rule:
                         message = f"numbers stand with the functions that the rule `{name}` lists"
-                        self.note(Rule.FUNCTION, message, each.span, "e.g. view = none | shift(4)")
+                        self.note(GrammarRule.FUNCTION, message, each.span, "e.g. view = none | shift(4)")
 
     def of_name(self, name: str, span: Span) -> Sort | None:
         if name in operators:
@@ -221,7 +230,7 @@ class _Sorts:
             if functions[name].kind is Kind.SEQUENCE:
                 example = functions[name].example
                 message = f"`{name}` is no function of one element"
-                self.note(Rule.FUNCTION, message, span, f"write it out, e.g. {example}")
+                self.note(GrammarRule.FUNCTION, message, span, f"write it out, e.g. {example}")
                 return None
             return Sort.FUNCTION
         if name in heads:
@@ -230,7 +239,7 @@ class _Sorts:
             return self.sorts.get(name)
         names = [*(rule for rule in self.rules if rule != "loss"), *operators, *functions]
         self.note(
-            Rule.NAME_UNKNOWN,
+            GrammarRule.NAME_UNKNOWN,
             f"there is no rule and no operator `{name}`",
             span,
             suggestion(name, names, guess=self.few),
@@ -242,15 +251,15 @@ class _Sorts:
         """Whether to look for near names: that takes long in a long file, and nobody reads so many."""
         return len(self.findings) < LISTED
 
-    def note(self, rule: Rule, message: str, span: Span, fix: str | Fix) -> None:
+    def note(self, rule: GrammarRule, message: str, span: Span, fix: str | Fix) -> None:
         """Complain about a place."""
-        self.findings.append(error(rule, message, span, fix))
+        self.findings.append(report(rule, message, span, fix))
 
-    def fit(self, expression: tree.Expression, *wanted: Sort) -> Sort | None:
+    def fit(self, expression: surface.Expression, *wanted: Sort) -> Sort | None:
         """The sort of an expression; complains unless it is a wanted one."""
         return self.expect(expression, self.of(expression), *wanted)
 
-    def expect(self, expression: tree.Expression, sort: Sort | None, *wanted: Sort) -> Sort | None:
+    def expect(self, expression: surface.Expression, sort: Sort | None, *wanted: Sort) -> Sort | None:
         if sort is None or sort in wanted:
             return sort
         if sort is Sort.NOTHING and any(each in _EMPTY for each in wanted):
@@ -258,5 +267,5 @@ class _Sorts:
         if sort is Sort.NUMBER and Sort.WEIGHT in wanted:
             return Sort.WEIGHT
         message = f"this is {sort}, but {' or '.join(wanted)} belongs here"
-        self.note(Rule.KIND, message, expression.span, f"write {_EXAMPLES[wanted[0]]}")
+        self.note(GrammarRule.KIND, message, expression.span, f"write {_EXAMPLES[wanted[0]]}")
         return None

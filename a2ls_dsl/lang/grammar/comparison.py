@@ -19,7 +19,7 @@ from a2ls_dsl.lang.grammar.space import Derivation, Search, Space, spaces_of
 from a2ls_dsl.lang.syntax.tree import Comparison, Weight, Weighted
 
 if TYPE_CHECKING:
-    from a2ls_dsl.lang.grammar import tree
+    from a2ls_dsl.lang.syntax import surface
 
 
 Places: TypeAlias = tuple[int, ...]
@@ -55,7 +55,7 @@ class ComparisonSpace(Space):
     """A comparison. lists: how many words there are in each place of it. sets: its one or two sets."""
 
     place: int
-    call: tree.Call
+    call: surface.Operation
     lists: tuple[int, ...]
     sets: tuple[SetSpace, ...]
     groups: tuple[Group, ...]

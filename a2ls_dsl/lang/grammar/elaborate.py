@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import product
 from math import prod
 
-from a2ls_dsl.lang.grammar import tree
 from a2ls_dsl.lang.grammar.alternatives import Alternatives, SetChoice, Word
 from a2ls_dsl.lang.grammar.check_names import STREAM_WORDS, walk
 from a2ls_dsl.lang.grammar.comparison import ComparisonSpace, Group, Wording
@@ -18,6 +17,7 @@ from a2ls_dsl.lang.grammar.sets import Cube, SetSpace
 from a2ls_dsl.lang.grammar.space import Space
 from a2ls_dsl.lang.rules.comparison import problems, word_problems
 from a2ls_dsl.lang.rules.parts import Parts, Side
+from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.printer import stream_of
 from a2ls_dsl.lang.syntax.tree import Call, Comparison, Option
 from a2ls_dsl.words.entry import Operator
@@ -38,7 +38,7 @@ class _Class:
 class Elaborator:
     """Builds the spaces of a checked file."""
 
-    def __init__(self, file: tree.GrammarFile, only: Filter) -> None:
+    def __init__(self, file: surface.GrammarFile, only: Filter) -> None:
         self.file, self.only = file, only
         self.alternatives = Alternatives(file)
         self._bounds = {bound.rule.text: bound.most for bound in file.bounds}
@@ -55,7 +55,7 @@ class Elaborator:
         spaces = [(binding, self._rule("loss", binding, {})) for binding in self.file.bindings()]
         return [(binding, space) for binding, space in spaces if space is not None and space.total]
 
-    def example(self, call: tree.Call) -> Comparison:
+    def example(self, call: surface.Operation) -> Comparison:
         """The first combination of a comparison, whether its parts go together or not."""
         binding, lists = next(self.file.bindings()), self._lists(call)
         sets = [
@@ -81,20 +81,24 @@ class Elaborator:
                 clauses.append(bare.cover(item for item in items if stream in (None, stream_of(item))))
         return Layout(side, bare.items, tuple(dict.fromkeys(clauses)))
 
-    def _set_choices(self, written: tree.Expression, side: str, binding: tree.Binding) -> list[SetChoice]:
+    def _set_choices(
+        self, written: surface.Expression, side: str, binding: surface.Binding
+    ) -> list[SetChoice]:
         key = id(written), side, self._relevant(written, binding)
         if key not in self._choices:
             self._choices[key] = self.alternatives.sets(written, side, binding)
         return self._choices[key]
 
-    def _relevant(self, expression: tree.Expression, binding: tree.Binding) -> tuple[tuple[str, int], ...]:
+    def _relevant(
+        self, expression: surface.Expression, binding: surface.Binding
+    ) -> tuple[tuple[str, int], ...]:
         """The values of the parameters that an expression depends on."""
         place = id(expression)
         if place not in self._parameters:
             self._parameters[place] = self.alternatives.names(expression)
         return tuple(sorted((name, binding[name]) for name in self._parameters[place]))
 
-    def _rule(self, name: str, binding: tree.Binding, depths: dict[str, int]) -> Space | None:
+    def _rule(self, name: str, binding: surface.Binding, depths: dict[str, int]) -> Space | None:
         if name in self._bounds:
             left = depths.get(name, self._bounds[name])
             if not left:
@@ -103,16 +107,16 @@ class Elaborator:
         return self._space(self.alternatives.rules[name].body, binding, depths)
 
     def _space(
-        self, expression: tree.Expression, binding: tree.Binding, depths: dict[str, int]
+        self, expression: surface.Expression, binding: surface.Binding, depths: dict[str, int]
     ) -> Space | None:
-        if isinstance(expression, tree.Name):
+        if isinstance(expression, surface.Name):
             return self._rule(expression.text, binding, depths)
         key = id(expression), self._relevant(expression, binding), self._depths(expression, depths)
         if key not in self._spaces:
             self._spaces[key] = self._built(expression, binding, depths)
         return self._spaces[key]
 
-    def _depths(self, expression: tree.Expression, depths: dict[str, int]) -> tuple[tuple[str, int], ...]:
+    def _depths(self, expression: surface.Expression, depths: dict[str, int]) -> tuple[tuple[str, int], ...]:
         """How deep the bounded rules that an expression leads to may still go; most lead to none."""
         place = id(expression)
         if place not in self._bounded:
@@ -120,31 +124,35 @@ class Elaborator:
         return tuple((name, depths.get(name, self._bounds[name])) for name in self._bounded[place])
 
     def _built(
-        self, expression: tree.Expression, binding: tree.Binding, depths: dict[str, int]
+        self, expression: surface.Expression, binding: surface.Binding, depths: dict[str, int]
     ) -> Space | None:
         place = expression.span.start
         match expression:
-            case tree.Choice(alternatives):
+            case surface.Choice(alternatives):
                 return _choice(place, [self._space(each, binding, depths) for each in alternatives])
-            case tree.Sum(parts) if all(isinstance(part, tree.Optional) for part in parts):
+            case surface.Sum(parts) if all(isinstance(part, surface.Optional) for part in parts):
                 # One term has to stay: the first that does, with those behind it there or not.
                 firsts = [
                     self._sum(-1 - part.span.start, (part.inner, *parts[number:]), binding, depths)
                     for number, part in enumerate(parts, start=1)
-                    if isinstance(part, tree.Optional)
+                    if isinstance(part, surface.Optional)
                 ]
                 return _choice(place, firsts)
-            case tree.Sum(parts):
+            case surface.Sum(parts):
                 return self._sum(place, parts, binding, depths)
-            case tree.Scaled(weight, body):
+            case surface.Scaled(weight, body):
                 space = self._space(body, binding, depths)
                 return None if space is None else ScaledSpace(place, self.alternatives.weights(weight), space)
-            case tree.Call():
+            case surface.Operation():
                 return self._comparison(expression, binding)
         raise TypeError("the checker lets losses stand here only")
 
     def _sum(
-        self, place: int, parts: Sequence[tree.Expression], binding: tree.Binding, depths: dict[str, int]
+        self,
+        place: int,
+        parts: Sequence[surface.Expression],
+        binding: surface.Binding,
+        depths: dict[str, int],
     ) -> Space | None:
         spaces = [self._part(part, binding, depths) for part in parts]
         kept = tuple(space for space in spaces if space is not None)
@@ -152,13 +160,15 @@ class Elaborator:
             return None
         return kept[0] if len(kept) == 1 else SumSpace(place, kept)
 
-    def _part(self, part: tree.Expression, binding: tree.Binding, depths: dict[str, int]) -> Space | None:
-        if isinstance(part, tree.Optional):
+    def _part(
+        self, part: surface.Expression, binding: surface.Binding, depths: dict[str, int]
+    ) -> Space | None:
+        if isinstance(part, surface.Optional):
             place = part.span.start
             return ChoiceSpace(place, (SumSpace(place), self._space(part.inner, binding, depths)))
         return self._space(part, binding, depths)
 
-    def _comparison(self, call: tree.Call, binding: tree.Binding) -> ComparisonSpace:
+    def _comparison(self, call: surface.Operation, binding: surface.Binding) -> ComparisonSpace:
         sets = [self._set(written, side, binding) for written, side in zip(_sets(call), SIDES, strict=False)]
         spaces = tuple(space for space, _ in sets)
         groups = []
@@ -179,7 +189,7 @@ class Elaborator:
         lists = tuple(map(len, self._lists(call)))
         return ComparisonSpace(call.span.start, call, lists, spaces, tuple(groups), self.layouts)
 
-    def _sized(self, words: _Class, source: Side, call: tree.Call) -> list[Wording]:
+    def _sized(self, words: _Class, source: Side, call: surface.Operation) -> list[Wording]:
         """The wordings of a class beside a source: along a single step, no option weighs steps."""
         if source.lengths != {1}:
             return words.wordings
@@ -189,13 +199,13 @@ class Elaborator:
             for each in words.wordings
         ]
 
-    def _lists(self, call: tree.Call) -> tuple[tuple[Word, ...], ...]:
+    def _lists(self, call: surface.Operation) -> tuple[tuple[Word, ...], ...]:
         """What can stand for each word of a call: its operator, its negatives, the value of each option."""
         words = self.alternatives.words
         negatives = words(call.negatives) if call.negatives else (Word((), None),)
         return words(call.name), negatives, *(words(option.value) for option in call.options)
 
-    def _classes(self, call: tree.Call) -> list[_Class]:
+    def _classes(self, call: surface.Operation) -> list[_Class]:
         """The wordings of a call, those together that go with the same sets."""
         place = call.span.start
         if place not in self._wordings:
@@ -215,7 +225,7 @@ class Elaborator:
         return self._wordings[place]
 
     def _set(
-        self, written: tree.Expression, side: str, binding: tree.Binding
+        self, written: surface.Expression, side: str, binding: surface.Binding
     ) -> tuple[SetSpace, dict[Side, tuple[int, ...]]]:
         """What a set can be, and which of it have the same shape."""
         key = id(written), side, self._relevant(written, binding)
@@ -233,11 +243,11 @@ class Elaborator:
         return self._sets[key]
 
 
-def calls_of(alternatives: Alternatives) -> Sequence[tree.Call]:
+def calls_of(alternatives: Alternatives) -> Sequence[surface.Operation]:
     """The comparisons that `loss` leads to."""
     names = {"loss", *alternatives.reached(alternatives.rules["loss"].body)}
     bodies = [alternatives.rules[name].body for name in sorted(names)]
-    calls = [part for body in bodies for part in walk(body) if isinstance(part, tree.Call)]
+    calls = [part for body in bodies for part in walk(body) if isinstance(part, surface.Operation)]
     return [call for call in calls if call.name.text in operators or call.name.text in alternatives.rules]
 
 
@@ -245,13 +255,13 @@ def _choice(place: int, options: Sequence[Space | None]) -> ChoiceSpace | None:
     return ChoiceSpace(place, tuple(options)) if any(options) else None
 
 
-def _sets(call: tree.Call) -> list[tree.Expression]:
+def _sets(call: surface.Operation) -> list[surface.Expression]:
     """The sets of a comparison, one or two."""
     return [call.arguments[0], *([call.target] if call.target else [])]
 
 
 def _options(
-    lists: tuple[tuple[Word, ...], ...], call: tree.Call, picks: tuple[int, ...]
+    lists: tuple[tuple[Word, ...], ...], call: surface.Operation, picks: tuple[int, ...]
 ) -> tuple[Option, ...]:
     """The options of a wording; `none` is a head."""
     found = []

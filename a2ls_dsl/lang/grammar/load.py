@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from itertools import chain
 
 from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Severity, Source, Span, unknown
-from a2ls_dsl.lang.files import MAX_SIZE, read, shipped, too_large
-from a2ls_dsl.lang.grammar import tree
+from a2ls_dsl.lang import files
+from a2ls_dsl.lang.files import MAX_SIZE, shipped, too_large
 from a2ls_dsl.lang.grammar.alternatives import Alternatives
 from a2ls_dsl.lang.grammar.check_losses import (
     item_findings,
@@ -18,12 +18,13 @@ from a2ls_dsl.lang.grammar.check_losses import (
     too_large_findings,
 )
 from a2ls_dsl.lang.grammar.check_names import check
-from a2ls_dsl.lang.grammar.codes import Rule, error
 from a2ls_dsl.lang.grammar.elaborate import Elaborator
 from a2ls_dsl.lang.grammar.grammar import Grammar
 from a2ls_dsl.lang.grammar.layout import Layouts
 from a2ls_dsl.lang.grammar.losses import Filter, Root
-from a2ls_dsl.lang.grammar.parser import parse
+from a2ls_dsl.lang.messages.codes import Findings, GrammarRule, report
+from a2ls_dsl.lang.syntax import surface
+from a2ls_dsl.lang.syntax.parser import GRAMMARS, read
 
 SUFFIX = ".a2g"
 
@@ -39,7 +40,7 @@ def load_grammar(path_or_name: str | os.PathLike[str]) -> Grammar:
     library = shipped("grammars", SUFFIX)
     if name not in library and not (name.endswith(SUFFIX) or os.path.dirname(name) or os.path.exists(name)):
         raise unknown("file or shipped loss grammar", name, library)
-    return _load(read(library.get(name, name)))
+    return _load(files.read(library.get(name, name)))
 
 
 def parse_grammar(text: str, name: str = "<string>") -> Grammar:
@@ -50,21 +51,28 @@ def parse_grammar(text: str, name: str = "<string>") -> Grammar:
 
 
 def _load(source: Source) -> Grammar:
-    file, mistakes = parse(source)
-    if file is None:
-        raise LanguageError(mistakes)
+    findings = Findings(of_grammar=True)
+    statements = read(source, GRAMMARS, findings)
+    header = next(iter(statements), None)
+    if not isinstance(header, surface.Header):
+        raise LanguageError(findings.found[:1])
+    file = surface.GrammarFile.of(header, statements)
     try:
-        return _checked(file, source, mistakes)
+        return _checked(file, source, findings.found)
     except RecursionError:
-        deep = error(Rule.SYNTAX, "rules refer to each other too deeply", file.name.span, "use fewer rules")
+        deep = report(
+            GrammarRule.SYNTAX, "rules refer to each other too deeply", file.name.span, "use fewer rules"
+        )
         raise LanguageError([deep]) from None
 
 
-def _checked(file: tree.GrammarFile, source: Source, mistakes: list[Diagnostic]) -> Grammar:
+def _checked(file: surface.GrammarFile, source: Source, mistakes: list[Diagnostic]) -> Grammar:
     findings = check(file)
     if mistakes:
         # The bound or the only use of a rule may be what couldn't be parsed.
-        sure = [each for each in findings if each.code not in (Rule.RECURSION, Rule.RULE_UNUSED)]
+        sure = [
+            each for each in findings if each.code not in (GrammarRule.RECURSION, GrammarRule.RULE_UNUSED)
+        ]
         raise LanguageError(sorted([*mistakes, *sure], key=lambda each: each.span.start))
     warnings = tuple(each for each in findings if each.severity is Severity.WARNING)
     if len(findings) == len(warnings):
@@ -74,7 +82,7 @@ def _checked(file: tree.GrammarFile, source: Source, mistakes: list[Diagnostic])
     return _built(file, source, warnings)
 
 
-def _built(file: tree.GrammarFile, source: Source, warnings: tuple[Diagnostic, ...]) -> Grammar:
+def _built(file: surface.GrammarFile, source: Source, warnings: tuple[Diagnostic, ...]) -> Grammar:
     elaborator = Elaborator(file, Filter())
     alternatives = elaborator.alternatives
     _refuse(chain(number_findings(alternatives), item_findings(alternatives)))
@@ -90,7 +98,9 @@ def _built(file: tree.GrammarFile, source: Source, warnings: tuple[Diagnostic, .
     if not grammar.live:
         fix = "remove one, or let the sets hold what it asks for"
         place: Span = file.requires[0].span if file.requires else file.name.span
-        raise LanguageError([error(Rule.NOTHING_LEFT, "no loss keeps the `require` lines", place, fix)])
+        raise LanguageError(
+            [report(GrammarRule.NOTHING_LEFT, "no loss keeps the `require` lines", place, fix)]
+        )
     return grammar
 
 

@@ -1,4 +1,8 @@
-"""Every code that a loss file can earn, with the rule behind it. Errors lie below 100, warnings from 101."""
+"""Every code that a loss file or a loss grammar can earn, with the rule behind it.
+
+Codes are never reused: scripts and the documentation name them. Those of loss files lie below 200, those of
+grammars above; warnings begin at 101 and 251.
+"""
 
 from __future__ import annotations
 
@@ -81,17 +85,84 @@ class Rule(RuleTable):
     ONE_NUMBER = "A2L108", "a row that is divided by its length holds more than one number"
 
 
+class GrammarRule(RuleTable):
+    """The rules of loss grammars by name; the value of each is the code that users see."""
+
+    SYNTAX = "A2L201", "a grammar is a line `grammar NAME`, then rules `name = ...` and `require` lines"
+    NAME_UNKNOWN = "A2L202", "a name in a rule is another rule's, an operator's or a function's"
+    STREAM_UNKNOWN = "A2L203", "a stream is s, a, r, o or done"
+    FUNCTION = "A2L204", "a function is one of the known ones, called on what it takes"
+    STEP = "A2L205", "a step counts from t, in whole numbers and parameters"
+    NAME_TWICE = "A2L206", "a rule is defined once, a parameter given once"
+    NAME_TAKEN = "A2L207", "operators, functions, words of the language and `t` keep their meaning"
+    NO_LOSS = "A2L208", "there is a rule `loss`"
+    RECURSION = "A2L209", "a rule that refers to itself, directly or through others, has a bound"
+    KIND = "A2L210", "losses, operators, sets, functions and numbers stand each in their own place"
+    HORIZON_EMPTY = "A2L211", "the range of the horizon holds a number"
+    STEP_BEFORE_T = "A2L212", "no step lies before t, whatever the horizon"
+    OFFSET = "A2L213", "steps and horizons are at most 999"
+    RUN_EMPTY = "A2L214", "no run is empty, whatever the horizon"
+    REQUIRE = "A2L215", "`require` asks for a state, an action, a reward or an element in source or target"
+    FORMS = "A2L216", "the sets of a grammar have at most 100,000 forms: alternatives times horizons"
+    SIDE_EMPTY = "A2L217", "source and target can't be empty"
+    NO_GRADIENT = "A2L218", "a loss can't lack a state that is encoded with gradient"
+    NOTHING_LEFT = "A2L219", "the `require` lines leave a loss"
+    ELEMENTS = "A2L220", "the sets of a grammar hold at most 1,000,000 elements, all horizons together"
+    NOTHING_FITS = "A2L221", "the parts of a comparison go together in one way at least"
+    OPTIONAL_LOSS = "A2L222", "a loss may be left out of a sum only"
+    OPTION = "A2L223", "an option is one that some operator has, given once"
+    NUMBER_RANGE = "A2L224", "weights, widths of heads and numbers of options are in their range"
+    BOUND = "A2L225", "`require at most` bounds a rule of losses that refers to itself"
+    SCHEDULE_PRODUCT = "A2L226", "the product of two schedules is none"
+    # warnings
+    RULE_UNUSED = "A2L251", "every rule is used"
+
+
+_IN_GRAMMARS: dict[str, GrammarRule] = {
+    Rule.STREAM_UNKNOWN: GrammarRule.STREAM_UNKNOWN,
+    **dict.fromkeys(
+        (Rule.FUNCTION_UNKNOWN, Rule.ARGUMENTS, Rule.MISAPPLIED, Rule.RETURN, Rule.NESTING),
+        GrammarRule.FUNCTION,
+    ),
+    **dict.fromkeys(
+        (
+            Rule.CHARACTER,
+            Rule.SYNTAX,
+            Rule.BRACKETS,
+            Rule.ELEMENT,
+            Rule.ARROW,
+            Rule.BRACES,
+            Rule.DEFINITION,
+            Rule.RUN,
+            Rule.AGAINST_BATCH,
+            Rule.SUM,
+            Rule.IMPORT,
+            Rule.OPTIONS,
+        ),
+        GrammarRule.SYNTAX,
+    ),
+}
+"""What a rule of loss files is called in a grammar, where a check that both share finds it broken."""
+
 RULES: dict[str, str] = {rule: rule.text for rule in Rule}
+GRAMMAR_RULES: dict[str, str] = {rule: rule.text for rule in GrammarRule}
+"""The rule behind each code."""
 
-FIRST_WARNING = 101
 
-WARNINGS = tuple(code for code in RULES if int(code.removeprefix("A2L")) >= FIRST_WARNING)
+def is_warning(code: str) -> bool:
+    """Whether a code is that of a warning, as its number says."""
+    number = int(code.removeprefix("A2L"))
+    return 100 < number < 200 or number > 250
+
+
+WARNINGS = tuple(filter(is_warning, RULES))
+"""The warnings about loss files."""
 
 
 def report(code: str, message: str, span: Span, fix: str | Fix = "") -> Diagnostic:
-    """The diagnostic of a code in `RULES`; its severity follows from its number."""
-    warning = int(code.removeprefix("A2L")) >= FIRST_WARNING
-    return Diagnostic.of(code, message, span, fix, Severity.WARNING if warning else Severity.ERROR)
+    """The diagnostic of a code; its severity follows from its number."""
+    severity = Severity.WARNING if is_warning(code) else Severity.ERROR
+    return Diagnostic.of(code, message, span, fix, severity)
 
 
 _FEW = 50
@@ -99,10 +170,14 @@ _FEW = 50
 
 
 class Findings:
-    """The diagnostics of the checks, beside the `earlier` ones of the parser."""
+    """The diagnostics of a file that is read and checked, beside `earlier` ones of it.
 
-    def __init__(self, earlier: Sequence[Diagnostic] = ()) -> None:
+    of_grammar: whether the file is a loss grammar, which has codes of its own.
+    """
+
+    def __init__(self, earlier: Sequence[Diagnostic] = (), of_grammar: bool = False) -> None:
         self.found: list[Diagnostic] = []
+        self._of_grammar = of_grammar
         self._earlier = sorted(diagnostic.span.start for diagnostic in earlier)
 
     @property
@@ -112,6 +187,7 @@ class Findings:
 
     def note(self, code: str, message: str, span: Span | None, fix: str | Fix) -> None:
         """Add a diagnostic; its severity follows from its code."""
+        code = _IN_GRAMMARS.get(code, code) if self._of_grammar else code
         self.found.append(report(code, message, place(span), fix))
 
     def damaged(self, where: Span | None) -> bool:

@@ -18,8 +18,8 @@ from a2ls_dsl.lang.files import MAX_SIZE, SUFFIX, read, shipped
 from a2ls_dsl.lang.messages.codes import Rule, place, report
 from a2ls_dsl.lang.rules.canonical import canonical
 from a2ls_dsl.lang.rules.check import FileChecker, Imported, Summary
+from a2ls_dsl.lang.syntax.elaborate import recover
 from a2ls_dsl.lang.syntax.items import MAX_ELEMENTS
-from a2ls_dsl.lang.syntax.parser import recover
 from a2ls_dsl.lang.syntax.tree import Comparison, Import, Loss, LossFile
 
 MAX_FILES = 50

@@ -1,4 +1,4 @@
-"""Syntax errors in the words of the language.
+"""Syntax errors of loss files and loss grammars in the words of the language.
 
 The parser says where it stopped, what it found and what it could have taken. What people write out of habit
 comes first (`messages/foreign_syntax.py`), then slips that the context tells (`error_context.py`), then
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
+from typing import TypeAlias
 
-from a2ls_dsl.diagnostics import Diagnostic, Fix, Source, Span
-from a2ls_dsl.lang.messages.codes import Rule, report
+from a2ls_dsl.diagnostics import Fix
+from a2ls_dsl.lang.messages.codes import Rule
 from a2ls_dsl.lang.messages.foreign_syntax import SHARED_HABITS, habit
 from a2ls_dsl.lang.syntax.error_context import SHARED_SLIPS, Finding, ParseFailure, slip
 from a2ls_dsl.words.numbers import print_number
@@ -48,27 +50,18 @@ TERMINALS = {
 }
 """The words of messages for what the parser expects."""
 
+_OF_GRAMMARS = {"INT": "a number", "_ARTICLE": "`a`", "_BAR": "`|`"}
+
 _CLOSERS = {"(": ("_RPAR", ")"), "{": ("_RBRACE", "}"), "[": ("_RBRACKET", "]")}
 
 
-def explain(source: Source, failure: ParseFailure, base: int) -> Diagnostic:
-    """The diagnostic of a syntax error in the piece of `source` that begins at character `base`."""
-    code, message, fix, start, end = (
-        habit(failure) or _stranger(failure) or slip(failure) or _bracket(failure) or _expected(failure)
-    )
-    if isinstance(fix, Fix) and fix.at:
-        fix = replace(fix, at=(base + fix.at[0], base + fix.at[1]))
-    return report(code, message, Span(source, base + start, base + end), fix)
+Explainer: TypeAlias = Callable[[ParseFailure], Finding | None]
+"""Says what one kind of failure is about, and nothing about others."""
 
 
-def explain_anywhere(failure: ParseFailure) -> Finding | None:
-    """What is wrong in a loss file as in a loss grammar: habits, strange characters, slips, brackets."""
-    return (
-        habit(failure, SHARED_HABITS)
-        or _stranger(failure)
-        or slip(failure, SHARED_SLIPS)
-        or _bracket(failure)
-    )
+def explain(failure: ParseFailure, explainers: Sequence[Explainer]) -> Finding:
+    """What is wrong where parsing failed, as the first of some explainers says it; the last knows all."""
+    return next(found for explainer in explainers if (found := explainer(failure)))
 
 
 def _stranger(failure: ParseFailure) -> Finding | None:
@@ -135,7 +128,8 @@ def _bracket(failure: ParseFailure) -> Finding | None:
     # Between items a missing comma is the likelier slip, between two sets a missing arrow.
     comma = "_COMMA" in failure.expected and failure.found == "NAME"
     arrow = "_ARROW" in failure.expected and failure.found in ("_COMMA", "_LBRACE", "_EQUAL", "NAME", "MINUS")
-    if terminal not in failure.expected or comma or arrow:
+    empty = not failure.text[opened[-1] + 1 : failure.start].strip() and found not in (")", "}", "]")
+    if terminal not in failure.expected or comma or arrow or empty:
         return None
     message = f"`{bracket}` is not closed before {failure.shown}"
     outer = failure.text[opened[-2]] if opened[1:] else ""
@@ -188,3 +182,59 @@ def _expected(failure: ParseFailure) -> Finding:
         return Rule.SUM, message, "e.g. 1.0 * a2_winner + 0.1 * curl", *place
     names = [text for terminal, text in TERMINALS.items() if terminal in expected]
     return Rule.SYNTAX, f"{shown} can't stand here", f"expected {' or '.join(names)}", *place
+
+
+_HEADER = "a loss grammar begins with a line such as `grammar mine for k in 1..10`"
+
+
+def _header(failure: ParseFailure) -> Finding | None:
+    if "_GRAMMAR" not in failure.expected:
+        return None
+    code, message, _, *place = _unexpected(failure)
+    return code, message, _HEADER, *place
+
+
+def _no_equals(failure: ParseFailure) -> Finding | None:
+    """`source { s[t] }`"""
+    name = re.search(r"^[^\S\n]*([A-Za-z_]\w*)[^\S\n]*\Z", failure.before, re.MULTILINE)
+    if name is None or failure.found not in ("_LBRACE", "_SOME"):
+        return None
+    fix = Fix(f"write {name[1]} = ...", "= ", (failure.start, failure.start))
+    return failure.says(Rule.SYNTAX, "an equals sign stands between the name of a rule and what it is", fix)
+
+
+def _unexpected(failure: ParseFailure) -> Finding:
+    message = f"{failure.shown} does not belong here"
+    if failure.found == "$END":
+        message = "the grammar ends too early"
+    end = max(failure.end, failure.start + 1)
+    return Rule.SYNTAX, message, _expectation(failure.expected), failure.start, end
+
+
+def _expectation(wanted: frozenset[str]) -> str:
+    """`expected `,` or `}``; nothing when so much may follow that a list helps nobody."""
+    last = {"HEAD", "_REQUIRE", "$END"}
+    if "HEAD" in wanted and wanted <= last:
+        return "expected a rule `name = ...` or a `require` line"
+    shown = sorted(map(_shown, wanted - last))
+    if not shown or len(shown) > 8:
+        return ""
+    return "expected " + " or ".join([", ".join(shown[:-1]), shown[-1]] if shown[1:] else shown)
+
+
+def _shown(terminal: str) -> str:
+    known = _OF_GRAMMARS.get(terminal) or TERMINALS.get(terminal)
+    return known or f"`{terminal.removeprefix('_').lower()}`"
+
+
+IN_LOSSES: tuple[Explainer, ...] = (habit, _stranger, slip, _bracket, _expected)
+IN_GRAMMARS: tuple[Explainer, ...] = (
+    _header,
+    partial(habit, habits=SHARED_HABITS),
+    _stranger,
+    partial(slip, kinds=SHARED_SLIPS),
+    _bracket,
+    _no_equals,
+    _unexpected,
+)
+"""Who is asked what a failure is about, in this order."""

@@ -9,83 +9,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from lark import Token, Tree
-
-from a2ls_dsl.diagnostics import A2lError, Diagnostic, Fix, Source, Span
-from a2ls_dsl.lang.messages.codes import Rule, report
+from a2ls_dsl.diagnostics import Fix, Span
+from a2ls_dsl.lang.messages.codes import Findings, Rule
 from a2ls_dsl.lang.messages.unknown_names import unknown_function, unknown_stream
+from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.printer import print_step
 from a2ls_dsl.lang.syntax.tree import MAX_OFFSET, Call, Element, Item, Return, Rollout
 from a2ls_dsl.words.agent import DISCOUNT, RETURN, ROLLOUT
 from a2ls_dsl.words.language import Stream
-from a2ls_dsl.words.numbers import number_of_text
 from a2ls_dsl.words.registry import functions
 
 MAX_ELEMENTS = 10_000
 """How many elements a file may name; a run of a thousand is written in a dozen characters."""
-
-Node = Tree[Token]
-
-
-class Piece:
-    """The piece of a source that is being built, from character `base` on, and the file's `mistakes`."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.base = 0
-        self.mistakes: list[Diagnostic] = []
-        self._elements = 0
-
-    @property
-    def few(self) -> bool:
-        """Whether there is time to look for a near name: nobody reads more suggestions."""
-        return len(self.mistakes) < 50
-
-    def span(self, node: Node | Token) -> Span:
-        """Where a rule or a word stands in the source."""
-        place = node if isinstance(node, Token) else node.meta
-        return Span(self.source, self.base + (place.start_pos or 0), self.base + (place.end_pos or 0))
-
-    def text(self, node: Node) -> str:
-        """What was written, shortened where it is long."""
-        span = self.span(node)
-        return short(self.source.text[span.start : span.end])
-
-    def note(self, code: str, message: str, node: Node | Token, fix: str | Fix) -> None:
-        """Remember a mistake at a rule or a word."""
-        self.mistakes.append(report(code, message, self.span(node), fix))
-
-    def number(self, node: Node, code: str) -> float | None:
-        """The value of a number with its sign, or None after noting that it has none, under `code`."""
-        value = number_of_text("".join(tokens(node)))
-        if isinstance(value, A2lError):
-            self.note(code, value.message, node, value.fix)
-            return None
-        return value
-
-    def numbers(self, nodes: Iterable[Node], code: str) -> tuple[float, ...] | None:
-        """The values of several numbers, or None if one of them has none."""
-        values = [self.number(node, code) for node in nodes]
-        found = tuple(value for value in values if value is not None)
-        return found if len(found) == len(values) else None
-
-    def affordable(self, elements: int, run: Node) -> bool:
-        """Count the elements of a run, before it is expanded."""
-        before, self._elements = self._elements, self._elements + elements
-        if before <= MAX_ELEMENTS < self._elements:
-            message = f"a file names at most {MAX_ELEMENTS:,} elements"
-            self.note(Rule.ELEMENTS, message, run, "split the file")
-        return self._elements <= MAX_ELEMENTS
-
-
-def nodes(node: Node) -> list[Node]:
-    """The rules directly inside a rule."""
-    return [child for child in node.children if isinstance(child, Tree)]
-
-
-def tokens(node: Node) -> list[Token]:
-    """The words directly inside a rule."""
-    return [child for child in node.children if isinstance(child, Token)]
 
 
 def short(text: str, limit: int = 40) -> str:
@@ -93,133 +28,161 @@ def short(text: str, limit: int = 40) -> str:
     return text if len(text) <= limit else text[:limit] + "..."
 
 
-MAX_NESTING = 16
-"""How many calls may stand inside each other; five do something."""
+class Numbers:
+    """The values of the numbers of a loss file; of one that has none, `findings` say why."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+
+    def value(self, number: surface.Argument, rule: Rule) -> float | None:
+        """The value of a number, or None after noting under a rule that it has none."""
+        if not isinstance(number, surface.Number):
+            raise TypeError("the syntax of loss files lets numbers stand here only")
+        if number.fault is None:
+            return number.value
+        self._findings.note(rule, number.fault.message, number.span, number.fault.fix)
+        return None
+
+    def values(self, numbers: Iterable[surface.Argument], rule: Rule) -> tuple[float, ...] | None:
+        """The values of several numbers, or None if one of them has none."""
+        values = [self.value(number, rule) for number in numbers]
+        given = tuple(value for value in values if value is not None)
+        return given if len(given) == len(values) else None
 
 
 class ItemBuilder:
-    """Builds the items of sets, and notes in the piece what is wrong with them."""
+    """Builds the items of the sets of a loss file, and notes what is wrong with them."""
 
-    def __init__(self, piece: Piece) -> None:
-        self._piece = piece
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._numbers = Numbers(findings)
+        self._elements = 0
 
-    def build(self, node: Node, depth: int = 0) -> list[Item]:
-        """The items that one written item stands for: none if something is wrong with it."""
-        outer, calls = node, list[Call]()
-        while node.data == "apply":
-            depth += 1
-            if depth > MAX_NESTING:
-                message = f"at most {MAX_NESTING} calls stand inside each other"
-                self._piece.note(Rule.NESTING, message, tokens(node)[0], "name fewer functions")
+    def build(self, item: surface.Argument) -> list[Item]:
+        """The items that a written item stands for: none if something is wrong with it."""
+        outer, calls = item, list[Call]()
+        while isinstance(item, surface.Apply):
+            if item.function.text in (RETURN, ROLLOUT):
+                return self._sequence(item, calls)
+            call = self._call(item)
+            if call is None:
                 return []
-            if tokens(node)[0] in (RETURN, ROLLOUT):
-                return self._sequence(node, calls, depth)
-            applied = self._apply(node)
-            if applied is None:
-                return []
-            call, node = applied
             calls.append(call)
-        return list(self._run(node, outer, tuple(reversed(calls))))
+            item = item.arguments[0]
+        if not isinstance(item, surface.Run):
+            return []  # what is nested too deeply was noted by the parser
+        return list(self._run(item, outer.span, tuple(reversed(calls))))
 
-    def _apply(self, node: Node) -> tuple[Call, Node] | None:
-        """A call of a function of one item, and that item."""
-        name, arguments = tokens(node)[0], nodes(node)
-        if misuse := misused(str(name), _shapes(node)):
+    def _call(self, item: surface.Apply) -> Call | None:
+        """A call of a function of one item."""
+        name, arguments = item.function.text, item.arguments
+        if misuse := misused(name, shapes(item)):
             if name in functions:
-                self._piece.note(misuse.code, misuse.message, node, misuse.fix)
+                self._findings.note(misuse.code, misuse.message, item.span, misuse.fix)
             else:
-                fix = unknown_function(name, self._piece.few)
-                self._piece.note(Rule.FUNCTION_UNKNOWN, f"there is no function `{short(name)}`", name, fix)
+                fix = unknown_function(name, self._findings.few)
+                message = f"there is no function `{short(name)}`"
+                self._findings.note(Rule.FUNCTION_UNKNOWN, message, item.function.span, fix)
             return None
-        numbers = self._piece.numbers(arguments[1:], Rule.NUMBER_RANGE)
+        numbers = self._numbers.values(arguments[1:], Rule.NUMBER_RANGE)
         if numbers is None:
             return None
-        places = (self._piece.span(name), *map(self._piece.span, arguments[1:]))
-        return Call(str(name), numbers, places), arguments[0]
+        return Call(name, numbers, (item.function.span, *(number.span for number in arguments[1:])))
 
-    def _sequence(self, node: Node, calls: list[Call], depth: int) -> list[Item]:
-        name, arguments = str(tokens(node)[0]), nodes(node)
-        misuse = misused(name, _shapes(node))
+    def _sequence(self, call: surface.Apply, calls: list[Call]) -> list[Item]:
+        name, arguments = call.function.text, call.arguments
+        misuse = misused(name, shapes(call))
         if misuse and misuse.argument is None:
-            self._piece.note(misuse.code, misuse.message, node, misuse.fix)
+            self._findings.note(misuse.code, misuse.message, call.span, misuse.fix)
             return []
-        items = [self.build(node, depth) for node in arguments if node.data != "number"]
+        items = [self.build(each) for each in arguments if not isinstance(each, surface.Number)]
         if [] in items:
             return []
         if misuse and misuse.argument is not None:
-            self._piece.note(misuse.code, misuse.message, arguments[misuse.argument], misuse.fix)
+            self._findings.note(misuse.code, misuse.message, arguments[misuse.argument].span, misuse.fix)
             return []
-        item = self._rollout(node, *items) if name == ROLLOUT else self._return(node, *items)
+        item = self._rollout(call, *items) if name == ROLLOUT else self._return(call, *items)
         if item is not None and calls:
             outside = applied_outside(calls[-1].name, name)
-            self._piece.note(outside.code, outside.message, node, outside.fix)
+            self._findings.note(outside.code, outside.message, call.span, outside.fix)
             return []
         return [] if item is None else [item]
 
-    def _rollout(self, node: Node, start: list[Item], actions: list[Item]) -> Rollout | None:
+    def _rollout(self, call: surface.Apply, start: list[Item], actions: list[Item]) -> Rollout | None:
         if len(start) > 1 or not isinstance(start[0], Element):
-            self._piece.note(Rule.ARGUMENTS, "a rollout starts at one state", nodes(node)[0], "e.g. s[t]")
+            message = "a rollout starts at one state"
+            self._findings.note(Rule.ARGUMENTS, message, call.arguments[0].span, "e.g. s[t]")
             return None
-        return Rollout(start[0], actions[0].last, len(actions), self._piece.span(node))
+        return Rollout(start[0], actions[0].last, len(actions), call.span)
 
-    def _return(self, node: Node, rewards: list[Item], *ends: list[Item]) -> Return | None:
+    def _return(self, call: surface.Apply, rewards: list[Item], *ends: list[Item]) -> Return | None:
         last = rewards[-1].last
         bootstrap = ends[0][0] if ends else None
         if ends and (len(ends[0]) > 1 or not isinstance(bootstrap, Element)):
             fix = Fix.write(f"value(s[{print_step(last + 1)}])")
-            self._piece.note(Rule.RETURN, "a return ends in one value", nodes(node)[1], fix)
+            self._findings.note(Rule.RETURN, "a return ends in one value", call.arguments[1].span, fix)
             return None
-        numbers = nodes(node)[1 + len(ends) :]
-        discount = self._piece.number(numbers[0], Rule.NUMBER_RANGE) if numbers else DISCOUNT.default
+        numbers = call.arguments[1 + len(ends) :]
+        discount = self._numbers.value(numbers[0], Rule.NUMBER_RANGE) if numbers else DISCOUNT.default
         if discount is None or not isinstance(bootstrap, Element | None):
             return None
-        return Return(rewards[0].last, last, bootstrap, discount, self._piece.span(node))
+        return Return(rewards[0].last, last, bootstrap, discount, call.span)
 
-    def _run(self, run: Node, outer: Node, calls: tuple[Call, ...]) -> list[Element]:
+    def _run(self, run: surface.Run, span: Span, calls: tuple[Call, ...]) -> list[Element]:
         """The elements of a run, each under the same chain of calls."""
-        stream, steps = self._stream(run), [self._step(step, run) for step in nodes(run)]
-        first, last = steps[0], steps[-1]
+        stream, first = self._stream(run.stream), self._offset(run.first, run)
+        last = first if run.last is run.first else self._offset(run.last, run)
         if stream is None or first is None or last is None:
             return []
         if last < first:
             fix = Fix.write(f"{stream}[{print_step(last)}..{print_step(first)}]")
-            self._piece.note(Rule.RUN_BACKWARDS, "a run goes forward in time; this one is empty", run, fix)
+            message = "a run goes forward in time; this one is empty"
+            self._findings.note(Rule.RUN_BACKWARDS, message, run.span, fix)
             return []
-        if not self._piece.affordable(last - first + 1, run):
+        if not self._affordable(last - first + 1, run):
             # One element stands for the run, so that the set isn't called empty on top.
             last = first
-        span = self._piece.span(outer)
         return [Element(stream, offset, calls, span) for offset in range(first, last + 1)]
 
-    def _stream(self, run: Node) -> Stream | None:
-        (name,) = tokens(run)
-        if name in STREAM_NAMES:
-            return Stream(str(name))
-        fix = unknown_stream(str(name))
-        self._piece.note(Rule.STREAM_UNKNOWN, f"there is no stream `{short(name)}`", name, fix)
+    def _stream(self, name: surface.Name) -> Stream | None:
+        if name.text in STREAM_NAMES:
+            return Stream(name.text)
+        message = f"there is no stream `{short(name.text)}`"
+        self._findings.note(Rule.STREAM_UNKNOWN, message, name.span, unknown_stream(name.text))
         return None
 
-    def _step(self, node: Node, run: Node) -> int | None:
+    def _offset(self, step: surface.Step, run: surface.Run) -> int | None:
         """The offset that a step means, or None after noting what is wrong with it."""
-        match tokens(node):
-            case ["t"]:
+        base, written = step.base.text, short(run.span.source.text[run.span.start : run.span.end])
+        match step.moves:
+            case () if base == "t":
                 return 0
-            case ["t", "+", number] if number.isdecimal():
-                digits = number.lstrip("0") or "0"
-                if len(digits) <= len(str(MAX_OFFSET)):
-                    return int(digits)
+            case () if base.isdecimal():
+                fix: str | Fix = Fix.write(f"t+{short(base)}")
+                self._findings.note(Rule.STEP, "steps are counted from t", step.span, fix)
+            case ((1, number),) if base == "t" and number.text.isdecimal():
+                if step.constant <= MAX_OFFSET:
+                    return step.constant
                 fix = f"an episode has at most {MAX_OFFSET + 1:,} steps"
-                self._piece.note(Rule.OFFSET, f"an offset is at most {MAX_OFFSET}", node, fix)
-            case ["t", "-", number] if number.isdecimal():
-                message = f"steps start at t; {self._piece.text(run)} lies before the window"
-                zero = int(number[:9]) == 0
-                shifted = Fix.write("t") if zero else f"shift every element by {short(number)}"
-                self._piece.note(Rule.STEP_BEFORE_T, message, node, shifted)
-            case [number] if number.isdecimal():
-                self._piece.note(Rule.STEP, "steps are counted from t", node, Fix.write(f"t+{short(number)}"))
+                self._findings.note(Rule.OFFSET, f"an offset is at most {MAX_OFFSET}", step.span, fix)
+            case ((-1, number),) if base == "t" and number.text.isdecimal():
+                message = f"steps start at t; {written} lies before the window"
+                shifted = f"shift every element by {short(number.text)}"
+                fix = shifted if step.constant else Fix.write("t")
+                self._findings.note(Rule.STEP_BEFORE_T, message, step.span, fix)
             case _:
-                self._piece.note(Rule.STEP, "a step is t, or t plus a whole number", node, "e.g. t+3")
+                named = any(number.text.isidentifier() for _, number in step.moves)
+                fix = "e.g. t+3" + "; parameters such as k belong to loss grammars" * named
+                self._findings.note(Rule.STEP, "a step is t, or t plus one whole number", step.span, fix)
         return None
+
+    def _affordable(self, elements: int, run: surface.Run) -> bool:
+        """Count the elements of a run, before it is expanded."""
+        before, self._elements = self._elements, self._elements + elements
+        if before <= MAX_ELEMENTS < self._elements:
+            message = f"a file names at most {MAX_ELEMENTS:,} elements"
+            self._findings.note(Rule.ELEMENTS, message, run.span, "split the file")
+        return self._elements <= MAX_ELEMENTS
 
 
 STREAM_NAMES = frozenset(Stream)
@@ -268,8 +231,13 @@ def applied_outside(name: str, inner: str) -> Misuse:
     return Misuse(Rule.MISAPPLIED, message, inside if inner == ROLLOUT else "name the return alone")
 
 
-def _shapes(node: Node) -> list[Shape]:
+def shapes(call: surface.Apply) -> list[Shape]:
+    """What each argument of a call is."""
     return [
-        NUMBER if each.data == "number" else str(tokens(each)[0]) if each.data == "run" else ITEM
-        for each in nodes(node)
+        each.stream.text
+        if isinstance(each, surface.Run)
+        else ITEM
+        if isinstance(each, surface.Apply | surface.Broken)
+        else NUMBER
+        for each in call.arguments
     ]

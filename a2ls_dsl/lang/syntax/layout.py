@@ -16,7 +16,7 @@ from itertools import groupby
 
 from a2ls_dsl.diagnostics import Source
 from a2ls_dsl.lang.rules.canonical import ordered_comparison
-from a2ls_dsl.lang.syntax.parser import parse
+from a2ls_dsl.lang.syntax.elaborate import parse
 from a2ls_dsl.lang.syntax.printer import (
     print_option,
     print_runs,

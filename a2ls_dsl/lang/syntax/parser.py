@@ -1,196 +1,153 @@
-"""From text to the tree of a file. What can't be parsed is skipped and reported, the rest is read on.
+"""From the text of a loss file or a loss grammar to its surface tree.
 
-lark's tree is built into ours: definitions, weights and options here, what stands inside sets in `items.py`.
-Whatever can't be written as a tree is noted and left out, so that one run over a file finds all of it.
+A text is cut where a statement begins, and each piece is parsed by itself: what can't be parsed is reported
+and left out, the rest is read on.
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import accumulate
+from typing import Any, Literal, TypeAlias
 
 from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Source, Span
-from a2ls_dsl.lang.files import MAX_SIZE, folder, too_large
-from a2ls_dsl.lang.messages.codes import Rule, report
-from a2ls_dsl.lang.rules.weights import SCHEDULE_FIX
+from a2ls_dsl.diagnostics import A2lError, Fix, Source, Span
+from a2ls_dsl.lang.files import folder
+from a2ls_dsl.lang.messages.codes import Findings, Rule
+from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.error_context import ParseFailure
-from a2ls_dsl.lang.syntax.errors import explain
-from a2ls_dsl.lang.syntax.items import ItemBuilder, Node, Piece, nodes, tokens
-from a2ls_dsl.lang.syntax.tree import (
-    Call,
-    Comparison,
-    Definition,
-    Import,
-    Item,
-    Loss,
-    LossFile,
-    Option,
-    Ref,
-    Schedule,
-    Weight,
-    Weighted,
-)
-from a2ls_dsl.words.language import SCHEDULE
-
-
-class Builder:
-    """Builds the definitions of one file, piece by piece, and collects `mistakes` on the way."""
-
-    def __init__(self, source: Source) -> None:
-        self._piece = Piece(source)
-        self._items = ItemBuilder(self._piece)
-
-    @property
-    def mistakes(self) -> list[Diagnostic]:
-        """What was found so far."""
-        return self._piece.mistakes
-
-    def build(self, start: Node, base: int) -> tuple[list[Definition], list[Import]]:
-        """What stands in the tree of a piece of the source that begins at character `base`."""
-        self._piece.base = base
-        definitions = [self._definition(node) for node in nodes(start) if node.data == "definition"]
-        return definitions, [self._import(node) for node in nodes(start) if node.data == "import"]
-
-    def _import(self, node: Node) -> Import:
-        (path,) = tokens(node)
-        return Import(path[1:-1], self._piece.span(node), self._piece.span(path))
-
-    def _definition(self, node: Node) -> Definition:
-        (name,), (total,) = tokens(node), nodes(node)
-        terms = tuple(self._weighted(node) for node in total.children if node != "+")
-        span = self._piece.span
-        return Definition(str(name), Loss(terms, span(total)), span(node), name_span=span(name))
-
-    def _weighted(self, node: Node | Token) -> Weighted:
-        span = self._piece.span
-        if isinstance(node, Token) or node.data == "comparison":
-            return Weighted(1.0, self._term(node), span(node))
-        weight, term = node.children
-        if not isinstance(weight, Tree):
-            raise TypeError("a weight is a rule of the grammar, never a word")
-        return Weighted(self._weight(weight), self._term(term), span(node), weight_span=span(weight))
-
-    def _weight(self, node: Node) -> Weight:
-        if node.data == "weight":
-            value = self._piece.number(node, Rule.WEIGHT)
-            return 1.0 if value is None else value
-        (name,) = tokens(node)
-        if name != SCHEDULE:
-            self._piece.note(Rule.SCHEDULE, f"there is no schedule `{name}`", name, SCHEDULE_FIX)
-            return 1.0
-        values = self._piece.numbers(nodes(node), Rule.SCHEDULE)
-        if values is None:
-            return 1.0
-        if len(values) != 3 or values[2] != int(values[2]):
-            message = "a schedule takes three numbers, the last one whole"
-            self._piece.note(Rule.SCHEDULE, message, node, SCHEDULE_FIX)
-            return 1.0
-        return Schedule(values[0], values[1], int(values[2]))
-
-    def _term(self, node: Node | Token) -> Comparison | Ref:
-        if isinstance(node, Token):
-            return Ref(str(node), self._piece.span(node))
-        (name,) = tokens(node)
-        parts = nodes(node)
-        sets = [part for part in parts if part.data == "set"]
-        options = [node for part in parts if part.data == "options" for node in nodes(part)]
-        sides = [self._set(node) for node in sets]
-        against = [self._piece.span(part) for part in parts if part.data == "negatives"]
-        return Comparison(
-            str(name),
-            sides[0],
-            sides[1] if len(sides) > 1 else (),
-            bool(against),
-            tuple(option for option in map(self._option, options) if option),
-            self._piece.span(node),
-            sides=tuple(map(self._piece.span, sets)),
-            against_span=next(iter(against), None),
-        )
-
-    def _set(self, node: Node) -> tuple[Item, ...]:
-        return tuple(item for each in nodes(node) for item in self._items.build(each))
-
-    def _option(self, node: Node) -> Option | None:
-        name, *shared = tokens(node)
-        (given,) = nodes(node)
-        value: float | Call | None
-        if given.data == "number":
-            value = self._piece.number(given, Rule.OPTION_VALUE)
-        else:
-            (head,) = tokens(given)
-            numbers = self._piece.numbers(nodes(given), Rule.OPTION_VALUE)
-            value = None if numbers is None else Call(str(head), numbers)
-        if value is None:
-            return None
-        return Option(str(name), value, next(map(str, shared), None), self._piece.span(node))
-
-
-EXAMPLE = "loss forward = mse({ s[t], a[t] } -> { s[t+1] })"
+from a2ls_dsl.lang.syntax.errors import IN_GRAMMARS, IN_LOSSES, Explainer, explain
+from a2ls_dsl.lang.syntax.tree import Import
+from a2ls_dsl.words.numbers import number_of_text
 
 MAX_BROKEN = 100
 """So many pieces of a file are explained that don't parse; what comes behind is left alone."""
 
-_COMMENT = re.compile(r"(\"[^\"\r\n]*\")|#[^\r\n]*")
-_START = re.compile(r"^[^\S\n]*(?:loss|import)\b", re.MULTILINE)
-_NAMES = re.compile(r"\bloss\s+([A-Za-z_]\w*)|\b([A-Za-z_]\w*)\s*=(?!>)")
+MAX_NESTING = 16
+"""How many calls may stand inside each other; five do something."""
+
+Node = Tree[Token]
 
 
-def parse(text: str, name: str = "<string>") -> LossFile:
-    """The syntax tree of a loss file, with places. Raises `LanguageError` with every mistake found."""
-    file, mistakes = recover(Source(name, text))
-    if mistakes:
-        raise LanguageError(mistakes)
-    return file
+@dataclass(frozen=True)
+class Dialect:
+    """What differs between loss files and loss grammars.
 
-
-def recover(source: Source) -> tuple[LossFile, list[Diagnostic]]:
-    """The part of a file that can be understood, and what is wrong with the rest.
-
-    A definition that doesn't parse stays in the tree with no terms, so that others may refer to it.
+    syntax: the file of the concrete syntax. start: its rule for the first piece of a text, and that for the
+    others. lexer: lark's; in a grammar the words of the language may be names, too. begins: where a statement
+    begins, unless `goes_on` stands before it. names: what a statement that can't be parsed meant to define.
+    explainers: who says what is wrong with it.
     """
-    if len(source.text) > MAX_SIZE:
-        raise too_large(source.name)
-    builder = Builder(source)
-    clean = _COMMENT.sub(lambda found: found[1] or " " * len(found[0]), source.text)
-    starts = [0, *(match.start() for match in _START.finditer(clean) if match.start())]
-    definitions, imports, broken = list[Definition](), list[Import](), 0
-    for start, end in zip(starts, [*starts[1:], len(clean)], strict=True):
-        piece = clean[start:end]
-        if broken >= MAX_BROKEN:
-            definitions += _placeholders(source, piece, start)
-            continue
-        try:
-            found, brought = builder.build(_parser().parse(piece), start)
-            definitions += found
-            imports += brought
-        except UnexpectedInput as error:
-            broken += 1
-            builder.mistakes.append(explain(source, failure_of(error, piece), start))
-            definitions += _placeholders(source, piece, start)
-    if not definitions and not builder.mistakes:
-        nothing = Span(source, len(source.text), len(source.text))
-        builder.mistakes.append(
-            report(Rule.NO_LOSS, "there is no loss in this file", nothing, f"e.g. {EXAMPLE}")
-        )
-    whole = Span(source, 0, len(source.text))
-    return LossFile(tuple(definitions), tuple(imports), whole), builder.mistakes
+
+    syntax: str
+    start: tuple[str, str]
+    lexer: Literal["basic", "contextual"]
+    begins: re.Pattern[str]
+    goes_on: re.Pattern[str]
+    names: re.Pattern[str]
+    explainers: tuple[Explainer, ...]
 
 
-@lru_cache(maxsize=1)
-def _parser() -> Lark:
-    grammar = (folder("grammars") / "a2l.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", lexer="basic", propagate_positions=True)
+LOSSES = Dialect(
+    "a2l.lark",
+    ("losses", "losses"),
+    "basic",
+    re.compile(r"^[^\S\n]*(?:loss|import)\b", re.MULTILINE),
+    re.compile(r"(?!)"),
+    re.compile(r"\bloss\s+([A-Za-z_]\w*)|\b([A-Za-z_]\w*)\s*=(?!>)"),
+    IN_LOSSES,
+)
+
+_RULE = r"^[^\S\n]*(?:require\b|([A-Za-z_]\w*)[^\S\n]*=)"
+
+GRAMMARS = Dialect(
+    "a2g.lark",
+    ("grammar", "lines"),
+    "contextual",
+    re.compile(_RULE, re.MULTILINE),
+    re.compile(r"(?:,|\bwith)\s*\Z"),
+    re.compile(_RULE, re.MULTILINE),
+    IN_GRAMMARS,
+)
+
+_COMMENT = re.compile(r"(\"[^\"\r\n]*\")|#[^\r\n]*")
+
+
+def read(source: Source, dialect: Dialect, findings: Findings) -> list[surface.Statement]:
+    """The statements of a text; of those that can't be parsed, what they meant to define, with nothing in it.
+
+    What is wrong is noted in `findings`.
+    """
+    builder = Builder(source, findings)
+    text = _COMMENT.sub(lambda found: found[1] or " " * len(found[0]), source.text)
+    statements, broken = list[surface.Statement](), 0
+    for number, (start, end) in enumerate(_pieces(text, dialect)):
+        piece = text[start:end]
+        if broken < MAX_BROKEN:
+            try:
+                rule = dialect.start[min(number, 1)]
+                statements += builder.build(_parser(dialect).parse(piece, start=rule), start)
+                continue
+            except UnexpectedInput as unexpected:
+                broken += 1
+                failure = failure_of(unexpected, piece)
+                code, message, fix, first, last = explain(failure, dialect.explainers)
+                if isinstance(fix, Fix) and fix.at:
+                    fix = replace(fix, at=(start + fix.at[0], start + fix.at[1]))
+                place = Span(source, start + first, start + last)
+                findings.note(code, message, place, fix)
+            except RecursionError:
+                depths = list(accumulate((sign in "[(") - (sign in "])") for sign in source.text))
+                innermost = depths.index(max(depths))
+                place = Span(source, innermost, innermost + 1)
+                findings.note(Rule.SYNTAX, "parts are nested too deeply", place, "name the inner parts")
+        statements += _placeholders(source, piece, start, dialect)
+    return statements
+
+
+def _pieces(text: str, dialect: Dialect) -> Iterator[tuple[int, int]]:
+    """From where to where each piece goes; the first holds what stands before the first statement, too."""
+    starts = [match.start() for match in dialect.begins.finditer(text)]
+    starts = [start for start in starts if not dialect.goes_on.search(text, max(0, start - 200), start)]
+    if starts and not text[: starts[0]].strip():
+        del starts[0]
+    return zip([0, *starts], [*starts, len(text)], strict=True)
+
+
+def _placeholders(source: Source, piece: str, start: int, dialect: Dialect) -> Iterator[surface.Equation]:
+    whole = Span(source, start, start + len(piece))
+    names = {match[match.lastindex]: match for match in dialect.names.finditer(piece) if match.lastindex}
+    for text, match in names.items():
+        place = Span(source, *(start + end for end in match.span(match.lastindex or 0)))
+        yield surface.Equation(surface.Name(text, place), surface.Broken(whole), whole)
+
+
+@cache
+def _parser(dialect: Dialect) -> Lark:
+    return Lark.open(
+        str(folder("grammars") / dialect.syntax),
+        start=list(dict.fromkeys(dialect.start)),
+        parser="lalr",
+        lexer=dialect.lexer,
+        propagate_positions=True,
+        maybe_placeholders=False,
+    )
+
+
+_WORDS = ("_ARTICLE", "_AT", "_FOR", "_IN", "_MOST", "_OF")
+"""Words of grammars that are names where they aren't expected: `a` is a stream, too."""
 
 
 def failure_of(error: UnexpectedInput, piece: str) -> ParseFailure:
     """What the parser knows about a syntax error, without its words."""
     if isinstance(error, UnexpectedToken) and error.token.type != "$END":
         start = error.token.start_pos or 0
-        return ParseFailure(
-            piece, start, start + len(error.token), error.token.type, frozenset(error.accepts or ())
-        )
+        found = "NAME" if error.token.type in _WORDS else error.token.type
+        return ParseFailure(piece, start, start + len(error.token), found, frozenset(error.accepts or ()))
     if isinstance(error, UnexpectedCharacters):
         start = error.pos_in_stream or 0
         return ParseFailure(piece, start, start + 1, "", frozenset())
@@ -199,8 +156,138 @@ def failure_of(error: UnexpectedInput, piece: str) -> ParseFailure:
     return ParseFailure(piece, end, end, "$END", frozenset(expected))
 
 
-def _placeholders(source: Source, piece: str, start: int) -> list[Definition]:
-    """Definitions without terms for the names that a broken piece meant to define."""
-    span = Span(source, start, start + len(piece))
-    names = dict.fromkeys(match[1] or match[2] for match in _NAMES.finditer(piece))
-    return [Definition(name, Loss(()), span) for name in names]
+Child: TypeAlias = Node | Token
+
+
+class Builder:
+    """Builds surface trees from lark's: one method for each rule of the syntax that leaves a node."""
+
+    def __init__(self, source: Source, findings: Findings) -> None:
+        self._source = source
+        self._findings = findings
+        self._base = 0
+
+    def build(self, start: Node, base: int) -> list[surface.Statement]:
+        """What stands in the tree of a piece of the source that begins at character `base`."""
+        self._base = base
+        return [self._built(child) for child in start.children]
+
+    def _built(self, node: Child) -> Any:
+        return self._name(node) if isinstance(node, Token) else getattr(self, f"_{node.data}")(node)
+
+    def _all(self, nodes: list[Child]) -> tuple[Any, ...]:
+        return tuple(map(self._built, nodes))
+
+    def _span(self, node: Child) -> Span:
+        place = node if isinstance(node, Token) else node.meta
+        return Span(self._source, self._base + (place.start_pos or 0), self._base + (place.end_pos or 0))
+
+    def _name(self, token: Child) -> surface.Name:
+        return surface.Name(str(token), self._span(token))
+
+    # statements
+
+    def _import(self, node: Node) -> Import:
+        (path,) = node.children
+        return Import(str(path)[1:-1], self._span(node), self._span(path))
+
+    def _header(self, node: Node) -> surface.Header:
+        name, *horizons = node.children
+        return surface.Header(self._name(name), self._all(horizons), self._span(node))
+
+    def _horizon(self, node: Node) -> surface.Horizon:
+        name, first, last = node.children
+        ends = surface.whole(str(first)), surface.whole(str(last))
+        return surface.Horizon(self._name(name), *ends, self._span(node))
+
+    def _equation(self, node: Node) -> surface.Equation:
+        name, body = self._all(node.children)
+        return surface.Equation(name, body, self._span(node))
+
+    def _require(self, node: Node) -> surface.Require:
+        what, side = self._all(node.children)
+        return surface.Require(what, side, self._span(node))
+
+    def _bound(self, node: Node) -> surface.Bound:
+        most, rule = node.children
+        return surface.Bound(surface.whole(str(most)), self._name(rule), self._span(node))
+
+    # losses
+
+    def _choice(self, node: Node) -> surface.Choice:
+        return surface.Choice(self._all(node.children), self._span(node))
+
+    def _sum(self, node: Node) -> surface.Sum:
+        return surface.Sum(self._all(node.children), self._span(node))
+
+    def _scaled(self, node: Node) -> surface.Scaled:
+        weight, body = self._all(node.children)
+        return surface.Scaled(weight, body, self._span(node))
+
+    def _both(self, node: Node) -> surface.Both:
+        return surface.Both(self._all(node.children), self._span(node))
+
+    def _optional(self, node: Node) -> surface.Optional:
+        return surface.Optional(self._built(node.children[0]), self._span(node))
+
+    def _operation(self, node: Node) -> surface.Operation:
+        name, *inside = node.children
+        arguments, behind = list[Any](), dict[str, tuple[Any, ...]]()
+        for child in inside:
+            if isinstance(child, Tree) and child.data in ("target", "negatives", "options"):
+                behind[child.data] = self._all(child.children)
+            else:
+                arguments.append(self._built(child))
+        target, negatives = (behind.get(part, (None,))[0] for part in ("target", "negatives"))
+        options = behind.get("options", ())
+        return surface.Operation(
+            self._name(name), tuple(arguments), target, negatives, options, self._span(node)
+        )
+
+    def _option(self, node: Node) -> surface.Setting:
+        name, value, *shared = self._all(node.children)
+        return surface.Setting(name, value, shared[0] if shared else None, self._span(node))
+
+    def _number(self, node: Node) -> surface.Number:
+        value = number_of_text("".join(map(str, node.children)))
+        if isinstance(value, A2lError):
+            return surface.Number(1.0, self._span(node), value)
+        return surface.Number(value, self._span(node))
+
+    def _none(self, node: Node) -> surface.Nothing:
+        return surface.Nothing(self._span(node))
+
+    def _against(self, node: Node) -> surface.Against:
+        return surface.Against(self._span(node))
+
+    # sets
+
+    def _exactly(self, node: Node) -> surface.Elements:
+        return surface.Elements(self._all(node.children), False, self._span(node))
+
+    def _some(self, node: Node) -> surface.Elements:
+        return surface.Elements(self._all(node.children), True, self._span(node))
+
+    def _apply(self, node: Node, depth: int = 1) -> surface.Apply | surface.Broken:
+        name, *given = node.children
+        if depth > MAX_NESTING:
+            message = f"at most {MAX_NESTING} calls stand inside each other"
+            self._findings.note(Rule.NESTING, message, self._span(name), "name fewer functions")
+            return surface.Broken(self._span(node))
+        arguments = tuple(
+            self._apply(each, depth + 1)
+            if isinstance(each, Tree) and each.data == "apply"
+            else self._built(each)
+            for each in given
+        )
+        return surface.Apply(self._name(name), arguments, self._span(node))
+
+    def _run(self, node: Node) -> surface.Run:
+        stream, *steps = self._all(node.children)
+        return surface.Run(stream, steps[0], steps[-1], self._span(node))
+
+    def _step(self, node: Node) -> surface.Step:
+        base, *moves = node.children
+        signs = (1 if sign == "+" else -1 for sign in moves[::2])
+        named = tuple(zip(signs, map(self._name, moves[1::2]), strict=True))
+        return surface.Step(self._name(base), named, self._span(node))

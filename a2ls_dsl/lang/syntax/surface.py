@@ -1,16 +1,19 @@
-"""The syntax tree of a `.a2g` file, on one page.
+"""What is written in a loss file or a loss grammar, as a tree, on one page; every node has its place.
 
-Names are kept as they were written; `check.py` says which of them exist, `expand.py` what the tree means.
+Names are kept as they were written. `elaborate.py` makes of a loss file the terms of `tree.py`, and
+`grammar/elaborate.py` of a grammar a space of such terms.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from typing import TypeAlias, TypeVar
 
-from a2ls_dsl.diagnostics import Span
+from a2ls_dsl.diagnostics import A2lError, Span
+from a2ls_dsl.lang.syntax.tree import Import
 
 T = TypeVar("T")
 
@@ -26,14 +29,33 @@ class Name:
     span: Span
 
 
+_DIGITS = 6
+"""Longer numbers are cut: they are beyond every limit anyway, and the checks say so."""
+
+
+def whole(text: str) -> int:
+    """The whole number that some digits stand for."""
+    digits = text.lstrip("0") or "0"
+    return int(digits) if len(digits) <= _DIGITS else 10**_DIGITS
+
+
 @dataclass(frozen=True)
 class Step:
-    """`t+k-1`: the word it counts from, a constant, and parameters, each with its sign."""
+    """`t+k-1`: the word it counts from, and numbers and parameters, each with its sign."""
 
     base: Name
-    constant: int
-    parameters: tuple[tuple[int, Name], ...]
+    moves: tuple[tuple[int, Name], ...]
     span: Span
+
+    @cached_property
+    def constant(self) -> int:
+        """All whole numbers together."""
+        return sum(sign * whole(name.text) for sign, name in self.moves if name.text.isdecimal())
+
+    @cached_property
+    def parameters(self) -> tuple[tuple[int, Name], ...]:
+        """Whatever else is added or taken away."""
+        return tuple((sign, name) for sign, name in self.moves if not name.text.isdecimal())
 
     def at(self, binding: Binding) -> int:
         """The offset from t for these values of the parameters."""
@@ -77,6 +99,8 @@ class Number:
 
     value: float
     span: Span
+    fault: A2lError | None = field(default=None, compare=False)
+    """What is wrong with a number that has no value."""
 
 
 @dataclass(frozen=True)
@@ -142,35 +166,47 @@ class Scaled:
 
 
 @dataclass(frozen=True)
-class Option:
-    """`head = linear`"""
+class Setting:
+    """`head = linear`, of a loss file also `head = linear as q`: an option and what it is set to."""
 
     name: Name
     value: Expression
+    shared: Name | None
     span: Span
 
 
 @dataclass(frozen=True)
-class Call:
-    """`operator(source -> target) negatives with options`; or a function and its numbers."""
+class Operation:
+    """`operator(source -> target) negatives with options`; or a function, head, schedule and its numbers."""
 
     name: Name
     arguments: tuple[Expression, ...]
     target: Expression | None
     negatives: Expression | None
-    options: tuple[Option, ...]
+    options: tuple[Setting, ...]
     span: Span
 
 
 Expression: TypeAlias = (
-    Name | Number | Elements | Nothing | Broken | Against | Both | Optional | Choice | Sum | Scaled | Call
+    Name
+    | Number
+    | Elements
+    | Nothing
+    | Broken
+    | Against
+    | Both
+    | Optional
+    | Choice
+    | Sum
+    | Scaled
+    | Operation
 )
 Argument: TypeAlias = Item | Expression
 
 
 @dataclass(frozen=True)
-class Rule:
-    """`name = body`"""
+class Equation:
+    """`loss name = body` of a loss file, `name = body` of a grammar."""
 
     name: Name
     body: Expression
@@ -206,24 +242,36 @@ class Horizon:
 
 
 @dataclass(frozen=True)
-class GrammarFile:
-    """A whole file; rules and other lines in the order they were written."""
+class Header:
+    """`grammar mine for k in 1..10, n in 1..3`"""
 
     name: Name
     horizons: tuple[Horizon, ...]
-    rules: tuple[Rule, ...]
-    requires: tuple[Require, ...]
-    bounds: tuple[Bound, ...]
     span: Span
 
+
+Statement: TypeAlias = Import | Header | Equation | Require | Bound
+"""What a file consists of."""
+
+
+@dataclass(frozen=True)
+class GrammarFile:
+    """A whole grammar; rules and other lines in the order they were written."""
+
+    name: Name
+    horizons: tuple[Horizon, ...]
+    rules: tuple[Equation, ...]
+    requires: tuple[Require, ...]
+    bounds: tuple[Bound, ...]
+
     @staticmethod
-    def of(name: Name, horizons: tuple[Horizon, ...], lines: Sequence[object], span: Span) -> GrammarFile:
+    def of(header: Header, lines: Sequence[Statement]) -> GrammarFile:
         """A file with these lines, rules and others."""
 
         def those(kind: type[T]) -> tuple[T, ...]:
             return tuple(line for line in lines if isinstance(line, kind))
 
-        return GrammarFile(name, horizons, those(Rule), those(Require), those(Bound), span)
+        return GrammarFile(header.name, header.horizons, those(Equation), those(Require), those(Bound))
 
     @property
     def size(self) -> int:
@@ -257,9 +305,9 @@ def parts(expression: Expression) -> tuple[Expression, ...]:
             return weight, body
         case Elements(items):
             return tuple(each for item in items for each in _inside(item))
-        case Call(name, arguments, target, negatives, options):
-            more = [each for each in (target, negatives) if each is not None]
-            return (name, *arguments, *more, *(option.value for option in options))
+        case Operation(name, arguments, target, negatives, options):
+            behind = [part for part in (target, negatives) if part is not None]
+            return (name, *arguments, *behind, *(option.value for option in options))
     return ()
 
 
