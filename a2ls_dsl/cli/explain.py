@@ -59,10 +59,9 @@ def _near_code(code: str, codes: Iterable[str]) -> str | None:
 
 def _page(code: str, rule: str) -> str:
     """Everything about one code."""
-    from a2ls_dsl.lang.grammar.explanations import EXPLANATIONS as GRAMMAR_EXPLANATIONS
-    from a2ls_dsl.lang.messages.explanations import EXPLANATIONS
+    from a2ls_dsl.lang.messages.codes import explanations
 
-    explanation = (EXPLANATIONS | GRAMMAR_EXPLANATIONS)[code]
+    explanation = explanations()[code]
     blocks = [f"{_kind(code)}[{code}]: {rule}", textwrap.fill(explanation.why, WIDTH)]
     for title, example in (("wrong", explanation.wrong), ("right", explanation.right)):
         if example is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from a2ls_dsl.diagnostics import Diagnostic, Fix, RuleTable, Severity, Source, Span
 
@@ -218,3 +219,11 @@ class Explanation:
     why: str
     wrong: str | None = None
     right: str | None = None
+
+
+def explanations() -> dict[str, Explanation]:
+    """What `a2l explain` says about each code, from `explanations.toml`."""
+    import tomllib  # takes longer to import than a file takes to check
+
+    text = Path(__file__).with_name("explanations.toml").read_text(encoding="utf-8")
+    return {code: Explanation(**entry) for code, entry in tomllib.loads(text).items()}

@@ -190,8 +190,8 @@ _HEADER = "a loss grammar begins with a line such as `grammar mine for k in 1..1
 def _header(failure: ParseFailure) -> Finding | None:
     if "_GRAMMAR" not in failure.expected:
         return None
-    code, message, _, *place = _unexpected(failure)
-    return code, message, _HEADER, *place
+    code, message, _, start, end = _unexpected(failure)
+    return code, message, _HEADER, start, end
 
 
 def _no_equals(failure: ParseFailure) -> Finding | None:
