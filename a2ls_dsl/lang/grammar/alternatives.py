@@ -12,7 +12,7 @@ from functools import reduce
 from itertools import product
 from typing import TypeAlias
 
-from a2ls_dsl.lang.grammar.check_names import ordered, rules_of, uses, walk
+from a2ls_dsl.lang.grammar.file import GrammarFile
 from a2ls_dsl.lang.grammar.layout import ENCODERS
 from a2ls_dsl.lang.grammar.sets import Path
 from a2ls_dsl.lang.rules.canonical import canonical_items
@@ -54,9 +54,9 @@ def join(paths: Iterable[Path]) -> Path:
 class Alternatives:
     """Expands the parts of a checked file."""
 
-    def __init__(self, file: surface.GrammarFile) -> None:
-        self.rules = rules_of(file)
-        self.order = {name: place for place, name in enumerate(ordered(file))}
+    def __init__(self, file: GrammarFile) -> None:
+        self.rules = file.by_name
+        self.order = {name: place for place, name in enumerate(file.ordered())}
         self.origins: dict[Item, tuple[surface.Item, surface.Binding]] = {}
         """Where an item was first written, before its defaults were left out, and for which values."""
         self._words: dict[str, tuple[Word, ...]] = {}
@@ -106,18 +106,18 @@ class Alternatives:
 
     def names(self, expression: surface.Expression) -> frozenset[str]:
         """The parameters that the sets in an expression depend on."""
-        used = [part.text for part in walk(expression) if isinstance(part, surface.Name)]
+        used = [part.text for part in surface.walk(expression) if isinstance(part, surface.Name)]
         return frozenset(self._own(expression)).union(*(self._names.get(name, ()) for name in used))
 
     def reached(self, expression: surface.Expression) -> set[str]:
         """The rules that an expression leads to."""
         found: set[str] = set()
-        waiting = [part.text for part in walk(expression) if isinstance(part, surface.Name)]
+        waiting = [part.text for part in surface.walk(expression) if isinstance(part, surface.Name)]
         while waiting:
             name = waiting.pop()
             if name in self.rules and name not in found:
                 found.add(name)
-                waiting += [use.text for use in uses(self.rules[name])]
+                waiting += [use.text for use in surface.names_in(self.rules[name].body)]
         return found
 
     def measure(self, expression: surface.Expression) -> int:
@@ -144,7 +144,7 @@ class Alternatives:
         return before != self._names[name]
 
     def _own(self, body: surface.Expression) -> Iterator[str]:
-        for part in walk(body):
+        for part in surface.walk(body):
             if isinstance(part, surface.Elements):
                 for item in part.items:
                     for run in surface.runs(item):

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from a2ls_dsl.diagnostics import Diagnostic, Severity
 from a2ls_dsl.lang.grammar.alternatives import MANY, Alternatives, Value
-from a2ls_dsl.lang.grammar.check_names import for_values, walk
+from a2ls_dsl.lang.grammar.check_names import for_values
 from a2ls_dsl.lang.grammar.comparison import ComparisonSpace, leaves_of
 from a2ls_dsl.lang.grammar.compound import ScaledSpace
 from a2ls_dsl.lang.grammar.elaborate import Elaborator, calls_of
+from a2ls_dsl.lang.grammar.file import GrammarFile
 from a2ls_dsl.lang.grammar.layout import ENCODERS, SOURCE
 from a2ls_dsl.lang.grammar.losses import Root
 from a2ls_dsl.lang.grammar.space import Space, spaces_of
@@ -36,7 +37,7 @@ MAX_NAMED = 1_000_000
 """The elements in all sets for all horizons; the space of He et al. 2022 has 390."""
 
 
-def too_large_findings(file: surface.GrammarFile, alternatives: Alternatives) -> Iterator[Diagnostic]:
+def too_large_findings(file: GrammarFile, alternatives: Alternatives) -> Iterator[Diagnostic]:
     """What is too large, without building it."""
     loss = next(rule.name for rule in file.rules if rule.name.text == "loss")
     calls = calls_of(alternatives)
@@ -68,7 +69,7 @@ def too_large_findings(file: surface.GrammarFile, alternatives: Alternatives) ->
 def number_findings(alternatives: Alternatives) -> Iterator[Diagnostic]:
     """Weights, widths of heads and numbers of options out of their range."""
     names = {"loss", *alternatives.reached(alternatives.rules["loss"].body)}
-    for part in (part for name in sorted(names) for part in walk(alternatives.rules[name].body)):
+    for part in (part for name in sorted(names) for part in surface.walk(alternatives.rules[name].body)):
         match part:
             case surface.Scaled(weight):
                 for word in alternatives.words(weight):
@@ -200,9 +201,11 @@ def _weights(root: Space) -> Iterator[Diagnostic]:
             yield report(GrammarRule.NUMBER_RANGE, message, span, "use weights nearer to 1")
 
 
-def _elements(file: surface.GrammarFile) -> int:
+def _elements(file: GrammarFile) -> int:
     """The elements in all sets for all horizons together, without building them."""
-    literals = [part for rule in file.rules for part in walk(rule.body) if isinstance(part, surface.Elements)]
+    literals = [
+        part for rule in file.rules for part in surface.walk(rule.body) if isinstance(part, surface.Elements)
+    ]
     runs = [run for part in literals for item in part.items for run in surface.runs(item)]
     # A run's length is linear in the parameters: the mean over all values is that of the corners.
     corners = list(file.corners())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from graphlib import CycleError, TopologicalSorter
+from graphlib import CycleError
 
 from a2ls_dsl.diagnostics import Diagnostic
 from a2ls_dsl.lang.grammar.check_sorts import check_sorts
+from a2ls_dsl.lang.grammar.file import GrammarFile
 from a2ls_dsl.lang.grammar.layout import SIDES
 from a2ls_dsl.lang.messages.codes import GrammarRule, report
 from a2ls_dsl.lang.messages.unknown_names import LISTED, suggestion, unknown_stream
@@ -44,16 +45,16 @@ MAX_DEPTH = 8
 """How deep a rule may stand inside itself at most."""
 
 
-def check(file: surface.GrammarFile) -> list[Diagnostic]:
+def check(file: GrammarFile) -> list[Diagnostic]:
     """All findings about the names, kinds and steps of a grammar, in the order of the text."""
-    rules = rules_of(file)
+    rules = file.by_name
     findings = [*_horizons(file), *_rule_names(file), *_requires(file)]
     for rule in file.rules:
-        for part in walk(rule.body):
+        for part in surface.walk(rule.body):
             if isinstance(part, surface.Elements):
                 findings += [finding for item in part.items for finding in _item(item, file)]
     try:
-        order = ordered(file)
+        order = file.ordered()
     except CycleError as cycle:
         findings.append(_recursion(rules, cycle.args[1]))
     else:
@@ -63,36 +64,7 @@ def check(file: surface.GrammarFile) -> list[Diagnostic]:
     return sorted(findings, key=lambda finding: finding.span.start)
 
 
-def rules_of(file: surface.GrammarFile) -> dict[str, surface.Equation]:
-    """The rules by name; of two with one name the first."""
-    return {rule.name.text: rule for rule in reversed(file.rules)}
-
-
-def walk(expression: surface.Expression) -> Iterator[surface.Expression]:
-    """An expression and everything inside it."""
-    waiting = [expression]
-    while waiting:
-        yield (part := waiting.pop())
-        waiting += reversed(surface.parts(part))
-
-
-def uses(rule: surface.Equation) -> list[surface.Name]:
-    """The names of rules, operators and functions that a rule's body holds."""
-    return [part for part in walk(rule.body) if isinstance(part, surface.Name)]
-
-
-def ordered(file: surface.GrammarFile) -> list[str]:
-    """The rules' names, each behind all that it refers to but bounded rules. Raises CycleError."""
-    bounded = {bound.rule.text for bound in file.bounds}
-    rules = rules_of(file)
-    graph = {
-        name: [use.text for use in uses(rule) if use.text in rules and use.text not in bounded]
-        for name, rule in rules.items()
-    }
-    return list(TopologicalSorter(graph).static_order())
-
-
-def _horizons(file: surface.GrammarFile) -> Iterator[Diagnostic]:
+def _horizons(file: GrammarFile) -> Iterator[Diagnostic]:
     seen: set[str] = set()
     for given in file.horizons:
         name = given.parameter
@@ -115,7 +87,7 @@ def _horizons(file: surface.GrammarFile) -> Iterator[Diagnostic]:
             )
 
 
-def _rule_names(file: surface.GrammarFile) -> Iterator[Diagnostic]:
+def _rule_names(file: GrammarFile) -> Iterator[Diagnostic]:
     seen: set[str] = set()
     for rule in file.rules:
         name, span = rule.name.text, rule.name.span
@@ -144,13 +116,13 @@ def _taken(name: str) -> str:
     return "a word of the language" if name in WORDS or name in heads else ""
 
 
-def _requires(file: surface.GrammarFile) -> Iterator[Diagnostic]:
+def _requires(file: GrammarFile) -> Iterator[Diagnostic]:
     for line in file.requires:
         for word, known in ((line.what, STREAM_WORDS), (line.side, SIDES)):
             if word.text not in known:
                 message = f"`require` does not know `{word.text}`"
                 yield report(GrammarRule.REQUIRE, message, word.span, suggestion(word.text, known))
-    names = rules_of(file)
+    names = file.by_name
     for bound in file.bounds:
         if bound.rule.text not in names:
             message = f"there is no rule `{bound.rule.text}`"
@@ -160,7 +132,7 @@ def _requires(file: surface.GrammarFile) -> Iterator[Diagnostic]:
             yield report(GrammarRule.BOUND, message, bound.span, f"e.g. require at most 3 {bound.rule.text}")
 
 
-def _item(item: surface.Item, file: surface.GrammarFile) -> Iterator[Diagnostic]:
+def _item(item: surface.Item, file: GrammarFile) -> Iterator[Diagnostic]:
     for call in surface.applied(item):
         yield from _arguments(call)
     for run in surface.runs(item):
@@ -188,7 +160,7 @@ def _arguments(call: surface.Apply) -> Iterator[Diagnostic]:
             yield report(GrammarRule.FUNCTION, outside.message, call.span, outside.fix)
 
 
-def _step_names(step: surface.Step, file: surface.GrammarFile) -> Iterator[Diagnostic]:
+def _step_names(step: surface.Step, file: GrammarFile) -> Iterator[Diagnostic]:
     if step.base.text != "t":
         message = f"a step counts from t, not from `{step.base.text}`"
         yield report(GrammarRule.STEP, message, step.base.span, "write t, t+1, ...")
@@ -204,7 +176,7 @@ def _step_names(step: surface.Step, file: surface.GrammarFile) -> Iterator[Diagn
             yield report(GrammarRule.STEP, f"there is no parameter `{name.text}`", name.span, fix)
 
 
-def _run(run: surface.Run, file: surface.GrammarFile) -> Iterator[Diagnostic]:
+def _run(run: surface.Run, file: GrammarFile) -> Iterator[Diagnostic]:
     for binding in file.corners():
         first, last = run.first.at(binding), run.last.at(binding)
         where = for_values(binding)
@@ -235,16 +207,16 @@ def _recursion(rules: Mapping[str, surface.Equation], cycle: list[str]) -> Diagn
     names = cycle[:-1]
     first = min(range(len(names)), key=lambda i: rules[names[i]].name.span.start)
     path = [*names[first:], *names[:first], names[first]]
-    path = path if any(use.text == path[1] for use in uses(rules[path[0]])) else path[::-1]
+    path = path if any(use.text == path[1] for use in surface.names_in(rules[path[0]].body)) else path[::-1]
     shown = path if len(path) <= LISTED else [*path[: LISTED - 2], "...", path[-1]]
     message = f"rules must not be recursive without a bound: {' -> '.join(shown)}"
-    use = next(use for use in uses(rules[path[0]]) if use.text == path[1])
+    use = next(use for use in surface.names_in(rules[path[0]].body) if use.text == path[1])
     fix = f"for sums, add `require at most 3 {path[0]}`; else list the alternatives"
     return report(GrammarRule.RECURSION, message, use.span, fix)
 
 
-def _unused(file: surface.GrammarFile) -> Iterator[Diagnostic]:
-    used = {use.text for rule in file.rules for use in uses(rule)} | {"loss"}
+def _unused(file: GrammarFile) -> Iterator[Diagnostic]:
+    used = {use.text for rule in file.rules for use in surface.names_in(rule.body)} | {"loss"}
     for rule in file.rules:
         if rule.name.text not in used:
             message = f"the rule `{rule.name.text}` is never used"

@@ -8,9 +8,10 @@ from itertools import product
 from math import prod
 
 from a2ls_dsl.lang.grammar.alternatives import Alternatives, SetChoice, Word
-from a2ls_dsl.lang.grammar.check_names import STREAM_WORDS, walk
+from a2ls_dsl.lang.grammar.check_names import STREAM_WORDS
 from a2ls_dsl.lang.grammar.comparison import ComparisonSpace, Group, Wording
 from a2ls_dsl.lang.grammar.compound import ChoiceSpace, ScaledSpace, SumSpace
+from a2ls_dsl.lang.grammar.file import GrammarFile
 from a2ls_dsl.lang.grammar.layout import ENCODERS, SIDES, SOURCE, TARGET, Layout, Layouts, kind_of
 from a2ls_dsl.lang.grammar.losses import Filter, Root
 from a2ls_dsl.lang.grammar.sets import Cube, SetSpace
@@ -38,7 +39,7 @@ class _Class:
 class Elaborator:
     """Builds the spaces of a checked file."""
 
-    def __init__(self, file: surface.GrammarFile, only: Filter) -> None:
+    def __init__(self, file: GrammarFile, only: Filter) -> None:
         self.file, self.only = file, only
         self.alternatives = Alternatives(file)
         self._bounds = {bound.rule.text: bound.most for bound in file.bounds}
@@ -247,7 +248,7 @@ def calls_of(alternatives: Alternatives) -> Sequence[surface.Operation]:
     """The comparisons that `loss` leads to."""
     names = {"loss", *alternatives.reached(alternatives.rules["loss"].body)}
     bodies = [alternatives.rules[name].body for name in sorted(names)]
-    calls = [part for body in bodies for part in walk(body) if isinstance(part, surface.Operation)]
+    calls = [part for body in bodies for part in surface.walk(body) if isinstance(part, surface.Operation)]
     return [call for call in calls if call.name.text in operators or call.name.text in alternatives.rules]
 
 

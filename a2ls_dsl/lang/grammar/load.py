@@ -19,6 +19,7 @@ from a2ls_dsl.lang.grammar.check_losses import (
 )
 from a2ls_dsl.lang.grammar.check_names import check
 from a2ls_dsl.lang.grammar.elaborate import Elaborator
+from a2ls_dsl.lang.grammar.file import GrammarFile
 from a2ls_dsl.lang.grammar.grammar import Grammar
 from a2ls_dsl.lang.grammar.layout import Layouts
 from a2ls_dsl.lang.grammar.losses import Filter, Root
@@ -56,7 +57,7 @@ def _load(source: Source) -> Grammar:
     header = next(iter(statements), None)
     if not isinstance(header, surface.Header):
         raise LanguageError(findings.found[:1])
-    file = surface.GrammarFile.of(header, statements)
+    file = GrammarFile.of(header, statements)
     try:
         return _checked(file, source, findings.found)
     except RecursionError:
@@ -66,7 +67,7 @@ def _load(source: Source) -> Grammar:
         raise LanguageError([deep]) from None
 
 
-def _checked(file: surface.GrammarFile, source: Source, mistakes: list[Diagnostic]) -> Grammar:
+def _checked(file: GrammarFile, source: Source, mistakes: list[Diagnostic]) -> Grammar:
     findings = check(file)
     if mistakes:
         # The bound or the only use of a rule may be what couldn't be parsed.
@@ -82,7 +83,7 @@ def _checked(file: surface.GrammarFile, source: Source, mistakes: list[Diagnosti
     return _built(file, source, warnings)
 
 
-def _built(file: surface.GrammarFile, source: Source, warnings: tuple[Diagnostic, ...]) -> Grammar:
+def _built(file: GrammarFile, source: Source, warnings: tuple[Diagnostic, ...]) -> Grammar:
     elaborator = Elaborator(file, Filter())
     alternatives = elaborator.alternatives
     _refuse(chain(number_findings(alternatives), item_findings(alternatives)))

@@ -52,6 +52,9 @@ TERMINALS = {
 
 _OF_GRAMMARS = {"INT": "a number", "_ARTICLE": "`a`", "_BAR": "`|`"}
 
+_SIGNS = (",", "+", "-", "*", "=", "|", "..")
+"""What, right behind an opening bracket, is one sign too many."""
+
 _CLOSERS = {"(": ("_RPAR", ")"), "{": ("_RBRACE", "}"), "[": ("_RBRACKET", "]")}
 
 
@@ -128,8 +131,8 @@ def _bracket(failure: ParseFailure) -> Finding | None:
     # Between items a missing comma is the likelier slip, between two sets a missing arrow.
     comma = "_COMMA" in failure.expected and failure.found == "NAME"
     arrow = "_ARROW" in failure.expected and failure.found in ("_COMMA", "_LBRACE", "_EQUAL", "NAME", "MINUS")
-    empty = not failure.text[opened[-1] + 1 : failure.start].strip() and found not in (")", "}", "]")
-    if terminal not in failure.expected or comma or arrow or empty:
+    stray = found in _SIGNS and not failure.text[opened[-1] + 1 : failure.start].strip()
+    if terminal not in failure.expected or comma or arrow or stray:
         return None
     message = f"`{bracket}` is not closed before {failure.shown}"
     outer = failure.text[opened[-2]] if opened[1:] else ""

@@ -6,16 +6,13 @@ Names are kept as they were written. `elaborate.py` makes of a loss file the ter
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import product
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from a2ls_dsl.diagnostics import A2lError, Span
 from a2ls_dsl.lang.syntax.tree import Import
-
-T = TypeVar("T")
 
 Binding: TypeAlias = Mapping[str, int]
 """The values of a grammar's parameters."""
@@ -187,20 +184,8 @@ class Operation:
     span: Span
 
 
-Expression: TypeAlias = (
-    Name
-    | Number
-    | Elements
-    | Nothing
-    | Broken
-    | Against
-    | Both
-    | Optional
-    | Choice
-    | Sum
-    | Scaled
-    | Operation
-)
+Leaf: TypeAlias = Name | Number | Nothing | Against | Broken
+Expression: TypeAlias = Leaf | Elements | Both | Optional | Choice | Sum | Scaled | Operation
 Argument: TypeAlias = Item | Expression
 
 
@@ -254,46 +239,6 @@ Statement: TypeAlias = Import | Header | Equation | Require | Bound
 """What a file consists of."""
 
 
-@dataclass(frozen=True)
-class GrammarFile:
-    """A whole grammar; rules and other lines in the order they were written."""
-
-    name: Name
-    horizons: tuple[Horizon, ...]
-    rules: tuple[Equation, ...]
-    requires: tuple[Require, ...]
-    bounds: tuple[Bound, ...]
-
-    @staticmethod
-    def of(header: Header, lines: Sequence[Statement]) -> GrammarFile:
-        """A file with these lines, rules and others."""
-
-        def those(kind: type[T]) -> tuple[T, ...]:
-            return tuple(line for line in lines if isinstance(line, kind))
-
-        return GrammarFile(header.name, header.horizons, those(Equation), those(Require), those(Bound))
-
-    @property
-    def size(self) -> int:
-        """The number of combinations of the parameters' values; a grammar without any is expanded once."""
-        total = 1
-        for each in self.horizons:
-            total *= max(0, each.last - each.first + 1)
-        return total
-
-    def bindings(self) -> Iterator[dict[str, int]]:
-        """Every combination of the parameters' values, the last parameter changing fastest."""
-        names = [each.parameter.text for each in self.horizons]
-        for values in product(*(range(each.first, each.last + 1) for each in self.horizons)):
-            yield dict(zip(names, values, strict=True))
-
-    def corners(self) -> Iterator[dict[str, int]]:
-        """The combinations of first and last values: steps are linear, so these tell about all between."""
-        names = [each.parameter.text for each in self.horizons]
-        for values in product(*(dict.fromkeys((each.first, each.last)) for each in self.horizons)):
-            yield dict(zip(names, values, strict=True))
-
-
 def parts(expression: Expression) -> tuple[Expression, ...]:
     """The expressions directly inside one; of a set, those that stand among its functions' arguments."""
     match expression:
@@ -309,6 +254,19 @@ def parts(expression: Expression) -> tuple[Expression, ...]:
             behind = [part for part in (target, negatives) if part is not None]
             return (name, *arguments, *behind, *(option.value for option in options))
     return ()
+
+
+def walk(expression: Expression) -> Iterator[Expression]:
+    """An expression and everything inside it."""
+    waiting = [expression]
+    while waiting:
+        yield (part := waiting.pop())
+        waiting += reversed(parts(part))
+
+
+def names_in(expression: Expression) -> list[Name]:
+    """The names of rules, operators and functions in an expression."""
+    return [part for part in walk(expression) if isinstance(part, Name)]
 
 
 def runs(item: Item) -> Iterator[Run]:
