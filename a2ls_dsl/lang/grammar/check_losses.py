@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from a2ls_dsl.diagnostics import Diagnostic, Severity
 from a2ls_dsl.lang.grammar.alternatives import MANY, Alternatives, Value
-from a2ls_dsl.lang.grammar.check_names import for_values
 from a2ls_dsl.lang.grammar.comparison import ComparisonSpace, leaves_of
 from a2ls_dsl.lang.grammar.compound import ScaledSpace
 from a2ls_dsl.lang.grammar.elaborate import Elaborator, calls_of
@@ -88,7 +87,7 @@ def item_findings(alternatives: Alternatives) -> Iterator[Diagnostic]:
             continue
         told.add(origin)
         first = findings.found[0]
-        message = f"{first.message}: {print_item(item)}{for_values(binding)}"
+        message = f"{first.message}: {print_item(item)}{surface.for_values(binding)}"
         yield report(GrammarRule.FUNCTION, message, origin.span, first.fix)
 
 

@@ -9,10 +9,10 @@ from a2ls_dsl.diagnostics import Diagnostic
 from a2ls_dsl.lang.grammar.check_sorts import check_sorts
 from a2ls_dsl.lang.grammar.file import GrammarFile
 from a2ls_dsl.lang.grammar.layout import SIDES
-from a2ls_dsl.lang.messages.codes import GrammarRule, report
-from a2ls_dsl.lang.messages.unknown_names import LISTED, suggestion, unknown_stream
+from a2ls_dsl.lang.messages.codes import Findings, GrammarRule, report
+from a2ls_dsl.lang.messages.unknown_names import LISTED, suggestion
 from a2ls_dsl.lang.syntax import surface
-from a2ls_dsl.lang.syntax.items import applied_outside, misused, shapes
+from a2ls_dsl.lang.syntax.items import applied_outside, is_inside, is_sound, misused, shapes
 from a2ls_dsl.lang.syntax.tree import MAX_OFFSET
 from a2ls_dsl.words.agent import RETURN, ROLLOUT
 from a2ls_dsl.words.language import Stream
@@ -47,21 +47,24 @@ MAX_DEPTH = 8
 
 def check(file: GrammarFile) -> list[Diagnostic]:
     """All findings about the names, kinds and steps of a grammar, in the order of the text."""
-    rules = file.by_name
-    findings = [*_horizons(file), *_rule_names(file), *_requires(file)]
+    rules, findings = file.by_name, Findings(of_grammar=True)
+    findings.found += _horizons(file)
+    values = [] if findings.found else list(file.corners())
+    findings.found += [*_rule_names(file), *_requires(file)]
     for rule in file.rules:
         for part in surface.walk(rule.body):
             if isinstance(part, surface.Elements):
-                findings += [finding for item in part.items for finding in _item(item, file)]
+                for item in part.items:
+                    _item(item, file, values, findings)
     try:
         order = file.ordered()
     except CycleError as cycle:
-        findings.append(_recursion(rules, cycle.args[1]))
+        findings.found.append(_recursion(rules, cycle.args[1]))
     else:
-        findings += check_sorts(rules, order, file.bounds)
-    if not findings:  # a rule may seem unused only because its name was misspelled where it is used
-        findings += _unused(file)
-    return sorted(findings, key=lambda finding: finding.span.start)
+        findings.found += check_sorts(rules, order, file.bounds)
+    if not findings.found:  # a rule may seem unused only because its name was misspelled where it is used
+        findings.found += _unused(file)
+    return sorted(findings.found, key=lambda finding: finding.span.start)
 
 
 def _horizons(file: GrammarFile) -> Iterator[Diagnostic]:
@@ -132,74 +135,27 @@ def _requires(file: GrammarFile) -> Iterator[Diagnostic]:
             yield report(GrammarRule.BOUND, message, bound.span, f"e.g. require at most 3 {bound.rule.text}")
 
 
-def _item(item: surface.Item, file: GrammarFile) -> Iterator[Diagnostic]:
+def _item(item: surface.Item, file: GrammarFile, values: list[dict[str, int]], findings: Findings) -> None:
+    """The calls and runs of an item; values: those of the parameters for which the runs are looked at."""
     for call in surface.applied(item):
-        yield from _arguments(call)
+        _arguments(call, findings)
+    parameters = [given.parameter.text for given in file.horizons]
     for run in surface.runs(item):
-        if run.stream.text not in list(Stream):
-            message = f"there is no stream `{run.stream.text}`"
-            yield report(
-                GrammarRule.STREAM_UNKNOWN, message, run.stream.span, unknown_stream(run.stream.text)
-            )
-        names = list(dict.fromkeys([*_step_names(run.first, file), *_step_names(run.last, file)]))
-        yield from names
-        if not names and not list(_horizons(file)):
-            yield from _run(run, file)
+        if is_sound(run, parameters, findings):
+            all(is_inside(run, binding, findings) for binding in values)  # up to the first that is not
 
 
-def _arguments(call: surface.Apply) -> Iterator[Diagnostic]:
-    """What stands in a call, in the words of loss files."""
+def _arguments(call: surface.Apply, findings: Findings) -> None:
+    """What stands in a call."""
     name = call.function.text
     if misuse := misused(name, shapes(call)):
         span = call.span if misuse.argument is None else call.arguments[misuse.argument].span
-        yield report(GrammarRule.FUNCTION, misuse.message, span, misuse.fix)
+        findings.note(misuse.code, misuse.message, span, misuse.fix)
         return
     for inner in (each for each in call.arguments if isinstance(each, surface.Apply)):
         if inner.function.text in (ROLLOUT, RETURN):
             outside = applied_outside(name, inner.function.text)
-            yield report(GrammarRule.FUNCTION, outside.message, call.span, outside.fix)
-
-
-def _step_names(step: surface.Step, file: GrammarFile) -> Iterator[Diagnostic]:
-    if step.base.text != "t":
-        message = f"a step counts from t, not from `{step.base.text}`"
-        yield report(GrammarRule.STEP, message, step.base.span, "write t, t+1, ...")
-    known = [each.parameter.text for each in file.horizons]
-    for _, name in step.parameters:
-        if not name.text.isidentifier():
-            yield report(GrammarRule.STEP, "a step counts in whole numbers", name.span, "e.g. t+3")
-        elif name.text not in known:
-            fix = "the grammar has no `for ... in ...`"
-            if known:
-                plural = "parameters are" if known[1:] else "parameter is"
-                fix = f"the {plural} {', '.join(known)}"
-            yield report(GrammarRule.STEP, f"there is no parameter `{name.text}`", name.span, fix)
-
-
-def _run(run: surface.Run, file: GrammarFile) -> Iterator[Diagnostic]:
-    for binding in file.corners():
-        first, last = run.first.at(binding), run.last.at(binding)
-        where = for_values(binding)
-        if min(first, last) < 0:
-            place = run.first.span if first < 0 else run.last.span
-            message = f"steps start at t; this one is t{min(first, last)}{where}"
-            yield report(
-                GrammarRule.STEP_BEFORE_T, message, place, "shift every step of the loss by one or more"
-            )
-        elif max(first, last) > MAX_OFFSET:
-            message = f"this step is t+{max(first, last)}{where}; the last one possible is t+{MAX_OFFSET}"
-            yield report(GrammarRule.OFFSET, message, run.span, "use smaller offsets")
-        elif last < first:
-            message = f"the run t+{first}..t+{last} is empty{where}"
-            yield report(GrammarRule.RUN_EMPTY, message, run.span, "let the run end where it starts or later")
-        else:
-            continue
-        return  # one finding a run is enough
-
-
-def for_values(binding: surface.Binding) -> str:
-    """` for k = 3, n = 1`; nothing without parameters."""
-    return f" for {', '.join(f'{name} = {value}' for name, value in binding.items())}" if binding else ""
+            findings.note(outside.code, outside.message, call.span, outside.fix)
 
 
 def _recursion(rules: Mapping[str, surface.Equation], cycle: list[str]) -> Diagnostic:

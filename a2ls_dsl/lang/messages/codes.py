@@ -121,6 +121,14 @@ class GrammarRule(RuleTable):
 
 _IN_GRAMMARS: dict[str, GrammarRule] = {
     Rule.STREAM_UNKNOWN: GrammarRule.STREAM_UNKNOWN,
+    Rule.STEP: GrammarRule.STEP,
+    Rule.STEP_BEFORE_T: GrammarRule.STEP_BEFORE_T,
+    Rule.OFFSET: GrammarRule.OFFSET,
+    Rule.RUN_BACKWARDS: GrammarRule.RUN_EMPTY,
+    Rule.NUMBER_RANGE: GrammarRule.NUMBER_RANGE,
+    Rule.OPTION_TWICE: GrammarRule.OPTION,
+    Rule.OPTION_UNKNOWN: GrammarRule.OPTION,
+    Rule.SET_EMPTY: GrammarRule.SIDE_EMPTY,
     **dict.fromkeys(
         (Rule.FUNCTION_UNKNOWN, Rule.ARGUMENTS, Rule.MISAPPLIED, Rule.RETURN, Rule.NESTING),
         GrammarRule.FUNCTION,

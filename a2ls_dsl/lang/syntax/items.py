@@ -5,7 +5,7 @@ What a tree can hold and still be wrong (an unknown function, a view of a latent
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -130,51 +130,14 @@ class ItemBuilder:
 
     def _run(self, run: surface.Run, span: Span, calls: tuple[Call, ...]) -> list[Element]:
         """The elements of a run, each under the same chain of calls."""
-        stream, first = self._stream(run.stream), self._offset(run.first, run)
-        last = first if run.last is run.first else self._offset(run.last, run)
-        if stream is None or first is None or last is None:
+        if not is_sound(run, None, self._findings) or not is_inside(run, {}, self._findings):
             return []
-        if last < first:
-            fix = Fix.write(f"{stream}[{print_step(last)}..{print_step(first)}]")
-            message = "a run goes forward in time; this one is empty"
-            self._findings.note(Rule.RUN_BACKWARDS, message, run.span, fix)
-            return []
+        first, last = run.first.at({}), run.last.at({})
         if not self._affordable(last - first + 1, run):
             # One element stands for the run, so that the set isn't called empty on top.
             last = first
+        stream = Stream(run.stream.text)
         return [Element(stream, offset, calls, span) for offset in range(first, last + 1)]
-
-    def _stream(self, name: surface.Name) -> Stream | None:
-        if name.text in STREAM_NAMES:
-            return Stream(name.text)
-        message = f"there is no stream `{short(name.text)}`"
-        self._findings.note(Rule.STREAM_UNKNOWN, message, name.span, unknown_stream(name.text))
-        return None
-
-    def _offset(self, step: surface.Step, run: surface.Run) -> int | None:
-        """The offset that a step means, or None after noting what is wrong with it."""
-        base, written = step.base.text, short(run.span.source.text[run.span.start : run.span.end])
-        match step.moves:
-            case () if base == "t":
-                return 0
-            case () if base.isdecimal():
-                fix: str | Fix = Fix.write(f"t+{short(base)}")
-                self._findings.note(Rule.STEP, "steps are counted from t", step.span, fix)
-            case ((1, number),) if base == "t" and number.text.isdecimal():
-                if step.constant <= MAX_OFFSET:
-                    return step.constant
-                fix = f"an episode has at most {MAX_OFFSET + 1:,} steps"
-                self._findings.note(Rule.OFFSET, f"an offset is at most {MAX_OFFSET}", step.span, fix)
-            case ((-1, number),) if base == "t" and number.text.isdecimal():
-                message = f"steps start at t; {written} lies before the window"
-                shifted = f"shift every element by {short(number.text)}"
-                fix = shifted if step.constant else Fix.write("t")
-                self._findings.note(Rule.STEP_BEFORE_T, message, step.span, fix)
-            case _:
-                named = any(number.text.isidentifier() for _, number in step.moves)
-                fix = "e.g. t+3" + "; parameters such as k belong to loss grammars" * named
-                self._findings.note(Rule.STEP, "a step is t, or t plus one whole number", step.span, fix)
-        return None
 
     def _affordable(self, elements: int, run: surface.Run) -> bool:
         """Count the elements of a run, before it is expanded."""
@@ -184,6 +147,76 @@ class ItemBuilder:
             self._findings.note(Rule.ELEMENTS, message, run.span, "split the file")
         return self._elements <= MAX_ELEMENTS
 
+
+def is_sound(run: surface.Run, parameters: Collection[str] | None, findings: Findings) -> bool:
+    """Whether a run names a stream, and steps from t; says what is wrong with it.
+
+    parameters: those that steps of a grammar may count with; None in a loss file.
+    """
+    stream = run.stream.text in STREAM_NAMES
+    if not stream:
+        message = f"there is no stream `{short(run.stream.text)}`"
+        findings.note(Rule.STREAM_UNKNOWN, message, run.stream.span, unknown_stream(run.stream.text))
+    first = _counts(run.first, parameters, findings)
+    last = first if run.last is run.first else _counts(run.last, parameters, findings)
+    return stream and first and last
+
+
+def _counts(step: surface.Step, parameters: Collection[str] | None, findings: Findings) -> bool:
+    """Whether a step counts from t, in whole numbers and parameters."""
+    base = step.base.text
+    if base.isdecimal() and not step.moves:
+        findings.note(Rule.STEP, "steps are counted from t", step.span, Fix.write(f"t+{short(base)}"))
+        return False
+    if base != "t":
+        message = f"a step counts from t, not from `{short(base)}`"
+        findings.note(Rule.STEP, message, step.base.span, "write t, t+1, ...")
+        return False
+    unknown = [name for _, name in step.parameters if name.text not in (parameters or ())]
+    if parameters is None and (unknown or len(step.moves) > 1):
+        named = any(name.text.isidentifier() for name in unknown)
+        fix = "e.g. t+3" + "; parameters such as k belong to loss grammars" * named
+        findings.note(Rule.STEP, "a step is t, or t plus one whole number", step.span, fix)
+        return False
+    for name in unknown:
+        if not name.text.isidentifier():
+            findings.note(Rule.STEP, "a step counts in whole numbers", name.span, "e.g. t+3")
+            continue
+        fix = "the grammar has no `for ... in ...`"
+        if parameters:
+            are = "parameters are" if len(parameters) > 1 else "parameter is"
+            fix = f"the {are} {', '.join(parameters)}"
+        findings.note(Rule.STEP, f"there is no parameter `{name.text}`", name.span, fix)
+    return not unknown
+
+
+def is_inside(run: surface.Run, binding: surface.Binding, findings: Findings) -> bool:
+    """Whether a sound run lies in the window and holds a step; `binding`: the values of the parameters."""
+    first, last, where = run.first.at(binding), run.last.at(binding), surface.for_values(binding)
+    if min(first, last) < 0:
+        message = f"steps start at t; {short(surface.written(run))} lies before the window{where}"
+        step = run.first if first < 0 else run.last
+        by = -min(first, last)
+        fix = f"shift every element by {by}" if by < _FAR else "shift every element"
+        findings.note(Rule.STEP_BEFORE_T, message, step.span, fix)
+    elif max(first, last) > MAX_OFFSET:
+        message = f"an offset is at most {MAX_OFFSET}" + (
+            f"; this one is {max(first, last)}{where}" if where else ""
+        )
+        step = run.first if first > MAX_OFFSET else run.last
+        findings.note(Rule.OFFSET, message, step.span, f"an episode has at most {MAX_OFFSET + 1:,} steps")
+    elif last < first:
+        message = f"a run goes forward in time; {print_step(first)}..{print_step(last)} is empty{where}"
+        turned = Fix.write(f"{run.stream.text}[{print_step(last)}..{print_step(first)}]")
+        later = "let it end where it starts or later"
+        findings.note(Rule.RUN_BACKWARDS, message, run.span, later if where else turned)
+    else:
+        return True
+    return False
+
+
+_FAR = 10**6
+"""From here on, the numbers of a step aren't known exactly."""
 
 STREAM_NAMES = frozenset(Stream)
 

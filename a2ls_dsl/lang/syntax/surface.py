@@ -296,3 +296,13 @@ def _inside(item: Item) -> Iterator[Expression]:
                 yield from _inside(each)
             else:
                 yield each
+
+
+def written(node: Run) -> str:
+    """The text of a node, as it was written."""
+    return node.span.source.text[node.span.start : node.span.end]
+
+
+def for_values(binding: Binding) -> str:
+    """` for k = 3, n = 1`; nothing without parameters."""
+    return f" for {', '.join(f'{name} = {value}' for name, value in binding.items())}" if binding else ""
