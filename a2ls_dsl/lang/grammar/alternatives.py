@@ -16,6 +16,7 @@ from a2ls_dsl.lang.grammar.file import GrammarFile
 from a2ls_dsl.lang.grammar.layout import ENCODERS
 from a2ls_dsl.lang.grammar.sets import Path
 from a2ls_dsl.lang.rules.canonical import canonical_items
+from a2ls_dsl.lang.rules.weights import schedule_of
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.tree import Call, Element, Item, Return, Rollout, Schedule, Weight
 from a2ls_dsl.words.agent import DISCOUNT, RETURN, ROLLOUT
@@ -229,9 +230,8 @@ def _numbers(words: Iterable[Word]) -> tuple[float, ...]:
 
 
 def _called(name: str, numbers: tuple[float, ...]) -> Value:
-    if name == SCHEDULE and name not in functions and len(numbers) == 3 and numbers[2] == int(numbers[2]):
-        return Schedule(numbers[0], numbers[1], int(numbers[2]))
-    return Call(name, numbers)
+    schedule = schedule_of(numbers) if name == SCHEDULE and name not in functions else None
+    return schedule or Call(name, numbers)
 
 
 def _applied(function: Value, numbers: tuple[float, ...], items: list[Item], more: list[Item]) -> list[Item]:

@@ -18,7 +18,7 @@ from a2ls_dsl.lang.rules.comparison import range_problem
 from a2ls_dsl.lang.rules.items import ItemChecker
 from a2ls_dsl.lang.rules.terms import TermChecker
 from a2ls_dsl.lang.rules.types import trains_encoder
-from a2ls_dsl.lang.rules.weights import SCHEDULE_FIX, WEIGHT, weight_problem
+from a2ls_dsl.lang.rules.weights import NO_SCHEDULE, SCHEDULE_FIX, WEIGHT, weight_problem
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import MAX_ELEMENTS
 from a2ls_dsl.lang.syntax.printer import print_item, print_option
@@ -134,7 +134,7 @@ def _options(call: surface.Operation, alternatives: Alternatives) -> Iterator[Di
 def _weight_problem(value: Value) -> tuple[str, str] | None:
     """Message and fix for what can't be a weight, as the checker of losses says it."""
     if not isinstance(value, float | Schedule):
-        return "a schedule takes three numbers, the last one whole", SCHEDULE_FIX
+        return NO_SCHEDULE, SCHEDULE_FIX
     problem = weight_problem(value)
     return problem and problem[1:]
 

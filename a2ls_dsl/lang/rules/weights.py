@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Context, Decimal
 
 from a2ls_dsl.lang.messages.codes import Rule
@@ -20,6 +21,16 @@ SCHEDULE_FIX = f"write {SCHEDULE}(FROM, TO, FRAMES), e.g. {SCHEDULE}(0.0, 1.0, 1
 
 _EXACT = Context(prec=40)
 """Holds the product of two floats, whose shortest decimal forms have 17 digits each at most."""
+
+
+def schedule_of(numbers: Sequence[float]) -> Schedule | None:
+    """The schedule of three numbers, of which the last one is whole; None of any others."""
+    if len(numbers) != 3 or numbers[2] != int(numbers[2]):
+        return None
+    return Schedule(numbers[0], numbers[1], int(numbers[2]))
+
+
+NO_SCHEDULE = "a schedule takes three numbers, the last one whole"
 
 
 def weight_problem(weight: Weight) -> tuple[str, str, str] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Source, Span
 from a2ls_dsl.lang.files import MAX_SIZE, too_large
 from a2ls_dsl.lang.messages.codes import Findings, Rule
-from a2ls_dsl.lang.rules.weights import SCHEDULE_FIX
+from a2ls_dsl.lang.rules.weights import NO_SCHEDULE, SCHEDULE_FIX, schedule_of
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import ItemBuilder, Numbers
 from a2ls_dsl.lang.syntax.parser import LOSSES, read
@@ -22,7 +22,6 @@ from a2ls_dsl.lang.syntax.tree import (
     LossFile,
     Option,
     Ref,
-    Schedule,
     Weight,
     Weighted,
 )
@@ -91,11 +90,10 @@ class LossBuilder:
         values = self._numbers.values(given.arguments, Rule.SCHEDULE)
         if values is None:
             return 1.0
-        if len(values) != 3 or values[2] != int(values[2]):
-            message = "a schedule takes three numbers, the last one whole"
-            self._findings.note(Rule.SCHEDULE, message, given.span, SCHEDULE_FIX)
-            return 1.0
-        return Schedule(values[0], values[1], int(values[2]))
+        schedule = schedule_of(values)
+        if schedule is None:
+            self._findings.note(Rule.SCHEDULE, NO_SCHEDULE, given.span, SCHEDULE_FIX)
+        return schedule or 1.0
 
     def _term(self, term: surface.Expression) -> Comparison | Ref:
         if not isinstance(term, surface.Operation):
