@@ -14,7 +14,7 @@ from a2ls_dsl.editor.words import STREAMS, function_page, operator_page, stream_
 from a2ls_dsl.lang.grammar import Grammar, parse_grammar
 from a2ls_dsl.lang.grammar.check_names import STREAM_WORDS
 from a2ls_dsl.lang.grammar.check_names import STREAMS as GRAMMAR_STREAMS
-from a2ls_dsl.lang.grammar.layout import SIDES
+from a2ls_dsl.lang.grammar.sets import SIDES
 from a2ls_dsl.lang.messages.codes import GrammarRule, report
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions, operators

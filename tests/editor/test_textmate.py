@@ -16,7 +16,7 @@ import pytest
 
 from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.grammar.check_names import STREAM_WORDS, STREAMS, WORDS
-from a2ls_dsl.lang.grammar.layout import SIDES
+from a2ls_dsl.lang.grammar.sets import SIDES
 from a2ls_dsl.words.language import HEAD, KEYWORDS, SCHEDULE, Stream
 from a2ls_dsl.words.registry import functions, heads, operators
 

@@ -13,8 +13,7 @@ from itertools import product
 from typing import TypeAlias
 
 from a2ls_dsl.lang.grammar.file import GrammarFile
-from a2ls_dsl.lang.grammar.layout import ENCODERS
-from a2ls_dsl.lang.grammar.sets import Path
+from a2ls_dsl.lang.grammar.sets import ENCODERS, Path
 from a2ls_dsl.lang.rules.canonical import canonical_items
 from a2ls_dsl.lang.rules.weights import schedule_of
 from a2ls_dsl.lang.syntax import surface

@@ -10,8 +10,8 @@ from a2ls_dsl.lang.grammar.comparison import ComparisonSpace, leaves_of
 from a2ls_dsl.lang.grammar.compound import ScaledSpace
 from a2ls_dsl.lang.grammar.elaborate import Elaborator, calls_of
 from a2ls_dsl.lang.grammar.file import GrammarFile
-from a2ls_dsl.lang.grammar.layout import ENCODERS, SOURCE
 from a2ls_dsl.lang.grammar.losses import Root
+from a2ls_dsl.lang.grammar.sets import ENCODERS, SOURCE
 from a2ls_dsl.lang.grammar.space import Space, spaces_of
 from a2ls_dsl.lang.messages.codes import Findings, GrammarRule, report
 from a2ls_dsl.lang.rules.comparison import range_problem

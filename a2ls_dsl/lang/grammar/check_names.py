@@ -8,7 +8,7 @@ from graphlib import CycleError
 from a2ls_dsl.diagnostics import Diagnostic
 from a2ls_dsl.lang.grammar.check_sorts import check_sorts
 from a2ls_dsl.lang.grammar.file import GrammarFile
-from a2ls_dsl.lang.grammar.layout import SIDES
+from a2ls_dsl.lang.grammar.sets import SIDES
 from a2ls_dsl.lang.messages.codes import Findings, GrammarRule, report
 from a2ls_dsl.lang.messages.unknown_names import LISTED, suggestion
 from a2ls_dsl.lang.syntax import surface

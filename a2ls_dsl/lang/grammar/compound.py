@@ -9,7 +9,8 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from a2ls_dsl.lang.grammar.comparison import leaves_of
-from a2ls_dsl.lang.grammar.draw import Drawer, pick, weighted
+from a2ls_dsl.lang.grammar.draw import pick, weighted
+from a2ls_dsl.lang.grammar.sets import Drawer
 from a2ls_dsl.lang.grammar.space import MAX_BAGS, Derivation, Space
 from a2ls_dsl.lang.rules.weights import WEIGHT, canonical_weight, ends, product, times
 from a2ls_dsl.lang.syntax.tree import Schedule, Weight

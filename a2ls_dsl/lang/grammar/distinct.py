@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from a2ls_dsl.lang.grammar.counting import Cube as Bits
 from a2ls_dsl.lang.grammar.counting import members, under, union_size
-from a2ls_dsl.lang.grammar.layout import Kind, Layout, Layouts
+from a2ls_dsl.lang.grammar.sets import Kind, Layout, Layouts
 from a2ls_dsl.lang.grammar.space import MAX_BAGS, Space
 from a2ls_dsl.lang.syntax.tree import Loss, Weight, Weighted
 

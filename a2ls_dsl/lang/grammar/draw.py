@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from a2ls_dsl.lang.grammar.counting import split
@@ -12,7 +11,6 @@ from a2ls_dsl.words.language import Stream
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from a2ls_dsl.lang.grammar.layout import Layout
 
 ATTEMPTS = 100
 """How often a proposal that breaks a requirement is drawn again."""
@@ -21,22 +19,6 @@ Prior: TypeAlias = Mapping[tuple[str, Stream], float]
 """How probable an optional element is, by side (`source`, `target`) and stream; 1/2 where nothing is said."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Drawer:
-    """A generator of random numbers, and how probable optional elements are."""
-
-    rng: Generator
-    prior: Prior | None = None
-
-    def optional(self, bits: int, layout: Layout) -> int:
-        """Each of some optional elements of a side with the probability that the prior gives it."""
-        mask = 0
-        for stream, column in layout.columns:
-            if bits & column:
-                mask |= draw(self.rng, bits & column, (self.prior or {}).get((layout.side, stream), 0.5))
-        return mask
 
 
 def pick(rng: Generator, choices: Sequence[T]) -> T:

@@ -12,9 +12,18 @@ from a2ls_dsl.lang.grammar.check_names import STREAM_WORDS
 from a2ls_dsl.lang.grammar.comparison import ComparisonSpace, Group, Wording
 from a2ls_dsl.lang.grammar.compound import ChoiceSpace, ScaledSpace, SumSpace
 from a2ls_dsl.lang.grammar.file import GrammarFile
-from a2ls_dsl.lang.grammar.layout import ENCODERS, SIDES, SOURCE, TARGET, Layout, Layouts, kind_of
 from a2ls_dsl.lang.grammar.losses import Filter, Root
-from a2ls_dsl.lang.grammar.sets import Cube, SetSpace
+from a2ls_dsl.lang.grammar.sets import (
+    ENCODERS,
+    SIDES,
+    SOURCE,
+    TARGET,
+    Cube,
+    Layout,
+    Layouts,
+    SetSpace,
+    kind_of,
+)
 from a2ls_dsl.lang.grammar.space import Space
 from a2ls_dsl.lang.rules.comparison import problems, word_problems
 from a2ls_dsl.lang.rules.parts import Parts, Side

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar.comparison import ComparisonSpace
-from a2ls_dsl.lang.grammar.draw import ATTEMPTS, Drawer, Prior, below, pick
+from a2ls_dsl.lang.grammar.draw import ATTEMPTS, Prior, below, pick
 from a2ls_dsl.lang.grammar.losses import LossSet
+from a2ls_dsl.lang.grammar.sets import Drawer
 from a2ls_dsl.lang.grammar.space import Derivation
 from a2ls_dsl.lang.syntax.tree import Loss
 

@@ -21,8 +21,8 @@ from a2ls_dsl.lang.grammar.check_names import check
 from a2ls_dsl.lang.grammar.elaborate import Elaborator
 from a2ls_dsl.lang.grammar.file import GrammarFile
 from a2ls_dsl.lang.grammar.grammar import Grammar
-from a2ls_dsl.lang.grammar.layout import Layouts
 from a2ls_dsl.lang.grammar.losses import Filter, Root
+from a2ls_dsl.lang.grammar.sets import Layouts
 from a2ls_dsl.lang.messages.codes import Findings, GrammarRule, report
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.parser import GRAMMARS, read

@@ -10,7 +10,7 @@ from typing import Self, TypeAlias
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, unknown
 from a2ls_dsl.lang.grammar.comparison import leaves_of
 from a2ls_dsl.lang.grammar.distinct import distinct, listed
-from a2ls_dsl.lang.grammar.layout import Kind, Layouts
+from a2ls_dsl.lang.grammar.sets import Kind, Layouts
 from a2ls_dsl.lang.grammar.space import Derivation, Search, Space, Terms
 from a2ls_dsl.lang.rules.canonical import canonical
 from a2ls_dsl.lang.syntax.printer import print_loss

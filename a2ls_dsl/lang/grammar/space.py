@@ -18,7 +18,7 @@ from a2ls_dsl.lang.syntax.tree import Comparison, Loss, Weight, Weighted
 
 if TYPE_CHECKING:
     from a2ls_dsl.lang.grammar.distinct import Atom
-    from a2ls_dsl.lang.grammar.draw import Drawer
+    from a2ls_dsl.lang.grammar.sets import Drawer
 
 MAX_BAGS = 300
 """How many combinations of terms are looked at when distinct losses are counted."""

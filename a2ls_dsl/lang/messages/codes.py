@@ -9,7 +9,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from a2ls_dsl.diagnostics import Diagnostic, Fix, RuleTable, Severity, Source, Span
 
@@ -231,7 +233,12 @@ class Explanation:
 
 def explanations() -> dict[str, Explanation]:
     """What `a2l explain` says about each code, from `explanations.toml`."""
+    return {code: Explanation(**entry) for code, entry in texts("explanations").items()}
+
+
+@cache
+def texts(name: str) -> dict[str, Any]:
+    """The texts in `NAME.toml` beside this file."""
     import tomllib  # takes longer to import than a file takes to check
 
-    text = Path(__file__).with_name("explanations.toml").read_text(encoding="utf-8")
-    return {code: Explanation(**entry) for code, entry in tomllib.loads(text).items()}
+    return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8"))

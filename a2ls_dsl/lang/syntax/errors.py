@@ -1,7 +1,7 @@
 """Syntax errors of loss files and loss grammars in the words of the language.
 
 The parser says where it stopped, what it found and what it could have taken. What people write out of habit
-comes first (`messages/foreign_syntax.py`), then slips that the context tells (`error_context.py`), then
+comes first (`messages/foreign_syntax.toml`), then slips that the context tells (`error_context.py`), then
 missing brackets, then what the parser expected.
 """
 
@@ -15,8 +15,7 @@ from functools import partial
 from typing import TypeAlias
 
 from a2ls_dsl.diagnostics import Fix
-from a2ls_dsl.lang.messages.codes import Rule
-from a2ls_dsl.lang.messages.foreign_syntax import SHARED_HABITS, habit
+from a2ls_dsl.lang.messages.codes import Rule, texts
 from a2ls_dsl.lang.syntax.error_context import SHARED_SLIPS, Finding, ParseFailure, slip
 from a2ls_dsl.words.numbers import print_number
 
@@ -65,6 +64,23 @@ Explainer: TypeAlias = Callable[[ParseFailure], Finding | None]
 def explain(failure: ParseFailure, explainers: Sequence[Explainer]) -> Finding:
     """What is wrong where parsing failed, as the first of some explainers says it; the last knows all."""
     return next(found for explainer in explainers if (found := explainer(failure)))
+
+
+def _habit(failure: ParseFailure, shared: bool = False) -> Finding | None:
+    """Foreign syntax at the offending token or the one before it; `shared`: only what grammars have, too."""
+    low, high = max(0, failure.start - 200), min(failure.end, failure.start + 200) + 200
+    before = re.search(r"(?:\w+|[^\w\s]+)\s*\Z", failure.text[low : failure.start])
+    touching = low + before.start() if before else failure.start
+    for habit in texts("foreign_syntax")["habit"]:
+        if shared and not habit.get("shared"):
+            continue
+        for match in re.compile(habit["pattern"]).finditer(failure.text, low, high):
+            if match.start() < failure.end and match.end() > touching:
+                start = match.start() + len(match[0]) - len(match[0].lstrip())
+                words = match.expand(habit["fix"])
+                fix = Fix(words, match.expand(habit["edit"])) if "edit" in habit else words
+                return Rule[habit["rule"]], habit["message"], fix, start, match.end()
+    return None
 
 
 def _stranger(failure: ParseFailure) -> Finding | None:
@@ -230,10 +246,10 @@ def _shown(terminal: str) -> str:
     return known or f"`{terminal.removeprefix('_').lower()}`"
 
 
-IN_LOSSES: tuple[Explainer, ...] = (habit, _stranger, slip, _bracket, _expected)
+IN_LOSSES: tuple[Explainer, ...] = (_habit, _stranger, slip, _bracket, _expected)
 IN_GRAMMARS: tuple[Explainer, ...] = (
     _header,
-    partial(habit, habits=SHARED_HABITS),
+    partial(_habit, shared=True),
     _stranger,
     partial(slip, kinds=SHARED_SLIPS),
     _bracket,
