@@ -17,8 +17,8 @@ from a2ls_dsl.lang.grammar.sets import ENCODERS, Path
 from a2ls_dsl.lang.rules.canonical import canonical_items
 from a2ls_dsl.lang.rules.weights import schedule_of
 from a2ls_dsl.lang.syntax import surface
-from a2ls_dsl.lang.syntax.tree import Call, Element, Item, Return, Rollout, Schedule, Weight
-from a2ls_dsl.words.agent import DISCOUNT, RETURN, ROLLOUT
+from a2ls_dsl.lang.syntax.items import applied
+from a2ls_dsl.lang.syntax.tree import Call, Element, Item, Schedule, Weight
 from a2ls_dsl.words.language import SCHEDULE, Stream
 from a2ls_dsl.words.registry import functions, operators
 
@@ -212,9 +212,13 @@ class Alternatives:
                 for given in product(*map(self.words, numbers)):
                     values = _numbers(given)
                     for word, (path, items) in product(names, list(self._built(inner, binding))):
+                        call = word.value
                         for end_path, end in list(self._built(more[0], binding)) if more else [nothing]:
                             whole = join([path, word.path, end_path, *(number.path for number in given)])
-                            yield whole, _applied(word.value, values, items, end)
+                            if isinstance(call, Call):
+                                yield whole, applied(Call(call.name, call.numbers or values), items, end)
+                            else:
+                                yield whole, items
 
     def _alternatives(self, start: int, lists: Iterable[tuple[Word, ...]]) -> tuple[Word, ...]:
         return tuple(
@@ -231,19 +235,3 @@ def _numbers(words: Iterable[Word]) -> tuple[float, ...]:
 def _called(name: str, numbers: tuple[float, ...]) -> Value:
     schedule = schedule_of(numbers) if name == SCHEDULE and name not in functions else None
     return schedule or Call(name, numbers)
-
-
-def _applied(function: Value, numbers: tuple[float, ...], items: list[Item], more: list[Item]) -> list[Item]:
-    """What a function makes of items; what can't be made stays as it is."""
-    if not isinstance(function, Call):
-        return items
-    if function.name == ROLLOUT:
-        actions = [action.offset for action in more if isinstance(action, Element)]
-        return [Rollout(start, actions[0], len(actions)) for start in items if isinstance(start, Element)]
-    if function.name == RETURN:
-        rewards = [reward.offset for reward in items if isinstance(reward, Element)]
-        ends: list[Element | None] = [end for end in more if isinstance(end, Element)]
-        discount = numbers[0] if numbers else DISCOUNT.default
-        return [Return(rewards[0], rewards[-1], end, discount) for end in ends or [None]]
-    call = Call(function.name, function.numbers or numbers)
-    return [replace(item, calls=(*item.calls, call)) if isinstance(item, Element) else item for item in items]

@@ -6,7 +6,7 @@ What a tree can hold and still be wrong (an unknown function, a view of a latent
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from a2ls_dsl.diagnostics import Fix, Span
@@ -101,32 +101,30 @@ class ItemBuilder:
         if misuse and misuse.argument is not None:
             self._findings.note(misuse.code, misuse.message, arguments[misuse.argument].span, misuse.fix)
             return []
-        item = self._rollout(call, *items) if name == ROLLOUT else self._return(call, *items)
-        if item is not None and calls:
+        numbers = self._numbers.values(arguments[len(items) :], Rule.NUMBER_RANGE)
+        if not self._single(call, *items) or numbers is None:
+            return []
+        if calls:
             outside = applied_outside(calls[-1].name, name)
             self._findings.note(outside.code, outside.message, call.span, outside.fix)
             return []
-        return [] if item is None else [item]
+        first, *more = items
+        return applied(Call(name, numbers), first, more[0] if more else (), call.span)
 
-    def _rollout(self, call: surface.Apply, start: list[Item], actions: list[Item]) -> Rollout | None:
-        if len(start) > 1 or not isinstance(start[0], Element):
-            message = "a rollout starts at one state"
-            self._findings.note(Rule.ARGUMENTS, message, call.arguments[0].span, "e.g. s[t]")
-            return None
-        return Rollout(start[0], actions[0].last, len(actions), call.span)
-
-    def _return(self, call: surface.Apply, rewards: list[Item], *ends: list[Item]) -> Return | None:
-        last = rewards[-1].last
-        bootstrap = ends[0][0] if ends else None
-        if ends and (len(ends[0]) > 1 or not isinstance(bootstrap, Element)):
-            fix = Fix.write(f"value(s[{print_step(last + 1)}])")
-            self._findings.note(Rule.RETURN, "a return ends in one value", call.arguments[1].span, fix)
-            return None
-        numbers = call.arguments[1 + len(ends) :]
-        discount = self._numbers.value(numbers[0], Rule.NUMBER_RANGE) if numbers else DISCOUNT.default
-        if discount is None or not isinstance(bootstrap, Element | None):
-            return None
-        return Return(rewards[0].last, last, bootstrap, discount, call.span)
+    def _single(self, call: surface.Apply, first: list[Item], second: Sequence[Item] = ()) -> bool:
+        """Whether a rollout starts at one state, and a return ends in one value."""
+        rolled = call.function.text == ROLLOUT
+        single = first if rolled else second or first[:1]
+        if len(single) == 1 and isinstance(single[0], Element):
+            return True
+        if rolled:
+            place, message = call.arguments[0].span, "a rollout starts at one state"
+            self._findings.note(Rule.ARGUMENTS, message, place, "e.g. s[t]")
+        else:
+            fix = Fix.write(f"value(s[{print_step(first[-1].last + 1)}])")
+            message = "a return ends in one value"
+            self._findings.note(Rule.RETURN, message, call.arguments[1].span, fix)
+        return False
 
     def _run(self, run: surface.Run, span: Span, calls: tuple[Call, ...]) -> list[Element]:
         """The elements of a run, each under the same chain of calls."""
@@ -146,6 +144,24 @@ class ItemBuilder:
             message = f"a file names at most {MAX_ELEMENTS:,} elements"
             self._findings.note(Rule.ELEMENTS, message, run.span, "split the file")
         return self._elements <= MAX_ELEMENTS
+
+
+def applied(
+    call: Call, items: Sequence[Item], more: Sequence[Item] = (), span: Span | None = None
+) -> list[Item]:
+    """What a call makes of items; `more` are the actions of a rollout, or what a return ends in.
+
+    What can't be made stays as it is.
+    """
+    elements = [item for item in items if isinstance(item, Element)]
+    following = [item for item in more if isinstance(item, Element)]
+    if call.name == ROLLOUT:
+        return [Rollout(start, following[0].offset, len(following), span) for start in elements]
+    if call.name == RETURN:
+        discount = call.numbers[0] if call.numbers else DISCOUNT.default
+        ends: list[Element | None] = [*following] or [None]
+        return [Return(elements[0].offset, elements[-1].offset, end, discount, span) for end in ends]
+    return [replace(item, calls=(*item.calls, call)) if isinstance(item, Element) else item for item in items]
 
 
 def is_sound(run: surface.Run, parameters: Collection[str] | None, findings: Findings) -> bool:
