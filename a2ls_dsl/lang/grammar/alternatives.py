@@ -1,7 +1,7 @@
 """What the parts of a comparison can be: every operator, option and number, every set, with all alternatives.
 
 Alternatives do not depend on the parameters, steps do. So words are expanded once, sets for each combination
-of the parameters that they name. Sums are not expanded at all: see `build.py`.
+of the parameters that they name. Sums are not expanded at all: see `elaborate.py`.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Alternatives:
                 )
             case surface.Operation(name, arguments):
                 return tuple(
-                    Word(join(each.path for each in words), _called(name.text, _numbers(words)))
+                    Word(join(word.path for word in words), _called(name.text, _numbers(words)))
                     for words in product(*map(self.words, arguments))
                 )
         return (Word((), None),)
@@ -111,14 +111,14 @@ class Alternatives:
 
     def reached(self, expression: surface.Expression) -> set[str]:
         """The rules that an expression leads to."""
-        found: set[str] = set()
+        reached: set[str] = set()
         waiting = [part.text for part in surface.walk(expression) if isinstance(part, surface.Name)]
         while waiting:
             name = waiting.pop()
-            if name in self.rules and name not in found:
-                found.add(name)
+            if name in self.rules and name not in reached:
+                reached.add(name)
                 waiting += [use.text for use in surface.names_in(self.rules[name].body)]
-        return found
+        return reached
 
     def measure(self, expression: surface.Expression) -> int:
         """The number of combinations that `sets` or `words` would give, without building them."""

@@ -40,7 +40,7 @@ def too_large_findings(file: GrammarFile, alternatives: Alternatives) -> Iterato
     """What is too large, without building it."""
     loss = next(rule.name for rule in file.rules if rule.name.text == "loss")
     calls = calls_of(alternatives)
-    sets = [each for call in calls for each in (*call.arguments, call.target) if each is not None]
+    sets = [written for call in calls for written in (*call.arguments, call.target) if written]
     number = min(MANY, sum(map(alternatives.measure, sets)))
     for call in calls:
         words = 1
@@ -143,7 +143,7 @@ def _mismatch(elaborator: Elaborator, call: surface.Operation) -> Diagnostic:
     """Why the first combination of a comparison is no loss, in the words of the checker of losses."""
     findings = Findings()
     TermChecker(findings).check(elaborator.example(call))
-    errors = [each for each in findings.found if each.severity is Severity.ERROR]
+    errors = [finding for finding in findings.found if finding.severity is Severity.ERROR]
     fix = "offer alternatives that go together"
     if not errors:
         message = "no combination of this comparison is a loss: `some of` doesn't go with the rest of it"

@@ -121,10 +121,10 @@ def _taken(name: str) -> str:
 
 def _requires(file: GrammarFile) -> Iterator[Diagnostic]:
     for line in file.requires:
-        for word, known in ((line.what, STREAM_WORDS), (line.side, SIDES)):
-            if word.text not in known:
+        for word, choices in ((line.what, STREAM_WORDS), (line.side, SIDES)):
+            if word.text not in choices:
                 message = f"`require` does not know `{word.text}`"
-                yield report(GrammarRule.REQUIRE, message, word.span, suggestion(word.text, known))
+                yield report(GrammarRule.REQUIRE, message, word.span, suggestion(word.text, choices))
     names = file.by_name
     for bound in file.bounds:
         if bound.rule.text not in names:
@@ -152,8 +152,8 @@ def _arguments(call: surface.Apply, findings: Findings) -> None:
         span = call.span if misuse.argument is None else call.arguments[misuse.argument].span
         findings.note(misuse.code, misuse.message, span, misuse.fix)
         return
-    for inner in (each for each in call.arguments if isinstance(each, surface.Apply)):
-        if inner.function.text in (ROLLOUT, RETURN):
+    for inner in call.arguments:
+        if isinstance(inner, surface.Apply) and inner.function.text in (ROLLOUT, RETURN):
             outside = applied_outside(name, inner.function.text)
             findings.note(outside.code, outside.message, call.span, outside.fix)
 

@@ -150,8 +150,8 @@ class _Sorts:
         if name in functions or name in heads or name == SCHEDULE:
             return self.numbers(call)
         self.fit(call.name, Sort.OPERATOR)
-        for each in call.arguments:
-            self.fit(each, Sort.SET)
+        for argument in call.arguments:
+            self.fit(argument, Sort.SET)
         if call.arguments[1:]:
             fix = f"write {name}(source -> target)"
             self.note(GrammarRule.KIND, "an operator compares two sets with `->`", call.span, fix)
@@ -164,19 +164,19 @@ class _Sorts:
 
     def options(self, call: surface.Operation) -> None:
         seen: set[str] = set()
-        known = {
+        sorts = {
             HEAD: Sort.HEAD,
-            **{o.name: Sort.NUMBER for each in operators.values() for o in each.options},
+            **{o.name: Sort.NUMBER for entry in operators.values() for o in entry.options},
         }
         for option in call.options:
             name = option.name.text
             if name in seen:
                 self.note(GrammarRule.OPTION, f"`{name}` is given twice", option.span, "remove one")
-            elif name not in known:
-                fix = unknown_option(name, known, listed=f"there is {', '.join(known)}")
+            elif name not in sorts:
+                fix = unknown_option(name, sorts, listed=f"there is {', '.join(sorts)}")
                 self.note(GrammarRule.OPTION, f"there is no option `{name}`", option.name.span, fix)
             else:
-                self.fit(option.value, known[name])
+                self.fit(option.value, sorts[name])
             seen.add(name)
 
     def numbers(self, call: surface.Operation) -> Sort | None:
@@ -186,8 +186,8 @@ class _Sorts:
             fix = unknown_operator(name)
             self.note(GrammarRule.NAME_UNKNOWN, f"`{name}` is no operator", call.name.span, fix)
             return None
-        for each in call.arguments:
-            self.fit(each, Sort.NUMBER)
+        for argument in call.arguments:
+            self.fit(argument, Sort.NUMBER)
         more = call.negatives or (call.options[0] if call.options else None)
         if more is not None:
             self.note(GrammarRule.KIND, f"`{name}` takes numbers only", more.span, "remove this")
@@ -195,10 +195,10 @@ class _Sorts:
             return Sort.HEAD
         if name == SCHEDULE and count == 3:
             return Sort.WEIGHT
-        known = functions.get(name)
-        if known and known.kind is not Kind.SEQUENCE and count <= len(known.parameters):
+        entry = functions.get(name)
+        if entry and entry.kind is not Kind.SEQUENCE and count <= len(entry.parameters):
             return Sort.FUNCTION
-        fix = f"e.g. {known.example}" if known else "e.g. mlp(256), linear(0.0, 1.0, 100000)"
+        fix = f"e.g. {entry.example}" if entry else "e.g. mlp(256), linear(0.0, 1.0, 100000)"
         self.note(GrammarRule.NUMBER_RANGE, f"`{name}` does not take {count} numbers", call.span, fix)
         return None
 
@@ -216,12 +216,12 @@ class _Sorts:
                     span,
                     unknown_function(name, guess=self.few),
                 )
-            for each in call.arguments:
-                if not isinstance(each, surface.Run | surface.Apply):
-                    self.fit(each, Sort.NUMBER)
+            for argument in call.arguments:
+                if not isinstance(argument, surface.Run | surface.Apply):
+                    self.fit(argument, Sort.NUMBER)
                     if rule:
                         message = f"numbers stand with the functions that the rule `{name}` lists"
-                        self.note(GrammarRule.FUNCTION, message, each.span, "e.g. view = none | shift(4)")
+                        self.note(GrammarRule.FUNCTION, message, argument.span, "e.g. view = none | shift(4)")
 
     def of_name(self, name: str, span: Span) -> Sort | None:
         if name in operators:
@@ -262,8 +262,8 @@ class _Sorts:
     def expect(self, expression: surface.Expression, sort: Sort | None, *wanted: Sort) -> Sort | None:
         if sort is None or sort in wanted:
             return sort
-        if sort is Sort.NOTHING and any(each in _EMPTY for each in wanted):
-            return next(each for each in wanted if each in _EMPTY)
+        if sort is Sort.NOTHING and not set(wanted).isdisjoint(_EMPTY):
+            return next(sort for sort in wanted if sort in _EMPTY)
         if sort is Sort.NUMBER and Sort.WEIGHT in wanted:
             return Sort.WEIGHT
         message = f"this is {sort}, but {' or '.join(wanted)} belongs here"

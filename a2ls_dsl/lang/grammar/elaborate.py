@@ -72,7 +72,7 @@ class Elaborator:
             self._set(written, side, binding)[0] for written, side in zip(_sets(call), SIDES, strict=False)
         ]
         kind = str(lists[0][0].value), bool(lists[1][0].value), _options(lists, call, (0,) * len(lists))
-        return self.layouts.decode(kind, tuple(each.cubes[0].high for each in sets))
+        return self.layouts.decode(kind, tuple(space.cubes[0].high for space in sets))
 
     def _layout(self, side: str) -> Layout:
         choices = [
@@ -139,7 +139,9 @@ class Elaborator:
         place = expression.span.start
         match expression:
             case surface.Choice(alternatives):
-                return _choice(place, [self._space(each, binding, depths) for each in alternatives])
+                return _choice(
+                    place, [self._space(alternative, binding, depths) for alternative in alternatives]
+                )
             case surface.Sum(parts) if all(isinstance(part, surface.Optional) for part in parts):
                 # One term has to stay: the first that does, with those behind it there or not.
                 firsts = [
@@ -186,9 +188,9 @@ class Elaborator:
             source, target = [shape for shape, _ in combination] if sets[1:] else (combination[0][0], None)
             wordings = tuple(
                 wording
-                for each in self._classes(call)
-                if not problems(Parts(each.entry, each.against_batch, each.options, source, target))
-                for wording in self._sized(each, source, call)
+                for words in self._classes(call)
+                if not problems(Parts(words.entry, words.against_batch, words.options, source, target))
+                for wording in self._sized(words, source, call)
             )
             if wordings:
                 places = tuple(places for _, places in combination)
@@ -205,8 +207,8 @@ class Elaborator:
             return words.wordings
         lists, name, against = self._lists(call), words.entry.name, words.against_batch
         return [
-            Wording(each.picks, kind_of(name, against, _options(lists, call, each.picks), source.items))
-            for each in words.wordings
+            Wording(old.picks, kind_of(name, against, _options(lists, call, old.picks), source.items))
+            for old in words.wordings
         ]
 
     def _lists(self, call: surface.Operation) -> tuple[tuple[Word, ...], ...]:
@@ -228,7 +230,11 @@ class Elaborator:
                 if not self.only.holds(wording.kind) or list(word_problems(entry, against, options)):
                     continue
                 # Numbers are in range here: what counts is which options there are, and if there is a head.
-                key = operator, against, tuple((each.name, each.value == Call(NONE)) for each in options)
+                key = (
+                    operator,
+                    against,
+                    tuple((option.name, option.value == Call(NONE)) for option in options),
+                )
                 alike = classes.setdefault(key, _Class(entry, against, options, []))
                 alike.wordings.append(wording)
             self._wordings[place] = list(classes.values())
@@ -248,8 +254,8 @@ class Elaborator:
                 cubes.append(Cube.of(choice.path, low, high, layout.clauses))
                 shape = Side.of(layout.chosen(high), ENCODERS[side], fixed=low == high)
                 shapes.setdefault(shape, []).append(place)
-            found = {shape: tuple(places) for shape, places in shapes.items()}
-            self._sets[key] = SetSpace(layout, tuple(cubes)), found
+            alike = {shape: tuple(places) for shape, places in shapes.items()}
+            self._sets[key] = SetSpace(layout, tuple(cubes)), alike
         return self._sets[key]
 
 
@@ -274,11 +280,11 @@ def _options(
     lists: tuple[tuple[Word, ...], ...], call: surface.Operation, picks: tuple[int, ...]
 ) -> tuple[Option, ...]:
     """The options of a wording; `none` is a head."""
-    found = []
+    options = []
     for option, words, place in zip(call.options, lists[2:], picks[2:], strict=True):
         value = words[place].value
         if option.name.text == HEAD and value is None:
             value = Call(NONE)
         if isinstance(value, float | Call):
-            found.append(Option(option.name.text, value))
-    return tuple(found)
+            options.append(Option(option.name.text, value))
+    return tuple(options)

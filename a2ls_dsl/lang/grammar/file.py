@@ -43,20 +43,20 @@ class GrammarFile:
     def size(self) -> int:
         """The number of combinations of the parameters' values; a grammar without any is expanded once."""
         total = 1
-        for each in self.horizons:
-            total *= max(0, each.last - each.first + 1)
+        for given in self.horizons:
+            total *= max(0, given.last - given.first + 1)
         return total
 
     def bindings(self) -> Iterator[dict[str, int]]:
         """Every combination of the parameters' values, the last parameter changing fastest."""
-        names = [each.parameter.text for each in self.horizons]
-        for values in product(*(range(each.first, each.last + 1) for each in self.horizons)):
+        names = [given.parameter.text for given in self.horizons]
+        for values in product(*(range(given.first, given.last + 1) for given in self.horizons)):
             yield dict(zip(names, values, strict=True))
 
     def corners(self) -> Iterator[dict[str, int]]:
         """The combinations of first and last values: steps are linear, so these tell about all between."""
-        names = [each.parameter.text for each in self.horizons]
-        for values in product(*(dict.fromkeys((each.first, each.last)) for each in self.horizons)):
+        names = [given.parameter.text for given in self.horizons]
+        for values in product(*(dict.fromkeys((given.first, given.last)) for given in self.horizons)):
             yield dict(zip(names, values, strict=True))
 
     @cached_property

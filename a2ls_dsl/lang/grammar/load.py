@@ -62,7 +62,7 @@ def _load(source: Source) -> Grammar:
         return _checked(file, source, findings.found)
     except RecursionError:
         deep = report(
-            GrammarRule.SYNTAX, "rules refer to each other too deeply", file.name.span, "use fewer rules"
+            GrammarRule.SYNTAX, "rules refer to finding other too deeply", file.name.span, "use fewer rules"
         )
         raise LanguageError([deep]) from None
 
@@ -72,10 +72,12 @@ def _checked(file: GrammarFile, source: Source, mistakes: list[Diagnostic]) -> G
     if mistakes:
         # The bound or the only use of a rule may be what couldn't be parsed.
         sure = [
-            each for each in findings if each.code not in (GrammarRule.RECURSION, GrammarRule.RULE_UNUSED)
+            finding
+            for finding in findings
+            if finding.code not in (GrammarRule.RECURSION, GrammarRule.RULE_UNUSED)
         ]
-        raise LanguageError(sorted([*mistakes, *sure], key=lambda each: each.span.start))
-    warnings = tuple(each for each in findings if each.severity is Severity.WARNING)
+        raise LanguageError(sorted([*mistakes, *sure], key=lambda finding: finding.span.start))
+    warnings = tuple(finding for finding in findings if finding.severity is Severity.WARNING)
     if len(findings) == len(warnings):
         findings += too_large_findings(file, Alternatives(file))
     if len(findings) > len(warnings):
@@ -108,4 +110,4 @@ def _built(file: GrammarFile, source: Source, warnings: tuple[Diagnostic, ...]) 
 def _refuse(findings: Iterator[Diagnostic]) -> None:
     problems = list(dict.fromkeys(findings))
     if problems:
-        raise LanguageError(sorted(problems, key=lambda each: each.span.start))
+        raise LanguageError(sorted(problems, key=lambda finding: finding.span.start))

@@ -204,7 +204,7 @@ class SetSpace:
 
     def draw_evenly(self, places: Sequence[int], drawer: Drawer) -> tuple[int, int]:
         """A valid set, each as probable as any other."""
-        place = places[weighted(drawer.rng, [self.cubes[each].valid for each in places])]
+        place = places[weighted(drawer.rng, [self.cubes[place].valid for place in places])]
         while True:  # each clause lets half of the masks through at least
             mask = self.cubes[place].low | draw(drawer.rng, self.cubes[place].may, 0.5)
             if self.layout.allows(mask):
@@ -233,14 +233,14 @@ class SetSpace:
 
     def neighbour(self, place: int, drawer: Drawer) -> int:
         """Another cube: one that has as many alternatives in common as can be, or any."""
-        others = self.live(each for each in range(len(self.cubes)) if each != place)
+        others = self.live(other for other in range(len(self.cubes)) if other != place)
         if not others:
             return place
         path = self.cubes[place].path
         if not path or drawer.rng.random() < 0.25:
             return pick(drawer.rng, others)
         left = set(path) - {pick(drawer.rng, path)}
-        shared = [len(left.intersection(self.cubes[each].path)) for each in others]
+        shared = [len(left.intersection(self.cubes[other].path)) for other in others]
         return pick(
             drawer.rng, [o for o, common in zip(others, shared, strict=True) if common == max(shared)]
         )

@@ -48,11 +48,11 @@ def recover(source: Source) -> tuple[LossFile, list[Diagnostic]]:
     findings = Findings()
     statements = read(source, LOSSES, findings)
     losses = LossBuilder(findings)
-    definitions = tuple(losses.build(each) for each in statements if isinstance(each, surface.Equation))
+    definitions = tuple(losses.build(line) for line in statements if isinstance(line, surface.Equation))
     if not definitions and not findings.found:
         end = Span(source, len(source.text), len(source.text))
         findings.note(Rule.NO_LOSS, "there is no loss in this file", end, f"e.g. {EXAMPLE}")
-    imports = tuple(each for each in statements if isinstance(each, Import))
+    imports = tuple(line for line in statements if isinstance(line, Import))
     return LossFile(definitions, imports, Span(source, 0, len(source.text))), findings.found
 
 
@@ -114,7 +114,7 @@ class LossBuilder:
 
     def _set(self, items: surface.Expression) -> tuple[Item, ...]:
         written = items.items if isinstance(items, surface.Elements) else ()
-        return tuple(item for each in written for item in self._items.build(each))
+        return tuple(item for part in written for item in self._items.build(part))
 
     def _option(self, setting: surface.Setting) -> Option | None:
         value: float | Call | None

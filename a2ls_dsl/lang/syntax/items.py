@@ -95,7 +95,7 @@ class ItemBuilder:
         if misuse and misuse.argument is None:
             self._findings.note(misuse.code, misuse.message, call.span, misuse.fix)
             return []
-        items = [self.build(each) for each in arguments if not isinstance(each, surface.Number)]
+        items = [self.build(argument) for argument in arguments if not isinstance(argument, surface.Number)]
         if [] in items:
             return []
         if misuse and misuse.argument is not None:
@@ -281,12 +281,12 @@ def applied_outside(name: str, inner: str) -> Misuse:
 
 
 def shapes(call: surface.Apply) -> list[Shape]:
-    """What each argument of a call is."""
+    """What argument argument of a call is."""
     return [
-        each.stream.text
-        if isinstance(each, surface.Run)
+        argument.stream.text
+        if isinstance(argument, surface.Run)
         else ITEM
-        if isinstance(each, surface.Apply | surface.Broken)
+        if isinstance(argument, surface.Apply | surface.Broken)
         else NUMBER
-        for each in call.arguments
+        for argument in call.arguments
     ]

@@ -83,7 +83,7 @@ def read(source: Source, dialect: Dialect, findings: Findings) -> list[surface.S
     What is wrong is noted in `findings`.
     """
     builder = Builder(source, findings)
-    text = _COMMENT.sub(lambda found: found[1] or " " * len(found[0]), source.text)
+    text = _COMMENT.sub(lambda comment: comment[1] or " " * len(comment[0]), source.text)
     statements, broken = list[surface.Statement](), 0
     for number, (start, end) in enumerate(_pieces(text, dialect)):
         piece = text[start:end]
@@ -275,10 +275,10 @@ class Builder:
             self._findings.note(Rule.NESTING, message, self._span(name), "name fewer functions")
             return surface.Broken(self._span(node))
         arguments = tuple(
-            self._apply(each, depth + 1)
-            if isinstance(each, Tree) and each.data == "apply"
-            else self._built(each)
-            for each in given
+            self._apply(child, depth + 1)
+            if isinstance(child, Tree) and child.data == "apply"
+            else self._built(child)
+            for child in given
         )
         return surface.Apply(self._name(name), arguments, self._span(node))
 

@@ -249,7 +249,7 @@ def parts(expression: Expression) -> tuple[Expression, ...]:
         case Scaled(weight, body):
             return weight, body
         case Elements(items):
-            return tuple(each for item in items for each in _inside(item))
+            return tuple(part for item in items for part in _inside(item))
         case Operation(name, arguments, target, negatives, options):
             behind = [part for part in (target, negatives) if part is not None]
             return (name, *arguments, *behind, *(option.value for option in options))
@@ -274,28 +274,28 @@ def runs(item: Item) -> Iterator[Run]:
     if isinstance(item, Run):
         yield item
     else:
-        for each in item.arguments:
-            if isinstance(each, Run | Apply):
-                yield from runs(each)
+        for argument in item.arguments:
+            if isinstance(argument, Run | Apply):
+                yield from runs(argument)
 
 
 def applied(item: Item) -> Iterator[Apply]:
     """Every function call of an item."""
     if isinstance(item, Apply):
         yield item
-        for each in item.arguments:
-            if isinstance(each, Apply):
-                yield from applied(each)
+        for argument in item.arguments:
+            if isinstance(argument, Apply):
+                yield from applied(argument)
 
 
 def _inside(item: Item) -> Iterator[Expression]:
     if isinstance(item, Apply):
         yield item.function
-        for each in item.arguments:
-            if isinstance(each, Run | Apply):
-                yield from _inside(each)
+        for argument in item.arguments:
+            if isinstance(argument, Run | Apply):
+                yield from _inside(argument)
             else:
-                yield each
+                yield argument
 
 
 def written(node: Run) -> str:
