@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from a2ls_dsl.rl.bench.updates import UpdateTime
     from a2ls_dsl.rl.settings import Computation
 
-PARTS = ("updates", "search", "environments", "training")
+PARTS = ("updates", "convolutions", "search", "environments", "training")
 KINDS = ("vectors", "pixels")
 GAME = "game"
 """The kind of observation of games, which have no other."""
@@ -32,7 +32,9 @@ GAME = "game"
 def bench(
     part: Annotated[
         list[str] | None,
-        typer.Option(help="updates, search, environments or training (repeatable); all by default."),
+        typer.Option(
+            help="updates, convolutions, search, environments or training (repeatable); all by default."
+        ),
     ] = None,
     obs: Annotated[
         list[str] | None, typer.Option(help="vectors or pixels (repeatable); both by default.")
@@ -86,6 +88,12 @@ def bench(
     parts = list(_chosen("part", part, PARTS))
     if task.discrete or "vectors" not in kinds:
         parts = [each for each in parts if each != "search"]
+    if game or "pixels" not in kinds:
+        if "convolutions" in (part or ()):
+            raise A2lError(
+                "--part convolutions would do nothing: they are those of rendered frames", "use --obs pixels"
+            )
+        parts = [each for each in parts if each != "convolutions"]
     of_search = {"--part search": "search" in (part or ()), "--grammar": grammar}
     for option, value in (of_search | {"--hidden": hidden, "--frames": frames}).items():
         if value and "search" not in parts:
@@ -168,6 +176,8 @@ def _measured(request: _Request) -> Iterator[tuple[str, Rows]]:
         ceilings = measure_ceilings(request.device, request.computation.precision)
         yield "ceilings", _ceilings(ceilings)
         yield "updates", _updates(request, ceilings, best)
+    if "convolutions" in request.parts:
+        yield "convolutions", _convolutions(request)
     if "search" in request.parts:
         yield "search", _search(request, request.mix)
     if "environments" in request.parts:
@@ -242,6 +252,22 @@ def _search(request: _Request, mix: _Mix) -> Rows:
         data |= {"ratio": ratio, "candidates_per_hour": row.candidates_per_hour}
         head = f"  {row.padding if padded else 'any':>7}  {row.buckets:>7}"
         yield data, f"{head}  {row.milliseconds:>17.3f}  {ratio:>6.3f}  {row.candidates_per_hour:>15,.1f}"
+
+
+def _convolutions(request: _Request) -> Rows:
+    from a2ls_dsl.rl.bench.convolutions import measure_convolutions
+    from a2ls_dsl.rl.convolutions import Way
+
+    members = request.members or ([1, 8, 32] if request.device != "cpu" else [1])
+    yield {}, "  batch  members" + "".join(f"  {way:>9}" for way in Way) + "   ms/member, forward and back"
+    sizes = [(batch, size) for batch in request.batch_sizes for size in members]
+    for row in measure_convolutions(sizes, request.device, request.computation):
+        head = f"  {row.batch_size:>5}  {row.members:>7}"
+        if row.failed:
+            yield asdict(row), f"{head}   fails: {row.failed}"
+        else:
+            times = "".join(f"  {row.milliseconds[way]:>9.3f}" for way in Way)
+            yield asdict(row) | {"chosen": row.chosen}, f"{head}{times}   {row.chosen}"
 
 
 def _environments(request: _Request) -> Rows:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate, groupby
 from typing import Any
 
@@ -18,7 +19,7 @@ _REGISTER = 16  # numbers in the widest vector register of a CPU
 
 
 class StackedAdam(nn.Module):
-    """Adam (Kingma and Ba 2015) over parameters with a leading slot axis, by torch's fused kernel.
+    """Adam (Kingma and Ba 2015) over parameters with a leading slot axis.
 
     A member's parameters are updated as `torch.optim.Adam` would update them alone, bias correction included.
     All state lies in buffers that are changed in place, so that a step can be captured as part of a graph.
@@ -70,23 +71,27 @@ class StackedAdam(nn.Module):
         self.steps += active
         # The kernel goes through memory in order, and convolutions give gradients with channels last.
         slopes = [each.contiguous() for each in gradients]
-        if self.steps.is_cuda:
-            self._descend_on_gpu(slopes, active)
-        else:
+        if self.steps.is_cpu:
             self._descend_on_cpu(slopes, active)
+        else:
+            self._descend_at_once(slopes, active)
 
-    def _descend_on_gpu(self, slopes: Sequence[Tensor], active: Tensor) -> None:
-        """A call of the kernel a row: it can be told to do nothing, but not from where on."""
-        idle = (~active).to(self.steps)
-        states = list(zip(self.trained, slopes, self.moments("first"), self.moments("second"), strict=True))
-        for owner in {id(owner): owner for owner in self.owners}.values():
-            own = [each for each, whose in zip(states, self.owners, strict=True) if whose is owner]
-            counts, idles = (each if owner is None else each[owner] for each in (self.steps, idle))
-            for row in range(len(counts)):
-                self._update([(*(each[row] for each in state), counts[row]) for state in own], idles[row])
+    def _descend_at_once(self, slopes: Sequence[Tensor], active: Tensor) -> None:
+        """As many calls of kernels for many members as for few, and nothing that asks for a value."""
+        counts = self.steps.double()
+        size = self.lr / (1 - self.betas[0] ** counts)
+        root = (1 - self.betas[1] ** counts).sqrt()
+        of_members = torch.stack([active.double(), size, root], dim=1)
+        of_rows = {id(owner): of_members if owner is None else of_members[owner] for owner in self.owners}
+        step: Callable[..., None] = _one_kernel() if self.steps.is_cuda else plain_step
+        states = zip(self.trained, slopes, self.moments("first"), self.moments("second"), strict=True)
+        for state, owner in zip(states, self.owners, strict=True):
+            rows = of_rows[id(owner)]
+            flat = [each.view(len(rows), each.numel() // len(rows)) for each in state]
+            step(*flat, rows=rows, decay=self.lr * self.decay, betas=self.betas, eps=self.eps)
 
     def _descend_on_cpu(self, slopes: Sequence[Tensor], active: Tensor) -> None:
-        """A call of the kernel for all, in pieces of neighbours with one count of steps."""
+        """A call of torch's fused kernel for all, in pieces of neighbours with one count of steps."""
         counts, running = self.steps.float().unbind(), active.tolist()
         runs = [len(list(run)) for _, run in groupby(zip(self.steps.tolist(), running, strict=True))]
         starts = list(accumulate(runs[:-1], initial=0))
@@ -130,11 +135,8 @@ class StackedAdam(nn.Module):
         super()._apply(*arguments, **options)  # type: ignore[no-untyped-call]
         return self
 
-    def _update(self, parts: Sequence[tuple[Tensor, ...]], idle: Tensor | None = None) -> None:
-        """Change parameters and their moments: (parameter, gradient, first, second, count of steps) each.
-
-        idle: nothing changes where this number is 1 instead of 0.
-        """
+    def _update(self, parts: Sequence[tuple[Tensor, ...]]) -> None:
+        """Change parameters and their moments: (parameter, gradient, first, second, count of steps) each."""
         if not parts:
             return
         parameters, slopes, first, second, counts = map(list, zip(*parts, strict=True))
@@ -153,8 +155,40 @@ class StackedAdam(nn.Module):
             eps=self.eps,
             amsgrad=False,
             maximize=False,
-            found_inf=idle,
         )
+
+
+def plain_step(
+    parameter: Tensor,
+    slope: Tensor,
+    first: Tensor,
+    second: Tensor,
+    rows: Tensor,
+    decay: float,
+    betas: tuple[float, float],
+    eps: float,
+) -> None:
+    """One step of rows (rows, numbers) of a parameter, in place, down their slopes.
+
+    rows: (rows, 3), whether a row moves at all, the size of its step, the root of its second correction.
+    """
+    moves, size, root = (each[:, None] for each in rows.unbind(1))
+    size, root = size.to(parameter.dtype), root.to(parameter.dtype)
+    mean = torch.lerp(first, slope, 1 - betas[0])
+    square = betas[1] * second + (1 - betas[1]) * slope.square()
+    moved = (1 - decay) * parameter - size * mean / (square.sqrt() / root + eps)
+    for state, new in ((parameter, moved), (first, mean), (second, square)):
+        state.copy_(torch.where(moves > 0, new, state))
+
+
+@cache
+def _one_kernel() -> Callable[..., None]:
+    """The same as one kernel, where there is Triton."""
+    try:
+        from a2ls_dsl.rl.adam_kernel import fused_step
+    except ImportError:
+        return plain_step
+    return fused_step
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from torch.func import functional_call
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.stacked import PADDING, PADDING_ON_GPU, Layout, StackAgent, StackedLoss, StackEncoder
+from a2ls_dsl.backend.stacked.structure import structure_key
 from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.adam import StackedAdam, unchanged_where
@@ -45,8 +46,11 @@ class Agent(nn.Module):
     METRICS: ClassVar[tuple[str, ...]]
     ACTING: ClassVar[tuple[str, ...]]
     """The networks that act, `encoder` the first; of each there is a copy, `frozen_encoder`."""
+    SPLITS: ClassVar[bool] = False
+    """Whether it has a `run_apart`."""
     updates: Tensor
     active: Tensor
+    apart: Tensor
     auxiliary: StackedLoss
     optimizers: dict[str, StackedAdam]
     _fusible: dict[str, Callable[..., Any]]
@@ -68,16 +72,19 @@ class Agent(nn.Module):
         members = len(losses)
         self.register_buffer("updates", torch.zeros(members, dtype=torch.int64))
         self.register_buffer("active", torch.ones(members, dtype=torch.bool))
+        self.register_buffer("apart", torch.zeros(members, dtype=torch.bool), persistent=False)
+        self._apart = set[str]()
         self.metrics = Metrics(self.METRICS, members)
         self.rng = self._numbers = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
 
     def _begin(self, features: int) -> None:
         """Once the networks are there: make loss and optimizers, and fresh parameters on the device."""
         spaces = Spaces.of(self.observations.seen, self.action_size, features)
-        on_gpu, padding = self.device.type == "cuda", self.computation.padding
+        on_gpu = self.device.type == "cuda"
+        padding, spare = self.computation.padding, self.computation.spare
         if padding is None:
             padding = PADDING_ON_GPU if on_gpu else PADDING
-        self._room = padding, on_gpu
+        self._room = padding, on_gpu if spare is None else spare
         self.auxiliary = StackedLoss(self.losses, spaces, *self._room)
         self.to(self.device)
         self.rng.seeds = self.rng.seeds.to(self.device)
@@ -151,6 +158,10 @@ class Agent(nn.Module):
         It reads and writes tensors of the stack and the replay in place, and waits for nothing: it can be
         captured as one graph for each combination of `parts_due`, until `refit` says that it is another.
         """
+
+    def run_apart(self, replay: Replay) -> None:
+        """Behind an update: the auxiliary step of those whose losses it left out; see `split`."""
+        raise NotImplementedError
 
     @abstractmethod
     def _make_optimizers(self) -> dict[str, StackedAdam]:
@@ -244,6 +255,20 @@ class Agent(nn.Module):
         """Leave a member out of all updates from now on."""
         self.active[member] = False
 
+    @torch.no_grad()
+    def split(self, looks: Callable[[Loss], bool]) -> None:
+        """From now on updates leave the losses out that look at values; `run_apart` does what is missing."""
+        general = self.auxiliary.general
+        losses = [None] * self.members if general is None else general.losses
+        keys = [None if loss is None or not looks(loss) else structure_key(loss) for loss in losses]
+        self._apart = {key for key in keys if key is not None}
+        self.apart.copy_(torch.tensor([key is not None for key in keys]))
+
+    @property
+    def is_split(self) -> bool:
+        """Whether updates leave losses out."""
+        return bool(self._apart)
+
     def resume(self, ticks: int) -> None:
         """Go on after `ticks` updates of the stack, once the state of an equal stack is loaded."""
         self.ticks = ticks
@@ -257,19 +282,24 @@ class Agent(nn.Module):
         return torch.stack([each.flatten(1).isfinite().all(dim=1) for each in parameters]).all(dim=0)
 
     def _losses_of_windows(
-        self, replay: Replay, batch: int, encoder: nn.Module, target: nn.Module
+        self, replay: Replay, batch: int, encoder: nn.Module, target: nn.Module, apart: bool = False
     ) -> tuple[Tensor, Tensor]:
         """The auxiliary losses (members,) on windows of their own, and which members have some.
 
-        Those of the paper are compiled where that is wanted; the others come and go while it runs.
+        Those of the paper are compiled where that is wanted; the others come and go while it runs. apart: the
+        losses that updates leave out, in place of the others.
         """
         capacity = self.auxiliary.capacity
         steps, views = capacity.horizon + 1, capacity.views
         window = replay.sample_windows(self._numbers, self.updates, batch, steps, views, self.is_general)
-        losses: Tensor = self._fusible["auxiliary"](self, window)
-        if self.auxiliary.general is not None:
-            losses = losses + self.auxiliary.general(self._asked(encoder, target), window)
         able = self._with_windows(replay)
+        losses: Tensor = (
+            window.reward.new_zeros(self.members) if apart else self._fusible["auxiliary"](self, window)
+        )
+        if self.auxiliary.general is not None:
+            asked, left_out = self._asked(encoder, target), self._apart
+            losses = losses + self.auxiliary.general(asked, window, lambda key: (key in left_out) is apart)
+            able = able & (self.apart if apart else ~self.apart)
         self._record("auxiliary_loss", losses, able)
         return losses, able
 

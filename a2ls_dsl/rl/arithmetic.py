@@ -30,8 +30,9 @@ def arithmetic(precision: Precision, device: torch.device | str) -> Iterator[Non
     """
     kind = torch.device(device).type
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32
+    before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
     matmul.allow_tf32 = cudnn.allow_tf32 = precision is not Precision.FLOAT32
+    cudnn.benchmark = cudnn.benchmark or kind == "cuda"  # the fastest kernel for each shape of a convolution
     torch.set_flush_denormal(True)
     try:
         # Casts of weights aren't kept: inside a captured graph they would be cast once and for all.
@@ -40,7 +41,7 @@ def arithmetic(precision: Precision, device: torch.device | str) -> Iterator[Non
             yield
     finally:
         torch.set_flush_denormal(False)
-        matmul.allow_tf32, cudnn.allow_tf32 = before
+        matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before
 
 
 def product_dtype(device: torch.device, otherwise: torch.dtype) -> torch.dtype:

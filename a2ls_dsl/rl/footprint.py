@@ -18,12 +18,14 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from a2ls_dsl.backend.stacked import PADDING_ON_GPU
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import AgentSettings, algorithm_of
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.memory import free_bytes, free_of_machine
 from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.settings import Computation
 
 _ROWS = 40  # of a replay that is updated from once, beyond the horizon
 _BATCH = 32  # frames a batch at most: what these take grows in step with their number
@@ -100,11 +102,12 @@ def footprint_of(
     action: int,
     rows: int,
     exact: bool = False,
+    device: str = "cpu",
 ) -> Footprint:
-    """Of members with such losses and replays of so many rows, without their environments."""
+    """Of members with such losses and replays of so many rows on a device, without their environments."""
     return Footprint(
         algorithm_of(settings).replay.bytes_needed(1, rows, observations, action),
-        *measure_member(settings, tuple(dict.fromkeys(losses)), observations, action),
+        *measure_member(settings, tuple(dict.fromkeys(losses)), observations, action, device == "cpu"),
         exact=exact,
         environment=0,
         process=0,
@@ -113,16 +116,27 @@ def footprint_of(
 
 @cache
 def measure_member(
-    settings: AgentSettings, losses: tuple[Loss | None, ...], observations: Observations, action: int
+    settings: AgentSettings,
+    losses: tuple[Loss | None, ...],
+    observations: Observations,
+    action: int,
+    on_cpu: bool = True,
 ) -> tuple[int, int]:
-    """Bytes of networks with optimizers, and of what an update takes besides, of a member on average."""
+    """Bytes of networks with optimizers, and of what an update takes besides, of a member on average.
+
+    What a GPU takes is counted on tensors without values, which are computed in the same way.
+    """
     frames = observations.crop is not None
     batch = min(settings.batch_size, _BATCH) if frames else settings.batch_size
     rows = _ROWS + max(loss.horizon if loss else 0 for loss in losses)
+    computation = Computation() if on_cpu else Computation(padding=PADDING_ON_GPU, spare=True)
     learner = Learner(
-        losses, range(len(losses)), observations, action, rows, replace(settings, batch_size=batch)
+        *(losses, range(len(losses)), observations, action, rows, replace(settings, batch_size=batch)),
+        "cpu" if on_cpu else "meta",
+        computation=computation,
     )
-    _fill(learner, rows - 2)
+    if on_cpu:
+        _fill(learner, rows - 2)
     stack = learner.stacks[0]
     state = [*stack.parameters(), *stack.buffers()]
     networks = sum(each.nbytes for each in state)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -39,44 +37,6 @@ class Linear(nn.Module):
             drawn = orthogonal(inputs, outputs, rng, purpose, layer * copies + copy)
             self.weight[members, copy] = drawn
         self.bias[members] = 0
-
-
-class Conv(nn.Module):
-    """Convolutions without padding, as one grouped convolution of all members.
-
-    (M, members * inputs, H, W) -> (M, members * outputs, H', W').
-    """
-
-    def __init__(self, members: int, inputs: int, outputs: int, stride: int, kernel: int = 3) -> None:
-        super().__init__()
-        self.stride = stride
-        self.weight = nn.Parameter(torch.zeros(members, outputs, inputs, kernel, kernel))
-        self.bias = nn.Parameter(torch.zeros(members, outputs))
-
-    def forward(self, x: Tensor, scale: float = 1.0) -> Tensor:
-        """The convolution of scale * x, without a pass over x for the scale."""
-        weight, bias = self.weight.flatten(0, 1), self.bias.flatten()
-        weight = weight if scale == 1.0 else weight * scale
-        out: Tensor = F.conv2d(x, weight, bias, stride=self.stride, groups=len(self.weight))
-        return out
-
-    @torch.no_grad()
-    def reset_delta_orthogonal(self, members: Rows, rng: CounterRng, purpose: Purpose, layer: int) -> None:
-        """Orthogonal in the centre of the 3x3 kernel with ReLU's gain, else zero (Xiao et al. 2018)."""
-        outputs, inputs = self.weight.shape[1:3]
-        self.weight[members] = 0
-        self.weight[members, :, :, 1, 1] = 2**0.5 * orthogonal(outputs, inputs, rng, purpose, layer)
-        self.bias[members] = 0
-
-    @torch.no_grad()
-    def reset_uniform(self, members: Rows, rng: CounterRng, purpose: Purpose, layer: int) -> None:
-        """Weights and biases uniform within 1 / sqrt(fan-in), as torch initialises a convolution."""
-        weight, bias = self.weight[0], self.bias[0]
-        count = weight.numel()
-        drawn = 2 * rng.uniform(purpose, layer, count + bias.numel()) - 1
-        drawn = drawn / math.sqrt(weight[0].numel())
-        self.weight[members] = drawn[:, :count].reshape(-1, *weight.shape)
-        self.bias[members] = drawn[:, count:]
 
 
 def orthogonal(rows: int, columns: int, rng: CounterRng, purpose: Purpose, draw: int) -> Tensor:

@@ -23,7 +23,9 @@ from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agent import Agent, Parts
 from a2ls_dsl.rl.agents import AgentSettings, make_agent
+from a2ls_dsl.rl.capturable import Looks
 from a2ls_dsl.rl.capture import Captured
+from a2ls_dsl.rl.convolutions import choose
 from a2ls_dsl.rl.fusion import begin_fusing
 from a2ls_dsl.rl.memory import keep_freed_memory
 from a2ls_dsl.rl.observations import Observations
@@ -71,12 +73,15 @@ class Learner:
         if self._computation.compile:
             begin_fusing(len(self.parts))
         self.stacks, self.replays = list[Agent](), list[Replay]()
+        capture = self._computation.capture and not (exact and refill)
+        self._looks = Looks(settings, observations, action)
+        self._splits = capture and torch.device(device).type == "cuda"
         for part in self.parts:
             stack, replay = self._made(losses[part], seeds[part])
             self.stacks.append(stack)
             self.replays.append(replay)
-        capture = self._computation.capture and not (exact and refill)
         self._update = Captured[None](device, capture)
+        self._update_apart = Captured[None](device, enabled=False)
         self._append = Captured[None](device, capture)
         self._act = Captured[Tensor](device, capture)
         self._act_frozen = Captured[Tensor](device, capture)
@@ -92,7 +97,16 @@ class Learner:
             self._computation,
         )
         stack.action_repeat = self._action_repeat
+        self._split(stack)
+        if self.observations.crop is not None and stack.device.type == "cuda":
+            with stack.arithmetic():
+                choose(stack, self._settings.batch_size, self.observations.seen, stack.members)
         return stack, stack.make_replay(self._rows)
+
+    def _split(self, stack: Agent) -> None:
+        """One loss that no graph can hold doesn't keep the others out of it."""
+        if self._splits and stack.SPLITS:
+            stack.split(self._looks)
 
     def close(self) -> None:
         """Let go of graphs, stacks and replays: it can't be used any more, and their memory is free."""
@@ -129,6 +143,7 @@ class Learner:
             if stack.refit(member, loss):
                 self._update.renew()
             stack.reset(member, loss, seed)
+            self._split(stack)
             self.replays[0].reset(member, int(stack.horizon[member]))
 
     @property
@@ -202,7 +217,10 @@ class Learner:
 
     def update(self) -> None:
         """One gradient update of every active member."""
-        self._update(self._run_update, tuple(stack.parts_due for stack in self.stacks))
+        parts = tuple(stack.parts_due for stack in self.stacks)
+        self._update(self._run_update, parts)
+        if any(stack.is_split for stack in self.stacks):
+            self._update_apart(self._run_apart, parts)
         for stack in self.stacks:
             stack.ticks += 1
 
@@ -272,6 +290,11 @@ class Learner:
     def _run_update(self, parts: tuple[Parts, ...]) -> None:
         for due, stack, replay in zip(parts, self.stacks, self.replays, strict=True):
             stack.run_update(due, replay)
+
+    def _run_apart(self, parts: tuple[Parts, ...]) -> None:
+        for (*_, auxiliary), stack, replay in zip(parts, self.stacks, self.replays, strict=True):
+            if auxiliary and stack.is_split:
+                stack.run_apart(replay)
 
     def _run_append(self, _: None, *step: Tensor) -> None:
         for replay, part in zip(self.replays, self.parts, strict=True):

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.precision import unrounded
 from a2ls_dsl.rl.arithmetic import product_dtype
-from a2ls_dsl.rl.layers import Conv, LayerNorm, Linear, Rows
+from a2ls_dsl.rl.convolutions import Conv
+from a2ls_dsl.rl.layers import LayerNorm, Linear, Rows
 from a2ls_dsl.rl.observations import Observations
 
 HIDDEN_ENCODER = 40

@@ -29,6 +29,7 @@ class SacStack(Agent):
     """
 
     ACTING = ("encoder", "actor")
+    SPLITS = True
     METRICS = (
         "critic_loss",
         "actor_loss",
@@ -204,13 +205,20 @@ class SacStack(Agent):
         follow(self.critic, self.target_critic, self.settings.critic_tau, self.active)
         follow(self.encoder, self.target_encoder, self.settings.encoder_tau, self.active)
 
-    def _update_auxiliary(self, replay: Replay) -> None:
+    def run_apart(self, replay: Replay) -> None:
+        """See `Agent.run_apart`."""
+        with self.arithmetic():
+            self.updates -= self.active.to(self.updates)  # the numbers of the update before
+            self._update_auxiliary(replay, apart=True)
+            self._updated()
+
+    def _update_auxiliary(self, replay: Replay, apart: bool = False) -> None:
         """The auxiliary loss on windows of its own; trains the encoder and the loss' predictors.
 
-        Members that have no window yet take no step.
+        Members that have no window yet take no step. apart: see `Agent.split`.
         """
         losses, able = self._losses_of_windows(
-            replay, self.settings.batch_size, self.encoder, self.target_encoder
+            replay, self.settings.batch_size, self.encoder, self.target_encoder, apart
         )
         gradients = self._step("auxiliary", self.settings.auxiliary_weight * losses, able)
         if again := self.optimizers.get("auxiliary_encoder"):

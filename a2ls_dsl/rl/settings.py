@@ -95,14 +95,15 @@ class Computation:
     """How updates are computed; but for the precision it changes no result beyond the order of sums.
 
     capture: launch whole updates as CUDA graphs; compile: let torch.compile fuse the losses. It takes a
-    minute or so at the start, once a stack, whatever its losses are. padding: see `StackedLoss`; by default
-    what suits the device.
+    minute or so at the start, once a stack, whatever its losses are. padding, spare: see `StackedLoss`; by
+    default what suits the device.
     """
 
     precision: Precision = Precision.TF32
     capture: bool = True
     compile: bool = False
     padding: float | None = None
+    spare: bool | None = None
 
 
 @dataclass(frozen=True)

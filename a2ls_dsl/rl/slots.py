@@ -144,7 +144,9 @@ class Slots:
         def admit(first: FirstEnvironments) -> None:
             seen = observations_of(training.settings, first.observation_shape, training.pixels)
             sizes = seen, first.action_size
-            alone = footprint_of(training.settings, losses or (None,), *sizes, self.replay_rows, exact)
+            alone = footprint_of(
+                training.settings, losses or (None,), *sizes, self.replay_rows, exact, device
+            )
             footprint = replace(alone, environment=first.environment, process=first.process)
             count = usable_cores() if workers is None else workers
             footprint.check(stacks * size, stacks * count, device)

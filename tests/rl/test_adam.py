@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from a2ls_dsl.rl.adam import StackedAdam
+from a2ls_dsl.rl.adam import StackedAdam, plain_step
 
 SHAPES = [(4, 3), (7,), (), (4, 16)]
 
@@ -97,22 +100,94 @@ def test_rows_that_a_member_has_several_of() -> None:
     assert torch.equal(rows, whole.view(6, 2)[order])
 
 
-def test_on_a_gpu_a_member_at_a_time_is_the_same() -> None:
-    """The kernel is called for each member there, and told what to leave out by a number it reads itself."""
+def members_of_their_own(members: int, kind: torch.dtype) -> tuple[list[nn.Parameter], list[Tensor | None]]:
+    """Parameters with a row a member and with two, in no order, and whose their rows are."""
     generator = torch.Generator().manual_seed(0)
-    parameters, others = stack(), stack()
-    adam, other = (StackedAdam(each, 0.1) for each in (parameters, others))
-    for number in range(4):
-        gradients = [torch.randn(each.shape, generator=generator) for each in parameters]
-        active = torch.tensor([True, number % 2 == 0, number < 3])
-        gradients[0][~active] = torch.nan
-        adam.descend(gradients, active)
+    shapes = [(members, 4, 3), (members,), (2 * members, 7)]
+    owner = torch.randperm(2 * members, generator=generator) // 2
+    made = [nn.Parameter(torch.randn(shape, generator=generator).to(kind)) for shape in shapes]
+    return made, [None, None, owner]
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_on_a_gpu_members_with_counts_of_their_own_are_updated_as_alone(decay: float) -> None:
+    """By torch's optimizer, to the digits of float64; who rests is left alone, also by gradients of NaN."""
+    generator = torch.Generator().manual_seed(1)
+    members = 3
+    parameters, owners = members_of_their_own(members, torch.float64)
+    adam = StackedAdam(parameters, 0.1, (0.5, 0.999), owners=owners, decay=decay).double()
+    rows = [[slice(m, m + 1), slice(m, m + 1), owners[2] == m] for m in range(members)]
+    alone = [
+        [nn.Parameter(each[at].detach().clone()) for each, at in zip(parameters, own, strict=True)]
+        for own in rows
+    ]
+    kind = torch.optim.AdamW if decay else torch.optim.Adam
+    singles = [kind(each, lr=0.1, betas=(0.5, 0.999), weight_decay=decay) for each in alone]
+    for number in range(6):
+        gradients = [torch.randn(each.shape, generator=generator).double() for each in parameters]
+        active = torch.tensor([True, number % 2 == 0, number > 2])
+        for member in range(members):
+            own = [each[at] for each, at in zip(gradients, rows[member], strict=True)]
+            if active[member]:
+                for parameter, gradient in zip(alone[member], own, strict=True):
+                    parameter.grad = gradient.clone()
+                singles[member].step()
+            else:
+                for each, at in zip(gradients, rows[member], strict=True):
+                    each[at] = torch.nan
         with torch.no_grad():
-            other.steps += active
-            other._descend_on_gpu(gradients, active)
-    for mine, its in zip([*parameters, *adam.buffers()], [*others, *other.buffers()], strict=True):
-        assert torch.equal(mine, its)
-    assert adam.steps.tolist() == [4, 2, 3]
+            adam.steps += active
+            adam._descend_at_once(gradients, active)
+        for own, single in zip(rows, alone, strict=True):
+            for mine, its, at in zip(parameters, single, own, strict=True):
+                torch.testing.assert_close(mine[at], its, rtol=1e-13, atol=1e-13)
+    assert adam.steps.tolist() == [6, 3, 3]
+
+
+class Calls(TorchDispatchMode):
+    """How many operations torch is asked for; on a GPU each is a kernel, or none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += 1
+        return function(*args, **(kwargs or {}))
+
+
+def test_on_a_gpu_many_members_take_no_more_kernels_than_few() -> None:
+    counts = list[int]()
+    for members in (2, 64):
+        parameters, owners = members_of_their_own(members, torch.float32)
+        adam = StackedAdam(parameters, 0.1, owners=owners).to("meta")
+        adam.trained = [nn.Parameter(each.to("meta")) for each in parameters]
+        adam.owners = [owner if owner is None else owner.to("meta") for owner in owners]
+        gradients = [torch.empty_like(each) for each in adam.trained]
+        with Calls() as calls:
+            adam.descend(gradients, torch.ones(members, dtype=torch.bool, device="meta"))
+        counts.append(calls.count)
+    assert counts[0] == counts[1]
+
+
+def test_as_one_kernel_a_step_is_the_plain_one() -> None:
+    """In Triton's interpreter, or on a GPU; skipped where torch comes without Triton, as for CPUs alone."""
+    kernel = pytest.importorskip("a2ls_dsl.rl.adam_kernel", reason="needs Triton", exc_type=ImportError)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    generator = torch.Generator().manual_seed(0)
+    for kind, numbers in ((torch.float32, 5), (torch.float32, 3000), (torch.float64, 1)):
+        states = [torch.rand(4, numbers, generator=generator, dtype=kind).to(device) for _ in range(4)]
+        others = [each.clone() for each in states]
+        rows = torch.tensor(
+            [[1, 0.3, 0.2], [0, torch.inf, 0], [1, 0.1, 0.9], [1, 0.2, 1]], dtype=torch.float64
+        )
+        for step, given in ((kernel.fused_step, states), (plain_step, others)):
+            given[1][1] = torch.nan
+            step(*given, rows.to(device), 0.01, (0.9, 0.999), 1e-8)
+        for mine, its in zip(states, others, strict=True):
+            torch.testing.assert_close(
+                mine, its, equal_nan=True, rtol=2e-6 if kind == torch.float32 else 1e-13, atol=0
+            )
 
 
 def test_parameters_may_be_moved_between_two_steps() -> None:

@@ -9,7 +9,7 @@ another loss moves rows of a tensor, and builds or compiles no code.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -142,23 +142,31 @@ class GeneralLosses(nn.Module):
         split = self.structure(loss).split(self.flat.detach()[member : member + 1])
         return {name: value[0].clone() for name, value in split.items()}
 
-    def forward(self, agent: StackAgent, window: StackWindow) -> Tensor:
-        """The loss of every member, (members,); see `StackedLoss.forward`."""
+    def forward(
+        self, agent: StackAgent, window: StackWindow, among: Callable[[str], bool] = lambda key: True
+    ) -> Tensor:
+        """The loss of every member, (members,); see `StackedLoss.forward`.
+
+        among: of which structures, by their keys; 0 for members with others.
+        """
         if self._groups is None:
             self._groups, self._askers = self._grouped(), {}
         results = self.flat.new_zeros(len(self.losses))
         # The agent's networks compute as they are told to; differences of like numbers, sums over the batch
         # and what a loss learns for itself need all their digits, also under autocast.
-        rows = _TakenApart.apply(self.flat, self._groups)  # type: ignore[no-untyped-call]
-        contexts = [
-            _GroupContext(self, group, own, agent, window)
-            for group, own in zip(self._groups, rows, strict=True)
-        ]
+        groups = {number: each for number, each in enumerate(self._groups) if among(each.structure.key)}
+        if not groups:
+            return results
+        rows = _TakenApart.apply(self.flat, list(groups.values()))  # type: ignore[no-untyped-call]
+        contexts = {
+            number: _GroupContext(self, group, own, agent, window)
+            for (number, group), own in zip(groups.items(), rows, strict=True)
+        }
         with unrounded(self.flat.device):
-            runs = [execution(each.group.structure.program, each) for each in contexts]
-            pending = dict[int, Request]()
-            for number, run in enumerate(runs):
-                pending[number] = next(run)
+            runs = {
+                number: execution(each.group.structure.program, each) for number, each in contexts.items()
+            }
+            pending = {number: next(run) for number, run in runs.items()}
             while pending:
                 name = min((each.name for each in pending.values()), key=CALLS.index)
                 asked = {number: each for number, each in pending.items() if each.name == name}

@@ -27,6 +27,7 @@ class Structure:
 
     def __init__(self, loss: Loss, spaces: Spaces) -> None:
         bare = without_weights(loss)
+        self.key = structure_key(loss)
         self.program = optimise(lower(bare))
         with torch.device("meta"):
             self.module = CompiledLoss(bare, spaces, self.program)

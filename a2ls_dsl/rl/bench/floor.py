@@ -10,15 +10,14 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.adam import StackedAdam
 from a2ls_dsl.rl.agent import Agent
 from a2ls_dsl.rl.agents import AgentSettings, make_agent
 from a2ls_dsl.rl.arithmetic import Precision, arithmetic
@@ -86,19 +85,10 @@ def count_work(loss: Loss | None, observations: Observations, action: int, setti
     """What an update of a member with this loss must do, on average over the updates of a cycle."""
     stack = make_agent(settings, [loss], [0], observations, action, "meta")
     replay = stack.make_replay(1000)
-    for name, adam in stack.optimizers.items():
-        stack.optimizers[name] = GradientsAlone(adam.trained, adam.lr, members=adam.members)
     with FlopCounterMode(display=False) as counter:
         for _ in range(settings.cycle):
             stack.update(replay)
     return Work(_bytes(stack, settings, observations), counter.get_total_flops() / settings.cycle)
-
-
-class GradientsAlone(StackedAdam):
-    """An optimizer that takes gradients and makes no step: the fused one has no form without values."""
-
-    def descend(self, gradients: Sequence[Tensor], active: Tensor | None = None) -> None:
-        pass
 
 
 def _bytes(stack: Agent, settings: AgentSettings, observations: Observations) -> float:

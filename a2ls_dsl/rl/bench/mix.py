@@ -63,7 +63,12 @@ def measure_mix(
             f"a candidate of {frames:,} frames makes no update: learning begins after {begin_at:,}",
             f"give it more than {begin_at:,} frames",
         )
-    fitting = footprint_of(settings, losses, VECTORS, ACTION, ROWS).fitting(2 * len(losses), 1, device) // 2
+    fitting = (
+        footprint_of(settings, losses, VECTORS, ACTION, ROWS, device=device).fitting(
+            2 * len(losses), 1, device
+        )
+        // 2
+    )
     if fitting < len(losses):
         raise A2lError(
             f"two stacks of {len(losses)} members don't fit into memory",

@@ -91,7 +91,7 @@ def measure_updates(
         if expected > budget:
             yield UpdateTime(case, left_out=f"would take {expected:.0f} s, more than {budget:.0f}")
             continue
-        footprint = footprint_of(settings, [loss], observations, ACTION, ROWS)
+        footprint = footprint_of(settings, [loss], observations, ACTION, ROWS, device=device)
         fitting = footprint.fitting(case.members, 1, device)
         if fitting < case.members:
             size = footprint.of_learner(case.members) / 1e9

@@ -1,0 +1,54 @@
+"""Ways to compute the convolutions of a stack, side by side: see `rl/convolutions.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from a2ls_dsl.backend.counter_rng import CounterRng
+from a2ls_dsl.rl.arithmetic import arithmetic
+from a2ls_dsl.rl.bench.updates import FRAMES, reason
+from a2ls_dsl.rl.convolutions import Way, measure
+from a2ls_dsl.rl.networks import PixelEncoder
+from a2ls_dsl.rl.settings import Computation
+
+
+@dataclass(frozen=True)
+class ConvolutionTime:
+    """What the paper's four convolutions took, going forward and back, in milliseconds a member, by way.
+
+    Or what failed.
+    """
+
+    batch_size: int
+    members: int
+    milliseconds: dict[Way, float]
+    failed: str = ""
+
+    @property
+    def chosen(self) -> Way:
+        """The fastest."""
+        return min(self.milliseconds, key=lambda way: self.milliseconds[way])
+
+
+def measure_convolutions(
+    sizes: Sequence[tuple[int, int]], device: str, computation: Computation
+) -> Iterator[ConvolutionTime]:
+    """For each size of a batch and number of members; after what takes all memory, the next is tried."""
+    for batch, members in sizes:
+        try:
+            yield ConvolutionTime(batch, members, _measured(batch, members, device, computation))
+        except RuntimeError as error:
+            yield ConvolutionTime(batch, members, {}, reason(error))
+
+
+def _measured(batch: int, members: int, device: str, computation: Computation) -> dict[Way, float]:
+    encoder = PixelEncoder(members, *FRAMES.seen[:2])
+    encoder.reset(slice(None), CounterRng(torch.arange(members)))
+    encoder.to(device)
+    frames = torch.randint(0, 256, (members, batch, *FRAMES.seen), dtype=torch.uint8, device=device)
+    with arithmetic(computation.precision, device):
+        times = measure(encoder.base, encoder, frames)
+    return {way: 1e3 * seconds / members for way, seconds in times.items()}
