@@ -289,8 +289,7 @@ class Agent(nn.Module):
         Those of the paper are compiled where that is wanted; the others come and go while it runs. apart: the
         losses that updates leave out, in place of the others.
         """
-        capacity = self.auxiliary.capacity
-        steps, views = capacity.horizon + 1, capacity.views
+        steps, views = self.auxiliary.capacity.windows
         window = replay.sample_windows(self._numbers, self.updates, batch, steps, views, self.is_general)
         able = self._with_windows(replay)
         losses: Tensor = (

@@ -212,6 +212,16 @@ class Replay(nn.Module):
         self.written += 1 + last.to(torch.int64)
         self.position += 1
 
+    def wanted(self, batch: int, steps: int = 0, views: int = 0) -> list[tuple[Purpose, int]]:
+        """The random numbers that a batch takes, and one of windows of so many steps, by purpose."""
+        frames = self.observations.crop is not None
+        cropped = 2 * batch if frames and self.observations.random_crops else 0
+        wanted = {Purpose.BATCH: batch, Purpose.CROP: cropped, Purpose.NEXT_CROP: cropped}
+        if steps:
+            wanted |= {Purpose.WINDOW: batch, Purpose.WINDOW_CROP: steps * cropped}
+            wanted |= {Purpose.VIEW: 2 * batch * views * frames}
+        return [(purpose, count) for purpose, count in wanted.items() if count]
+
     def sample_steps(self, rng: CounterRng, counter: Tensor, batch: int) -> Transitions:
         """(members, batch) single steps; of frames two independent crops, before and after the step."""
         row = self.steps.sample(rng, Purpose.BATCH, counter, batch)
@@ -293,6 +303,8 @@ class Replay(nn.Module):
         self, rng: CounterRng, purpose: Purpose, counter: Tensor, batch: int, count: int = 1
     ) -> Tensor:
         """Offsets (members, count, batch, 2) of random crops, or of the centre where crops aren't random."""
+        if count == 0:
+            return self.written.new_zeros((len(self.members), 0, batch, 2))
         if not self.observations.random_crops and purpose is not Purpose.VIEW:
             middle = (self.observations.crops - 1) // 2
             return self.written.new_full((len(self.members), count, batch, 2), middle)

@@ -131,7 +131,7 @@ class SacStack(Agent):
         """
         actor, targets, auxiliary = parts
         with self.arithmetic():
-            self._draw_together(self._wanted(actor, auxiliary))
+            self._draw_together(self._wanted(replay, actor, auxiliary))
             batch = replay.sample_steps(self._numbers, self.updates, self.settings.batch_size)
             self._update_critic(batch)
             if actor:
@@ -142,13 +142,13 @@ class SacStack(Agent):
                 self._update_auxiliary(replay)
             self._updated()
 
-    def _wanted(self, actor: bool, auxiliary: bool) -> list[tuple[Purpose, int]]:
+    def _wanted(self, replay: Replay, actor: bool, auxiliary: bool) -> list[tuple[Purpose, int]]:
         """The random numbers that all updates take, by purpose."""
         batch = self.settings.batch_size
-        wanted = [(Purpose.BATCH, batch), (Purpose.NEXT_ACTION, batch * self.action_size)]
+        wanted = [(Purpose.NEXT_ACTION, batch * self.action_size)]
         if actor:
             wanted.append((Purpose.POLICY, batch * self.action_size))
-        return [*wanted, (Purpose.WINDOW, batch)] if auxiliary else wanted
+        return wanted + replay.wanted(batch, *self.auxiliary.capacity.windows if auxiliary else ())
 
     def _update_critic(self, batch: Transitions) -> None:
         """Clipped double Q-learning with entropy; trains critics and encoder."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.learner import Learner
@@ -13,6 +15,18 @@ from a2ls_dsl.rl.settings import Computation, SacSettings
 
 NAMES = (None, "a2_winner", "curl_a2ls", "atc", "spr")
 VECTORS, FRAMES = Observations((5,)), Observations((3, 20, 20), 3, 17)
+
+
+class Calls(TorchDispatchMode):
+    """How many operations torch is asked for; on a GPU each is a kernel, or none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += 1
+        return function(*args, **(kwargs or {}))
 
 
 def made(

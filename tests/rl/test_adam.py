@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
+from mixed_stack import Calls
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from a2ls_dsl.rl.adam import StackedAdam, plain_step
 
@@ -142,18 +140,6 @@ def test_on_a_gpu_members_with_counts_of_their_own_are_updated_as_alone(decay: f
             for mine, its, at in zip(parameters, single, own, strict=True):
                 torch.testing.assert_close(mine[at], its, rtol=1e-13, atol=1e-13)
     assert adam.steps.tolist() == [6, 3, 3]
-
-
-class Calls(TorchDispatchMode):
-    """How many operations torch is asked for; on a GPU each is a kernel, or none."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += 1
-        return function(*args, **(kwargs or {}))
 
 
 def test_on_a_gpu_many_members_take_no_more_kernels_than_few() -> None:

@@ -14,16 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mixed_stack import FRAMES, NAMES, VECTORS, filled, made
+from mixed_stack import FRAMES, NAMES, VECTORS, Calls, filled, made
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import a2ls_dsl
-from a2ls_dsl.backend.counter_rng import CounterRng
+from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.ir.lower import is_paper_shaped
 from a2ls_dsl.lang.load import load_one
-from a2ls_dsl.rl.adam import StackedAdam
 from a2ls_dsl.rl.arithmetic import Precision, arithmetic
 from a2ls_dsl.rl.networks import Actor, TwinCritic
 from a2ls_dsl.rl.observations import Observations
@@ -59,9 +58,8 @@ GENERAL = sorted(
 
 
 @pytest.mark.parametrize("observations", [VECTORS, FRAMES], ids=["vectors", "frames"])
-def test_so_do_losses_beyond_the_papers(observations: Observations, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every published one, beside members without and with one of the paper's; steps of Adam: above."""
-    monkeypatch.setattr(StackedAdam, "descend", lambda *_: None)
+def test_so_do_losses_beyond_the_papers(observations: Observations) -> None:
+    """Every published one, beside members without and with one of the paper's."""
     names = [*GENERAL, *GENERAL[:2], "a2_winner", None]
     learner = made(observations, "meta", names=names)
     kinds = (True, True, True), (False, False, True)
@@ -70,6 +68,34 @@ def test_so_do_losses_beyond_the_papers(observations: Observations, monkeypatch:
     with AllOn("meta"):
         for parts in kinds:
             learner._run_update((parts,))
+
+
+@pytest.mark.parametrize("observations", [VECTORS, FRAMES], ids=["vectors", "frames"])
+def test_the_random_numbers_of_an_update_are_drawn_at_once(
+    observations: Observations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And are, bit for bit, those that are drawn one purpose after the other, by more kernels."""
+    drawn, bits = list[Purpose](), CounterRng.bits
+
+    def watched(rng: CounterRng, purpose: Purpose, counter: Tensor, n: int) -> Tensor:
+        drawn.append(purpose)
+        return bits(rng, purpose, counter, n)
+
+    monkeypatch.setattr(CounterRng, "bits", watched)
+    learners = [filled(observations, "cpu", names=(None, "a2_winner", "curl_a2ls")) for _ in range(2)]
+    monkeypatch.setattr(learners[1].stacks[0], "_draw_together", lambda wanted: None)
+    asked, calls = list[list[Purpose]](), list[int]()
+    for learner in learners:
+        drawn.clear()
+        with Calls() as count:
+            learner.update()
+        asked.append(list(drawn))
+        calls.append(count.count)
+    assert asked[0] == []
+    assert len(asked[1]) == (4 if observations is VECTORS else 8)
+    assert calls[0] < calls[1]
+    mine, its = (learner.state() for learner in learners)
+    assert all(np.array_equal(mine[name], its[name]) for name in mine)
 
 
 class AllOn(TorchDispatchMode):

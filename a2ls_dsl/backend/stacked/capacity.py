@@ -182,6 +182,11 @@ class Capacity:
         )
         return capacity, seats
 
+    @property
+    def windows(self) -> tuple[int, int]:
+        """How many steps windows have, and how many calls of views there are beside these."""
+        return self.horizon + 1, self.views
+
     def cost(self, spaces: Spaces) -> Cost:
         """What all lanes cost, whatever stands in them."""
         return sum((lanes * size.cost(spaces) for size, lanes in self.buckets), Cost())

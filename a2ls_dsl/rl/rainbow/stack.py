@@ -119,7 +119,7 @@ class RainbowStack(Agent):
         if not isinstance(replay, PrioritisedReplay):
             raise TypeError("Rainbow learns from a prioritised replay")
         with self.arithmetic():
-            self._draw_together(self._wanted(auxiliary))
+            self._draw_together(self._wanted(replay, auxiliary))
             batch = replay.sample(self._numbers, self.updates, self.settings.batch_size)
             errors, values = self._errors(batch)
             losses = (self._importance(batch.priority) * errors).mean(dim=1)
@@ -133,12 +133,14 @@ class RainbowStack(Agent):
             if copy:
                 self._copy_targets()
 
-    def _wanted(self, auxiliary: bool) -> list[tuple[Purpose, int]]:
+    def _wanted(self, replay: Replay, auxiliary: bool) -> list[tuple[Purpose, int]]:
         """The random numbers that all updates take, by purpose."""
-        wanted = [(Purpose.BATCH, self.settings.batch_size)]
+        wanted = replay.wanted(
+            self.settings.batch_size, *self.auxiliary.capacity.windows if auxiliary else ()
+        )
         if self.settings.noisy:
             wanted += [(Purpose.NOISE, self.values.noise), (Purpose.TARGET_NOISE, self.values.noise)]
-        return [*wanted, (Purpose.WINDOW, self.settings.batch_size)] if auxiliary else wanted
+        return wanted
 
     @torch.no_grad()
     def activate(self, member: int) -> None:
