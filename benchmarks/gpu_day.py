@@ -109,6 +109,7 @@ def _benches(dry: bool) -> list[tuple[str, list[str], float]]:
         ("frames-bf16", [*frames, *few, "--precision", "bf16"], 2),
         ("vectors-bf16-compile", [*vectors, *members, "--precision", "bf16", "--compile"], 3),
         ("frames-bf16-compile", [*frames, *few, "--precision", "bf16", "--compile"], 3),
+        ("convolutions", ["--part", "convolutions", "--obs", "pixels", *sizes, "--precision", "bf16"], 2),
         ("rainbow", ["--env", "Pong", *updates, *few, "--precision", "bf16"], 2),
         (
             "training-vectors",

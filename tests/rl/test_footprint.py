@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from a2ls_dsl.backend.stacked import PADDING_ON_GPU
 from a2ls_dsl.cli import _is_out_of_memory
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl import footprint
+from a2ls_dsl.rl.agents import make_agent
 from a2ls_dsl.rl.footprint import Footprint, measure_member
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.memory import free_of_groups
 from a2ls_dsl.rl.observations import Observations
-from a2ls_dsl.rl.settings import SacSettings
+from a2ls_dsl.rl.settings import Computation, SacSettings
 
 GB = 10**9
 MEMBER = Footprint(GB, 2 * GB, GB, exact=False, environment=GB // 2, process=GB // 4)
@@ -43,6 +45,20 @@ def test_a_stack_takes_so_many_times_what_one_member_takes(name: str) -> None:
         learner.update()
         learner.update()
     assert 4 * update == pytest.approx(made.peak, rel=0.15)
+
+
+def test_on_a_gpu_its_padding_and_its_spare_lanes_are_counted() -> None:
+    """On tensors without values, in a stack that has room as one on a GPU has."""
+    settings, observations = SacSettings(hidden=8, batch_size=8), Observations((5,))
+    names = ("a2_winner", "curl_a2ls", "a2_winner_v", "forward_dynamics")
+    losses = tuple(load_one(name)[1] for name in names)
+    here, there = (measure_member(settings, losses, observations, 2, on_cpu) for on_cpu in (True, False))
+    room = Computation(padding=PADDING_ON_GPU, spare=True)
+    stack = make_agent(settings, losses, range(4), observations, 2, computation=room)
+    size = sum(each.nbytes for each in (*stack.parameters(), *stack.buffers()))
+    assert 4 * there[0] == pytest.approx(size, rel=0.01)
+    assert there[0] > here[0]
+    assert there[1] > here[1]
 
 
 ALONE = """

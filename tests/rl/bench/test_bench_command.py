@@ -74,6 +74,20 @@ def test_a_search_is_measured_on_unequal_losses_in_buckets_and_in_one() -> None:
         assert row["candidates_per_hour"] == 3_600_000 / (row["milliseconds"] * 1_000)
 
 
+def test_convolutions_are_measured_in_every_way() -> None:
+    size = ["--members", "1", "--members", "2", "--batch-size", "2", "--obs", "pixels"]
+    done = bench("--part", "convolutions", *size, "--env", "cheetah-run", "--device", "cpu", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = parts(done.stdout)["convolutions"]
+    assert [row["members"] for row in rows] == [1, 2]
+    for row in rows:
+        assert set(row["milliseconds"]) == {"grouped", "padded", "single"}
+        assert row["milliseconds"][row["chosen"]] == min(row["milliseconds"].values()) > 0
+    done = bench("--part", "convolutions", "--obs", "vectors")
+    assert done.returncode == 2
+    assert "those of rendered frames" in done.stderr
+
+
 def test_a_game_is_measured_with_rainbow() -> None:
     pytest.importorskip("ale_py")
     size = ["--batch-size", "4", "--members", "1", "--seconds", "0.2"]
