@@ -9,6 +9,7 @@ import numpy as np
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.settings import Computation, SacSettings
@@ -33,9 +34,9 @@ def made(
     observations: Observations,
     device: str,
     computation: Computation | None = None,
-    names: Sequence[str | None] = NAMES,
+    names: Sequence[str | Loss | None] = NAMES,
 ) -> Learner:
-    losses = [None if name is None else load_one(name)[1] for name in names]
+    losses = [load_one(name)[1] if isinstance(name, str) else name for name in names]
     settings = SacSettings(hidden=16, batch_size=8)
     return Learner(losses, range(len(names)), observations, 2, 60, settings, device, computation=computation)
 
@@ -44,7 +45,7 @@ def filled(
     observations: Observations,
     device: str,
     computation: Computation | None = None,
-    names: Sequence[str | None] = NAMES,
+    names: Sequence[str | Loss | None] = NAMES,
 ) -> Learner:
     """Two episodes and a half of random experience."""
     learner, rng = made(observations, device, computation, names), np.random.default_rng(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 from mixed_stack import Calls
@@ -156,10 +158,27 @@ def test_on_a_gpu_many_members_take_no_more_kernels_than_few() -> None:
     assert counts[0] == counts[1]
 
 
-def test_as_one_kernel_a_step_is_the_plain_one() -> None:
-    """In Triton's interpreter, or on a GPU; skipped where torch comes without Triton, as for CPUs alone."""
-    kernel = pytest.importorskip("a2ls_dsl.rl.adam_kernel", reason="needs Triton", exc_type=ImportError)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+@pytest.mark.parametrize(
+    "device",
+    [
+        pytest.param(
+            "cpu",
+            marks=pytest.mark.skipif(
+                "TRITON_INTERPRET" not in os.environ, reason="needs Triton's interpreter"
+            ),
+        ),
+        pytest.param(
+            "cuda",
+            marks=[
+                pytest.mark.gpu,
+                pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+            ],
+        ),
+    ],
+)
+def test_as_one_kernel_a_step_is_the_plain_one(device: str) -> None:
+    from a2ls_dsl.rl.adam_kernel import fused_step
+
     generator = torch.Generator().manual_seed(0)
     for kind, numbers in ((torch.float32, 5), (torch.float32, 3000), (torch.float64, 1)):
         states = [torch.rand(4, numbers, generator=generator, dtype=kind).to(device) for _ in range(4)]
@@ -167,7 +186,7 @@ def test_as_one_kernel_a_step_is_the_plain_one() -> None:
         rows = torch.tensor(
             [[1, 0.3, 0.2], [0, torch.inf, 0], [1, 0.1, 0.9], [1, 0.2, 1]], dtype=torch.float64
         )
-        for step, given in ((kernel.fused_step, states), (plain_step, others)):
+        for step, given in ((fused_step, states), (plain_step, others)):
             given[1][1] = torch.nan
             step(*given, rows.to(device), 0.01, (0.9, 0.999), 1e-8)
         for mine, its in zip(states, others, strict=True):

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from mixed_stack import FRAMES, VECTORS, filled
+from test_apart import looking as looking
 from test_poison import CASES, SICK, Run
 
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.arithmetic import Precision
 from a2ls_dsl.rl.capture import WARM_UP, Captured
 from a2ls_dsl.rl.learner import Learner
@@ -148,6 +150,23 @@ def test_another_gpu_computes_the_same(case: str) -> None:
     for name, value in first.items():
         assert second[name].device.index == 1, name
         torch.testing.assert_close(second[name].cpu(), value.cpu(), rtol=1e-6, atol=1e-6)
+
+
+def test_a_loss_that_looks_at_values_leaves_the_others_in_the_graph(looking: Loss) -> None:
+    runs = []
+    for capture in (False, True):
+        computation, names = (
+            Computation(Precision.FLOAT32, capture=capture),
+            ("a2_winner", looking, "vcr", None),
+        )
+        learner = filled(VECTORS, "cuda", computation, names)
+        learner.stacks[0].double()
+        learner.replays[0].double()
+        for _ in range(20):
+            learner.update()
+        runs.append(learner)
+    assert runs[1]._update.graphs > 1
+    assert_same(*runs, 1e-6)
 
 
 def test_variants_share_their_memory() -> None:

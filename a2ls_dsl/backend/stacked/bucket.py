@@ -127,11 +127,14 @@ class Bucket(nn.Module):
         self.weight_out, self.bias_out = zeros(outputs, hidden), zeros(outputs, 1)
         self.matrix = zeros(outputs, outputs) if size.uses(bilinear=True) else None
 
-    def forward(self, encode: StackEncoder, encode_target: StackEncoder, window: StackWindow) -> Tensor:
-        """The weighted term of every lane, (lanes,)."""
-        prediction = self._predict(self._rows(self.source, window, encode))
+    def forward(self, source: Tensor | None, target: Tensor | None, window: StackWindow) -> Tensor:
+        """The weighted term of every lane, (lanes,).
+
+        source, target: features of the two sides' states (lanes, places, B, features), if they have any.
+        """
+        prediction = self._predict(self._rows(self.source, window, source))
         with torch.no_grad():
-            target = self._rows(self.target, window, encode_target)
+            target = self._rows(self.target, window, target)
         # Differences of like numbers and sums over the batch need all their digits, also under autocast.
         with unrounded(target.device):
             exact = self.bias_out.dtype
@@ -200,13 +203,17 @@ class Bucket(nn.Module):
         if self.matrix is not None and operators[term.operator].matrix:
             yield f"bilinear.{number}", ("matrix", (lane, target[:, None], target))
 
-    def _rows(self, side: Side, window: StackWindow, encode: StackEncoder) -> Tensor:
-        """One side's rows, (lanes, B, width): states encoded in one call, actions and rewards as they are."""
+    def encoded(self, picks: Picks, encode: StackEncoder, window: StackWindow) -> Tensor:
+        """The features of a side's states, (lanes, places, B, features)."""
+        observations = window.states(picks.step, picks.draw, self.owner)
+        features = encode(observations.flatten(1, 2), None if self.in_order else self.owner)
+        return features.view(*observations.shape[:3], -1)
+
+    def _rows(self, side: Side, window: StackWindow, features: Tensor | None) -> Tensor:
+        """One side's rows, (lanes, B, width): features of its states, actions and rewards as they are."""
         parts = []
-        if side.states.places:
-            observations = window.states(side.states.step, side.states.draw, self.owner)
-            features = encode(observations.flatten(1, 2), None if self.in_order else self.owner)
-            parts.append(side.states.join(features.view(*observations.shape[:3], -1)))
+        if features is not None:
+            parts.append(side.states.join(features))
         if side.actions.places:
             parts.append(side.actions.join(side.actions.gather(window.action, self.owner)))
         if side.rewards.places:

@@ -9,15 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng
-from a2ls_dsl.backend.stacked.bucket import Bucket, Index
+from a2ls_dsl.backend.stacked.bucket import Bucket, Index, Picks
 from a2ls_dsl.backend.stacked.capacity import PADDING, Capacity, Size, exact_cost, paper_terms, views_of
 from a2ls_dsl.backend.stacked.general import GeneralLosses, StackAgent, StackEncoder
-from a2ls_dsl.backend.window import Spaces, StackWindow, reach
+from a2ls_dsl.backend.window import Spaces, StackWindow, Window, reach
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.lower import is_paper_shaped
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
 
+_VECTORS = 4  # dimensions of windows of them: members, batch, steps, numbers
 Seat = tuple[int, int]
 """A bucket and a lane of it."""
 
@@ -123,9 +124,35 @@ class StackedLoss(nn.Module):
     def of_paper(self, encode: StackEncoder, encode_target: StackEncoder, window: StackWindow) -> Tensor:
         """The same of the losses of He et al. 2022 alone, 0 for the others."""
         total = window.reward.new_zeros(self.members)
-        for bucket in self._buckets:
-            total = total.index_add(0, bucket.owner, bucket(encode, encode_target, window))
+        sources = self._features([each.source.states for each in self._buckets], encode, window)
+        with torch.no_grad():
+            targets = self._features([each.target.states for each in self._buckets], encode_target, window)
+        for bucket, source, target in zip(self._buckets, sources, targets, strict=True):
+            total = total.index_add(0, bucket.owner, bucket(source, target, window))
         return total
+
+    def _features(
+        self, sides: Sequence[Picks], encode: StackEncoder, window: StackWindow
+    ) -> list[Tensor | None]:
+        """The features of the states of one side of every bucket, if it has any; see `Bucket.encoded`.
+
+        Encoders of vectors are small and a call costs more than it computes: there is one for all buckets.
+        """
+        pairs = [(bucket, side) for bucket, side in zip(self._buckets, sides, strict=True) if side.places]
+        if len(pairs) > 1 and isinstance(window, Window) and window.observation.dim() == _VECTORS:
+            step = torch.cat([side.step.flatten() for _, side in pairs])[:, None]
+            owner = torch.cat([each.owner[:, None].expand_as(side.step).flatten() for each, side in pairs])
+            observations = window.states(step, torch.zeros_like(step), owner)  # without augmentation
+            features = encode(observations.flatten(1, 2), owner)
+            pieces = features.split_with_sizes([side.step.numel() for _, side in pairs])
+            found = [
+                each.view(*side.step.shape, *each.shape[1:])
+                for each, (_, side) in zip(pieces, pairs, strict=True)
+            ]
+        else:
+            found = [bucket.encoded(side, encode, window) for bucket, side in pairs]
+        computed = iter(found)
+        return [next(computed) if side.places else None for side in sides]
 
     def keeps(self, member: int, loss: Loss | None) -> bool:
         """Whether `reset` to a loss that it `holds` writes numbers only: kernels and tensors stay."""
