@@ -171,7 +171,10 @@ class Learner:
         self, observation: NDArray[Any], counter: NDArray[np.int64], random: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """Actions (members, action) for each member's step `counter`: the policy's, or uniform ones."""
-        drawn = bool(random.all())  # nobody asks a policy
+        drawn = (
+            bool(random.any()),
+            bool(random.all()),
+        )  # whether anything is, and whether nobody asks a policy
         return _host(self._act(self._run_act, drawn, _tensor(observation), _tensor(counter), _tensor(random)))
 
     def random_actions(self, step: int) -> NDArray[np.float32]:
@@ -300,12 +303,16 @@ class Learner:
         for replay, part in zip(self.replays, self.parts, strict=True):
             replay.append(*(each[part] for each in step))
 
-    def _run_act(self, drawn: bool, seen: Tensor, counter: Tensor, random: Tensor) -> Tensor:
-        actions = []
+    def _run_act(self, drawn: tuple[bool, bool], seen: Tensor, counter: Tensor, random: Tensor) -> Tensor:
+        """drawn: whether any action is a uniform one, and whether all are."""
+        actions, (some, all_of_them) = list[Tensor](), drawn
         for stack, part in zip(self.stacks, self.parts, strict=True):
-            action = stack.random_action(counter[part])
-            if not drawn:
-                action = torch.where(random[part, None], action, stack.act(seen[part], counter[part]))
+            if all_of_them:
+                actions.append(stack.random_action(counter[part]))
+                continue
+            action = stack.act(seen[part], counter[part])
+            if some:
+                action = torch.where(random[part, None], stack.random_action(counter[part]), action)
             actions.append(action)
         return torch.cat(actions)
 

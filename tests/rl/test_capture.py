@@ -45,7 +45,7 @@ def test_an_update_and_all_around_it_depend_on_tensors_alone(observations: Obser
     learner._run_append(None, torch.empty(members, 2, device="meta"), numbers, where, seen, where)
     policy = torch.empty(members, *observations.seen, dtype=observations.dtype, device="meta")
     counters = torch.empty(members, dtype=torch.int64, device="meta")
-    assert learner._run_act(None, policy, counters, where).is_meta
+    assert learner._run_act((True, False), policy, counters, where).is_meta
     assert learner._run_act_frozen(None, policy, counters).is_meta
     stack.freeze()
 

@@ -302,7 +302,7 @@ def test_an_update_and_all_around_it_depend_on_tensors_alone(augment: bool) -> N
     made._run_append(None, torch.empty(3, ACTIONS, device="meta"), numbers, where, seen, where)
     policy = torch.empty(3, *FRAMES.seen, dtype=torch.uint8, device="meta")
     counters = torch.empty(3, dtype=torch.int64, device="meta")
-    assert made._run_act(None, policy, counters, where).is_meta
+    assert made._run_act((True, False), policy, counters, where).is_meta
     assert made._run_act_frozen(None, policy, counters).is_meta
 
 
