@@ -81,7 +81,7 @@ def steps(folder: Path, dry: bool) -> list[Step]:
     a2l = [python, "-m", "a2ls_dsl"]
     tests = [python, "-m", "pytest", "-m", "gpu", "-n", "0", "-p", "no:cacheprovider", str(ROOT / "tests")]
     device = ["--device", "cpu" if dry else "cuda"]
-    wanted = [Step("tests", [*tests, "--timeout=240"], 5)]
+    wanted = [Step("tests", [*tests, "--timeout=240", "--continue-on-collection-errors"], 5)]
     for name, options, minutes in _benches(dry):
         wanted.append(Step(f"bench-{name}", [*a2l, "bench", "--json", *options, *device], minutes, "jsonl"))
     for name, minutes in (("vector_100k", 15.0), ("pixel_parity", 15.0), ("atari_100k", 15.0)):

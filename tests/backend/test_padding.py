@@ -47,7 +47,7 @@ class Counted:
     def _encoder(self) -> StackEncoder:
         def encode(x: torch.Tensor, members: torch.Tensor | None = None) -> torch.Tensor:
             self.states += x.shape[0] * x.shape[1]
-            return x.new_ones(*x.shape[:2], CHEETAH.features, requires_grad=True)
+            return x.new_ones(*x.shape[:2], CHEETAH.features, requires_grad=torch.is_grad_enabled())
 
         return encode
 
