@@ -6,17 +6,13 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
 
 from a2ls_dsl.lang.grammar.comparison import leaves_of
 from a2ls_dsl.lang.grammar.draw import pick, weighted
-from a2ls_dsl.lang.grammar.sets import Drawer
+from a2ls_dsl.lang.grammar.sets import Atom, Drawer
 from a2ls_dsl.lang.grammar.space import MAX_BAGS, Derivation, Space
 from a2ls_dsl.lang.rules.weights import WEIGHT, canonical_weight, ends, product, times
 from a2ls_dsl.lang.syntax.tree import Schedule, Weight
-
-if TYPE_CHECKING:
-    from a2ls_dsl.lang.grammar.distinct import Atom
 
 _times = lru_cache(maxsize=10_000)(times)
 

@@ -10,14 +10,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import combinations, product
 from typing import TypeAlias
 
 from a2ls_dsl.lang.grammar.counting import Cube as Bits
 from a2ls_dsl.lang.grammar.counting import members, under, union_size
-from a2ls_dsl.lang.grammar.sets import Kind, Layout, Layouts
+from a2ls_dsl.lang.grammar.sets import Atom, Kind, Layout, Layouts, Product
 from a2ls_dsl.lang.grammar.space import MAX_BAGS, Space
 from a2ls_dsl.lang.syntax.tree import Loss, Weight, Weighted
 
@@ -26,25 +24,8 @@ MAX_LISTED = 20_000
 """What counting may cost: cubes of a union, losses that are listed to be counted."""
 
 Range: TypeAlias = tuple[int, int]
-Product: TypeAlias = tuple[frozenset[Bits], ...]
-"""The cubes of a source and, if there is one, those of a target that go with each of them."""
-
 _ONE: frozenset[Weight] = frozenset({1.0})
 _NO_TARGET: frozenset[Bits] = frozenset({(0, 0)})
-
-
-@dataclass(frozen=True)
-class Atom:
-    """Comparisons of a sum that stand in one place: every one with every one of the weights."""
-
-    place: int
-    weights: frozenset[Weight]
-    kinds: tuple[tuple[Kind, frozenset[Product]], ...]
-
-    @cached_property
-    def content(self) -> tuple[frozenset[Weight], frozenset[tuple[Kind, frozenset[Product]]]]:
-        """What the atom holds, wherever it stands."""
-        return self.weights, frozenset(self.kinds)
 
 
 def distinct(roots: Sequence[Space], layouts: Layouts) -> Range:

@@ -14,7 +14,7 @@ from a2ls_dsl.lang.grammar.counting import members, split, total_size, under
 from a2ls_dsl.lang.grammar.draw import Prior, draw, pick, weighted
 from a2ls_dsl.lang.rules.canonical import canonical_comparison
 from a2ls_dsl.lang.syntax.printer import stream_of
-from a2ls_dsl.lang.syntax.tree import Comparison, Item, Option
+from a2ls_dsl.lang.syntax.tree import Comparison, Item, Option, Weight
 from a2ls_dsl.words.agent import EMA, ONLINE
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import operators
@@ -90,6 +90,24 @@ class Layout:
     def digits(self) -> tuple[int, ...]:
         """The bits, the last item first: masks are listed as numbers of these digits."""
         return tuple(reversed(self.bits.values()))
+
+
+Product: TypeAlias = tuple[frozenset[tuple[int, int]], ...]
+"""The cubes of a source and, if there is one, those of a target that go with each of them."""
+
+
+@dataclass(frozen=True)
+class Atom:
+    """Comparisons of a sum that stand in one place: every one with every one of the weights."""
+
+    place: int
+    weights: frozenset[Weight]
+    kinds: tuple[tuple[Kind, frozenset[Product]], ...]
+
+    @cached_property
+    def content(self) -> tuple[frozenset[Weight], frozenset[tuple[Kind, frozenset[Product]]]]:
+        """What the atom holds, wherever it stands."""
+        return self.weights, frozenset(self.kinds)
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+from a2ls_dsl.lang.grammar.sets import Atom, Drawer
 from a2ls_dsl.lang.rules.canonical import ordered_terms
 from a2ls_dsl.lang.syntax.tree import Comparison, Loss, Weight, Weighted
-
-if TYPE_CHECKING:
-    from a2ls_dsl.lang.grammar.distinct import Atom
-    from a2ls_dsl.lang.grammar.sets import Drawer
 
 MAX_BAGS = 300
 """How many combinations of terms are looked at when distinct losses are counted."""

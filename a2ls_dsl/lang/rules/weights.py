@@ -84,4 +84,4 @@ def times(outer: Weight, inner: Weight) -> Weight:
             return Schedule(product(factor, start), product(factor, end), frames)
         case float(factor), float(other):
             return product(factor, other)
-    raise ValueError("the product of two schedules is none; the checker refuses it (A2L054)")
+    raise ValueError("the product of two schedules is none; the checker refuses it")
