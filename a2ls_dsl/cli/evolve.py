@@ -200,11 +200,11 @@ def _run(
     console, began = Console(highlight=False), time.monotonic()
     view = SearchView(console)
     view.say(introduction(preset, settings))
-    what = "what was scored and where the runs in training stand" if cluster is None else "what was scored"
-    drains = "stopping when the runs in training have ended; Ctrl-C again stops now"
+    what = "what was scored and where the runs in training stand"
+    rests = "stopping once all stacks have taken their steps; Ctrl-C again stops now"
     interrupted = False
     try:
-        with interrupts(lambda: view.say(drains) if cluster else None) as stopping, view:
+        with interrupts(lambda: view.say(rests) if cluster else None) as stopping, view:
             ended = run(
                 settings, folder, view, workers, device, stopping, cluster, hours=hours, capture=capture
             )

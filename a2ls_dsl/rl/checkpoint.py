@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import unwritable
-from a2ls_dsl.rl.rings import Ring, clean, read
+from a2ls_dsl.rl.rings import Appended, clean, read
 
 _VALUES, _RINGS = "values.json", "rings"
 _BROKEN = (
@@ -82,11 +82,13 @@ def without_prefix(name: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, N
 def save(path: Path, arrays: Mapping[str, Any], values: Mapping[str, object]) -> None:
     """Write a checkpoint; an earlier one at `path` survives until the new one is complete.
 
-    What is new in a `Ring` among the arrays is written to a folder beside it.
+    What is new in rings among the arrays is written to a folder beside it.
     """
     folder, temporary = rows_of(path), path.with_suffix(".partial")
     try:
-        rings = {name: each.append(folder, name) for name, each in arrays.items() if isinstance(each, Ring)}
+        rings = {
+            name: each.append(folder, name) for name, each in arrays.items() if isinstance(each, Appended)
+        }
         text = np.frombuffer(json.dumps({**values, _RINGS: rings}).encode(), dtype=np.uint8)
         arrays = {name: each for name, each in arrays.items() if name not in rings}
         with temporary.open("wb") as file:

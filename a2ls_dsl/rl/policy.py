@@ -23,8 +23,8 @@ from a2ls_dsl.rl import checkpoint
 from a2ls_dsl.rl.agents import algorithm_of, make_agent, observations_of
 from a2ls_dsl.rl.checkpoint import without_prefix
 from a2ls_dsl.rl.observations import History, Observations
+from a2ls_dsl.rl.slot_sets import stored_place
 from a2ls_dsl.rl.slots import TrainedNetworks, Training
-from a2ls_dsl.rl.stacks import stored_place
 from a2ls_dsl.rl.stored import training_of, training_values
 
 Action = NDArray[np.float32] | int

@@ -18,6 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+Known = Mapping[int, tuple[int, int]]
+"""Of each member that has stored rows the number of its ring's life, and of its newest row."""
+
 Told = dict[str, Any]
 """A ring in a checkpoint, as JSON values: `shape`, `dtype`, and in `files` which rows each of them holds."""
 
@@ -26,33 +29,98 @@ Told = dict[str, Any]
 class Memory:
     """What a ring has stored where: of a folder the newest row of each member, and the files."""
 
-    newest: dict[Path, dict[int, tuple[int, int]]] = field(default_factory=dict)
+    newest: dict[Path, Known] = field(default_factory=dict)
     files: dict[Path, list[dict[str, Any]]] = field(default_factory=dict)
 
+    @property
+    def known(self) -> Known:
+        """What is stored of a ring that is stored in one folder alone."""
+        return next(iter(self.newest.values()), {})
 
-class Ring:
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a ring of this `shape`: of whom they are, in `pieces` one behind the other.
+
+    newest: of every member, what is known once these are.
+    """
+
+    shape: tuple[int, ...]
+    parts: list[dict[str, int]]
+    pieces: list[NDArray[np.generic]]
+    newest: Known
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return sum(len(piece) for piece in self.pieces)
+
+    def still_there(self, parts: Sequence[dict[str, int]]) -> list[dict[str, int]]:
+        """Of the parts of a file those that hold rows of the ring as it is now."""
+        lives = {member: life for member, (life, _) in self.newest.items()}
+        oldest = {member: max(0, row + 1 - self.shape[1]) for member, (_, row) in self.newest.items()}
+        return [
+            part
+            for part in parts
+            if part["life"] == lives[part["member"]] and part["first"] + part["rows"] > oldest[part["member"]]
+        ]
+
+
+class Appended:
+    """An array of a checkpoint of which only what is new is written; `since` says what that is.
+
+    memory: kept by whoever stores the same ring again.
+    """
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def since(self, known: Known) -> Rows:
+        """The rows behind those that are known."""
+        raise NotImplementedError
+
+    def append(self, folder: Path, name: str) -> Told:
+        """Write the rows that aren't in the folder yet; raises OSError."""
+        memory = self._memory
+        rows = self.since(memory.newest.get(folder, {}))
+        kept = [
+            {"file": each["file"], "parts": held}
+            for each in memory.files.get(folder, [])
+            if (held := rows.still_there(each["parts"]))
+        ]
+        stem = name.replace("/", "-")
+        # Also files of which this ring doesn't know: the last checkpoint may be another process'.
+        number = max((int(each.name.split(".")[-2]) for each in folder.glob(f"{stem}.*.npy")), default=0) + 1
+        file = f"{stem}.{number:06}.npy"
+        _write(folder / file, (rows.number, *rows.shape[2:]), rows.pieces)
+        files = [*kept, {"file": file, "parts": rows.parts}]
+        memory.files[folder], memory.newest[folder] = files, rows.newest
+        return {"shape": list(rows.shape), "dtype": str(rows.pieces[0].dtype), "files": files}
+
+
+class Ring(Appended):
     """The rows of a ring a member, (members, capacity, ...); as an array all of them.
 
     newest: the number of the row that each member writes last, from 0 on, as yet incomplete; lives: another
-    number where a ring was emptied. memory: kept by whoever stores the same ring again.
+    number where a ring was emptied.
     """
 
     def __init__(self, rows: Tensor, newest: Sequence[int], lives: Sequence[int], memory: Memory) -> None:
-        self._rows, self._newest, self._lives, self._memory = rows, newest, lives, memory
+        super().__init__(memory)
+        self._rows, self._newest, self._lives = rows, newest, lives
 
     def __array__(self, *_: object, **__: object) -> NDArray[np.generic]:
         return np.asarray(self._rows.detach().cpu().numpy())
 
-    def append(self, folder: Path, name: str) -> Told:
-        """Write the rows that aren't in the folder yet; raises OSError."""
-        memory, capacity = self._memory, self._rows.shape[1]
-        stored = memory.newest.get(folder, {})
-        oldest = [max(0, newest + 1 - capacity) for newest in self._newest]
+    def since(self, known: Known) -> Rows:
+        """The rows behind those that are known, copied from the ring's device."""
+        capacity = self._rows.shape[1]
         parts, pieces, offset = list[dict[str, int]](), list[NDArray[np.generic]](), 0
         for member, (life, newest) in enumerate(zip(self._lives, self._newest, strict=True)):
-            known, last = stored.get(member, (life, oldest[member]))
+            oldest = max(0, newest + 1 - capacity)
+            before, last = known.get(member, (life, oldest))
             # The newest row is not complete yet: it is stored once more the next time.
-            first = max(oldest[member], last) if known == life else oldest[member]
+            first = max(oldest, last) if before == life else oldest
             places = np.arange(first, newest + 1) % capacity
             cut = int(places.argmin())  # where the ring begins anew
             for run in (places[:cut], places[cut:]):
@@ -63,30 +131,20 @@ class Ring:
                 {"member": member, "life": life, "first": first, "rows": len(places), "offset": offset}
             )
             offset += len(places)
-        kept = [
-            {"file": each["file"], "parts": held}
-            for each in memory.files.get(folder, [])
-            if (held := self._held(each["parts"], oldest))
-        ]
-        stem = name.replace("/", "-")
-        # Also files of which this ring doesn't know: the last checkpoint may be another process'.
-        number = max((int(each.name.split(".")[-2]) for each in folder.glob(f"{stem}.*.npy")), default=0) + 1
-        file = f"{stem}.{number:06}.npy"
-        _write(folder / file, (offset, *self._rows.shape[2:]), pieces)
-        files = [*kept, {"file": file, "parts": parts}]
-        memory.files[folder] = files
-        memory.newest[folder] = dict(enumerate(zip(self._lives, self._newest, strict=True)))
-        dtype = str(pieces[0].dtype)
-        return {"shape": list(self._rows.shape), "dtype": dtype, "files": files}
+        newest_rows = dict(enumerate(zip(self._lives, self._newest, strict=True)))
+        return Rows(tuple(self._rows.shape), parts, pieces, newest_rows)
 
-    def _held(self, parts: Sequence[dict[str, int]], oldest: Sequence[int]) -> list[dict[str, int]]:
-        """The parts of a file that hold rows which are still there."""
-        return [
-            part
-            for part in parts
-            if part["life"] == self._lives[part["member"]]
-            and part["first"] + part["rows"] > oldest[part["member"]]
-        ]
+
+class Sent(Appended):
+    """A ring of another process, of which the rows came here that `Memory.known` did not know."""
+
+    def __init__(self, rows: Rows, memory: Memory) -> None:
+        super().__init__(memory)
+        self._sent = rows
+
+    def since(self, known: Known) -> Rows:
+        """What came."""
+        return self._sent
 
 
 def _write(path: Path, shape: tuple[int, ...], pieces: Iterable[NDArray[np.generic]]) -> None:

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from a2ls_dsl import plugins
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.checkpoint import prefixed, without_prefix
 from a2ls_dsl.rl.envs.pool import usable_cores
 from a2ls_dsl.rl.evaluation import Score
-from a2ls_dsl.rl.learner import Arrays
+from a2ls_dsl.rl.slot_sets import State, divided, joined
 from a2ls_dsl.rl.slots import Member, Slots, TrainedNetworks, Training
 from a2ls_dsl.rl.stack_process import Ask, StackProcess, report
 
@@ -37,12 +36,6 @@ def stacks_for(training: Training, members: int, device: str) -> int:
     if device != "cpu" or not training.sees_vectors or not plugins.hold_all_words():
         return 1
     return max(1, min(usable_cores(), members, members * training.steps // WORTH))
-
-
-def stored_place(values: Mapping[str, Any], member: int) -> tuple[str, int]:
-    """Where a member is in what `Stacks.state` gave: how the names of its stack's arrays begin, its slot."""
-    parts = values.get("stacks")
-    return (f"part-{member % len(parts)}/", member // len(parts)) if parts else ("", member)
 
 
 class Stacks:
@@ -183,31 +176,31 @@ class Stacks:
                 self.members[score.member] = None
         return sorted(scores, key=lambda score: score.member)
 
-    def state(self) -> tuple[Arrays, dict[str, Any]]:
+    def rest(self) -> bool:
+        """All stand still between two ticks."""
+        return True
+
+    @property
+    def about(self) -> dict[str, object]:
+        """What has to be equal for other slots to take over a state of these."""
+        return {"slots": len(self.members), "exact": self.exact, "device": self.device}
+
+    def state(self) -> State:
         """Everything that a later process needs to go on with the same members, as arrays and JSON values."""
         for other in self._others:
             other.ask(Ask.STATE)
-        arrays, values = self.first.state()
-        if not self._others:
-            return arrays, values
-        parts = [(arrays, values), *(other.answer() for other in self._others)]
-        whole: Arrays = {}
-        for number, (own, _) in enumerate(parts):
-            whole |= prefixed(f"part-{number}", own)
-        return whole, {"stacks": [own for _, own in parts]}
+        own = self.first.state()
+        return joined([own, *(other.answer() for other in self._others)]) if self._others else own
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Take over a state that `state` of equal slots returned, in as many stacks as there were."""
-        parts = values.get("stacks", [values])
+        parts = [part for part in divided(arrays, values) if part]
         if len(parts) != self.count:
             self.close()
             self._open(len(parts))
-        if self.count == 1:
-            self.first.restore(arrays, values)
-        else:
-            for number, other in enumerate(self._others, 1):
-                other.ask(Ask.RESTORE, without_prefix(f"part-{number}", arrays), parts[number])
-            self.first.restore(without_prefix("part-0", arrays), parts[0])
+        for other, part in zip(self._others, parts[1:], strict=True):
+            other.ask(Ask.RESTORE, *part)
+        self.first.restore(*parts[0])
         taken = [self.first.members, *(other.answer() for other in self._others)]
         for places, members in zip(self._places, taken, strict=True):
             for slot, member in zip(places, members, strict=True):

@@ -53,6 +53,7 @@ class AskedStudy:
             self._study = opening.enter_context(Study(folder, settings, grammar))
             # What was asked for and not told before is asked for again.
             self._conductor = Conductor(settings, grammar, self._study, repeat=False)
+            self._conductor.begin()
             self._open = opening.pop_all()
         self._frames = settings.frames
 

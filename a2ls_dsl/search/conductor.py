@@ -51,7 +51,7 @@ class Conductor:
         gates: Sequence[Gate] = (),
         repeat: bool = True,
     ) -> None:
-        """repeat: lead an interrupted search through its ticks again; else what was in training is queued."""
+        """repeat: whether an interrupted search is led through the same ticks again, as long as runs take."""
         self.settings, self.study, self.gates = settings, study, gates
         self.strategy = strategy_of(settings, grammar)
         self.known, self._judge = StudyKnowledge(study, grammar), Judge(settings, study)
@@ -60,11 +60,22 @@ class Conductor:
         self._points: dict[int, list[Point]] = {}  # of the runs in training, by run
         self._running: dict[int, Run] = {}  # by slot
         self._waiting = self._exhausted = False  # until something is scored; for ever
-        self._resume = self._interrupted(repeat)
+        self._repeats = repeat
+        self._taken_up: int | None = None  # the tick after which the slots were stored
+        self._resume = self._interrupted()
 
-    @property
-    def first_tick(self) -> int:
-        """Where to begin: a multiple of the updates' cycle, so that all are in step with it as before."""
+    def begin(self) -> int:
+        """The first tick, to be asked for once slots were taken up, or couldn't be.
+
+        Where ticks aren't repeated, runs that were not taken up are queued again. Where they are, it is a
+        multiple of the updates' cycle, so that all are in step with it as before.
+        """
+        if not self._repeats:
+            self._queue_again(self._resume)
+            self._resume = []
+            return self.stored // 2 + 1
+        if self._taken_up is not None:
+            return self._taken_up + 1
         begun = [run.began for run in self._resume if run.began is not None]
         first = min(begun, default=(self.stored + 1) // 2)
         return first - first % self.settings.agent.cycle
@@ -139,8 +150,8 @@ class Conductor:
     def take_up(self, state: Mapping[str, Any]) -> list[int] | None:
         """Go on where `state` was taken, with the runs that trained then instead of beginning them anew.
 
-        Gives the slots of those that have ended since, as the study knows; None, and nothing is done, where
-        the study doesn't go on from there.
+        Gives the slots of those that have ended since, as the study knows, or were lost; None, and nothing is
+        done, where the study doesn't go on from there.
         """
         inside = {(slot, number, began): points for slot, number, began, points in state["runs"]}
         begun = {
@@ -157,6 +168,11 @@ class Conductor:
                 for each in inside[slot, number, run.began]
             ]
         self._resume = [run for run in self._resume if run not in begun.values()]
+        self._taken_up = state["tick"]
+        if not self._repeats:
+            with self.study.deciding(self.stored):
+                for run in begun.values():
+                    self.study.rewind(run, max((point.frames for point in self._points[run.id]), default=0))
         return [slot for slot, *_ in inside.keys() - begun.keys()]
 
     def place(self, tick: int, slot: int, proposal: Proposal) -> list[tuple[int, Run]]:
@@ -266,10 +282,12 @@ class Conductor:
 
     # What was interrupted.
 
-    def _interrupted(self, repeat: bool) -> list[Run]:
+    def _interrupted(self) -> list[Run]:
         """The runs to be taken up again; those whose slot there no longer is are queued."""
         runs = self.study.runs(Status.RUNNING)
-        lost = [run for run in runs if not repeat or run.slot is None or run.slot >= self.settings.stack]
+        if not self._repeats:
+            return runs
+        lost = [run for run in runs if run.slot is None or run.slot >= self.settings.stack]
         self._queue_again(lost)
         return [run for run in runs if run not in lost]
 

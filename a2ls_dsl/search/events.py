@@ -46,8 +46,7 @@ class Progress:
     frames: trained in all, of which `culled` candidates' are part; frames_per_second: of all slots together;
     utilisation: share of the slots that train, on average; seconds_left: infinite while nothing is known.
     gates: what each let through, what it stopped, and the frames that saved; seconds: of this process;
-    frames_left: to be trained, if those to come are stopped as early as those before; by the runs in training
-    alone once the search was asked to stop.
+    frames_left: to be trained, if those to come are stopped as early as those before.
     """
 
     generation: int

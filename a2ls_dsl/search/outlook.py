@@ -15,9 +15,8 @@ def frames_left(
     settings: SearchSettings,
     training: Iterable[tuple[Run, int]] = (),
     expected: float | None = None,
-    stopping: bool = False,
 ) -> float:
-    """Frames to be trained until the search ends; stopping: until the runs in training have.
+    """Frames to be trained until the search ends.
 
     training: runs, and the frames that they have trained so far. expected: what a search run takes until it
     ends, by default all of its frames; one that has come further takes all of them, as fresh seeds do.
@@ -30,8 +29,6 @@ def frames_left(
         return max(ends - trained, 0.0)
 
     now = sum(left(run, trained) for run, trained in training)
-    if stopping:
-        return now
     queued = sum(left(run, 0) for run in study.runs(Status.QUEUED))
     counts = study.counts()
     proposed = sum(counts.values()) - counts[Status.REJECTED]

@@ -32,7 +32,7 @@ def rehearse(
     A tick is the time between two evaluations: all runs take equally long, as in a stack.
     """
     inside: dict[int, tuple[Run, Sequence[float], int]] = {}
-    first = tick = conductor.first_tick
+    first = tick = conductor.begin()
     while ticks is None or tick - first < ticks:
         for slot, run in conductor.fill(tick, [slot for slot in range(slots) if slot not in inside]):
             inside[slot] = run, curve(run.loss, run.seed), 0

@@ -24,6 +24,7 @@ from a2ls_dsl.rl.envs.task import PIXELS
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.policy import Trained
 from a2ls_dsl.rl.settings import Computation
+from a2ls_dsl.rl.slot_sets import SlotSet
 from a2ls_dsl.rl.slots import Member, Replaced
 from a2ls_dsl.rl.stacks import Stacks
 from a2ls_dsl.rl.windows import check_windows
@@ -73,10 +74,9 @@ def evolve(
 
     workers: processes of physics, by default one a core; device: of the learner, by default CUDA if there.
     stopping: asked at every tick; once it says so, or before so many hours are over, the search is left, and
-    where its slots stand is stored, as it is every `save_seconds`. On a cluster scores alone are stored: no
-    run begins any more, and the search is left when those in training have ended.
-    cluster: let stacks train on a Ray cluster, on whose machines the other arguments are
-    meant. capture: see `Computation`. Raises `A2lError`; whatever it raises, all that was scored is stored.
+    where its slots stand is stored, as it is every `save_seconds`. cluster: let stacks train on a Ray
+    cluster, on whose machines the other arguments are meant. capture: see `Computation`. Raises `A2lError`;
+    whatever it raises, all that was scored is stored.
     A deterministic search sets torch to one thread and deterministic algorithms for the whole process.
     """
     grammar = settings.space()
@@ -155,7 +155,7 @@ class _Search:
         seconds = time.perf_counter() - self.began
         return {"seconds": round(seconds, 1), "slots": self.slots, "utilisation": self._utilisation()}
 
-    def _stacks(self) -> Stacks | RayStacks:
+    def _stacks(self) -> SlotSet:
         settings = self.settings
         training = replace(training_of(settings), computation=Computation(capture=self.capture))
         common: dict[str, Any] = {
@@ -167,16 +167,13 @@ class _Search:
             return RayStacks(training, self.stack, self.cluster, common)
         return Stacks(training, [None] * self.slots, exact=settings.deterministic, refill=True, **common)
 
-    def _loop(self, conductor: Conductor, slots: Stacks | RayStacks, stopping: Callable[[], bool]) -> bool:
-        standing = Standing(self.study, conductor, slots) if isinstance(slots, Stacks) else None
-        tick = standing.take_up() if standing else conductor.first_tick
-        stored = conductor.stored
+    def _loop(self, conductor: Conductor, slots: SlotSet, stopping: Callable[[], bool]) -> bool:
+        standing = Standing(self.study, conductor, slots)
+        tick, stored = standing.take_up(), conductor.stored
+        stop = False
         while True:
-            drains = standing is None and stopping()
-            if drains and not conductor.busy:
-                return conductor.finished
             # What is taken up again is no new run.
-            placed = conductor.fill(tick, [] if drains else slots.free())
+            placed = conductor.fill(tick, slots.free())
             for slot, run in placed:
                 slots.fill(slot, Member(run.loss, run.seed))
             if placed:
@@ -184,8 +181,7 @@ class _Search:
             if conductor.finished:
                 if conductor.known.proposed < self.settings.searched:
                     self.tell(SpaceExhausted(conductor.known.proposed))
-                if standing:
-                    standing.forget()
+                standing.forget()
                 return True
             scores = slots.tick()
             self._tell_of_replaced(slots)
@@ -196,17 +192,15 @@ class _Search:
             if ended:
                 write_hall_of_fame(self.study, self._trained(ended, scores, slots))
                 self.tell(RunsEnded(tuple(ended), tuple(self.study.leaderboard(BOARD))))
-            self._count(conductor, slots, catching_up=conductor.busy and 2 * tick < stored, stopping=drains)
-            stop = self.pace.over or (standing is not None and stopping())
-            if standing and (stop or self.pace.due):
+            self._count(conductor, slots, catching_up=conductor.busy and 2 * tick < stored)
+            stop = stop or self.pace.over or stopping()
+            if (stop or self.pace.due) and slots.rest():
                 self._store(standing, tick, needed=stop)
-            if stop:
-                return False
+                if stop:
+                    return False
             tick += 1
 
-    def _trained(
-        self, ended: Sequence[Ended], scores: Sequence[Score], slots: Stacks | RayStacks
-    ) -> dict[str, Trained]:
+    def _trained(self, ended: Sequence[Ended], scores: Sequence[Score], slots: SlotSet) -> dict[str, Trained]:
         """What the search's own runs have trained that came to their end, by candidates' keys."""
         last = {score.member: score for score in scores}
         return {
@@ -223,7 +217,7 @@ class _Search:
             if each.run.slot in last and not each.candidate.is_reference
         }
 
-    def _tell_of_replaced(self, slots: Stacks | RayStacks) -> None:
+    def _tell_of_replaced(self, slots: SlotSet) -> None:
         new = slots.replaced[self.replaced :]
         self.replaced += len(new)
         for text in new:
@@ -263,7 +257,7 @@ class _Search:
         chosen = such_as(drawn, min(self.slots, _EXPECTED))
         return [*chosen, *(parsed(reference.text) for reference in references())]
 
-    def _started(self, slots: Stacks | RayStacks) -> None:
+    def _started(self, slots: SlotSet) -> None:
         counts = self.study.counts()
         done = sum(counts.values()) - counts[Status.QUEUED] - counts[Status.RUNNING]
         self.tell(
@@ -280,9 +274,7 @@ class _Search:
             )
         )
 
-    def _count(
-        self, conductor: Conductor, slots: Stacks | RayStacks, catching_up: bool, stopping: bool
-    ) -> None:
+    def _count(self, conductor: Conductor, slots: SlotSet, catching_up: bool) -> None:
         """Count a tick, and now and then say where the search stands."""
         self.ticks += 1
         busy = int(slots.busy.sum())
@@ -299,7 +291,7 @@ class _Search:
         mean, ended = self.study.mean_frames()
         training = [(run, int(slots.frames[slot])) for slot, run in conductor.training.items()]
         expected = mean if ended >= self.slots else None
-        left = frames_left(self.study, self.settings, training, expected, stopping)
+        left = frames_left(self.study, self.settings, training, expected)
         self.tell(
             Progress(
                 self.study.generations,

@@ -1,9 +1,10 @@
 """A search on many machines: an actor on each GPU of a Ray cluster holds a stack, the study stays in place.
 
 `RayStacks` looks like one large set of slots: the search's loop fills and clears them as those of a stack in
-its own process. What an actor does for it takes many ticks a call, so that messages are few; what a lost
-actor was training is reported, to be trained again, and another actor takes its place. Where none has
-room, or one after the other dies, the search ends with an error; what was scored is stored.
+its own process. What an actor does for it takes many ticks a call, so that messages are few; where all have
+done that and rest, their state can be stored. What a lost actor was training is reported, to be trained
+again, and another actor takes its place. Where none has room, or one after the other dies, the search ends
+with an error; what was stored stays.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from numpy.typing import NDArray
 from a2ls_dsl import plugins
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.rl.rings import Appended, Known, Memory, Rows, Sent
+from a2ls_dsl.rl.slot_sets import State, divided, joined
 from a2ls_dsl.rl.slots import Member, Slots, TrainedNetworks, Training
 
 TICKS = 50
@@ -74,10 +77,7 @@ class StackActor:
 
     def advance(self, fills: Mapping[int, Member], clears: Sequence[int]) -> Report:
         """Clear and fill slots, then take steps, up to an evaluation that ends."""
-        for slot in clears:
-            self._slots.clear(slot)
-        for slot, member in fills.items():
-            self._slots.fill(slot, member)
+        self._change(fills, clears)
         scores, told = list[Score](), len(self._slots.replaced)
         for _ in range(TICKS):
             scores += self._slots.tick()
@@ -87,15 +87,38 @@ class StackActor:
         ended = {each.member: slots.trained(each.member) for each in scores if each.frames == last}
         return Report(scores, slots.busy.copy(), slots.frames.copy(), slots.replaced[told:], ended)
 
+    def state(self, fills: Mapping[int, Member], clears: Sequence[int], known: Mapping[str, Known]) -> State:
+        """Clear and fill slots; then their state, of rings of frames the rows that aren't known there."""
+        self._change(fills, clears)
+        arrays, values = self._slots.state()
+        rings = {
+            name: each.since(known.get(name, {}))
+            for name, each in arrays.items()
+            if isinstance(each, Appended)
+        }
+        return arrays | rings, values
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> list[int]:
+        """Take over a state; gives the slots that are taken."""
+        self._slots.restore(arrays, values)
+        return [slot for slot, member in enumerate(self._slots.members) if member]
+
+    def _change(self, fills: Mapping[int, Member], clears: Sequence[int]) -> None:
+        for slot in clears:
+            self._slots.clear(slot)
+        for slot, member in fills.items():
+            self._slots.fill(slot, member)
+
 
 @dataclass
 class _Stack:
-    """The driver's view of an actor: its slots from `first` on, what it is to do next, what it is doing.
+    """The driver's view of an actor: its number, what it is to do next, what it is doing.
 
-    memory_bytes: 0 until it has started; deaths: of actors in its place since the last score.
+    memory_bytes: 0 until it has started; deaths: of actors in its place since the last score; rings: what is
+    stored of its rings of frames.
     """
 
-    first: int
+    number: int
     actor: Any = None
     memory_bytes: int = 0
     deaths: int = 0
@@ -103,6 +126,13 @@ class _Stack:
     clears: list[int] = field(default_factory=list)
     doing: Any = None
     members: set[int] = field(default_factory=set)
+    rings: dict[str, Memory] = field(default_factory=dict)
+
+    def told(self) -> tuple[dict[int, Member], list[int]]:
+        """Whom to fill in and which slots to clear, which it is told now."""
+        told = self.fills, self.clears
+        self.fills, self.clears = {}, []
+        return told
 
 
 class RayStacks:
@@ -114,7 +144,8 @@ class RayStacks:
         self._actor = self._ray.remote(StackActor).options(num_gpus=cluster.gpus)
         self._stack = training, slots, dict(settings) | {"plugins": list(plugins.loaded())}
         self._size, self._silent = slots, 0.0
-        self._stacks = [_Stack(number * slots) for number in range(cluster.stacks)]
+        self._stacks = [_Stack(number) for number in range(cluster.stacks)]
+        self._resting = False
         self._lost: list[int] = []
         self._trained: dict[int, TrainedNetworks] = {}
         self.replaced: list[str] = []  # a sentence for every actor that was, and for every worker of theirs
@@ -130,7 +161,7 @@ class RayStacks:
             raise
         self.memory_bytes = sum(stack.memory_bytes for stack in self._stacks)
 
-    def __enter__(self) -> RayStacks:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -141,11 +172,10 @@ class RayStacks:
     def free(self) -> list[int]:
         """The slots that can be filled."""
         return [
-            stack.first + slot
+            self._slot(stack, place)
+            for place in range(self._size)
             for stack in self._stacks
-            if stack.memory_bytes
-            for slot in range(self._size)
-            if slot not in stack.members
+            if stack.memory_bytes and place not in stack.members
         ]
 
     def fill(self, slot: int, member: Member) -> None:
@@ -172,9 +202,8 @@ class RayStacks:
         Raises `A2lError` where none gives an answer for long, or a stack can't be kept alive.
         """
         for stack in self._stacks:
-            if stack.doing is None and (stack.members or stack.clears):
-                stack.doing = stack.actor.advance.remote(stack.fills, stack.clears)
-                stack.fills, stack.clears = {}, []
+            if stack.doing is None and not self._resting and (stack.members or stack.clears):
+                stack.doing = stack.actor.advance.remote(*stack.told())
         doing = {stack.doing: stack for stack in self._stacks if stack.doing is not None}
         if not doing:
             time.sleep(0.01)
@@ -185,6 +214,53 @@ class RayStacks:
         if self._silent > SILENT_SECONDS:
             raise self._failed(f"no stack on the cluster gave an answer for {SILENT_SECONDS:g} s")
         return [score for done in ready for score in self._collect(doing[done], done)]
+
+    @property
+    def about(self) -> dict[str, object]:
+        """What has to be equal for other slots to take over a state of these."""
+        _, _, settings = self._stack
+        device, exact = settings["device"], settings.get("exact", False)
+        return {"slots": len(self.busy), "exact": exact, "device": device, "stacks": len(self._stacks)}
+
+    def rest(self) -> bool:
+        """Whether all stacks that have started stand still; none goes on until `state` is asked for."""
+        self._resting = True
+        return not any(stack.doing is not None for stack in self._stacks if stack.memory_bytes)
+
+    def state(self) -> State:
+        """Everything that equal slots need to go on with the same members, once the stacks rest.
+
+        Raises `A2lError` where a stack is lost meanwhile.
+        """
+        self._resting = False
+        there = [stack for stack in self._stacks if stack.memory_bytes]
+        asked = [
+            stack.actor.state.remote(*stack.told(), {name: each.known for name, each in stack.rings.items()})
+            for stack in there
+        ]
+        parts: list[State | None] = [None] * len(self._stacks)
+        for stack, (arrays, values) in zip(there, self._answers(asked, "stored"), strict=True):
+            for name, each in arrays.items():
+                if isinstance(each, Rows):
+                    arrays[name] = Sent(each, stack.rings.setdefault(name, Memory()))
+            parts[stack.number] = arrays, values
+        return joined(parts)
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """Take over what `state` of as many stacks returned; raises `A2lError` where one is lost."""
+        there = [
+            (stack, part) for stack, part in zip(self._stacks, divided(arrays, values), strict=True) if part
+        ]
+        asked = [stack.actor.restore.remote(*part) for stack, part in there]
+        for (stack, _), taken in zip(there, self._answers(asked, "taken up"), strict=True):
+            stack.members = set(taken)
+
+    def _answers(self, asked: Sequence[Any], what: str) -> list[Any]:
+        try:
+            answers: list[Any] = self._ray.get(list(asked), timeout=SILENT_SECONDS)
+        except self._ray.exceptions.RayError as error:
+            raise self._failed(f"a stack on the cluster was lost while its place was {what}") from error
+        return answers
 
     def lost(self) -> list[int]:
         """The slots whose members were lost with their actor since the last call; they are free."""
@@ -211,20 +287,20 @@ class RayStacks:
         if isinstance(answer, int):
             stack.memory_bytes = answer
             return []
-        own = slice(stack.first, stack.first + self._size)
+        own = self._slots_of(stack)
         self.busy[own], self.frames[own] = answer.busy, answer.frames
         self.replaced += answer.replaced
-        self._trained |= {stack.first + place: each for place, each in answer.trained.items()}
+        self._trained |= {self._slot(stack, place): each for place, each in answer.trained.items()}
         if answer.scores:
             stack.deaths = 0
-        return [replace(score, member=stack.first + score.member) for score in answer.scores]
+        return [replace(score, member=self._slot(stack, score.member)) for score in answer.scores]
 
     def _replace(self, stack: _Stack, reason: str) -> None:
         """Another actor takes the place of one that is lost, with empty slots."""
         self._ray.kill(stack.actor)  # should it only be out of reach
-        self._lost += [stack.first + place for place in sorted(stack.members)]
-        self.busy[stack.first : stack.first + self._size] = False
-        stack.members, stack.fills, stack.clears = set(), {}, []
+        self._lost += [self._slot(stack, place) for place in sorted(stack.members)]
+        self.busy[self._slots_of(stack)] = False
+        stack.members, stack.fills, stack.clears, stack.rings = set(), {}, [], {}
         stack.memory_bytes, stack.deaths = 0, stack.deaths + 1
         if stack.deaths >= DEATHS:
             raise self._failed(f"a stack on the cluster died {DEATHS} times before it had a score: {reason}")
@@ -238,11 +314,17 @@ class RayStacks:
         return A2lError(
             f"{message} ({started} of {len(self._stacks)} stacks had started)",
             "`ray status` shows whether there is room for them; every machine needs this package and what "
-            "`a2l doctor` asks for; what was scored is stored, and the same command goes on from there",
+            "`a2l doctor` asks for; the same command goes on from what was stored",
         )
 
     def _at(self, slot: int) -> tuple[_Stack, int]:
-        return self._stacks[slot // self._size], slot % self._size
+        return self._stacks[slot % len(self._stacks)], slot // len(self._stacks)
+
+    def _slot(self, stack: _Stack, place: int) -> int:
+        return place * len(self._stacks) + stack.number
+
+    def _slots_of(self, stack: _Stack) -> slice:
+        return slice(stack.number, None, len(self._stacks))
 
 
 def _ray(address: str) -> Any:
@@ -255,7 +337,7 @@ def _ray(address: str) -> Any:
         _reach(address)
     try:
         ray.init(
-            None if address == "local" else address,
+            address,  # `local` starts one, even where another search has started one here
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,

@@ -148,6 +148,11 @@ class Study(StudyReader):
             "UPDATE runs SET status = 'queued', slot = NULL, began = NULL, frames = 0 WHERE id = ?", run.id
         )
 
+    def rewind(self, run: Run, frames: int) -> None:
+        """A run in training goes on behind the evaluation after so many frames; later ones come again."""
+        self._rows("DELETE FROM curves WHERE run = ? AND frames > ?", run.id, frames)
+        self._rows("UPDATE runs SET frames = ? WHERE id = ?", frames, run.id)
+
     def point(self, run: Run, point: Point) -> None:
         """Store an evaluation of a run."""
         training = None if point.training_return != point.training_return else point.training_return

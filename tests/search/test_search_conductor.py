@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ import pytest
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
+from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.conductor import Conductor
@@ -215,6 +217,37 @@ def test_fewer_slots_take_up_a_search(tmp_path: Path) -> None:
         counts = study.counts()
         assert counts[Status.QUEUED] == counts[Status.RUNNING] == 0
         assert counts[Status.SCORED] + counts[Status.CULLED] + counts[Status.FAILED] == CASCADE.candidates + 2
+
+
+def test_where_ticks_do_not_repeat_runs_go_on_from_where_slots_were_stored(tmp_path: Path) -> None:
+    """As on a cluster, killed later: of the runs in the slots then those that are not over, and no others."""
+    grammar = SETTINGS.space()
+
+    def conductor(study: Study) -> Conductor:
+        return Conductor(SETTINGS, grammar, study, repeat=False)
+
+    def scores(frames: dict[int, int]) -> list[Score]:
+        return [Score(slot, 0, each, 1.0, {}, False, (float(each),)) for slot, each in frames.items()]
+
+    with Study(tmp_path, SETTINGS, grammar) as study:
+        first = conductor(study)
+        tick = first.begin()
+        first.fill(tick, [0, 1, 2])
+        first.score(tick, scores({0: 1_000, 1: 1_000}))
+        state = json.loads(json.dumps(first.state(tick)))
+        # What comes behind is lost: evaluations, a run's end, a run in its place, one whose stack was lost.
+        first.score(tick + 1, scores({0: 2_000, 1: 8_000}))
+        first.lose([2])
+        begun = first.fill(tick + 2, [1, 2])
+    with Study(tmp_path, SETTINGS, grammar) as study:
+        second = conductor(study)
+        assert sorted(second.take_up(state) or []) == [1, 2]
+        assert list(second.training) == [0]
+        assert second.begin() > tick + 2
+        assert [point.frames for point in study.curve(second.training[0].id)] == [1_000]
+        assert {run.id for _, run in begun} <= {run.id for run in study.runs(Status.QUEUED)}
+        assert second.score(second.begin(), scores({0: 2_000})) == ([], [])
+        assert [point.frames for point in study.curve(second.training[0].id)] == [1_000, 2_000]
 
 
 def test_a_space_that_is_exhausted_ends_the_search(tmp_path: Path) -> None:

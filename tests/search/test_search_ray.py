@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_search import SETTINGS, rows
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.rl import checkpoint
+from a2ls_dsl.rl.envs.tasks import find_task
+from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.rl.rainbow.settings import RainbowSettings
+from a2ls_dsl.rl.rings import Memory, Rows, Sent
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
+from a2ls_dsl.rl.slot_sets import divided, joined
 from a2ls_dsl.rl.slots import Member, Training
-from a2ls_dsl.search import run, scale_out
+from a2ls_dsl.search import scale_out
 from a2ls_dsl.search.candidates import Status
-from a2ls_dsl.search.events import Event, Placed, Progress
+from a2ls_dsl.search.events import Event, Placed
 from a2ls_dsl.search.run import evolve
-from a2ls_dsl.search.scale_out import DEATHS, Cluster, RayStacks
+from a2ls_dsl.search.scale_out import DEATHS, Cluster, RayStacks, StackActor
 
 ray = pytest.importorskip("ray")
+Machines = pytest.importorskip("ray.cluster_utils").Cluster
 
 SEARCH = replace(
     SETTINGS,
@@ -36,6 +46,16 @@ SEARCH = replace(
     evaluation=EvaluationSettings(every_frames=600, episodes=1),
 )
 TRAINING = Training(SEARCH.task, SEARCH.frames, SEARCH.agent, SEARCH.evaluation)
+WINNER = load_one("a2_winner_v")[1]
+GAME = Training(
+    replace(find_task("Pong"), episode_frames=4 * 40),
+    4 * 80,
+    RainbowSettings(
+        random_steps=30, batch_size=4, multi_step=5, convolutions=((4, 8, 8), (6, 4, 3)), hidden=8, atoms=11
+    ),
+    EvaluationSettings(every_frames=4 * 40, episodes=1),
+)
+MEMBERS = {0: Member(None, 0), 2: Member(WINNER, 1)}
 STACK = {"workers": 1, "device": "cpu"}
 
 
@@ -54,8 +74,16 @@ def actors() -> list[int]:
     return [int(each) for each in found.stdout.split()]
 
 
-def test_a_killed_stack_is_replaced_and_its_candidates_are_trained_again(tmp_path: Path) -> None:
+def test_a_killed_stack_is_replaced_and_its_candidates_are_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the slots of both are stored again and again."""
     killed: list[int] = []
+    stored: list[Any] = []
+    save = checkpoint.save
+    monkeypatch.setattr(
+        checkpoint, "save", lambda *given: (stored.append(given[2].get("slots")), save(*given))
+    )
     placed: Counter[int] = Counter()
 
     def on_event(event: Event) -> None:
@@ -65,8 +93,11 @@ def test_a_killed_stack_is_replaced_and_its_candidates_are_trained_again(tmp_pat
                 killed.append(actors()[0])
                 os.kill(killed[0], signal.SIGKILL)
 
-    assert evolve(SEARCH, tmp_path, on_event, workers=1, cluster=Cluster("local", stacks=2))
+    two = Cluster("local", stacks=2)
+    assert evolve(SEARCH, tmp_path, on_event, workers=1, cluster=two, save_seconds=0.0)
     assert killed
+    assert any(each and all(each["stacks"]) for each in stored)
+    assert not (tmp_path / "slots.npz").exists()
     statuses = Counter(status for (status,) in rows(tmp_path, "SELECT status FROM candidates"))
     assert statuses[Status.SCORED] + statuses[Status.CULLED] == SEARCH.searched + 2
     ended = rows(tmp_path, "SELECT count(*) FROM runs WHERE ended IS NOT NULL")
@@ -100,8 +131,6 @@ def test_a_stack_whose_actors_die_one_after_the_other_ends_the_search() -> None:
 
 def test_a_machine_that_is_lost_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """No other has room for its stack: the search ends, with what it trained reported as lost."""
-    from ray.cluster_utils import Cluster as Machines
-
     machines = Machines(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         machine = machines.add_node(num_gpus=1, num_cpus=1)
@@ -142,21 +171,65 @@ def test_without_ray_the_extra_is_named(tmp_path: Path) -> None:
     assert "pip install 'a2ls-dsl[ray]'" in done.stderr
 
 
-def test_a_search_on_a_cluster_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped after its first scores: what is scored stays, and no run begins any more."""
-    monkeypatch.setattr(run, "PROGRESS_SECONDS", 0.0)
-    ended: list[object] = []
-    stopped = evolve(
-        SEARCH,
-        tmp_path,
-        ended.append,
-        workers=1,
-        stopping=lambda: sum(isinstance(event, Placed) for event in ended) > 1,
-        cluster=Cluster("local", stacks=1),
-    )
-    assert not stopped
-    left = [event for event in ended if isinstance(event, Progress)][-1]
-    assert left.frames_left <= left.busy * SEARCH.frames  # what is in training, and no more
-    before = set(rows(tmp_path, "SELECT id, score FROM candidates WHERE score IS NOT NULL"))
-    assert evolve(SEARCH, tmp_path, workers=1, cluster=Cluster("local", stacks=1))
-    assert before <= set(rows(tmp_path, "SELECT id, score FROM candidates"))
+def test_a_search_on_a_cluster_goes_on_with_what_trains(tmp_path: Path) -> None:
+    """Stopped in the middle of runs: none begins twice, and no evaluation is missing."""
+    placed = Counter[int]()
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, Placed):
+            placed.update(run.id for run in event.runs)
+
+    def goes_on(stopping: Callable[[], bool] = lambda: False) -> bool:
+        one = Cluster()
+        return evolve(SEARCH, tmp_path, on_event, workers=1, stopping=stopping, cluster=one)
+
+    halfway = "SELECT id FROM runs WHERE status = 'running' AND frames > 0"
+    assert not goes_on(stopping=lambda: bool(rows(tmp_path, halfway)))
+    inside = rows(tmp_path, halfway)
+    assert goes_on()
+    assert inside
+    assert len(rows(tmp_path, "SELECT 1 FROM events WHERE kind = 'taken up'")) == 1
+    ended = rows(tmp_path, "SELECT id FROM runs WHERE ended IS NOT NULL")
+    assert placed == Counter(number for (number,) in ended)
+    curves = "SELECT count(*), max(frames) FROM curves GROUP BY run"
+    assert all(points == last // SEARCH.evaluation.every_frames for points, last in rows(tmp_path, curves))
+
+
+def test_a_stack_that_is_stored_and_read_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    """An actor as Ray makes it, with pickles between; of its frames those are sent that are new."""
+
+    def made() -> StackActor:
+        actor = StackActor()
+        actor.start(GAME, 3, STACK | {"exact": True, "plugins": []})
+        return actor
+
+    def scores(actor: StackActor) -> list[tuple[int, int, tuple[float, ...], float]]:
+        found = list[Score]()
+        while len(found) < len(MEMBERS):
+            found += actor.advance({}, []).scores
+        return [(each.member, each.frames, each.returns, each.training_return) for each in found]
+
+    actor, rings, sent = made(), dict[str, Memory](), list[int]()
+
+    def store(members: dict[int, Member]) -> None:
+        known = {name: each.known for name, each in rings.items()}
+        arrays, values = pickle.loads(pickle.dumps(actor.state(members, [], known)))  # noqa: S301
+        rows = {name: each for name, each in arrays.items() if isinstance(each, Rows)}
+        sent.append(sum(each.number for each in rows.values()))
+        for name, each in rows.items():
+            arrays[name] = Sent(each, rings.setdefault(name, Memory()))
+        checkpoint.save(tmp_path / "slots.npz", *joined([None, (arrays, values)]))
+
+    store(MEMBERS)  # filled, and nothing is done yet
+    scores(actor)
+    store({})
+    for _ in range(3):
+        actor._slots.tick()
+    store({})
+    assert sent[2] < 20 < sent[1]
+    other = made()
+    nothing, part = divided(*checkpoint.load(tmp_path / "slots.npz"))
+    assert nothing is None
+    assert part is not None
+    assert other.restore(*part) == [0, 2]
+    assert scores(other) == scores(actor)
