@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from a2ls_dsl.diagnostics import A2lError
 
@@ -101,16 +100,3 @@ def center_crop(frames: NDArray[Any], crop: int) -> NDArray[Any]:
     """The middle of frames (..., size, size): (..., crop, crop)."""
     first = (frames.shape[-1] - crop) // 2
     return frames[..., first : first + crop, first : first + crop]
-
-
-def with_border(frames: Tensor, border: int) -> Tensor:
-    """Frames (..., height, width) with `border` more pixels on every side, which repeat the edge."""
-    height, width = frames.shape[-2:]
-    wide = frames.new_empty(*frames.shape[:-2], height + 2 * border, width + 2 * border)
-    rows = wide[..., border : border + height, :]
-    rows[..., border : border + width] = frames
-    rows[..., :border] = frames[..., :1]
-    rows[..., border + width :] = frames[..., -1:]
-    wide[..., :border, :] = rows[..., :1, :]
-    wide[..., border + height :, :] = rows[..., -1:, :]
-    return wide

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.window import StackWindow, Window
-from a2ls_dsl.rl.observations import Observations, with_border
+from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rings import Memory, Ring
-from a2ls_dsl.words.views.frames import cut_out
+from a2ls_dsl.words.views.frames import cut_out, with_border
 
 
 @dataclass(frozen=True)

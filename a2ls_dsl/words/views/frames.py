@@ -35,11 +35,17 @@ def cut_out(frames: Tensor, index: Tensor, y: Tensor, x: Tensor, height: int, wi
     return pieces.index_select(0, (index * channels * rows + y) * columns + x)
 
 
-def pixels_at(frames: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The pixels of frames (B, C, H, W) at rows (B, h) and columns (B, w): contiguous, (B, C, h, w)."""
-    places = rows[:, :, None] * frames.shape[-1] + columns[:, None, :]
-    flat = places.flatten(1)[:, None].expand(-1, frames.shape[1], -1)
-    return frames.flatten(2).gather(2, flat).view(*frames.shape[:2], *places.shape[1:])
+def with_border(frames: Tensor, border: int) -> Tensor:
+    """Frames (..., height, width) with `border` more pixels on every side, which repeat the edge."""
+    height, width = frames.shape[-2:]
+    wide = frames.new_empty(*frames.shape[:-2], height + 2 * border, width + 2 * border)
+    rows = wide[..., border : border + height, :]
+    rows[..., border : border + width] = frames
+    rows[..., :border] = frames[..., :1]
+    rows[..., border + width :] = frames[..., -1:]
+    wide[..., :border, :] = rows[..., :1, :]
+    wide[..., border + height :, :] = rows[..., -1:, :]
+    return wide
 
 
 @view(
@@ -71,13 +77,10 @@ def shift(x: Tensor, draws: Draws, pixels: float) -> Tensor:
     """Frames padded with their border and cropped back at random (Yarats et al. 2021)."""
     if not are_frames(x):
         return x
-    height, width = x.shape[-2:]
-    moved = (draws.uniform(x, x.shape[-4], 2) * (2 * int(pixels) + 1)).long() - int(pixels)
-    down, right = moved.reshape(-1, 2, 1).unbind(1)
-    rows = (torch.arange(height, device=x.device) + down).clamp(0, height - 1)
-    columns = (torch.arange(width, device=x.device) + right).clamp(0, width - 1)
-    # Frames with a border to cut out of cost as much: they are written first.
-    return pixels_at(x.flatten(0, -4), rows, columns).reshape(x.shape)
+    frames = with_border(x.flatten(0, -4), int(pixels))
+    first = (draws.uniform(x, x.shape[-4], 2) * (2 * int(pixels) + 1)).long().reshape(-1, 2)
+    every = torch.arange(len(frames), device=x.device)
+    return cut_out(frames, every, first[:, 0], first[:, 1], *x.shape[-2:]).reshape(x.shape)
 
 
 @view(
