@@ -38,6 +38,11 @@ def give_back(device: str = "cpu") -> None:
 
         torch.cuda.synchronize(device)
         torch.cuda.empty_cache()
+    trim()
+
+
+def trim() -> None:
+    """Give the memory that this process has freed and kept back to the system, without a look for garbage."""
     with suppress(*_ANOTHER_LIBRARY):
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -31,6 +31,7 @@ __all__ = ["EnvPool", "FirstEnvironments", "StepResult", "usable_cores"]
 
 _DEATHS = 3  # of workers in one place, one after the other, before the pool gives up
 _ANSWERING, _MAKING = 120.0, 600.0  # seconds; what environments import comes first
+_MEASURED = 4  # environments whose memory says what the others will take
 _STEADY = 100  # answers after which a worker's death has nothing to do with those before it
 
 
@@ -130,16 +131,18 @@ class EnvPool:
             raise
 
     def _first(self) -> FirstEnvironments:
-        """Make the first environment, and the second where one process has both, and see what they take."""
+        """Make the first environments of one process, and see what they take."""
         worker, taken = self._workers[0], list[int]()
-        made = min(2, self._bounds[1])
+        made = min(_MEASURED, self._bounds[1])
         for lane in range(made):
             worker.send(MAKE, self._range(lane, lane + 1))
             shape, action, discrete, self.episode_frames = json.loads(worker.receive(self._patience))
             taken.append(memory_of(worker.process.pid))
-        # Alone, one brings what all of its kind share: most of it.
-        each = taken[1] - taken[0] if made > 1 else taken[0] // 4
-        return FirstEnvironments(tuple(shape), int(action), bool(discrete), made, each, taken[0] - each)
+        # The first ones bring what all of their kind share. Alone, one brings it, too: most of what it takes.
+        shared = (made - 1) // 2
+        each = (taken[-1] - taken[shared]) // (made - 1 - shared) if made > 1 else taken[0] // 4
+        process = taken[shared] - (shared + 1) * each
+        return FirstEnvironments(tuple(shape), int(action), bool(discrete), made, each, process)
 
     @property
     def workers(self) -> int:

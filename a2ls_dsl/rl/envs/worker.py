@@ -25,6 +25,7 @@ from a2ls_dsl.rl.envs.env import Env
 from a2ls_dsl.rl.envs.lanes import DONE, FAILED, MAKE, MAP, RESET, Lanes, receive, receive_opening, send
 from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import read_task, suite_of
+from a2ls_dsl.rl.memory import trim
 
 _GONE = (EOFError, BrokenPipeError, ConnectionResetError)
 
@@ -111,6 +112,7 @@ class _Part:
         look = Rendering(**rendering) if rendering is not None else None
         for self._lane in range(begin, end):
             env = self._envs[self._lane] = suite_of(played).make(played, look, life_loss)
+        trim()  # what reading a model took is more than what an environment keeps
         self._sizes = size, env.observation_shape, env.action_size, env.discrete
         return json.dumps([*self._sizes[1:], getattr(env, "episode_frames", 0)])
 

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs.dmc import DmcEnv
 from a2ls_dsl.rl.envs.dmc_suite import ControlTask
-from a2ls_dsl.rl.envs.pool import EnvPool
+from a2ls_dsl.rl.envs.pool import EnvPool, FirstEnvironments
 from a2ls_dsl.rl.envs.tasks import find_task
+from a2ls_dsl.rl.memory import memory_of
 
 # Four agent steps an episode, so that a few steps cross episodes' ends.
 SHORT = ControlTask("cartpole", "swingup", action_repeat=250)
@@ -142,3 +143,17 @@ def test_misuse_is_explained() -> None:
 def test_an_empty_pool(size: int, workers: int | None) -> None:
     with pytest.raises(A2lError, match="at least one"):
         EnvPool(SHORT, size, workers)
+
+
+@pytest.mark.parametrize("name", ["cheetah-run", pytest.param("dog-run", marks=pytest.mark.slow)])
+def test_the_first_environments_say_what_all_take(name: str) -> None:
+    """Within 15 % of what one process with twelve has taken; steps take nothing more."""
+    told: list[FirstEnvironments] = []
+    with EnvPool(find_task(name), 12, workers=1, admit=told.append) as pool:
+        pool.reset(np.arange(12))
+        for action in actions(pool, 20):
+            pool.step(action)
+        taken = memory_of(pool._workers[0].process.pid)
+    (first,) = told
+    assert first.process + 12 * first.environment == pytest.approx(taken, rel=0.15)
+    assert first.environment == pytest.approx((taken - first.process) / 12, rel=0.15)
