@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +49,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {name: number for number, name in enumerate(LONGEST)}
     root = Path(__file__).parent
     items.sort(key=lambda item: place.get(item.path.relative_to(root).as_posix(), len(place)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Environment workers are forked, if any test may ask for them; see `forked_workers.py`."""
+    if "a2ls_dsl.rl.envs.pool" in sys.modules and not session.config.option.collectonly:
+        import forked_workers
+
+        forked_workers.begin()
+
+
+@pytest.fixture
+def started_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Environment workers are processes that were started, as outside of tests."""
+    monkeypatch.delenv("A2L_TEST_WORKERS", raising=False)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryFile
 
+import forked_workers as forked_workers  # also of the commands that run here
+
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     [

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from forked_workers import Worker
 
 
 def environment_workers() -> list[int]:
-    """The environment workers that this process started. Linux."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [int(pid) for pid in children if "envs.worker" in Path(f"/proc/{pid}/cmdline").read_text()]
+    """The environment workers of this process that live."""
+    return [worker.pid for worker in Worker.all if worker.returncode is None]

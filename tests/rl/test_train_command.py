@@ -131,6 +131,7 @@ def test_a_run_that_has_ended_goes_on_with_more_frames(tmp_path: Path, whole: by
     assert "frames (1600, now 1200)" in fewer.stderr
 
 
+@pytest.mark.usefixtures("started_workers")
 def test_a_killed_worker_changes_nothing(tmp_path: Path, whole: bytes) -> None:
     out = tmp_path / "run"
     process = started(out)
