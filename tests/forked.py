@@ -1,4 +1,4 @@
-"""The command `a2l` in processes of its own that don't import torch again: forked from one that has.
+"""The command `a2l`, and scripts, in processes that don't import torch again: forked from one that has.
 
 As one that a shell starts, a process here has its own arguments, folder, environment, streams and status, and
 may be killed. What a command imports by itself is tested where that is the question (`test_cli.py`).
@@ -49,13 +49,17 @@ def _serve(words: list[str], folder: Path, variables: dict[str, str], streams: l
         from a2ls_dsl.cli import main
 
         try:
-            main()
+            if words[0] == "-c":
+                sys.argv, sys.path[:0] = words[:1], [""]
+                exec(compile(words[1], "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102
+            else:
+                main()
         finally:
             atexit._run_exitfuncs()
 
 
 class Started:
-    """A running `a2l`, with what `subprocess.Popen` offers; its stderr is read after its end."""
+    """A running `a2l` or `-c TEXT`, with what `subprocess.Popen` offers; its stderr is read after its end."""
 
     def __init__(self, *words: object, cwd: Path | None = None, env: Mapping[str, str] = os.environ) -> None:
         reader, writer = os.pipe()
@@ -109,3 +113,8 @@ def a2l(
     said, errors = process.communicate()
     assert process.returncode is not None
     return subprocess.CompletedProcess(words, process.returncode, said, errors)
+
+
+def script(text: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run `python -c TEXT` to its end, in a folder; its status, and what it printed."""
+    return a2l("-c", text, cwd=cwd)

@@ -6,12 +6,11 @@ import re
 import runpy
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from forked import a2l
+from forked import a2l, script
 
 from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.grammar import parse_grammar
@@ -127,8 +126,7 @@ def test_examples_of_operators_check(entry: Operator) -> None:
 
 @pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
 def test_scripts_run(text: str, checkout: Path) -> None:
-    call = [sys.executable, "-c", text]
-    done = subprocess.run(call, capture_output=True, text=True, check=False, cwd=checkout)
+    done = script(text, checkout)
     assert done.returncode == 0, done.stderr
 
 
@@ -148,9 +146,8 @@ def test_commands_run(line: str, checkout: Path) -> None:
 
 @pytest.mark.parametrize("code", CODE.values(), ids=CODE)
 def test_code_runs_when_given_an_agent(code: str, checkout: Path) -> None:
-    script = f"{AGENT}{code}\nassert encoder.weight.grad is not None and target_encoder.weight.grad is None"
-    call = [sys.executable, "-c", script]
-    done = subprocess.run(call, cwd=checkout, capture_output=True, text=True, check=False)
+    checks = "assert encoder.weight.grad is not None and target_encoder.weight.grad is None"
+    done = script(f"{AGENT}{code}\n{checks}", checkout)
     assert done.returncode == 0, done.stderr
 
 

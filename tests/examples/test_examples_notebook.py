@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
+
+from forked import script
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "tutorial.ipynb"
 
@@ -15,8 +15,7 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
     book = json.loads(NOTEBOOK.read_text())
     cells = ["".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "code"]
     assert all(not cell["outputs"] for cell in book["cells"] if cell["cell_type"] == "code")
-    call = [sys.executable, "-c", "\n\n".join(cells)]
-    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True)
+    done = script("\n\n".join(cells), tmp_path)
     assert done.returncode == 0, done.stderr
     for words in ("ok ahead.a2l: ahead (horizon 2)", "t+2", "curves: run/seed-*.csv"):
         assert words in done.stdout

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from forked import script
 from test_search_conductor import SETTINGS, curve, searched, tables
 
 import a2ls_dsl as a2l
@@ -109,12 +108,9 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
 def test_the_documented_example_runs_and_its_study_is_read(tmp_path: Path) -> None:
     found = re.search(r"```python\n(# ask_and_tell\.py\n.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     assert found
-    (tmp_path / "ask_and_tell.py").write_text(found[1])
     printed = []
     for _ in range(2):  # again: nothing is left to do
-        done = subprocess.run(
-            [sys.executable, "ask_and_tell.py"], capture_output=True, text=True, check=False, cwd=tmp_path
-        )
+        done = script(found[1], tmp_path)
         assert done.returncode == 0, done.stderr
         printed.append(done.stdout)
     assert printed[0] == printed[1]
