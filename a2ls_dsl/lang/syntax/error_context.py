@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from a2ls_dsl.diagnostics import Fix
-from a2ls_dsl.lang.messages.codes import Rule
+from a2ls_dsl.lang.messages.codes import Rule, texts
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions
 
@@ -153,17 +154,6 @@ def _with_again(failure: ParseFailure) -> Finding | None:
     return failure.says(Rule.OPTIONS, "options are separated by commas, behind one `with`", fix)
 
 
-def _parameter(failure: ParseFailure) -> Finding | None:
-    """`a[t..t+k-1]`: only grammars have parameters, and sums of more than one number."""
-    if not re.search(r"\[[^]]*t\s*[+-]\s*\w+\s*\Z", failure.just_before) or failure.found not in (
-        "PLUS",
-        "MINUS",
-    ):
-        return None
-    message = "a step is t, or t plus one whole number"
-    return failure.says(Rule.STEP, message, "e.g. t+3; parameters such as k belong to loss grammars")
-
-
 def _bare_stream(failure: ParseFailure) -> Finding | None:
     """`{ s, a }`"""
     name = re.search(r"[{,]\s*(\w+)\s*\Z", failure.just_before)
@@ -176,52 +166,6 @@ def _bare_stream(failure: ParseFailure) -> Finding | None:
     return Rule.ELEMENT, message, Fix.write(f"{name[1]}[t]"), at, end
 
 
-def _group(failure: ParseFailure) -> Finding | None:
-    """`0.5 * (a + b)`: a sum is given a weight by its name."""
-    if failure.found != "_LPAR" or not re.search(r"(?:\*|\+|=)\s*\Z", failure.just_before):
-        return None
-    message = "terms are not grouped with parentheses"
-    fix = "name the sum: loss part = a + b, then weigh it: loss whole = 0.5 * part"
-    return failure.says(Rule.SUM, message, fix)
-
-
-def _return_sum(failure: ParseFailure) -> Finding | None:
-    """`r[t] + gamma * value(s[t+1])`: what `return` is for."""
-    inside = any(failure.text[place] == "{" for place in failure.opened())
-    reward = re.search(r"r\[[^]]*\]\s*\Z", failure.just_before)
-    if not inside or failure.found != "PLUS" or not (reward and re.search(r"\bvalue\b", failure.behind)):
-        return None
-    message = "a reward and a discounted value are one item, a return"
-    return failure.says(Rule.SYNTAX, message, "e.g. return(r[t], value(s[t+1]), 0.99)")
-
-
-def _arithmetic(failure: ParseFailure) -> Finding | None:
-    """Sums, differences and products inside a set."""
-    inside = any(failure.text[place] == "{" for place in failure.opened())
-    if not inside or failure.found not in ("PLUS", "MINUS", "_STAR", "NUMBER"):
-        return None
-    if not failure.expected & {"_RBRACE", "_COMMA"}:
-        return None
-    message = f"nothing is computed in a set; found {failure.shown}"
-    return failure.says(Rule.SYNTAX, message, "name what is compared, with commas between: { s[t], a[t] }")
-
-
-def _half_run(failure: ParseFailure) -> Finding | None:
-    """A run that lacks one of its ends."""
-    if failure.expected != {"NAME", "NUMBER"} or failure.found not in ("_RANGE", "_RBRACKET"):
-        return None
-    if failure.found == "_RBRACKET" and not failure.before.rstrip().endswith(".."):
-        return None
-    return failure.says(Rule.RUN, "a run names its first and its last step", "e.g. a[t..t+3]")
-
-
-def _keyword(failure: ParseFailure) -> Finding | None:
-    """`shift(s[t], pixels = 4)`"""
-    if failure.found != "_EQUAL" or "_LBRACKET" not in failure.expected:
-        return None
-    return failure.says(Rule.ARGUMENTS, "a number is given without its name", "e.g. shift(s[t], 4)")
-
-
 def _uncalled(failure: ParseFailure) -> Finding | None:
     """`crop s[t]`"""
     name = re.search(r"(\w+)\s*\Z", failure.before)
@@ -231,17 +175,28 @@ def _uncalled(failure: ParseFailure) -> Finding | None:
     return failure.says(Rule.ARGUMENTS, message, f"e.g. {functions[name[1]].example}")
 
 
-def _two_weights(failure: ParseFailure) -> Finding | None:
-    """`0.5 * linear(0, 1, 100) * ...`"""
-    if failure.expected != {"_LBRACE"} or failure.found not in ("NUMBER", "MINUS"):
-        return None
-    message = "a term has one weight, and an operator takes sets, no numbers"
-    return failure.says(Rule.SUM, message, "multiply the numbers of the weights")
-
-
 def _behind_with(failure: ParseFailure) -> bool:
     """Whether the failure stands among options."""
     return bool(re.search(r"\bwith\b[^(){}]*(?:\([^(){}]*\)?[^(){}]*)*\Z", failure.before))
+
+
+def _in_context(failure: ParseFailure, shared: bool = False) -> Finding | None:
+    """What `slips.toml` has a place for; `shared`: only what grammars have, too."""
+    inside = any(failure.text[place] == "{" for place in failure.opened())
+    for slip in texts("slips")["slip"]:
+        if (
+            (slip.get("shared") or not shared)
+            and failure.found in slip["found"]
+            and failure.expected.issuperset(slip.get("expected", ()))
+            and failure.expected <= set(slip.get("at_most", failure.expected))
+            and not failure.expected.isdisjoint(slip.get("any", failure.expected))
+            and (inside or not slip.get("inside"))
+            and re.search(slip.get("before", ""), failure.just_before)
+            and re.search(slip.get("behind", ""), failure.behind)
+        ):
+            message = slip["message"].replace("{found}", failure.shown)
+            return failure.says(Rule[slip["rule"]], message, slip["fix"])
+    return None
 
 
 _KINDS = (
@@ -251,16 +206,10 @@ _KINDS = (
     _of_reference,
     _without_with,
     _option,
-    _parameter,
     _bare_stream,
-    _group,
-    _return_sum,
-    _arithmetic,
-    _half_run,
-    _keyword,
     _uncalled,
-    _two_weights,
+    _in_context,
 )
 
-SHARED_SLIPS = (_negatives_late, _with_again, _bare_stream, _half_run, _keyword)
+SHARED_SLIPS = (_negatives_late, _with_again, _bare_stream, partial(_in_context, shared=True))
 """Slips that loss grammars have a place for, too."""

@@ -210,10 +210,11 @@ def is_inside(run: surface.Run, binding: surface.Binding, findings: Findings) ->
     """Whether a sound run lies in the window and holds a step; `binding`: the values of the parameters."""
     first, last, where = run.first.at(binding), run.last.at(binding), surface.for_values(binding)
     if min(first, last) < 0:
-        message = f"steps start at t; {short(surface.written(run))} lies before the window{where}"
+        written = short(run.span.source.text[run.span.start : run.span.end])
+        message = f"steps start at t; {written} lies before the window{where}"
         step = run.first if first < 0 else run.last
         by = -min(first, last)
-        fix = f"shift every element by {by}" if by < _FAR else "shift every element"
+        fix = f"shift every element by {by}" if by < surface.FAR else "shift every element"
         findings.note(Rule.STEP_BEFORE_T, message, step.span, fix)
     elif max(first, last) > MAX_OFFSET:
         message = f"an offset is at most {MAX_OFFSET}" + (
@@ -230,9 +231,6 @@ def is_inside(run: surface.Run, binding: surface.Binding, findings: Findings) ->
         return True
     return False
 
-
-_FAR = 10**6
-"""From here on, the numbers of a step aren't known exactly."""
 
 STREAM_NAMES = frozenset(Stream)
 

@@ -7,7 +7,7 @@ and left out, the rest is read on.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import accumulate
@@ -159,8 +159,26 @@ def failure_of(error: UnexpectedInput, piece: str) -> ParseFailure:
 Child: TypeAlias = Node | Token
 
 
+_PARTS: dict[str, Callable[..., Any]] = {
+    "equation": surface.Equation,
+    "require": surface.Require,
+    "scaled": surface.Scaled,
+    "optional": surface.Optional,
+    "none": surface.Nothing,
+    "against": surface.Against,
+}
+"""The nodes that hold what is inside them, part by part."""
+
+_LISTS: dict[str, Callable[..., Any]] = {
+    "choice": surface.Choice,
+    "sum": surface.Sum,
+    "both": surface.Both,
+}
+"""The nodes that hold what is inside them as a list."""
+
+
 class Builder:
-    """Builds surface trees from lark's: one method for each rule of the syntax that leaves a node."""
+    """Builds surface trees from lark's: a method for each other rule of the syntax that leaves a node."""
 
     def __init__(self, source: Source, findings: Findings) -> None:
         self._source = source
@@ -173,7 +191,13 @@ class Builder:
         return [self._built(child) for child in start.children]
 
     def _built(self, node: Child) -> Any:
-        return self._name(node) if isinstance(node, Token) else getattr(self, f"_{node.data}")(node)
+        if isinstance(node, Token):
+            return self._name(node)
+        if node.data in _PARTS:
+            return _PARTS[node.data](*self._all(node.children), self._span(node))
+        if node.data in _LISTS:
+            return _LISTS[node.data](self._all(node.children), self._span(node))
+        return getattr(self, f"_{node.data}")(node)
 
     def _all(self, nodes: list[Child]) -> tuple[Any, ...]:
         return tuple(map(self._built, nodes))
@@ -184,8 +208,6 @@ class Builder:
 
     def _name(self, token: Child) -> surface.Name:
         return surface.Name(str(token), self._span(token))
-
-    # statements
 
     def _import(self, node: Node) -> Import:
         (path,) = node.children
@@ -200,35 +222,9 @@ class Builder:
         ends = surface.whole(str(first)), surface.whole(str(last))
         return surface.Horizon(self._name(name), *ends, self._span(node))
 
-    def _equation(self, node: Node) -> surface.Equation:
-        name, body = self._all(node.children)
-        return surface.Equation(name, body, self._span(node))
-
-    def _require(self, node: Node) -> surface.Require:
-        what, side = self._all(node.children)
-        return surface.Require(what, side, self._span(node))
-
     def _bound(self, node: Node) -> surface.Bound:
         most, rule = node.children
         return surface.Bound(surface.whole(str(most)), self._name(rule), self._span(node))
-
-    # losses
-
-    def _choice(self, node: Node) -> surface.Choice:
-        return surface.Choice(self._all(node.children), self._span(node))
-
-    def _sum(self, node: Node) -> surface.Sum:
-        return surface.Sum(self._all(node.children), self._span(node))
-
-    def _scaled(self, node: Node) -> surface.Scaled:
-        weight, body = self._all(node.children)
-        return surface.Scaled(weight, body, self._span(node))
-
-    def _both(self, node: Node) -> surface.Both:
-        return surface.Both(self._all(node.children), self._span(node))
-
-    def _optional(self, node: Node) -> surface.Optional:
-        return surface.Optional(self._built(node.children[0]), self._span(node))
 
     def _operation(self, node: Node) -> surface.Operation:
         name, *inside = node.children
@@ -253,14 +249,6 @@ class Builder:
         if isinstance(value, A2lError):
             return surface.Number(1.0, self._span(node), value)
         return surface.Number(value, self._span(node))
-
-    def _none(self, node: Node) -> surface.Nothing:
-        return surface.Nothing(self._span(node))
-
-    def _against(self, node: Node) -> surface.Against:
-        return surface.Against(self._span(node))
-
-    # sets
 
     def _exactly(self, node: Node) -> surface.Elements:
         return surface.Elements(self._all(node.children), False, self._span(node))

@@ -26,14 +26,14 @@ class Name:
     span: Span
 
 
-_DIGITS = 6
-"""Longer numbers are cut: they are beyond every limit anyway, and the checks say so."""
+FAR = 10**6
+"""Larger whole numbers are cut: they are beyond every limit anyway, and the checks say so."""
 
 
 def whole(text: str) -> int:
     """The whole number that some digits stand for."""
     digits = text.lstrip("0") or "0"
-    return int(digits) if len(digits) <= _DIGITS else 10**_DIGITS
+    return int(digits) if len(digits) < len(str(FAR)) else FAR
 
 
 @dataclass(frozen=True)
@@ -275,8 +275,7 @@ def runs(item: Item) -> Iterator[Run]:
         yield item
     else:
         for argument in item.arguments:
-            if isinstance(argument, Run | Apply):
-                yield from runs(argument)
+            yield from runs(argument) if isinstance(argument, Run | Apply) else ()
 
 
 def applied(item: Item) -> Iterator[Apply]:
@@ -284,23 +283,14 @@ def applied(item: Item) -> Iterator[Apply]:
     if isinstance(item, Apply):
         yield item
         for argument in item.arguments:
-            if isinstance(argument, Apply):
-                yield from applied(argument)
+            yield from applied(argument) if isinstance(argument, Apply) else ()
 
 
 def _inside(item: Item) -> Iterator[Expression]:
     if isinstance(item, Apply):
         yield item.function
         for argument in item.arguments:
-            if isinstance(argument, Run | Apply):
-                yield from _inside(argument)
-            else:
-                yield argument
-
-
-def written(node: Run) -> str:
-    """The text of a node, as it was written."""
-    return node.span.source.text[node.span.start : node.span.end]
+            yield from _inside(argument) if isinstance(argument, Run | Apply) else (argument,)
 
 
 def for_values(binding: Binding) -> str:
