@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, LanguageError
 from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.grammar import load_grammar, parse_grammar
-from a2ls_dsl.lang.messages.codes import GRAMMAR_RULES, is_warning
+from a2ls_dsl.lang.load import loads
+from a2ls_dsl.lang.messages.codes import GRAMMAR_RULES, RULES, is_warning
 
 BAD = sorted((Path(__file__).parent / "bad").glob("*.a2g"))
 SURROGATE = Path(__file__).parent.parent.parent / "benchmarks" / "surrogate" / "space.a2g"
@@ -97,6 +98,40 @@ def test_slips_of_losses_are_known_in_grammars(text: str, fix: str, mended: str)
     assert found.edit is not None
     assert mended in found.edit.apply()
     assert parse_grammar(found.edit.apply()).count() == 1
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "x[t]",
+        "s[3]",
+        "s[u]",
+        "s[t-1]",
+        "s[t+1000]",
+        "a[t+2..t]",
+        "s[t..]",
+        "s_t",
+        "crop()",
+        "crop(s[t], a[t])",
+        "shift(s[t], 1e999)",
+        "rollout(s[t])",
+        "return(s[t])",
+        "l2(return(r[t..t+2]))",
+        "crop(" * 17 + "s[t]" + ")" * 17,
+    ],
+)
+def test_an_item_is_refused_alike_in_losses_and_in_grammars(item: str) -> None:
+    term = f"mse({{ s[t], {item} }} -> {{ s[t+1] }})"
+    with pytest.raises(LanguageError) as caught:
+        loads(f"loss mine = {term}")
+    (of_loss,), (of_grammar,) = caught.value.diagnostics, errors_of(f"grammar mine\nloss = {term}")
+    assert (of_loss.message, of_loss.fix) == (of_grammar.message, of_grammar.fix)
+    assert of_loss.code in RULES
+    assert of_grammar.code in GRAMMAR_RULES
+
+
+def test_a_set_may_end_in_a_comma() -> None:
+    assert parse_grammar(GOOD.replace("{ s[t] }", "{ s[t], }")).count() == 1
 
 
 def test_what_can_not_be_parsed_hides_nothing_else() -> None:
