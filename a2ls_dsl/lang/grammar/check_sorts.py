@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-from a2ls_dsl.diagnostics import Diagnostic, Fix, Span
-from a2ls_dsl.lang.messages.codes import GrammarRule, report
+from a2ls_dsl.diagnostics import Diagnostic, Fix, RuleTable, Span
+from a2ls_dsl.lang.messages.codes import Findings, GrammarRule
 from a2ls_dsl.lang.messages.unknown_names import (
     LISTED,
     suggestion,
@@ -56,7 +56,7 @@ def check_sorts(
     """What stands in a wrong place. `order`: the rules, each behind all it refers to but bounded ones."""
     sorts = _Sorts(rules)
     for _ in range(2):  # bounded rules may stand before what they refer to; the second round knows them all
-        sorts.findings = []
+        sorts.findings = Findings(of_grammar=True)
         for name in order:
             sorts.sorts[name] = sorts.of(rules[name].body)
     if "loss" in rules:
@@ -64,8 +64,8 @@ def check_sorts(
     for bound in bounds:
         if sorts.sorts.get(bound.rule.text) not in (Sort.LOSS, None):
             message = f"`{bound.rule.text}` is no sum of losses, only those are bounded"
-            sorts.findings.append(report(GrammarRule.BOUND, message, bound.rule.span, "remove the line"))
-    return list(dict.fromkeys(sorts.findings))
+            sorts.note(GrammarRule.BOUND, message, bound.rule.span, "remove the line")
+    return list(dict.fromkeys(sorts.findings.found))
 
 
 class _Sorts:
@@ -74,7 +74,7 @@ class _Sorts:
     def __init__(self, rules: Mapping[str, surface.Equation]) -> None:
         self.rules = rules
         self.sorts: dict[str, Sort | None] = {}
-        self.findings: list[Diagnostic] = []
+        self.findings = Findings(of_grammar=True)
 
     def of(self, expression: surface.Expression) -> Sort | None:
         """The sort of an expression; complains about what is inside it."""
@@ -249,11 +249,11 @@ class _Sorts:
     @property
     def few(self) -> bool:
         """Whether to look for near names: that takes long in a long file, and nobody reads so many."""
-        return len(self.findings) < LISTED
+        return len(self.findings.found) < LISTED
 
-    def note(self, rule: GrammarRule, message: str, span: Span, fix: str | Fix) -> None:
+    def note(self, rule: RuleTable, message: str, span: Span, fix: str | Fix) -> None:
         """Complain about a place."""
-        self.findings.append(report(rule, message, span, fix))
+        self.findings.note(rule, message, span, fix)
 
     def fit(self, expression: surface.Expression, *wanted: Sort) -> Sort | None:
         """The sort of an expression; complains unless it is a wanted one."""
