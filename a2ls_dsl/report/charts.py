@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ GROUPS = 12
 """More violins are not drawn: neighbouring generations share one then."""
 
 DOTS = 30
-"""Of a group of at most so many scores, each is a dot."""
+"""Of a group of at most this many scores, each is a dot."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,12 @@ def grouped(generations: NDArray[np.int64], scores: Floats) -> list[Group]:
 
 def evolution(groups: Sequence[Group], references: Sequence[Line], width: float) -> str:
     """Violins with medians, quartiles and the best, the best so far as a line, and references."""
-    everything = np.concatenate([each.scores for each in groups])
-    values = [*everything, *(each.value for each in references)]
+    everything = np.concatenate([group.scores for group in groups])
+    values = [*everything, *(reference.value for reference in references)]
     medians, tops = ([float(rule(g.scores)) for g in groups] for rule in (np.median, np.max))
     told = f"Median {_list(medians)} by generation, best {_list(tops)}."
     drawing = Drawing(width, 320, "Scores of the candidates, generation by generation", told)
-    names = max((len(each.name) for each in references), default=0)
+    names = max((len(reference.name) for reference in references), default=0)
     plot = frame(
         drawing,
         (-0.5, len(groups) - 0.5),
@@ -98,7 +98,7 @@ def evolution(groups: Sequence[Group], references: Sequence[Line], width: float)
         sparse = len(groups) * max(len(g.label) for g in groups) * 7 > width - 60 and place % 2
         if not sparse:
             drawing.text(plot.x(place), drawing.height - 22, group.label, "axis", "middle")
-    best = np.maximum.accumulate([each.scores.max() for each in groups])
+    best = np.maximum.accumulate([group.scores.max() for group in groups])
     drawing.path(((plot.x(i), plot.y(float(each))) for i, each in enumerate(best)), "best")
     return drawing.render()
 
@@ -141,7 +141,7 @@ def smoothed(scores: Floats, points: int = 64) -> tuple[Floats, Floats]:
 
 
 def _references(plot: Frame, references: Sequence[Line]) -> None:
-    places = spread([plot.y(each.value) for each in references], 14, 30, plot.y.begin)
+    places = spread([plot.y(reference.value) for reference in references], 14, 30, plot.y.begin)
     for each, place in zip(references, places, strict=True):
         at = plot.y(each.value)
         plot.drawing.line(plot.x.begin, at, plot.x.end, at, "reference")
@@ -158,34 +158,39 @@ def learning(
 
     The curves set the axis: bands of two or three seeds are many times as wide, and end at the plot's edge.
     """
-    values = [v for each in curves for v in each.mean] + [v for _, returns in others for v in returns]
+    values = [v for curve in curves for v in curve.mean] + [v for _, returns in others for v in returns]
     last = max((c.frames[-1] for c in curves), default=1.0)
     told = "; ".join(f"{c.name}: {c.mean[-1]:.0f} after {c.frames[-1]:,.0f} frames" for c in curves)
     drawing = Drawing(width, 320, title, told)
-    names = max((len(each.name) for each in curves), default=0)
+    names = max((len(curve.name) for curve in curves), default=0)
     right = min(18 + 7.5 * names, width / 3)
     plot = frame(
         drawing, (0, last), padded(values, zero=True), "environment frames", "mean return", right=right
     )
     for frames, returns in others:
         drawing.path(_places(plot, frames, returns), "other")
-    for place, each in enumerate(curves):
-        told_band = np.isfinite(each.low)
-        if told_band.sum() > 1:
-            ends = (np.clip(part[told_band], plot.y.low, plot.y.high) for part in (each.high, each.low))
-            upper, lower = (_places(plot, each.frames[told_band], part) for part in ends)
-            drawing.path([*upper, *reversed(lower)], f"band {_colour(place)}", closed=True)
-    for place, each in enumerate(curves):
-        drawing.path(_places(plot, each.frames, each.mean), f"curve {_colour(place)}")
-    at = spread([plot.y(float(each.mean[-1])) for each in curves], 15, 30, plot.y.begin)
+    draw_curves(plot, dict(enumerate(curves)))
+    at = spread([plot.y(float(curve.mean[-1])) for curve in curves], 15, 30, plot.y.begin)
     for place, each in enumerate(curves):
         x = plot.x(float(each.frames[-1]))
-        drawing.line(x + 2, plot.y(float(each.mean[-1])), x + 8, at[place], f"curve {_colour(place)}")
-        drawing.text(x + 11, at[place] + 4, each.name, f"name {_colour(place)}")
+        drawing.line(x + 2, plot.y(float(each.mean[-1])), x + 8, at[place], f"curve {colour(place)}")
+        drawing.text(x + 11, at[place] + 4, each.name, f"name {colour(place)}")
     return drawing.render()
 
 
-def _colour(place: int) -> str:
+def draw_curves(plot: Frame, curves: Mapping[int, Curve]) -> None:
+    """Curves by the numbers of their colours, all bands below all lines; a band ends at the plot's edge."""
+    for place, curve in curves.items():
+        known = np.isfinite(curve.low)
+        if known.sum() > 1:
+            ends = (np.clip(part[known], plot.y.low, plot.y.high) for part in (curve.high, curve.low))
+            upper, lower = (_places(plot, curve.frames[known], part) for part in ends)
+            plot.drawing.path([*upper, *reversed(lower)], f"band {colour(place)}", closed=True)
+    for place, curve in curves.items():
+        plot.drawing.path(_places(plot, curve.frames, curve.mean), f"curve {colour(place)}")
+
+
+def colour(place: int) -> str:
     """The style of a curve; after as many as there are, they come again."""
     return f"k{place % CURVES}"
 
@@ -209,4 +214,4 @@ def occupancy(busy: Floats, slots: int, width: float) -> str:
 
 
 def _list(values: Sequence[float]) -> str:
-    return ", ".join(number(round(each, 1)) for each in values)
+    return ", ".join(number(round(value, 1)) for value in values)

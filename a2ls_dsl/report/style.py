@@ -1,10 +1,10 @@
-"""How a report looks: one style sheet, for wide and narrow screens, by day and by night, and on paper.
+"""How a report looks: one style sheet, for wide and narrow screens, in light and in dark mode, and on paper.
 
-Colours are Okabe and Ito's, which colour-blind readers tell apart, brighter by night.
+Colours are Okabe and Ito's, which colour-blind readers tell apart, brighter on dark ground.
 """
 
 CURVES = 8
-"""So many curves of a chart look different."""
+"""How many curves of a chart look different."""
 
 _COLOURS = """
 :root { color-scheme: light dark; --ground: #fbfbfa; --card: #fff; --ink: #1c2024; --soft: #5b6570;
@@ -131,7 +131,7 @@ STYLE = _COLOURS + _PAGE + _CHARTS + _MEDIA
 
 
 def standalone(chart: str) -> str:
-    """A chart of a page as an SVG file of its own, with the page's colours, by day and by night."""
+    """A chart of a page as an SVG file of its own, with the page's colours, in light and in dark mode."""
     opening, rest = chart.split(">", 1)
     style = f"<style>{_COLOURS}{_CHARTS}svg {{ background: var(--ground); }}</style>"
     return f'{opening} xmlns="http://www.w3.org/2000/svg">{style}{rest}\n'

@@ -78,9 +78,15 @@ class Drawing:
         at = "" if anchor == "start" else f' text-anchor="{anchor}"'
         self.parts.append(f'<text x="{_n(x)}" y="{_n(y)}"{at} class="{kind}">{html.escape(words)}</text>')
 
-    def render(self) -> str:
-        """The SVG's text."""
-        name = f"c{next(_IDS)}"
+    def place(self, inner: Drawing, x: float, y: float) -> None:
+        """Another drawing within this one, its corner at a place."""
+        name, corner = html.escape(inner.title), f"translate({_n(x)} {_n(y)})"
+        opening = f'<g role="img" aria-label="{name}" transform="{corner}">'
+        self.parts.append(f"{opening}{''.join(inner.parts)}</g>")
+
+    def render(self, name: str | None = None) -> str:
+        """The SVG's text. name: its id, by default one that no other drawing of this process has."""
+        name = name or f"c{next(_IDS)}"
         summary = f'<desc id="{name}d">{html.escape(self.summary)}</desc>' if self.summary else ""
         labels = f"{name}t {name}d" if self.summary else f"{name}t"
         return (
@@ -126,7 +132,7 @@ def frame(
 
 def padded(values: Sequence[float], share: float = 0.06, zero: bool = False) -> tuple[float, float]:
     """The range of values with some room; never empty."""
-    known = [each for each in values if math.isfinite(each)] or [0.0, 1.0]
+    known = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(known), max(known)
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
