@@ -17,7 +17,7 @@ from a2ls_dsl.lang import load as language
 from a2ls_dsl.lang.syntax.tree import Loss
 
 MANY_WEIGHTS = 100_000_000
-"""From so many weights of its own on, a loss is warned of: 0.4 GB, and three times that in an optimizer."""
+"""A loss with more weights of its own gets a warning: 0.4 GB, and three times that in an optimizer."""
 
 
 class HasShape(Protocol):
@@ -58,7 +58,7 @@ def compile(loss: Loss, observation: Space, action: Space, features: SupportsInd
     initialised as torch does by default; more than `MANY_WEIGHTS` of them are warned of. Raises `A2lError`.
     """
     if not isinstance(loss, Loss):
-        raise A2lError(f"{loss!r} is no loss", "pass what a2ls_dsl.load gives")
+        raise A2lError(f"{loss!r} is not a loss", "pass what a2ls_dsl.load gives")
     width = _index(features)
     if width is None or width < 1:
         raise A2lError(f"an encoder with {features!r} features", "pass the width of its output, at least 1")
@@ -69,7 +69,7 @@ def compile(loss: Loss, observation: Space, action: Space, features: SupportsInd
         spaces = Spaces(math.prod(seen), action_size, width)
     with torch.device("meta"):  # where weights have sizes and take no memory
         planned = compile_loss(loss, spaces)
-    weights = sum(each.numel() for each in planned.parameters())
+    weights = sum(parameter.numel() for parameter in planned.parameters())
     if weights > MANY_WEIGHTS:
         warnings.warn(
             f"the loss learns {weights:,} weights of its own ({4 * weights / 1e9:.1f} GB in float32): "
@@ -109,7 +109,7 @@ def _checked(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _index(number: object) -> int | None:
-    """A whole number of any kind; None for what is no number."""
+    """A whole number of any kind; None for what is not a number."""
     try:
         return operator.index(number)  # type: ignore[arg-type]
     except TypeError:

@@ -195,7 +195,7 @@ _LONGEST = 60
 """Longer names are not compared."""
 
 _SHORTEST = 3
-"""From so many letters on, a name with one other letter is near, whatever its share."""
+"""From this many letters on, a name with one other letter is near, whatever its share."""
 
 
 def near(name: str, choices: Iterable[str]) -> str | None:

@@ -91,13 +91,13 @@ def _named(path: Path, text: str) -> list[str]:
     try:
         table = tomllib.loads(text)["tool"]["a2l"]
     except tomllib.TOMLDecodeError as error:
-        raise A2lError(f"{path} is no TOML: {error}", "mend it") from None
+        raise A2lError(f"{path} is not valid TOML: {error}", "fix it") from None
     for key in table:
         if key != "plugins":
             raise unknown(f"setting of [{TABLE}] in {path}", key, ["plugins"])
     names = table.get("plugins", [])
-    if not isinstance(names, list) or not all(isinstance(each, str) and each for each in names):
-        raise A2lError(f"`plugins` in {path} is no list of files and modules", fix)
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise A2lError(f"`plugins` in {path} is not a list of files and modules", fix)
     return names
 
 
@@ -121,7 +121,7 @@ def _load_file(name: str, path: Path) -> None:
         raise A2lError(f"the plugin {name} has the name of a module that is in use", "rename the file")
     spec = importlib.util.spec_from_file_location(module, path)
     if spec is None or spec.loader is None:
-        raise A2lError(f"the plugin {name} is no Python file", "name a file that ends in .py")
+        raise A2lError(f"the plugin {name} is not a Python file", "name a file that ends in .py")
     made = importlib.util.module_from_spec(spec)
     with _adding(name, known, path.parent):
         sys.modules[module] = made  # as an import has it, so that `module:Class` is found
@@ -158,7 +158,7 @@ def _adding(name: str, known: str, folder: Path | None) -> Iterator[None]:
         raise A2lError(f"the plugin {name}: {error.message}", error.fix) from None
     except (Exception, SystemExit) as error:
         said = traceback.format_exception_only(error)[-1].strip()
-        raise A2lError(f"the plugin {name} failed: {said}{_place(error)}", "mend it") from error
+        raise A2lError(f"the plugin {name} failed: {said}{_place(error)}", "fix it") from error
     _loaded[known] = tuple(word for word in _words() if word not in before)
 
 

@@ -23,7 +23,7 @@ from a2ls_dsl.backend.window import Window
 from a2ls_dsl.diagnostics import A2lError
 
 _TRIES = 50
-"""Draws of a batch, before all windows are listed: it takes so many only where few rows start one."""
+"""Draws of a batch, before all windows are listed: it takes this many only where few rows start one."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Ring:
         return np.argwhere(whole)
 
     def sample(self, steps: int, batch: int, rng: Generator | None = None) -> Window:
-        """A batch of windows of so many steps, drawn evenly from all that there are, with replacement.
+        """A batch of windows of that many steps, drawn evenly from all that there are, with replacement.
 
         steps: a loss' horizon + 1. Raises `A2lError` where there is no window.
         """
@@ -105,7 +105,7 @@ class Ring:
         return Window(seen, action.float(), self._read(self.reward, place).float())
 
     def _draw(self, steps: int, batch: int, rng: Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Ages and environments (batch,): drawn from all rows, those that start no window thrown away."""
+        """Ages and environments (batch,): drawn from all rows, those that start no window are thrown away."""
         count = self.used - steps + 1
         envs = self._envs
         kept, missing = list[NDArray[np.int64]](), batch
@@ -204,7 +204,7 @@ def of_torchrl(buffer: Any, actions: int | None = None, observation: str = "obse
         ) from None
     rows = len(stored)
     terminated, truncated = (
-        np.zeros(rows, np.bool_) if each is None else each.reshape(rows).cpu().numpy() for each in flags
+        np.zeros(rows, np.bool_) if flag is None else flag.reshape(rows).cpu().numpy() for flag in flags
     )
     reward = parts[2].reshape(rows)
     full = rows == buffer.storage.max_size

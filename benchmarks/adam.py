@@ -31,7 +31,7 @@ def shapes(hidden: int, observation: int = 5, features: int = 50, action: int = 
 
 
 def milliseconds(step: Callable[[], object], repeats: int) -> float:
-    """The best of five runs of so many steps, a step."""
+    """The best of five runs of that many steps, a step."""
     best = float("inf")
     for _ in range(5):
         began = time.perf_counter()

@@ -68,7 +68,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a step ended: `done`, `out of time`, `failed` or `left out`, after so many seconds."""
+    """How a step ended: `done`, `out of time`, `failed` or `left out`, after that many seconds."""
 
     step: Step
     how: str
@@ -151,7 +151,7 @@ def _toml(value: Any) -> str:
 
 
 def run(wanted: Sequence[Step], folder: Path, minutes: float) -> list[Ended]:
-    """Run what isn't done yet, within so many minutes in all."""
+    """Run what isn't done yet, within that many minutes in all."""
     # In the background of a shell SIGINT is ignored, and steps would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     end = time.monotonic() + 60 * minutes

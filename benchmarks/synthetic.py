@@ -64,7 +64,7 @@ DIFFERENCES = (
 )
 WORLDS = ("patterns", "elements")
 CENSUS = 400
-"""The truth's mean and deviation are those of so many draws of the first population."""
+"""The truth's mean and deviation are those of this many draws of the first population."""
 OWN = 0.2
 """The share of the truth's variance that is of the loss alone."""
 
@@ -202,7 +202,7 @@ def fill(table: Path, searches: int, evaluations: int, iccs: Sequence[float]) ->
 
 
 def read(table: Path, evaluations: int) -> list[dict[str, str]]:
-    """The rows of a table with so many evaluations."""
+    """The rows of a table with that many evaluations."""
     if not table.exists():
         return []
     with table.open(encoding="utf-8", newline="") as file:

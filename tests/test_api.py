@@ -78,7 +78,7 @@ def test_unknown_losses_and_names_are_refused() -> None:
         a2l.compile(a2l.load("curl"), observation=0, action=1, features=3)
     with pytest.raises(a2l.A2lError, match="0 features"):
         a2l.compile(a2l.load("curl"), observation=2, action=1, features=0)
-    with pytest.raises(a2l.A2lError, match="is no loss"):
+    with pytest.raises(a2l.A2lError, match="is not a loss"):
         a2l.compile("curl", observation=2, action=1, features=3)
     assert {"compile", "load", "Window"} <= set(dir(a2l))
 

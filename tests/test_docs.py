@@ -151,6 +151,48 @@ def test_code_runs_when_given_an_agent(code: str, checkout: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+PAPERS = [*PAGES, ROOT / "docs" / "tutorial.md", ROOT / "CONTRIBUTING.md", ROOT / "examples" / "README.md"]
+OF_A_READER = {"mine.py", "my_ops.py"}
+"""Files that examples tell a reader to write."""
+
+
+@pytest.mark.parametrize("page", PAPERS, ids=lambda page: page.name)
+def test_files_that_are_named_are_there(page: Path) -> None:
+    """Of the repository, of the package (`rl/slots.py`) or beside the page."""
+    named = re.findall(r"`([\w./-]+\.(?:py|md|toml|lark|csv|svg|a2[lg]))`", page.read_text(encoding="utf-8"))
+    named = [name for name in named if ("/" in name or name.endswith(".py")) and name not in OF_A_READER]
+    bases = (ROOT, ROOT / "a2ls_dsl", page.parent)
+    assert not [name for name in named if not any((base / name).exists() for base in bases)]
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page's headings."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAPERS, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", page.read_text(encoding="utf-8"))
+    for file, anchor in links:
+        target = page.parent / file if file else page
+        assert target.exists(), file
+        if anchor and target.suffix == ".md":
+            known = target.read_text(encoding="utf-8")
+            assert anchor in headings(target) or f'id="{anchor}"' in known or f'name="{anchor}"' in known, (
+                anchor
+            )
+
+
+def test_glossary_words_are_used() -> None:
+    """A word that neither code nor pages have any more is no word of ours."""
+    entries = re.findall(r"^\| ([a-z][\w, ]*) \|", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+    words = {word for entry in entries for word in entry.split(", ") if entry != "word"}
+    code = "".join(path.read_text(encoding="utf-8").lower() for path in (ROOT / "a2ls_dsl").rglob("*.py"))
+    assert len(words) > 30
+    assert not [word for word in words if word not in code]
+
+
 def test_every_kind_of_example_is_found() -> None:
     assert LOSSES
     assert GRAMMARS

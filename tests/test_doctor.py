@@ -120,7 +120,7 @@ def test_time_in_which_the_doctor_stands_still_does_not_count() -> None:
     """Stopped for longer than its patience, as by Ctrl-Z; its probe comes to an answer only after that."""
     script = """
 import subprocess
-from a2ls_dsl.cli.doctor import _outputs
+from a2ls_dsl.cli.machine import _outputs
 probe = subprocess.Popen(["sh", "-c", "kill -STOP $$; echo ready"], stdout=-1, stderr=-1, text=True)
 print(probe.pid, flush=True)
 print(_outputs(probe, 2), flush=True)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from a2ls_dsl.rl.agents import ALGORITHMS
+from a2ls_dsl.rl.envs.tasks import OWN
 
 PACKAGE = Path(__file__).parent.parent / "a2ls_dsl"
 LAYERS = (
@@ -96,3 +100,95 @@ def test_every_layer_that_is_there_is_known() -> None:
     assert {"diagnostics", "lang", "ir", "backend", "rl", "search", "cli"} <= {
         layer(path) for path in MODULES
     }
+
+
+def module_name(path: Path) -> str:
+    parts = ["a2ls_dsl", *path.with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {module_name(path): path for path in MODULES}
+
+
+def imported_modules(name: str) -> set[str]:
+    """The modules of the package that a module imports when it runs, in functions as well."""
+
+    def visit(node: ast.AST) -> Iterator[str]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+                continue
+            if isinstance(child, ast.ImportFrom):
+                inner = (f"{child.module}.{alias.name}" for alias in child.names)
+                yield from (path if path in NAMES else child.module or "" for path in inner)
+            elif isinstance(child, ast.Import):
+                yield from (alias.name for alias in child.names)
+            yield from visit(child)
+
+    tree = ast.parse((PACKAGE / NAMES[name]).read_text(encoding="utf-8"))
+    return (set(visit(tree)) & NAMES.keys()) - {name}
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports inside of functions count: they hide a cycle and don't end it. Those of types alone don't."""
+    TopologicalSorter({name: imported_modules(name) for name in NAMES}).prepare()  # raises `CycleError`
+
+
+@pytest.mark.parametrize("own", [*LAYERS, *FACE])
+def test_no_class_name_is_defined_twice_in_a_layer(own: str) -> None:
+    places: dict[str, list[str]] = {}
+    for path in (path for path in MODULES if layer(path) == own):
+        for node in ast.walk(ast.parse((PACKAGE / path).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path))
+    assert not {name: paths for name, paths in places.items() if len(paths) > 1}
+
+
+EQUALITIES = ast.Eq | ast.NotEq | ast.Is | ast.IsNot
+MOST_CHECKS = 5
+"""How many times the package may ask which algorithm learns, or which suite a task is of."""
+
+
+def checks(tree: ast.AST, classes: set[str], names: set[str]) -> Iterator[str]:
+    """Where code asks which algorithm or suite it is: for its class, its name, or actions by number."""
+    asserted = {part for node in ast.walk(tree) if isinstance(node, ast.Assert) for part in ast.walk(node)}
+    for node in ast.walk(tree):
+        if node in asserted:  # said to the type checker; nothing depends on it
+            continue
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass"):
+            if any(isinstance(part, ast.Name) and part.id in classes for part in ast.walk(node.args[1])):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Compare) and isinstance(
+            node.ops[0], ast.Eq | ast.NotEq | ast.Is | ast.IsNot
+        ):
+            parts = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
+            asked = ast.unparse(node.left).endswith(("algorithm", "agent", "suite", ".name"))
+            if asked and names.intersection(part for part in parts if isinstance(part, str)):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.If | ast.IfExp | ast.BoolOp):
+            parts = node.values if isinstance(node, ast.BoolOp) else [node.test]
+            reads = [part for part in parts if isinstance(part, ast.Attribute) and part.attr == "discrete"]
+            yield from (ast.unparse(node) for read in reads if ast.unparse(read.value) in ("task", "case"))
+
+
+def test_few_places_ask_which_algorithm_or_suite_there_is() -> None:
+    """All else asks the entry: see `rl/algorithm.py` and `rl/envs/suite.py`. Their own files may know it."""
+    entries = [*ALGORITHMS.values(), *(suite() for suite in OWN)]
+    classes = {cls for entry in ALGORITHMS.values() for cls in (type(entry), entry.settings, entry.stack)}
+    classes |= {cls for suite in OWN for cls in (suite, suite.task_type)}
+    registries = {"a2ls_dsl.rl.agents", "a2ls_dsl.rl.envs.tasks"}
+    homes = registries | {cls.__module__ for cls in classes}
+    found = {
+        name: places
+        for name, path in NAMES.items()
+        if name not in homes
+        if (
+            places := list(
+                checks(
+                    ast.parse((PACKAGE / path).read_text(encoding="utf-8")),
+                    {cls.__name__ for cls in classes},
+                    {entry.name for entry in entries},
+                )
+            )
+        )
+    }
+    assert sum(map(len, found.values())) <= MOST_CHECKS, "\n".join(map(str, found.items()))

@@ -52,7 +52,7 @@ METHODS = {
 # --strategy names, the user's own class, from the working folder too, `plugins.py` what --plugin names, and
 # `gym_make.py` what --env names: an environment of the user's.
 IMPORTERS = {
-    *("__init__.py", "cli/doctor.py", "plugins.py", "rl/envs/gym_make.py", "search/strategies.py"),
+    *("__init__.py", "cli/machine.py", "plugins.py", "rl/envs/gym_make.py", "search/strategy_calls.py"),
     "words/__init__.py",
 }
 IMPORTS = {"importlib.import_module", "sys.path.insert"}

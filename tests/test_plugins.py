@@ -19,8 +19,8 @@ from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
-from a2ls_dsl.rl.slots import Member, Training
 from a2ls_dsl.rl.stacks import Stacks
+from a2ls_dsl.rl.training import Member, Training
 from a2ls_dsl.words import registry
 
 PLUGINS = Path(__file__).parent.parent / "examples" / "plugins"
@@ -232,11 +232,11 @@ def test_a_plugin_that_fails_has_a_message(folder: Path, text: str, words: tuple
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ("plugins = 3", "is no list of files and modules"),
+        ("plugins = 3", "is not a list of files and modules"),
         ('plugins = ["gone.py"]', "there is no plugin gone.py"),
         ('plugins = ["gone"]', "the plugin gone: there is no such module"),
         ("plugin = []", "did you mean `plugins`?"),
-        ("plugins = [", "is no TOML"),
+        ("plugins = [", "is not valid TOML"),
     ],
 )
 def test_a_project_that_cant_be_read_has_a_message(folder: Path, table: str, words: str) -> None:

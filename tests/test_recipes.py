@@ -1,68 +1,31 @@
-"""The recipes of docs/how_it_works.md, carried out on a copy: an addition is one file and its test."""
+"""The recipes of CONTRIBUTING.md, carried out on a copy; the files that they touch are counted."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
-OPERATOR = '''"""The mean absolute difference."""
+FILES = {
+    "An operator": 1,
+    "A view": 1,
+    "A pass over the IR": 1,
+    "A suite of tasks": 2,
+    "A learning algorithm": 2,
+    "A search strategy": 1,
+}
+"""How many places each recipe may touch; a package of its own is one."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from a2ls_dsl.words.registry import operator
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-
-@operator(
-    "mean absolute difference",
-    example="absolute({ s[t], a[t] } -> { s[t+1] })",
-    stacks=True,
-    text="mean |y − z|",
-    latex=r"\\tfrac{{1}}{{D}} \\lVert {y} - {z} \\rVert_1",
-)
-def absolute(y: Tensor, z: Tensor) -> Tensor:
-    """Mean absolute difference."""
-    return (y - z).abs().mean(dim=(-2, -1))
-'''
-
-VIEW = '''"""Vectors with their sign turned."""
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from a2ls_dsl.words.entry import Number, Sees
-from a2ls_dsl.words.numbers import Range
-from a2ls_dsl.words.registry import view
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from a2ls_dsl.words.draws import Draws
-
-
-@view(
-    "turns the sign of this share of the samples",
-    example="mirror(s[t], 0.5)",
-    parameters=(Number("share", 0.5, Range(0, 1)),),
-    sees=Sees.VECTORS,
-    stacks=True,
-)
-def mirror(x: Tensor, draws: Draws, share: float) -> Tensor:
-    """Observations, some of them negative."""
-    return x * (1 - 2 * (draws.uniform(x, x.shape[-2], 1) < share).to(x))
-'''
-
-USE = """
+PROOF = """
 import sys
 
 import torch
@@ -77,6 +40,7 @@ from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.lang.views.latex import latex
 from a2ls_dsl.lang.syntax.printer import print_loss
 
+# An operator and a view: printed, typeset, compiled, trained, exported and stacked.
 text = "absolute({ mirror(s[t], 0.25), a[t] } -> { mirror(s[t+1]) })"
 loss = a2l.loads(f"loss mine = {text}")
 assert print_loss(loss) == text
@@ -110,13 +74,52 @@ torch.testing.assert_close(
 
 rng = CounterRng(torch.arange(3))
 stack = StackedLoss.of([loss, None, loss], Spaces(3, 2, 4), rng)
-many = a2l.Window(*(each.expand(3, *each.shape) for each in tensors))
+many = a2l.Window(*(tensor.expand(3, *tensor.shape) for tensor in tensors))
 encode = lambda x, members=None: encoder(x)
 agent = StackAgent(encode, encode, rng=rng, counter=torch.zeros(3, dtype=torch.int64))
 values = stack(encode, encode, many, agent)
 values.sum().backward()
 assert values[0] > 0 and values[1] == 0 and values[2] > 0
-assert all(each.grad is not None for each in stack.parameters())
+assert all(parameter.grad is not None for parameter in stack.parameters())
+
+# A pass: it is in the pipeline and does what it says.
+from dataclasses import replace
+from a2ls_dsl.ir.lower import lower
+from a2ls_dsl.ir.passes import PASSES, merge_summands, optimise
+from a2ls_dsl.ir.verify import verify
+
+assert merge_summands in PASSES
+program = lower(plain)
+total = replace(program.nodes[-1], inputs=program.nodes[-1].inputs * 2, weights=(1.0, 0.5))
+optimised = optimise(replace(program, nodes=(*program.nodes[:-1], total)))
+verify(optimised)
+assert optimised.nodes[-1].weights == (1.5,)
+
+# A strategy: every proposal after the first is a child of the best.
+settings = dict(strategy="a2ls_dsl.search.greedy:Greedy", population=4, generations=1, race=0.0)
+with a2l.open_study("study", "line:10", **settings) as study:
+    scores = {}
+    while (trial := study.ask()) is not None:
+        scores[trial.text] = len(scores)
+        study.tell(trial, scores[trial.text])
+    assert study.finished and len(study.best()) == 4
+
+# A suite and an algorithm: trained, with the loss of above, by the command.
+from a2ls_dsl.cli import main
+from a2ls_dsl.rl.agents import ALGORITHMS
+from a2ls_dsl.rl.envs.tasks import find_task
+
+assert find_task("line:10").episode_steps == 10 and ALGORITHMS["noisy"].settings().noise == 0.1
+options = {"loss": "mine.a2l", "frames": 20, "eval-every": 10, "random-steps": 12, "batch-size": 8}
+options |= {"hidden": 8, "workers": 1, "device": "cpu", "replay-capacity": 100, "eval-episodes": 1}
+words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+sys.argv = ["a2l", "train", "--env", "line:10", "--agent", "noisy", "--out", "run", *words]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+curve = open("run/seed-0.csv").read().splitlines()
+assert [line.split(",")[0] for line in curve[1:]] == ["10", "20"], curve
 
 sys.argv = ["write_tables.py"]
 import runpy
@@ -128,39 +131,90 @@ except SystemExit as end:
 """
 
 
-def test_an_operator_and_a_view_are_a_file_each(tmp_path: Path) -> None:
-    """Checked, printed, compiled, trained, exported and stacked; the reference and the editors follow."""
+def recipe(title: str) -> Iterator[tuple[str, str]]:
+    """The blocks of a section: whether it is a new file (`python`) or a change (`diff`), and its text."""
+    section = re.split(rf"^## {title}$", TEXT, flags=re.MULTILINE)[1].split("\n## ")[0]
+    yield from re.findall(r"^```(python|diff)\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+
+
+def carry_out(title: str, root: Path) -> set[Path]:
+    """Do what a recipe says, below `root`. Returns the files that it wrote or changed."""
+    touched = set[Path]()
+    for kind, text in recipe(title):
+        head, _, body = text.partition("\n")
+        path = root / head.split()[1]
+        if kind == "python":
+            assert not path.exists(), f"{path} exists"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(body, encoding="utf-8")
+        else:
+            path.write_text(changed(path.read_text(encoding="utf-8"), body), encoding="utf-8")
+        touched.add(path)
+    return touched
+
+
+def changed(text: str, diff: str) -> str:
+    """A text after a diff, whose hunks have context enough to be found without line numbers."""
+    for hunk in diff.split("@@\n"):
+        lines = hunk.splitlines(keepends=True)
+        before = "".join(line[1:] or line for line in lines if line[0] in " -\n")
+        after = "".join(line[1:] or line for line in lines if line[0] in " +\n")
+        assert text.count(before) == 1, f"not exactly once in the file:\n{before}"
+        text = text.replace(before, after)
+    return text
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package with every recipe carried out on it."""
+    root = tmp_path_factory.mktemp("copy")
     for folder in ("a2ls_dsl", "grammars", "losses", "editors", "tools"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "docs").mkdir()
-    shutil.copy(ROOT / "docs" / "language.md", tmp_path / "docs")
-    (tmp_path / "a2ls_dsl" / "words" / "operators" / "absolute.py").write_text(OPERATOR, encoding="utf-8")
-    (tmp_path / "a2ls_dsl" / "words" / "views" / "mirror.py").write_text(VIEW, encoding="utf-8")
-    (tmp_path / "mine.a2l").write_text(
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "language.md", root / "docs")
+    for title, number in FILES.items():
+        places = {path.parent if path.parent.name == "noisy" else path for path in carry_out(title, root)}
+        assert len(places) == number, f"{title}: {places}"
+    (root / "mine.a2l").write_text(
         "loss mine = absolute({ mirror(s[t]), a[t] } -> { s[t+1] })\n", encoding="utf-8"
     )
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    return root
 
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *words],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
 
-    done = run("-c", USE)
+def run(copy: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Python in the copy."""
+    environment = os.environ | {"PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
+    call = [sys.executable, *words]
+    return subprocess.run(call, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_every_recipe_is_carried_out() -> None:
+    """No section of CONTRIBUTING.md has blocks that this file doesn't know."""
+    titles = re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
+    assert [title for title in titles if list(recipe(title))] == list(FILES)
+
+
+def test_recipes_work_and_touch_few_files(copy: Path) -> None:
+    done = run(copy, "-c", PROOF)
     assert done.returncode == 0, done.stderr
-    reference = (tmp_path / "docs" / "language.md").read_text(encoding="utf-8")
+    reference = (copy / "docs" / "language.md").read_text(encoding="utf-8")
     assert "| `absolute` | mean \\|y − z\\| |" in reference
     assert "| `mirror(s[t], 0.5)` | turns the sign of this share of the samples |" in reference
     for language in ("a2l", "a2g"):
-        colours = (tmp_path / "editors" / f"{language}.tmLanguage.json").read_text(encoding="utf-8")
-        assert "(?:absolute|" in colours or "|absolute|" in colours
-        assert "|mirror|" in colours or "mirror|" in colours
-    checked = run("-m", "a2ls_dsl", "check", "mine.a2l")
+        colours = (copy / "editors" / f"{language}.tmLanguage.json").read_text(encoding="utf-8")
+        assert re.search(r"\babsolute\|", colours)
+        assert re.search(r"\bmirror\|", colours)
+
+
+def test_a_new_word_is_checked_and_suggested(copy: Path) -> None:
+    checked = run(copy, "-m", "a2ls_dsl", "check", "mine.a2l")
     assert checked.returncode == 0, checked.stderr
-    wrong = run("-c", "import a2ls_dsl as a2l; a2l.loads('loss x = absolut({ s[t] } -> { r[t] })')")
-    assert "did you mean `absolute`" in wrong.stderr
+    (copy / "typo.a2l").write_text("loss typo = absolut({ s[t] } -> { r[t] })\n", encoding="utf-8")
+    assert "did you mean `absolute`" in run(copy, "-m", "a2ls_dsl", "check", "typo.a2l").stderr
+
+
+def test_recipes_follow_the_style(copy: Path) -> None:
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    for call in (("check",), ("format", "--check")):
+        done = run(copy, "-m", "ruff", *call, "a2ls_dsl")
+        assert done.returncode == 0, done.stdout + done.stderr

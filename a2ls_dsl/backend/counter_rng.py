@@ -58,13 +58,13 @@ class CounterRng:
         self._tables: dict[tuple[object, ...], tuple[Tensor, Tensor, Tensor]] = {}
 
     def together(self, counter: Tensor, wanted: Sequence[tuple[Purpose, int]]) -> CounterRng:
-        """The same streams, with the numbers of `counter` for these purposes, so many each, drawn at once.
+        """The same streams, with the numbers of `counter` for these purposes, that many each, drawn at once.
 
         A draw is twenty small operations, whatever it draws.
         """
         key = self.seeds.device, *wanted
         if key not in self._tables:
-            purposes, owner, positions = (each.to(self.seeds.device) for each in _tables(wanted))
+            purposes, owner, positions = (table.to(self.seeds.device) for table in _tables(wanted))
             self._tables[key] = purposes, owner, positions
         return _Together(self.seeds, counter, wanted, self._tables[key])
 

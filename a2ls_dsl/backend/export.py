@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 import a2ls_dsl
 from a2ls_dsl.backend import functions, window
 from a2ls_dsl.backend.export_source import formula_of, source, sources
-from a2ls_dsl.backend.export_text import crops, draws, entry_of, statements, wrapped
+from a2ls_dsl.backend.export_text import crops, draws, entry_of, statements
+from a2ls_dsl.backend.python_text import wrapped
 from a2ls_dsl.backend.window import has_schedules
 from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.ir.nodes import (

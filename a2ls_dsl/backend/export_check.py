@@ -46,7 +46,7 @@ def load_class(name: str, text: str) -> type[nn.Module]:
         path.write_text(text, encoding="utf-8")
         spec = spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
-            raise ImportError(f"{path.name} is no Python file")
+            raise ImportError(f"{path.name} is not a Python file")
         module = module_from_spec(spec)
         spec.loader.exec_module(module)
     made: type[nn.Module] = getattr(module, class_name(name))

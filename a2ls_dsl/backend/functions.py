@@ -30,7 +30,7 @@ def discounted(numbers: Sequence[Tensor], discount: float) -> Tensor:
 
 
 def scheduled(start: float, end: float, length: float, frames: float) -> float:
-    """A weight that goes from `start` to `end` in a straight line over so many frames, and stays there."""
+    """A weight that goes from `start` to `end` in a straight line over that many frames, and stays there."""
     return start + (end - start) * min(max(frames / length, 0.0), 1.0)
 
 
@@ -38,7 +38,7 @@ def spread(x: Tensor, bins: int, low: float, high: float, symlog: bool, smoothin
     """Numbers (..., D) as distributions over bins (..., D * bins).
 
     The two nearest bins share each number; with smoothing, all bins hold what a normal distribution around it
-    has there, of so many bins' deviation, of what lies in range (Farebrother et al. 2024).
+    has there, of that many bins' deviation, of what lies in range (Farebrother et al. 2024).
     """
     # Half precision holds no whole numbers beyond 256.
     place = x.to(torch.promote_types(x.dtype, torch.float32))

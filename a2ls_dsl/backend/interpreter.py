@@ -170,7 +170,7 @@ def _evaluate(node: Node, inputs: list[Tensor], context: Context) -> Tensor:
 
 
 def weight_at(weight: Weight, frames: float) -> float:
-    """A term's weight after so many environment frames."""
+    """A term's weight after that many environment frames."""
     if isinstance(weight, Schedule):
         return scheduled(weight.start, weight.end, weight.frames, frames)
     return weight

@@ -1,4 +1,4 @@
-"""The command `a2l`. Commands import what is heavy (torch, dm_control) inside their bodies."""
+"""The command `a2l`, from its start to its exit code."""
 
 from __future__ import annotations
 
@@ -7,37 +7,9 @@ import io
 import os
 import signal
 import sys
-from typing import Annotated
 
-import typer
-
+from a2ls_dsl.cli.application import app
 from a2ls_dsl.diagnostics import A2lError
-
-app = typer.Typer(
-    name="a2l",
-    help="Write, compile, search for and trust auxiliary losses for reinforcement learning.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from a2ls_dsl import __version__
-
-        print(f"a2l {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def root(
-    version: Annotated[
-        bool,
-        typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version),
-    ] = False,
-) -> None:
-    """What holds for every command."""
 
 
 def main() -> None:
@@ -49,7 +21,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may not fit the locale
     try:
-        # A polite kill ends as Ctrl-C does: cleanly, with a word on how to resume.
+        # A polite kill ends as Ctrl-C does: cleanly, with a note on how to resume.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         from a2ls_dsl.cli import commands  # noqa: F401  (registers the commands)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CELL = 14
 """Characters of a return with its spread: ` 1000.0 ±100.0`."""
 SEEDS = 3
-"""Without so many there is no interval."""
+"""Without this many there is no interval."""
 
 
 def losses(text: str, name: str | None) -> dict[str, Loss | None]:

@@ -1,7 +1,6 @@
 """Every command, one module per group; importing this registers them all, and `a2l --help` lists them."""
 
 from a2ls_dsl.cli import analyze as analyze
-from a2ls_dsl.cli import app
 from a2ls_dsl.cli import bench as bench
 from a2ls_dsl.cli import best as best
 from a2ls_dsl.cli import compile as compile
@@ -18,6 +17,7 @@ from a2ls_dsl.cli import study as study
 from a2ls_dsl.cli import tasks as tasks
 from a2ls_dsl.cli import train as train
 from a2ls_dsl.cli import validate as validate
+from a2ls_dsl.cli.application import app
 from a2ls_dsl.cli.plugin import give_plugins
 
 PANELS = {
@@ -48,7 +48,9 @@ def _arrange() -> None:
         command.rich_help_panel = panels.get(command.name or "", "More")
     for group in app.registered_groups:
         group.rich_help_panel = panels.get(group.name or "", "More")
-    app.registered_commands.sort(key=lambda each: _ORDER.index(each.name) if each.name in _ORDER else 99)
+    app.registered_commands.sort(
+        key=lambda command: _ORDER.index(command.name) if command.name in _ORDER else 99
+    )
 
 
 _arrange()

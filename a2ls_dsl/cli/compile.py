@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a2ls_dsl.cli import app
+from a2ls_dsl.cli.application import app
 from a2ls_dsl.english import count
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _write(path: Path, label: str, loss: Loss) -> None:
     from a2ls_dsl.lang.files import write
 
     if path.suffix != ".py":
-        raise A2lError(f"`{path}` is no name of a Python file", "name one that ends in .py with -o")
+        raise A2lError(f"`{path}` is not the name of a Python file", "name one that ends in .py with -o")
     text = export(label, loss)
     check_export(label, loss, text)
     write(path, text)
@@ -89,7 +89,7 @@ def _summary(task: Task, built: Compilation) -> str:
 
     module = built.module
     spaces = module.spaces
-    parameters = sum(each.numel() for each in module.parameters())
+    parameters = sum(parameter.numel() for parameter in module.parameters())
     learned = "; ".join(shapes(module)) or "nothing of its own to learn"
     return (
         f"{task.name}: observation {spaces.observation}, action {spaces.action}, features {spaces.features}; "

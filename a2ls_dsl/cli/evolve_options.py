@@ -63,7 +63,8 @@ Race = Annotated[
     ),
 ]
 Confirm = Annotated[
-    int | None, typer.Option(min=0, help="So many of the best get fresh seeds beyond the race; by default 0.")
+    int | None,
+    typer.Option(min=0, help="This many of the best get fresh seeds beyond the race; by default 0."),
 ]
 ConfirmSeeds = Annotated[int | None, typer.Option(min=1, help="Fresh seeds each of these has; 3.")]
 Operator = Annotated[
@@ -86,7 +87,7 @@ Ray = Annotated[
     typer.Option(metavar="ADDRESS", help="Train on a Ray cluster: HOST:PORT, or `local` to start one here."),
 ]
 Gpus = Annotated[
-    int | None, typer.Option(min=0, help="Ray: stacks on so many GPUs, one each; by default on CPUs.")
+    int | None, typer.Option(min=0, help="Ray: stacks on this many GPUs, one each; by default on CPUs.")
 ]
 Stacks = Annotated[int | None, typer.Option(min=1, help="Ray without GPUs: how many stacks; by default one.")]
 Ale = Annotated[str | None, typer.Option(help="What emulates Atari: ale-py (the default) or atari-py.")]
@@ -137,9 +138,7 @@ def with_set(agent: AgentSettings, evaluation: EvaluationSettings, texts: list[s
     try:
         return {"agent": replace(agent, **of_agent), "evaluation": replace(evaluation, **rest)}
     except (TypeError, ValueError) as error:
-        raise A2lError(
-            f"--set makes no sense: {error}", "docs/search.md says which settings there are"
-        ) from None
+        raise A2lError(f"--set doesn't fit: {error}", "docs/search.md lists the settings") from None
 
 
 def with_ending(

@@ -26,8 +26,8 @@ from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.store import BUSY_SECONDS, BUSY_TIMES
 
 PLAIN_SECONDS, PLAIN_SHARE = 10.0, 0.1
-"""Where the output is no terminal, between two lines of progress lie so many seconds at least, and so large
-a share of the time since the search began: a log of days stays short."""
+"""Where the output is not a terminal, lines of progress are at least so many seconds apart, and at least this
+share of the time since the search began: a log of days stays short."""
 
 LIVE_ROWS = 8
 
@@ -81,7 +81,7 @@ def _fresh(candidate: Candidate) -> str:
 
 
 def standing(board: Sequence[Candidate]) -> list[str]:
-    """The best so far as a loss, and how it stands to the references: with intervals by its fresh seeds."""
+    """The best so far as a loss, and how it compares with the references, with intervals by fresh seeds."""
     found = report.standing(board)
     if found is None:
         return []

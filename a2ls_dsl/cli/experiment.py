@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a2ls_dsl.cli import app
+from a2ls_dsl.cli.application import app
 from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
 from a2ls_dsl.english import count
 
@@ -31,7 +31,7 @@ def run(
     save_seconds: Annotated[float, typer.Option(min=0.0, help="Between two checkpoints, at least.")] = 60.0,
     hours: Hours = None,
 ) -> None:
-    """Run what is missing of an experiment; stop it whenever you like, the same command goes on."""
+    """Run what is missing of an experiment; stop it whenever you like, the same command continues."""
     from a2ls_dsl.cli.console import StatusLine
     from a2ls_dsl.experiment.plan import read
     from a2ls_dsl.experiment.run import run as run_missing
@@ -103,9 +103,9 @@ def _announce(experiment: Experiment, left: int) -> None:
 
 
 def follow(run: Callable[[Callable[[Event], None], Callable[[], bool]], bool], line: StatusLine) -> None:
-    """Run an experiment and say how far it is; ends the command with a word on how to go on if it is stopped.
+    """Run an experiment and show its progress; if stopped, end with a note on how to continue.
 
-    run: takes what is told of events and what asks it to stop, and gives whether it came to its end.
+    run: takes a callback for events and one that asks whether to stop; returns whether it came to its end.
     """
     from a2ls_dsl.experiment.run import PieceStarted, PieceStored
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from a2ls_dsl.cli import app
+from a2ls_dsl.cli.application import app
 from a2ls_dsl.diagnostics import A2lError
 
 WIDTH = 88

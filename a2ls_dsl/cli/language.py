@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from a2ls_dsl.cli import app
+from a2ls_dsl.cli.application import app
 from a2ls_dsl.diagnostics import A2lError, LanguageError, render_all, unknown
 
 Losses = Annotated[
@@ -76,8 +76,10 @@ def _check(file: str, allowed: Collection[str]) -> None:
         losses, warnings = analyse(source, path)
     except LanguageError as error:
         # Warnings stand among the errors; an error itself is never allowed, so something is left to show.
-        raise LanguageError(each for each in error.diagnostics if each.code not in allowed) from None
-    if shown := [each for each in warnings if each.code not in allowed]:
+        raise LanguageError(
+            diagnostic for diagnostic in error.diagnostics if diagnostic.code not in allowed
+        ) from None
+    if shown := [warning for warning in warnings if warning.code not in allowed]:
         print(render_all(shown), file=sys.stderr)
     named = ", ".join(f"{name} (horizon {loss.horizon})" for name, loss in losses.items())
     print(f"ok {source.name}: {named}")

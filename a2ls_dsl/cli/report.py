@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from a2ls_dsl.cli import app
 from a2ls_dsl.cli.analyze import Against
+from a2ls_dsl.cli.application import app
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from a2ls_dsl.cli import app
+from a2ls_dsl.cli.application import app
 from a2ls_dsl.english import count
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="By default the terminal.")
 ]
 LINEAGE = 12
-"""So many ancestors of the best are listed, the nearest."""
+"""How many ancestors of the best are listed, the nearest."""
 
 
 class TableName(StrEnum):
@@ -36,7 +36,7 @@ class TableName(StrEnum):
     CURVES = "curves"
 
 
-class Format(StrEnum):
+class ExportFormat(StrEnum):
     """Machine-readable formats."""
 
     CSV = "csv"
@@ -65,7 +65,7 @@ def show(
 def export(
     study: StudyFolder,
     table: Annotated[TableName, typer.Option(help="What a row is.")] = TableName.CANDIDATES,
-    kind: Annotated[Format, typer.Option("--format", help="csv, or json.")] = Format.CSV,
+    kind: Annotated[ExportFormat, typer.Option("--format", help="csv, or json.")] = ExportFormat.CSV,
     output: Output = None,
 ) -> None:
     """Write candidates, runs or learning curves as CSV or JSON."""

@@ -14,7 +14,7 @@ from a2ls_dsl.report.tables import Table
 
 GAP = 2
 LEAST = 16
-"""On a terminal a column of running text has so many characters or more; where they don't fit, rows are
+"""On a terminal a column of running text has this many characters or more; where they don't fit, rows are
 stacked."""
 
 

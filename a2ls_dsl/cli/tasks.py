@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a2ls_dsl.cli import app
+from a2ls_dsl.cli.application import app
 
 if TYPE_CHECKING:
     from a2ls_dsl.search.signal import Signal

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from a2ls_dsl.cli import app
+from a2ls_dsl.cli.application import app
 from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ NoCapture = Annotated[
 ]
 
 
-class Preset(StrEnum):
+class ScaleName(StrEnum):
     """The scales of `rl/settings.py`, whose import would be felt in `--help`."""
 
     LAPTOP = "laptop"
@@ -54,7 +54,7 @@ def train(
     env_arg: EnvArguments = None,
     name: Annotated[str | None, typer.Option(help="Which loss of the file; the last one by default.")] = None,
     preset: Annotated[
-        Preset | None,
+        ScaleName | None,
         typer.Option(
             help="laptop: vectors, 50,000 frames, 64 hidden units, batches of 64, 3 episodes an evaluation."
         ),
@@ -128,14 +128,14 @@ def train(
 
     from a2ls_dsl.cli.arms import losses
     from a2ls_dsl.diagnostics import A2lError
-    from a2ls_dsl.rl.agents import ALGORITHMS, algorithm_named
+    from a2ls_dsl.rl.agents import algorithm_named, algorithm_of
     from a2ls_dsl.rl.device import choose_device
     from a2ls_dsl.rl.envs.atari_suite import emulated_by
     from a2ls_dsl.rl.envs.task import read_arguments
     from a2ls_dsl.rl.envs.tasks import find_task, suite_of
     from a2ls_dsl.rl.settings import EvaluationSettings
-    from a2ls_dsl.rl.slots import Training
     from a2ls_dsl.rl.trainer import Plan
+    from a2ls_dsl.rl.training import Training
 
     task = emulated_by(find_task(env, read_arguments(env_arg or [])), ale)
     usual = suite_of(task).protocol
@@ -150,7 +150,7 @@ def train(
     }
     algorithm = algorithm_named(agent, task)
     published = _published(task, frames, rainbow, algorithm)
-    if scale is not None and algorithm is not ALGORITHMS["sac"]:
+    if scale is not None and algorithm is not algorithm_of(scale.sac):
         raise A2lError(f"the preset {preset} is of SAC, not of {algorithm.title}", "leave out --preset")
     if encoder_gradient is not None:
         if not hasattr(published, "encoder_gradient"):
@@ -186,7 +186,7 @@ def train(
     _run(plan, folder, device, workers, deterministic, hours, track)
 
 
-def _scale(task: Task, preset: Preset | None, obs: str | None) -> Scale | None:
+def _scale(task: Task, preset: ScaleName | None, obs: str | None) -> Scale | None:
     """The scale that --preset stands for."""
     from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.rl.agents import check_actions
@@ -205,30 +205,27 @@ def _scale(task: Task, preset: Preset | None, obs: str | None) -> Scale | None:
 def _published(task: Task, frames: int, rainbow: str | None, algorithm: Algorithm[Any]) -> AgentSettings:
     """The settings of the learner; what --rainbow means."""
     from a2ls_dsl.diagnostics import A2lError, unknown
-    from a2ls_dsl.rl.agents import ALGORITHMS
 
-    option = ALGORITHMS["rainbow"]
-    if rainbow is not None and algorithm is not option:
+    if rainbow is not None and not algorithm.presets:
         raise A2lError(f"{task.name} is learned by {algorithm.title}", "leave out --rainbow")
-    if rainbow is not None and rainbow not in option.presets:
-        raise unknown("setting of Rainbow", rainbow, option.presets)
-    settings: AgentSettings = algorithm.published(task, frames, option.presets[rainbow] if rainbow else None)
+    if rainbow is not None and rainbow not in algorithm.presets:
+        raise unknown("setting of Rainbow", rainbow, algorithm.presets)
+    preset = algorithm.presets[rainbow] if rainbow else None
+    settings: AgentSettings = algorithm.published(task, frames, preset)
     return settings
 
 
 def _parity(task: Task, parity: str | None, algorithm: Algorithm[Any]) -> dict[str, Any]:
     """The settings that --parity stands for."""
     from a2ls_dsl.diagnostics import A2lError, unknown
-    from a2ls_dsl.rl.agents import ALGORITHMS
-    from a2ls_dsl.rl.settings import PARITIES
 
     if parity is None:
         return {}
-    if algorithm is not ALGORITHMS["sac"]:
+    if not algorithm.parities:
         raise A2lError(f"{task.name} isn't learned by SAC, as in the release", "leave out --parity")
-    if parity not in PARITIES:
-        raise unknown("code to be at parity with", parity, PARITIES)
-    return PARITIES[parity]
+    if parity not in algorithm.parities:
+        raise unknown("code to be at parity with", parity, algorithm.parities)
+    return dict(algorithm.parities[parity])
 
 
 def _pixels(
@@ -251,7 +248,7 @@ def _pixels(
     if shadow_size is None:
         return pixels
     if pixels is None or not suite_of(task).shadows:
-        raise A2lError(f"there is no shadow on what is seen of {task.name}", "leave out --shadow-size")
+        raise A2lError(f"nothing that is seen of {task.name} has a shadow", "leave out --shadow-size")
     return replace(pixels, rendering=Rendering(shadow_size=shadow_size))
 
 
@@ -276,7 +273,7 @@ def refuse_idle_capture(capture: bool, device: str) -> None:
     from a2ls_dsl.diagnostics import A2lError
 
     if not capture and device == "cpu":
-        raise A2lError("--no-capture would do nothing: only on a GPU are there graphs", "leave it out")
+        raise A2lError("--no-capture would do nothing: graphs are captured on a GPU only", "leave it out")
 
 
 def _run(

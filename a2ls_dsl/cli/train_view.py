@@ -1,4 +1,4 @@
-"""What `a2l train` prints: what is about to be spent, how far it is, evaluations, how losses compare."""
+"""What `a2l train` prints: what is about to be spent, progress, evaluations, how losses compare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`a2l validate`: train what a search found anew, with fresh seeds and on other environments."""
+"""`a2l validate`: train what a search found again, with fresh seeds and on other environments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from a2ls_dsl.cli import app
+from a2ls_dsl.cli.application import app
 from a2ls_dsl.cli.stopping import Hours
 from a2ls_dsl.english import count
 
@@ -16,7 +16,7 @@ from a2ls_dsl.english import count
 def validate(
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="The folder of a study.")],
     envs: Annotated[str, typer.Option(metavar="TASK,TASK...", help="Environments, with commas between.")],
-    top: Annotated[int, typer.Option(min=1, help="So many of the best losses.")] = 5,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best losses.")] = 5,
     seeds: Annotated[int, typer.Option(min=2, help="Fresh seeds a loss and environment.")] = 10,
     frames: Annotated[int | None, typer.Option(min=1, help="A run; by default as in the search.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,

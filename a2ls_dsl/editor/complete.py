@@ -27,7 +27,7 @@ from a2ls_dsl.words.numbers import print_number
 from a2ls_dsl.words.registry import functions, heads, operators
 
 _MANY = 200
-"""So many files are offered at most."""
+"""How many files are offered at most."""
 
 
 class Sort(StrEnum):

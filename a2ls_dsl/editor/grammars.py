@@ -75,7 +75,7 @@ def complete(text: str, offset: int) -> list[Proposal]:
         return list(_items(start, before))
     if not line and not before.endswith(("=", "|", "->", "(", "and", "[")):
         sides = [f"require a state in {side}" for side in SIDES]
-        return [Proposal(each, Sort.WORD, start, WORDS["require"][0]) for each in sides]
+        return [Proposal(side, Sort.WORD, start, WORDS["require"][0]) for side in sides]
     return list(_expressions(clean, start))
 
 
@@ -95,9 +95,9 @@ def symbols(text: str) -> list[Symbol]:
 def definition(text: str, offset: int) -> Target | None:
     """Where the rule under the cursor is defined."""
     found = _word(text, offset)
-    for each in symbols(text) if found else ():
-        if found and each.name == found[0]:
-            return Target(None, Span(Source("", text), *each.named))
+    for symbol in symbols(text) if found else ():
+        if found and symbol.name == found[0]:
+            return Target(None, Span(Source("", text), *symbol.named))
     return None
 
 
@@ -126,7 +126,7 @@ def _word(text: str, offset: int) -> tuple[str, int, int] | None:
 
 
 def _meaning(text: str, word: str, start: int) -> str:
-    rule = next((each for each in symbols(text) if each.name == word), None)
+    rule = next((symbol for symbol in symbols(text) if symbol.name == word), None)
     behind = text[start + len(word) :].lstrip()
     if behind.startswith("[") and word in GRAMMAR_STREAMS:
         return stream_page(Stream(word))
@@ -177,8 +177,8 @@ def _expressions(text: str, start: int) -> Iterator[Proposal]:
     """Whatever may stand in a rule."""
     for name in operators:
         yield Proposal(name, Sort.OPERATOR, start, operators[name].summary, operator_page(operators[name]))
-    own = next((each.name for each in reversed(symbols(text)) if each.named[0] < start), "")
-    for name in dict.fromkeys(each.name for each in symbols(text)):
+    own = next((symbol.name for symbol in reversed(symbols(text)) if symbol.named[0] < start), "")
+    for name in dict.fromkeys(symbol.name for symbol in symbols(text)):
         if name not in ("loss", own):  # rules are not recursive
             yield Proposal(name, Sort.LOSS, start, "a rule")
     yield Proposal("some of", Sort.WORD, start, *WORDS["some"], snippet="some of { $1 }$0")

@@ -46,9 +46,9 @@ class Analysis:
         if self.unit is None:
             return None
         for unit in (self.unit, *self.unit.brought.values()):
-            for each in unit.file.definitions:
-                if each.name == name:
-                    return unit, each
+            for definition in unit.file.definitions:
+                if definition.name == name:
+                    return unit, definition
         return None
 
 
@@ -79,7 +79,7 @@ def analyse(text: str, path: Path | None, buffers: Buffers | None = None) -> Ana
     own = [each for each in unit.found if each.span.source is source]
     findings = [Finding(each) for each in own]
     findings += _inside(unit, {place(each.path_span).start for each in unit.file.imports} & _starts(own))
-    return Analysis(tuple(sorted(findings, key=lambda one: one.diagnostic.span.start)), unit)
+    return Analysis(tuple(sorted(findings, key=lambda finding: finding.diagnostic.span.start)), unit)
 
 
 def plain(text: str, name: str) -> str:

@@ -18,7 +18,7 @@ _TOKEN = re.compile(
 )
 
 _DEPTH = 20
-"""So many open calls and options are kept in mind: more than a checked file can have (A2L052, A2L042)."""
+"""How many open calls and options are kept in mind: more than a checked file can have (A2L052, A2L042)."""
 
 
 class Place(Enum):

@@ -63,7 +63,7 @@ class Server(LanguageServer):
     def publish(self, uri: str) -> None:
         """Send what is wrong with a file."""
         document = self.document(uri)
-        findings = [document.diagnostic(each) for each in document.analysis.findings]
+        findings = [document.diagnostic(finding) for finding in document.analysis.findings]
         self.text_document_publish_diagnostics(
             lsp.PublishDiagnosticsParams(uri, findings, version=document.version)
         )
@@ -71,9 +71,9 @@ class Server(LanguageServer):
     def publish_all(self, first: str) -> None:
         """Send what is wrong with a file that changed, then with the others: they may import it."""
         self.publish(first)
-        for each in list(self.workspace.text_documents.values()):
-            if each.uri != first:
-                self.publish(each.uri)
+        for document in list(self.workspace.text_documents.values()):
+            if document.uri != first:
+                self.publish(document.uri)
 
 
 class Document:
@@ -186,8 +186,8 @@ def _register_checks(server: Server) -> None:
     def closed(params: lsp.DidCloseTextDocumentParams) -> None:
         uri = params.text_document.uri
         server.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, []))
-        for each in list(server.workspace.text_documents.values()):
-            server.publish(each.uri)
+        for document in list(server.workspace.text_documents.values()):
+            server.publish(document.uri)
 
 
 def _register_answers(server: Server) -> None:
@@ -225,10 +225,10 @@ def _register_answers(server: Server) -> None:
         document = server.document(params.text_document.uri)
         first, last = document.offset(params.range.start), document.offset(params.range.end)
         return [
-            document.quick_fix(each)
-            for each in document.analysis.findings
-            if each.diagnostic.span.start <= last and first <= each.diagnostic.span.end
-            if each.diagnostic.edit and each.diagnostic.edit.span.source.text == document.text.text
+            document.quick_fix(finding)
+            for finding in document.analysis.findings
+            if finding.diagnostic.span.start <= last and first <= finding.diagnostic.span.end
+            if finding.diagnostic.edit and finding.diagnostic.edit.span.source.text == document.text.text
         ]
 
     @server.feature(lsp.TEXT_DOCUMENT_FORMATTING)

@@ -37,7 +37,7 @@ SYNTAX = {
         "... with head = mlp(256) as reward",
     ),
     SCHEDULE: (
-        "a weight that goes from the first number to the second over so many environment frames",
+        "a weight that goes from the first number to the second over that many environment frames",
         f"{SCHEDULE}(0.0, 1.0, 100000) * curl",
     ),
     "t": ("the first step of the window; a run names every step from its first to its last", "a[t+1..t+3]"),

@@ -53,11 +53,13 @@ class Published:
 
 
 def read_claims(path: Path, given: object, arms: tuple[str, ...]) -> tuple[Claim, ...]:
-    """The claims of an experiment's file. Raises `A2lError` for one that names no arm."""
+    """The claims of an experiment's file. Raises `A2lError` for one that doesn't name an arm."""
     found = []
     for each in given if isinstance(given, list) else [given]:
         if not isinstance(each, dict) or {*each} != {"says", "better", "than"} or not _texts(each):
-            raise A2lError(f"{path}: {each!r} is no claim", "a claim has the texts `says`, `better`, `than`")
+            raise A2lError(
+                f"{path}: {each!r} is not a claim", "a claim has the texts `says`, `better`, `than`"
+            )
         for side in ("better", "than"):
             if each[side] not in arms:
                 raise unknown(f"arm in a claim of {path}", str(each[side]), arms)

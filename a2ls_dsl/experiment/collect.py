@@ -74,7 +74,7 @@ class Collected:
     @property
     def all(self) -> list[Result]:
         """Every result."""
-        return [each for arm in self.results.values() for runs in arm.values() for each in runs]
+        return [run for arm in self.results.values() for runs in arm.values() for run in runs]
 
     def envs_of(self, *arms: str) -> tuple[str, ...]:
         """The environments on which all these arms have a result."""
@@ -83,7 +83,7 @@ class Collected:
     def mean(self, arm: str, env: str) -> Interval | None:
         """The mean final return of an arm on an environment with Student's interval; None without runs."""
         runs = self.results[arm][env]
-        return mean_interval([each.final for each in runs]) if runs else None
+        return mean_interval([run.final for run in runs]) if runs else None
 
     def total(self, arm: str, area: bool = False) -> Interval | None:
         """The mean over all environments; None where a run is missing on one of them."""
@@ -95,7 +95,7 @@ class Collected:
         """The interquartile mean of all runs of all environments; None as for `total`."""
         if self.envs_of(arm) != self.experiment.envs:
             return None
-        return iqm([each for runs in self._scores(arm, self.experiment.envs) for each in runs.values()])
+        return iqm([run for runs in self._scores(arm, self.experiment.envs) for run in runs.values()])
 
     def blocked(self, env: str, area: bool) -> Blocked | None:
         """Whether arms, compared within seeds, differ on an environment, and whether seeds do."""
@@ -133,8 +133,8 @@ class Collected:
         """By seed, for each environment."""
         return [
             {
-                each.seed: self._scaled(env, each.area if area else each.final)
-                for each in self.results[arm][env]
+                result.seed: self._scaled(env, result.area if area else result.final)
+                for result in self.results[arm][env]
             }
             for env in envs
         ]

@@ -134,7 +134,7 @@ def _scores(found: Collected, arms: Sequence[str]) -> Iterator[str]:
             *("" if each is None else interval(each.improvement, digits=2) for each in beside),
         ],
         [f"**{scale}mean of areas**", *(interval(found.total(arm, True), digits=digits) for arm in arms)],
-        [f"**{scale}IQM**", *("" if one is None else f"{one:.{digits}f}" for one in iqms.values())],
+        [f"**{scale}IQM**", *("" if iqm is None else f"{iqm:.{digits}f}" for iqm in iqms.values())],
     ]
     yield from _table(["environment", *(f"`{arm}`" for arm in arms)], rows)
 

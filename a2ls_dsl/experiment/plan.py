@@ -40,7 +40,7 @@ from a2ls_dsl.rl.envs.tasks import find_task, suite_of
 from a2ls_dsl.rl.given import checked
 from a2ls_dsl.rl.given import settings as given_settings
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings
-from a2ls_dsl.rl.slots import Training
+from a2ls_dsl.rl.training import Training
 
 _KEYS = (
     "name",
@@ -161,7 +161,7 @@ def read(path: Path) -> Experiment:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise A2lError(f"{path} is no experiment: {error}", "see results/*.toml for examples") from None
+        raise A2lError(f"{path} is not an experiment: {error}", "see results/*.toml for examples") from None
     for name in data:
         if name not in _KEYS:
             raise unknown(f"key in {path}", name, _KEYS)
@@ -243,4 +243,4 @@ def _tried(path: Path, experiment: Experiment, env: str, arm: Arm) -> None:
     try:
         experiment.training(env, arm)
     except (TypeError, ValueError) as error:
-        raise A2lError(f"{path}: its settings make no sense: {error}", "see `a2l train --help`") from None
+        raise A2lError(f"{path}: its settings don't fit: {error}", "see `a2l train --help`") from None

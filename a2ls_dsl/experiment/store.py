@@ -129,7 +129,9 @@ def _read(path: Path) -> Result:
             tuple(float(row["return"]) for row in rows),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise A2lError(f"{path} is no result of a run: {error}", "delete it, it is then run again") from None
+        raise A2lError(
+            f"{path} is not a result of a run: {error}", "delete it, and it is run again"
+        ) from None
 
 
 def missing(experiment: Experiment) -> list[Run]:

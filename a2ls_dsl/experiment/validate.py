@@ -117,7 +117,7 @@ def _table(
     lines = [
         "# Written by `a2l validate`, which goes on where it was stopped.",
         f'name = "{RUNS}"',
-        'question = "Are the losses that the search found better when trained anew?"',
+        'question = "Are the losses that the search found better when trained again?"',
         f"envs = {json.dumps(list(envs))}",
         f"seeds = {seeds}",
         f"first_seed = {settings.seed + 2 * FRESH}",

@@ -18,7 +18,7 @@ from a2ls_dsl.words.language import Stream
 
 @dataclass(frozen=True)
 class Row:
-    """A batch of vectors: parts side by side, in order; with `bins` each number is spread over so many."""
+    """A batch of vectors: parts side by side, in order; with `bins` each number is spread over that many."""
 
     parts: tuple[Width, ...] = ()
     bins: int = 0

@@ -1,4 +1,4 @@
-"""`a2l report`: everything that is known of a study as one HTML file that opens anywhere, offline."""
+"""`a2l report`: everything known about a study as one HTML file that opens anywhere, offline."""
 
 from __future__ import annotations
 

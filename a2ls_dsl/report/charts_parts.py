@@ -15,7 +15,7 @@ from a2ls_dsl.report.svg import CHARACTER, Drawing, Scale, number, padded
 from a2ls_dsl.search.candidates import Candidate
 
 NODES = 60
-"""Of a larger family the nearest so many are drawn."""
+"""Of a larger family the nearest this many are drawn."""
 
 NODE, NODE_HEIGHT, ROW = 104, 40, 78
 
@@ -86,7 +86,7 @@ def _interval(drawing: Drawing, x: Scale, bar: Bar, y: float) -> None:
 
 
 BEYOND = 3.0
-"""An axis of intervals ends so many median half widths beyond the outermost middle estimates."""
+"""An axis of intervals ends this many median half widths beyond the outermost middle estimates."""
 
 
 def _range(shown: Sequence[Interval]) -> list[float]:

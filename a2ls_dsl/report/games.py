@@ -35,7 +35,7 @@ def over_games(scores: Mapping[str, Sequence[float]]) -> GameScores:
     Mean and median are over games, of the means over a game's seeds. Raises `A2lError` for an unknown game
     and `ValueError` without scores.
     """
-    rows = [[human_normalised(game, each) for each in seeds] for game, seeds in scores.items()]
+    rows = [[human_normalised(game, seed) for seed in seeds] for game, seeds in scores.items()]
     return GameScores(
         len(rows),
         sum(map(len, rows)),

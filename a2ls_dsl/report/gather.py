@@ -1,4 +1,4 @@
-"""Everything that is known of a study, put together for tables and for the report."""
+"""Everything known about a study, put together for tables and for the report."""
 
 from __future__ import annotations
 

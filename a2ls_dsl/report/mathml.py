@@ -1,4 +1,4 @@
-r"""Formulas for browsers: the LaTeX that `lang/latex.py` writes, as MathML.
+r"""Formulas for browsers: the LaTeX that `lang/views/latex.py` writes, as MathML.
 
 It reads what that module writes and no more: `align*` rows, fractions, scripts, a handful of symbols. For
 anything else it gives up (None), and the reader sees the loss as text.

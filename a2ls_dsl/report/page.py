@@ -24,11 +24,11 @@ class Section:
 
 def document(title: str, lead: str, top: str, sections: Sequence[Section], foot: str) -> str:
     """A whole page that needs nothing beside it. title, lead, foot: text; top, bodies: HTML."""
-    links = "".join(f'<a href="#{each.name}">{escape(each.title)}</a>' for each in sections)
+    links = "".join(f'<a href="#{section.name}">{escape(section.title)}</a>' for section in sections)
     bodies = "".join(
-        f'<section aria-labelledby="{each.name}"><h2 id="{each.name}">{escape(each.title)}</h2>'
-        f"{each.body}</section>"
-        for each in sections
+        f'<section aria-labelledby="{section.name}"><h2 id="{section.name}">{escape(section.title)}</h2>'
+        f"{section.body}</section>"
+        for section in sections
     )
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -54,7 +54,7 @@ def fixed(drawn: str, label: str, caption: str) -> str:
 
 
 def scrolled(inner: str, label: str) -> str:
-    """A box that scrolls sideways, with the keyboard, too."""
+    """A box that scrolls sideways, also with the keyboard."""
     return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}">{inner}</div>'
 
 

@@ -19,7 +19,7 @@ from a2ls_dsl.search.patterns import CONTROLS, MEANING, Features, features, feat
 from a2ls_dsl.search.records import Records
 
 SLOW = 2_000
-"""Losses that only the parser can read are many milliseconds each: beyond so many, some are drawn."""
+"""Losses that only the parser can read are many milliseconds each: beyond this many, some are drawn."""
 
 
 @dataclass(frozen=True)

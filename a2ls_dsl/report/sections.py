@@ -1,4 +1,4 @@
-"""The sections of a report, each from what is known of a study to HTML."""
+"""The sections of a report, each made of what is known about a study."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from a2ls_dsl.search.records import Records
 from a2ls_dsl.search.validation import Validation
 
 SHOWN = 5
-"""So many of the best are shown as formulas."""
+"""How many of the best are shown as formulas."""
 
 
 def verdict(claims: Sequence[Claim]) -> str:
@@ -85,11 +85,11 @@ def over_time(study: Records) -> page.Section:
     if not groups:
         return page.Section("evolution", "Evolution", page.paragraph("Nothing is scored yet."))
     references = [
-        Line(each.name, each.score)
-        for each in study.candidates(limit=50)
-        if each.is_reference and each.score is not None
+        Line(candidate.name, candidate.score)
+        for candidate in study.candidates(limit=50)
+        if candidate.is_reference and candidate.score is not None
     ]
-    number = sum(len(each.scores) for each in groups)
+    number = sum(len(group.scores) for group in groups)
     caption = (
         f"The scores of {count(number, 'candidate')} that trained to the end; what was stopped early is not "
         "among them. Circle: median; thick line: middle half; orange: the best, and the best so far. "
@@ -109,7 +109,7 @@ def curves(study: Records, rng: Generator) -> page.Section:
         return page.Section("curves", "Learning curves", page.paragraph("No run has ended yet."))
     others = series.other_curves(study, chosen, rng)
     runs = ", ".join(map(_runs, found))
-    lot = " drawn by lot" if len(others) == series.OTHERS else ""
+    lot = " drawn at random" if len(others) == series.OTHERS else ""
     bands = " Bands: 95 % intervals of the mean (Student) at each evaluation, cut at the plot's edge."
     caption = (
         f"Mean over independent runs ({runs}).{bands * any(each.runs > 1 for each in found)} "
@@ -257,13 +257,13 @@ def patterns(found: PatternTable, table: Table) -> page.Section:
     """The pattern table, and its intervals."""
     rows = [
         (
-            each.name,
+            row.name,
             [
-                Bar("", each.joint.effect, f"joint {said(each.joint.effect, 1, True)}"),
-                Bar("", each.plain.effect, f"alone {said(each.plain.effect, 1, True)}", quiet=True),
+                Bar("", row.joint.effect, f"joint {said(row.joint.effect, 1, True)}"),
+                Bar("", row.plain.effect, f"alone {said(row.plain.effect, 1, True)}", quiet=True),
             ],
         )
-        for each in found.rows
+        for row in found.rows
     ]
     drawn = page.figure(
         lambda width: intervals(
@@ -277,7 +277,7 @@ def patterns(found: PatternTable, table: Table) -> page.Section:
 
 
 def validated(validation: Validation, table: Table) -> page.Section:
-    """Losses trained anew on other environments."""
+    """Losses trained again on other environments."""
     rows = [
         (each.arm, [Bar("", each.difference, said(each.difference, 1, True))])
         for each in compare(validation)

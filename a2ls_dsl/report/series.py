@@ -1,4 +1,4 @@
-"""What the charts of a report draw, read from a study in bounded memory; what is drawn by lot is said so."""
+"""What the charts of a report draw, read from a study in bounded memory; random subsets are labelled so."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from a2ls_dsl.search.candidates import Candidate, Status
 from a2ls_dsl.search.records import Records
 
 OTHERS = 40
-"""So many curves of other candidates are drawn in grey, by lot."""
+"""How many curves of other candidates are drawn in grey, chosen at random."""
 
 BINS = 120
 
@@ -35,7 +35,7 @@ def curve(study: Records, candidate: Candidate) -> Curve | None:
         return None
     frames = sorted(set.intersection(*({point.frames for point in points} for points in found)))
     by_frames = [{point.frames: point.mean_return for point in points} for points in found]
-    returns = np.array([[one[each] for each in frames] for one in by_frames])
+    returns = np.array([[one[frame] for frame in frames] for one in by_frames])
     return mean_curve(candidate.name or candidate.key[:8], frames, returns, len(runs) - len(found))
 
 
@@ -84,7 +84,7 @@ def _since(moments: Floats, edges: Floats) -> Floats:
 
 def reasons(study: Records, number: int = 8) -> list[tuple[str, int]]:
     """The most frequent reasons why candidates were stopped or failed, figures in them aside."""
-    counted = Counter(_without_figures(each) for each in study.reasons())
+    counted = Counter(_without_figures(reason) for reason in study.reasons())
     return counted.most_common(number)
 
 

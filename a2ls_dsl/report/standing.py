@@ -1,6 +1,6 @@
-"""How the best of a study stands to its references: the one answer that every command and page gives.
+"""How the best of a study compares with its references: the one answer that every command and page gives.
 
-The score by which a candidate came to the top is no evidence, as the best of many is partly luck. Evidence is
+The score that brought a candidate to the top is not evidence, as the best of many is partly luck. Evidence is
 runs with fresh seeds: those that confirm candidates at the end of a search, and those of `a2l validate` on
 the study's own environment. Candidate and reference are compared on the fresh seeds that both have.
 """
@@ -14,7 +14,7 @@ from a2ls_dsl.report.statistics import CONFIDENCE, Interval, difference
 from a2ls_dsl.search.candidates import NO_LOSS, Candidate
 
 BOARD = 100
-"""A leaderboard of so many holds all that have fresh runs, so that the number of choices is known."""
+"""A leaderboard of this many holds all that have fresh runs, so that the number of choices is known."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def standing(board: Sequence[Candidate]) -> Standing | None:
     if not candidates:
         return None
     references = tuple(sorted((each for each in board if each.is_reference), key=lambda each: each.id))
-    return Standing(candidates[0], references, sum(bool(each.fresh) for each in candidates))
+    return Standing(candidates[0], references, sum(bool(candidate.fresh) for candidate in candidates))
 
 
 def lead(candidate: Candidate, reference: Candidate, confidence: float = CONFIDENCE) -> Interval | None:
@@ -63,7 +63,7 @@ def lead(candidate: Candidate, reference: Candidate, confidence: float = CONFIDE
 
 
 def chosen_confidence(choices: int) -> float:
-    """The confidence of one interval such that those of so many choices hold together (Bonferroni)."""
+    """The confidence of one interval such that those of that many choices hold together (Bonferroni)."""
     return 1 - (1 - CONFIDENCE) / max(choices, 1)
 
 

@@ -1,6 +1,6 @@
 """Intervals over seeds: what scores of a few runs say, and what they don't.
 
-A sample is a run with a seed of its own; episodes of one run are no samples. Scores come as one mapping a
+A sample is a run with a seed of its own; episodes of one run are not samples. Scores come as one mapping a
 task, from seed to score. Arms that share seeds share what a seed brings (initial parameters, the
 environment's draws), so they are compared on their common seeds.
 
@@ -138,8 +138,8 @@ def blocked(runs: Sequence[Runs]) -> Blocked | None:
 
     The seeds that all arms have; None for fewer than two arms, two seeds, or without any spread.
     """
-    common = sorted(set.intersection(*(set(each) for each in runs))) if runs else []
-    table = np.array([[each[seed] for seed in common] for each in runs])
+    common = sorted(set.intersection(*(set(run) for run in runs))) if runs else []
+    table = np.array([[run[seed] for seed in common] for run in runs])
     if min(table.shape, default=0) < 2 or table.ndim != 2:
         return None
     from scipy.stats import f  # not at the top: it takes half a second

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from a2ls_dsl.report.standing import BOARD
 from a2ls_dsl.search.candidates import Candidate, Status
-from a2ls_dsl.search.reader import Part
 from a2ls_dsl.search.records import LoggedEvent, Records
+from a2ls_dsl.search.rows import Part
 from a2ls_dsl.search.rungs import RungState
 from a2ls_dsl.search.settings import SearchSettings
 
@@ -87,7 +87,7 @@ def summarise(study: Records) -> Summary:
     with study.still():
         board = study.leaderboard(BOARD)
         best = next((each for each in board if not each.is_reference), None)
-        known = [each for each in study.candidates(limit=50) if each.is_reference]
+        known = [candidate for candidate in study.candidates(limit=50) if candidate.is_reference]
         events = study.events()
         slots, occupied = _occupied(study)
         return Summary(
@@ -135,6 +135,6 @@ def _occupied(study: Records) -> tuple[int, float | None]:
 
 
 def _cost(frames: int, events: Sequence[LoggedEvent]) -> Cost:
-    sessions = sum(each.kind in ("started", "resumed") for each in events)
-    timed = [float(each.detail["seconds"]) for each in events if "seconds" in each.detail]
+    sessions = sum(event.kind in ("started", "resumed") for event in events)
+    timed = [float(event.detail["seconds"]) for event in events if "seconds" in event.detail]
     return Cost(frames, sum(timed), sessions, len(timed))

@@ -150,7 +150,7 @@ def _rung_notes(summary: Summary) -> list[str]:
         f"A rung stops candidates once {rungs.grace} or more have trained to their end and the rank "
         f"correlation of their areas before and after it is surely (95 %) above {rungs.correlation:g}."
     )
-    return [rule, *(f"{each}." for each in summary.rungs)]
+    return [rule, *(f"{rung}." for rung in summary.rungs)]
 
 
 PLAIN_FINDS = 0.30
@@ -163,19 +163,19 @@ def patterns_table(found: PatternTable) -> Table:
     """The pattern table of the paper, and the sounder one beside it."""
     rows = tuple(
         (
-            each.name,
-            each.present,
-            each.absent,
-            each.plain.effect,
-            each.holm,
-            each.bh,
-            each.joint.effect,
-            each.joint_holm,
-            each.joint.p,
-            each.plain.p,
-            stars(each.plain.p),
+            row.name,
+            row.present,
+            row.absent,
+            row.plain.effect,
+            row.holm,
+            row.bh,
+            row.joint.effect,
+            row.joint_holm,
+            row.joint.p,
+            row.plain.p,
+            stars(row.plain.p),
         )
-        for each in found.rows
+        for row in found.rows
     )
     notes = [
         f"Over {count(found.losses, 'loss', 'losses')} that trained to the end; "
@@ -220,7 +220,7 @@ def patterns_table(found: PatternTable) -> Table:
 
 
 def validation_table(validation: Validation) -> Table:
-    """Losses trained anew: means over all environments, and the mean of each."""
+    """Losses trained again: means over all environments, and the mean of each."""
     rows = tuple(
         (
             each.arm,
@@ -258,6 +258,8 @@ def verdict_table(claims: tuple[Claim, ...]) -> Table:
         "verdict",
         "Verdict",
         ("question", "answer", "difference", "why", "to know"),
-        tuple((each.question, str(each.answer), each.difference, each.why, each.fix) for each in claims),
+        tuple(
+            (claim.question, str(claim.answer), claim.difference, claim.why, claim.fix) for claim in claims
+        ),
         wide=("question", "why", "to know"),
     )

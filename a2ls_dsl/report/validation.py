@@ -39,7 +39,7 @@ def compare(validation: Validation, confidence: float = CONFIDENCE) -> tuple[Com
     """Every arm over the environments on which it and `none` have scores, the best first."""
     compared = []
     for arm in validation.arms:
-        envs = [each for each in validation.envs if validation.of(arm, each) and validation.of(NO_LOSS, each)]
+        envs = [env for env in validation.envs if validation.of(arm, env) and validation.of(NO_LOSS, env)]
         if not envs:
             continue
         mine, none = ([validation.of(name, env) for env in envs] for name in (arm, NO_LOSS))

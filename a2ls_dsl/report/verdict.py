@@ -1,6 +1,6 @@
 """Is what a search found any good? Yes, no, or: it can't be said, and what to run to know.
 
-The score by which a candidate came to the top is no evidence: the best of many is partly luck. Evidence is
+The score by which a candidate came to the top is not evidence: the best of many is partly luck. Evidence is
 runs with fresh seeds. Among several candidates that were confirmed the best is taken, which is a choice
 again; so its interval is as wide as holds for all of them together (Bonferroni).
 """
@@ -138,7 +138,7 @@ def _unlike(study: Records, against: Records) -> str:
 def elsewhere(validation: Validation) -> Claim:
     """The best found loss over all environments of a validation, against no auxiliary loss."""
     envs = ", ".join(validation.envs)
-    question = f"Does it help when trained anew on {envs}?"
+    question = f"Does it help when trained again on {envs}?"
     arms = [each for each in compare(validation) if each.found]
     if not arms:
         return Claim(question, Answer.UNKNOWN, "no loss of the study is trained yet", fix="a2l validate")
@@ -147,7 +147,7 @@ def elsewhere(validation: Validation) -> Claim:
     found = difference(mine, none, chosen_confidence(len(arms)))
     part = "" if validation.complete else f" ({len(validation.scores)} of {validation.wanted} runs are there)"
     why = (
-        f"{best.arm}, {_choice(len(arms), 'trained anew')}: difference of means, "
+        f"{best.arm}, {_choice(len(arms), 'trained again')}: difference of means, "
         f"{seeds(validation)} seeds or more each, {validation.frames:,} frames{part}"
     )
     return _told(question, found, why, "a2l validate with more seeds")

@@ -193,7 +193,7 @@ def _one_kernel() -> Callable[..., None]:
 
 @dataclass(frozen=True)
 class _Pieces:
-    """Parameters and moments in pieces of so many rows: views, which take longer to make than to use."""
+    """Parameters and moments in pieces of that many rows: views, which take longer to make than to use."""
 
     lengths: list[list[int]] | None = None
     states: tuple[list[Tensor], ...] = ()

@@ -14,17 +14,16 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
-from a2ls_dsl.backend.stacked import PADDING, PADDING_ON_GPU, Layout, StackAgent, StackedLoss, StackEncoder
+from a2ls_dsl.backend.stacked import PADDING, PADDING_ON_GPU, Layout, StackAgent, StackedLoss
 from a2ls_dsl.backend.stacked.structure import structure_key
 from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.adam import StackedAdam, unchanged_where
+from a2ls_dsl.rl.adam import StackedAdam
 from a2ls_dsl.rl.arithmetic import arithmetic
 from a2ls_dsl.rl.fusion import fused
-from a2ls_dsl.rl.layers import Rows
+from a2ls_dsl.rl.members import copy_members, of_members
 from a2ls_dsl.rl.metrics import Metrics
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay
@@ -338,36 +337,3 @@ class Agent(nn.Module):
         able = self.active & replay.windows.any
         self._record("auxiliary_skipped", (~able).to(torch.float32))
         return able
-
-
-@torch.no_grad()
-def follow(online: nn.Module, target: nn.Module, share: float, active: Tensor) -> None:
-    """Exponential moving averages: a share of each active member's parameters enters those of the target."""
-    followers = tuple(target.parameters())
-    with unchanged_where(~active, followers):
-        torch._foreach_lerp_(followers, tuple(online.parameters()), share)
-
-
-def of_members(network: nn.Module) -> StackEncoder:
-    """A network of all members, to be called for some of them as well."""
-
-    def encode(x: Tensor, members: Tensor | None = None) -> Tensor:
-        return called(network, (x,), members)
-
-    return encode
-
-
-def called(network: nn.Module, inputs: tuple[Tensor, ...], members: Tensor | None) -> Tensor:
-    """What a network of all members gives for inputs (N, ...) of some (N,), or with None of all."""
-    own: dict[str, Tensor] = {}
-    if members is not None:
-        tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-        own = {name: each.index_select(0, members) for name, each in tensors.items()}
-    result: Tensor = functional_call(network, own, inputs) if own else network(*inputs)
-    return result
-
-
-def copy_members(source: nn.Module, target: nn.Module, members: Rows) -> None:
-    """Copy the parameters and buffers of members from one network to another of equal shape."""
-    for mine, its in zip(source.state_dict().values(), target.state_dict().values(), strict=True):
-        its[members] = mine[members]

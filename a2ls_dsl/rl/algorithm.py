@@ -47,8 +47,9 @@ S = TypeVar("S", bound=AgentSettings)
 class Algorithm(ABC, Generic[S]):
     """A learning algorithm as an entry: its name, its settings, and what it is made of.
 
-    discrete: whether it chooses among numbered actions, else it gives vectors in [-1, 1]. later: settings
-    that came after runs were stored: see `agents.told`.
+    discrete: whether it chooses among numbered actions, else it gives vectors in [-1, 1]. parities: settings
+    under which an update is a published code's, by the name of the code. later: settings that came after runs
+    were stored: see `agents.told`.
     """
 
     name: ClassVar[str]
@@ -58,11 +59,12 @@ class Algorithm(ABC, Generic[S]):
     replay: type[Replay]
     discrete: ClassVar[bool]
     presets: Mapping[str, S] = MappingProxyType({})
+    parities: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     later: tuple[str, ...] = ()
 
     @abstractmethod
     def published(self, task: Task, frames: int, preset: S | None = None) -> S:
-        """The settings to begin with on a task, with a budget of so many frames."""
+        """The settings to begin with on a task, with a budget of that many frames."""
 
     @abstractmethod
     def quick(self, task: Task) -> S:
@@ -88,4 +90,4 @@ class Algorithm(ABC, Generic[S]):
 
     @abstractmethod
     def scoring(self, settings: S, episodes: int) -> str:
-        """How a score of so many episodes comes about, in words."""
+        """How a score of that many episodes comes about, in words."""

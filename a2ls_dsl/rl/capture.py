@@ -76,7 +76,7 @@ class Captured(Generic[T]):
     @property
     def graphs(self) -> int:
         """How many variants have been captured."""
-        return sum(each.graph is not None for each in self._variants.values())
+        return sum(variant.graph is not None for variant in self._variants.values())
 
     def renew(self) -> None:
         """The function reads other tensors from now on, or runs other kernels: capture all variants anew."""

@@ -115,7 +115,7 @@ def load(
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files if name == _VALUES or wanted(name)}
         if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
-            raise ValueError(f"{strange[0]} is no array")  # numpy gives other members as bytes
+            raise ValueError(f"{strange[0]} is not an array")  # numpy gives other members as bytes
         values: dict[str, Any] = json.loads(arrays.pop(_VALUES).tobytes())
         rings = values.pop(_RINGS, {}) if isinstance(values, dict) else {}
         arrays |= {name: read(rows_of(path), each) for name, each in rings.items() if wanted(name)}

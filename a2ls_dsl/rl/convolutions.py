@@ -24,7 +24,7 @@ _FULL = 16  # channels that a matrix unit takes at once
 _WARM_UP, _TURNS = 2, 5  # libraries choose kernels in the first calls
 
 
-class Way(StrEnum):
+class Arrangement(StrEnum):
     """grouped: one convolution of all members; padded: with channels of zeros, too; single: one a member."""
 
     GROUPED = "grouped"
@@ -32,16 +32,18 @@ class Way(StrEnum):
     SINGLE = "single"
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor, stride: int, way: Way = Way.GROUPED) -> Tensor:
+def convolve(
+    x: Tensor, weight: Tensor, bias: Tensor, stride: int, way: Arrangement = Arrangement.GROUPED
+) -> Tensor:
     """(M, members * inputs, H, W) -> (M, members * outputs, H', W').
 
     weight: (members, outputs, inputs, kernel, kernel); bias: (members, outputs).
     """
     members, _, inputs = weight.shape[:3]
-    if way is Way.SINGLE and members > 1:
+    if way is Arrangement.SINGLE and members > 1:
         pieces = zip(torch.split(x, inputs, dim=1), weight.unbind(), bias.unbind(), strict=True)
         return torch.cat([F.conv2d(*piece, stride=stride) for piece in pieces], dim=1)
-    if way is Way.PADDED and inputs % _FULL:
+    if way is Arrangement.PADDED and inputs % _FULL:
         more = _FULL - inputs % _FULL
         weight = F.pad(weight, (0, 0, 0, 0, 0, more))
         x = F.pad(torch.unflatten(x.permute(0, 2, 3, 1), 3, (members, inputs)), (0, more))
@@ -55,11 +57,11 @@ class Conv(nn.Module):
     (M, members * inputs, H, W) -> (M, members * outputs, H', W').
     """
 
-    way: Way
+    way: Arrangement
 
     def __init__(self, members: int, inputs: int, outputs: int, stride: int, kernel: int = 3) -> None:
         super().__init__()
-        self.stride, self.way = stride, Way.GROUPED
+        self.stride, self.way = stride, Arrangement.GROUPED
         self.weight = nn.Parameter(torch.zeros(members, outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(members, outputs))
 
@@ -87,20 +89,20 @@ class Conv(nn.Module):
         self.bias[members] = drawn[:, count:]
 
 
-def use(network: nn.Module, way: Way) -> None:
+def use(network: nn.Module, way: Arrangement) -> None:
     """Let all convolutions in a network be computed so."""
     for each in network.modules():
         if isinstance(each, Conv):
             each.way = way
 
 
-def measure(base: Callable[[Tensor], Tensor], network: nn.Module, frames: Tensor) -> dict[Way, float]:
+def measure(base: Callable[[Tensor], Tensor], network: nn.Module, frames: Tensor) -> dict[Arrangement, float]:
     """Median seconds of each way, going forward and back, for frames as `Encoder.base` takes them.
 
     network: whose `base` that is.
     """
     trained = [each for conv in network.modules() if isinstance(conv, Conv) for each in conv.parameters()]
-    times: dict[Way, list[float]] = {way: [] for way in Way}
+    times: dict[Arrangement, list[float]] = {way: [] for way in Arrangement}
     for turn in range(_WARM_UP + _TURNS):
         for way, spent in times.items():
             use(network, way)

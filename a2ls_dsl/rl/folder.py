@@ -23,10 +23,10 @@ from a2ls_dsl.rl.agents import algorithm_of
 from a2ls_dsl.rl.envs.tasks import Task, read_task, suite_of
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.lock import held
-from a2ls_dsl.rl.slots import Training
 from a2ls_dsl.rl.stored import training_values
 from a2ls_dsl.rl.tracking import tracker
 from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer
+from a2ls_dsl.rl.training import Training
 
 LOCK = "lock"
 
@@ -84,7 +84,9 @@ class RunFolder:
             known = (path / "run.json").exists()
             strange = sorted(each.name for each in path.iterdir() if each.name != LOCK)
             if strange and not known:
-                raise A2lError(f"{path} is no run: it holds {strange[0]}", "choose another folder with --out")
+                raise A2lError(
+                    f"{path} is not a run: it holds {strange[0]}", "choose another folder with --out"
+                )
             fix = "wait for it, end it, or choose another folder with --out"
             self._open.enter_context(held(path / LOCK, f"the run {path}", fix))
             versions = {

@@ -228,7 +228,7 @@ class Learner:
             stack.ticks += 1
 
     def skip(self, updates: int) -> None:
-        """Count so many updates without making them: nobody learns yet."""
+        """Count that many updates without making them: nobody learns yet."""
         for stack in self.stacks:
             stack.ticks += updates
 

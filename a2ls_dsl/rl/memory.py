@@ -104,7 +104,7 @@ def free_of_groups(told: str, root: Path) -> Iterator[int]:
 def _free_of_group(root: Path, place: str, limit: str, used: str, cached: str) -> Iterator[int]:
     """Of a group and of all around it. In a container its own group is often seen as the root."""
     group = root / place.lstrip("/")
-    for folder in (group, *(each for each in group.parents if each.is_relative_to(root))):
+    for folder in (group, *(parent for parent in group.parents if parent.is_relative_to(root))):
         with suppress(OSError, ValueError):  # `max`: no limit
             most, now = int((folder / limit).read_text()), int((folder / used).read_text())
             yield most - now + _files(folder / "memory.stat", cached)

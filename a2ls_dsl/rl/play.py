@@ -79,7 +79,7 @@ class Video(AbstractContextManager["Video"]):
         except ModuleNotFoundError:
             raise A2lError("videos need the package av", "pip install 'a2ls-dsl[video]'") from None
         if path.suffix != ".mp4":
-            raise A2lError(f"`{path}` is no name of a video", "name a file that ends in .mp4")
+            raise A2lError(f"`{path}` is not the name of a video", "name a file that ends in .mp4")
         self._path, self._partial = path, path.with_name(f".{path.stem}.partial.mp4")
         self._picture: Any = av.VideoFrame.from_ndarray
         try:

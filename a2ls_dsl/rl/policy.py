@@ -24,8 +24,8 @@ from a2ls_dsl.rl.agents import algorithm_of, make_agent, observations_of
 from a2ls_dsl.rl.checkpoint import without_prefix
 from a2ls_dsl.rl.observations import History, Observations
 from a2ls_dsl.rl.slot_sets import stored_place
-from a2ls_dsl.rl.slots import TrainedNetworks, Training
 from a2ls_dsl.rl.stored import training_of, training_values
+from a2ls_dsl.rl.training import TrainedNetworks, Training
 
 Action = NDArray[np.float32] | int
 HALL, POLICIES = "hall_of_fame", "policies"
@@ -182,7 +182,7 @@ def load_trained(path: Path, curve: str | None = None) -> Trained:
     if path.is_dir() and (path / "run.json").exists():
         return _of_run(path, curve)
     if curve is not None:
-        raise A2lError(f"{path} is no run with several curves", "leave the curve out")
+        raise A2lError(f"{path} is not a run with several curves", "leave the curve out")
     if path.is_dir():
         return _of_file(_best_of_hall(path))
     if not path.exists():
@@ -195,7 +195,7 @@ def _best_of_hall(study: Path) -> Path:
     hall = study / HALL
     if not hall.is_dir():
         raise A2lError(
-            f"{study} is no run and no study", "name a folder that `a2l train` or `a2l evolve` made"
+            f"{study} is neither a run nor a study", "name a folder that `a2l train` or `a2l evolve` made"
         )
     files, losses = sorted((study / POLICIES).glob("*.npz")), sorted(hall.glob("*.a2l"))
     if files:
@@ -217,7 +217,7 @@ def _of_file(path: Path) -> Trained:
         return Trained(**about, training=training, networks=made)
     except (KeyError, TypeError, ValueError):
         raise A2lError(
-            f"{path} is no policy file", "name a run, a study, or a file in a study's folder `policies`"
+            f"{path} is not a policy file", "name a run, a study, or a file in a study's folder `policies`"
         ) from None
 
 

@@ -49,7 +49,9 @@ def write_policy(policy: Policy, path: Path) -> None:
     """Write a policy: `*.pt2` as a program, `*.safetensors` as weights. Raises `A2lError`."""
     writers: dict[str, Callable[[Policy], bytes]] = {".pt2": _program, ".safetensors": _weights}
     if path.suffix not in writers:
-        raise A2lError(f"`{path}` names no kind of policy", "name a file that ends in .pt2 or .safetensors")
+        raise A2lError(
+            f"`{path}` doesn't name a kind of policy", "name a file that ends in .pt2 or .safetensors"
+        )
     content = writers[path.suffix](policy)
     partial = path.with_name(f".{path.name}.partial")
     try:

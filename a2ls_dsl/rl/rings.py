@@ -165,7 +165,7 @@ def read(folder: Path, told: Told) -> NDArray[np.generic]:
     ring: NDArray[Any] = np.zeros(told["shape"], np.dtype(told["dtype"]))
     for each in told["files"]:
         if Path(each["file"]).name != each["file"]:
-            raise ValueError(f"{each['file']} is no file of its folder")
+            raise ValueError(f"{each['file']} is not a file of its folder")
         rows = np.load(folder / each["file"], mmap_mode="r", allow_pickle=False)
         for part in each["parts"]:
             numbers = np.arange(part["first"], part["first"] + part["rows"])

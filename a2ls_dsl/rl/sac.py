@@ -15,7 +15,8 @@ from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.backend.window import StackWindow
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.adam import StackedAdam
-from a2ls_dsl.rl.agent import Agent, Parts, called, copy_members, follow, of_members
+from a2ls_dsl.rl.agent import Agent, Parts
+from a2ls_dsl.rl.members import called, copy_members, follow, of_members
 from a2ls_dsl.rl.networks import Actor, Encoder, TwinCritic, make_encoder
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay, Transitions

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.algorithm import Algorithm
 from a2ls_dsl.rl.envs.task import PIXELS, Task
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay
 from a2ls_dsl.rl.sac import SacStack
-from a2ls_dsl.rl.settings import PixelSettings, SacSettings, paper_settings
+from a2ls_dsl.rl.settings import PARITIES, PixelSettings, SacSettings, paper_settings
 from a2ls_dsl.rl.simba import SimbaSettings, SimbaStack
 
 
@@ -18,6 +21,7 @@ class Sac(Algorithm[SacSettings]):
     name, title = "sac", "SAC"
     settings, stack, replay = SacSettings, SacStack, Replay
     discrete = False
+    parities: Mapping[str, Mapping[str, Any]] = PARITIES
     later: tuple[str, ...] = (
         "auxiliary_encoder_steps",
         "actor_encoder",
@@ -40,7 +44,7 @@ class Sac(Algorithm[SacSettings]):
         """See `Algorithm.observations`."""
         if pixels is None:
             if len(shape) != 1:
-                raise A2lError("this task has frames, and SAC was told of vectors", "train it from pixels")
+                raise A2lError("this task has frames, and SAC was set up for vectors", "train it from pixels")
             return Observations(shape)
         return Observations(shape, pixels.stack, pixels.crop, pixels.random_crops)
 
@@ -62,6 +66,7 @@ class Simba(Sac):
 
     name, title = "simba", "SimBa"
     settings, stack = SimbaSettings, SimbaStack
+    parities: Mapping[str, Mapping[str, Any]] = {}
     later: tuple[str, ...] = ()
 
     def published(self, task: Task, frames: int, preset: SacSettings | None = None) -> SacSettings:

@@ -63,7 +63,7 @@ def human_normalised(game: str, score: float) -> float:
     """
     name = _plain(game)
     if name is None:
-        raise A2lError(f"nobody's score at {game} is known", "score one of the 26 games of Atari-100k")
+        raise A2lError(f"no human score is known for {game}", "score one of the 26 games of Atari-100k")
     random, human = PLAYERS[name]
     return (score - random) / (human - random)
 

@@ -50,7 +50,7 @@ class SacSettings:
     # Who trains the encoder; the auxiliary loss alone does in TD7, MR.Q, iQRL and TCRL. Without one it then
     # stays as it was drawn.
     encoder_gradient: str = "critic+auxiliary"
-    target_entropy: float = 1.0  # policies are held at minus so many nats for each number of an action
+    target_entropy: float = 1.0  # policies are held at minus that many nats for each number of an action
     weight_decay: float = 0.0  # of actor and critics, and of the encoder where critics train it, as in AdamW
 
     def __post_init__(self) -> None:
@@ -133,4 +133,4 @@ SCALES = {
 
 def paper_settings(task: Task) -> SacSettings:
     """The paper's settings for a task, where its suite knows of no better ones."""
-    return SacSettings(**suite_of(task).tuned(task, "sac"))
+    return SacSettings(**suite_of(task).tuned(task).get("sac", {}))

@@ -9,7 +9,7 @@ settings.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,75 +19,17 @@ from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.lang.load import loads
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.agents import AgentSettings, algorithm_of, check_actions, observations_of
+from a2ls_dsl.rl.agents import observations_of
 from a2ls_dsl.rl.checkpoint import prefixed, without_prefix
 from a2ls_dsl.rl.clock import Clock
-from a2ls_dsl.rl.envs.pool import EnvPool, FirstEnvironments, StepResult, usable_cores
-from a2ls_dsl.rl.envs.task import VECTORS
-from a2ls_dsl.rl.envs.tasks import Task
+from a2ls_dsl.rl.envs.pool import EnvPool, FirstEnvironments, usable_cores
 from a2ls_dsl.rl.evaluation import Evaluator, Score, as_played
 from a2ls_dsl.rl.footprint import footprint_of
 from a2ls_dsl.rl.learner import Arrays, Learner
 from a2ls_dsl.rl.observations import History
-from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
+from a2ls_dsl.rl.tally import Tally
+from a2ls_dsl.rl.training import Member, TrainedNetworks, Training
 from a2ls_dsl.rl.windows import check_windows
-
-
-@dataclass(frozen=True)
-class Training:
-    """How every member of a stack trains: the task, its budget in environment frames, the settings."""
-
-    task: Task
-    frames: int
-    settings: AgentSettings = field(default_factory=SacSettings)
-    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
-    pixels: PixelSettings | None = None
-    computation: Computation = field(default_factory=Computation)
-
-    def __post_init__(self) -> None:
-        """Raises `A2lError` where frames are no whole agent steps, or the learner can't take the actions."""
-        check_actions(self.settings, self.task)
-        if self.pixels is None:
-            object.__setattr__(self, "pixels", algorithm_of(self.settings).pixels(self.task, None))
-        self.task.check_frames("the budget", self.frames)
-        self.task.check_frames("the distance of two evaluations", self.evaluation.every_frames)
-
-    @property
-    def learning(self) -> int:
-        """The frames at which learning begins: up to there every member acts at random."""
-        return self.task.steps_to_frames(self.settings.random_steps)
-
-    @property
-    def sees_vectors(self) -> bool:
-        """Whether observations are vectors."""
-        return self.pixels is None and self.task.observations[0] == VECTORS
-
-    @property
-    def steps(self) -> int:
-        """Agent steps of each member."""
-        return self.task.frames_to_steps(self.frames)
-
-
-@dataclass(frozen=True)
-class Member:
-    """Who takes a slot: a loss (None: no auxiliary loss) and a seed."""
-
-    loss: Loss | None
-    seed: int
-
-
-@dataclass(frozen=True)
-class TrainedNetworks:
-    """The networks of a member that act: `arrays` by name, as in a stack of one.
-
-    observation: the shape of what the environment gives; action: size of an action, or how many there are;
-    evaluations: that were begun.
-    """
-
-    observation: tuple[int, ...]
-    action: int
-    evaluations: int
-    arrays: Arrays
 
 
 @dataclass(frozen=True)
@@ -97,24 +39,12 @@ class Replaced:
     text: str
 
 
-_OF_MEMBERS = (
-    "step",
-    "busy",
-    "episode",
-    "evaluations",
-    "last_return",
-    "_running",
-    "_in_game",
-    "_episode_return",
-)
-
-
 class Slots:
     """Slots for members that train alike. `tick` by `tick`, members that `fill` put in train to their end.
 
     refill: whether slots are given to others than `members`; expected: losses such as may come, to count the
     memory that they need. exact: a member's results are the same, bit for bit, in any company (see
-    `learner.py`). stacks: so many stacks of this size have to fit into memory. A context manager that ends
+    `learner.py`). stacks: that many stacks of this size have to fit into memory. A context manager that ends
     the worker processes; raises `A2lError` if one of them dies, or
     where the members don't fit into memory.
     """
@@ -179,16 +109,8 @@ class Slots:
         self._pace = -(-playing // training.task.frames_to_steps(training.evaluation.every_frames))
         self._history = History(size, sizes[0])
         self._waiting: dict[int, Member] = {}
-        self.step = np.zeros(size, np.int64)  # agent steps of each member so far
-        self.busy = np.array([each is not None for each in members])  # who takes steps
-        self._running = np.zeros(size, np.bool_)  # whose episode goes on
-        self._in_game = np.zeros(size, np.bool_)  # whose game does, which lost lives divide into episodes
-        self.episode = np.zeros(size, np.int64)
-        self.evaluations = np.zeros(size, np.int64)  # that were begun
-        self._episode_return = np.zeros(size)
-        self._finished: list[list[float]] = [[] for _ in members]
-        self.last_return = np.full(size, np.nan)
-        for slot in np.flatnonzero(~self.busy):
+        self.tally = Tally([member is not None for member in members])
+        for slot in np.flatnonzero(~self.tally.busy):
             self.learner.deactivate(int(slot))
 
     def close(self) -> None:
@@ -206,8 +128,18 @@ class Slots:
     @property
     def frames(self) -> NDArray[np.int64]:
         """(slots,) environment frames that each member has trained so far."""
-        steps = self.training.task.steps_to_frames(1) * self.step
+        steps = self.training.task.steps_to_frames(1) * self.tally.step
         return np.asarray(np.minimum(steps, self.training.frames))
+
+    @property
+    def busy(self) -> NDArray[np.bool_]:
+        """(slots,) whose members take steps."""
+        return self.tally.busy
+
+    @property
+    def last_return(self) -> NDArray[np.float64]:
+        """(slots,) returns of the last episodes that ended in training; NaN before the first."""
+        return self.tally.last_return
 
     def free(self) -> list[int]:
         """The slots that can be filled."""
@@ -230,7 +162,7 @@ class Slots:
     def trained(self, slot: int) -> TrainedNetworks:
         """What acted in the last evaluation of a slot, until another member takes it."""
         shape, action = self.pool.observation_shape, self.pool.action_size
-        return TrainedNetworks(shape, action, int(self.evaluations[slot]), self.learner.policy(slot))
+        return TrainedNetworks(shape, action, int(self.tally.evaluations[slot]), self.learner.policy(slot))
 
     def fill(self, slot: int, member: Member) -> None:
         """Give a free slot to a member; it begins at the next tick, or at one soon after."""
@@ -242,14 +174,14 @@ class Slots:
         self._waiting.pop(slot, None)
         self.evaluator.cancel(slot)
         self.learner.deactivate(slot)
-        self.busy[slot] = self._running[slot] = self._in_game[slot] = False
+        self.tally.clear(slot)
 
     def state(self) -> tuple[Arrays, dict[str, object]]:
         """Everything that a later process needs to go on with the same members, as arrays and JSON values."""
         learner = self.learner
-        arrays = learner.state() | {name: getattr(self, name) for name in _OF_MEMBERS}
+        arrays = learner.state() | self.tally.state()
         arrays["seen"] = self._history.stacked
-        arrays |= prefixed("played", self.pool.played.state(self._in_game))
+        arrays |= prefixed("played", self.pool.played.state(self.tally.in_game))
         playing, values = self.evaluator.state()
         return arrays | prefixed("evaluator", playing), {
             "losses": [_text(loss) for loss in learner.losses],
@@ -257,7 +189,7 @@ class Slots:
             "taken": [slot for slot, member in enumerate(self.members) if member],
             "waiting": [[slot, _text(each.loss), each.seed] for slot, each in self._waiting.items()],
             "frames": self.training.frames,
-            "finished": self._finished,
+            "finished": self.tally.finished,
             "evaluator": values,
         }
 
@@ -270,9 +202,7 @@ class Slots:
             self.members[slot] = self._waiting.get(slot) or Member(losses[slot], seeds[slot])
         self.learner.refill(losses, seeds)
         self.learner.restore(arrays)
-        for name in _OF_MEMBERS:
-            getattr(self, name)[:] = arrays[name]
-        self._finished = [list(each) for each in values["finished"]]
+        self.tally.restore(arrays, values["finished"])
         self._history.stacked[:] = arrays["seen"]
         self.pool.restore(without_prefix("played", arrays))
         self.evaluator.restore(without_prefix("evaluator", arrays), values["evaluator"])
@@ -283,8 +213,8 @@ class Slots:
         """Who had ended after so many frames trains on; so does who diverged before, to be found so again."""
         for slot, member in enumerate(self.members):
             if member is not None and not self.busy[slot] and slot not in self._waiting:
-                self.step[slot] = self.training.task.frames_to_steps(frames)
-                self.busy[slot] = True
+                self.tally.step[slot] = self.training.task.frames_to_steps(frames)
+                self.tally.busy[slot] = True
                 self.learner.activate(slot)
 
     def tick(self) -> list[Score]:
@@ -312,10 +242,7 @@ class Slots:
         if self._waiting and (self.learner.updates + before) % settings.cycle == 0:
             for slot, member in self._waiting.items():
                 self.learner.reset(slot, member.loss, member.seed)
-                self.step[slot] = self.episode[slot] = self.evaluations[slot] = 0
-                self._episode_return[slot], self.last_return[slot] = 0.0, np.nan
-                self._finished[slot] = []
-                self.busy[slot] = True
+                self.tally.begin(slot)
             self._waiting.clear()
 
     def _begin_episodes(self) -> None:
@@ -323,25 +250,27 @@ class Slots:
 
         After a lost life it begins where the game is.
         """
-        where = self.busy & ~self._running
+        tally = self.tally
+        where = tally.busy & ~tally.running
         if where.any():
-            seeds = self.learner.episode_seeds(Purpose.EPISODE, self.episode)
-            first = self.pool.reset_where(where & ~self._in_game, seeds)
+            seeds = self.learner.episode_seeds(Purpose.EPISODE, tally.episode)
+            first = self.pool.reset_where(where & ~tally.in_game, seeds)
             self._history.begin(first, where)
             self.learner.begin(first, where)
-            self.episode += where & ~self._in_game
+            tally.episode += where & ~tally.in_game
 
     def _step(self) -> list[Score]:
         """Act and update; physics and a step of the evaluations run beside the update."""
         settings = self.training.settings
         random_steps, updates = settings.random_steps, settings.updates_per_step
-        for slot in np.flatnonzero(self.busy & (self.step == random_steps)):
+        busy, step = self.tally.busy, self.tally.step
+        for slot in np.flatnonzero(busy & (step == random_steps)):
             self.learner.activate(int(slot))
-        learning = self.busy & (self.step >= random_steps)
+        learning = busy & (step >= random_steps)
         clock = self.clock
         with clock.part("acting"):
-            action = self.learner.act(self._history.seen, self.step, self.step < random_steps)
-            self.pool.start(as_played(self.pool, action), self.busy)
+            action = self.learner.act(self._history.seen, step, step < random_steps)
+            self.pool.start(as_played(self.pool, action), busy)
         evaluating = self.evaluator.running
         if evaluating:
             with clock.part("evaluation"):
@@ -357,7 +286,7 @@ class Slots:
         with clock.part("storing"):
             self.learner.append(action, result.reward, result.terminated, result.observation, result.last)
             self._history.push(result.observation)
-        self._count(result)
+        self.tally.count(result)
         if not evaluating:
             return []
         with clock.part("evaluation"):
@@ -366,17 +295,6 @@ class Slots:
                 if self.evaluator.running:
                     scores += self.evaluator.step()
             return scores
-
-    def _count(self, result: StepResult) -> None:
-        self.step += self.busy
-        self._episode_return += np.where(self.busy, result.reward, 0.0)
-        last = self.busy & result.last & ~result.life_lost  # returns are of whole games
-        self._running = self.busy & ~result.last
-        self._in_game = self.busy & ~last
-        for member in np.flatnonzero(last):
-            self._finished[member].append(float(self._episode_return[member]))
-            self.last_return[member] = self._episode_return[member]
-            self._episode_return[member] = 0.0
 
     def _evaluate_due(self) -> list[Score]:
         """Begin the evaluations that are due now; one that is still running is played to its end first.
@@ -390,15 +308,12 @@ class Slots:
         scores = self.evaluator.finish(due)
         diverged = ~self.learner.finite(due) if due else np.zeros(0, np.bool_)
         for slot, sick in zip(due, diverged.tolist(), strict=True):
-            now, number = int(frames[slot]), int(self.evaluations[slot])
-            finished = self._finished[slot]
-            training = float(np.mean(finished)) if finished else float("nan")
-            self.evaluator.begin(slot, number, now, training, sick)
-            self._finished[slot] = []
-            self.evaluations[slot] += 1
+            now, number = int(frames[slot]), int(self.tally.evaluations[slot])
+            self.evaluator.begin(slot, number, now, self.tally.take_returns(slot), sick)
+            self.tally.evaluations[slot] += 1
             if sick or now == self.training.frames:
                 self.learner.deactivate(slot)
-                self.busy[slot] = False
+                self.tally.busy[slot] = False
         return scores
 
 

@@ -27,7 +27,8 @@ from a2ls_dsl import plugins
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.device import make_deterministic
 from a2ls_dsl.rl.evaluation import Score
-from a2ls_dsl.rl.slots import Member, Slots, Training
+from a2ls_dsl.rl.slots import Slots
+from a2ls_dsl.rl.training import Member, Training
 
 _GONE = (EOFError, BrokenPipeError, ConnectionResetError)
 _CLOSE_SECONDS = 10.0
@@ -144,7 +145,7 @@ class StackProcess:
             raise A2lError(
                 f"the process {self._process.pid}, which trains a part of the members, {how}",
                 "if memory ran out, train fewer members at once (`a2l evolve --stack`, `a2l train --seeds`); "
-                "the same command goes on from what was stored",
+                "the same command continues from what was stored",
             ) from None
 
 

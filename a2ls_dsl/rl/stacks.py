@@ -20,15 +20,16 @@ from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.envs.pool import usable_cores
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.slot_sets import State, divided, joined
-from a2ls_dsl.rl.slots import Member, Slots, TrainedNetworks, Training
+from a2ls_dsl.rl.slots import Slots
 from a2ls_dsl.rl.stack_process import Ask, StackProcess, report
+from a2ls_dsl.rl.training import Member, TrainedNetworks, Training
 
 WORTH = 20_000
 """Member-updates that pay for the start of one more process."""
 
 
 def stacks_for(training: Training, members: int, device: str) -> int:
-    """How many stacks train so many members best: on a CPU one a core, if each has enough to do.
+    """How many stacks train that many members best: on a CPU one a core, if each has enough to do.
 
     Convolutions divide among threads, so that members that see frames share one. Operators and functions
     that this program has registered, but for those of plugins, are known to this process alone.

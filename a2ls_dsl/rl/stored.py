@@ -13,7 +13,7 @@ from a2ls_dsl.rl.arithmetic import Precision
 from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import find_task, read_task, suite_of
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings
-from a2ls_dsl.rl.slots import Training
+from a2ls_dsl.rl.training import Training
 
 
 def training_values(training: Training) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.learner import Arrays
-from a2ls_dsl.rl.slots import Member, Replaced, Training
+from a2ls_dsl.rl.slots import Replaced
 from a2ls_dsl.rl.stacks import Stacks
+from a2ls_dsl.rl.training import Member, Training
 
 PROGRESS_SECONDS = 0.5
 SPEED_SECONDS = 10.0
@@ -108,7 +109,7 @@ class Trainer:
 
     Physics of a step overlaps with an update: update i sees the steps up to i - 1. Evaluations are played on
     the side, at a pace that has each at its end before the next begins; so they come out later than at the
-    frames that they are of. A member whose policy isn't finite any more stops at the evaluation that finds
+    frames that they are of. A member whose policy is no longer finite stops at the evaluation that finds
     it, and all later ones repeat that. exact: a member's results are the same, bit for bit, in any company.
     """
 
@@ -156,8 +157,8 @@ class Trainer:
         """Take over a state that `state` of the same plan returned."""
         self.slots.restore(arrays, values["slots"])
         self._scores = {}
-        for each in values["scores"]:
-            self._keep(Score(**{**each, "returns": tuple(each["returns"])}))
+        for value in values["scores"]:
+            self._keep(Score(**{**value, "returns": tuple(value["returns"])}))
 
     def run(self) -> Iterator[Progress | Evaluation | Replaced | Ticked]:
         """Train to the end of the plan from wherever the state stands; raises `A2lError` if a worker dies."""
@@ -188,7 +189,7 @@ class Trainer:
             self._keep(score)
             for later in self._repeated(score) if score.diverged else ():
                 self._keep(later)
-        ready = [frames for frames, each in self._scores.items() if len(each) == len(self.plan.losses)]
+        ready = [frames for frames, scores in self._scores.items() if len(scores) == len(self.plan.losses)]
         for frames in sorted(ready):
             found = self._scores.pop(frames)
             yield Evaluation(frames, tuple(found[member] for member in sorted(found)))
@@ -206,7 +207,7 @@ class Trainer:
 
 
 class _Speed:
-    """Frames per second over the last seconds: a run's start, with random actions, is no guide to its end."""
+    """Frames per second over the last seconds: the random steps at a run's start say nothing of its end."""
 
     def __init__(self, frames: int) -> None:
         self._marks = deque([(time.perf_counter(), frames)])

@@ -13,7 +13,7 @@ from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import algorithm_of
 
 if TYPE_CHECKING:
-    from a2ls_dsl.rl.slots import Training
+    from a2ls_dsl.rl.training import Training
 
 
 def rows_needed(steps: int, stack: int) -> int:

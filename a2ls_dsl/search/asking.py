@@ -75,11 +75,11 @@ class AskedStudy:
         return self._conductor.finished
 
     def ask(self, loss: Loss | str | None = None) -> Trial | None:
-        """What to train next, as the strategy proposes, or this loss, whatever the strategy holds for good.
+        """What to train next: what the strategy proposes, or this loss, whatever the strategy thinks of it.
 
-        None: nothing now. The study is `finished`, or the strategy or the race waits for what was asked for
-        and isn't told yet; or this loss was asked for before. Raises `A2lError` for a text that is no loss,
-        and for a loss that can't be trained on the task.
+        None: nothing now. The study is `finished`; or the strategy or the race waits for trials that were
+        asked for and not told yet; or this loss was asked for before. Raises `A2lError` for a text that is
+        not a loss, and for a loss that can't be trained on the task.
         """
         conductor, taken = self._conductor, self._conductor.training
         slot = next(place for place in range(len(taken) + 1) if place not in taken)
@@ -98,7 +98,7 @@ class AskedStudy:
         run: Run | None = self._conductor.training.get(trial.slot)
         if run is None or run.id != trial.number:
             raise A2lError(
-                f"trial {trial.number} was told already, or another process asked for it",
+                f"trial {trial.number} was told before, or another process asked for it",
                 "tell every trial once, to the study that gave it",
             )
         value = math.nan if score is None else float(score)
@@ -114,7 +114,7 @@ class AskedStudy:
 
 
 def open_study(folder: Path | str, env: str, **settings: Any) -> AskedStudy:
-    """A study in `folder`, made or gone on with, for training that happens elsewhere.
+    """A study in `folder`, made or continued, for training that happens elsewhere.
 
     env: the task that tables name; settings: any others of `SearchSettings`. By default 100 candidates of
     the grammar a2ls (`population` 10 times `generations` 10), proposed by `model`. `start_from` takes losses

@@ -115,7 +115,10 @@ class Candidate:
     @property
     def name(self) -> str:
         """What a reference is known as; empty for a candidate."""
-        return next((one.name for one in references() if self.is_reference and one.key == self.key), "")
+        return next(
+            (reference.name for reference in references() if self.is_reference and reference.key == self.key),
+            "",
+        )
 
     @property
     def loss(self) -> Loss | None:

@@ -24,11 +24,11 @@ from a2ls_dsl.search.judge import Judge, point_of
 from a2ls_dsl.search.knowledge import StudyKnowledge
 from a2ls_dsl.search.proposals import check_from_outside, given
 from a2ls_dsl.search.settings import SearchSettings
-from a2ls_dsl.search.strategies import proposed, strategy_of
+from a2ls_dsl.search.strategy_calls import proposed, strategy_of
 from a2ls_dsl.search.study import Study
 
 PROPOSALS = 5
-"""At most so many losses are proposed for each that may train; what gates stop is replaced."""
+"""At most this many losses are proposed for each that may train; what gates stop is replaced."""
 
 
 @dataclass(frozen=True)
@@ -275,7 +275,7 @@ class Conductor:
 
     @property
     def _next_generation(self) -> int:
-        """Populations are numbered; of single proposals, so many as a population make a generation."""
+        """Populations are numbered; of single proposals, that many as a population make a generation."""
         if getattr(self.strategy, "generational", False):
             return self.known.newest + 1
         return 1 + self.known.proposed // self.settings.population

@@ -25,7 +25,7 @@ from a2ls_dsl.lang.syntax.tree import Comparison, Loss, Weighted
 SPACES = Spaces(observation=6, action=3, features=16)
 BATCH = 12
 PROBES = 8
-"""On so many random directions the gradient of the encoder is projected."""
+"""On this many random directions the gradient of the encoder is projected."""
 DIGITS = 6
 """Of each number so many digits count: far more than chance could match, far fewer than rounding touches."""
 

@@ -237,7 +237,7 @@ def _child(
 def _mates(parent: Loss, parents: Sequence[Loss]) -> list[Loss]:
     """The parents that one can be crossed with: those of its horizon; without any, all others."""
     others = [each for each in parents if each != parent]
-    return [each for each in others if each.horizon == parent.horizon] or others
+    return [other for other in others if other.horizon == parent.horizon] or others
 
 
 def _fresh(grammar: Grammar, rng: Generator, prior: Prior | None, known: Collection[str]) -> Proposal | None:

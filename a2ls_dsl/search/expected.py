@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.lang.syntax.printer import stream_of
 from a2ls_dsl.lang.syntax.tree import Comparison, Loss
+from a2ls_dsl.search.candidates import parsed, references
 from a2ls_dsl.words.language import Stream
+
+EXPECTED = 4  # losses that stand for those to come
+DRAWN = 64  # losses that they are chosen from
+
+
+def expected_losses(grammar: Grammar, seed: int, slots: int) -> list[Loss | None]:
+    """Losses such as a search may train, references among them: what memory is counted with."""
+    rng = np.random.default_rng(seed)
+    drawn = [grammar.sample(rng) for _ in range(DRAWN)]
+    chosen = such_as(drawn, min(slots, EXPECTED))
+    return [*chosen, *(parsed(reference.text) for reference in references())]
 
 
 def such_as(drawn: Sequence[Loss], count: int) -> list[Loss]:
@@ -20,5 +35,5 @@ def such_as(drawn: Sequence[Loss], count: int) -> list[Loss]:
 
 def states(loss: Loss) -> int:
     """How many states a loss names."""
-    items = (item for each in loss.terms if isinstance(each.term, Comparison) for item in each.term.items)
+    items = (item for term in loss.terms if isinstance(term.term, Comparison) for item in term.term.items)
     return sum(stream_of(item) is Stream.STATE for item in items)

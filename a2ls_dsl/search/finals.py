@@ -8,7 +8,8 @@ from dataclasses import replace
 from a2ls_dsl.search import race
 from a2ls_dsl.search.candidates import Candidate, Status, references
 from a2ls_dsl.search.settings import SearchSettings
-from a2ls_dsl.search.strategies import Scored, Strategy, ranked
+from a2ls_dsl.search.strategies import Scored, Strategy
+from a2ls_dsl.search.strategy_calls import ranked
 from a2ls_dsl.search.study import Study
 
 
@@ -30,8 +31,10 @@ class Finals:
         ranking = self._ranking([each for each in scored if not each.is_reference])
         finalists = ranking[: race.finalists(settings.race_runs)]
         (first,) = settings.fresh_seeds(1)
-        by_number = [{seed - first: score for seed, score in each.fresh.items()} for each in finalists]
-        lap = race.standing([each.score or 0.0 for each in finalists], by_number, settings.race_runs)
+        by_number = [
+            {seed - first: score for seed, score in finalist.fresh.items()} for finalist in finalists
+        ]
+        lap = race.standing([finalist.score or 0.0 for finalist in finalists], by_number, settings.race_runs)
         wanted = {finalists[place].id: seeds for place, seeds in lap.missing.items()}
         if lap.ended and settings.confirm:
             ordered = [*(finalists[place] for place in lap.order), *ranking[len(finalists) :]]
@@ -71,7 +74,7 @@ def fresh_runs(settings: SearchSettings) -> int:
     number = race.finalists(settings.race_runs)
     seeds = race.seeds_by_place(number, settings.race_runs)
     seeds += [0] * (min(settings.confirm, settings.searched) - number)
-    confirmed = [max(each, settings.confirm_seeds) for each in seeds[: settings.confirm]]
+    confirmed = [max(seed, settings.confirm_seeds) for seed in seeds[: settings.confirm]]
     seeds[: settings.confirm] = confirmed
     return sum(seeds) + len(references()) * max(seeds, default=0)
 
@@ -79,9 +82,9 @@ def fresh_runs(settings: SearchSettings) -> int:
 def scored_losses(
     candidates: Iterable[Candidate], inside: Callable[[Candidate], bool] = lambda candidate: True
 ) -> list[Scored]:
-    """What strategies see of candidates: losses with their means over so many runs, references aside."""
+    """What strategies see of candidates: losses with their means over that many runs, references aside."""
     return [
-        Scored(loss, each.mean, each.runs, inside(each))
-        for each in candidates
-        if not each.is_reference and (loss := each.loss) is not None
+        Scored(loss, candidate.mean, candidate.runs, inside(candidate))
+        for candidate in candidates
+        if not candidate.is_reference and (loss := candidate.loss) is not None
     ]

@@ -102,7 +102,7 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of losses, means of so many `runs` each; in units of their deviation from their mean."""
+    """The scores of losses, means of that many `runs` each; in units of their deviation from their mean."""
 
     scores: Sequence[float]
     runs: Sequence[int]

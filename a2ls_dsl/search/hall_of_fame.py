@@ -41,7 +41,7 @@ def write_hall_of_fame(study: StudyReader, trained: Mapping[str, Trained] = Mapp
     except OSError as error:
         raise A2lError(
             f"the hall of fame {folder} can't be written: {error.strerror}",
-            "free its disk or mend its permissions, then run the same command again; what was scored stays",
+            "free its disk or fix its permissions, then run the same command again; scores so far are kept",
         ) from None
 
 

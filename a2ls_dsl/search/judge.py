@@ -93,5 +93,5 @@ def point_of(score: Score) -> Point:
 
 def _curve(points: Iterable[Point], training: bool = False) -> list[tuple[int, float]]:
     """A run's curve, of its evaluations or of the returns of training episodes, where any ended."""
-    curve = [(each.frames, each.training_return if training else each.mean_return) for each in points]
+    curve = [(point.frames, point.training_return if training else point.mean_return) for point in points]
     return [(frames, value) for frames, value in curve if math.isfinite(value)]

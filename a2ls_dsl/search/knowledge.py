@@ -17,7 +17,7 @@ class StudyKnowledge:
 
     def __init__(self, study: Study, grammar: Grammar) -> None:
         self._study, self._grammar = study, grammar
-        self.taken = study.keys() | {one.key for one in references()}
+        self.taken = study.keys() | {reference.key for reference in references()}
         self.free = 1
         self._contained: dict[str, bool] = {}  # losses from outside the grammar, by key
 

@@ -1,4 +1,4 @@
-"""Several studies of the same settings as one: every run once, nothing trained anew.
+"""Several studies of the same settings as one: every run once, nothing trained again.
 
 A run is known by its loss and its seed. Studies that searched with different seeds share losses, as the
 references, and then share candidates; two copies of one study share everything.
@@ -20,8 +20,9 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import unwritable
 from a2ls_dsl.search.candidates import Candidate, Status, centred, seed_levels
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
-from a2ls_dsl.search.reader import MERGED, RUNG, Part
+from a2ls_dsl.search.reader import MERGED, RUNG
 from a2ls_dsl.search.records import Records, RunRecord
+from a2ls_dsl.search.rows import Part
 from a2ls_dsl.search.store import create_or_open, explained, transaction
 
 _MAY_DIFFER = (
@@ -71,8 +72,8 @@ def merge(parts: Sequence[Path], folder: Path) -> Merged:
         raise A2lError(f"{folder} is there already", "name a new folder with --into")
     with ExitStack() as stack:
         studies = [stack.enter_context(Records(part)) for part in parts]
-        for each in studies:
-            stack.enter_context(each.still())
+        for study in studies:
+            stack.enter_context(study.still())
         _compare(studies)
         merged = _written(studies, folder)
     with Records(folder) as result:
@@ -89,18 +90,18 @@ def _compare(studies: Sequence[Records]) -> None:
             said = "; ".join(f"{name} is {old} and {new}" for name, (old, new) in differing.items())
             raise A2lError(
                 f"{first.folder} and {other.folder} have different settings: {said}",
-                "only studies that differ in nothing but their seeds and sizes are one study",
+                "only studies that differ in seeds and sizes alone can be merged",
             )
         if first.fingerprint != other.fingerprint:
             raise A2lError(
-                f"{first.folder} and {other.folder} searched different grammars of one name",
-                "only studies of one grammar are one study",
+                f"{first.folder} and {other.folder} searched different grammars of the same name",
+                "only studies of one grammar can be merged",
             )
 
 
 def _written(studies: Sequence[Records], folder: Path) -> Merged:
     known, unfinished, shared = _united(studies)
-    parts = tuple(part for each in studies for part in each.parts or (_part(each),))
+    parts = tuple(part for study in studies for part in study.parts or (_part(study),))
     partial = folder.with_name(f".{folder.name}.merging")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +110,7 @@ def _written(studies: Sequence[Records], folder: Path) -> Merged:
         connection = create_or_open(partial)
         try:
             with explained(folder), transaction(connection):
-                runs = _store(connection, studies, known, {each.seed for each in parts})
+                runs = _store(connection, studies, known, {part.seed for part in parts})
                 _store_rest(connection, studies, parts)
         finally:
             connection.close()
@@ -221,19 +222,19 @@ def _store_rest(connection: sqlite3.Connection, studies: Sequence[Records], part
         "package": first.version,
         "grammar": first.fingerprint,
         "settings": first.settings.to_json(),
-        "clock": str(max(each.clock for each in studies)),
-        MERGED: json.dumps([asdict(each) for each in parts]),
+        "clock": str(max(study.clock for study in studies)),
+        MERGED: json.dumps([asdict(part) for part in parts]),
     }
     for item in meta.items():
         _insert(connection, "meta", item)
     budget = first.settings.frames
-    for name in sorted({name for each in studies for name in each.gates()}):
+    for name in sorted({name for study in studies for name in study.gates()}):
         did = _rung(connection, name, budget) if name.startswith(RUNG) else _gate(connection, name, first)
         _insert(connection, "gates", (name, *did))
     events = dict.fromkeys(
         (event.time, event.kind, json.dumps(dict(event.detail)))
-        for each in studies
-        for event in each.events()
+        for study in studies
+        for event in study.events()
     )
     for number, event in enumerate(sorted(events), start=1):
         _insert(connection, "events", (number, *event))

@@ -26,7 +26,7 @@ FIRST = 0.2
 """The share of the budget that is drawn as the first population, before the model leads."""
 
 SCORED_A_LOSS = 100
-"""So many scored losses make the model so dear that one more is chosen at a time, free slot or not."""
+"""How many scored losses make the model so dear that one more is chosen at a time, free slot or not."""
 
 PARENTS = 1 / 8
 """The share of the scored losses, the best by the model's mean, that children are made of."""

@@ -8,7 +8,7 @@ from a2ls_dsl.diagnostics import A2lError, LanguageError
 from a2ls_dsl.lang.load import loads
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.slots import Training
+from a2ls_dsl.rl.training import Training
 from a2ls_dsl.rl.windows import check_windows
 from a2ls_dsl.search.candidates import parsed
 from a2ls_dsl.search.evolution import Origin, Proposal
@@ -36,7 +36,7 @@ def loss_of(given: object, who: str) -> Loss:
     except (LanguageError, IndexError) as error:
         said = error.message if isinstance(error, LanguageError) else "it holds no loss"
         raise A2lError(
-            f"{who} proposed `{given}`, which is no loss: {said}", "docs/language.md says what is"
+            f"{who} proposed `{given}`, which is not a loss: {said}", "docs/language.md says what is"
         ) from None
 
 

@@ -36,7 +36,7 @@ class Lap:
 
 
 def finalists(runs: int) -> int:
-    """How many losses a race of so many runs has: as many as could run in all its rounds."""
+    """How many losses a race of that many runs has: as many as could run in all its rounds."""
     number = min(runs, 1)
     while (number + 1) * _rounds(number + 1) <= runs:
         number += 1
@@ -82,5 +82,5 @@ def standing(own: Sequence[float], fresh: Sequence[Mapping[int, float]], runs: i
 
 
 def _rounds(number: int) -> int:
-    """How many rounds halve so many finalists to two, the last of which decides between them."""
+    """How many rounds halve that many finalists to two, the last of which decides between them."""
     return max(1, math.ceil(math.log2(number)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
@@ -15,8 +14,9 @@ from typing import Any, Self, TypeVar
 
 from a2ls_dsl import plugins
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.search.candidates import Candidate, Point, Run, Status, area, best_first, parsed
+from a2ls_dsl.search.candidates import Candidate, Point, Run, Status, area, best_first
 from a2ls_dsl.search.evolution import Origin
+from a2ls_dsl.search.rows import Part, candidate_columns, candidate_of, point_of, run_of
 from a2ls_dsl.search.rungs import Foresight, RungState, foresight
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.store import DATABASE, HALL, explained, open_readonly
@@ -38,19 +38,10 @@ _RUN = (
 )
 
 
-@dataclass(frozen=True)
-class Part:
-    """A study that a merged one was made of."""
-
-    name: str
-    seed: int
-    candidates: int
-
-
 class StudyReader:
     """A study for reading, also while a search writes it. A context manager; raises `A2lError`.
 
-    validated: count what `a2l validate` trained anew on the study's own environment and frames among the
+    validated: count what `a2l validate` trained again on the study's own environment and frames among the
     fresh runs.
     """
 
@@ -166,7 +157,7 @@ class StudyReader:
         """Runs in the order in which they were queued: all, or of a status or a candidate."""
         chosen = "(?1 IS NULL OR runs.status = ?1) AND (?2 IS NULL OR candidate = ?2)"
         rows = self._rows(f"{_RUN} WHERE {chosen} ORDER BY runs.id LIMIT ?3", status, candidate, limit)
-        return [self._decoded(_run, *row) for row in rows]
+        return [self._decoded(run_of, *row) for row in rows]
 
     def curve(self, run: int) -> tuple[Point, ...]:
         """The evaluations of a run so far."""
@@ -226,36 +217,20 @@ class StudyReader:
     def parts(self) -> tuple[Part, ...]:
         """What a merged study was made of; empty for any other."""
         rows = self._rows("SELECT value FROM meta WHERE name = ?", MERGED)
-        return tuple(self._decoded(lambda: [Part(**each) for each in json.loads(rows[0][0])])) if rows else ()
+        return tuple(self._decoded(lambda: [Part(**part) for part in json.loads(rows[0][0])])) if rows else ()
 
     @property
     def search_seeds(self) -> tuple[int, ...]:
         """The seeds with which candidates are searched: one, or one of each part. All others are fresh."""
-        return tuple(dict.fromkeys(each.seed for each in self.parts)) or (self.settings.seed,)
+        return tuple(dict.fromkeys(part.seed for part in self.parts)) or (self.settings.seed,)
 
     @cached_property
     def _columns(self) -> str:
-        """What `candidate_of` reads, with the scores of fresh runs as pairs of seed and score, and the number
-        of search runs that ended as the candidate did."""
-        searched = ", ".join(map(str, self.search_seeds))
-        own = ("id", "key", "text", "generation", "origin", "parents", "status", "score", "training_score")
-        fresh = (
-            "SELECT json_group_array(json_array(fresh.seed, coalesce(fresh.score, 0))) FROM runs AS fresh"
-            " WHERE fresh.candidate = candidates.id AND fresh.ended IS NOT NULL"
-            f" AND fresh.seed NOT IN ({searched})"
-        )
-        named = ", ".join(f"candidates.{each}" for each in (*own, "reason", "frames"))
-        if not self.parts:
-            return f"{named}, ({fresh}), 1"
-        number = (
-            "SELECT max(count(*), 1) FROM runs AS own WHERE own.candidate = candidates.id"
-            f" AND own.seed IN ({searched}) AND own.status = candidates.status AND own.score IS NOT NULL"
-        )
-        return f"{named}, ({fresh}), ({number})"
+        return candidate_columns(self.search_seeds, merged=bool(self.parts))
 
     @cached_property
     def _validated(self) -> Mapping[str, Mapping[int, float]]:
-        """What was trained anew on the study's own environment and frames: scores by loss and seed."""
+        """What was trained again on the study's own environment and frames: scores by loss and seed."""
         validation = load_validation(self.folder) if self._with_validation else None
         settings = self.settings
         if validation is None or validation.frames != settings.frames:
@@ -264,7 +239,7 @@ class StudyReader:
 
     def _candidates(self, chosen: str, *values: object) -> list[Candidate]:
         rows = self._rows(f"SELECT {self._columns} FROM candidates {chosen}", *values)
-        return [self._candidate_of(row) for row in rows]
+        return [candidate_of(row, self._validated) for row in rows]
 
     def _decoded(self, make: Callable[..., _T], *values: Any) -> _T:
         """What stored values stand for. Raises `A2lError` for values that no search wrote."""
@@ -274,21 +249,6 @@ class StudyReader:
             raise A2lError(
                 f"the study {self.folder} holds what no search wrote: {error}",
                 f"its {DATABASE} is damaged: restore it from a copy",
-            ) from None
-
-    def _candidate_of(self, row: tuple[Any, ...]) -> Candidate:
-        """The candidate that a row of `_columns` is. Raises `A2lError` for one that no search wrote."""
-        number, key, text, generation, origin, parents, status, score, training, *rest = row
-        reason, frames, fresh, searched = rest
-        try:
-            runs = {**dict(json.loads(fresh)), **self._validated.get(text, {})}
-            known = tuple(json.loads(parents))
-            what = number, key, text, generation, Origin(origin), known, Status(status)
-            return Candidate(*what, score, training, reason, frames, runs, searched)
-        except (ValueError, TypeError) as error:
-            raise A2lError(
-                f"candidate {number} of the study can't be read: {error}",
-                "use the version of a2l that made it",
             ) from None
 
     def _require_plugins(self) -> None:
@@ -319,15 +279,3 @@ def stored_settings(folder: Path) -> SearchSettings | None:
     with StudyReader(folder) as study:
         begun = study._rows("SELECT 1 FROM meta WHERE name = 'settings'")
         return study.settings if begun else None
-
-
-def point_of(frames: int, returns: str, training: float | None) -> Point:
-    """A row of the curves: frames, returns as JSON, and the mean return of training."""
-    numbers = tuple(float(each) for each in json.loads(returns))
-    return Point(frames, numbers, float("nan") if training is None else training)
-
-
-def _run(
-    number: int, candidate: int, text: str, seed: int, status: str, slot: int | None, began: int | None
-) -> Run:
-    return Run(number, candidate, parsed(text), seed, Status(status), slot, began)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from a2ls_dsl.search.candidates import Candidate, Point, Status
-from a2ls_dsl.search.reader import StudyReader, point_of
+from a2ls_dsl.search.reader import StudyReader
+from a2ls_dsl.search.rows import candidate_of, point_of
 from a2ls_dsl.search.store import explained
 
 _KEYS_AT_ONCE = 500
@@ -74,7 +75,7 @@ class Records(StudyReader):
     def candidates_one_by_one(self) -> Iterator[Candidate]:
         """All candidates, without holding them all."""
         columns = f"SELECT {self._columns} FROM candidates ORDER BY id"
-        yield from map(self._candidate_of, self._one_by_one(columns))
+        yield from (candidate_of(row, self._validated) for row in self._one_by_one(columns))
 
     def by_key(self, keys: Sequence[str]) -> list[Candidate]:
         """The candidates of some keys, as far as there are any, in the order of proposal."""

@@ -27,7 +27,7 @@ def rehearse(
     on_end: Callable[[Sequence[Ended]], None] = lambda ended: None,
     ticks: int | None = None,
 ) -> int:
-    """Lead a search to its end, or for so many ticks; gives the ticks that it took.
+    """Lead a search to its end, or for that many ticks; gives the ticks that it took.
 
     A tick is the time between two evaluations: all runs take equally long, as in a stack.
     """

@@ -17,20 +17,19 @@ import torch
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar import Grammar
-from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.checkpoint import Pace
 from a2ls_dsl.rl.device import choose_device, make_deterministic
-from a2ls_dsl.rl.envs.task import PIXELS
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.policy import Trained
 from a2ls_dsl.rl.settings import Computation
 from a2ls_dsl.rl.slot_sets import SlotSet
-from a2ls_dsl.rl.slots import Member, Replaced
+from a2ls_dsl.rl.slots import Replaced
 from a2ls_dsl.rl.stacks import Stacks
+from a2ls_dsl.rl.training import Member
 from a2ls_dsl.rl.windows import check_windows
-from a2ls_dsl.search.candidates import Status, parsed, references
+from a2ls_dsl.search.candidates import Status, references
+from a2ls_dsl.search.chosen_gates import gates_of
 from a2ls_dsl.search.conductor import Conductor, Ended
-from a2ls_dsl.search.duplicates import DuplicateGate
 from a2ls_dsl.search.events import (
     OnEvent,
     Placed,
@@ -40,8 +39,7 @@ from a2ls_dsl.search.events import (
     SpaceExhausted,
     StudyBusy,
 )
-from a2ls_dsl.search.expected import such_as
-from a2ls_dsl.search.gates import BatchGate, Gate
+from a2ls_dsl.search.expected import expected_losses
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
 from a2ls_dsl.search.outlook import frames_left
 from a2ls_dsl.search.proposals import training_of
@@ -51,8 +49,6 @@ from a2ls_dsl.search.standing import Standing
 from a2ls_dsl.search.study import Study
 
 PROGRESS_SECONDS = 0.5
-_EXPECTED = 4  # losses that stand for those to come, where memory is counted
-_DRAWN = 64  # losses that they are chosen of
 SAVE_SECONDS = 60.0
 BOARD = 20
 """How many of the best an event carries."""
@@ -137,9 +133,8 @@ class _Search:
     def run(self, stopping: Callable[[], bool]) -> bool:
         """True when the search has come to its end."""
         settings = self.settings
-        gates = self._gates()
         repeat = self.cluster is None
-        conductor = Conductor(settings, self.grammar, self.study, gates, repeat)
+        conductor = Conductor(settings, self.grammar, self.study, gates_of(self.study, settings), repeat)
         try:
             with self._stacks() as slots:
                 self._started(slots)
@@ -147,7 +142,7 @@ class _Search:
         except torch.OutOfMemoryError:
             raise A2lError(
                 f"a stack of {self.stack} members does not fit into the memory of {self.device}",
-                f"run the same command with --stack {max(1, self.stack // 2)}; what was scored stays",
+                f"run the same command with --stack {max(1, self.stack // 2)}; scores so far are kept",
             ) from None
 
     def cost(self) -> dict[str, object]:
@@ -161,7 +156,7 @@ class _Search:
         common: dict[str, Any] = {
             "device": self.device,
             "workers": self.workers,
-            "expected": self._expected(),
+            "expected": expected_losses(self.grammar, settings.seed, self.slots),
         }
         if self.cluster is not None:
             return RayStacks(training, self.stack, self.cluster, common)
@@ -172,7 +167,7 @@ class _Search:
         tick, stored = standing.take_up(), conductor.stored
         stop = False
         while True:
-            # What is taken up again is no new run.
+            # What is taken up again is not a new run.
             placed = conductor.fill(tick, slots.free())
             for slot, run in placed:
                 slots.fill(slot, Member(run.loss, run.seed))
@@ -233,29 +228,6 @@ class _Search:
                 if needed:
                     raise
                 self.study.log("not stored", {"reason": error.message})
-
-    def _gates(self) -> list[Gate]:
-        made: dict[str, Callable[[], Gate]] = {
-            "duplicates": self._duplicates,
-            "batch": lambda: BatchGate(self.task, self.settings.agent, self.settings.seed),
-        }
-        return [made[name]() for name in self.settings.gates]
-
-    def _duplicates(self) -> DuplicateGate:
-        """Knows the references, and all that it has let through before the search was interrupted."""
-        stopped = f"{DuplicateGate.name}: "
-        asked = [each for each in self.study.candidates() if each.status is not Status.QUEUED]
-        passed = [parsed(each.text) for each in asked if not each.reason.startswith(stopped)]
-        return DuplicateGate(
-            self.task.observations[0] == PIXELS, [*(parsed(one.text) for one in references()), *passed]
-        )
-
-    def _expected(self) -> list[Loss | None]:
-        """Losses such as may come, to count the memory they need."""
-        rng = np.random.default_rng(self.settings.seed)
-        drawn = [self.grammar.sample(rng) for _ in range(_DRAWN)]
-        chosen = such_as(drawn, min(self.slots, _EXPECTED))
-        return [*chosen, *(parsed(reference.text) for reference in references())]
 
     def _started(self, slots: SlotSet) -> None:
         counts = self.study.counts()

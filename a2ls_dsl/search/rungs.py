@@ -21,7 +21,7 @@ ONE_SIDED = 1.645
 
 @dataclass(frozen=True)
 class Foresight:
-    """How well areas up to a rung foretell the areas after it, over so many whole curves.
+    """How well areas up to a rung foretell the areas after it, over that many whole curves.
 
     correlation: Spearman's, None where curves are too few or alike; low: the lower end of its one-sided 95 %
     interval. The area after the rung is taken, not the final score, as that contains the early area: even
@@ -71,9 +71,9 @@ class Rungs:
     correlation: float = 0.3
 
     def frames(self, budget: int, every: int, learning: int) -> tuple[int, ...]:
-        """The rungs in frames: the evaluations (one every so many frames) nearest above the shares.
+        """The rungs in frames: the evaluations (one every that many frames) nearest above the shares.
 
-        None before learning begins, after so many frames: there is nothing to compare yet.
+        None before learning begins, after that many frames: there is nothing to compare yet.
         """
         rungs = {every * math.ceil(share * budget / every) for share in self.shares}
         return tuple(sorted(frames for frames in rungs if learning < frames < budget))

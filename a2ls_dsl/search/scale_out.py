@@ -24,7 +24,8 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.rings import Appended, Known, Memory, Rows, Sent
 from a2ls_dsl.rl.slot_sets import State, divided, joined
-from a2ls_dsl.rl.slots import Member, Slots, TrainedNetworks, Training
+from a2ls_dsl.rl.slots import Slots
+from a2ls_dsl.rl.training import Member, TrainedNetworks, Training
 
 TICKS = 50
 """Agent steps that a stack takes between two messages."""
@@ -314,7 +315,7 @@ class RayStacks:
         return A2lError(
             f"{message} ({started} of {len(self._stacks)} stacks had started)",
             "`ray status` shows whether there is room for them; every machine needs this package and what "
-            "`a2l doctor` asks for; the same command goes on from what was stored",
+            "`a2l doctor` asks for; the same command continues from what was stored",
         )
 
     def _at(self, slot: int) -> tuple[_Stack, int]:

@@ -74,7 +74,7 @@ class SearchSettings:
 
     env: str
     grammar: str = "a2ls"  # a shipped grammar's name, or a path
-    strategy: str = "paper"  # or another of `strategies.py`, or a class of one's own: `module:Class`
+    strategy: str = "paper"  # or another of `strategies.py`, or a class of the user's own: `module:Class`
     operator: str = "mse"  # chosen before the evolution [U]; `bilinear against batch`, ...; `any`: no choice
     population: int = 100  # candidates a generation, about [U]
     generations: int = 7  # the paper ran 7, 7 and 4 [P]
@@ -84,14 +84,14 @@ class SearchSettings:
     gates: tuple[str, ...] = ()  # that look at candidates before they train
     rungs: Rungs | None = None  # at which candidates are stopped early
     race: float = SHARE  # of the candidates' runs, for a race of the best over fresh seeds at the end
-    confirm: int = 0  # after it so many of the best have `confirm_seeds` fresh seeds or more
+    confirm: int = 0  # after it that many of the best have `confirm_seeds` fresh seeds or more
     confirm_seeds: int = 3
     start_from: tuple[str, ...] = ()  # losses, as canonical texts, that stand first in the first population
     deterministic: bool = False
     evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
     agent: AgentSettings = None  # type: ignore[assignment]  # how members learn; by default as published
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
-    scoring: int = SCORING  # the rules for scores and rungs; older ones can be read, not gone on with
+    scoring: int = SCORING  # the rules for scores and rungs; older ones can be read, not continued
 
     def __post_init__(self) -> None:
         task = self.task
@@ -111,7 +111,7 @@ class SearchSettings:
         if min(self.population, self.generations, self.stack, self.evaluation.every_frames) < 1:
             raise A2lError("a search needs a population, generations and a stack", "use 1 or more of each")
         if self.seed < 0 or self.evaluation.episodes < 1:
-            raise A2lError("a seed is 0 or more, and a score takes an episode or more", "use 0 or more")
+            raise A2lError("a seed is at least 0, and a score takes at least one episode", "use 0 or more")
         if len(self.start_from) > self.searched:
             raise A2lError(
                 f"a search of {self.searched} candidates can't start from {len(self.start_from)} losses",

@@ -1,6 +1,6 @@
 """On which tasks, at which scale, a score says something: the committed table `results/signal.csv`.
 
-A row says how well one seed tells published losses apart on a task when agents of a size train for so many
+A row says how well one seed tells published losses apart on a task when agents of a size train for that many
 frames, and what a run costs. `a2l tasks` prints it.
 """
 

@@ -89,15 +89,15 @@ _TABLES = (
 _MEANING = {
     "SQLITE_FULL": (
         "there is no space left for it",
-        "free some and run the same command again; what was scored stays",
+        "free some and run the same command again; scores so far are kept",
     ),
-    "SQLITE_READONLY": ("it can't be written", "check the permissions of the folder; what was scored stays"),
+    "SQLITE_READONLY": ("it can't be written", "check the permissions of the folder; scores so far are kept"),
     "SQLITE_CANTOPEN": ("it can't be opened", "check the path and the permissions of the folder"),
-    "SQLITE_NOTADB": (f"its {DATABASE} is no study", "name another folder"),
+    "SQLITE_NOTADB": (f"its {DATABASE} is not a study", "name another folder"),
     "SQLITE_CORRUPT": (f"its {DATABASE} is damaged", "restore it from a copy, or begin a new study"),
     "SQLITE_BUSY": (
         "another program holds it",
-        "end that program, then run the same command again; what was scored stays",
+        "end that program, then run the same command again; scores so far are kept",
     ),
 }
 
@@ -170,7 +170,7 @@ def locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         strange = {path.name for path in folder.iterdir()} - _OURS
         if strange and not (folder / DATABASE).exists():
-            raise A2lError(f"{folder} is no study: it holds {min(strange)}", "name a new or empty folder")
+            raise A2lError(f"{folder} is not a study: it holds {min(strange)}", "name a new or empty folder")
     except OSError as error:
         raise A2lError(
             f"the study {folder} can't be written: {error.strerror}", "name another folder"
@@ -183,7 +183,7 @@ def locked(folder: Path) -> Iterator[None]:
 def set_aside(folder: Path) -> Path | None:
     """Rename a study's folder to the first free `NAME.1`, `NAME.2`, ..., so that a new one can begin there.
 
-    None if there is nothing. Raises `A2lError` if a search has it, or if it is no study.
+    None if there is nothing. Raises `A2lError` if a search has it, or if it is not a study.
     """
     if not folder.exists():
         return None
@@ -283,7 +283,7 @@ def _check_version(folder: Path, connection: sqlite3.Connection) -> None:
         else None
     )
     if row is None:
-        raise A2lError(f"the {DATABASE} in {folder} is no study of a2l", "name another folder")
+        raise A2lError(f"the {DATABASE} in {folder} is not a study of a2l", "name another folder")
     if row[0] != str(SCHEMA_VERSION):
         raise A2lError(
             f"the study {folder} has the format {row[0]}, this version of a2l reads {SCHEMA_VERSION}",

@@ -224,14 +224,14 @@ class Study(StudyReader):
         """Raise unless these settings go on with what the study was begun with."""
         if self._rows("SELECT 1 FROM meta WHERE name = ?", MERGED):
             raise A2lError(
-                f"the study {self.folder} is merged from others, and searches no further",
-                "go on with one of them and merge again, or name a new folder with --study",
+                f"the study {self.folder} is merged from others, and can't search further",
+                "continue one of them and merge again, or name a new folder with --study",
             )
         stored = self.settings
         if stored.scoring != settings.scoring:
             raise A2lError(
                 f"the study {self.folder} was begun by a version of a2l with other rules for scores",
-                "it can be read, not gone on with: name a new folder with --study",
+                "it can be read, but not continued: name a new folder with --study",
             )
         differing = stored.differences(settings)
         for name in _EXTENSIONS:

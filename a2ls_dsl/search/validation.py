@@ -1,4 +1,4 @@
-"""What `a2l validate` leaves in a study's folder: the scores of losses trained anew, with fresh seeds."""
+"""What `a2l validate` leaves in a study's folder: the scores of losses trained again, with fresh seeds."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Validation:
     @property
     def envs(self) -> tuple[str, ...]:
         """The environments of which anything is there."""
-        return tuple(dict.fromkeys(each.env for each in self.scores))
+        return tuple(dict.fromkeys(score.env for score in self.scores))
 
     @property
     def complete(self) -> bool:
@@ -50,11 +50,11 @@ class Validation:
 
     def is_found(self, arm: str) -> bool:
         """Whether an arm is a loss of the study."""
-        return any(each.found for each in self.scores if each.arm == arm)
+        return any(score.found for score in self.scores if score.arm == arm)
 
     def of(self, arm: str, env: str) -> dict[int, float]:
         """An arm's scores on an environment, by seed."""
-        return {each.seed: each.score for each in self.scores if (each.arm, each.env) == (arm, env)}
+        return {score.seed: score.score for score in self.scores if (score.arm, score.env) == (arm, env)}
 
 
 def path_of(study: Path) -> Path:
@@ -77,5 +77,5 @@ def load(study: Path) -> Validation | None:
         return Validation(**data | {"scores": tuple(Score(**each) for each in data["scores"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise A2lError(
-            f"{path} is no validation: {error}", "delete it and run `a2l validate` again: it is made anew"
+            f"{path} is not a validation: {error}", "delete it and run `a2l validate` again"
         ) from None

@@ -23,7 +23,7 @@ KEYWORDS = ("loss", "import", "against", "batch", "with", "as")
 SCHEDULE = "linear"
 
 HEAD = "head"
-"""The one option whose value is no number: the name of a head."""
+"""The one option whose value is not a number: the name of a head."""
 
 DECAY, BINS, SMOOTHING, TEMPERATURE = "decay", "bins", "smoothing", "temperature"
 """Options that mean something to the compiler: see `Operator`."""

@@ -218,7 +218,7 @@ def _add(entry: Entry, table: dict[str, Entry]) -> None:
         table[entry.name] = entry
         return
     if not _NAME.fullmatch(entry.name):
-        raise A2lError(f"`{entry.name}` is no name", "use letters, digits and _, a letter first")
+        raise A2lError(f"`{entry.name}` is not a name", "use letters, digits and _, a letter first")
     if meaning := what_is(entry.name):
         raise A2lError(f"the name `{entry.name}` is taken by {meaning}", "choose another name")
     table[entry.name] = entry

@@ -31,8 +31,8 @@ from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
-from a2ls_dsl.rl.slots import Training
 from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer
+from a2ls_dsl.rl.training import Training
 from a2ls_dsl.search.candidates import parsed
 from a2ls_dsl.search.evolution import best, child_of, first_population
 from a2ls_dsl.search.presets import quick

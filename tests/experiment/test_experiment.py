@@ -108,14 +108,14 @@ def test_a_file_says_what_is_run(small: Path) -> None:
         (('none = "none"', '"a/b" = "none"'), "'a/b' can't name a folder"),
         (("frames = 800", ""), "doesn't say `frames`"),
         (("hidden = 8", "hiden = 8"), "there is no setting in"),
-        (("hidden = 8", 'precision = "fp8"'), "make no sense"),
+        (("hidden = 8", 'precision = "fp8"'), "don't fit"),
         (("mine.a2l", "yours"), "no file or shipped loss"),
         (('none = "none"', "none = 3"), "the arm `none` has no loss"),
         (("batch_size = 6", "batchsize = 6"), "there is no setting in"),
-        (("hidden = 8", 'obs = "sounds"'), "make no sense"),
+        (("hidden = 8", 'obs = "sounds"'), "don't fit"),
         (("cartpole-balance", "cartpole-balence"), "there is no task"),
-        (("frames = 800", "frames = 801"), "no whole number of agent steps"),
-        (("[arms]", "[arms"), "is no experiment"),
+        (("frames = 800", "frames = 801"), "not a whole number of agent steps"),
+        (("[arms]", "[arms"), "is not an experiment"),
     ],
 )
 def test_what_makes_no_sense_is_explained(change: tuple[str, str], message: str, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_broken_result_is_explained(small: Path) -> None:
     path = path_of(experiment, experiment.runs[0])
     path.parent.mkdir(parents=True)
     path.write_text("nonsense\n")
-    with pytest.raises(A2lError, match="is no result of a run"):
+    with pytest.raises(A2lError, match="is not a result of a run"):
         missing(experiment)
 
 

@@ -1,4 +1,4 @@
-"""`a2l validate`: the best of a study trained anew, resumed, kept with the study, shown by its report."""
+"""`a2l validate`: the best of a study trained again, resumed, kept with the study, shown by its report."""
 
 from __future__ import annotations
 
@@ -91,12 +91,12 @@ def test_what_is_missing_is_trained_and_the_rest_is_kept(study: Path) -> None:
     assert "0 of 12 runs are missing" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in stored} == stored  # nothing is trained a second time
     assert load(study) == found
-    assert "Does it help when trained anew on cartpole-swingup?" in again.stdout
+    assert "Does it help when trained again on cartpole-swingup?" in again.stdout
 
     assert a2l("report", study).returncode == 0
     page = (study / "report.html").read_text(encoding="utf-8")
     assert 'id="validation"' in page
-    assert "Does it help when trained anew on cartpole-swingup?" in page
+    assert "Does it help when trained again on cartpole-swingup?" in page
     rows = a2l("analyze", study, "--table", "validation", "--format", "csv").stdout.splitlines()
     assert len(rows) == 1 + 6
 
@@ -113,7 +113,7 @@ def test_mistakes_are_explained(study: Path) -> None:
     assert "no environment to validate on" in a2l("validate", study, "--envs", " , ").stderr
     odd = a2l("validate", study, "--envs", "cartpole-swingup", "--frames", 8_001)
     assert odd.returncode == 2
-    assert "no whole number of agent steps" in odd.stderr
+    assert "not a whole number of agent steps" in odd.stderr
     full = plan(study, 1, ["cartpole-swingup"], 2)
     (study / "validation" / "runs").rename(study / "validation" / "kept")
     (study / "validation" / "runs").write_text("in the way")

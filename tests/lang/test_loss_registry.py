@@ -161,8 +161,8 @@ def test_nothing_is_shadowed(name: str, meaning: str) -> None:
 @pytest.mark.parametrize(
     ("register", "function", "message"),
     [
-        (view(""), lambda_named("my view"), "is no name"),
-        (view(""), lambda_named("späti"), "is no name"),
+        (view(""), lambda_named("my view"), "is not a name"),
+        (view(""), lambda_named("späti"), "is not a name"),
         (
             view("", parameters=(Number("size", 0, Range(1, 9)),)),
             mine,

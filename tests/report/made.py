@@ -74,7 +74,7 @@ def curve(loss: Loss | None, seed: int) -> Sequence[float]:
 
 
 def make(folder: Path, settings: SearchSettings = CASCADE, ticks: int | None = None) -> Path:
-    """Search to the end, or for so many ticks."""
+    """Search to the end, or for that many ticks."""
     grammar = settings.space()
     with Study(folder, settings, grammar) as study:
         gates: list[Gate] = [Every("duplicates", 11), Every("batch", 7)] if settings.gates else []

@@ -57,5 +57,5 @@ def test_games_without_a_human_have_no_score() -> None:
     assert has_human_score("ms-pacman")
     assert not has_human_score("Tetris")
     assert not has_human_score("walker-walk")
-    with pytest.raises(A2lError, match="nobody's score at Tetris is known"):
+    with pytest.raises(A2lError, match="no human score is known for Tetris"):
         human_normalised("Tetris", 1.0)

@@ -184,13 +184,13 @@ def test_many_candidates_take_little_work_and_memory(number: int, tmp_path: Path
     grew = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert len(text) < 2_000_000
     assert f"{number + 24:,}" in text
-    assert "drawn by lot" in text
+    assert "drawn at random" in text
     assert grew < 300_000  # kB
     assert calls < 600 * number
 
 
 def grown(folder: Path, number: int) -> None:
-    """Let a study have so many more candidates, in the shortest way."""
+    """Let a study have that many more candidates, in the shortest way."""
     rng = np.random.default_rng(0)
     scores = rng.normal(300, 50, number)
     with Study(folder, SETTINGS, SETTINGS.space()) as study, study.deciding(study.clock + 1):

@@ -187,7 +187,7 @@ def test_a_validation_on_the_studys_own_environment_answers_its_questions(
         assert f"found_{best[:8]} on 6 common fresh seeds; the best of 2" in claim.why
         assert claim.difference is not None
         assert claim.difference.value == pytest.approx(max(better, -5.0))
-        assert not any("trained anew" in each.question for each in claims)  # it is answered once
+        assert not any("trained again" in each.question for each in claims)  # it is answered once
         if answer == "can't be said":
             assert "--seeds 12" in claim.fix  # not the same command again
         assert study.leaderboard(5)[0].key in (best, "none")
@@ -234,7 +234,7 @@ def test_a_validation_is_kept(tmp_path: Path) -> None:
     store(tmp_path, validated(1.0))
     assert load(tmp_path) == validated(1.0)
     path_of(tmp_path).write_text('{"frames": 3}')
-    with pytest.raises(A2lError, match="is no validation"):
+    with pytest.raises(A2lError, match="is not a validation"):
         load(tmp_path)
 
 

@@ -15,7 +15,7 @@ pytest.importorskip("ale_py", reason="needs the extra `atari`")
 from a2ls_dsl.cli import main
 from a2ls_dsl.rl.folder import columns
 from a2ls_dsl.rl.rainbow.settings import EFFICIENT, RainbowSettings
-from a2ls_dsl.rl.slots import Training
+from a2ls_dsl.rl.training import Training
 from a2ls_dsl.search.presets import PRESETS
 from a2ls_dsl.search.settings import SearchSettings, find_task
 
@@ -82,7 +82,7 @@ def test_searches_on_games_survive_json(preset: str) -> None:
         (["--env", "Pogn"], "did you mean `Pong`?"),
         (["--env", "Pong", "--obs", "vectors"], "Pong is seen as frames"),
         (["--env", "Pong", "--ale", "ale"], "there is no package that emulates Atari `ale`"),
-        (["--env", "walker-walk", "--ale", "atari-py"], "walker-walk is no Atari game"),
+        (["--env", "walker-walk", "--ale", "atari-py"], "walker-walk is not an Atari game"),
         (["--env", "walker-walk", "--rainbow", "spr"], "leave out --rainbow"),
         (["--env", "Pong", "--rainbow", "fast"], "there is efficient, spr"),
         (["--env", "Pong", "--frames", "4001"], "use 4,000 or 4,004"),

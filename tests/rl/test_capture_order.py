@@ -19,7 +19,7 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.capture import RENEWED, WARM_UP, Captured
 from a2ls_dsl.rl.device import choose_device
 from a2ls_dsl.rl.memory import free_bytes
-from a2ls_dsl.rl.slots import Training
+from a2ls_dsl.rl.training import Training
 from a2ls_dsl.search import run
 from a2ls_dsl.search.presets import PRESETS
 

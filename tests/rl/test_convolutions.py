@@ -8,7 +8,7 @@ from torch import Tensor
 
 from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.rl import convolutions
-from a2ls_dsl.rl.convolutions import Conv, Way, choose, convolve, use
+from a2ls_dsl.rl.convolutions import Arrangement, Conv, choose, convolve, use
 from a2ls_dsl.rl.networks import PixelEncoder
 
 MEMBERS, BATCH, SEEN = 3, 2, (9, 20, 20)
@@ -21,8 +21,8 @@ def encoder() -> PixelEncoder:
     return made.double()
 
 
-@pytest.mark.parametrize("way", Way)
-def test_every_way_is_a_convolution_a_member(way: Way) -> None:
+@pytest.mark.parametrize("way", Arrangement)
+def test_every_way_is_a_convolution_a_member(way: Arrangement) -> None:
     generator = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:
@@ -37,8 +37,8 @@ def test_every_way_is_a_convolution_a_member(way: Way) -> None:
         torch.testing.assert_close(out[:, 5 * member : 5 * member + 5], own)
 
 
-@pytest.mark.parametrize("way", [Way.PADDED, Way.SINGLE])
-def test_encoders_learn_the_same_in_every_way(way: Way, encoder: PixelEncoder) -> None:
+@pytest.mark.parametrize("way", [Arrangement.PADDED, Arrangement.SINGLE])
+def test_encoders_learn_the_same_in_every_way(way: Arrangement, encoder: PixelEncoder) -> None:
     frames = torch.randint(0, 256, (MEMBERS, BATCH, *SEEN), generator=torch.Generator().manual_seed(0)).byte()
     parameters = list(encoder.parameters())
 
@@ -52,14 +52,14 @@ def test_encoders_learn_the_same_in_every_way(way: Way, encoder: PixelEncoder) -
         torch.testing.assert_close(mine, its)
 
 
-@pytest.mark.parametrize("fastest", Way)
+@pytest.mark.parametrize("fastest", Arrangement)
 def test_an_agent_takes_the_way_that_is_fastest_here(
-    fastest: Way, encoder: PixelEncoder, monkeypatch: pytest.MonkeyPatch
+    fastest: Arrangement, encoder: PixelEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All ways run; the times are made up."""
-    agent, now, asked = torch.nn.ModuleDict({"encoder": encoder}), [0.0], set[Way]()
+    agent, now, asked = torch.nn.ModuleDict({"encoder": encoder}), [0.0], set[Arrangement]()
 
-    def slow(x: Tensor, weight: Tensor, bias: Tensor, stride: int, way: Way) -> Tensor:
+    def slow(x: Tensor, weight: Tensor, bias: Tensor, stride: int, way: Arrangement) -> Tensor:
         asked.add(way)
         now[0] += 1 if way is fastest else 2
         return convolve(x, weight, bias, stride, way)
@@ -67,5 +67,5 @@ def test_an_agent_takes_the_way_that_is_fastest_here(
     monkeypatch.setattr(convolutions, "convolve", slow)
     monkeypatch.setattr(convolutions, "perf_counter", lambda: now[0])
     choose(agent, BATCH, SEEN, MEMBERS)
-    assert asked == set(Way)
+    assert asked == set(Arrangement)
     assert {each.way for each in agent.modules() if isinstance(each, Conv)} == {fastest}

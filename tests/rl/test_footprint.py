@@ -107,7 +107,8 @@ LIMITED = """
 import resource, sys
 import torch
 from a2ls_dsl.rl.memory import free_of_process
-from a2ls_dsl.rl.slots import Member, Slots, Training
+from a2ls_dsl.rl.slots import Slots
+from a2ls_dsl.rl.training import Member, Training
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.settings import SacSettings
 from a2ls_dsl.diagnostics import A2lError

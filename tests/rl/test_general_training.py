@@ -13,7 +13,8 @@ from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
-from a2ls_dsl.rl.slots import Member, Slots, Training
+from a2ls_dsl.rl.slots import Slots
+from a2ls_dsl.rl.training import Member, Training
 
 NAMES = shipped("losses", ".a2l")
 LARGE = ("tdmpc2", "ac_state", "mlr", "cpc", "taco")  # more than 100,000 parameters on vectors

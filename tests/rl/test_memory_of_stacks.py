@@ -13,8 +13,8 @@ from test_poison import CASES, SICK, Run
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
-from a2ls_dsl.rl.slots import Training
 from a2ls_dsl.rl.trainer import Plan, Trainer
+from a2ls_dsl.rl.training import Training
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Environments of Gymnasium and of one's own through the commands, as in a folder with a small module."""
+"""Environments of Gymnasium and of the user's own through the commands, as in a folder with a module."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from forked import a2l
 from a2ls_dsl.rl.agents import algorithm_for
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.settings import EvaluationSettings
-from a2ls_dsl.rl.slots import Member, Slots, Training
+from a2ls_dsl.rl.slots import Slots
+from a2ls_dsl.rl.training import Member, Training
 from a2ls_dsl.search.presets import quick
 from a2ls_dsl.search.settings import SearchSettings
 

@@ -17,8 +17,8 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.agent import of_members
 from a2ls_dsl.rl.learner import Learner
+from a2ls_dsl.rl.members import of_members
 from a2ls_dsl.rl.networks import PixelEncoder
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import PixelWindow

@@ -15,7 +15,8 @@ from a2ls_dsl.rl.envs.pool import EnvPool
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.rainbow.settings import VECTORS, RainbowSettings
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
-from a2ls_dsl.rl.slots import Member, Slots, Training
+from a2ls_dsl.rl.slots import Slots
+from a2ls_dsl.rl.training import Member, Training
 
 RAINBOW = RainbowSettings(
     replay_capacity=200, random_steps=40, multi_step=3, batch_size=2, hidden=8, projection=8
@@ -55,11 +56,11 @@ def test_games_are_taken_up_where_they_were() -> None:
         lives = 0
         for _ in range(120):
             slots.tick()
-            lives += int((slots._in_game & ~slots._running).sum())
-            if lives and slots._running.all() and slots.step[0] > 60:
+            lives += int((slots.tally.in_game & ~slots.tally.running).sum())
+            if lives and slots.tally.running.all() and slots.tally.step[0] > 60:
                 break
         assert lives
-        assert slots._in_game.all()
+        assert slots.tally.in_game.all()
         goes_on(slots)
 
 
@@ -92,7 +93,7 @@ def test_episodes_of_gymnasium_are_taken_up_where_they_were(name: str, settings:
     with stack(training) as slots:
         for _ in range(90):
             slots.tick()
-        assert (slots.episode > 0).all()
+        assert (slots.tally.episode > 0).all()
         goes_on(slots)
 
 

@@ -19,7 +19,8 @@ from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, SacSettings
-from a2ls_dsl.rl.slots import Member, Slots, Training
+from a2ls_dsl.rl.slots import Slots
+from a2ls_dsl.rl.training import Member, Training
 
 DEVICES = [
     "cpu",

@@ -23,8 +23,8 @@ from a2ls_dsl.rl.policy import Policy, load_policy, load_trained
 from a2ls_dsl.rl.policy_export import write_policy
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
-from a2ls_dsl.rl.slots import Training
 from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer
+from a2ls_dsl.rl.training import Training
 
 SAC = SacSettings(hidden=16, batch_size=8, random_steps=20)
 RAINBOW = RainbowSettings(random_steps=30, batch_size=4, hidden=16, projection=8, replay_capacity=200)
@@ -216,7 +216,7 @@ def test_what_cant_be_played_has_a_message(run: tuple[Path, Trainer], tmp_path: 
     (tmp_path / "empty").mkdir()
     for path, words in (
         (tmp_path / "nowhere", "there is no run, study or policy"),
-        (tmp_path / "empty", "no run and no study"),
+        (tmp_path / "empty", "neither a run nor a study"),
         (tmp_path / "study", "keeps no policy"),
         (tmp_path / "other.npz", "not a checkpoint"),
     ):
@@ -228,7 +228,7 @@ def test_what_cant_be_played_has_a_message(run: tuple[Path, Trainer], tmp_path: 
     assert "seed-4" in done.stderr
     with pytest.raises(A2lError, match="sees"):
         policy.act(np.zeros(6))
-    with pytest.raises(A2lError, match="names no kind"):
+    with pytest.raises(A2lError, match="doesn't name a kind"):
         write_policy(policy, tmp_path / "policy.onnx")
     missing = a2l("play", run[0], "--export", tmp_path / "no" / "folder.pt2")
     assert missing.returncode in (1, 2)

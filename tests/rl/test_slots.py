@@ -19,7 +19,8 @@ from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, SacSettings
-from a2ls_dsl.rl.slots import Member, Slots, Training
+from a2ls_dsl.rl.slots import Slots
+from a2ls_dsl.rl.training import Member, Training
 
 # An odd number of random steps, and evaluations that are not done when the next ones are due.
 TASK = find_task("cartpole-swingup")

@@ -18,9 +18,10 @@ from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.folder import RunFolder
 from a2ls_dsl.rl.policy import load_policy
 from a2ls_dsl.rl.settings import EvaluationSettings, PixelSettings, SacSettings
-from a2ls_dsl.rl.slots import Member, Slots, Training
+from a2ls_dsl.rl.slots import Slots
 from a2ls_dsl.rl.stacks import Stacks, stacks_for
 from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer
+from a2ls_dsl.rl.training import Member, Training
 
 TRAINING = Training(
     find_task("cartpole-swingup"),
@@ -115,7 +116,7 @@ def test_a_process_that_dies_is_an_error_with_a_way_on() -> None:
         os.kill(slots._others[0]._process.pid, signal.SIGKILL)
         with pytest.raises(A2lError, match="was killed by SIGKILL") as error:
             slots.tick()
-    assert "goes on from what was stored" in error.value.fix
+    assert "continues from what was stored" in error.value.fix
 
 
 def test_what_a_stack_refuses_is_refused() -> None:

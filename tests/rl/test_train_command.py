@@ -17,7 +17,7 @@ from forked import a2l as run
 
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.folder import columns
-from a2ls_dsl.rl.slots import Training
+from a2ls_dsl.rl.training import Training
 
 QUICK = ["--env", "cartpole-swingup", "--hidden", "16", "--batch-size", "8", "--eval-episodes", "1"]
 
@@ -176,7 +176,7 @@ def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "seed-0.csv").write_text("mine")
     done = run("train", *QUICK, "--loss", "none", "--out", str(tmp_path))
     assert done.returncode == 2
-    assert "is no run: it holds seed-0.csv" in done.stderr
+    assert "is not a run: it holds seed-0.csv" in done.stderr
     assert (tmp_path / "seed-0.csv").read_text() == "mine"
 
 

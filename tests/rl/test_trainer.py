@@ -18,8 +18,9 @@ from a2ls_dsl.rl.checkpoint import load, save
 from a2ls_dsl.rl.envs.dmc import DmcEnv
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings, paper_settings
-from a2ls_dsl.rl.slots import Slots, Training
+from a2ls_dsl.rl.slots import Slots
 from a2ls_dsl.rl.trainer import Evaluation, Plan, Ticked, Trainer, aulc
+from a2ls_dsl.rl.training import Training
 
 SMALL = SacSettings(hidden=32, batch_size=16, random_steps=100)
 WINNER = load_one("a2_winner")[1]
@@ -218,7 +219,7 @@ def test_the_last_evaluation_is_at_the_end_of_the_budget() -> None:
 def test_frames_are_whole_agent_steps() -> None:
     """Else the last evaluation would come after the end of training, and its label would be wrong."""
     for frames, every in ((12_500, 1000), (3, 1000), (2000, 777)):
-        with pytest.raises(A2lError, match="no whole number of agent steps"):
+        with pytest.raises(A2lError, match="not a whole number of agent steps"):
             plan(None, frames=frames, every=every)
 
 

@@ -27,8 +27,8 @@ from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.replay import Replay
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
-from a2ls_dsl.rl.slots import Training
 from a2ls_dsl.rl.trainer import Plan, Trainer
+from a2ls_dsl.rl.training import Training
 from a2ls_dsl.rl.windows import check_windows, rows_needed
 from a2ls_dsl.search.run import evolve
 from a2ls_dsl.search.settings import SearchSettings

@@ -87,12 +87,12 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
         assert trial is not None
         candidate = study.tell(trial, 3)
         assert (candidate.origin, candidate.score) == (Origin.GIVEN, 3.0)
-        with pytest.raises(a2l.A2lError, match="was told already"):
+        with pytest.raises(a2l.A2lError, match="was told before"):
             study.tell(trial, 4.0)
         assert study.ask("mse({ s[t] } -> { s[t+1] })") is None  # it was asked for before
         with pytest.raises(a2l.A2lError, match="looks 998 agent steps ahead"):
             study.ask("mse({ s[t] } -> { s[t+998] })")
-        with pytest.raises(a2l.A2lError, match="which is no loss"):
+        with pytest.raises(a2l.A2lError, match="which is not a loss"):
             study.ask("mse({ s[t] } -> ")
         failed = study.ask()
         assert failed is not None

@@ -23,7 +23,8 @@ from a2ls_dsl.search.gaussian import MIXES, Fit, Kernels, Scores, condition, fit
 from a2ls_dsl.search.model import ModelSearch
 from a2ls_dsl.search.rehearsal import rehearse
 from a2ls_dsl.search.settings import EvolutionSettings, SearchSettings
-from a2ls_dsl.search.strategies import Scored, strategy_of
+from a2ls_dsl.search.strategies import Scored
+from a2ls_dsl.search.strategy_calls import strategy_of
 from a2ls_dsl.search.study import Study
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))

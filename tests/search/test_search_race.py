@@ -30,7 +30,8 @@ from a2ls_dsl.search.presets import PRESETS
 from a2ls_dsl.search.reader import StudyReader, stored_settings
 from a2ls_dsl.search.run import evolve
 from a2ls_dsl.search.settings import SearchSettings
-from a2ls_dsl.search.strategies import Scored, ranked
+from a2ls_dsl.search.strategies import Scored
+from a2ls_dsl.search.strategy_calls import ranked
 from a2ls_dsl.search.study import Study
 
 

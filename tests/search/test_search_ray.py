@@ -25,7 +25,7 @@ from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.rings import Memory, Rows, Sent
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.rl.slot_sets import divided, joined
-from a2ls_dsl.rl.slots import Member, Training
+from a2ls_dsl.rl.training import Member, Training
 from a2ls_dsl.search import scale_out
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.events import Event, Placed

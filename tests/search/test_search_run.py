@@ -324,7 +324,7 @@ def test_a_folder_that_is_removed_ends_the_search(tmp_path: Path) -> None:
     said = process.communicate()[1]
     assert process.returncode == 2
     assert "was removed, renamed or replaced while a search had it" in said
-    assert "stays" not in said
+    assert "are kept" not in said
     assert not folder.exists()
 
 

@@ -80,10 +80,10 @@ def test_settings_of_another_version_are_refused(text: str) -> None:
         ({"strategy": "papr"}, "there is no search strategy `papr`"),
         ({"operator": "msee"}, "there is no operator `msee`"),
         ({"population": 0}, "needs a population"),
-        ({"seed": -1}, "a seed is 0 or more"),
+        ({"seed": -1}, "a seed is at least 0"),
         ({"frames": 1_000}, "end before learning begins"),
-        ({"frames": 5_001}, "no whole number of agent steps"),
-        ({"evaluation": EvaluationSettings(999, 1)}, "no whole number of agent steps"),
+        ({"frames": 5_001}, "not a whole number of agent steps"),
+        ({"evaluation": EvaluationSettings(999, 1)}, "not a whole number of agent steps"),
         ({"env": "walker-wolk"}, "there is no task"),
     ],
 )

@@ -17,7 +17,8 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.evolution import Origin
 from a2ls_dsl.search.reader import StudyReader
-from a2ls_dsl.search.strategies import STRATEGIES, strategy_of
+from a2ls_dsl.search.strategies import STRATEGIES
+from a2ls_dsl.search.strategy_calls import strategy_of
 
 DOCS = Path(__file__).parents[2] / "docs" / "search.md"
 
@@ -90,9 +91,9 @@ def test_a_plain_list_is_searched_to_its_end(here: Path) -> None:
 
 MISTAKES = {
     "gone:Mine": ("", "there is no module `gone` for the strategy gone:Mine", "working folder"),
-    "imports:Mine": ("import gone", "No module named 'gone'", "mend it"),
+    "imports:Mine": ("import gone", "No module named 'gone'", "fix it"),
     "fails:Mine": ("1 / 0", "ZeroDivisionError: division by zero", "line 1"),
-    "syntax:Mine": ("class Mine(", "SyntaxError", "mend it"),
+    "syntax:Mine": ("class Mine(", "SyntaxError", "fix it"),
     "slip:Mini": (
         "class Mine: propose = print",
         "there is no class in slip called `Mini`",
@@ -107,7 +108,7 @@ MISTAKES = {
     "made:Mine": (
         "class Mine:\n  def propose(self, known, rng): return []",
         "failed when it is made: TypeError",
-        "mend",
+        "fix it",
     ),
 }
 
@@ -149,7 +150,7 @@ class Late:
     [
         ("raise ValueError('no more')", "return []", "failed in `propose`: ValueError: no more"),
         ("return [3]", "return []", "the strategy late:Late proposed 3"),
-        ("return ['mse(x)']", "return []", "proposed `mse(x)`, which is no loss"),
+        ("return ['mse(x)']", "return []", "proposed `mse(x)`, which is not a loss"),
         ("return ['mse({ s[t] } -> { s[t+200] })']", "return []", "looks 200 agent steps ahead"),
         ("return []", "raise KeyError(7)", "failed in `ranked`: KeyError: 7"),
     ],

@@ -68,17 +68,17 @@ class Side(nn.Module):
     def write(self, lane: int, items: tuple[Item, ...], draws: int) -> int:
         """Make `items` the set of a lane. draws: the views called before it; gives those called so far."""
         elements: Sequence[Element] = elements_of(items)
-        numbers = list(accumulate((len(each.calls) for each in elements), initial=draws))
+        numbers = list(accumulate((len(element.calls) for element in elements), initial=draws))
         called = [
-            number if each.calls else 0
-            for each, number in zip(elements, islice(numbers, 1, None), strict=True)
+            number if element.calls else 0
+            for element, number in zip(elements, islice(numbers, 1, None), strict=True)
         ]
         for picks, stream in zip(
             (self.states, self.actions, self.rewards),
             (Stream.STATE, Stream.ACTION, Stream.REWARD),
             strict=True,
         ):
-            own = [index for index, each in enumerate(elements) if each.stream is stream]
+            own = [index for index, element in enumerate(elements) if element.stream is stream]
             picks.write(lane, [elements[i].offset for i in own], [called[i] for i in own])
         return numbers[-1]
 
@@ -143,7 +143,7 @@ class Bucket(nn.Module):
 
     def uses(self, **traits: bool) -> bool:
         """What `Size.uses` says, without a look at the table of operators: this is compiled."""
-        return any(all(each[name] is wanted for name, wanted in traits.items()) for each in self._traits)
+        return any(all(trait[name] is wanted for name, wanted in traits.items()) for trait in self._traits)
 
     def write(self, lane: int, owner: int, weight: float, term: Comparison, draws: int) -> int:
         """Make `term` that of a lane. draws: the views its loss called before; gives those called so far."""

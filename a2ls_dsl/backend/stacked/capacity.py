@@ -213,14 +213,16 @@ def _spares(lanes: int) -> int:
 
 
 @dataclass(frozen=True)
-class _Group:
+class _Merged:
+    """Lanes that will share a bucket of this size."""
+
     size: Size
     lanes: tuple[int, ...]
     cost: Cost  # of all its lanes
 
-    def join(self, other: _Group, spaces: Spaces) -> _Group:
+    def join(self, other: _Merged, spaces: Spaces) -> _Merged:
         size, lanes = self.size.join(other.size), tuple(sorted(self.lanes + other.lanes))
-        return _Group(size, lanes, len(lanes) * size.cost(spaces))
+        return _Merged(size, lanes, len(lanes) * size.cost(spaces))
 
 
 def _grouped(sizes: Sequence[Size], spaces: Spaces, padding: float) -> Iterator[tuple[Size, tuple[int, ...]]]:
@@ -232,30 +234,30 @@ def _grouped(sizes: Sequence[Size], spaces: Spaces, padding: float) -> Iterator[
     alone = dict[Size, tuple[int, ...]]()
     for lane, size in enumerate(sizes):
         alone[size] = (*alone.get(size, ()), lane)
-    groups = dict[int, _Group]()
+    groups = dict[int, _Merged]()
     for size, lanes in alone.items():
-        groups[len(groups)] = _Group(size, lanes, len(lanes) * size.cost(spaces))
+        groups[len(groups)] = _Merged(size, lanes, len(lanes) * size.cost(spaces))
     cost = sum((group.cost for group in groups.values()), Cost())
     limit = Cost(math.inf, math.inf) if math.isinf(padding) else padding * cost
     share = Cost(1 / max(cost.numbers, 1), 1 / max(cost.states, 1))
     heap: list[tuple[float, int, int, Cost]] = []
 
-    def offer(one: int, other: int) -> None:
-        joined = groups[one].size.join(groups[other].size).cost(spaces)
-        lanes = len(groups[one].lanes) + len(groups[other].lanes)
-        more = lanes * joined - groups[one].cost - groups[other].cost
+    def offer(left: int, right: int) -> None:
+        joined = groups[left].size.join(groups[right].size).cost(spaces)
+        lanes = len(groups[left].lanes) + len(groups[right].lanes)
+        more = lanes * joined - groups[left].cost - groups[right].cost
         if (cost + more).within(limit):
             added = more.numbers * share.numbers + more.states * share.states
-            heapq.heappush(heap, (added, one, other, more))
+            heapq.heappush(heap, (added, left, right, more))
 
-    for one, other in combinations(groups, 2):
-        offer(one, other)
+    for left, right in combinations(groups, 2):
+        offer(left, right)
     number = len(groups)
     while heap:
-        _, one, other, more = heapq.heappop(heap)
-        if one in groups and other in groups and (cost + more).within(limit):
+        _, left, right, more = heapq.heappop(heap)
+        if left in groups and right in groups and (cost + more).within(limit):
             cost += more
-            groups[number] = groups.pop(one).join(groups.pop(other), spaces)
+            groups[number] = groups.pop(left).join(groups.pop(right), spaces)
             for old in [old for old in groups if old != number]:
                 offer(old, number)
             number += 1

@@ -88,7 +88,7 @@ class StackedLoss(nn.Module):
     @property
     def layout(self) -> Layout:
         """Where everything lies: a stack of equal losses with this layout has tensors of the same shapes."""
-        seats = tuple(tuple(each) for each in self._seats)
+        seats = tuple(tuple(seat) for seat in self._seats)
         return Layout(tuple(self._planned), self.padding, self.spare, seats)
 
     @staticmethod
@@ -219,7 +219,7 @@ class StackedLoss(nn.Module):
         """For each parameter, whose its rows are: (rows,), or None where row i is member i's."""
         general = [] if self.general is None else [None]
         return [
-            None if each.in_order else each.owner for each in self._buckets for _ in each.parameters()
+            None if bucket.in_order else bucket.owner for bucket in self._buckets for _ in bucket.parameters()
         ] + general
 
     def _seats_for(self, member: int, loss: Loss | None) -> list[Seat] | None:

@@ -10,7 +10,7 @@ import torch
 from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.rl.arithmetic import arithmetic
 from a2ls_dsl.rl.bench.updates import FRAMES, reason
-from a2ls_dsl.rl.convolutions import Way, measure
+from a2ls_dsl.rl.convolutions import Arrangement, measure
 from a2ls_dsl.rl.networks import PixelEncoder
 from a2ls_dsl.rl.settings import Computation
 
@@ -24,11 +24,11 @@ class ConvolutionTime:
 
     batch_size: int
     members: int
-    milliseconds: dict[Way, float]
+    milliseconds: dict[Arrangement, float]
     failed: str = ""
 
     @property
-    def chosen(self) -> Way:
+    def chosen(self) -> Arrangement:
         """The fastest."""
         return min(self.milliseconds, key=lambda way: self.milliseconds[way])
 
@@ -44,7 +44,7 @@ def measure_convolutions(
             yield ConvolutionTime(batch, members, {}, reason(error))
 
 
-def _measured(batch: int, members: int, device: str, computation: Computation) -> dict[Way, float]:
+def _measured(batch: int, members: int, device: str, computation: Computation) -> dict[Arrangement, float]:
     encoder = PixelEncoder(members, *FRAMES.seen[:2])
     encoder.reset(slice(None), CounterRng(torch.arange(members)))
     encoder.to(device)

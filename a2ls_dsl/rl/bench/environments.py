@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.envs.atari_suite import Game
 from a2ls_dsl.rl.envs.emulator import load_vector
+from a2ls_dsl.rl.envs.game import Game
 from a2ls_dsl.rl.envs.pool import EnvPool, usable_cores
 from a2ls_dsl.rl.envs.suite import Way
 from a2ls_dsl.rl.envs.tasks import Task, suite_of

@@ -94,8 +94,8 @@ def count_work(loss: Loss | None, observations: Observations, action: int, setti
 def _bytes(stack: Agent, settings: AgentSettings, observations: Observations) -> float:
     # Trained: read going forward and back, gradient written, then Adam reads four and writes three.
     trained, forward = 10, 1
-    if isinstance(stack, SacStack) and isinstance(settings, SacSettings):
-        parameters = _of_sac(stack, settings, trained, forward)
+    if isinstance(stack, SacStack):
+        parameters = _of_sac(stack, stack.settings, trained, forward)
     else:  # Rainbow: the online network also reads the next observations, and so does the target network
         networks = [network for network, _ in stack.acting_networks()]
         online = sum(_size(each) for each in networks)

@@ -51,7 +51,7 @@ def measure_mix(
     """Padded to the largest loss, then as `computation` says, in turns for about `budget` seconds.
 
     frames: of training a candidate of the task. Raises `A2lError` for a loss that looks beyond the made-up
-    episodes, and for frames that are no whole agent steps or end before learning begins.
+    episodes, and for frames that are not whole agent steps or end before learning begins.
     """
     for loss in losses:
         check_reach(loss)

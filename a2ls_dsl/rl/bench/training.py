@@ -11,7 +11,8 @@ from a2ls_dsl.rl.bench.floor import synchronize
 from a2ls_dsl.rl.capture import WARM_UP
 from a2ls_dsl.rl.envs.tasks import Task
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings
-from a2ls_dsl.rl.slots import Member, Slots, Training
+from a2ls_dsl.rl.slots import Slots
+from a2ls_dsl.rl.training import Member, Training
 
 CANDIDATE_FRAMES = 100_000
 

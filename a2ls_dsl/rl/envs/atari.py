@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.envs.atari_suite import Game
 from a2ls_dsl.rl.envs.emulator import NOTHING, actions_of, load_game
 from a2ls_dsl.rl.envs.env import Step
 from a2ls_dsl.rl.envs.frames import area_weights
+from a2ls_dsl.rl.envs.game import Game
 
 
 class AtariEnv:

@@ -2,73 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from a2ls_dsl.diagnostics import A2lError, near, unknown
+from a2ls_dsl.rl.envs.game import ARGUMENTS, BACK_ENDS, FRAME_SKIP, GAME_FRAMES, USUAL, Game
 from a2ls_dsl.rl.envs.games import GAMES, game_key
 from a2ls_dsl.rl.envs.packages import installed
 from a2ls_dsl.rl.envs.suite import Protocol, Suite, Way
-from a2ls_dsl.rl.envs.task import PIXELS, Arguments, Task, join_name
+from a2ls_dsl.rl.envs.task import PIXELS, Arguments, Task
 from a2ls_dsl.rl.scores import has_human_score, human_normalised
 
 if TYPE_CHECKING:
     from a2ls_dsl.rl.envs.atari import AtariEnv
     from a2ls_dsl.rl.envs.rendering import Rendering
-
-BACK_ENDS = ("ale-py", "atari-py")
-"""The packages that emulate Atari games."""
-
-# Half an hour of play at 60 frames a second (Mnih et al. 2015), and frames per agent step.
-_GAME_FRAMES, _FRAME_SKIP = 108_000, 4
-
-# What may stand behind a game's name: the field that it is, and what it usually is.
-_ARGUMENTS = {"ale": "back_end", "noops": "noops", "sticky": "sticky"}
-_USUAL: dict[str, Any] = {"ale": BACK_ENDS[0], "noops": 30, "sticky": 0.0}
-
-
-@dataclass(frozen=True)
-class Game(Task):
-    """An Atari 2600 game: `task` is its plain name, `episode_frames` the limit after which a game is cut.
-
-    noops: a game begins with 1 to so many frames of doing nothing, 0 for none (Mnih et al. 2015); sticky: the
-    probability that a frame repeats the action of the frame before (Machado et al. 2018), which Atari-100k
-    doesn't use; back_end: the package that emulates, ale-py or atari-py.
-    """
-
-    suite: ClassVar[str] = "atari"
-
-    noops: int = 30
-    sticky: float = 0.0
-    back_end: str = "ale-py"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.noops < 0 or not 0.0 <= self.sticky < 1.0:
-            raise A2lError(
-                f"{self.name} can't begin with {self.noops} frames of nothing, or repeat an action with "
-                f"probability {self.sticky}",
-                "use 0 frames or more, and a probability from 0 to below 1",
-            )
-        if self.back_end not in BACK_ENDS:
-            raise unknown("package that emulates Atari", self.back_end, BACK_ENDS)
-
-    @property
-    def name(self) -> str:
-        """The game's plain name, `MsPacman`, and what is unusual: `Pong?sticky=0.25`."""
-        own = {key: getattr(self, field) for key, field in _ARGUMENTS.items()}
-        return join_name(self.task, {key: own[key] for key in own if own[key] != _USUAL[key]})
-
-    @property
-    def discrete(self) -> bool:
-        """An action is the number of one of the game's own actions."""
-        return True
-
-    @property
-    def observations(self) -> tuple[str, ...]:
-        """Frames of the emulator."""
-        return (PIXELS,)
 
 
 class Atari(Suite):
@@ -78,7 +26,7 @@ class Atari(Suite):
     title = "Atari"
     prefixed = False
     task_type = Game
-    # Atari-100k: so many frames are 100,000 agent steps.
+    # Atari-100k: that many frames are 100,000 agent steps.
     protocol = Protocol(frames=400_000, eval_every=40_000, quick_frames=2_000)
 
     def find(self, name: str, arguments: Arguments) -> Task | None:
@@ -87,14 +35,14 @@ class Atari(Suite):
         if game is None:
             return None
         for key, value in arguments.items():
-            if key not in _ARGUMENTS:
-                raise unknown("argument of an Atari game", key, _ARGUMENTS)
-            kind = type(_USUAL[key])
+            if key not in ARGUMENTS:
+                raise unknown("argument of an Atari game", key, ARGUMENTS)
+            kind = type(USUAL[key])
             if type(value) is not kind and not (kind is float and type(value) is int):
                 raise A2lError(
-                    f"the argument `{key}` of {game.task} can't be {value!r}", f"it is {_USUAL[key]!r}, say"
+                    f"the argument `{key}` of {game.task} can't be {value!r}", f"it is {USUAL[key]!r}, say"
                 )
-        return replace(game, **{_ARGUMENTS[key]: value for key, value in arguments.items()})
+        return replace(game, **{ARGUMENTS[key]: value for key, value in arguments.items()})
 
     def make(
         self, task: Task, rendering: Rendering | None, life_loss: bool, screen: bool = False
@@ -152,13 +100,15 @@ class Atari(Suite):
 def emulated_by(task: Task, back_end: str | None) -> Task:
     """The same game, played by another package; None changes nothing.
 
-    Raises `A2lError` for what is no game, or no such package.
+    Raises `A2lError` for what is not a game, or no such package.
     """
     if back_end is None:
         return task
     if not isinstance(task, Game):
-        raise A2lError(f"{task.name} is no Atari game: `{back_end}` would emulate nothing", "leave it out")
+        raise A2lError(
+            f"{task.name} is not an Atari game: `{back_end}` would emulate nothing", "leave it out"
+        )
     return replace(task, back_end=back_end)
 
 
-_GAMES: dict[str, Game] = {game_key(game): Game("atari", game, _FRAME_SKIP, _GAME_FRAMES) for game in GAMES}
+_GAMES: dict[str, Game] = {game_key(game): Game("atari", game, FRAME_SKIP, GAME_FRAMES) for game in GAMES}

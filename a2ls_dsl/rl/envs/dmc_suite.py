@@ -132,11 +132,9 @@ class DmControl(Suite):
         rendered = (Way(each, task, PIXELS, Rendering(), {"MUJOCO_GL": each}) for each in PACKAGES)
         return (Way(VECTORS, task, VECTORS), *rendered)
 
-    def tuned(self, task: Task, algorithm: str) -> Mapping[str, Any]:
+    def tuned(self, task: Task) -> Mapping[str, Mapping[str, Any]]:
         """He et al. 2022: cheetah has a batch and a learning rate of its own."""
-        if algorithm == "sac" and task.domain == "cheetah":
-            return {"batch_size": 512, "learning_rate": 2e-4}
-        return {}
+        return {"sac": {"batch_size": 512, "learning_rate": 2e-4}} if task.domain == "cheetah" else {}
 
 
 def _key(name: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.envs.atari_suite import Game
+from a2ls_dsl.rl.envs.game import Game
 from a2ls_dsl.rl.envs.games import rom_name
 from a2ls_dsl.rl.envs.packages import missing
 
@@ -42,7 +42,7 @@ def load_game(game: Game) -> Any:
 
 
 def load_vector(game: Game, games: int, threads: int) -> Any:
-    """ale-py's own `ALEVectorInterface` of so many games in so many threads, which pre-processes as we do.
+    """ale-py's own `ALEVectorInterface` of so many games in that many threads, which pre-processes as we do.
 
     It only measures what could be had: its episodes are no function of a seed that is given at their start.
     """

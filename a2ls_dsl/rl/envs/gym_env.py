@@ -81,7 +81,7 @@ class GymEnv:
             try:
                 total += float(reward)
             except (TypeError, ValueError):
-                raise self._broken(f"step gave the reward {reward!r}, which is no number") from None
+                raise self._broken(f"step gave the reward {reward!r}, which is not a number") from None
             self._frames += 1
             truncated = bool(truncated) or self._frames >= self.episode_frames
             if terminated or truncated:

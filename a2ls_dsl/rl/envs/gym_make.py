@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError, near
-from a2ls_dsl.rl.envs.gym_suite import GymTask
+from a2ls_dsl.rl.envs.gym_task import GymTask
 from a2ls_dsl.rl.envs.packages import missing
 from a2ls_dsl.rl.envs.rendering import Rendering, use_renderer
 
@@ -61,7 +61,7 @@ def of_callable(task: GymTask, rendering: Rendering | None, screen: bool) -> Gym
 
 
 def _shown(rendering: Rendering | None, screen: bool) -> bool:
-    """Whether somebody looks at what is rendered; then a renderer is chosen before anything is imported."""
+    """Whether what is rendered is looked at; then a renderer is chosen before anything is imported."""
     if rendering is not None and "mujoco" not in sys.modules and "MUJOCO_GL" not in os.environ:
         try:
             use_renderer()
@@ -112,7 +112,9 @@ def _takes(make: Any, name: str) -> bool:
         parameters = inspect.signature(make).parameters.values()
     except (TypeError, ValueError):
         return False
-    return any(each.name == name or each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters)
+    return any(
+        parameter.name == name or parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters
+    )
 
 
 def _near_id(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Environments with Gymnasium's interface as tasks: those of its registry, and the user's own.
+"""Suites of environments with Gymnasium's interface: those of its registry, and the user's own.
 
 `gymnasium:Pendulum-v1`, `my_pkg.my_module:make`. What stands behind a `?`, or is given with --env-arg, are
 the arguments that they are made with, but for those in `_RESERVED`.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.envs.facts import AskedTask
+from a2ls_dsl.rl.envs.gym_task import GymTask, OwnTask
 from a2ls_dsl.rl.envs.suite import Protocol, Suite
-from a2ls_dsl.rl.envs.task import Arguments, Task, join_name, split_name
+from a2ls_dsl.rl.envs.task import Arguments, Task, join_name
 
 if TYPE_CHECKING:
     from a2ls_dsl.rl.envs.gym_env import GymEnv
@@ -24,53 +23,13 @@ _RESERVED = ("action_repeat", "max_episode_steps", "wrapper")
 """Frames of an agent step; after how many of them an episode is cut; wrappers, with commas between."""
 
 
-@dataclass(frozen=True)
-class GymTask(AskedTask):
-    """An environment of Gymnasium's registry: `task` is its id; arguments: as they stand behind its name."""
-
-    suite: ClassVar[str] = "gymnasium"
-    prefix: ClassVar[str] = "gymnasium:"
-
-    arguments: str = ""
-    wrappers: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "wrappers", tuple(self.wrappers))  # of JSON they are a list
-
-    @property
-    def name(self) -> str:
-        """`gymnasium:Pendulum-v1?g=5`."""
-        own: dict[str, Any] = {}
-        if self.action_repeat != 1:
-            own["action_repeat"] = self.action_repeat
-        if self.episode_frames:
-            own["max_episode_steps"] = self.episode_frames
-        if self.wrappers:
-            own["wrapper"] = ",".join(self.wrappers)
-        return join_name(self.prefix + self.task, self.given | own)
-
-    @property
-    def given(self) -> dict[str, Any]:
-        """The arguments that the environment is made with."""
-        return split_name(f"?{self.arguments}")[1]
-
-
-@dataclass(frozen=True)
-class OwnTask(GymTask):
-    """An environment of the user's own: `task` is MODULE:CALLABLE."""
-
-    suite: ClassVar[str] = "own"
-    prefix: ClassVar[str] = ""
-
-
 class _Gym(Suite):
     task_type: ClassVar[type[GymTask]]
     protocol = Protocol(20_000, eval_every=2_000, eval_episodes=5, quick_frames=5_000, quick_eval_every=1_000)
 
-    def tuned(self, task: Task, algorithm: str) -> Mapping[str, Any]:
+    def tuned(self, task: Task) -> Mapping[str, Mapping[str, Any]]:
         """Smaller networks than for DeepMind Control: most such tasks are small, and tried on a CPU."""
-        return {"hidden": 256} if algorithm == "sac" else {}
+        return {"sac": {"hidden": 256}}
 
     def _task(self, name: str, arguments: Arguments) -> GymTask:
         own = {name: arguments[name] for name in _RESERVED if name in arguments}
@@ -106,7 +65,7 @@ class Gymnasium(_Gym):
         return of_registry(task, rendering, screen)
 
     def nearest(self, name: str) -> str | None:
-        """What has a version behind it, and is no game, is an id of Gymnasium."""
+        """What has a version behind it, and is not a game, is an id of Gymnasium."""
         is_id = re.fullmatch(r"[A-Za-z]\w*-v\d+", name) and "NoFrameskip" not in name
         return f"{GymTask.prefix}{name}" if is_id else None
 

@@ -121,7 +121,7 @@ def send(channel: socket.socket, kind: bytes, text: str = "") -> None:
 def receive(channel: socket.socket, patience: float | None = None) -> tuple[bytes, str]:
     """The next message. Raises EOFError when the other side is gone, TimeoutError when it says nothing.
 
-    patience: so many seconds, in which this process ran; for ever by default.
+    patience: that many seconds, in which this process ran; for ever by default.
     """
     kind, length = _HEADER.unpack(_exactly(channel, _HEADER.size, patience))
     return kind, _exactly(channel, length, patience).decode() if length else ""
@@ -154,7 +154,7 @@ def _exactly(channel: socket.socket, length: int, patience: float | None) -> byt
 
 
 def _await(channel: socket.socket, seconds: float) -> None:
-    """Wait until there is something to read; TimeoutError after so many seconds in which this process ran.
+    """Wait until there is something to read; TimeoutError after that many seconds in which this process ran.
 
     For a process that is stopped meanwhile (Ctrl-Z, a suspended machine) much time passes in one look. So a
     look counts for as long as it was meant to last, however long it took, and another follows it.

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,35 +19,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.envs.first import MEASURED, FirstEnvironments, make_first
 from a2ls_dsl.rl.envs.inputs import check_shape, read_numbers, read_seeds
 from a2ls_dsl.rl.envs.lanes import MAKE, MAP, RESET, STEP, Lanes, StepResult, shared_memory
 from a2ls_dsl.rl.envs.played import Played
 from a2ls_dsl.rl.envs.rendering import Rendering
-from a2ls_dsl.rl.envs.tasks import Task, task_values
+from a2ls_dsl.rl.envs.task import Task, task_values
 from a2ls_dsl.rl.envs.workers import LostError, Worker, close, launch, usable_cores
-from a2ls_dsl.rl.memory import memory_of
 
 __all__ = ["EnvPool", "FirstEnvironments", "StepResult", "usable_cores"]
 
 _DEATHS = 3  # of workers in one place, one after the other, before the pool gives up
 _ANSWERING, _MAKING = 120.0, 600.0  # seconds; what environments import comes first
-_MEASURED = 4  # environments whose memory says what the others will take
 _STEADY = 100  # answers after which a worker's death has nothing to do with those before it
-
-
-@dataclass(frozen=True)
-class FirstEnvironments:
-    """What is known before the others are made: the sizes, how many there are, and the bytes they take.
-
-    environment: of one more; process: of a worker without any.
-    """
-
-    observation_shape: tuple[int, ...]
-    action_size: int
-    discrete: bool
-    made: int
-    environment: int
-    process: int
 
 
 class EnvPool:
@@ -105,11 +89,12 @@ class EnvPool:
                 shared = beside._workers[number] if beside else None
                 process, door = (shared.process, shared.door) if shared else launch()
                 self._workers.append(Worker.open(self.task.name, process, door, self._memory))
-            first = self._first()
+            lanes = [self._range(lane, lane + 1) for lane in range(min(MEASURED, self._bounds[1]))]
+            first = make_first(self._workers[0], lanes, self._patience)
             if admit is not None:
                 admit(first)
             self.observation_shape, self.action_size = first.observation_shape, first.action_size
-            self.discrete = first.discrete
+            self.discrete, self.episode_frames = first.discrete, first.episode_frames
             for number, worker in enumerate(self._workers):
                 begin = first.made if number == 0 else self._bounds[number]
                 if begin < self._bounds[number + 1]:
@@ -129,20 +114,6 @@ class EnvPool:
         except BaseException:
             self.close()
             raise
-
-    def _first(self) -> FirstEnvironments:
-        """Make the first environments of one process, and see what they take."""
-        worker, taken = self._workers[0], list[int]()
-        made = min(_MEASURED, self._bounds[1])
-        for lane in range(made):
-            worker.send(MAKE, self._range(lane, lane + 1))
-            shape, action, discrete, self.episode_frames = json.loads(worker.receive(self._patience))
-            taken.append(memory_of(worker.process.pid))
-        # The first ones bring what all of their kind share. Alone, one brings it, too: most of what it takes.
-        shared = (made - 1) // 2
-        each = (taken[-1] - taken[shared]) // (made - 1 - shared) if made > 1 else taken[0] // 4
-        process = taken[shared] - (shared + 1) * each
-        return FirstEnvironments(tuple(shape), int(action), bool(discrete), made, each, process)
 
     @property
     def workers(self) -> int:

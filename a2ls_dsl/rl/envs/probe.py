@@ -16,8 +16,8 @@ from dataclasses import replace
 import numpy as np
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.envs.atari_suite import BACK_ENDS, Game
 from a2ls_dsl.rl.envs.dmc import DmcEnv
+from a2ls_dsl.rl.envs.game import BACK_ENDS, Game
 from a2ls_dsl.rl.envs.packages import installed
 from a2ls_dsl.rl.envs.rendering import Camera, Rendering
 from a2ls_dsl.rl.envs.tasks import find_task

@@ -77,7 +77,7 @@ def read_actions(env: str, space: spaces.Space[Any]) -> tuple[Do, int, bool]:
     middle, half = _range(space)
 
     def do(action: Any) -> NDArray[Any]:
-        # Of a policy that isn't finite any more: the middle.
+        # Of a policy that is no longer finite: the middle.
         inside = np.clip(np.nan_to_num(np.asarray(action, np.float64), posinf=1.0, neginf=-1.0), -1.0, 1.0)
         return (middle + half * inside).reshape(space.shape).astype(space.dtype)
 

@@ -42,7 +42,7 @@ class Way:
 class Suite(ABC):
     """Tasks that one package plays, or one way to make environments.
 
-    A suite of one's own is found by the entry point group `a2ls_dsl.suites`: its name is the suite's, and
+    Another package's suite is found by the entry point group `a2ls_dsl.suites`; its name is the suite's, and
     `NAME:` stands before the names of its tasks. Nothing but `make` imports the package that plays.
     """
 
@@ -55,7 +55,7 @@ class Suite(ABC):
     prefixed: ClassVar[bool] = True
     """Whether `NAME:` stands before the names of its tasks."""
     diverged_return: ClassVar[float | None] = None
-    """The return of a policy that isn't finite any more; None: what it gets by whatever it does then."""
+    """The return of a policy that is no longer finite; None: what it gets by whatever it does then."""
 
     @abstractmethod
     def find(self, name: str, arguments: Arguments) -> Task | None:
@@ -80,7 +80,7 @@ class Suite(ABC):
         return None
 
     def hint(self, name: str) -> str:
-        """What there is, for a name that is no task and near to none, but looks like one of this suite."""
+        """What there is, for a name that is not a task and near to none, but looks like one of this suite."""
         return ""
 
     @property
@@ -95,8 +95,8 @@ class Suite(ABC):
         usual, *others = task.observations
         return (Way(usual, task, usual), *(Way(kind, task, kind, Rendering()) for kind in others))
 
-    def tuned(self, task: Task, algorithm: str) -> Mapping[str, Any]:
-        """Settings of an algorithm that suit a task better than its usual ones."""
+    def tuned(self, task: Task) -> Mapping[str, Mapping[str, Any]]:
+        """Settings that suit a task better than an algorithm's usual ones, by the name of the algorithm."""
         return {}
 
     def scores(self, task: Task, mean_return: float) -> dict[str, float]:

@@ -7,8 +7,9 @@ that is an **agent step**. Nothing here imports an environment package, so namin
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, quote
 
@@ -20,7 +21,7 @@ OBSERVATIONS = (VECTORS, PIXELS)
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(ABC):
     """A task of a suite, which a class of its own derives from this.
 
     `action_repeat` is the number of frames that an agent step lasts; `episode_frames` the length of a full
@@ -44,19 +45,19 @@ class Task:
             )
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """What users and files call the task: `walker-walk`, `Pong`, `gymnasium:Pendulum-v1`."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def discrete(self) -> bool:
         """Whether an action is one of a few, given by its number; else it is a vector in [-1, 1]."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def observations(self) -> tuple[str, ...]:
         """The kinds of observation that there are, of `OBSERVATIONS`; the first is the usual one."""
-        raise NotImplementedError
 
     @property
     def file_name(self) -> str:
@@ -78,14 +79,19 @@ class Task:
             below = frames - frames % self.action_repeat
             choices = [f"{each:,}" for each in (below, below + self.action_repeat) if each > 0]
             raise A2lError(
-                f"{what}, {frames:,} frames, is no whole number of agent steps: one is {self.action_repeat} "
-                f"frames of {self.name}",
+                f"{what}, {frames:,} frames, is not a whole number of agent steps: one is "
+                f"{self.action_repeat} frames of {self.name}",
                 f"use {' or '.join(choices)}",
             )
 
     def steps_to_frames(self, steps: int) -> int:
         """The environment frames that a number of agent steps lasts."""
         return steps * self.action_repeat
+
+
+def task_values(task: Task) -> dict[str, Any]:
+    """A task as JSON values, for `tasks.read_task` in another process."""
+    return {"suite": task.suite, "task": asdict(task)}
 
 
 Arguments = Mapping[str, Any]
@@ -107,12 +113,12 @@ def join_name(name: str, arguments: Arguments) -> str:
 
 
 def read_arguments(given: list[str]) -> dict[str, Any]:
-    """What `--env-arg key=value` gives. Raises `A2lError` for what is no pair, or stands there twice."""
+    """What `--env-arg key=value` gives. Raises `A2lError` for what is not a pair, or stands there twice."""
     arguments: dict[str, Any] = {}
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise A2lError(f"`{text}` is no argument of a task", "write `a2l train --env-arg NAME=VALUE`")
+            raise A2lError(f"`{text}` is not an argument of a task", "write `a2l train --env-arg NAME=VALUE`")
         if key.strip() in arguments:
             raise A2lError(f"the argument `{key.strip()}` of a task is given twice", "give it once")
         arguments[key.strip()] = _value(value)

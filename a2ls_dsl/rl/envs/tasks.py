@@ -6,7 +6,6 @@ A name says all that a task is: `walker-walk`, `Pong?sticky=0.25`. No package th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from a2ls_dsl.rl.envs.task import Arguments, Task, split_name
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["Task", "all_tasks", "find_suite", "find_task", "read_task", "suite_of", "task_values"]
+__all__ = ["Task", "all_tasks", "find_suite", "find_task", "read_task", "suite_of"]
 
 GROUP = "a2ls_dsl.suites"
 """The entry point group of suites that other packages bring: each names a subclass of `Suite`."""
@@ -51,10 +50,12 @@ def find_suite(name: str) -> Suite:
     except Exception as error:  # whatever another package raises
         raise A2lError(
             f"the suite `{name}` can't be loaded from {entry.value}: {type(error).__name__}: {error}",
-            "mend or uninstall the package that brings it",
+            "fix or uninstall the package that brings it",
         ) from error
     if not isinstance(made, Suite):
-        raise A2lError(f"the entry point `{name}`, {entry.value}, is no suite", "name a subclass of `Suite`")
+        raise A2lError(
+            f"the entry point `{name}`, {entry.value}, is not a suite", "name a subclass of `Suite`"
+        )
     return made
 
 
@@ -91,13 +92,8 @@ def all_tasks() -> tuple[Task, ...]:
     return tuple(task for suite in OWN for task in find_suite(suite.name).tasks())
 
 
-def task_values(task: Task) -> dict[str, Any]:
-    """A task as JSON values, for `read_task` in another process."""
-    return {"suite": task.suite, "task": asdict(task)}
-
-
 def read_task(values: Mapping[str, Any]) -> Task:
-    """The task that `task_values` wrote down."""
+    """The task that `task.task_values` wrote down."""
     return find_suite(values["suite"]).task_type(**values["task"])
 
 

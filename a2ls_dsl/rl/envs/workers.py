@@ -117,7 +117,7 @@ def launch() -> tuple[subprocess.Popen[bytes], socket.socket]:
 
 
 def close(workers: Sequence[Worker], memory: int, own: bool) -> None:
-    """Give up lanes; with workers of one's own end their processes too."""
+    """Give up lanes; with workers of the user's own end their processes too."""
     os.close(memory)
     for worker in workers:
         worker.channel.close()

@@ -26,7 +26,7 @@ class Rainbow(Algorithm[RainbowSettings]):
     def published(self, task: Task, frames: int, preset: RainbowSettings | None = None) -> RainbowSettings:
         """Those of Atari-100k, or for vectors; with any budget importance weights reach 1 at its end."""
         usual = EFFICIENT if task.observations[0] == PIXELS else VECTORS
-        settings = preset or replace(usual, **suite_of(task).tuned(task, self.name))
+        settings = preset or replace(usual, **suite_of(task).tuned(task).get(self.name, {}))
         learning = task.frames_to_steps(frames) - settings.random_steps
         return replace(settings, priority_updates=max(1, settings.updates_per_step * learning))
 

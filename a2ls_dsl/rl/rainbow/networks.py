@@ -130,7 +130,7 @@ def shaped(normal: Tensor) -> Tensor:
     return normal.sign() * normal.abs().sqrt()
 
 
-class Head(nn.Module):
+class ValueHead(nn.Module):
     """A hidden noisy layer with ReLU and a noisy layer."""
 
     def __init__(self, members: int, inputs: int, outputs: int, settings: RainbowSettings) -> None:
@@ -161,8 +161,8 @@ class ActionValues(nn.Module):
     def __init__(self, members: int, inputs: int, actions: int, settings: RainbowSettings) -> None:
         super().__init__()
         self.actions, self.atoms = actions, settings.atoms if settings.distributional else 1
-        self.advantage = Head(members, inputs, actions * self.atoms, settings)
-        self.value = Head(members, inputs, self.atoms, settings) if settings.duelling else None
+        self.advantage = ValueHead(members, inputs, actions * self.atoms, settings)
+        self.value = ValueHead(members, inputs, self.atoms, settings) if settings.duelling else None
 
     @property
     def noise(self) -> int:
@@ -185,3 +185,20 @@ class ActionValues(nn.Module):
         layers = [layer for head in heads for layer in (head.hidden, head.out)]
         for number, layer in enumerate(layers):
             layer.reset(members, rng, Purpose.INIT_CRITIC, number)
+
+
+def of_action(logits: Tensor, action: Tensor) -> Tensor:
+    """(members, B, atoms) of one-hot actions (members, B, actions)."""
+    return (logits * action[..., None]).sum(dim=2)
+
+
+class Logits(nn.Module):
+    """Action values of observations, without noise."""
+
+    def __init__(self, encoder: FrameEncoder | VectorEncoder, values: ActionValues) -> None:
+        super().__init__()
+        self.encoder, self.values = encoder, values
+
+    def forward(self, observations: Tensor) -> Tensor:
+        logits: Tensor = self.values(self.encoder.base(observations))
+        return logits

@@ -47,7 +47,7 @@ class RainbowSettings:
     prioritised: bool = True
     priority_exponent: float = 0.5
     priority_weight: float = 0.4  # exponent of the importance weights at first; it rises to 1
-    priority_updates: int = 98_400  # in so many updates
+    priority_updates: int = 98_400  # in that many updates
     evaluation_epsilon: float = 0.001  # share of uniform actions in evaluation, with the noise off
     convolutions: tuple[Convolution, ...] = ((32, 5, 5), (64, 5, 5))
     hidden: int = 256  # units in the hidden layer of each head
@@ -71,16 +71,16 @@ class RainbowSettings:
             raise A2lError("without noisy layers nothing explores", "set epsilon, for example to 0.05")
         if self.distributional and (self.atoms < 2 or self.value_range[0] >= self.value_range[1]):
             raise A2lError(
-                f"{self.atoms} atoms on {self.value_range} are no distribution of values",
-                "use two atoms or more on a range that rises",
+                f"{self.atoms} atoms on {self.value_range} are not a distribution of values",
+                "use two atoms or more, and a range whose end is above its start",
             )
         if min(self.updates_per_step, self.multi_step, self.target_period, self.batch_size) < 1:
             raise A2lError(
-                "updates_per_step, multi_step, target_period and batch_size count something", "use 1 or more"
+                "updates_per_step, multi_step, target_period and batch_size are counts", "use 1 or more"
             )
 
     def steps(self, updates: Count) -> Count:
-        """Agent steps that a member has made by so many of its updates, random ones first."""
+        """Agent steps that a member has made by that many of its updates, random ones first."""
         return self.random_steps + updates // self.updates_per_step
 
     @property

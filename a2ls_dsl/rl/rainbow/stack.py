@@ -19,10 +19,20 @@ from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.backend.window import StackWindow
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.adam import StackedAdam
-from a2ls_dsl.rl.agent import Agent, Parts, called, copy_members, follow, of_members
+from a2ls_dsl.rl.agent import Agent, Parts
+from a2ls_dsl.rl.members import called, copy_members, follow, of_members
 from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.rainbow.descent import Descent, descend
 from a2ls_dsl.rl.rainbow.distribution import project, support
-from a2ls_dsl.rl.rainbow.networks import ActionValues, FrameEncoder, VectorEncoder, make_encoder, shaped
+from a2ls_dsl.rl.rainbow.networks import (
+    ActionValues,
+    FrameEncoder,
+    Logits,
+    VectorEncoder,
+    make_encoder,
+    of_action,
+    shaped,
+)
 from a2ls_dsl.rl.rainbow.replay import Experience, PrioritisedReplay
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.replay import Replay
@@ -100,7 +110,7 @@ class RainbowStack(Agent):
 
     def estimates(self, latents: Tensor, observations: Tensor, members: Tensor | None = None) -> Tensor:
         """The target network's value of the best action, of the observations themselves."""
-        networks = _Logits(self.target_encoder, self.target_values)
+        networks = Logits(self.target_encoder, self.target_values)
         logits = called(networks, (observations,), members)
         return self._expected(logits).max(dim=-1).values
 
@@ -176,12 +186,12 @@ class RainbowStack(Agent):
         with torch.no_grad():
             later = self.target_values(self.target_encoder.base(next_observation), target_noise)
             chooser = self.values(self.encoder.base(next_observation), noise) if settings.double else later
-            later = _of_action(later, self._one_hot(self._best(chooser)))
+            later = of_action(later, self._one_hot(self._best(chooser)))
             if settings.distributional:
                 goal = project(later.softmax(dim=-1), reward, discount, settings.value_range)
             else:
                 goal = reward + discount * later[..., 0]
-        logits = _of_action(self.values(self.encoder.base(observation), noise), action)
+        logits = of_action(self.values(self.encoder.base(observation), noise), action)
         if not settings.distributional:
             value = logits[..., 0]
             return F.smooth_l1_loss(value, goal, reduction="none"), value.mean(dim=1)
@@ -211,29 +221,11 @@ class RainbowStack(Agent):
         return weights.to(self.values.advantage.out.bias.dtype)
 
     def _descend(self, losses: Tensor, auxiliary: Tensor | None = None, able: Tensor | None = None) -> None:
-        """One step of Adam down the losses' gradient, each member's cut to the settings' length.
-
-        auxiliary: the losses of members that are `able`, both (members,), whose gradient is added.
-        """
-        critic, learned = self.optimizers["critic"], self.optimizers["auxiliary"]
-        gradients, owners = _gradients(losses, [critic], self.active)
-        steps = [(critic, self.active)]
+        """One step of Adam down the gradient of all losses (members,); see `descend`."""
+        steps = [Descent(self.optimizers["critic"], losses, self.active)]
         if auxiliary is not None and able is not None:
-            added, owners = _gradients(auxiliary, [critic, learned], able)
-            shared = zip(gradients, added, strict=False)
-            gradients = [each + more for each, more in shared] + added[len(gradients) :]
-            steps.append((learned, able))
-        length = losses.new_zeros(self.members)
-        for gradient, owner in zip(gradients, owners, strict=True):
-            rows = gradient.flatten(1).square().sum(dim=1)
-            length = length + rows if owner is None else length.index_add(0, owner, rows)
-        length = length.sqrt()
-        self._record("gradient_norm", length)
-        scale = (self.settings.gradient_norm / (length + 1e-6)).clamp(max=1)
-        cut = [each * _spread(scale, owner, each) for each, owner in zip(gradients, owners, strict=True)]
-        for adam, among in steps:
-            adam.descend(cut[: len(adam.trained)], among)
-            cut = cut[len(adam.trained) :]
+            steps.append(Descent(self.optimizers["auxiliary"], auxiliary, able))
+        self._record("gradient_norm", descend(steps, self.settings.gradient_norm))
 
     @torch.no_grad()
     def _copy_targets(self) -> None:
@@ -308,39 +300,3 @@ class RainbowStack(Agent):
             return None
         drawn = self._numbers.normal(purpose, counter, self.values.noise)
         return shaped(drawn).to(self.values.advantage.out.bias.dtype)
-
-
-def _of_action(logits: Tensor, action: Tensor) -> Tensor:
-    """(members, B, atoms) of one-hot actions (members, B, actions)."""
-    return (logits * action[..., None]).sum(dim=2)
-
-
-def _gradients(
-    losses: Tensor, adams: Sequence[StackedAdam], able: Tensor
-) -> tuple[list[Tensor], list[Tensor | None]]:
-    """Gradients of members' losses (members,), 0 for those not able, whatever theirs are; whose rows are."""
-    parameters = [each for adam in adams for each in adam.trained]
-    owners = [each for adam in adams for each in adam.owners]
-    # Parameters that a loss doesn't read have the gradient 0.
-    found = torch.autograd.grad(
-        torch.where(able, losses, 0.0).sum(), parameters, allow_unused=True, materialize_grads=True
-    )
-    pairs = zip(found, owners, strict=True)
-    return [torch.where(_spread(able, owner, each), each, 0.0) for each, owner in pairs], owners
-
-
-def _spread(values: Tensor, owner: Tensor | None, gradient: Tensor) -> Tensor:
-    """Values (members,) for the rows of a gradient, in a shape that it is multiplied with."""
-    return (values if owner is None else values[owner]).view(-1, *[1] * (gradient.dim() - 1))
-
-
-class _Logits(nn.Module):
-    """Action values of observations, without noise."""
-
-    def __init__(self, encoder: FrameEncoder | VectorEncoder, values: ActionValues) -> None:
-        super().__init__()
-        self.encoder, self.values = encoder, values
-
-    def forward(self, observations: Tensor) -> Tensor:
-        logits: Tensor = self.values(self.encoder.base(observations))
-        return logits

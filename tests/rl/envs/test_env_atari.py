@@ -14,8 +14,8 @@ pytest.importorskip("ale_py", reason="needs the extra `atari`")
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs.atari import AtariEnv
-from a2ls_dsl.rl.envs.atari_suite import Game
 from a2ls_dsl.rl.envs.env import Step
+from a2ls_dsl.rl.envs.game import Game
 from a2ls_dsl.rl.envs.tasks import find_task
 
 

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("atari_py", reason="needs the extra `atari-py`")
 
 from a2ls_dsl.rl.envs.atari import AtariEnv
-from a2ls_dsl.rl.envs.atari_suite import Game
+from a2ls_dsl.rl.envs.game import Game
 from a2ls_dsl.rl.envs.tasks import find_task
 
 

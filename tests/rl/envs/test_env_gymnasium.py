@@ -1,4 +1,4 @@
-"""Environments of Gymnasium and of one's own, in the processes that play them."""
+"""Environments of Gymnasium and of the user's own, in the processes that play them."""
 
 from __future__ import annotations
 

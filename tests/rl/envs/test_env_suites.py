@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.envs.atari_suite import Game
-from a2ls_dsl.rl.envs.task import join_name, read_arguments, split_name
-from a2ls_dsl.rl.envs.tasks import all_tasks, find_task, read_task, task_values
+from a2ls_dsl.rl.envs.game import Game
+from a2ls_dsl.rl.envs.task import join_name, read_arguments, split_name, task_values
+from a2ls_dsl.rl.envs.tasks import all_tasks, find_task, read_task
 
 SUITE = '''
 from dataclasses import dataclass

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.envs.atari_suite import Game
 from a2ls_dsl.rl.envs.dmc import DmcEnv
 from a2ls_dsl.rl.envs.dmc_suite import LEFT_OUT, SUITE, ControlTask
+from a2ls_dsl.rl.envs.game import Game
 from a2ls_dsl.rl.envs.games import ATARI_100K, GAMES, rom_name
 from a2ls_dsl.rl.envs.tasks import all_tasks, find_task
 

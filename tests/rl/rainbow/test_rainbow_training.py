@@ -21,8 +21,9 @@ from a2ls_dsl.rl.envs.tasks import find_task, suite_of
 from a2ls_dsl.rl.folder import RunFolder, columns
 from a2ls_dsl.rl.rainbow.settings import EFFICIENT, RainbowSettings
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
-from a2ls_dsl.rl.slots import Member, Slots, Training
+from a2ls_dsl.rl.slots import Slots
 from a2ls_dsl.rl.trainer import Evaluation, Plan, Ticked, Trainer
+from a2ls_dsl.rl.training import Member, Training
 
 pytest.importorskip("ale_py")
 

@@ -1,0 +1,33 @@
+"""What commands register with. They import what is heavy (torch, dm_control) inside their bodies."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="a2l",
+    help="Write, compile, search for and trust auxiliary losses for reinforcement learning.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from a2ls_dsl import __version__
+
+        print(f"a2l {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version),
+    ] = False,
+) -> None:
+    """What holds for every command."""
