@@ -96,32 +96,36 @@ def steps(folder: Path, dry: bool) -> list[Step]:
 
 
 def _benches(dry: bool) -> list[tuple[str, list[str], float]]:
-    """Name, options and minutes of each call of `a2l bench`."""
-    if dry:
-        tiny = ["--members", "1", "--batch-size", "2", "--seconds", "0.1", "--part", "updates"]
-        return [("vectors", ["--obs", "vectors", *tiny], 5)]
-    updates, sizes = ["--part", "updates", "--seconds", "4"], ["--batch-size", "128", "--batch-size", "512"]
-    members = [word for size in (1, 8, 32, 64, 100, 128) for word in ("--members", str(size))]
-    few = [word for size in (1, 4, 16) for word in ("--members", str(size))]
+    """Name, options and minutes of each call of `a2l bench`; dry: the same calls, but what is compiled."""
+    seconds = ["--seconds", "0.1" if dry else "4"]
+    updates, sizes = ["--part", "updates", *seconds], _each("--batch-size", [2] if dry else [128, 512])
+    members = _each("--members", [1] if dry else [1, 8, 32, 64, 100, 128])
+    few = _each("--members", [1] if dry else [1, 4, 16])
     vectors, frames = ["--obs", "vectors", *updates, *sizes], ["--obs", "pixels", *updates, *sizes]
+    bf16, compiled = ["--precision", "bf16"], [] if dry else ["--compile"]
+    training = ["--part", "training", *seconds]
+    mix = ["--members", "2", "--hidden", "8", "--batch-size", "2", "--frames", "8000"]
+    mix = mix if dry else ["--members", "64", "--hidden", "1024", "--batch-size", "128", "--frames", "100000"]
     return [
         ("vectors-tf32", [*vectors, *members], 2),
-        ("frames-bf16", [*frames, *few, "--precision", "bf16"], 2),
-        ("vectors-bf16-compile", [*vectors, *members, "--precision", "bf16", "--compile"], 3),
-        ("frames-bf16-compile", [*frames, *few, "--precision", "bf16", "--compile"], 3),
-        ("convolutions", ["--part", "convolutions", "--obs", "pixels", *sizes, "--precision", "bf16"], 2),
-        ("rainbow", ["--env", "Pong", *updates, *few, "--precision", "bf16"], 2),
-        (
-            "training-vectors",
-            ["--part", "training", "--obs", "vectors", "--members", "64", "--batch-size", "128"],
-            2,
-        ),
-        (
-            "training-frames",
-            ["--part", "training", "--obs", "pixels", "--members", "8", "--batch-size", "128"],
-            2,
-        ),
+        ("search", ["--part", "search", "--grammar", "a2ls", *seconds, *mix], 2),
+        ("frames-bf16", [*frames, *few, *bf16], 2),
+        ("vectors-bf16-compile", [*vectors, *members, *bf16, *compiled], 3),
+        ("frames-bf16-compile", [*frames, *few, *bf16, *compiled], 3),
+        ("convolutions", ["--part", "convolutions", "--obs", "pixels", *sizes, *few, *bf16], 2),
+        ("rainbow", ["--env", "Pong", *updates, *few, *bf16], 2),
+        ("training-vectors", [*training, "--obs", "vectors", *_training(dry, 64)], 2),
+        ("training-frames", [*training, "--obs", "pixels", *_training(dry, 8)], 2),
     ]
+
+
+def _training(dry: bool, members: int) -> list[str]:
+    """The size of a stack that trains."""
+    return ["--members", "1" if dry else str(members), "--batch-size", "2" if dry else "128"]
+
+
+def _each(option: str, values: Sequence[int]) -> list[str]:
+    return [word for value in values for word in (option, str(value))]
 
 
 def experiment(name: str, folder: Path, dry: bool) -> Path:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from itertools import accumulate, groupby
 from typing import Any
 
@@ -92,15 +92,33 @@ class StackedAdam(nn.Module):
 
     def _descend_on_cpu(self, slopes: Sequence[Tensor], active: Tensor) -> None:
         """A call of torch's fused kernel for all, in pieces of neighbours with one count of steps."""
-        counts, running = self.steps.float().unbind(), active.tolist()
-        runs = [len(list(run)) for _, run in groupby(zip(self.steps.tolist(), running, strict=True))]
+        steps, running = self.steps.tolist(), active.tolist()
+        runs = [len(list(run)) for _, run in groupby(zip(steps, running, strict=True))]
+        owned = [owner if owner is None else owner.tolist() for owner in self.owners]
+        if self._pieces.key != (runs, owned):
+            self._pieces = self._in_pieces(runs, owned)
+        pieces, counts = self._pieces, self.steps.float().unbind()
+        cut = _cut(slopes, pieces.lengths)
+
+        def update(numbers: Sequence[int]) -> None:
+            moving = [number for number in numbers if running[pieces.members[number]]]
+            if moving:
+                parameters, first, second = ([state[number] for number in moving] for state in pieces.states)
+                own = [counts[pieces.members[number]] for number in moving]
+                self._fused(parameters, [cut[number] for number in moving], first, second, own)
+
+        with _one_thread():
+            update(pieces.small)
+        update(pieces.large)
+
+    def _in_pieces(self, runs: list[int], owned: list[list[int] | None]) -> _Pieces:
+        """runs: of how many neighbours each is made; owned: as `owners`."""
         starts = list(accumulate(runs[:-1], initial=0))
-        owned = {id(owner): owner.tolist() for owner in self.owners if owner is not None}
-        lengths, members = list[list[int]](), list[int]()  # of the pieces of each parameter, whose they are
-        for parameter, owner in zip(self.trained, self.owners, strict=True):
+        lengths, members = list[list[int]](), list[int]()
+        for parameter, owner in zip(self.trained, owned, strict=True):
             if owner is not None:
                 lengths.append([1] * len(parameter))
-                members += owned[id(owner)]
+                members += owner
             # What a vector register does not fill is rounded otherwise: let it be the same in any company.
             elif parameter.numel() // self.members % _REGISTER == 0:
                 lengths.append(runs)
@@ -108,15 +126,8 @@ class StackedAdam(nn.Module):
             else:
                 lengths.append([1] * self.members)
                 members += range(self.members)
-        if self._pieces.lengths != lengths:
-            states = self.trained, self.moments("first"), self.moments("second")
-            self._pieces = _Pieces(lengths, tuple(_cut(each, lengths) for each in states))
-        parameters, first, second = self._pieces.states
-        pieces = zip(parameters, _cut(slopes, lengths), first, second, members, strict=True)
-        parts = [(*states, counts[member]) for *states, member in pieces if running[member]]
-        with _one_thread():
-            self._update([each for each in parts if each[0].numel() < _WORTH_THREADS])
-        self._update([each for each in parts if each[0].numel() >= _WORTH_THREADS])
+        states = self.trained, self.moments("first"), self.moments("second")
+        return _Pieces((runs, owned), lengths, members, tuple(_cut(each, lengths) for each in states))
 
     @torch.no_grad()
     def reset(self, member: int) -> None:
@@ -135,11 +146,15 @@ class StackedAdam(nn.Module):
         super()._apply(*arguments, **options)  # type: ignore[no-untyped-call]
         return self
 
-    def _update(self, parts: Sequence[tuple[Tensor, ...]]) -> None:
-        """Change parameters and their moments: (parameter, gradient, first, second, count of steps) each."""
-        if not parts:
-            return
-        parameters, slopes, first, second, counts = map(list, zip(*parts, strict=True))
+    def _fused(
+        self,
+        parameters: list[Tensor],
+        slopes: list[Tensor],
+        first: list[Tensor],
+        second: list[Tensor],
+        counts: list[Tensor],
+    ) -> None:
+        """Change parameters and their moments."""
         kernel = torch._fused_adamw_ if self.decay else torch._fused_adam_
         kernel(
             parameters,
@@ -193,10 +208,25 @@ def _one_kernel() -> Callable[..., None]:
 
 @dataclass(frozen=True)
 class _Pieces:
-    """Parameters and moments in pieces of that many rows: views, which take longer to make than to use."""
+    """Parameters and moments in pieces of rows: views, which take longer to make than to use.
 
-    lengths: list[list[int]] | None = None
+    key: what they depend on; lengths: of the pieces of each parameter; members: whose they are.
+    """
+
+    key: tuple[list[int], list[list[int] | None]] | None = None
+    lengths: list[list[int]] = field(default_factory=list)
+    members: list[int] = field(default_factory=list)
     states: tuple[list[Tensor], ...] = ()
+
+    @cached_property
+    def small(self) -> list[int]:
+        """The numbers of those that one thread changes."""
+        return [number for number, each in enumerate(self.states[0]) if each.numel() < _WORTH_THREADS]
+
+    @cached_property
+    def large(self) -> list[int]:
+        """The numbers of the others."""
+        return [number for number, each in enumerate(self.states[0]) if each.numel() >= _WORTH_THREADS]
 
 
 def _cut(tensors: Sequence[Tensor], lengths: Sequence[list[int]]) -> list[Tensor]:
