@@ -7,35 +7,28 @@ bit for bit in any company, members are computed one by one; the price is speed.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
-from a2ls_dsl.backend.stacked import Layout
-from a2ls_dsl.lang.load import loads
-from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
+from a2ls_dsl.rl import learner_state
 from a2ls_dsl.rl.agent import Agent, Parts
 from a2ls_dsl.rl.agents import AgentSettings, make_agent
 from a2ls_dsl.rl.capturable import Looks
 from a2ls_dsl.rl.capture import Captured
 from a2ls_dsl.rl.convolutions import choose
 from a2ls_dsl.rl.fusion import begin_fusing
+from a2ls_dsl.rl.learner_state import Arrays
 from a2ls_dsl.rl.memory import keep_freed_memory
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay
 from a2ls_dsl.rl.settings import Computation
-
-Arrays = dict[str, Any]
-"""Arrays by name, and of frames a `Ring`."""
-
-_LAYOUTS = "layouts"
 
 
 class Learner:
@@ -252,37 +245,12 @@ class Learner:
 
     def state(self) -> Arrays:
         """Everything the learner knows, as arrays."""
-        arrays: Arrays = {"updates": np.array(self.updates), _LAYOUTS: _as_array(self.stacks)}
-        for prefix, module in self._modules().items():
-            frames = isinstance(module, Replay) and self.observations.crop is not None
-            for name, value in module.state_dict().items():
-                if frames and name == "observation":
-                    arrays[f"{prefix}/{name}"] = module.frames
-                else:
-                    arrays[f"{prefix}/{name}"] = value.detach().cpu().numpy()
-        return arrays
+        return learner_state.arrays_of(self.stacks, self.replays)
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Take over what `state` of an equal learner returned, or of one that kept fewer rows of replay."""
-        if _LAYOUTS in arrays:  # since it is stored
-            for stack, layout in zip(self.stacks, _from_array(arrays[_LAYOUTS]), strict=True):
-                if stack.lay_out(layout):
-                    self._update.renew()
-        for prefix, module in self._modules().items():
-            state = {
-                name: torch.as_tensor(np.asarray(arrays[f"{prefix}/{name}"])) for name in module.state_dict()
-            }
-            if isinstance(module, Replay) and state["observation"].shape[1] < module.capacity:
-                state = module.moved(state)
-            module.load_state_dict(state)
-            if isinstance(module, Replay):
-                module.begin_lives()
-        for stack in self.stacks:
-            stack.resume(int(arrays["updates"]))
-
-    def _modules(self) -> dict[str, nn.Module]:
-        stacks = {f"stack/{number}": stack for number, stack in enumerate(self.stacks)}
-        return stacks | {f"replay/{number}": replay for number, replay in enumerate(self.replays)}
+        if learner_state.restore(self.stacks, self.replays, arrays):
+            self._update.renew()
 
     def _place(self, member: int) -> tuple[int, int]:
         """A member's stack and its place there."""
@@ -328,17 +296,3 @@ def _tensor(array: NDArray[Any]) -> Tensor:
 def _host(tensor: Tensor) -> NDArray[np.float32]:
     """The numbers of a tensor; waits for the device."""
     return np.asarray(tensor.cpu().numpy())
-
-
-def _as_array(stacks: Sequence[Agent]) -> NDArray[np.uint8]:
-    """Where the losses of stacks lie, as bytes of JSON."""
-    layouts = [vars(stack.auxiliary.layout) for stack in stacks]
-    values = [each | {"planned": [loss and print_loss(loss) for loss in each["planned"]]} for each in layouts]
-    return np.frombuffer(json.dumps(values).encode(), np.uint8)
-
-
-def _from_array(array: NDArray[np.generic]) -> Iterator[Layout]:
-    for each in json.loads(array.tobytes()):
-        planned = tuple(text and loads(f"loss member = {text}")["member"] for text in each["planned"])
-        seats = tuple(tuple((bucket, lane) for bucket, lane in own) for own in each["seats"])
-        yield Layout(planned, float(each["padding"]), bool(each["spare"]), seats)

@@ -18,6 +18,7 @@ from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.window import StackWindow, Window
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rings import Memory, Ring
+from a2ls_dsl.rl.starts import Starts, longer
 from a2ls_dsl.words.views.frames import cut_out, with_border
 
 
@@ -55,56 +56,6 @@ class PixelWindow:
             return self.replay.observations_at(row, None, members)
         place = torch.where(draw > 0, self.reward.shape[-1] - 1 + draw, step)
         return self.replay.observations_at(row, self.crops[members[:, None], place], members)
-
-
-class Starts(nn.Module):
-    """The rows at which a window of horizon + 1 steps inside one episode starts, oldest first."""
-
-    horizon: Tensor
-    ring: Tensor
-    head: Tensor
-    tail: Tensor
-
-    def __init__(self, horizon: Tensor, capacity: int) -> None:
-        super().__init__()
-        members = len(horizon)
-        self.register_buffer("horizon", horizon.clone())
-        self.register_buffer("ring", torch.zeros(members, capacity, dtype=torch.int64))
-        self.register_buffer("head", torch.zeros(members, dtype=torch.int64))
-        self.register_buffer("tail", torch.zeros(members, dtype=torch.int64))
-
-    def reset(self, member: int, horizon: int) -> None:
-        """Forget all starts of a member, whose windows have another horizon now."""
-        self.horizon[member] = horizon
-        for tensor in (self.ring, self.head, self.tail):
-            tensor[member] = 0
-
-    def moved(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The state of a shorter ring as one of this."""
-        return {**state, "ring": _longer(state["ring"], self.ring, state["head"] - 1)}
-
-    def add(self, row: Tensor, position: Tensor, oldest: Tensor) -> None:
-        """Step `position` of an episode was written to `row`; windows from before `oldest` are gone."""
-        members = torch.arange(len(row), device=row.device)
-        capacity = self.ring.shape[1]
-        place = self.head % capacity
-        complete = position >= self.horizon
-        self.ring[members, place] = torch.where(complete, row - self.horizon, self.ring[members, place])
-        self.head += complete
-        # At most two rows were overwritten, so at most two starts fell out.
-        for _ in range(2):
-            first = self.ring[members, self.tail % capacity]
-            self.tail += (self.tail < self.head) & (first < oldest)
-
-    @property
-    def any(self) -> Tensor:
-        """(members,) whether there is a start at all."""
-        return self.head > self.tail
-
-    def sample(self, rng: CounterRng, purpose: Purpose, counter: Tensor, batch: int) -> Tensor:
-        """(members, batch) rows, uniform with replacement; arbitrary ones where there is no start."""
-        place = self.tail[:, None] + rng.integers(purpose, counter, batch, self.head - self.tail)
-        return self.ring.gather(1, place % self.ring.shape[1])
 
 
 class Replay(nn.Module):
@@ -171,7 +122,7 @@ class Replay(nn.Module):
     def moved(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The state of a replay with fewer rows as one of this: each row is where it would have been here."""
         rows = {
-            name: _longer(state[name], self.get_buffer(name), state["written"])
+            name: longer(state[name], self.get_buffer(name), state["written"])
             for name in ("observation", "age", "action", "reward", "terminated")
         }
         for name, starts in (("steps", self.steps), ("windows", self.windows)):
@@ -327,13 +278,3 @@ class Replay(nn.Module):
         members = self.members if members is None else members
         offset = (members * self.capacity).view(-1, *[1] * (row.dim() - 1))
         return (row % self.capacity + offset).flatten()
-
-
-def _longer(ring: Tensor, empty: Tensor, newest: Tensor) -> Tensor:
-    """Rings (members, rows, ...), whose last entry is number `newest` (members,), as long as `empty`."""
-    number = newest[:, None] - torch.arange(ring.shape[1])
-    member, place = (number >= 0).nonzero(as_tuple=True)
-    number = number[member, place]
-    longer = torch.zeros(empty.shape, dtype=ring.dtype)
-    longer[member, number % empty.shape[1]] = ring[member, number % ring.shape[1]]
-    return longer

@@ -16,8 +16,9 @@ from a2ls_dsl.backend.window import StackWindow
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.adam import StackedAdam
 from a2ls_dsl.rl.agent import Agent, Parts
+from a2ls_dsl.rl.encoders import Encoder, make_encoder
 from a2ls_dsl.rl.members import called, copy_members, follow, of_members
-from a2ls_dsl.rl.networks import Actor, Encoder, TwinCritic, make_encoder
+from a2ls_dsl.rl.networks import Actor, TwinCritic
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import Replay, Transitions
 from a2ls_dsl.rl.settings import ENCODER_GRADIENTS, Computation, SacSettings

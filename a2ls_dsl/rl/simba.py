@@ -21,8 +21,9 @@ from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.precision import unrounded
+from a2ls_dsl.rl.encoders import Encoder
 from a2ls_dsl.rl.layers import Linear, Rows
-from a2ls_dsl.rl.networks import Actor, Encoder, TwinCritic
+from a2ls_dsl.rl.networks import Actor, TwinCritic
 from a2ls_dsl.rl.replay import Transitions
 from a2ls_dsl.rl.sac import SacStack
 from a2ls_dsl.rl.settings import SacSettings

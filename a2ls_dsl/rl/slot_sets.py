@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from a2ls_dsl.rl.checkpoint import prefixed, without_prefix
 from a2ls_dsl.rl.evaluation import Score
-from a2ls_dsl.rl.learner import Arrays
+from a2ls_dsl.rl.learner_state import Arrays
 from a2ls_dsl.rl.training import Member, TrainedNetworks
 
 State = tuple[Arrays, dict[str, Any]]

@@ -25,7 +25,8 @@ from a2ls_dsl.rl.clock import Clock
 from a2ls_dsl.rl.envs.pool import EnvPool, FirstEnvironments, usable_cores
 from a2ls_dsl.rl.evaluation import Evaluator, Score, as_played
 from a2ls_dsl.rl.footprint import footprint_of
-from a2ls_dsl.rl.learner import Arrays, Learner
+from a2ls_dsl.rl.learner import Learner
+from a2ls_dsl.rl.learner_state import Arrays
 from a2ls_dsl.rl.observations import History
 from a2ls_dsl.rl.tally import Tally
 from a2ls_dsl.rl.training import Member, TrainedNetworks, Training

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.evaluation import Score
-from a2ls_dsl.rl.learner import Arrays
+from a2ls_dsl.rl.learner_state import Arrays
 from a2ls_dsl.rl.slots import Replaced
 from a2ls_dsl.rl.stacks import Stacks
 from a2ls_dsl.rl.training import Member, Training

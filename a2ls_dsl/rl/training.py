@@ -8,7 +8,7 @@ from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import AgentSettings, algorithm_of, check_actions
 from a2ls_dsl.rl.envs.task import VECTORS
 from a2ls_dsl.rl.envs.tasks import Task
-from a2ls_dsl.rl.learner import Arrays
+from a2ls_dsl.rl.learner_state import Arrays
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.rl import convolutions
 from a2ls_dsl.rl.convolutions import Arrangement, Conv, choose, convolve, use
-from a2ls_dsl.rl.networks import PixelEncoder
+from a2ls_dsl.rl.encoders import PixelEncoder
 
 MEMBERS, BATCH, SEEN = 3, 2, (9, 20, 20)
 

@@ -11,8 +11,9 @@ from torch.distributions import Normal, TanhTransform, TransformedDistribution
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.rl.arithmetic import Precision, arithmetic
+from a2ls_dsl.rl.encoders import HIDDEN_ENCODER, DenseEncoder
 from a2ls_dsl.rl.layers import Linear
-from a2ls_dsl.rl.networks import HIDDEN_ENCODER, Actor, DenseEncoder, TwinCritic
+from a2ls_dsl.rl.networks import Actor, TwinCritic
 
 MEMBERS, BATCH, OBSERVATION, ACTION, HIDDEN = 3, 7, 5, 2, 16
 RNG = CounterRng(torch.tensor([10, 11, 12]))

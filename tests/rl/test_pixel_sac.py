@@ -17,9 +17,9 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.syntax.tree import Loss
+from a2ls_dsl.rl.encoders import PixelEncoder
 from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.members import of_members
-from a2ls_dsl.rl.networks import PixelEncoder
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.replay import PixelWindow
 from a2ls_dsl.rl.sac import SacStack

@@ -12,7 +12,8 @@ from scipy import stats
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.rl.observations import Observations
-from a2ls_dsl.rl.replay import Replay, Starts
+from a2ls_dsl.rl.replay import Replay
+from a2ls_dsl.rl.starts import Starts
 
 OBSERVATION, ACTION = 3, 2
 

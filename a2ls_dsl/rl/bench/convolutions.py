@@ -11,7 +11,7 @@ from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.rl.arithmetic import arithmetic
 from a2ls_dsl.rl.bench.updates import FRAMES, reason
 from a2ls_dsl.rl.convolutions import Arrangement, measure
-from a2ls_dsl.rl.networks import PixelEncoder
+from a2ls_dsl.rl.encoders import PixelEncoder
 from a2ls_dsl.rl.settings import Computation
 
 

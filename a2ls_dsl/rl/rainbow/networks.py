@@ -13,8 +13,8 @@ from a2ls_dsl.backend.precision import unrounded
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.arithmetic import product_dtype
 from a2ls_dsl.rl.convolutions import Conv
+from a2ls_dsl.rl.encoders import DenseEncoder
 from a2ls_dsl.rl.layers import LayerNorm, Linear, Rows
-from a2ls_dsl.rl.networks import DenseEncoder
 from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 
