@@ -116,6 +116,9 @@ def _serve(listener: socket.socket) -> None:
     while True:
         ready = select.select([listener, sys.stdin], [], [])[0]
         if listener not in ready:
+            address = Path(listener.getsockname())
+            address.unlink()
+            address.parent.rmdir()
             return
         line, _ = listener.accept()
         with line:
