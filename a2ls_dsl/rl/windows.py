@@ -44,11 +44,11 @@ def check_windows(training: Training, losses: Iterable[Loss | None]) -> None:
         if loss is None or not ahead:
             continue
         text = textwrap.shorten(print_loss(loss), 100, placeholder=" ...")
-        what = f"the loss `{text}` looks {ahead} agent steps ahead"
+        what = f"the loss `{text}` looks {loss.horizon} agent steps ahead"
         if ahead >= task.episode_steps:
             raise A2lError(
                 f"{what}, and an episode of {task.name} has {task.episode_steps}",
-                f"look {task.episode_steps - 1} steps ahead or fewer",
+                f"look {task.episode_steps - 1 + loss.horizon - ahead} steps ahead or fewer",
             )
         if settings.replay_capacity < rows_needed(ahead, stack):
             raise A2lError(

@@ -66,6 +66,11 @@ def test_the_rows_of_a_window_are_counted_exactly(stack: int, ahead: int) -> Non
         assert not possible or all(had[ahead:20])
 
 
+def into_a_last_state(steps: int) -> Loss:
+    """Beyond the paper's losses; its window may end in an episode's last state."""
+    return loads(f"loss it = mse({{ s[t] }} -> {{ s[t+{steps}] }}) with head = linear")["it"]
+
+
 def test_a_window_may_end_in_a_last_state() -> None:
     """Losses beyond the paper's, that read nothing else there."""
     assert [reach(None), reach(far(7)), reach(load_one("spr_rollout")[1])] == [0, 7, 5 - 1]
@@ -81,6 +86,9 @@ def rainbow(**more: Any) -> RainbowSettings:
         (TRAINING, far(125), "an episode of cartpole-swingup has 125"),
         (TRAINING, far(500), "124 steps ahead"),
         (TRAINING, far(124), None),
+        (TRAINING, into_a_last_state(500), "125 steps ahead or fewer"),
+        (TRAINING, into_a_last_state(126), "looks 126 agent steps ahead"),
+        (TRAINING, into_a_last_state(125), None),
         (replace(TRAINING, settings=replace(SacSettings(), replay_capacity=100)), far(120), "123 or more"),
         (replace(TRAINING, settings=replace(SacSettings(), replay_capacity=123)), far(120), None),
         (
