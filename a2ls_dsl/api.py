@@ -91,12 +91,13 @@ def _shape(name: str, space: Space) -> tuple[int, ...]:
         return _checked(name, (operator.index(choices),))
     kind = type(space).__name__
     whole = shape == () and "int" in str(getattr(space, "dtype", ""))
-    if whole or hasattr(space, "nvec") or not isinstance(shape, tuple):
+    sizes = [_index(each) for each in shape] if isinstance(shape, tuple) else [None]
+    if whole or hasattr(space, "nvec") or None in sizes:
         raise A2lError(
             f"the {name} space {kind} has no width: {space!r}",
             f"pass the width of the {name} vectors that networks are given, such as of their one-hot form",
         )
-    return _checked(name, tuple(map(operator.index, shape)))
+    return _checked(name, tuple(size for size in sizes if size is not None))
 
 
 def _checked(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -122,6 +122,8 @@ def test_a_size_is_any_whole_number_a_shape_or_a_space(
         Space((2,), nvec=np.array([3, 4])),  # Gymnasium's MultiDiscrete
         Space((), dtype=np.dtype("int32")),
         Space(None),  # Gymnasium's Dict and Tuple
+        (Space((), n=6), Space((2,))),  # a tuple of spaces
+        (2.5, 3),
         2.5,
         "Discrete(6)",
         None,
