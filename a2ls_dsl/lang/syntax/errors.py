@@ -25,6 +25,9 @@ LOOK_ALIKES = dict(zip("асеорхуіѕрАВСЕНКМОРТХ", "aceopxyisp
 TERMINALS = {
     "NAME": "a name",
     "NUMBER": "a number",
+    "INT": "a number",
+    "_ARTICLE": "`a`",
+    "_BAR": "`|`",
     "STRING": "a file in double quotes",
     "PLUS": "`+`",
     "MINUS": "`-`",
@@ -48,8 +51,6 @@ TERMINALS = {
     "$END": "the end",
 }
 """The words of messages for what the parser expects."""
-
-_OF_GRAMMARS = {"INT": "a number", "_ARTICLE": "`a`", "_BAR": "`|`"}
 
 _SIGNS = (",", "+", "-", "*", "=", "|", "..")
 """What, right behind an opening bracket, is one sign too many."""
@@ -158,59 +159,56 @@ def _bracket(failure: ParseFailure) -> Finding | None:
     return Rule.BRACKETS, message, fix, failure.start, failure.end
 
 
-def _expected(failure: ParseFailure) -> Finding:
-    """What the parser waited for; single expectations that name a part of the language get its rule."""
-    place = failure.start, failure.end
+def _part(failure: ParseFailure) -> Finding | None:
+    """A single expectation that names a part of the language."""
+    expected, shown = failure.expected, failure.shown
+    if expected == {"_BATCH"}:
+        fix = Fix("write against batch", "batch ", (failure.start, failure.start))
+        return failure.says(Rule.AGAINST_BATCH, "negatives are asked for with `against batch`", fix)
+    if expected == {"_LBRACKET"} or expected == {"_LBRACKET", "_LPAR"}:
+        return failure.says(Rule.ELEMENT, f"an element is a stream and a step; found {shown}", "e.g. s[t+1]")
+    return None
+
+
+def _part_of_losses(failure: ParseFailure) -> Finding | None:
+    """What only loss files have, or have in this place only."""
     expected, shown = failure.expected, failure.shown
     if expected <= {"_LBRACE", "NUMBER", "MINUS"} and "_LBRACE" in expected:
-        return Rule.BRACES, f"a set stands in braces; found {shown}", "as in { s[t], a[t] }", *place
+        return failure.says(Rule.BRACES, f"a set stands in braces; found {shown}", "as in { s[t], a[t] }")
     if "_ARROW" in expected:
         message = f"an arrow stands between source and target; found {shown}"
-        if failure.found in ("_COMMA", "_EQUAL", "MINUS"):
-            return Rule.ARROW, message, Fix.write("->"), *place
-        return Rule.ARROW, message, "as in { source } -> { target }", *place
-    if expected == {"_BATCH"}:
-        message = "negatives are asked for with `against batch`"
-        return (
-            Rule.AGAINST_BATCH,
-            message,
-            Fix("write against batch", "batch ", (failure.start, failure.start)),
-            *place,
-        )
-    if expected == {"_LBRACKET"} or expected == {"_LBRACKET", "_LPAR"}:
-        message = f"an element is a stream and a step; found {shown}"
-        return Rule.ELEMENT, message, "e.g. s[t+1]", *place
+        written = failure.found in ("_COMMA", "_EQUAL", "MINUS")
+        fix = Fix.write("->") if written else "as in { source } -> { target }"
+        return failure.says(Rule.ARROW, message, fix)
     if failure.found.startswith("_") and "NAME" in expected and shown[1:-1].isalpha():
-        return Rule.SYNTAX, f"{shown} is a word of the language", "choose another name", *place
+        return failure.says(Rule.SYNTAX, f"{shown} is a word of the language", "choose another name")
     if expected == {"STRING"}:
         message = f"an import names a file in double quotes; found {shown}"
-        return Rule.IMPORT, message, 'e.g. import "curl.a2l"', *place
+        return failure.says(Rule.IMPORT, message, 'e.g. import "curl.a2l"')
     if failure.found == "_LBRACE" and "_LPAR" in expected:
         message = "an operator takes its sets in parentheses"
-        return Rule.SYNTAX, message, "as in mse({ source } -> { target })", *place
+        return failure.says(Rule.SYNTAX, message, "as in mse({ source } -> { target })")
     if "_LOSS" in expected and "PLUS" not in expected:
-        return (
-            Rule.DEFINITION,
-            f"a definition begins with `loss`; found {shown}",
-            "as in loss NAME = ...",
-            *place,
-        )
-    weighed = failure.found in ("MINUS", "_STAR", "NUMBER") and "PLUS" in expected
-    if weighed or expected == {"_STAR"}:
+        message = f"a definition begins with `loss`; found {shown}"
+        return failure.says(Rule.DEFINITION, message, "as in loss NAME = ...")
+    if expected == {"_STAR"} or (failure.found in ("MINUS", "_STAR", "NUMBER") and "PLUS" in expected):
         message = "terms are added, each with its weight before it"
-        return Rule.SUM, message, "e.g. 1.0 * a2_winner + 0.1 * curl", *place
-    names = [text for terminal, text in TERMINALS.items() if terminal in expected]
-    return Rule.SYNTAX, f"{shown} can't stand here", f"expected {' or '.join(names)}", *place
-
-
-_HEADER = "a loss grammar begins with a line such as `grammar mine for k in 1..10`"
+        return failure.says(Rule.SUM, message, "e.g. 1.0 * a2_winner + 0.1 * curl")
+    return None
 
 
 def _header(failure: ParseFailure) -> Finding | None:
+    """A grammar without its first line."""
     if "_GRAMMAR" not in failure.expected:
         return None
     code, message, _, start, end = _unexpected(failure)
-    return code, message, _HEADER, start, end
+    return (
+        code,
+        message,
+        "a loss grammar begins with a line such as `grammar mine for k in 1..10`",
+        start,
+        end,
+    )
 
 
 def _no_equals(failure: ParseFailure) -> Finding | None:
@@ -223,11 +221,12 @@ def _no_equals(failure: ParseFailure) -> Finding | None:
 
 
 def _unexpected(failure: ParseFailure) -> Finding:
-    message = f"{failure.shown} does not belong here"
+    """Whatever else there is: what the parser waited for."""
+    expectation = _expectation(failure.expected)
     if failure.found == "$END":
-        message = "the grammar ends too early"
-    end = max(failure.end, failure.start + 1)
-    return Rule.SYNTAX, message, _expectation(failure.expected), failure.start, end
+        last = max(failure.start - 1, 0)
+        return Rule.SYNTAX, "the text ends too early", expectation, last, last + 1
+    return failure.says(Rule.SYNTAX, f"{failure.shown} can't stand here", expectation)
 
 
 def _expectation(wanted: frozenset[str]) -> str:
@@ -235,18 +234,25 @@ def _expectation(wanted: frozenset[str]) -> str:
     last = {"HEAD", "_REQUIRE", "$END"}
     if "HEAD" in wanted and wanted <= last:
         return "expected a rule `name = ...` or a `require` line"
-    shown = sorted(map(_shown, wanted - last))
+    shown = sorted(map(_shown, wanted - last if "HEAD" in wanted else wanted))
     if not shown or len(shown) > 8:
         return ""
     return "expected " + " or ".join([", ".join(shown[:-1]), shown[-1]] if shown[1:] else shown)
 
 
 def _shown(terminal: str) -> str:
-    known = _OF_GRAMMARS.get(terminal) or TERMINALS.get(terminal)
-    return known or f"`{terminal.removeprefix('_').lower()}`"
+    return TERMINALS.get(terminal) or f"`{terminal.removeprefix('_').lower()}`"
 
 
-IN_LOSSES: tuple[Explainer, ...] = (_habit, _stranger, slip, _bracket, _expected)
+IN_LOSSES: tuple[Explainer, ...] = (
+    _habit,
+    _stranger,
+    slip,
+    _bracket,
+    _part,
+    _part_of_losses,
+    _unexpected,
+)
 IN_GRAMMARS: tuple[Explainer, ...] = (
     _header,
     partial(_habit, shared=True),
@@ -254,6 +260,7 @@ IN_GRAMMARS: tuple[Explainer, ...] = (
     partial(slip, kinds=SHARED_SLIPS),
     _bracket,
     _no_equals,
+    _part,
     _unexpected,
 )
 """Who is asked what a failure is about, in this order."""
