@@ -23,20 +23,20 @@ settings.register_profile("explore", deadline=None)
 settings.load_profile("repeat")
 
 LONGEST = (
-    "search/test_search_run.py",
+    "search/test_run.py",
     "experiment/test_experiment.py",
-    "search/test_search_ray.py",
-    "rl/envs/test_env_rendering.py",
+    "search/test_ray.py",
+    "rl/envs/test_rendering.py",
     "rl/test_train_command.py",
     "rl/test_slots.py",
     "rl/test_train_arms.py",
     "backend/test_export.py",
-    "rl/rainbow/test_rainbow_training.py",
-    "lang/test_loss_robustness.py",
-    "rl/envs/test_env_failures.py",
+    "rl/rainbow/test_training.py",
+    "lang/test_robustness.py",
+    "rl/envs/test_failures.py",
     "rl/test_poison.py",
-    "examples/test_examples_run.py",
-    "rl/envs/test_env_pool.py",
+    "examples/test_run.py",
+    "rl/envs/test_pool.py",
     "test_tutorial.py",
 )
 """The files that take longest, in this order."""

@@ -1,7 +1,7 @@
 """The command `a2l`, and scripts, in processes that don't import torch again: forked from one that has.
 
 As one that a shell starts, a process here has its own arguments, folder, environment, streams and status, and
-may be killed. What a command imports by itself is tested where that is the question (`test_cli.py`).
+may be killed. What a command imports by itself is tested where that is the question (`cli/test_main.py`).
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 
 import pytest
 import torch
+from backend.test_formulas import EXACT, SPACES, Problem, mean_square, rows_to_unit_length
 from interpret import interpret
 from strategies import paper_shaped, windows
-from test_formulas import EXACT, SPACES, Problem, mean_square, rows_to_unit_length
 from torch import Tensor
 
 from a2ls_dsl.backend.module import compile_loss

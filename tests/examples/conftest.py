@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from shipped_examples import EXAMPLES, commands
+from examples.shipped_examples import EXAMPLES, commands
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from experiment.test_experiment import SMALL, written
 from forked import a2l
 from scipy import stats
-from test_experiment import SMALL, written
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.collect import Verdict, collect

@@ -6,7 +6,7 @@ import os
 
 import pytest
 import torch
-from mixed_stack import Calls
+from rl.mixed_stack import Calls
 from torch import Tensor, nn
 
 from a2ls_dsl.rl.adam import StackedAdam, plain_step

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from mixed_stack import FRAMES, VECTORS, filled, made
+from rl.mixed_stack import FRAMES, VECTORS, filled, made
 from torch import Tensor
 
 import a2ls_dsl as a2l

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mixed_stack import FRAMES, NAMES, VECTORS, Calls, filled, made
+from rl.mixed_stack import FRAMES, NAMES, VECTORS, Calls, filled, made
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves

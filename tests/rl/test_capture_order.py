@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from stand_in_cuda import StandIn
+from rl.stand_in_cuda import StandIn
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 

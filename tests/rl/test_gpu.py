@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from mixed_stack import FRAMES, VECTORS, filled
-from test_apart import looking as looking
-from test_poison import CASES, SICK, Run
+from rl.mixed_stack import FRAMES, VECTORS, filled
+from rl.test_apart import looking as looking
+from rl.test_poison import CASES, SICK, Run
 
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.arithmetic import Precision

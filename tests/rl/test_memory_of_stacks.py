@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from test_poison import CASES, SICK, Run
+from rl.test_poison import CASES, SICK, Run
 
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.learner import Learner

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_replay import LENGTHS, Model, stored
+from rl.test_replay import LENGTHS, Model, stored
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from a2ls_dsl.backend.counter_rng import CounterRng

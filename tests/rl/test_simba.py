@@ -13,7 +13,7 @@ import pytest
 import torch
 from forked import a2l
 from reference_sac import ACTION, OBSERVATION, VECTORS, linear_pairs, step
-from test_sac import BATCH, CAPACITY, fill, loss_of, state
+from rl.test_sac import BATCH, CAPACITY, fill, loss_of, state
 from torch import Tensor, nn
 from torch.distributions import Normal, TanhTransform, TransformedDistribution
 

@@ -17,7 +17,7 @@ from a2ls_dsl.lang.load import loads
 from a2ls_dsl.lang.messages.codes import GRAMMAR_RULES, RULES, is_warning
 
 BAD = sorted((Path(__file__).parent / "bad").glob("*.a2g"))
-SURROGATE = Path(__file__).parent.parent.parent / "benchmarks" / "surrogate" / "space.a2g"
+SURROGATE = Path(__file__).parents[3] / "benchmarks" / "surrogate" / "space.a2g"
 GOOD = "grammar g\nloss = mse({ s[t] } -> { s[t+1] })\n"
 
 

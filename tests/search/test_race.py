@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_search_conductor import CASCADE, RACED, SETTINGS, curve, searched
-from tiny_search import SETTINGS as TINY
+from search.test_conductor import CASCADE, RACED, SETTINGS, curve, searched
+from search.tiny_search import SETTINGS as TINY
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.syntax.printer import print_loss

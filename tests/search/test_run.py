@@ -22,7 +22,7 @@ import torch
 from forked import Started, a2l
 from processes import environment_workers
 from rich.console import Console
-from tiny_search import SETTINGS, policies, results, rows, start
+from search.tiny_search import SETTINGS, policies, results, rows, start
 
 from a2ls_dsl.cli.evolve_view import SearchView
 from a2ls_dsl.rl.play import play

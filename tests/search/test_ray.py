@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_search import SETTINGS, rows
+from search.tiny_search import SETTINGS, rows
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.load import load_one

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from shipped_examples import EXAMPLES, commands
+from examples.shipped_examples import EXAMPLES, commands
 
 # Which packages each needs that aren't requirements of this one, and what makes it show the loss twice, soon.
 NEEDS = {

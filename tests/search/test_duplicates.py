@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_search import SETTINGS
+from search.tiny_search import SETTINGS
 
 from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.grammar import load_grammar
