@@ -17,7 +17,7 @@ from a2ls_dsl.cli.console import StatusLine
 from a2ls_dsl.cli.experiment import _show, status
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.plan import Experiment, read
-from a2ls_dsl.experiment.run import Event, PieceStarted, PieceStored, run, unwanted
+from a2ls_dsl.experiment.run import Event, PieceStarted, PieceStored, pieces, run, unwanted
 from a2ls_dsl.experiment.store import load, missing, of_other_settings, path_of
 from a2ls_dsl.rl.slots import Replaced
 
@@ -40,6 +40,9 @@ random_steps = 20
 eval_every = 400
 eval_episodes = 1
 """
+TRAINED = SMALL.replace(", batch_size = 6", "").replace("stack = 3", "stack = 4")
+"""The same, whose arms share a stack: a piece an environment."""
+
 LOSS = "loss mine = mse({ s[t], a[t] } -> { s[t+1] })\n"
 
 
@@ -60,7 +63,7 @@ def written(folder: Path, text: str) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an experiment whose runs were all trained, without interruption; tests work on copies."""
     folder = tmp_path_factory.mktemp("experiments") / "trained"
-    assert run(read(written(folder, SMALL)), workers=1)
+    assert run(read(written(folder, TRAINED)), workers=1)
     return folder
 
 
@@ -123,6 +126,20 @@ def test_what_makes_no_sense_is_explained(change: tuple[str, str], message: str,
         read(written(tmp_path, SMALL.replace(*change)))
 
 
+def test_a_piece_holds_runs_that_can_share_a_stack(tmp_path: Path) -> None:
+    """Those of one environment and one set of settings, as many as the stack may hold."""
+
+    def first(text: str) -> list[tuple[str, str, int]]:
+        runs, left = next(pieces(read(written(tmp_path, text))))
+        assert left == 8
+        return [(run.env, run.arm.name, run.seed) for run in runs]
+
+    swingup = "cartpole-swingup"
+    assert first(SMALL) == [(swingup, "none", 0), (swingup, "none", 1)]
+    assert first(SMALL.replace("stack = 3", "stack = 1")) == [(swingup, "none", 0)]
+    assert first(TRAINED) == [(swingup, arm, seed) for seed in (0, 1) for arm in ("none", "own")]
+
+
 def test_results_are_kept_and_only_what_is_missing_is_run(complete: Experiment) -> None:
     experiment = complete
     assert missing(experiment) == []
@@ -149,13 +166,13 @@ def test_results_of_other_settings_are_kept_and_count_again(
     """Hidden 8, 9 and 8 again: nothing of either is lost, and nothing is trained a third time."""
     folder = complete.path.parent
     mine = {each: load(complete, each) for each in complete.runs}
-    changed = read(written(folder, SMALL.replace("hidden = 8", "hidden = 9")))
+    changed = read(written(folder, TRAINED.replace("hidden = 8", "hidden = 9")))
     assert len(missing(changed)) == 8
     assert len(of_other_settings(changed)) == 8
     run(changed, workers=1)
     theirs = {each: load(changed, each) for each in changed.runs}
     assert missing(changed) == []
-    again = read(written(folder, SMALL))
+    again = read(written(folder, TRAINED))
     assert missing(again) == []
     assert {each: load(again, each) for each in again.runs} == mine
     assert len(of_other_settings(again)) == 8
@@ -178,7 +195,7 @@ def test_a_harness_that_is_killed_often_loses_and_repeats_nothing(
     kills: int, trained: Path, tmp_path: Path
 ) -> None:
     """Killed at random moments: the curves of the uninterrupted run, to the last digit stored."""
-    whole, killed = read(trained / "small.toml"), read(written(tmp_path, SMALL))
+    whole, killed = read(trained / "small.toml"), read(written(tmp_path, TRAINED))
     command = ["experiment", "run", killed.path, "--workers", 1, "--save-seconds", 0]
     rng = np.random.default_rng(0)
     known: dict[str, list[str]] = {}
@@ -199,7 +216,7 @@ def test_a_harness_that_is_killed_often_loses_and_repeats_nothing(
 
 def test_an_experiment_that_is_stopped_loses_nothing(trained: Path, tmp_path: Path) -> None:
     """In the middle of an episode, long before a checkpoint is due: it goes on from there."""
-    whole, stopped = read(trained / "small.toml"), read(written(tmp_path, SMALL))
+    whole, stopped = read(trained / "small.toml"), read(written(tmp_path, TRAINED))
     steps = iter(range(40))
     told: list[object] = []
     assert not run(stopped, told.append, workers=1, stopping=lambda: next(steps) == 37)
@@ -222,17 +239,17 @@ def test_half_trained_runs_of_other_settings_are_kept_and_go_on(
         assert not run(experiment, told.append, workers=1, stopping=ends)
         return [each.frames for each in told if isinstance(each, PieceStarted)][:1]
 
-    first = read(written(tmp_path, SMALL))
+    first = read(written(tmp_path, TRAINED))
     assert stop(first, 37) == [0]
     (piece,) = first.folder.glob(".piece.*.npz")
-    assert stop(read(written(tmp_path, SMALL.replace("hidden = 8", "hidden = 9"))), 20) == [0]
+    assert stop(read(written(tmp_path, TRAINED.replace("hidden = 8", "hidden = 9"))), 20) == [0]
     status(tmp_path / "small.toml")
     assert f"half-trained runs of other settings are kept, and go on with those settings: {piece}" in (
         capsys.readouterr().out
     )
     # As a version before this one named it; and a stack that may hold more goes on as it was begun.
     piece.rename(first.folder / ".piece.npz")
-    again = read(written(tmp_path, SMALL.replace("stack = 3", "stack = 4")))
+    again = read(written(tmp_path, TRAINED.replace("stack = 4", "stack = 5")))
     assert stop(again) == [38 * 8]
     assert files(again).items() < files(read(trained / "small.toml")).items()
     assert len(unwanted(again)) == 1
