@@ -25,11 +25,12 @@ from a2ls_dsl.lang.rules.canonical import (
     is_fresh,
     single,
 )
-from a2ls_dsl.lang.rules.types import rollouts, steps, widths
+from a2ls_dsl.lang.rules.types import Width, rollouts, steps, widths
 from a2ls_dsl.lang.syntax.tree import (
     Call,
     Comparison,
     Element,
+    Head,
     Item,
     Loss,
     Option,
@@ -37,13 +38,14 @@ from a2ls_dsl.lang.syntax.tree import (
     Rollout,
     Schedule,
     Weighted,
-    head_of,
+    map_of,
     number_of,
 )
 from a2ls_dsl.words import PAPER_OPERATORS
 from a2ls_dsl.words.agent import VALUE
 from a2ls_dsl.words.entry import Kind, Needs, Negatives, Operator, Sets
-from a2ls_dsl.words.language import HEAD, NONE, PREDICTOR, Stream
+from a2ls_dsl.words.language import HEAD, NONE, TRANSITION, Stream
+from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.numbers import Range
 from a2ls_dsl.words.registry import functions, heads, operators
 
@@ -94,7 +96,7 @@ def numbers(allowed: Range, default: float) -> st.SearchStrategy[float]:
 
 
 @st.composite
-def calls(draw: st.DrawFn, kind: Kind) -> Call:
+def calls_of(draw: st.DrawFn, kind: Kind) -> Call:
     function = draw(st.sampled_from([each for each in functions.values() if each.kind is kind]))
     given = [draw(numbers(each.range, each.default)) for each in function.parameters]
     return Call(function.name, tuple(given[: draw(st.integers(0, len(given)))]))
@@ -103,14 +105,14 @@ def calls(draw: st.DrawFn, kind: Kind) -> Call:
 @st.composite
 def chains(draw: st.DrawFn, encoders: Sequence[str] = ("", "online", "ema", "stop")) -> tuple[Call, ...]:
     """Calls around a state that give a latent; `encoders` are those to choose from, "" the default."""
-    views = draw(st.lists(calls(Kind.VIEW), max_size=2))
+    views = draw(st.lists(calls_of(Kind.VIEW), max_size=2))
     encoder = draw(st.sampled_from(encoders))
-    normalisers = draw(st.lists(calls(Kind.NORMALISER), max_size=2))
+    normalisers = draw(st.lists(calls_of(Kind.NORMALISER), max_size=2))
     return (*views, *([Call(encoder)] if encoder else []), *normalisers)
 
 
 @st.composite
-def data(draw: st.DrawFn, horizon: int, raw: bool = True) -> Item:
+def data(draw: st.DrawFn, horizon: int, raw: bool = True, drawn: bool = True) -> Item:
     """An item without gradient: an action, a reward, a flag, a value, a return, with `raw` an observation."""
     kinds = [A, R, Stream.DONE, VALUE, "return", *([Stream.RAW] if raw else [])]
     kind, first = draw(st.sampled_from(kinds)), draw(st.integers(0, horizon))
@@ -120,13 +122,27 @@ def data(draw: st.DrawFn, horizon: int, raw: bool = True) -> Item:
         last = draw(st.integers(first, first + 3))
         ends = (Element(S, last + 1, (*draw(chains()), Call(VALUE))), None)
         return Return(first, last, draw(st.sampled_from(ends)), draw(st.sampled_from([0.99, 1.0, 0.5])))
-    return Element(Stream(kind), first)
+    return draw(placed(Stream(kind), first, (), drawn))
 
 
+@st.composite
+def placed(draw: st.DrawFn, stream: Stream, first: int, calls: tuple[Call, ...], drawn: bool) -> Element:
+    """An element at a step; if it may be `drawn`, perhaps at one of several."""
+    if not drawn or draw(st.integers(0, 3)):
+        return Element(stream, first, calls)
+    chosen = draw(calls_of(Kind.DRAW))
+    until = draw(st.integers(first, first + 3))
+    return Element(stream, first, (chosen, *calls), until=until if until > first else None)
+
+
+@st.composite
 def latents(
-    horizon: int, encoders: Sequence[str] = ("", "online", "ema", "stop")
-) -> st.SearchStrategy[Element]:
-    return st.builds(Element, st.just(S), st.integers(0, horizon), chains(encoders))
+    draw: st.DrawFn,
+    horizon: int,
+    encoders: Sequence[str] = ("", "online", "ema", "stop"),
+    drawn: bool = True,
+) -> Element:
+    return draw(placed(S, draw(st.integers(0, horizon)), draw(chains(encoders)), drawn))
 
 
 @st.composite
@@ -135,12 +151,13 @@ def sets(draw: st.DrawFn, entry: Operator, horizon: int) -> tuple[tuple[Item, ..
     learned = draw(latents(horizon, ("", "online")))
     if entry.sets is Sets.TRANSITION:
         reward = draw(st.sampled_from([Element(R, 0), Return(0, 1), Return(0, 0, None, 0.5)]))
-        return (learned,), (reward, draw(latents(horizon)))
+        start = draw(latents(horizon, drawn=False))
+        return (learned,), (reward, draw(st.sampled_from([start, Rollout(start, start.offset, 1)])))
     if entry.sets is Sets.LATENTS:
         source = (learned, *draw(st.lists(latents(horizon), max_size=2)))
         # Repetition goes away in canonical form, and without a head both sides hold equally many.
         count = len(canonical_comparison(Comparison(entry.name, source)).source)
-        target = [replace(draw(latents(0)), offset=place) for place in range(count)]
+        target = [replace(draw(latents(0, drawn=False)), offset=place) for place in range(count)]
         return source, () if entry.unary else tuple(target)
     any_item = latents(horizon) | data(horizon)
     of_target = data(horizon, raw=False) if entry.sets is Sets.DATA_TARGET else any_item
@@ -152,20 +169,24 @@ def sets(draw: st.DrawFn, entry: Operator, horizon: int) -> tuple[tuple[Item, ..
 def rolled(draw: st.DrawFn, entry: Operator, horizon: int) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
     """Source and target of a comparison step by step."""
     length = draw(st.integers(1, 4))
-    starts = [draw(latents(horizon, ("", "online")))]
-    starts += draw(st.lists(latents(horizon), max_size=1)) if entry.sets is not Sets.LATENTS else []
-    groups: dict[object, list[Item]] = {}
-    of_target = (
-        data(horizon, raw=False) if entry.sets is Sets.DATA_TARGET else latents(horizon) | data(horizon)
+    starts = [draw(latents(horizon, ("", "online"), drawn=False))]
+    starts += (
+        draw(st.lists(latents(horizon, drawn=False), max_size=1)) if entry.sets is not Sets.LATENTS else []
     )
+    groups: dict[object, list[Item]] = {}
+    any_item = latents(horizon, drawn=False) | data(horizon, drawn=False)
+    of_target = data(horizon, raw=False, drawn=False) if entry.sets is Sets.DATA_TARGET else any_item
     if entry.sets is Sets.LATENTS:
-        of_target = latents(horizon)
+        of_target = latents(horizon, drawn=False)
     for first in draw(st.lists(of_target, min_size=1, max_size=1 if entry.sets is Sets.LATENTS else 3)):
         run = [_later(first, step) for step in range(length)]
         shape = canonical_comparison(Comparison(entry.name, (), (_later(first, -first.last),))).target
         groups[shape] = run
-    source = tuple(Rollout(start, start.offset, length) for start in starts)
-    return source, tuple(item for run in groups.values() for item in run)
+    source: list[Item] = [Rollout(start, start.offset, length, draw(st.booleans())) for start in starts]
+    if entry.sets is not Sets.LATENTS and draw(st.booleans()):
+        first = draw(any_item)
+        source += [_later(first, step) for step in range(length)]
+    return tuple(source), tuple(item for run in groups.values() for item in run)
 
 
 def _later(item: Item, steps: int) -> Item:
@@ -176,6 +197,14 @@ def _later(item: Item, steps: int) -> Item:
         case Element(_, offset, _):
             return replace(item, offset=offset + steps)
     raise TypeError(item)
+
+
+@st.composite
+def maps(draw: st.DrawFn, kinds: Sequence[str]) -> Call:
+    """A learned map of one of these kinds."""
+    kind = draw(st.sampled_from(kinds))
+    layers = draw(st.lists(st.integers(1, 64), min_size=1, max_size=2)) if heads[kind].layers else []
+    return Call(kind, tuple(map(float, layers)))
 
 
 @st.composite
@@ -195,14 +224,15 @@ def any_comparisons(draw: st.DrawFn, horizon: int = 4) -> Comparison:
         and (each.needs is not Needs.NEGATIVES or against)
         and (each.needs is not Needs.ROLLOUT or rollouts(bare))
     ]
-    kinds = list(heads)
     here, there = steps(bare)[0]
-    if entry.needs_head or widths(here) != widths(there):
-        kinds.remove(NONE)
-    kind = draw(st.sampled_from(kinds))
-    layers = draw(st.lists(st.integers(1, 64), min_size=1, max_size=2)) if kind == "mlp" else []
-    if entry.head and draw(st.booleans()):
-        options.append(Option(HEAD, Call(kind, tuple(map(float, layers)))))
+    for name in entry.maps:
+        kinds = [each.name for each in heads.values() if name == TRANSITION or not each.residual]
+        needed = entry.needs_head or widths(here) != widths(there)
+        if name == TRANSITION or (name == HEAD and needed):
+            kinds.remove(NONE)
+        rolls = any(isinstance(item, Rollout) for item in bare.items)
+        if (name != TRANSITION or rolls) and draw(st.booleans()):
+            options.append(Option(name, draw(maps(kinds))))
     return canonical_comparison(replace(bare, options=tuple(options)))
 
 
@@ -253,8 +283,11 @@ def rewritten(draw: st.DrawFn, term: Comparison) -> Comparison:
     entry = operators[term.operator]
     options = list(draw(st.permutations(term.options)))
     names = {option.name for option in options}
-    if entry.head and HEAD not in names and draw(st.booleans()):
-        options.append(Option(HEAD, Call(PREDICTOR)))
+    options += [
+        Option(name, Call(MAPS[name].default))
+        for name in entry.maps
+        if name not in names and (name != TRANSITION or rollouts(term)) and draw(st.booleans())
+    ]
     options += [
         Option(each.name, float(each.default))
         for each in entry.options
@@ -274,21 +307,35 @@ WEIGHTS = st.sampled_from([0.1, 0.5, 1.0, 2.0, 25.0]) | st.builds(
 
 @st.composite
 def any_losses(draw: st.DrawFn, horizon: int = 4, terms: int = 3) -> Loss:
-    """Canonical losses of the whole language, some of whose heads are shared."""
+    """Canonical losses of the whole language, some of whose learned maps are shared."""
     drawn = draw(st.lists(any_comparisons(horizon), min_size=1, max_size=terms))
     drawn += draw(st.lists(st.sampled_from(drawn), max_size=1))  # equal terms are allowed, and share well
     named: dict[object, str] = {}
     for place, term in enumerate(drawn):
-        head = head_of(term)
-        if head is None or head.kind == NONE or not draw(st.booleans()):
-            continue
-        here, there = steps(term)[0]
-        make = (head, widths(here), widths(there), number_of(term, "bins", 1.0))
-        name = named.setdefault(make, f"n{len(named)}")
-        option = Option(HEAD, Call(head.kind, tuple(map(float, head.layers))), name)
-        others = [each for each in term.options if each.name != HEAD]
-        drawn[place] = replace(term, options=(option, *others))
+        for each in MAPS:
+            made = map_of(term, each)
+            rolls = any(isinstance(item, Rollout) for item in term.items)
+            if made is None or made.kind == NONE or (each == TRANSITION and not rolls):
+                continue
+            if draw(st.booleans()):
+                name = named.setdefault(_make(drawn[place], each, made), f"n{len(named)}")
+                option = Option(each, Call(made.kind, tuple(map(float, made.layers))), name)
+                others = [option for option in drawn[place].options if option.name != each]
+                drawn[place] = replace(drawn[place], options=(option, *others))
     return canonical(Loss(tuple(Weighted(draw(WEIGHTS), term) for term in drawn)))
+
+
+def _make(term: Comparison, name: str, made: Head) -> object:
+    """What maps of one name have in common: how they are written, what they read, and what they predict.
+
+    Those with hidden layers may predict other rows; their last layers are their own.
+    """
+    here, there = steps(term)[0]
+    if name != HEAD:
+        read = (Width.LATENT, Width.ACTION) if name == TRANSITION else (Width.LATENT,)
+        return made, read, () if made.layers else (Width.LATENT,)
+    bins = number_of(term, "bins", 1.0)
+    return made, widths(here), () if made.layers else (widths(there), bins)
 
 
 def windows(spaces: Spaces, batch: int, steps: int, seed: int, members: tuple[int, ...] = ()) -> Window:

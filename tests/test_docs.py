@@ -19,7 +19,8 @@ from a2ls_dsl.lang.load import loads
 from a2ls_dsl.lang.messages.codes import WARNINGS
 from a2ls_dsl.lang.syntax.tree import Comparison
 from a2ls_dsl.words.entry import Kind, Operator
-from a2ls_dsl.words.language import HEAD, KEYWORDS, SCHEDULE, Stream
+from a2ls_dsl.words.language import KEYWORDS, SCHEDULE, Stream
+from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.numbers import print_number
 from a2ls_dsl.words.registry import functions, heads, operators
 
@@ -77,7 +78,7 @@ def test_losses_check(text: str) -> None:
 def test_every_construct_has_an_example_that_checks() -> None:
     words = set(re.findall(r"\w+", "\n".join(LOSSES.values())))
     options = {each.name for operator in operators.values() for each in operator.options}
-    names = {*operators, *functions, *Stream, *options, *heads, *KEYWORDS, HEAD, SCHEDULE}
+    names = {*operators, *functions, *Stream, *options, *heads, *KEYWORDS, *MAPS, SCHEDULE}
     assert names <= words
 
 

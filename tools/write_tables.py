@@ -13,7 +13,8 @@ from pathlib import Path
 
 import a2ls_dsl.words  # noqa: F401 (reads the entries)
 from a2ls_dsl.words.entry import Kind, Needs, Negatives, Number, Operator
-from a2ls_dsl.words.language import HEAD, PREDICTOR
+from a2ls_dsl.words.language import TRANSITION
+from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.numbers import print_number
 from a2ls_dsl.words.registry import functions, heads, operators
 
@@ -53,8 +54,10 @@ def normalisers() -> Iterator[str]:
 
 def options() -> Iterator[str]:
     yield from ("| option | of | value | default |", "|---|---|---|---|")
-    headless = ", ".join(f"`{entry.name}`" for entry in operators.values() if not entry.head)
-    yield f"| `{HEAD}` | all but {headless} | see below | `{PREDICTOR}` |"
+    for each in MAPS.values():
+        without = ", ".join(f"`{entry.name}`" for entry in operators.values() if each.name not in entry.maps)
+        of = f"terms with {Needs.ROLLOUT.value}" if each.name == TRANSITION else f"all but {without}"
+        yield f"| `{each.name}` | {of} | {each.summary}: see below | `{each.default}` |"
     names = dict.fromkeys(option.name for entry in operators.values() for option in entry.options)
     for name in names:
         having = [(entry, option) for entry in operators.values() if (option := entry.option(name))]
@@ -76,7 +79,7 @@ def _whose(having: list[tuple[Operator, Number]]) -> str:
 
 
 def head_table() -> Iterator[str]:
-    yield from ("| head | what maps the source row onto the target row |", "|---|---|")
+    yield from ("| map | what it is |", "|---|---|")
     for entry in heads.values():
         yield f"| `{entry.example}` | {_cell(entry.summary)} |"
 
@@ -111,7 +114,7 @@ def editor(text: str) -> str:
     for rule, words in (
         ("operator", operators),
         ("function", functions),
-        ("option", [HEAD, *named]),
+        ("option", [*MAPS, *named]),
         ("head", heads),
     ):
         text = _with_words(text, rule, words)

@@ -24,7 +24,6 @@ from a2ls_dsl.ir.nodes import (
     Program,
     Row,
     Sample,
-    Transition,
 )
 from a2ls_dsl.ir.passes import optimise
 from a2ls_dsl.ir.verify import verify
@@ -47,6 +46,8 @@ _BASE: tuple[Callable[..., object], ...] = (
     functions.discounted,
     functions.scheduled,
     functions.spread,
+    functions.drawn,
+    functions.chosen,
     layers.mlp,
 )
 """What files may need beside the entries they name, in the order in which they hold it."""
@@ -192,7 +193,7 @@ def _arguments(program: Program) -> tuple[list[str], list[str]]:
         notes.append("uncropped: (B, steps, ...), frames that observation was cut out of; vectors have none.")
     if draws(program):
         arguments.append("generator: torch.Generator | None = None")
-        notes.append("generator: draws views.")
+        notes.append("generator: draws views, steps and directions.")
     return arguments, notes
 
 
@@ -215,16 +216,16 @@ def _parameters(program: Program) -> Iterator[str]:
     types = verify(program)
     heads: dict[int, str] = {}
     matrices: dict[int, str] = {}
-    transition = False
     for node in program.nodes:
         rows = [each for each in (types[read] for read in node.inputs) if isinstance(each, Row)]
         if isinstance(node, Predict):
             inputs, outputs = _width(rows[0]), _width(node.output)
             sizes = [inputs, outputs, *([str(list(node.layers))] if node.layers else [])]
-            heads[node.head] = f"{node.kind}({', '.join(sizes)})"
+            if node.output.units:
+                sizes[1] = "1"  # only its hidden layers are kept
+            heads[node.head] = f"{node.kind}({', '.join(sizes)})" + "[:-1]" * bool(node.output.units)
         elif isinstance(node, Compare) and operators[node.operator].matrix:
             matrices[node.term] = _width(rows[0])
-        transition = transition or isinstance(node, Transition)
     if heads:
         yield "self.heads = nn.ModuleList()"
     for number in sorted(heads):
@@ -233,13 +234,12 @@ def _parameters(program: Program) -> Iterator[str]:
         yield "self.bilinear = nn.ParameterDict()"
     for term, width in matrices.items():
         yield f'self.bilinear["{term}"] = nn.Parameter(torch.rand({width}, {width}))'
-    if transition:
-        yield "inputs = features + action"
-        yield "self.transition = mlp(inputs, features, [2 * inputs])"
 
 
 def _width(row: Row) -> str:
     """`features + 3 * action`."""
+    if row.units:
+        return str(row.units)
     words = {Width.LATENT: "features", Width.ACTION: "action", Width.RAW: "data"}
     parts = [
         f"{n} * {word}" if n > 1 else word for width, word in words.items() if (n := row.parts.count(width))

@@ -10,10 +10,13 @@ from collections.abc import Iterator, Sequence
 
 from a2ls_dsl.backend.python_text import call, filled, item_at, listed, number, symbol, unparsed
 from a2ls_dsl.ir.nodes import (
+    Add,
     Augment,
+    Choose,
     Compare,
     Concat,
     Discount,
+    Draw,
     Encode,
     EncodeBatch,
     Estimate,
@@ -26,14 +29,14 @@ from a2ls_dsl.ir.nodes import (
     Program,
     Sample,
     Spread,
-    Transition,
+    Stop,
     Unless,
     WeightedSum,
 )
 from a2ls_dsl.lang.syntax.tree import Schedule, Weight
 from a2ls_dsl.words.agent import EMA, ONLINE, STOP
 from a2ls_dsl.words.entry import Negatives
-from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.language import HEAD, Stream
 from a2ls_dsl.words.registry import functions, operators
 
 _SEQUENCES = {
@@ -103,7 +106,7 @@ def crops(program: Program) -> bool:
 def draws(program: Program) -> bool:
     """Whether a program draws random numbers."""
     return any(
-        isinstance(node, Augment) or (isinstance(node, Compare) and operators[node.operator].draws)
+        isinstance(node, Augment | Draw) or (isinstance(node, Compare) and operators[node.operator].draws)
         for node in program.nodes
     )
 
@@ -132,6 +135,10 @@ def _names(program: Program) -> list[ast.expr]:
 def _name(program: Program, users: dict[int, list[int]], index: int) -> str:
     node = program.nodes[index]
     match node:
+        case Draw():
+            return "place"
+        case Choose():
+            return "chosen_step"
         case Augment():
             return "view"
         case Encode() | EncodeBatch():
@@ -140,14 +147,14 @@ def _name(program: Program, users: dict[int, list[int]], index: int) -> str:
             return "worth"
         case Normalise():
             return "latent"
-        case Transition():
+        case Add() | Stop():
             return "latent"
         case Discount():
             return "gain"
         case Spread():
             return "spread_out"
         case Predict():
-            return "prediction"
+            return "prediction" if node.role == HEAD else "latent"
         case Compare() | OverSteps():
             return "loss"
         case Concat():
@@ -158,6 +165,11 @@ def _name(program: Program, users: dict[int, list[int]], index: int) -> str:
 
 def _expression(node: Node, inputs: Sequence[ast.expr]) -> ast.expr:
     match node:
+        case Draw():
+            share = filled("draws.uniform(x, len(x))", x=inputs[0])
+            return call("drawn", [share, number(node.count), number(node.ratio)])
+        case Choose():
+            return call("chosen", [inputs[0], listed(inputs[1:])])
         case Augment():
             whole = [_whole(inputs[0])] if functions[node.view].uncropped else []
             return call(node.view, [inputs[0], symbol("draws"), *whole, *map(number, node.numbers)])
@@ -179,8 +191,10 @@ def _expression(node: Node, inputs: Sequence[ast.expr]) -> ast.expr:
             return filled("values_of(value, torch.cat(x)).chunk(count)", x=batch, count=count)
         case Normalise():
             return call(node.name, [inputs[0], *map(number, node.numbers)])
-        case Transition():
-            return filled("self.transition(torch.cat(x, dim=-1))", x=listed(inputs))
+        case Add():
+            return filled("x + step", x=inputs[0], step=inputs[1])
+        case Stop():
+            return filled("x.detach()", x=inputs[0])
         case Unless():
             return filled("x * (1 - flag)", x=inputs[0], flag=inputs[1])
         case Discount():

@@ -63,13 +63,13 @@ def compare(
     return torch.stack([entry.formula(*(row[i] for row in rows), **_of_member(given, i)) for i in members])
 
 
-def make_head(kind: str, inputs: int, outputs: int, layers: Sequence[int]) -> nn.Module:
-    """The module of a head."""
+def make_head(kind: str, inputs: int, outputs: int, layers: Sequence[int], hidden: bool = False) -> nn.Module:
+    """The module of a head, or its `hidden` layers alone."""
     entry = heads[kind]
     if entry.formula is None:
         raise TypeError(f"`{kind}` is no module")
     module: nn.Module = entry.formula(inputs, outputs, *([list(layers)] if entry.layers else []))
-    return module
+    return nn.Sequential(*list(module.children())[:-1]) if hidden else module
 
 
 def _call(entry: Function, *arguments: object) -> Tensor:

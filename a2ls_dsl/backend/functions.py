@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -52,6 +53,25 @@ def spread(x: Tensor, bins: int, low: float, high: float, symlog: bool, smoothin
         return shares.flatten(-2).to(x.dtype)
     centres = torch.arange(bins, device=x.device, dtype=place.dtype)
     return (1 - (place[..., None] - centres).abs()).clamp_min(0).flatten(-2).to(x.dtype)
+
+
+def drawn(share: Tensor, count: int, ratio: float) -> Tensor:
+    """Places (..., B, 1) from 0 to count - 1 for numbers (..., B) that are even in [0, 1).
+
+    Each place is ratio times as probable as the one before it.
+    """
+    if ratio == 1:
+        places = share.double() * count
+    else:
+        places = torch.log1p(share.double() * (ratio**count - 1)) / math.log(ratio)
+    return places.long().clamp(0, count - 1)[..., None]
+
+
+def chosen(places: Tensor, steps: Sequence[Tensor]) -> Tensor:
+    """Of steps (..., B, ...) for each sample the one at its place (..., B, 1)."""
+    several = torch.stack(list(steps))
+    index = places[..., 0].reshape(1, *places.shape[:-1], *[1] * (several.dim() - places.dim()))
+    return several.gather(0, index.expand(1, *several.shape[1:]))[0]
 
 
 def newest_frame(x: Tensor) -> Tensor:

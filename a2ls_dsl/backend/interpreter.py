@@ -15,12 +15,15 @@ import torch
 from torch import Tensor
 
 from a2ls_dsl.backend import formulas
-from a2ls_dsl.backend.functions import discounted, scheduled, spread
+from a2ls_dsl.backend.functions import chosen, discounted, drawn, scheduled, spread
 from a2ls_dsl.ir.nodes import (
+    Add,
     Augment,
+    Choose,
     Compare,
     Concat,
     Discount,
+    Draw,
     Encode,
     EncodeBatch,
     Estimate,
@@ -33,13 +36,13 @@ from a2ls_dsl.ir.nodes import (
     Program,
     Sample,
     Spread,
-    Transition,
+    Stop,
     Unless,
     WeightedSum,
 )
 from a2ls_dsl.lang.syntax.tree import Schedule, Weight
 from a2ls_dsl.words.agent import EMA, ONLINE, STOP, VALUE
-from a2ls_dsl.words.draws import Draws
+from a2ls_dsl.words.draws import Draws, MemberDraws
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions, operators
 
@@ -78,10 +81,7 @@ class Context(Protocol):
         """The random numbers of a view's call, or of an operator."""
 
     def head(self, number: int, row: Tensor) -> Tensor:
-        """The prediction of a head."""
-
-    def transition(self, row: Tensor) -> Tensor:
-        """The learned transition of a latent and an action, side by side."""
+        """The prediction of a head, or what another learned map makes of a row."""
 
     def matrix(self, term: int) -> Tensor | None:
         """The matrix of a term whose operator has one."""
@@ -141,12 +141,20 @@ def _evaluate(node: Node, inputs: list[Tensor], context: Context) -> Tensor:
     match node:
         case Sample():
             return context.sample(node.stream, node.offset)
+        case Draw():
+            shares, x = context.draws(node.draw), inputs[0]
+            samples = x.shape[1 if isinstance(shares, MemberDraws) else 0]
+            return drawn(shares.uniform(x, samples), node.count, node.ratio)
+        case Choose():
+            return chosen(inputs[0], inputs[1:])
         case Augment():
             return formulas.view(node.view, node.numbers, inputs[0], context.draws(node.draw))
         case Normalise():
             return formulas.normaliser(node.name, node.numbers, inputs[0])
-        case Transition():
-            return context.transition(torch.cat(inputs, dim=-1))
+        case Add():
+            return inputs[0] + inputs[1]
+        case Stop():
+            return inputs[0].detach()
         case Unless():
             return inputs[0] * (1 - inputs[1])
         case Discount():

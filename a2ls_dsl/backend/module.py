@@ -16,20 +16,16 @@ from a2ls_dsl.backend.interpreter import Answer, Encoder, Request, evaluate, wei
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.ir.nodes import (
-    ACTION,
-    LATENT,
     Compare,
     Predict,
     Program,
     Row,
-    Transition,
 )
 from a2ls_dsl.ir.passes import PASSES
 from a2ls_dsl.ir.verify import verify
 from a2ls_dsl.lang.syntax.tree import Loss, Weight
 from a2ls_dsl.words.agent import EMA, ONLINE, VALUE
-from a2ls_dsl.words.heads.layers import mlp
-from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.language import HEAD, Stream
 from a2ls_dsl.words.registry import operators
 from a2ls_dsl.words.views.frames import crop
 
@@ -39,11 +35,10 @@ Value = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Learned:
-    """What a loss learns: heads by number as (node, inputs, outputs), and (term, size) of matrices."""
+    """What a loss learns: maps by number as (node, inputs, outputs), and (term, size) of matrices."""
 
     heads: tuple[tuple[Predict, int, int], ...]
     matrices: tuple[tuple[int, int], ...]
-    transition: bool
 
 
 def learned(program: Program, spaces: Spaces) -> Learned:
@@ -57,12 +52,11 @@ def learned(program: Program, spaces: Spaces) -> Learned:
             heads[node.head] = node, spaces.width(rows[0]), spaces.width(node.output)
         elif isinstance(node, Compare) and operators[node.operator].matrix:
             matrices[node.term] = spaces.width(rows[0])
-    transition = any(isinstance(node, Transition) for node in program.nodes)
-    return Learned(tuple(heads[number] for number in sorted(heads)), tuple(matrices.items()), transition)
+    return Learned(tuple(heads[number] for number in sorted(heads)), tuple(matrices.items()))
 
 
 class CompiledLoss(nn.Module):
-    """A loss for given spaces; its parameters are the heads, bilinear matrices and transition of its terms.
+    """A loss for given spaces; its parameters are the learned maps and bilinear matrices of its terms.
 
     Call it with an encoder, a target encoder (both (B, observation) -> (B, features); no gradient flows
     through the second) and a `Window` of at least `horizon` + 1 steps; it returns a scalar to be minimised
@@ -75,13 +69,12 @@ class CompiledLoss(nn.Module):
         self.horizon = program.horizon
         parts = learned(lower(loss), spaces)
         self.heads = nn.ModuleList(
-            make_head(node.kind, inputs, outputs, node.layers) for node, inputs, outputs in parts.heads
+            make_head(node.kind, inputs, outputs, node.layers, bool(node.output.units))
+            for node, inputs, outputs in parts.heads
         )
         self.bilinear = nn.ParameterDict(
             {str(term): nn.Parameter(torch.rand(size, size)) for term, size in parts.matrices}
         )
-        inputs = spaces.width(LATENT) + spaces.width(ACTION)
-        self.transition = mlp(inputs, spaces.width(LATENT), [2 * inputs]) if parts.transition else None
 
     def forward(
         self,
@@ -146,12 +139,6 @@ class Alone:
         prediction: Tensor = self._module.heads[number](row)
         return prediction
 
-    def transition(self, row: Tensor) -> Tensor:
-        if self._module.transition is None:
-            raise TypeError("the loss has no rollout")
-        latent: Tensor = self._module.transition(row)
-        return latent
-
     def matrix(self, term: int) -> Tensor | None:
         matrix: Tensor | None = self._module.bilinear.get(str(term))
         return matrix
@@ -182,17 +169,15 @@ class Agent:
 
 
 def shapes(module: CompiledLoss) -> list[str]:
-    """What a loss learns for itself, in words: `predictor 5 -> 10 -> 3`, one a kind of head."""
+    """What a loss learns for itself, in words: `predictor 5 -> 10 -> 3`, one a kind of map."""
     heads: dict[str, list[str]] = {}
     parts = learned(lower(module.loss), module.spaces).heads
     for (node, inputs, _), head in zip(parts, module.heads, strict=True):
         layers = (each.out_features for each in head.modules() if isinstance(each, nn.Linear))
-        heads.setdefault(node.kind, []).append(" -> ".join(map(str, (inputs, *layers))))
+        name = node.kind if node.role == HEAD else f"{node.role} {node.kind}"
+        heads.setdefault(name, []).append(" -> ".join(map(str, (inputs, *layers))))
     found = [f"{kind} {', '.join(each)}" for kind, each in heads.items()]
     found += [f"matrix {len(each)} x {len(each)}" for each in module.bilinear.values()]
-    if module.transition is not None:
-        features, action = module.spaces.features, module.spaces.action
-        found.append(f"transition {features} + {action} -> {2 * (features + action)} -> {features}")
     return found
 
 

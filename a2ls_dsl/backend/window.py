@@ -45,6 +45,8 @@ class Spaces:
 
     def width(self, row: Row) -> int:
         """How many numbers one sample of a row has."""
+        if row.units:
+            return row.units
         sizes = {
             Width.LATENT: self.features,
             Width.ACTION: self.action,

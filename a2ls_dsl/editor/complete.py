@@ -20,9 +20,10 @@ from a2ls_dsl.editor.words import (
     stream_page,
 )
 from a2ls_dsl.lang.files import SUFFIX, shipped
-from a2ls_dsl.words.agent import RETURN, ROLLOUT, VALUE
-from a2ls_dsl.words.entry import GIVES, Function, Kind, Needs, Negatives, Operator, Type
-from a2ls_dsl.words.language import HEAD, NONE, SCHEDULE, Stream
+from a2ls_dsl.words.agent import RETURN, ROLLOUT, ROLLOUTS, VALUE
+from a2ls_dsl.words.entry import GIVES, Function, Kind, Needs, Negatives, Operator, Sets, Type
+from a2ls_dsl.words.language import HEAD, NONE, SCHEDULE, TRANSITION, Stream
+from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.numbers import print_number
 from a2ls_dsl.words.registry import functions, heads, operators
 
@@ -103,14 +104,16 @@ def _proposals(
         case Place.BATCH:
             yield Proposal("batch", Sort.WORD, start, SYNTAX["batch"][0])
         case Place.OPTION:
-            rolled = any(each.text == ROLLOUT and each.state.operator == state.operator for each in tokens)
+            rolled = any(each.text in ROLLOUTS and each.state.operator == state.operator for each in tokens)
             yield from _options(start, state, entry, rolled)
         case Place.VALUE:
             yield from _values(start, state, entry)
-        case Place.BEHIND_VALUE if state.options[-1:] == (HEAD,):
+        case Place.BEHIND_VALUE if state.options and state.options[-1] in MAPS:
             yield Proposal("as", Sort.WORD, start, *SYNTAX["as"], snippet="as $0")
         case Place.SHARED:
-            yield from (Proposal(name, Sort.VALUE, start, "a head of this loss") for name in _heads(tokens))
+            yield from (
+                Proposal(name, Sort.VALUE, start, "a learned map of this loss") for name in _heads(tokens)
+            )
         case Place.IMPORT:
             yield from _quoted(start, path)
 
@@ -167,12 +170,14 @@ def _items(start: int, state: State) -> Iterator[Proposal]:
 
 
 def _fits_set(entry: Function, state: State) -> bool:
-    """Whether a call may stand in the set itself: a rollout is a source."""
-    return entry.name != ROLLOUT or not state.target
+    """Whether a call may stand in the set itself: a rollout is a source, or a next state."""
+    operator = operators.get(state.operator)
+    metric = operator is not None and operator.sets is Sets.TRANSITION and entry.name == ROLLOUT
+    return entry.name not in ROLLOUTS or not state.target or metric
 
 
 def _of_sequence(name: str, argument: int) -> tuple[list[Stream], list[Function]]:
-    if name == ROLLOUT:
+    if name in ROLLOUTS:
         states = [each for each in functions.values() if each.kind not in (Kind.SEQUENCE, Kind.ESTIMATE)]
         return ([Stream.STATE], states) if argument == 0 else ([Stream.ACTION], [])
     if argument == 0:
@@ -184,7 +189,7 @@ def _behind(start: int, state: State, entry: Operator | None) -> Iterator[Propos
     """Negatives and options of a comparison."""
     if entry is not None and entry.negatives is Negatives.ON_REQUEST and not state.negatives:
         yield Proposal("against batch", Sort.WORD, start, *SYNTAX["against"])
-    if entry is None or entry.head or entry.options:
+    if entry is None or entry.maps or entry.options:
         yield Proposal("with", Sort.WORD, start, *SYNTAX["with"], snippet="with $0")
 
 
@@ -192,9 +197,10 @@ def _options(start: int, state: State, entry: Operator | None, rolled: bool) -> 
     """The options that the operator has and that aren't given yet."""
     if entry is None:
         return
-    if entry.head and HEAD not in state.options:
-        detail = "what maps the source row onto the target row"
-        yield Proposal(HEAD, Sort.OPTION, start, detail, head_page(), snippet=f"{HEAD} = $0")
+    for name in entry.maps:
+        if name not in state.options and (rolled or name != TRANSITION):
+            detail = MAPS[name].summary
+            yield Proposal(name, Sort.OPTION, start, detail, head_page(name), snippet=f"{name} = $0")
     for each in entry.options:
         missing = {Needs.NEGATIVES: not state.negatives, Needs.ROLLOUT: not rolled}
         if each.name not in state.options and not missing.get(each.needs):
@@ -204,11 +210,13 @@ def _options(start: int, state: State, entry: Operator | None, rolled: bool) -> 
 
 def _values(start: int, state: State, entry: Operator | None) -> Iterator[Proposal]:
     option = state.options[-1] if state.options else ""
-    if option == HEAD:
+    if option in MAPS:
+        needed = option == TRANSITION or (option == HEAD and entry is not None and entry.needs_head)
         for name, head in heads.items():
-            if name != NONE or entry is None or not entry.needs_head:
+            if (name != NONE or not needed) and (not head.residual or option == TRANSITION):
                 snippet = f"{name}(${{1:256}})$0" if head.layers else ""
-                yield Proposal(name, Sort.VALUE, start, head.summary, head_page(name), snippet=snippet)
+                page = head_page(name, option)
+                yield Proposal(name, Sort.VALUE, start, head.summary, page, snippet=snippet)
     elif entry is not None and (known := entry.option(option)):
         yield Proposal(print_number(known.default), Sort.VALUE, start, f"the default; {known.range}")
 

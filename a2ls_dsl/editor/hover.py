@@ -22,7 +22,8 @@ from a2ls_dsl.lang.rules.types import Width, rollouts, steps, widths
 from a2ls_dsl.lang.syntax.printer import print_loss, print_weight
 from a2ls_dsl.lang.syntax.tree import Comparison, Definition, Item, Loss, head_of
 from a2ls_dsl.lang.views.timeline import timeline
-from a2ls_dsl.words.language import HEAD, NONE, SCHEDULE
+from a2ls_dsl.words.language import NONE, SCHEDULE
+from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.registry import functions, heads, operators
 
 Page = tuple[str, int, int]
@@ -57,11 +58,13 @@ def _named(text: str, token: Token, analysis: Analysis) -> str:
         case Place.OPTION:
             entry = operators.get(state.operator)
             option = entry and entry.option(word)
-            return option_page(option) if option else head_page() if word == HEAD else ""
+            return option_page(option) if option else head_page(word) if word in MAPS else ""
         case Place.VALUE:
-            return head_page(word) if word in heads else ""
+            return head_page(word, state.options[-1]) if word in heads and state.options else ""
         case Place.SHARED:
-            return f"**{word}** (head): terms of this loss that name it share one module"
+            return (
+                f"**{word}** (a learned map): all that name it in this loss share a module, or hidden layers"
+            )
         case Place.ITEM:
             return function_page(functions[word]) if word in functions else page(word)
     return page(word)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from a2ls_dsl.words.entry import Function, Kind, Negatives, Number, Operator, Sets
-from a2ls_dsl.words.language import HEAD, PREDICTOR, SCHEDULE, Stream
+from a2ls_dsl.words.language import HEAD, SCHEDULE, Stream
+from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.numbers import print_number
 from a2ls_dsl.words.registry import functions, heads, operators
 
@@ -46,6 +47,7 @@ SYNTAX = {
 SYNTAX["batch"] = SYNTAX["against"]
 
 _SHAPES = {
+    Kind.DRAW: "a run -> the one of its steps that is drawn; one draw for all such calls of a term",
     Kind.VIEW: "an observation -> an observation of the same shape; every occurrence is a new draw",
     Kind.ENCODER: "an observation -> a latent (B, F)",
     Kind.NORMALISER: "a latent (B, F) -> a latent (B, F)",
@@ -72,7 +74,7 @@ def operator_page(entry: Operator) -> str:
         lines.append(f"Its sets hold {entry.sets.value}.")
     if entry.negatives is Negatives.ALWAYS:
         lines.append("The other samples of the batch are its negatives; `against batch` isn't written.")
-    given = ([f"`{HEAD} = {PREDICTOR}`"] if entry.head else []) + [
+    given = [f"`{name} = {MAPS[name].default}`" for name in entry.maps] + [
         f"`{each.name} = {print_number(each.default)}`" for each in entry.options
     ]
     if given:
@@ -99,12 +101,12 @@ def option_page(option: Number) -> str:
     return _page(*lines, f"It needs {option.needs.value}." if option.needs.value else "")
 
 
-def head_page(name: str = HEAD) -> str:
-    """The option `head`, or one of its values."""
+def head_page(name: str = HEAD, option: str = HEAD) -> str:
+    """An option whose value is a learned map, such as `head`, or one of its values."""
     if name in heads:
         entry = heads[name]
-        return _page(_title(name, "head", entry.summary), f"    {HEAD} = {entry.example}")
-    lines = [_title(HEAD, "option", "what maps the source row onto the target row")]
+        return _page(_title(name, option, entry.summary), f"    {option} = {entry.example}")
+    lines = [_title(name, "option", MAPS[name].summary), f"Default: `{MAPS[name].default}`."]
     return _page(*lines, "\n".join(f"- `{entry.name}`: {entry.summary}" for entry in heads.values()))
 
 

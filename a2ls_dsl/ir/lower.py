@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from a2ls_dsl.ir.maps import Maps, predicted
 from a2ls_dsl.ir.nodes import (
+    LATENT,
+    Add,
     Augment,
     Builder,
+    Choose,
     Compare,
     Concat,
     Discount,
+    Draw,
     Encode,
     Estimate,
     Normalise,
     OverSteps,
-    Predict,
     Program,
-    Row,
     Sample,
     Spread,
-    Transition,
+    Stop,
     Unless,
     WeightedSum,
 )
 from a2ls_dsl.lang.rules.canonical import SOURCE, TARGET, comparisons, explicit_calls
-from a2ls_dsl.lang.rules.types import NATURAL_RANGES, rollouts, steps, type_of, widths
+from a2ls_dsl.lang.rules.types import (
+    NATURAL_RANGES,
+    groups,
+    is_latent,
+    rollouts,
+    steps,
+    trains_encoder,
+    type_of,
+)
 from a2ls_dsl.lang.syntax.tree import (
     Call,
     Comparison,
@@ -33,12 +46,12 @@ from a2ls_dsl.lang.syntax.tree import (
     Rollout,
     Schedule,
     Weight,
-    head_of,
+    map_of,
     number_of,
 )
 from a2ls_dsl.words.entry import Kind, Needs, Sets, Type
-from a2ls_dsl.words.language import BINS, DECAY, NONE, SMOOTHING, Stream
-from a2ls_dsl.words.registry import functions, operators
+from a2ls_dsl.words.language import BINS, DECAY, HEAD, NONE, PROJECTOR, SMOOTHING, TRANSITION, Stream
+from a2ls_dsl.words.registry import functions, heads, operators
 
 _SYMLOG = (Type.REWARD, Type.VALUE, Type.RETURN)
 """What has no bounds: its bins lie evenly in symlog."""
@@ -46,8 +59,8 @@ _SYMLOG = (Type.REWARD, Type.VALUE, Type.RETURN)
 
 def lower(loss: Loss) -> Program:
     """The program of a canonical loss: for each term ``op(h(g(source)), g'(target))`` (He et al. 2022)."""
-    lowering = _Lowering()
     terms = comparisons(loss)
+    lowering = _Lowering([term for _, term in terms])
     results = tuple(lowering.term(number, term) for number, (_, term) in enumerate(terms))
     lowering.builder.add(WeightedSum(inputs=results, weights=tuple(weight for weight, _ in terms)))
     return lowering.builder.program()
@@ -81,53 +94,55 @@ def _only_cropped(calls: tuple[Call, ...]) -> bool:
 
 
 class _Lowering:
-    """Numbers draws and heads while terms are added one after the other."""
+    """Numbers draws while terms are added one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, terms: list[Comparison]) -> None:
         self.builder = Builder()
+        self._maps = Maps(self.builder, terms)
         self._draws = 0
-        self._heads = 0
-        self._shared: dict[str, int] = {}
+        self._chosen: dict[object, int] = {}
 
     def term(self, number: int, term: Comparison) -> int:
-        """The scalar of a comparison."""
+        """The scalar of a comparison. What it draws of runs by one function, of one length, is one draw."""
         add = self.builder.add
+        self._chosen = {}
         if operators[term.operator].sets is Sets.TRANSITION:
             after, reward = term.target  # in canonical order states come first
             parts = [
                 self._item(term.source[0], SOURCE),
                 self._item(reward, TARGET),
-                self._item(after, TARGET),
+                self._next(number, term, after),
             ]
             return add(self._compare(number, term, parts))
-        head = self._head(term)
         if not rollouts(term):
-            source = self._row(term.source, SOURCE, 0)
-            return self._step(number, term, source, term.target, head)
+            source = self._row(number, term, term.source, SOURCE, 0)
+            return self._step(number, term, source, term.target)
         # Rolled out before the targets: their draws come first, as in a term without rollouts.
-        latents = [self._rollout(each) for each in rollouts(term)]
+        columns: list[Sequence[int | Item]] = [
+            self._rollout(number, term, part[0], SOURCE) if isinstance(part[0], Rollout) else part
+            for part in groups(term.source)
+        ]
         results = []
         for place, (_, target) in enumerate(steps(term)):
-            source = add(Concat(inputs=tuple(each[place] for each in latents)))
-            results.append(self._step(number, term, source, target, head))
+            here = [column[place] for column in columns]
+            row = [
+                self._maps.apply(PROJECTOR, number, term, each, LATENT)
+                if isinstance(each, int)
+                else self._projected(number, term, each, SOURCE)
+                for each in here
+            ]
+            source = add(Concat(inputs=tuple(row)))
+            results.append(self._step(number, term, source, target))
         return add(OverSteps(inputs=tuple(results), decay=number_of(term, DECAY, 1.0)))
 
-    def _step(self, number: int, term: Comparison, source: int, target: tuple[Item, ...], head: int) -> int:
+    def _step(self, number: int, term: Comparison, source: int, target: tuple[Item, ...]) -> int:
         """The operator on a source row and the row of a target."""
         entry = operators[term.operator]
         bins = int(number_of(term, BINS)) if entry.sets is Sets.DATA_TARGET else 0
-        made = head_of(term)
-        prediction = source
-        if made is not None and made.kind != NONE:
-            output = Row(widths(target), bins)
-            prediction = self.builder.add(
-                Predict(inputs=(source,), head=head, kind=made.kind, layers=made.layers, output=output)
-            )
-        rows = (
-            [prediction]
-            if entry.unary
-            else [prediction, self._row(target, TARGET, bins, number_of(term, SMOOTHING, 0))]
-        )
+        rows = [self._maps.apply(HEAD, number, term, source, predicted(term))]
+        if not entry.unary:
+            smoothing = number_of(term, SMOOTHING, 0)
+            rows.append(self._row(number, term, target, TARGET, bins, smoothing))
         return self.builder.add(self._compare(number, term, rows))
 
     def _compare(self, number: int, term: Comparison, inputs: list[int]) -> Compare:
@@ -148,23 +163,18 @@ class _Lowering:
             draw=self._draws if entry.draws else 0,
         )
 
-    def _head(self, term: Comparison) -> int:
-        """The number of a term's head: that of the first term that names it, if it has a name."""
-        head = head_of(term)
-        if head is None or head.kind == NONE:
-            return -1
-        if head.name in self._shared:
-            return self._shared[head.name]
-        number = self._heads
-        self._heads += 1
-        if head.name:
-            self._shared[head.name] = number
-        return number
-
-    def _row(self, items: tuple[Item, ...], side: str, bins: int, smoothing: float = 0) -> int:
+    def _row(
+        self,
+        number: int,
+        term: Comparison,
+        items: tuple[Item, ...],
+        side: str,
+        bins: int,
+        smoothing: float = 0,
+    ) -> int:
         parts = []
         for item in items:
-            part = self._item(item, side)
+            part = self._projected(number, term, item, side)
             if bins:
                 kind = type_of(item)
                 low, high = NATURAL_RANGES[kind]
@@ -180,6 +190,22 @@ class _Lowering:
             parts.append(part)
         return self.builder.add(Concat(inputs=tuple(parts)))
 
+    def _projected(self, number: int, term: Comparison, item: Item, side: str) -> int:
+        """An item, a latent behind its projector, which is trained where the encoder is."""
+        part = self._item(item, side)
+        made = map_of(term, PROJECTOR)
+        if not is_latent(item) or made is None or made.kind == NONE:
+            return part
+        part = self._maps.apply(PROJECTOR, number, term, part, LATENT)
+        return part if trains_encoder(item, side) else self.builder.add(Stop(inputs=(part,)))
+
+    def _next(self, number: int, term: Comparison, item: Item) -> int:
+        """The next state of a transition: encoded, or predicted by the model, which is trained elsewhere."""
+        if not isinstance(item, Rollout):
+            return self._item(item, TARGET)
+        (latent,) = self._rollout(number, term, item, TARGET)
+        return latent if trains_encoder(item, TARGET) else self.builder.add(Stop(inputs=(latent,)))
+
     def _item(self, item: Item, side: str) -> int:
         match item:
             case Element():
@@ -189,9 +215,25 @@ class _Lowering:
             case Rollout():
                 raise TypeError("a rollout is several items, one a step")
 
+    def _sample(self, stream: Stream, element: Element) -> int:
+        """A stream at the step of an element, or at the one that is drawn for it."""
+        add, last = self.builder.add, element.last
+        steps = [add(Sample(stream=stream, offset=offset)) for offset in range(element.offset, last + 1)]
+        if element.until is None:
+            return steps[0]
+        call = element.calls[0]
+        numbers = functions[call.name].numbers(call.numbers)
+        key = call.name, numbers, len(steps)
+        if key not in self._chosen:
+            self._draws += 1
+            ratio = numbers[0] if numbers else 1.0
+            drawn = Draw(inputs=(steps[0],), draw=self._draws, count=len(steps), ratio=ratio)
+            self._chosen[key] = add(drawn)
+        return add(Choose(inputs=(self._chosen[key], *steps)))
+
     def _element(self, element: Element, side: str) -> int:
         add = self.builder.add
-        value = add(Sample(stream=element.stream, offset=element.offset))
+        value = self._sample(element.stream, element)
         if element.stream is not Stream.STATE:
             return value
         seen = value
@@ -206,7 +248,7 @@ class _Lowering:
                 case Kind.NORMALISER:
                     value = add(Normalise(inputs=(value,), name=call.name, numbers=call.numbers))
                 case Kind.ESTIMATE:
-                    done = add(Sample(stream=Stream.DONE, offset=element.offset))
+                    done = self._sample(Stream.DONE, element)
                     value = add(Unless(inputs=(add(Estimate(inputs=(value, seen))), done)))
         return value
 
@@ -219,14 +261,19 @@ class _Lowering:
         parts += [self._element(item.bootstrap, TARGET)] if item.bootstrap else []
         return add(Discount(inputs=tuple(parts), discount=item.discount))
 
-    def _rollout(self, item: Rollout) -> list[int]:
+    def _rollout(self, number: int, term: Comparison, item: Rollout, side: str) -> list[int]:
         """The latents of the steps; normalisers around the start are applied after every step, too."""
         add = self.builder.add
-        latent, found = self._element(item.start, SOURCE), list[int]()
-        after = [each for each in explicit_calls(item.start, SOURCE) if _normalises(each)]
-        for offset in range(item.first, item.first + item.length):
+        latent = self._element(item.start, side)
+        made = map_of(term, TRANSITION)
+        found = [latent] if item.visited else []
+        after = [each for each in explicit_calls(item.start, side) if _normalises(each)]
+        for offset in range(item.first, item.first + item.length - item.visited):
             action = add(Sample(stream=Stream.ACTION, offset=offset))
-            latent = add(Transition(inputs=(latent, action)))
+            row = add(Concat(inputs=(latent, action)))
+            step = self._maps.apply(TRANSITION, number, term, row, LATENT)
+            residual = made is not None and heads[made.kind].residual
+            latent = add(Add(inputs=(latent, step))) if residual else step
             for call in after:
                 latent = add(Normalise(inputs=(latent,), name=call.name, numbers=call.numbers))
             found.append(latent)

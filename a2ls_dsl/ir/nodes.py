@@ -13,17 +13,23 @@ from itertools import groupby
 from a2ls_dsl.lang.rules.types import Width
 from a2ls_dsl.lang.syntax.tree import Weight
 from a2ls_dsl.words.agent import EMA, ONLINE, STOP
-from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.language import HEAD, Stream
 
 
 @dataclass(frozen=True)
 class Row:
-    """A batch of vectors: parts side by side, in order; with `bins` each number is spread over that many."""
+    """A batch of vectors: parts side by side, in order; with `bins` each number is spread over that many.
+
+    units: of what hidden layers give, how many numbers there are; such a row has no parts.
+    """
 
     parts: tuple[Width, ...] = ()
     bins: int = 0
+    units: int = 0
 
     def __str__(self) -> str:
+        if self.units:
+            return f"row({self.units} units)"
         counts = ((width, sum(1 for _ in run)) for width, run in groupby(self.parts))
         text = ", ".join(f"{n} {width}{'s' * (n > 1)}" for width, n in counts)
         return f"row({text})" + (f" in {self.bins} bins" if self.bins else "")
@@ -80,6 +86,23 @@ class Sample(Node):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Draw(Node):
+    """For each sample the place of one of `count` steps, each `ratio` times as probable as the one before.
+
+    It reads some step of the window, to be as many as its samples. draw: as of views.
+    """
+
+    draw: int
+    count: int
+    ratio: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choose(Node):
+    """The step that was drawn for each sample: (draw, steps of one stream)."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Augment(Node):
     """A view of an observation; equal `draw` numbers are the same draw, different ones independent."""
 
@@ -128,8 +151,13 @@ class Normalise(Node):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transition(Node):
-    """The learned transition on (latent, action): the latent of the next step. A loss has one."""
+class Add(Node):
+    """The sum of two latents."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop(Node):
+    """A latent through which no gradient passes, also none to the maps that made it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,12 +194,17 @@ class Concat(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Predict(Node):
-    """A head: a learned map onto a row like the target. Nodes of equal `head` are one module."""
+    """A learned map: a head onto a row like the target, or another of `words/maps.py`, by its `role`.
+
+    Nodes of equal `head` are one module. Hidden layers that several maps share are one of their own, whose
+    output is a row of units.
+    """
 
     head: int
     kind: str
     output: Row
     layers: tuple[int, ...] = ()
+    role: str = HEAD
 
 
 @dataclass(frozen=True, kw_only=True)

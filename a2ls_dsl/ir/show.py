@@ -10,6 +10,7 @@ from a2ls_dsl.ir.passes import PASSES
 from a2ls_dsl.ir.verify import verify
 from a2ls_dsl.lang.syntax.printer import print_step, print_weight
 from a2ls_dsl.lang.syntax.tree import Loss
+from a2ls_dsl.words.language import HEAD
 from a2ls_dsl.words.numbers import print_number
 
 
@@ -46,8 +47,9 @@ def _print_node(node: Node) -> str:
     if isinstance(node, Sample):
         return f"sample {node.stream}[{print_step(node.offset)}]"
     words = [_kebab(type(node).__name__)]
-    for own in _NAMES & values.keys():
-        words.append(values.pop(own))
+    if values.get("role") == HEAD:
+        values.pop("role")
+    words += [values.pop(name) for name in _NAMES if name in values]
     for own in ("draw", "smoothing"):
         if not values.get(own, 1):  # of few nodes
             values.pop(own)
@@ -62,7 +64,7 @@ def _print_node(node: Node) -> str:
     return " ".join([*words, *(f"{name}={_value(value)}" for name, value in kept.items())])
 
 
-_NAMES = {"view", "encoder", "name", "kind", "operator"}
+_NAMES = ("role", "view", "encoder", "name", "kind", "operator")
 """Fields that say what is called; they stand without their own name."""
 
 

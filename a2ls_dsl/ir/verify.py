@@ -10,10 +10,13 @@ from a2ls_dsl.ir.nodes import (
     LATENT,
     NUMBER,
     RAW,
+    Add,
     Augment,
+    Choose,
     Compare,
     Concat,
     Discount,
+    Draw,
     Encode,
     EncodeBatch,
     Estimate,
@@ -30,7 +33,7 @@ from a2ls_dsl.ir.nodes import (
     Scalar,
     Several,
     Spread,
-    Transition,
+    Stop,
     Type,
     Unless,
     WeightedSum,
@@ -38,7 +41,7 @@ from a2ls_dsl.ir.nodes import (
 from a2ls_dsl.lang.rules.types import Width
 from a2ls_dsl.words.agent import ONLINE
 from a2ls_dsl.words.entry import Kind, Sets
-from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.language import HEAD, Stream
 from a2ls_dsl.words.registry import functions, operators
 
 _STREAMS: dict[Stream, Type] = {
@@ -87,6 +90,14 @@ def _type(node: Node, inputs: list[Type]) -> Type:
             _need(not inputs, "a sample reads nothing")
             _need(node.offset >= 0, "offsets start at t")
             return _STREAMS[node.stream]
+        case Draw():
+            _need(len(inputs) == 1, "a draw reads one step, to be as many as its samples")
+            _need(node.count > 1 and 0 < node.ratio <= 1, "one of several steps is drawn")
+            return NUMBER
+        case Choose():
+            _need(len(inputs) > 2 and inputs[0] == NUMBER, "a draw, and steps of which one is chosen")
+            _need(all(each == inputs[1] for each in inputs[2:]), "steps are of one stream")
+            return inputs[1]
         case Augment() | Encode() | EncodeBatch() | Estimate() | EstimateBatch() | Pick():
             return _of_observations(node, inputs)
         case WeightedSum():
@@ -143,8 +154,11 @@ def _of_rows(node: Node, inputs: list[Type]) -> Type:
             _need(inputs == [LATENT], "a normaliser reads one latent")
             _need(_is(node.name, Kind.NORMALISER), f"unknown normaliser {node.name}")
             return LATENT
-        case Transition():
-            _need(inputs == [LATENT, ACTION], "a transition reads a latent and an action")
+        case Add():
+            _need(inputs == [LATENT, LATENT], "two latents are added")
+            return LATENT
+        case Stop():
+            _need(inputs == [LATENT], "one latent is stopped")
             return LATENT
         case Unless():
             _need(inputs == [NUMBER, NUMBER], "a number and a flag")
@@ -162,9 +176,12 @@ def _of_rows(node: Node, inputs: list[Type]) -> Type:
         case Concat():
             _need(0 < len(rows) == len(inputs), "only rows are concatenated")
             _need(len({each.bins for each in rows}) == 1, "rows side by side have as many bins")
+            _need(not any(each.units for each in rows), "what hidden layers give stands alone")
             return Row(tuple(chain.from_iterable(each.parts for each in rows)), rows[0].bins)
         case Predict():
             _need(len(inputs) == len(rows) == 1, "a head reads one row")
+            latent = node.output == LATENT or node.output.units > 0
+            _need(node.role == HEAD or latent, "a map that is no head gives a latent")
             return node.output
     raise _RuleBroken("unknown kind of node")
 
@@ -208,6 +225,6 @@ def _gradients(program: Program) -> list[bool]:
         if isinstance(node, Encode | EncodeBatch):
             found.append(node.encoder == ONLINE)
         else:
-            blocked = isinstance(node, Estimate | EstimateBatch)
+            blocked = isinstance(node, Estimate | EstimateBatch | Stop)
             found.append(not blocked and any(found[read] for read in node.inputs))
     return found

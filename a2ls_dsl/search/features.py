@@ -66,8 +66,9 @@ def _item(item: Item) -> list[str]:
         case Element():
             return _element(item)
         case Rollout(start, first, length):
-            actions = [_step(Stream.ACTION, step) for step in range(first, first + length)]
-            return ["rollout", *_element(start), *actions]
+            last = first + length - item.visited
+            actions = [_step(Stream.ACTION, step) for step in range(first, last)]
+            return [item.name, *_element(start), *actions]
         case Return(first, last, bootstrap, discount):
             rewards = [_step(Stream.REWARD, step) for step in range(first, last + 1)]
             return ["return", f"discount {discount}", *rewards, *(_element(bootstrap) if bootstrap else [])]
@@ -75,7 +76,7 @@ def _item(item: Item) -> list[str]:
 
 def _element(element: Element) -> list[str]:
     calls = [f"{call.key} of {element.stream.value}" for call in element.calls]
-    return [_step(element.stream, element.offset), *calls]
+    return [*(_step(element.stream, step) for step in range(element.offset, element.last + 1)), *calls]
 
 
 def _step(stream: Stream, offset: int) -> str:

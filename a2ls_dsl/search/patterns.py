@@ -74,10 +74,10 @@ def _all_steps(items: Iterable[Item]) -> Steps:
     for item in items:
         match item:
             case Element(stream, offset, _):
-                found.get(stream.value, set()).add(offset)
+                found.get(stream.value, set()).update(range(offset, item.last + 1))
             case Rollout(start, first, length):
                 found["s"].add(start.offset)
-                found["a"].update(range(first, first + length))
+                found["a"].update(range(first, first + length - item.visited))
             case Return(first, last, _, _):
                 found[Stream.REWARD.value].update(range(first, last + 1))
     return found

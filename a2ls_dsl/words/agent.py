@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from a2ls_dsl.words.entry import Function, Kind, Number
-from a2ls_dsl.words.numbers import POSITIVE_SHARE
+from a2ls_dsl.words.numbers import POSITIVE_SHARE, Range
 
 ONLINE, EMA, STOP = ENCODERS = ("online", "ema", "stop")
-VALUE, ROLLOUT, RETURN = "value", "rollout", "return"
+VALUE, ROLLOUT, VISITED, RETURN = "value", "rollout", "visited", "return"
+ROLLOUTS = (ROLLOUT, VISITED)
 
 DISCOUNT = Number("discount", 0.99, POSITIVE_SHARE)
+UNIFORM, GEOMETRIC = "uniform", "geometric"
+RATIO = Number("ratio", 0.99, Range(0, 1, above=True, below=True))
 
 FUNCTIONS = (
+    Function(
+        UNIFORM,
+        Kind.DRAW,
+        "one step of a run, drawn anew for each sample; all are as probable",
+        "uniform(s[t+1..t+5])",
+        source="Lamb et al. 2022, arXiv 2207.08229",
+    ),
+    Function(
+        GEOMETRIC,
+        Kind.DRAW,
+        "one step of a run, drawn anew for each sample; each is so many times as probable as the one before",
+        "geometric(s[t+1..t+10], 0.9)",
+        (RATIO,),
+        source="Eysenbach et al. 2022, arXiv 2206.07568",
+    ),
     Function(
         ONLINE,
         Kind.ENCODER,
@@ -60,6 +78,14 @@ FUNCTIONS = (
         "latents of the steps that follow, from a learned transition that is applied action by action",
         "rollout(s[t], a[t..t+4])",
         source="Schwarzer et al. 2021, arXiv 2007.05929",
+        shapes="a state, a run of actions (B, A) each -> a latent (B, F) for every step of the run",
+    ),
+    Function(
+        VISITED,
+        Kind.SEQUENCE,
+        "latents of a rollout where its actions are taken: that of the state, then all but the last",
+        "visited(s[t], a[t..t+4])",
+        source="Hansen et al. 2024, arXiv 2310.16828",
         shapes="a state, a run of actions (B, A) each -> a latent (B, F) for every step of the run",
     ),
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from a2ls_dsl.words.language import HEAD, PROJECTOR, TRANSITION
 from a2ls_dsl.words.numbers import Range
 
 Formula = Callable[..., Any]
@@ -99,6 +100,13 @@ class Operator:
     latex_against: str = ""
     note: str = ""
 
+    @property
+    def maps(self) -> tuple[str, ...]:
+        """The options it has whose value is a learned map: see `words/maps.py`."""
+        along = not self.unary and (not self.pairwise or self.sets is Sets.TRANSITION)
+        projects = self.sets is not Sets.TRANSITION
+        return (*[HEAD] * self.head, *[PROJECTOR] * projects, *[TRANSITION] * along)
+
     def option(self, name: str) -> Number | None:
         """The numeric option of a name."""
         return next((option for option in self.options if option.name == name), None)
@@ -121,6 +129,7 @@ class Type(StrEnum):
 class Kind(StrEnum):
     """What a function does; the order is that of nesting, innermost first."""
 
+    DRAW = "draw of a step"
     VIEW = "view"
     ENCODER = "encoder"
     NORMALISER = "normaliser"
@@ -131,6 +140,7 @@ class Kind(StrEnum):
 KINDS = tuple(Kind)
 
 TAKES: dict[Kind, tuple[Type, ...]] = {
+    Kind.DRAW: (Type.OBSERVATION, Type.ACTION, Type.REWARD, Type.RAW, Type.DONE),  # a run, of which it is one
     Kind.VIEW: (Type.OBSERVATION,),
     Kind.ENCODER: (Type.OBSERVATION,),
     Kind.NORMALISER: (Type.OBSERVATION, Type.LATENT),  # the default encoder steps in where none is written
@@ -193,7 +203,8 @@ class Head:
     """A learned map from the source row onto the target row.
 
     formula: see `registry.head`; None for having no head. example: as it is written behind `head =`. layers:
-    whether it takes the widths of its hidden layers. latex: the letter it has in formulas.
+    whether it takes the widths of its hidden layers. residual: what it gives is added to a latent, so that
+    only a transition can be one. latex: the letter it has in formulas.
     """
 
     name: str
@@ -201,6 +212,7 @@ class Head:
     formula: Formula | None = field(default=None, compare=False, repr=False)
     example: str = ""
     layers: bool = False
+    residual: bool = False
     latex: str = "h"
 
 

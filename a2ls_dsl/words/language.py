@@ -22,11 +22,13 @@ KEYWORDS = ("loss", "import", "against", "batch", "with", "as")
 
 SCHEDULE = "linear"
 
-HEAD = "head"
-"""The one option whose value is not a number: the name of a head."""
+HEAD, PROJECTOR, TRANSITION = "head", "projector", "transition"
+"""The options whose value is not a number but a learned map: see `words/maps.py`."""
+HIDDEN = "hidden"
+"""What hidden layers are to a program that several maps share."""
 
 DECAY, BINS, SMOOTHING, TEMPERATURE = "decay", "bins", "smoothing", "temperature"
 """Options that mean something to the compiler: see `Operator`."""
 
-PREDICTOR, NONE = "predictor", "none"
-"""The head by default, and the word for having none."""
+PREDICTOR, PLAIN, LINEAR, NONE = "predictor", "plain", "linear", "none"
+"""The head by default, the transition by default, one linear layer, and the word for having no map."""

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.words.entry import Formula, Function, Head, Kind, Needs, Negatives, Number, Operator, Sets
-from a2ls_dsl.words.language import BINS, DECAY, HEAD, KEYWORDS, NONE, SCHEDULE, SMOOTHING, Stream
+from a2ls_dsl.words.language import BINS, DECAY, KEYWORDS, NONE, SCHEDULE, SMOOTHING, Stream
+from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.numbers import POSITIVE_SHARE
 
 _operators: dict[str, Operator] = {}
@@ -41,7 +42,7 @@ _DECAY = Number(
     DECAY, 1, POSITIVE_SHARE, "the i-th step of a rollout counts decay^i, from i = 0", Needs.ROLLOUT
 )
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_RESERVED = (HEAD, DECAY, "against_batch", "matrix", "draws")
+_RESERVED = (*MAPS, DECAY, "against_batch", "matrix", "draws")
 
 
 def operator(summary: str, **traits: Any) -> Callable[[Made], Made]:
@@ -87,7 +88,8 @@ def head(summary: str, **traits: Any) -> Callable[[Made], Made]:
     """Make a function a head of its name: `formula(inputs, outputs)` gives an `nn.Module`.
 
     With `layers=True` it is `formula(inputs, outputs, layers)`, the widths of the hidden layers last. A stack
-    knows modules of `nn.Sequential`, `Linear`, `BatchNorm1d` and `ReLU`. traits: the fields of `Head`.
+    knows modules of `nn.Sequential`, `Linear`, `BatchNorm1d`, `LayerNorm`, `ReLU`, `ELU` and `Mish`. traits:
+    the fields of `Head`.
     """
 
     def decorate(formula: Made) -> Made:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.backend.formulas import compare, normaliser
-from a2ls_dsl.backend.functions import Generated, spread
+from a2ls_dsl.backend.functions import Generated, drawn, spread
 from a2ls_dsl.backend.module import compile_loss
 from a2ls_dsl.backend.stacked.general import StackAgent
 from a2ls_dsl.backend.stacked.loss import StackedLoss
@@ -189,3 +189,27 @@ def test_an_operator_that_draws_has_a_stream_a_member_in_a_stack() -> None:
     assert first[0] != first[1] == first[2]
     assert torch.equal(values(counter), first)
     assert not torch.equal(values(counter + 1), first)
+
+
+@pytest.mark.parametrize(("count", "ratio"), [(5, 1.0), (4, 0.5), (20, 0.9), (3, 0.999), (6, 0.01)])
+def test_steps_are_drawn_as_often_as_is_said(count: int, ratio: float) -> None:
+    """Numbers that are evenly spaced fall to each place in its share."""
+    shares = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
+    places = drawn(shares, count, ratio)[:, 0]
+    weights = torch.tensor([ratio**i for i in range(count)], dtype=torch.float64)
+    found = torch.bincount(places, minlength=count) / len(places)
+    torch.testing.assert_close(found.double(), weights / weights.sum(), rtol=0, atol=1e-4)
+
+
+def test_all_that_a_term_draws_over_runs_of_one_length_is_one_draw() -> None:
+    """The reward that is drawn is the one that led to the state that is drawn."""
+    text = "mse({ s[t], uniform(r[t..t+4]) } -> { uniform(o[t+1..t+5]) })"
+    module = compile_loss(loads(f"loss it = {text} with head = linear")["it"], Spaces(1, 1, 1))
+    steps = torch.arange(6.0).expand(64, 6)
+    with torch.no_grad():  # observations are their step, rewards the step that they lead to
+        module.heads[0].weight.copy_(torch.tensor([[0.0, 1.0]]))
+        module.heads[0].bias.zero_()
+    window = Window(steps[..., None], torch.zeros(64, 6, 1), steps + 1)
+    assert module(lambda x: 0 * x, lambda x: x, window) == 0
+    other = module(lambda x: 0 * x, lambda x: x, Window(steps[..., None], torch.zeros(64, 6, 1), steps))
+    assert other == 1

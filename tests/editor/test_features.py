@@ -63,7 +63,8 @@ def test_a_term_is_an_operator_or_a_loss_from_above() -> None:
 def test_a_set_holds_streams_and_functions() -> None:
     assert offered("loss a = mse({ |") == [*STREAMS, *functions]
     assert offered("loss a = mse({ s[t], a|") == [*STREAMS, *functions]
-    in_target = [each for each in functions if each != "rollout"]
+    in_target = [each for each in functions if each not in ("rollout", "visited")]
+    assert offered("loss a = simsr({ s[t] } -> { |") == [*STREAMS, *in_target, "rollout"]
     assert offered("loss a = mse({ s[t] } -> { |") == [*STREAMS, *in_target]
 
 
@@ -83,21 +84,27 @@ def test_a_function_takes_what_it_takes() -> None:
 def test_options_are_those_of_the_operator_and_not_given_yet() -> None:
     assert offered(f"loss a = {PAIR} |") == ["against batch", "with"]
     assert offered("loss a = ce({ s[t] } -> { r[t] }) |") == ["with"]
-    assert offered("loss a = variance({ s[t] }) |") == []
+    assert offered("loss a = variance({ s[t] }) |") == ["with"]
     assert offered(f"loss a = {PAIR} against |") == ["batch"]
-    assert offered(f"loss a = {PAIR} with |") == ["head"]
+    assert offered(f"loss a = {PAIR} with |") == ["head", "projector"]
+    assert offered("loss a = variance({ s[t] }) with |") == ["projector"]
     assert offered("loss a = ce({ rollout(s[t], a[t]) } -> { r[t] }) with bins = 5, |") == [
         "head",
+        "projector",
+        "transition",
         "smoothing",
         "decay",
     ]
     contrast = "loss a = inner({ s[t] } -> { s[t+1] }) against batch"
-    assert offered(f"{contrast} with head = mlp(5), |") == ["temperature"]
+    assert offered(f"{contrast} with head = mlp(5), |") == ["projector", "temperature"]
     assert offered(f"{contrast} with temperature = |") == ["1"]
 
 
 def test_heads_and_their_names() -> None:
-    assert offered(f"loss a = {PAIR} with head = |") == list(heads)
+    own = [name for name in heads if name != "residual"]
+    assert offered(f"loss a = {PAIR} with head = |") == offered(f"loss a = {PAIR} with projector = |") == own
+    rolled = "loss a = mse({ rollout(s[t], a[t]) } -> { s[t+1] }) with transition = |"
+    assert offered(rolled) == [name for name in heads if name != "none"]
     assert "none" not in offered("loss a = ce({ s[t] } -> { r[t] }) with head = |")
     shared = f"loss a = {PAIR} with head = linear as q\nloss b = {PAIR} with head = linear as p + {PAIR}"
     assert offered(f"{shared} with head = linear |") == ["as"]

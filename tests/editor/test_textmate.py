@@ -17,7 +17,8 @@ import pytest
 from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.grammar.check_names import STREAM_WORDS, STREAMS, WORDS
 from a2ls_dsl.lang.grammar.sets import SIDES
-from a2ls_dsl.words.language import HEAD, KEYWORDS, SCHEDULE, Stream
+from a2ls_dsl.words.language import KEYWORDS, SCHEDULE, Stream
+from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.registry import functions, heads, operators
 
 EDITORS = Path(__file__).parent.parent.parent / "editors"
@@ -117,7 +118,7 @@ def test_the_words_of_losses_are_those_of_the_tables() -> None:
     options = {each.name for operator in operators.values() for each in operator.options}
     assert words(rules["operator"]["match"]) == set(operators)
     assert words(rules["function"]["match"]) == set(functions)
-    assert words(rules["option"]["match"]) == {HEAD, *options}
+    assert words(rules["option"]["match"]) == {*MAPS, *options}
     assert words(rules["head"]["match"]) == set(heads)
     assert words(rules["element"]["begin"]) == set(Stream)
     assert words(rules["keyword"]["match"]) | {"import"} == set(KEYWORDS)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from a2ls_dsl.ir.nodes import (
     ACTION,
     LATENT,
     NUMBER,
+    Add,
     Augment,
     Compare,
     Concat,
@@ -28,7 +31,7 @@ from a2ls_dsl.ir.nodes import (
     Scalar,
     Several,
     Spread,
-    Transition,
+    Stop,
     Unless,
     WeightedSum,
 )
@@ -126,46 +129,50 @@ def test_an_empty_program_is_refused() -> None:
 
 
 ENCODE = Encode(inputs=(0,), encoder="online")
+STEP = Predict(inputs=(2,), head=1, kind="linear", output=LATENT, role="transition")
 SMALL: tuple[Node, ...] = (
     *(STATE, ENCODE, Sample(stream=Stream.ACTION, offset=0), REWARD, Sample(stream=Stream.DONE, offset=1)),
-    Transition(inputs=(1, 2)),  # 5
-    Normalise(inputs=(5,), name="simnorm", numbers=(8,)),
-    Estimate(inputs=(6, 0)),  # 7
-    EstimateBatch(inputs=(1, 6, 0, 0)),
-    Pick(inputs=(8,), index=1),  # 9
-    Unless(inputs=(9, 4)),
-    Discount(inputs=(3, 7, 10), discount=0.9),  # 11
-    Spread(inputs=(11,), bins=3, low=-1, high=1, symlog=True),
-    predict(6, Row(NUMBER.parts, 3)),  # 13
-    compare(13, 12, operator="ce"),
-    OverSteps(inputs=(14,), decay=1),
-    WeightedSum(inputs=(15,), weights=(1.0,)),
+    STEP,  # 5
+    Add(inputs=(1, 5)),
+    Normalise(inputs=(6,), name="simnorm", numbers=(8,)),  # 7
+    Estimate(inputs=(7, 0)),
+    EstimateBatch(inputs=(1, 7, 0, 0)),  # 9
+    Pick(inputs=(9,), index=1),
+    Unless(inputs=(10, 4)),  # 11
+    Discount(inputs=(3, 8, 11), discount=0.9),
+    Spread(inputs=(12,), bins=3, low=-1, high=1, symlog=True),  # 13
+    predict(7, Row(NUMBER.parts, 3)),
+    compare(14, 13, operator="ce"),  # 15
+    OverSteps(inputs=(15,), decay=1),
+    WeightedSum(inputs=(16,), weights=(1.0,)),
 )
 
 
 def test_nodes_of_the_whole_language_are_typed() -> None:
     types = verify(Program(SMALL))
     assert types[2] == ACTION
-    assert types[5] == types[6] == LATENT
-    assert types[8] == Several(2, NUMBER)
-    assert types[11] == NUMBER
-    assert types[12] == types[13] == Row(NUMBER.parts, 3)
+    assert types[5] == types[6] == types[7] == LATENT
+    assert types[9] == Several(2, NUMBER)
+    assert types[12] == NUMBER
+    assert types[13] == types[14] == Row(NUMBER.parts, 3)
 
 
 @pytest.mark.parametrize(
     ("index", "node", "rule"),
     [
-        (5, Transition(inputs=(2, 1)), "a transition reads a latent and an action"),
-        (6, Normalise(inputs=(2,), name="simnorm"), "a normaliser reads one latent"),
-        (6, Normalise(inputs=(5,), name="shift"), "unknown normaliser shift"),
-        (7, Estimate(inputs=(6, 5)), "a value is one of a latent and its observation"),
-        (8, EstimateBatch(inputs=(1, 0, 0, 1)), "values are those of latents and their observations"),
-        (10, Unless(inputs=(9, 6)), "a number and a flag"),
-        (11, Discount(inputs=(3, 6), discount=1), "only numbers are discounted"),
-        (12, Spread(inputs=(6,), bins=3, low=-1, high=1, symlog=True), "only what has a range is spread"),
-        (12, Spread(inputs=(11,), bins=3, low=1, high=1, symlog=True), "two bins or more in a range"),
-        (13, predict(6, NUMBER), "only two equal rows can be compared"),
-        (15, OverSteps(inputs=(13,), decay=1), "only scalars are averaged"),
+        (5, replace(STEP, output=NUMBER), "a map that is no head gives a latent"),
+        (6, Add(inputs=(2, 1)), "two latents are added"),
+        (6, Stop(inputs=(2,)), "one latent is stopped"),
+        (7, Normalise(inputs=(2,), name="simnorm"), "a normaliser reads one latent"),
+        (7, Normalise(inputs=(6,), name="shift"), "unknown normaliser shift"),
+        (8, Estimate(inputs=(7, 6)), "a value is one of a latent and its observation"),
+        (9, EstimateBatch(inputs=(1, 0, 0, 1)), "values are those of latents and their observations"),
+        (11, Unless(inputs=(10, 7)), "a number and a flag"),
+        (12, Discount(inputs=(3, 7), discount=1), "only numbers are discounted"),
+        (13, Spread(inputs=(7,), bins=3, low=-1, high=1, symlog=True), "only what has a range is spread"),
+        (13, Spread(inputs=(12,), bins=3, low=1, high=1, symlog=True), "two bins or more in a range"),
+        (14, predict(7, NUMBER), "only two equal rows can be compared"),
+        (16, OverSteps(inputs=(14,), decay=1), "only scalars are averaged"),
     ],
 )
 def test_a_broken_rule_of_the_whole_language_is_named(index: int, node: Node, rule: str) -> None:

@@ -55,6 +55,22 @@ SAME = {
     "mse({ rollout(s[t], a[t..t+1]) } -> { r[t], r[t+1] }) with decay = 0.5": (
         "mse({ rollout(s[t], a[t..t+1]) } -> { r[t], r[t+1] }) with decay = 0.5"
     ),
+    "mse({ visited(s[t], a[t..t+1]), a[t], a[t+1] } -> { r[t], r[t+1] }) with transition = plain": (
+        "mse({ visited(s[t], a[t..t+1]), a[t], a[t+1] } -> { r[t], r[t+1] })"
+    ),
+    "mse({ s[t] } -> { uniform(s[t+1]), ema(geometric(s[t+1..t+3], 0.99)) })": (
+        "mse({ s[t] } -> { s[t+1], geometric(s[t+1..t+3]) })"
+    ),
+    "mse({ uniform(s[t..t+2]), s[t] } -> { uniform(r[t..t+2]), uniform(r[t..t+2]) })": (
+        "mse({ s[t], uniform(s[t..t+2]) } -> { uniform(r[t..t+2]) })"
+    ),
+    "mse({ s[t] } -> { s[t+1] }) with projector = none, head = linear as lone": (
+        "mse({ s[t] } -> { s[t+1] }) with head = linear"
+    ),
+    "variance({ s[t] }) with projector = mlp(8) as p + covariance({ s[t] }) with projector = mlp(8) as p": (
+        "1.0 * covariance({ s[t] }) with projector = mlp(8) as h1"
+        " + 1.0 * variance({ s[t] }) with projector = mlp(8) as h1"
+    ),
     "mse({ l2(avgl1(s[t])) } -> { s[t+1] })": "mse({ l2(s[t]) } -> { s[t+1] })",
     "mse({ l2(simnorm(s[t])) } -> { s[t+1] })": "mse({ l2(simnorm(s[t])) } -> { s[t+1] })",
     "mse({ crop(shift(s[t])) } -> { s[t+1] })": "mse({ shift(s[t]) } -> { s[t+1] })",

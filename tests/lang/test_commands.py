@@ -83,7 +83,7 @@ def test_check_shows_errors_without_the_allowed_warnings(a2l: Shell) -> None:
     ("code", "message", "fix"),
     [
         ("A2L021", "A2L021 is an error; only warnings can be allowed", "`a2l explain A2L021`"),
-        ("A2L111", "there is no warning `A2L111`", "did you mean `A2L101`?"),
+        ("A2L118", "there is no warning `A2L118`", "did you mean `A2L111`?"),
         ("overlap", "there is no warning `overlap`", "there is A2L101, A2L102"),
     ],
 )

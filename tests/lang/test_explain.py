@@ -86,7 +86,7 @@ def test_the_list(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
     ("code", "fix"),
     [
         ("A2L21", "did you mean `A2L021`?"),
-        ("a2l111", "did you mean `A2L108`?"),
+        ("a2l118", "did you mean `A2L111`?"),
         ("A2L900", "lists all codes"),
         ("operator", "lists all codes"),
     ],

@@ -19,6 +19,7 @@ SHOWN = ("a2_winner", "curl", "curl_a2ls", "spr_rollout", "tdmpc2", "vicreg", "d
 WORDS = """
 align bar begin bigl bigr Bigl Bigr cos ell end exp frac hat lambda ldots log lVert lvert mathbb mathcal
 mathrm max min neq operatorname prime quad rVert rvert sum text tfrac theta top
+propto
 """
 KNOWN = set(WORDS.split())
 """Commands of LaTeX with amsmath that formulas are made of."""

@@ -17,7 +17,10 @@ from a2ls_dsl.rl.slots import Slots
 from a2ls_dsl.rl.training import Member, Training
 
 NAMES = shipped("losses", ".a2l")
-LARGE = ("tdmpc2", "ac_state", "mlr", "cpc", "taco")  # more than 100,000 parameters on vectors
+LARGE = (  # more than 130,000 parameters on vectors
+    *("tdmpc2", "tcrl", "mrq", "dr_q", "lewm", "barlow_twins", "vicreg", "cpc", "mlr", "taco"),
+    "efficientzero",
+)
 SMALL = tuple(name for name in NAMES if name not in LARGE)
 ON_FRAMES = (
     *("tdmpc2", "curl", "curl_a2ls", "vicreg", "mlr", "svea", "reconstruction", "taco", "termination"),

@@ -339,12 +339,6 @@ class _GroupContext:
     def head(self, number: int, row: Tensor) -> Tensor:
         return forward(self.group.structure.module.heads[number], self._parameters, f"heads.{number}", row)
 
-    def transition(self, row: Tensor) -> Tensor:
-        layers = self.group.structure.module.transition
-        if layers is None:
-            raise TypeError("the loss has no rollout")
-        return forward(layers, self._parameters, "transition", row)
-
     def matrix(self, term: int) -> Tensor | None:
         return self._parameters.get(f"bilinear.{term}")
 

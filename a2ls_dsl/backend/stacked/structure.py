@@ -56,7 +56,7 @@ class Structure:
             layer = None if path == "bilinear" else self.module.get_submodule(path)
             if isinstance(layer, nn.Linear):
                 values = (2 * values - 1) / math.sqrt(layer.in_features)
-            elif isinstance(layer, nn.BatchNorm1d):
+            elif isinstance(layer, nn.BatchNorm1d | nn.LayerNorm):
                 values = torch.full_like(values, float(kind == "weight"))
             parts.append(values)
         return torch.cat(parts) if parts else torch.zeros(0)
@@ -97,6 +97,10 @@ def forward(layer: nn.Module, parameters: Mapping[str, Tensor], path: str, x: Te
         case nn.BatchNorm1d():
             normal = F.layer_norm(x.mT, x.shape[1:2], eps=layer.eps).mT
             return normal * parameters[f"{path}.weight"][:, None] + parameters[f"{path}.bias"][:, None]
-        case nn.ReLU():
-            return F.relu(x)
+        case nn.LayerNorm():
+            normal = F.layer_norm(x, x.shape[-1:], eps=layer.eps)
+            return normal * parameters[f"{path}.weight"][:, None] + parameters[f"{path}.bias"][:, None]
+        case nn.ReLU() | nn.ELU() | nn.Mish():
+            activated: Tensor = layer(x)
+            return activated
     raise TypeError(f"heads have no {type(layer).__name__}")

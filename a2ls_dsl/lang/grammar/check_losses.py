@@ -23,7 +23,6 @@ from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import MAX_ELEMENTS
 from a2ls_dsl.lang.syntax.printer import print_item, print_option
 from a2ls_dsl.lang.syntax.tree import Call, Option, Schedule
-from a2ls_dsl.words.language import HEAD
 from a2ls_dsl.words.registry import operators
 
 MAX_FORMS = 100_000
@@ -118,7 +117,7 @@ def _options(call: surface.Operation, alternatives: Alternatives) -> Iterator[Di
     entries = [entry for word in alternatives.words(call.name) if (entry := operators.get(str(word.value)))]
     for written in call.options:
         name = written.name.text
-        takers = [entry for entry in entries if (entry.head if name == HEAD else entry.option(name))]
+        takers = [entry for entry in entries if (name in entry.maps or entry.option(name))]
         for value in (word.value for word in alternatives.words(written.value)):
             if not isinstance(value, float | Call):
                 continue

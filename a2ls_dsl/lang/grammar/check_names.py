@@ -14,7 +14,7 @@ from a2ls_dsl.lang.messages.unknown_names import LISTED, suggestion
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import applied_outside, is_inside, is_sound, misused, shapes
 from a2ls_dsl.lang.syntax.tree import MAX_OFFSET
-from a2ls_dsl.words.agent import RETURN, ROLLOUT
+from a2ls_dsl.words.agent import RETURN, ROLLOUTS
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions, heads, operators
 
@@ -153,7 +153,7 @@ def _arguments(call: surface.Apply, findings: Findings) -> None:
         findings.note(misuse.code, misuse.message, span, misuse.fix)
         return
     for inner in call.arguments:
-        if isinstance(inner, surface.Apply) and inner.function.text in (ROLLOUT, RETURN):
+        if isinstance(inner, surface.Apply) and inner.function.text in (*ROLLOUTS, RETURN):
             outside = applied_outside(name, inner.function.text)
             findings.note(outside.code, outside.message, call.span, outside.fix)
 

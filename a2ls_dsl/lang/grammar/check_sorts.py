@@ -17,7 +17,8 @@ from a2ls_dsl.lang.messages.unknown_names import (
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.words import PAPER_OPERATORS
 from a2ls_dsl.words.entry import MAX_LAYERS, Kind
-from a2ls_dsl.words.language import HEAD, SCHEDULE
+from a2ls_dsl.words.language import SCHEDULE
+from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.registry import functions, heads, operators
 
 
@@ -165,7 +166,7 @@ class _Sorts:
     def options(self, call: surface.Operation) -> None:
         seen: set[str] = set()
         sorts = {
-            HEAD: Sort.HEAD,
+            **dict.fromkeys(MAPS, Sort.HEAD),
             **{o.name: Sort.NUMBER for entry in operators.values() for o in entry.options},
         }
         for option in call.options:

@@ -31,7 +31,8 @@ from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.printer import stream_of
 from a2ls_dsl.lang.syntax.tree import Call, Comparison, Option
 from a2ls_dsl.words.entry import Operator
-from a2ls_dsl.words.language import HEAD, NONE
+from a2ls_dsl.words.language import NONE
+from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.registry import operators
 
 
@@ -283,7 +284,7 @@ def _options(
     options = []
     for option, words, place in zip(call.options, lists[2:], picks[2:], strict=True):
         value = words[place].value
-        if option.name.text == HEAD and value is None:
+        if option.name.text in MAPS and value is None:
             value = Call(NONE)
         if isinstance(value, float | Call):
             options.append(Option(option.name.text, value))

@@ -66,13 +66,13 @@ class Rule(RuleTable):
     OPTION_VALUE = "A2L041", "the value of an option is of its kind and in its range"
     OPTION_TWICE = "A2L042", "an option is given once"
     ROWS_DIFFER = "A2L043", "without a head, source and target row are made of the same"
-    ROLLOUT_PLACE = "A2L044", "a rollout stands in a source, beside rollouts of its length only"
+    ROLLOUT_PLACE = "A2L044", "a rollout stands in a source, beside rollouts and runs of its length"
     ROLLOUT_TARGET = "A2L045", "a rollout is compared with runs of its length"
     ROLLOUT_START = "A2L046", "the actions of a rollout begin at its state's step"
     RETURN = "A2L047", "a return sums a run of rewards and may end in the value of the step after"
     NUMBER_OF_SETS = "A2L048", "an operator has its number of sets, one or two"
     CONTENTS = "A2L049", "an operator's sets hold what it can compare"
-    SHARED_HEAD = "A2L050", "heads of one name are equal, and map between rows of equal make"
+    SHARED_HEAD = "A2L050", "learned maps of one name are written alike, and read rows of equal make"
     SCHEDULE = "A2L051", "a schedule reads `linear(FROM, TO, FRAMES)`, with weights of 0 or more"
     NESTING = "A2L052", "at most 16 calls stand inside each other"
     NO_NEGATIVES = "A2L053", "`against batch` stands behind operators that take negatives"
@@ -83,9 +83,15 @@ class Rule(RuleTable):
     COLLAPSE = "A2L103", "something keeps the encoder from giving every state the same latent"
     NO_EFFECT = "A2L104", "a call has an effect"
     IMPORT_UNUSED = "A2L105", "a loss of an imported file is used"
-    HEAD_ONCE = "A2L106", "a head's name stands in two terms of a loss or more"
+    HEAD_ONCE = "A2L106", "the name of a learned map stands in a loss twice or more"
     EQUAL_NEGATIVES = "A2L107", "negatives differ from the positive"
     ONE_NUMBER = "A2L108", "a row that is divided by its length holds more than one number"
+    TRANSITIONS = "A2L109", "the rollouts of a loss share one transition"
+    FLAG_BEFORE = "A2L110", "beside a rollout, terminal flags are those of the steps that follow"
+    PREDICTED_VIEW = (
+        "A2L111",
+        "no head stands between two views of a state that both train the encoder",
+    )
 
 
 class GrammarRule(RuleTable):

@@ -35,7 +35,8 @@ from a2ls_dsl.lang.syntax.tree import (
 )
 from a2ls_dsl.words.agent import EMA, ONLINE, STOP, VALUE
 from a2ls_dsl.words.entry import Kind
-from a2ls_dsl.words.language import DECAY, HEAD, PREDICTOR, TEMPERATURE, Stream
+from a2ls_dsl.words.language import DECAY, TEMPERATURE, Stream
+from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.registry import contrasts, functions, operators
 
 _TermKey: TypeAlias = tuple[str, tuple[float, ...]]
@@ -95,8 +96,8 @@ def _renamed(weighted: Weighted, rename: Callable[[str], str | None]) -> Weighte
     options = [
         replace(option, shared=rename(option.shared)) if option.shared else option for option in term.options
     ]
-    # Without its name, the default head says nothing.
-    kept = tuple(option for option in options if option.shared or option.value != Call(PREDICTOR))
+    # Without its name, a default says nothing.
+    kept = tuple(option for option in options if option.shared or option.value != _default(term, option.name))
     return replace(weighted, term=replace(term, options=kept))
 
 
@@ -120,7 +121,8 @@ def canonical_comparison(term: Comparison) -> Comparison:
     """A comparison with sorted sets and without defaults; its heads keep their names."""
     term = _plain_contrast(term)
     source = canonical_set(term.source, SOURCE)
-    idle = [DECAY] if all(isinstance(item, Rollout) and item.length == 1 for item in source) else []
+    rolled = {item.length for item in source if isinstance(item, Rollout)}
+    idle = [DECAY] if rolled == {1} else []
     return Comparison(
         term.operator,
         source,
@@ -130,7 +132,7 @@ def canonical_comparison(term: Comparison) -> Comparison:
             replace(option, value=value, span=None)
             for option in _sorted_options(term)
             if (value := _plain(option.value)) != _default(term, option.name) or option.shared
-            if option.name not in idle or not source
+            if option.name not in idle
         ),
     )
 
@@ -161,15 +163,15 @@ def canonical_items(items: Iterable[Item], side: str) -> list[Item]:
     def calls_of(element: Element) -> tuple[Call, ...]:
         place = id(element.calls)
         if place not in known:
-            known[place] = _canonical_calls(element.calls, side)
+            known[place] = _canonical_calls(drawn_calls(element), side)
         return known[place]
 
     def bare(item: Item) -> Item:
         match item:
             case Element(stream, offset, calls):
-                return Element(stream, offset, calls_of(item) if calls else ())
-            case Rollout(start, first, length):
-                return Rollout(Element(start.stream, start.offset, calls_of(start)), first, length)
+                return Element(stream, offset, calls_of(item) if calls else (), until=item.until)
+            case Rollout(start, first, length, visited):
+                return Rollout(Element(start.stream, start.offset, calls_of(start)), first, length, visited)
             case Return(first, last, None) if first == last:
                 return Element(Stream.REWARD, first)
             case Return(first, last, end, discount):
@@ -177,6 +179,12 @@ def canonical_items(items: Iterable[Item], side: str) -> list[Item]:
                 return Return(first, last, value, float(discount))
 
     return [bare(item) for item in items]
+
+
+def drawn_calls(element: Element) -> tuple[Call, ...]:
+    """The calls around an element, without the draw of one step out of one."""
+    one = element.until is None and element.calls and _kind(element.calls[0]) is Kind.DRAW
+    return element.calls[1:] if one else element.calls
 
 
 def ordered_set(items: Iterable[Item]) -> tuple[Item, ...]:
@@ -210,6 +218,8 @@ def without_effect(calls: Sequence[Call]) -> dict[int, str]:
     """The calls around a state that change nothing, by their places in a chain, and why; innermost first."""
     found = dict[int, str]()
     for place, (inner, outer) in enumerate(pairwise(calls)):
+        if _kind(inner) is Kind.DRAW and outer.name in functions and functions[outer.name].uncropped:
+            found[place + 1] = "of a step that is drawn, only what the agent sees is known"
         if _is_scale_free(inner) and _is_scale_free(outer):
             found[place] = f"`{outer.name}` divides by the size anew"
         if _kind(inner) is Kind.VIEW and outer.name in functions and functions[outer.name].uncropped:
@@ -226,8 +236,8 @@ def explicit_calls(element: Element, side: str) -> tuple[Call, ...]:
     if any(_kind(call) is Kind.ENCODER for call in calls):
         return tuple(calls)
     encoder = EMA if any(call.name == VALUE for call in calls) else side
-    views = [call for call in calls if _kind(call) is Kind.VIEW]
-    return (*views, Call(encoder), *calls[len(views) :])
+    before = sum(_kind(call) in (Kind.DRAW, Kind.VIEW) for call in calls)
+    return (*calls[:before], Call(encoder), *calls[before:])
 
 
 def comparisons(loss: Loss) -> tuple[tuple[Weight, Comparison], ...]:
@@ -277,16 +287,16 @@ def _without_defaults(call: Call) -> tuple[float, ...]:
 
 
 def _sorted_options(term: Comparison) -> list[Option]:
-    """The head first, then the others in the order of the table."""
+    """Learned maps first, then the others in the order of the table."""
     entry = operators.get(term.operator)
-    names = [HEAD, *(option.name for option in entry.options)] if entry else [HEAD]
+    names = [*MAPS, *(option.name for option in entry.options)] if entry else [*MAPS]
     ranks = {name: rank for rank, name in enumerate(names)}
     return sorted(term.options, key=lambda option: (ranks.get(option.name, len(ranks)), option.name))
 
 
 def _default(term: Comparison, name: str) -> float | Call | None:
-    if name == HEAD:
-        return Call(PREDICTOR)
+    if name in MAPS:
+        return Call(MAPS[name].default)
     entry = operators.get(term.operator)
     option = entry.option(name) if entry else None
     return option.default if option else None

@@ -14,13 +14,14 @@ from typing import TypeAlias
 from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.messages.codes import Rule
 from a2ls_dsl.lang.messages.unknown_names import unknown_option
-from a2ls_dsl.lang.rules.canonical import TARGET, canonical_items
-from a2ls_dsl.lang.rules.parts import Parts, Place, Problem, Side
+from a2ls_dsl.lang.rules.canonical import SOURCE, TARGET, canonical_items
+from a2ls_dsl.lang.rules.parts import Parts, Place, Problem, Side, run_length
 from a2ls_dsl.lang.rules.types import Width, groups, is_latent, type_of, width_of
 from a2ls_dsl.lang.syntax.printer import print_item, print_option, print_runs
-from a2ls_dsl.lang.syntax.tree import Call, Element, Item, Option, Rollout
+from a2ls_dsl.lang.syntax.tree import Call, Element, Option, Rollout
 from a2ls_dsl.words.entry import LAYER, MAX_LAYERS, Needs, Negatives, Operator, Sets, Type
-from a2ls_dsl.words.language import HEAD, NONE, Stream
+from a2ls_dsl.words.language import HEAD, NONE, PROJECTOR, TRANSITION, Stream
+from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.numbers import print_number
 from a2ls_dsl.words.registry import heads
 
@@ -53,8 +54,8 @@ def word_problems(entry: Operator, against_batch: bool, options: Iterable[Option
     for option in options:
         if option.name in seen:
             yield Problem(Rule.OPTION_TWICE, f"`{option.name}` is given twice", _left_out(option), option)
-        elif option.name == HEAD:
-            yield from _head(option, entry)
+        elif option.name in MAPS:
+            yield from _map(option, entry)
         else:
             yield from _number(option, entry, against_batch)
         seen.add(option.name)
@@ -65,12 +66,14 @@ def _sets(parts: Parts) -> Iterator[Problem]:
 
 
 def _rollouts(parts: Parts) -> Iterator[Problem]:
-    """Rollouts stand in a source, among themselves, all of one length, and opposite runs of that length."""
+    """Rollouts stand in a source, all of one length, beside runs and opposite runs of that length."""
     entry, source, target = parts.entry, parts.source, parts.target
-    if target and target.lengths - {0}:
+    if target and target.lengths and not (entry.sets is Sets.TRANSITION and target.lengths == {1}):
         misplaced = next(item for item in target.items if isinstance(item, Rollout))
-        message = "a rollout stands in the source; what it is compared with stands in the target"
-        yield Problem(Rule.ROLLOUT_PLACE, message, "e.g. { s[t+1..t+5] }", misplaced)
+        message, fix = "a rollout stands in the source; what it is compared with stands in the target", ""
+        if entry.sets is Sets.TRANSITION:
+            message, fix = "the next state of a transition is one step ahead", "e.g. rollout(s[t], a[t])"
+        yield Problem(Rule.ROLLOUT_PLACE, message, fix or "e.g. { s[t+1..t+5] }", misplaced)
         return
     rolled = [item for item in source.items if isinstance(item, Rollout)]
     if not parts.rolled:
@@ -78,41 +81,36 @@ def _rollouts(parts: Parts) -> Iterator[Problem]:
     if target is None or entry.pairwise:
         message = f"`{entry.name}` looks at single steps, not along a rollout"
         yield Problem(Rule.ROLLOUT_PLACE, message, "name a state, e.g. s[t]", rolled[0])
-    elif 0 in source.lengths:
-        other = next(item for item in source.items if not isinstance(item, Rollout))
-        message = f"beside a rollout stand rollouts only; {print_item(other)} is none"
-        yield Problem(
-            Rule.ROLLOUT_PLACE, message, "compare it in a term of its own, or start a rollout at it", other
-        )
     elif len(source.lengths) > 1:
         odd = next(rollout for rollout in rolled if rollout.length != rolled[0].length)
         message = f"the rollouts of a source have one length; these have {rolled[0].length} and {odd.length}"
         yield Problem(Rule.ROLLOUT_PLACE, message, "take as many actions in each", odd)
     elif source.row is None or target.row is None:
         yield _optional(Rule.ROLLOUT_TARGET, "along a rollout", source)
+    elif source.steps != parts.rolled:
+        yield _unlike(rolled[0], source, Place.SOURCE)
     elif target.steps != parts.rolled:
-        yield _unlike(rolled[0], target)
+        yield _unlike(rolled[0], target, Place.TARGET)
 
 
-def _unlike(rollout: Rollout, target: Side) -> Problem:
-    """The first part of a target that is no run as long as the rollout."""
-    plain = canonical_items(target.items, TARGET)
-    written = dict(zip(plain, target.items, strict=True))
-
-    def runs(part: list[Item]) -> bool:
-        first = part[0].last
-        return [item.last for item in part] == list(range(first, first + rollout.length))
-
-    part = [written[item] for item in next(group for group in groups(plain) if not runs(group))]
+def _unlike(rollout: Rollout, side: Side, place: Place) -> Problem:
+    """The first part of a set that is no run as long as the rollout."""
+    plain = canonical_items(side.items, TARGET if place is Place.TARGET else SOURCE)
+    written = dict(zip(plain, side.items, strict=True))
+    part = [written[each] for each in next(p for p in groups(plain) if run_length(p) != rollout.length)]
     named = ", ".join(text for _, text in print_runs(part))
     count = f"{rollout.length} step" + "s" * (rollout.length > 1)
-    message = f"this rollout has {count}, and so has each part of its target; not so {named}"
+    where = "of its target" if place is Place.TARGET else "beside it"
+    message = f"this rollout has {count}, and so has each part {where}; not so {named}"
     first, fix = part[0], "e.g. one return a step, each one step later"
     if isinstance(first, Element):
-        start = rollout.first + (first.stream not in (Stream.ACTION, Stream.REWARD))
-        run = [replace(first, offset=start + step) for step in range(rollout.length)]
+        later = first.stream not in (Stream.ACTION, Stream.REWARD) and not rollout.visited
+        start = rollout.first + later
+        calls = first.calls[first.until is not None :]
+        run = [Element(first.stream, start + step, calls) for step in range(rollout.length)]
         fix = f"e.g. {', '.join(text for _, text in print_runs(run))}"
-    return Problem(Rule.ROLLOUT_TARGET, message, fix, first)
+    rule = Rule.ROLLOUT_TARGET if place is Place.TARGET else Rule.ROLLOUT_PLACE
+    return Problem(rule, message, fix, first)
 
 
 def _contents(parts: Parts) -> Iterator[Problem]:
@@ -161,37 +159,57 @@ def _words(parts: Parts) -> Iterator[Problem]:
         if known and known.needs is Needs.ROLLOUT and not parts.rolled and not told:
             message = f"`{option.name}` weighs the steps of a rollout; there is none"
             yield Problem(Rule.OPTION_UNKNOWN, message, _left_out(option), option)
+        if option.name == TRANSITION and not parts.rolls and not told:
+            message = f"a `{TRANSITION}` is what a rollout applies; there is none"
+            yield Problem(Rule.OPTION_UNKNOWN, message, _left_out(option), option)
 
 
-def _head(option: Option, entry: Operator) -> Iterator[Problem]:
+def _map(option: Option, entry: Operator) -> Iterator[Problem]:
     call = option.value if isinstance(option.value, Call) else None
-    if not entry.head:
-        message = f"`{entry.name}` has no head: it looks at the rows themselves"
+    if option.name not in entry.maps:
+        message = f"`{entry.name}` has no {option.name}: {_WITHOUT[option.name]}"
         yield Problem(Rule.OPTION_UNKNOWN, message, _left_out(option), option)
     elif call is None or call.name not in heads:
-        message = f"there is no such head: `{print_option(option)}`"
-        yield Problem(Rule.OPTION_VALUE, message, f"a head is {', '.join(heads)}, e.g. mlp(256)", option)
+        message = f"there is no such {option.name}: `{print_option(option)}`"
+        fix = f"a {option.name} is {', '.join(heads)}, e.g. mlp(256)"
+        yield Problem(Rule.OPTION_VALUE, message, fix, option)
     elif heads[call.name].layers and not 1 <= len(call.numbers) <= MAX_LAYERS:
         message = f"`{call.name}` takes the widths of 1 to {MAX_LAYERS} hidden layers"
         yield Problem(Rule.OPTION_VALUE, message, f"e.g. {heads[call.name].example}", option)
     elif call.numbers and not heads[call.name].layers:
         yield Problem(
-            Rule.OPTION_VALUE, f"`{call.name}` takes no numbers", Fix.write(f"{HEAD} = {call.name}"), option
+            Rule.OPTION_VALUE,
+            f"`{call.name}` takes no numbers",
+            Fix.write(f"{option.name} = {call.name}"),
+            option,
         )
     elif problem := range_problem(option, entry):
         yield problem
     elif call.name == NONE and option.shared:
-        message = "`none` is no head that could be shared"
+        message = f"`none` is no {option.name} that could be shared"
         yield Problem(Rule.OPTION_VALUE, message, _unshared(option), option)
-    elif call.name == NONE and entry.needs_head:
+    elif call.name == NONE and option.name == TRANSITION:
+        message = "a rollout can't do without a transition"
+        yield Problem(Rule.OPTION_VALUE, message, "e.g. transition = mlp(256)", option)
+    elif heads[call.name].residual and option.name != TRANSITION:
+        message = f"`{call.name}` adds to a latent, as a transition does; no {option.name} can"
+        yield Problem(Rule.OPTION_VALUE, message, "e.g. mlp(256)", option)
+    elif call.name == NONE and option.name == HEAD and entry.needs_head:
         message = f"`{entry.name}` can't do without a head: its prediction is no row like the target"
         yield Problem(Rule.OPTION_VALUE, message, "e.g. head = linear", option)
+
+
+_WITHOUT = {
+    HEAD: "it looks at the rows themselves",
+    PROJECTOR: "it looks at the latents themselves",
+    TRANSITION: "it looks at single steps",
+}
 
 
 def _number(option: Option, entry: Operator, against_batch: bool) -> Iterator[Problem]:
     known = entry.option(option.name)
     if known is None:
-        names = [HEAD] * entry.head + [option.name for option in entry.options]
+        names = [*entry.maps, *(option.name for option in entry.options)]
         message = f"`{entry.name}` has no option `{option.name}`"
         fix = unknown_option(option.name, names)
         if isinstance(fix, Fix) and option.span:
@@ -209,7 +227,7 @@ def _number(option: Option, entry: Operator, against_batch: bool) -> Iterator[Pr
 
 def range_problem(option: Option, entry: Operator) -> Problem | None:
     """What is wrong with the value of an option that an operator has: a number, or widths of layers."""
-    if option.name == HEAD:
+    if option.name in MAPS:
         if isinstance(option.value, Call) and all(map(LAYER.holds, option.value.numbers)):
             return None
         return Problem(Rule.OPTION_VALUE, f"the width of a layer is {LAYER}", "e.g. mlp(256)", option)

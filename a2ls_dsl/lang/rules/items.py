@@ -10,13 +10,14 @@ from a2ls_dsl.lang.messages.unknown_names import unknown_function
 from a2ls_dsl.lang.rules.types import STREAM_TYPES
 from a2ls_dsl.lang.syntax.printer import print_anew, print_item, print_run, print_step
 from a2ls_dsl.lang.syntax.tree import Call, Element, Item, Return, Rollout
-from a2ls_dsl.words.agent import DISCOUNT, ROLLOUT, STOP, VALUE
+from a2ls_dsl.words.agent import DISCOUNT, STOP, VALUE
 from a2ls_dsl.words.entry import GIVES, Function, Kind, Type
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.numbers import print_number
 from a2ls_dsl.words.registry import functions
 
 _TAKEN = {
+    Kind.DRAW: "draws a step of a run",
     Kind.VIEW: "is taken of a state",
     Kind.ENCODER: "encodes a state",
     Kind.NORMALISER: "is applied to a latent",
@@ -50,9 +51,14 @@ class ItemChecker:
         kind = self._type(item.start)
         if kind is None:
             return False
+        if item.start.until is not None:
+            message = f"`{item.name}` starts at a step, not at one that is drawn"
+            fix = f"e.g. {functions[item.name].example}"
+            self._findings.note(Rule.MISAPPLIED, message, item.start.span, fix)
+            return False
         if kind not in (Type.OBSERVATION, Type.LATENT):
-            message = f"`{ROLLOUT}` starts at a state, this is {kind}"
-            fix = f"e.g. {functions[ROLLOUT].example}"
+            message = f"`{item.name}` starts at a state, this is {kind}"
+            fix = f"e.g. {functions[item.name].example}"
             self._findings.note(Rule.MISAPPLIED, message, item.start.span, fix)
             return False
         if item.first != item.start.offset or item.length < 1:
@@ -61,7 +67,7 @@ class ItemChecker:
             message = f"the first action of this rollout is a[{action}], its state s[{state}]"
             run = print_run(Stream.ACTION, first, first + max(item.length, 1) - 1)
             start = print_anew(item.start, item.start.calls)
-            together = Fix(f"let them begin at one step: {run}", f"{ROLLOUT}({start}, {run})")
+            together = Fix(f"let them begin at one step: {run}", f"{item.name}({start}, {run})")
             self._findings.note(Rule.ROLLOUT_START, message, item.span, together)
             return False
         return True
@@ -87,7 +93,7 @@ class ItemChecker:
         kind, after = self._type(item.bootstrap), item.last_reward + 1
         if kind is None:
             return False
-        if kind is not Type.VALUE or item.bootstrap.offset != after:
+        if kind is not Type.VALUE or item.bootstrap.offset != after or item.bootstrap.until is not None:
             message = f"a return over rewards up to {print_run(Stream.REWARD, *[item.last_reward] * 2)}"
             message += f" ends in the value of step {print_step(after)}, not in {print_item(item.bootstrap)}"
             fix = Fix.write(f"{VALUE}(s[{print_step(after)}])")
@@ -109,9 +115,16 @@ class ItemChecker:
             if current not in function.takes and (call.name != STOP or current is not Type.LATENT or encoded):
                 self._misapplied(element, place, function, current)
                 return None
+            if function.kind is Kind.DRAW and place > 0:
+                order = list(Kind)
+                inside = sorted(element.calls, key=lambda call: order.index(functions[call.name].kind))
+                message = f"`{call.name}` draws one of the steps of a run; a function is called on it"
+                fix = Fix.write(print_anew(element, inside))
+                self._findings.note(Rule.MISAPPLIED, message, element.span, fix)
+                return None
             if not self._numbers(call, function, element):
                 return None
-            current = GIVES[function.kind]
+            current = GIVES.get(function.kind, current)
         return current
 
     def _misapplied(self, element: Element, place: int, function: Function, current: Type) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from a2ls_dsl.diagnostics import Fix
-from a2ls_dsl.lang.rules.canonical import TARGET, canonical_items, ordered_set
+from a2ls_dsl.lang.rules.canonical import canonical_items, ordered_set
 from a2ls_dsl.lang.rules.types import Width, groups, type_of, width_of, widths
-from a2ls_dsl.lang.syntax.tree import Call, Item, Option, Rollout
+from a2ls_dsl.lang.syntax.tree import Call, Element, Item, Option, Rollout
 from a2ls_dsl.words.entry import Operator, Type
 from a2ls_dsl.words.language import HEAD, NONE
 
@@ -37,15 +37,17 @@ class Problem:
 class Side:
     """What of a set matters to the rules; equal sides obey the same ones.
 
-    widths: the widths of its items. lengths: those of its rollouts, with 0 where anything else stands in it.
-    row: what a row is made of; None where elements are optional, as in a grammar. steps: of a target whose
-    parts are all runs of one length, this length. rewards: how many rewards and returns there are.
+    widths: the widths of its items. lengths: those of its rollouts. row: what a row is made of; None where
+    elements are optional, as in a grammar. step: what a row is made of that has one item of each part. steps:
+    of a set whose parts are all rollouts and runs of one length, this length. rewards: how many rewards and
+    returns there are.
     items: as they were written, in canonical order without repetition; only messages read them.
     """
 
     widths: frozenset[Width]
     lengths: frozenset[int]
     row: tuple[Width, ...] | None
+    step: tuple[Width, ...]
     steps: int
     rewards: int
     items: tuple[Item, ...] = field(compare=False, repr=False)
@@ -57,16 +59,28 @@ class Side:
         plain = canonical_items(given, side)
         written = dict(zip(map(id, plain), given, strict=True))
         kept = ordered_set(plain)
-        parts = [[item.last for item in part] for part in groups(kept)] if side == TARGET and fixed else []
-        length = len(parts[0]) if parts else 0
+        parts = groups(kept) if fixed else []
+        lengths = set(map(run_length, parts))
         return Side(
             frozenset(map(width_of, kept)),
-            frozenset(item.length if isinstance(item, Rollout) else 0 for item in kept),
+            frozenset(item.length for item in kept if isinstance(item, Rollout)),
             widths(kept) if fixed else None,
-            length if all(part == list(range(part[0], part[0] + length)) for part in parts) else 0,
+            tuple(width_of(part[0]) for part in parts),
+            lengths.pop() if len(lengths) == 1 else 0,
             sum(type_of(item) in (Type.REWARD, Type.RETURN) for item in kept) if fixed else 0,
             tuple(written[id(item)] for item in kept),
         )
+
+
+def run_length(part: list[Item]) -> int:
+    """For how many steps in a row a part of a set (see `groups`) has an item; 0 if there is a gap."""
+    first = part[0]
+    if isinstance(first, Rollout):
+        return first.length
+    if isinstance(first, Element) and first.until is not None:
+        return 0  # one step, which differs from sample to sample
+    steps = [item.last for item in part]
+    return len(steps) if steps == list(range(first.last, first.last + len(steps))) else 0
 
 
 @dataclass(frozen=True)
@@ -91,8 +105,13 @@ class Parts:
         return max(self.source.lengths, default=0)
 
     @property
+    def rolls(self) -> bool:
+        """Whether there is any rollout: in a target, too, it is the next state that a model predicts."""
+        return bool(self.rolled or (self.target and self.target.lengths))
+
+    @property
     def rows(self) -> tuple[tuple[Width, ...], tuple[Width, ...]]:
         """What a source row and a target row are made of; along a rollout, a row is one step's."""
-        target = (self.target.row if self.target else None) or ()
-        # A row holds every part of the target once, and in canonical order they stand part by part.
-        return self.source.row or (), target[:: self.rolled] if self.rolled else target
+        if self.rolled:
+            return self.source.step, self.target.step if self.target else ()
+        return self.source.row or (), (self.target.row if self.target else None) or ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from a2ls_dsl.diagnostics import Fix, Span
 from a2ls_dsl.lang.messages.codes import Findings, Rule, head, place
@@ -14,16 +14,16 @@ from a2ls_dsl.lang.rules.items import ItemChecker
 from a2ls_dsl.lang.rules.parts import Parts, Place, Problem, Side
 from a2ls_dsl.lang.rules.types import Width, trains_encoder
 from a2ls_dsl.lang.rules.warnings import Advice
-from a2ls_dsl.lang.syntax.printer import print_option, stream_of
-from a2ls_dsl.lang.syntax.tree import Comparison, Item, Option, number_of
+from a2ls_dsl.lang.syntax.printer import print_map, print_option, stream_of
+from a2ls_dsl.lang.syntax.tree import Call, Comparison, Head, Item, Option, map_of, number_of
 from a2ls_dsl.words.entry import Operator
-from a2ls_dsl.words.language import Stream
-from a2ls_dsl.words.registry import operators
+from a2ls_dsl.words.language import BINS, HEAD, TRANSITION, Stream
+from a2ls_dsl.words.registry import heads, operators
 
 
 @dataclass(frozen=True)
 class _Use:
-    """A named head where it stands: its option, and the widths that it maps from and to."""
+    """A named map where it stands: its option, and the widths that it maps from and to."""
 
     option: Option
     source: tuple[Width, ...]
@@ -32,49 +32,62 @@ class _Use:
 
 
 class HeadChecker:
-    """Checks the heads of the terms of one definition that share names."""
+    """Checks the learned maps of the terms of one definition that share names."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._heads: dict[str, list[_Use]] = {}
 
     def check(self, term: Comparison, parts: Parts) -> bool:
-        """Check the named head of a term that is free of problems; whether it agrees with those before it."""
-        option = next((option for option in parts.options if option.shared), None)
-        if option is None or option.shared is None:
-            return True
-        use = _Use(option, *parts.rows, number_of(term, "bins", 1.0))
-        uses = self._heads.setdefault(option.shared, [])
+        """Check the named maps of a term that is free of problems; whether they agree with those before."""
+        named = [(option, option.shared) for option in parts.options if option.shared]
+        agree = [self._agrees(option, name, _use(option, term, parts)) for option, name in named]
+        return all(agree)
+
+    def _agrees(self, option: Option, name: str, use: _Use) -> bool:
+        uses = self._heads.setdefault(name, [])
         uses.append(use)
         first = uses[0]
         line = place(first.option.span).line
         if use.option.value != first.option.value:
-            message = f"the head `{option.shared}` is `{print_option(first.option)}` in line {line}"
-            fix = Fix("write the same here, or another name", print_option(first.option))
-            self._findings.note(Rule.SHARED_HEAD, message, option.span, fix)
+            message = f"the {first.option.name} `{name}` is `{print_option(first.option)}` in line {line}"
+            same = replace(first.option, name=option.name)
+            mended = Fix("write the same here, or another name", print_option(same))
+            self._findings.note(Rule.SHARED_HEAD, message, option.span, mended)
             return False
+        layered = isinstance(option.value, Call) and heads[option.value.name].layers
         for what, here, there in (
             ("reads", (use.source, 1.0), (first.source, 1.0)),
             ("predicts", (use.target, use.bins), (first.target, first.bins)),
         ):
-            if here != there:
+            # Hidden layers are shared, and each kind of row has a last layer of its own.
+            if here != there and not (layered and what == "predicts"):
                 before, now = row_words(there[0]), row_words(here[0])
-                message = f"the head `{option.shared}` {what} {before} in line {line}, here {now}"
+                message = f"the {option.name} `{name}` {what} {before} in line {line}, here {now}"
                 if before == now:
-                    message = f"the head `{option.shared}` {what} other bins in line {line}"
-                self._findings.note(
-                    Rule.SHARED_HEAD, message, option.span, "use it for equal rows, or another name"
-                )
+                    message = f"the {option.name} `{name}` {what} other bins in line {line}"
+                fix = "use it for equal rows, or another name"
+                if what == "predicts":
+                    fix += "; only hidden layers, as of mlp(256), can be shared by what predicts other rows"
+                self._findings.note(Rule.SHARED_HEAD, message, option.span, fix)
                 return False
         return True
 
     def finish(self) -> None:
-        """Warn of names that only one term of the definition uses."""
+        """Warn of names that are used once in the definition."""
         for name, uses in self._heads.items():
             if len(uses) == 1:
-                message = f"the head `{name}` is named once; nothing shares it"
+                message = f"the {uses[0].option.name} `{name}` is named once; nothing shares it"
                 fix = "name it in another term of this loss too, or leave out `as`"
                 self._findings.note(Rule.HEAD_ONCE, message, uses[0].option.span, fix)
+
+
+def _use(option: Option, term: Comparison, parts: Parts) -> _Use:
+    """What a named map of a term reads and predicts, as widths."""
+    if option.name == HEAD:
+        return _Use(option, *parts.rows, number_of(term, BINS, 1.0))
+    actions = (Width.ACTION,) * (option.name == TRANSITION)
+    return _Use(option, (Width.LATENT, *actions), (Width.LATENT,), 1.0)
 
 
 class TermChecker:
@@ -85,6 +98,7 @@ class TermChecker:
         self._items = ItemChecker(findings)
         self._heads = HeadChecker(findings)
         self._advice = Advice(findings)
+        self._transitions: list[tuple[Head, Comparison]] = []
 
     def check(self, term: Comparison) -> bool:
         """Check one comparison; whether it is free of errors."""
@@ -110,11 +124,22 @@ class TermChecker:
         clean = not self._noted(problems(parts), term) and self._heads.check(term, parts)
         if clean:
             self._advice.term(term, parts)
+            made = map_of(term, TRANSITION)
+            self._transitions += [(made, term)] if made and parts.rolls else []
         return clean
 
     def finish(self) -> None:
         """What can be said once all terms were seen."""
         self._heads.finish()
+        for made, term in self._transitions[1:]:
+            first, before = self._transitions[0]
+            if made != first:
+                here, there = (print_map(each.kind, each.layers) for each in (made, first))
+                named = " of another name" if here == there else ""
+                message = f"this rollout's transition is {here}{named}, that of line "
+                message += f"{place(before.span).line} is {there}: these are two models"
+                self._findings.note(Rule.TRANSITIONS, message, term.span, "give both the same")
+                return
 
     def _noted(self, found: Iterable[Problem], term: Comparison) -> bool:
         """Report the problems of a term, each at what it is about; whether there is one."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 from a2ls_dsl.lang.rules.canonical import explicit_calls
 from a2ls_dsl.lang.syntax.tree import Comparison, Element, Item, Return, Rollout
 from a2ls_dsl.words.agent import ONLINE, VALUE
-from a2ls_dsl.words.entry import GIVES, Type
+from a2ls_dsl.words.entry import GIVES, Kind, Type
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions
 
@@ -61,7 +61,7 @@ def type_of(item: Item) -> Type:
             return Type.RETURN
         case Element(stream, _, calls):
             kinds = [functions[call.name].kind for call in calls]
-            return GIVES[kinds[-1]] if kinds else STREAM_TYPES[stream]
+            return STREAM_TYPES[stream] if not kinds or kinds[-1] is Kind.DRAW else GIVES[kinds[-1]]
 
 
 def is_latent(item: Item) -> bool:
@@ -89,7 +89,10 @@ def rollouts(term: Comparison) -> list[Rollout]:
 
 
 def groups(items: Iterable[Item]) -> list[list[Item]]:
-    """Items that differ in their steps only, together and in time; for comparisons step by step."""
+    """Items that differ in their steps only, together and in time, each rollout by itself.
+
+    These are the parts of a set that is read step by step.
+    """
     found: dict[object, list[Item]] = {}
     for item in items:
         found.setdefault(_shape(item), []).append(item)
@@ -99,11 +102,12 @@ def groups(items: Iterable[Item]) -> list[list[Item]]:
 def steps(term: Comparison) -> list[tuple[tuple[Item, ...], tuple[Item, ...]]]:
     """The source and target items of each step of a checked comparison: one step without rollouts.
 
-    With rollouts, the source items are the same for all steps: step i stands for their i-th latents.
+    With rollouts, step i has the i-th item of each part; a rollout stands in all, for its i-th latent.
     """
     if not rollouts(term):
         return [(term.source, term.target)]
-    return [(term.source, tuple(row)) for row in zip(*groups(term.target), strict=True)]
+    parts = [part * part[0].length if isinstance(part[0], Rollout) else part for part in groups(term.source)]
+    return list(zip(zip(*parts, strict=True), zip(*groups(term.target), strict=True), strict=True))
 
 
 def widths(items: Iterable[Item]) -> tuple[Width, ...]:
@@ -115,9 +119,9 @@ def _shape(item: Item) -> object:
     """What items of one group have in common."""
     match item:
         case Element(stream, _, calls):
-            return stream, calls
+            return stream, calls, item.until and item.until - item.offset
         case Return(first, last, bootstrap, discount):
             end = (bootstrap.calls, bootstrap.offset - last) if bootstrap else None
             return "return", last - first, end, discount
-        case Rollout(start, first, length):
-            return "rollout", start.calls, first - start.offset, length
+        case Rollout():
+            return object()

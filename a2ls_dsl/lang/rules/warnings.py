@@ -11,6 +11,7 @@ from a2ls_dsl.lang.rules.canonical import (
     SOURCE,
     TARGET,
     canonical_items,
+    drawn_calls,
     is_fresh,
     ordered_set,
     without_effect,
@@ -21,7 +22,7 @@ from a2ls_dsl.lang.syntax.printer import print_anew, print_run, print_runs
 from a2ls_dsl.lang.syntax.tree import Call, Comparison, Element, Item, Return, Rollout, elements_of
 from a2ls_dsl.words.agent import ONLINE, STOP, VALUE
 from a2ls_dsl.words.entry import Negatives, Operator, Sets, Type
-from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.language import HEAD, NONE, Stream
 from a2ls_dsl.words.registry import functions
 
 
@@ -48,6 +49,8 @@ class Advice:
         entry = parts.entry
         if entry.sets is not Sets.TRANSITION:
             self._overlap(term, parts)
+        self._flags(term, parts)
+        self._predicted_view(term, parts)
         contrast = term.against_batch or entry.negatives is Negatives.ALWAYS
         if contrast and term.target and all(type_of(item) is Type.DONE for item in term.target):
             message = "nearly all samples have the same terminal flag, so the negatives equal the positive"
@@ -75,6 +78,28 @@ class Advice:
         message += f"; the predictor can copy {pronoun}" if not parts.headless else f", compared with {own}"
         self._findings.note(Rule.COPIED, message, both[0].span, "allowed, as in a2_winner_v")
 
+    def _flags(self, term: Comparison, parts: Parts) -> None:
+        """Terminal flags of the steps at which the actions of a rollout are taken."""
+        flags = [item for item in term.target if type_of(item) is Type.DONE]
+        starts = [item.first for item in term.source if isinstance(item, Rollout)]
+        if not parts.rolled or not flags or min(item.last for item in flags) != min(starts):
+            return
+        first = min(starts)
+        later = print_run(Stream.DONE, first + 1, first + parts.rolled)
+        message = f"{_words(flags)} is 0 where an action is taken; what it leads to is a step later"
+        self._findings.note(Rule.FLAG_BEFORE, message, flags[0].span, Fix.write(later))
+
+    def _predicted_view(self, term: Comparison, parts: Parts) -> None:
+        """A head that nobody wrote, between two views of one state that both train the encoder."""
+        if parts.headless or any(option.name == HEAD for option in term.options):
+            return
+        match term.source, term.target:
+            case (Element() as one,), (Element() as other,) if is_fresh(one) and is_fresh(other):
+                if one.offset == other.offset and is_latent(other) and trains_encoder(other, TARGET):
+                    message = "a head foretells one view of a state from the other, both of them learning"
+                    fix = f"`with {HEAD} = {NONE}` asks that they are alike"
+                    self._findings.note(Rule.PREDICTED_VIEW, message, term.span, fix)
+
     def _idle(self, item: Item) -> None:
         if isinstance(item, Return) and item.bootstrap is None and item.first == item.last_reward:
             message = "the return of one reward is the reward"
@@ -83,6 +108,10 @@ class Advice:
             return
         for element in elements_of([item]):
             calls = element.calls
+            if drawn_calls(element) is not calls:
+                fix = _in_place(element, "name the step alone", calls[1:])
+                self._no_effect(f"`{calls[0].name}`", "there is one step only", item, fix)
+                return
             for place, why in without_effect(calls).items():
                 rest = (*calls[:place], *calls[place + 1 :])
                 fix = _in_place(element, "leave it out", rest)
@@ -123,7 +152,7 @@ def _named(item: Item, side: str) -> object:
     if isinstance(item, Rollout) or is_fresh(item):
         return None
     if isinstance(item, Element) and type_of(item) is not Type.VALUE:
-        return item.stream, item.offset
+        return item.stream, item.offset, item.until, item.calls[:1] if item.until is not None else ()
     return canonical_items([item], side)[0]
 
 

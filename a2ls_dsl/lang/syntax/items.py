@@ -15,7 +15,8 @@ from a2ls_dsl.lang.messages.unknown_names import unknown_function, unknown_strea
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.printer import print_step
 from a2ls_dsl.lang.syntax.tree import MAX_OFFSET, Call, Element, Item, Return, Rollout
-from a2ls_dsl.words.agent import DISCOUNT, RETURN, ROLLOUT
+from a2ls_dsl.words.agent import DISCOUNT, RETURN, ROLLOUTS, VISITED
+from a2ls_dsl.words.entry import Kind
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions
 
@@ -62,7 +63,7 @@ class ItemBuilder:
         """The items that a written item stands for: none if something is wrong with it."""
         outer, calls = item, list[Call]()
         while isinstance(item, surface.Apply):
-            if item.function.text in (RETURN, ROLLOUT):
+            if item.function.text in (RETURN, *ROLLOUTS):
                 return self._sequence(item, calls)
             call = self._call(item)
             if call is None:
@@ -113,7 +114,7 @@ class ItemBuilder:
 
     def _single(self, call: surface.Apply, first: list[Item], second: Sequence[Item] = ()) -> bool:
         """Whether a rollout starts at one state, and a return ends in one value."""
-        rolled = call.function.text == ROLLOUT
+        rolled = call.function.text in ROLLOUTS
         single = first if rolled else second or first[:1]
         if len(single) == 1 and isinstance(single[0], Element):
             return True
@@ -135,6 +136,8 @@ class ItemBuilder:
             # One element stands for the run, so that the set isn't called empty on top.
             last = first
         stream = Stream(run.stream.text)
+        if calls and last > first and is_draw(calls[0]):
+            return [Element(stream, first, calls, span, last)]
         return [Element(stream, offset, calls, span) for offset in range(first, last + 1)]
 
     def _affordable(self, elements: int, run: surface.Run) -> bool:
@@ -155,12 +158,15 @@ def applied(
     """
     elements = [item for item in items if isinstance(item, Element)]
     following = [item for item in more if isinstance(item, Element)]
-    if call.name == ROLLOUT:
-        return [Rollout(start, following[0].offset, len(following), span) for start in elements]
+    if call.name in ROLLOUTS:
+        first, length, visited = following[0].offset, len(following), call.name == VISITED
+        return [Rollout(start, first, length, visited, span) for start in elements]
     if call.name == RETURN:
         discount = call.numbers[0] if call.numbers else DISCOUNT.default
         ends: list[Element | None] = [*following] or [None]
         return [Return(elements[0].offset, elements[-1].offset, end, discount, span) for end in ends]
+    if is_draw(call) and len(elements) == len(items) > 1 and not any(each.calls for each in elements):
+        return [replace(elements[0], calls=(call,), until=elements[-1].offset)]
     return [replace(item, calls=(*item.calls, call)) if isinstance(item, Element) else item for item in items]
 
 
@@ -232,6 +238,11 @@ def is_inside(run: surface.Run, binding: surface.Binding, findings: Findings) ->
     return False
 
 
+def is_draw(call: Call) -> bool:
+    """Whether a call takes one step of a run."""
+    return call.name in functions and functions[call.name].kind is Kind.DRAW
+
+
 STREAM_NAMES = frozenset(Stream)
 
 Shape: TypeAlias = str
@@ -255,9 +266,9 @@ def misused(name: str, arguments: Sequence[Shape]) -> Misuse | None:
     example = f"e.g. {functions[name].example if name in functions else 'crop(s[t])'}"
     items = [shape for shape in arguments if shape != NUMBER]
     ordered = arguments[: len(items)] == items
-    if name == ROLLOUT:
+    if name in ROLLOUTS:
         if len(items) != 2 or len(arguments) != 2:
-            return Misuse(Rule.ARGUMENTS, "`rollout` takes a state and a run of actions", example)
+            return Misuse(Rule.ARGUMENTS, f"`{name}` takes a state and a run of actions", example)
         if items[1] in (*STREAM_NAMES - {Stream.ACTION}, ITEM):
             return Misuse(Rule.ARGUMENTS, "a rollout goes along a run of actions", "e.g. a[t..t+4]", 1)
     elif name == RETURN:
@@ -274,8 +285,8 @@ def misused(name: str, arguments: Sequence[Shape]) -> Misuse | None:
 def applied_outside(name: str, inner: str) -> Misuse:
     """What is wrong with a function of a rollout or a return."""
     message = f"`{name}` can't be applied to what `{inner}` gives"
-    inside = f"it stands inside, as in rollout({name}(s[t]), a[t..t+4])"
-    return Misuse(Rule.MISAPPLIED, message, inside if inner == ROLLOUT else "name the return alone")
+    inside = f"it stands inside, as in {inner}({name}(s[t]), a[t..t+4])"
+    return Misuse(Rule.MISAPPLIED, message, inside if inner in ROLLOUTS else "name the return alone")
 
 
 def shapes(call: surface.Apply) -> list[Shape]:

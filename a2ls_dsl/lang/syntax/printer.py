@@ -19,7 +19,7 @@ from a2ls_dsl.lang.syntax.tree import (
     Weight,
     Weighted,
 )
-from a2ls_dsl.words.agent import DISCOUNT, RETURN, ROLLOUT
+from a2ls_dsl.words.agent import DISCOUNT, RETURN
 from a2ls_dsl.words.language import SCHEDULE, Stream
 from a2ls_dsl.words.numbers import print_number
 
@@ -67,7 +67,11 @@ def print_tail(term: Comparison) -> str:
 
 def print_option(option: Option) -> str:
     """`head = mlp(256) as q`, `bins = 101`."""
-    value = _head(option.value) if isinstance(option.value, Call) else print_number(option.value)
+    value = (
+        print_map(option.value.name, option.value.numbers)
+        if isinstance(option.value, Call)
+        else print_number(option.value)
+    )
     return f"{option.name} = {value}" + (f" as {option.shared}" if option.shared else "")
 
 
@@ -100,7 +104,7 @@ def print_anew(element: Element, calls: Iterable[Call]) -> str:
     """An element under other calls, its run and all else as it was written."""
     span = element.span
     run = span and re.search(r"\w+\s*\[[^]]*\]", span.source.text[span.start : span.end])
-    text = run[0] if run else print_run(element.stream, element.offset, element.offset)
+    text = run[0] if run else print_run(element.stream, element.offset, element.last)
     for call in calls:
         text = f"{call.name}({', '.join([text, *map(print_number, call.numbers)])})"
     return text
@@ -132,6 +136,7 @@ def _follows(before: Item, after: Item) -> bool:
         isinstance(before, Element)
         and isinstance(after, Element)
         and (before.stream, before.calls) == (after.stream, after.calls)
+        and before.until is after.until is None
         and after.offset == before.offset + 1
     )
 
@@ -140,7 +145,7 @@ def _print_item(first: Item, last: Item) -> str:
     match first:
         case Rollout(start, action, length):
             actions = print_run(Stream.ACTION, action, action + length - 1)
-            return f"{ROLLOUT}({print_item(start)}, {actions})"
+            return f"{first.name}({print_item(start)}, {actions})"
         case Return(reward, end, bootstrap, discount):
             arguments = [print_run(Stream.REWARD, reward, end)]
             arguments += [print_item(bootstrap)] if bootstrap else []
@@ -153,5 +158,7 @@ def _print_item(first: Item, last: Item) -> str:
             return text
 
 
-def _head(call: Call) -> str:
-    return f"{call.name}({', '.join(map(print_number, call.numbers))})" if call.numbers else call.name
+def print_map(name: str, numbers: Iterable[float]) -> str:
+    """`linear`, `mlp(256)`."""
+    inside = ", ".join(map(print_number, numbers))
+    return f"{name}({inside})" if inside else name

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from a2ls_dsl.diagnostics import Span
-from a2ls_dsl.words.language import HEAD, PREDICTOR, Stream
+from a2ls_dsl.words.agent import ROLLOUT, VISITED
+from a2ls_dsl.words.language import HEAD, Stream
+from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.registry import operators
 
 STREAM_RANK = {stream: rank for rank, stream in enumerate(Stream)}
@@ -46,46 +48,56 @@ Order: TypeAlias = tuple[int, int, str, int, str]
 class Element:
     """One tensor of the window: `s[t+2]`, or a function of it: `l2(ema(crop(s[t])))`.
 
-    `calls` stand innermost first. A run is several elements, so each step has its own call of a view.
+    `calls` stand innermost first. A run is several elements, so each step has its own call of a view. until:
+    where one step of a run is drawn, as in `uniform(s[t+1..t+5])`, the last one; the run begins at `offset`.
     """
 
     stream: Stream
     offset: int
     calls: tuple[Call, ...] = ()
     span: Span | None = field(default=None, compare=False, repr=False)
+    until: int | None = None
 
     @property
     def last(self) -> int:
         """The largest offset used."""
-        return self.offset
+        return self.offset if self.until is None else self.until
 
     @property
     def order(self) -> Order:
         """Sort key of the canonical order: s, a, r, o, done; in each plain tensors first; then time."""
-        return STREAM_RANK[self.stream], 0, ".".join(call.key for call in self.calls), self.offset, ""
+        rest = "" if self.until is None else str(self.until)
+        return STREAM_RANK[self.stream], 0, ".".join(call.key for call in self.calls), self.offset, rest
 
 
 @dataclass(frozen=True)
 class Rollout:
     """`rollout(s[t], a[t..t+4])`: latents for the steps after `start`'s, from a learned transition.
 
-    The run of actions begins at offset `first` and has `length` steps.
+    The run of actions begins at offset `first` and has `length` steps. visited: the latents are those at
+    which the actions are taken, as in `visited(s[t], a[t..t+4])`, and not those that follow.
     """
 
     start: Element
     first: int
     length: int
+    visited: bool = False
     span: Span | None = field(default=None, compare=False, repr=False)
 
     @property
     def last(self) -> int:
-        """The largest offset used: that of the last action, or of the start."""
-        return max(self.start.offset, self.first + self.length - 1)
+        """The largest offset used: that of the last action that is gone through, or of the start."""
+        return max(self.start.offset, self.first + self.length - 1 - self.visited)
+
+    @property
+    def name(self) -> str:
+        """What it is written as."""
+        return VISITED if self.visited else ROLLOUT
 
     @property
     def order(self) -> Order:
         rank, _, calls, offset, _ = self.start.order
-        return rank, 1, calls, offset, f"{self.first}.{self.length}"
+        return rank, 1 + self.visited, calls, offset, f"{self.first}.{self.length}"
 
 
 @dataclass(frozen=True)
@@ -245,10 +257,10 @@ def elements_of(items: Iterable[Item]) -> list[Element]:
 
 @dataclass(frozen=True)
 class Head:
-    """The learned map from the source row onto the target row.
+    """A learned map, such as that from the source row onto the target row.
 
-    kind: one of `words.registry.heads`. layers: the widths of its hidden layers. name: heads of one
-    name in one loss are one module; None if the head is the term's own.
+    kind: one of `words.registry.heads`. layers: the widths of its hidden layers. name: maps of one name in a
+    loss are one module, or share their hidden layers if they predict unlike rows; None if it shares nothing.
     """
 
     kind: str
@@ -258,12 +270,17 @@ class Head:
 
 def head_of(term: Comparison) -> Head | None:
     """The head of a comparison; None for an operator that has none."""
-    if not operators[term.operator].head:
+    return map_of(term, HEAD)
+
+
+def map_of(term: Comparison, name: str) -> Head | None:
+    """The learned map that is the value of an option of `words.maps`; None where an operator has no such."""
+    if name not in operators[term.operator].maps:
         return None
     for option in term.options:
-        if option.name == HEAD and isinstance(option.value, Call):
+        if option.name == name and isinstance(option.value, Call):
             return Head(option.value.name, tuple(map(int, option.value.numbers)), option.shared)
-    return Head(PREDICTOR)
+    return Head(MAPS[name].default)
 
 
 def number_of(term: Comparison, name: str, otherwise: float | None = None) -> float:

@@ -9,13 +9,34 @@ import re
 from collections.abc import Iterator
 
 from a2ls_dsl.lang.rules.canonical import SOURCE, TARGET, comparisons
-from a2ls_dsl.lang.rules.types import is_latent, rollouts, steps
-from a2ls_dsl.lang.syntax.tree import Comparison, Loss, Rollout, Schedule, Weight, head_of, number_of
-from a2ls_dsl.lang.views.latex_items import escaped, latex_item, normalised, numbered, row, start_of, step
+from a2ls_dsl.lang.rules.types import is_latent, rollouts, steps, trains_encoder
+from a2ls_dsl.lang.syntax.tree import (
+    Comparison,
+    Element,
+    Item,
+    Loss,
+    Rollout,
+    Schedule,
+    Weight,
+    elements_of,
+    map_of,
+    number_of,
+)
+from a2ls_dsl.lang.views.latex_items import (
+    escaped,
+    latex_item,
+    letter_of,
+    normalised,
+    numbered,
+    projected,
+    row,
+    start_of,
+    step,
+)
 from a2ls_dsl.words.entry import Sets
-from a2ls_dsl.words.language import BINS, NONE, SMOOTHING
+from a2ls_dsl.words.language import BINS, HEAD, NONE, PROJECTOR, SMOOTHING, TRANSITION
 from a2ls_dsl.words.numbers import print_number
-from a2ls_dsl.words.registry import heads, operators
+from a2ls_dsl.words.registry import functions, heads, operators
 
 
 def formula(term: Comparison, index: str) -> str:
@@ -63,7 +84,7 @@ def _other(letter: str, index: str) -> str:
 _LEGEND = (
     r"% E runs over windows of a batch of B, D is the width of z. f_\theta is the encoder, f_{\bar\theta}"
     "\n"
-    r"% its slowly following copy; no gradient flows through that, sg and \bar V. h, W and g are learned."
+    r"% its slowly following copy; no gradient flows through that, sg and \bar V. h, W, p and g are learned."
 )
 
 _DRAWS = "\n% A view with another upper index is another draw."
@@ -77,6 +98,7 @@ def latex(name: str, loss: Loss) -> str:
         number = str(place) if len(terms) > 1 else ""
         summands.append(_weight(weight, number) + rf"\mathbb{{E}}\Bigl[{_term(term, number)}\Bigr]")
         lines += _where(term, number)
+        lines += dict.fromkeys(_drawn(each) for each in elements_of(term.items) if each.until is not None)
         if isinstance(weight, Schedule):
             lines.append(_schedule(weight, number))
     total = rf"\mathcal{{L}}_{{\text{{{escaped(name)}}}}} &= " + " \\\\\n  &\\quad + ".join(summands)
@@ -119,38 +141,76 @@ def _term(term: Comparison, number: str) -> str:
 def _where(term: Comparison, number: str) -> Iterator[str]:
     """What y, z and r are in a term."""
     rolled, index = rollouts(term), _index(number)
+    around = _letter(term, PROJECTOR, "p", number)
     binned = operators[term.operator].sets is Sets.DATA_TARGET
     if operators[term.operator].sets is Sets.TRANSITION:
         yield f"y{index} &= {row(term.source, SOURCE)}"
-        for letter, latent in (("r", False), ("z", True)):
-            yield from (
-                f"{letter}{index} &= {latex_item(i, TARGET)}" for i in term.target if is_latent(i) is latent
-            )
+        for item in reversed(term.target):
+            letter, text = ("z" if is_latent(item) else "r"), latex_item(item, TARGET)
+            if isinstance(item, Rollout):
+                text = _next(item, TARGET, term)
+                text = text if trains_encoder(item, TARGET) else rf"\operatorname{{sg}}\bigl({text}\bigr)"
+            yield f"{letter}{index} &= {text}"
     elif rolled:
-        latents = ", ".join(rf"\hat z_{{{step(rollout.first + 1)}+i}}" for rollout in rolled)
-        yield rf"y{index}^{{(i)}} &= {_predicted(term, number, latents, len(rolled) > 1)}"
-        for rollout in dict.fromkeys(rolled):
-            yield _transition(rollout)
-        target = row(steps(term)[0][1], TARGET, brackets=True, symlog=binned)
+        here = [projected(_along(item), item, SOURCE, around) for item in steps(term)[0][0]]
+        yield rf"y{index}^{{(i)}} &= {_predicted(term, number, ', '.join(here), len(here) > 1)}"
+        yield from dict.fromkeys(_transition(rollout, term) for rollout in rolled)
+        target = row(steps(term)[0][1], TARGET, brackets=True, symlog=binned, projector=around)
         yield rf"z{index}^{{(i)}} &= {target} \quad \text{{$i$ steps later}}"
     else:
-        yield f"y{index} &= {_predicted(term, number, row(term.source, SOURCE), len(term.source) > 1)}"
+        source = row(term.source, SOURCE, projector=around)
+        yield f"y{index} &= {_predicted(term, number, source, len(term.source) > 1)}"
         if term.target:
-            yield f"z{index} &= {row(term.target, TARGET, brackets=True, symlog=binned)}"
+            target = row(term.target, TARGET, brackets=True, symlog=binned, projector=around)
+            yield f"z{index} &= {target}"
 
 
 def _predicted(term: Comparison, number: str, inputs: str, several: bool) -> str:
     """The prediction: a head of the source row."""
-    head = head_of(term)
-    if head is None or head.kind == NONE:
-        return rf"\bigl({inputs}\bigr)" if several else inputs
-    letter = heads[head.kind].latex
-    shared = rf"_{{\text{{{escaped(head.name)}}}}}" if head.name else _index(number)
-    return rf"{letter}{shared}\bigl({inputs}\bigr)"
+    letter = _letter(term, HEAD, "", number)
+    return rf"{letter}\bigl({inputs}\bigr)" if letter or several else inputs
 
 
-def _transition(rollout: Rollout) -> str:
+def _letter(term: Comparison, name: str, letter: str, number: str) -> str:
+    """The letter of a learned map with what tells it apart; empty where there is none."""
+    made = map_of(term, name)
+    if made is None or made.kind == NONE:
+        return ""
+    return (letter or heads[made.kind].latex) + (
+        rf"_{{\text{{{escaped(made.name)}}}}}" if made.name else _index(number)
+    )
+
+
+def _along(item: Item) -> str:
+    """An item of the first step of a source, as that of the i-th."""
+    if isinstance(item, Rollout):
+        return rf"\hat z_{{{step(item.first + (not item.visited))}+i}}"
+    return re.sub(r"_\{(t(?:\+\d+)?)\}", r"_{\1+i}", latex_item(item, SOURCE))
+
+
+def _transition(rollout: Rollout, term: Comparison) -> str:
     start, here = step(rollout.first), rf"{step(rollout.first)}+i"
-    following = normalised(rollout, rf"g\bigl(\hat z_{{{here}}}, a_{{{here}}}\bigr)")
+    following = normalised(rollout, _applied(term, rf"\hat z_{{{here}}}", rf"a_{{{here}}}"))
     first = rf"\hat z_{{{start}}} = {start_of(rollout, SOURCE)}"
     return rf"\hat z_{{{step(rollout.first + 1)}+i}} &= {following}, \quad {first}"
+
+
+def _next(rollout: Rollout, side: str, term: Comparison) -> str:
+    """The latent that a model predicts for the next step."""
+    return normalised(rollout, _applied(term, start_of(rollout, side), f"a_{{{step(rollout.first)}}}"))
+
+
+def _applied(term: Comparison, latent: str, action: str) -> str:
+    """A transition applied once."""
+    made = map_of(term, TRANSITION)
+    name = rf"_{{\text{{{escaped(made.name)}}}}}" if made and made.name else ""
+    residual = made is not None and heads[made.kind].residual
+    return (f"{latent} + " if residual else "") + rf"g{name}\bigl({latent}, {action}\bigr)"
+
+
+def _drawn(element: Element) -> str:
+    """How the number of steps is drawn that an element lies behind the first of its run."""
+    call, letter, most = element.calls[0], letter_of(element), element.last - element.offset
+    ratio = "" if letter == "K" else rf"{print_number(functions[call.name].numbers(call.numbers)[0])}^{{i}}"
+    share = rf"\propto {ratio}" if ratio else rf"= \tfrac{{1}}{{{most + 1}}}"
+    return rf"P({letter} = i) &{share}, \quad i = 0, \ldots, {most}"

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 from a2ls_dsl.lang.rules.canonical import explicit_calls
-from a2ls_dsl.lang.rules.types import type_of
+from a2ls_dsl.lang.rules.types import is_latent, trains_encoder, type_of
 from a2ls_dsl.lang.syntax.printer import RUN_LENGTH
 from a2ls_dsl.lang.syntax.tree import Call, Element, Item, Return, Rollout
-from a2ls_dsl.words.agent import ENCODERS, ONLINE, VALUE
+from a2ls_dsl.words.agent import ENCODERS, GEOMETRIC, ONLINE, VALUE
 from a2ls_dsl.words.entry import Kind, Type
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.numbers import print_number
@@ -44,8 +44,17 @@ def _call(text: str, start: int) -> str:
     return name
 
 
-def row(items: Iterable[Item], side: str, brackets: bool = False, symlog: bool = False) -> str:
-    r"""A set as a row, runs with dots between their ends: `f_\theta(s_{t}), a_{t}, \ldots, a_{t+4}`."""
+def row(
+    items: Iterable[Item],
+    side: str,
+    brackets: bool = False,
+    symlog: bool = False,
+    projector: str = "",
+) -> str:
+    r"""A set as a row, runs with dots between their ends: `f_\theta(s_{t}), a_{t}, \ldots, a_{t+4}`.
+
+    projector: the letter of what latents go through first.
+    """
     runs: list[list[Item]] = []
     for item in items:
         if runs and _follows(runs[-1][-1], item):
@@ -56,10 +65,22 @@ def row(items: Iterable[Item], side: str, brackets: bool = False, symlog: bool =
     for run in runs:
         ends = [run[0], r"\ldots", run[-1]] if len(run) >= RUN_LENGTH else run
         parts += [
-            each if isinstance(each, str) else _scaled(latex_item(each, side), each, symlog) for each in ends
+            each
+            if isinstance(each, str)
+            else projected(_scaled(latex_item(each, side), each, symlog), each, side, projector)
+            for each in ends
         ]
     text = ", ".join(parts)
     return rf"\bigl({text}\bigr)" if brackets and len(parts) > 1 else text
+
+
+def projected(text: str, item: Item, side: str, projector: str) -> str:
+    """An item behind the projector that has this letter, which is not trained where the encoder isn't."""
+    if not projector or not is_latent(item):
+        return text
+    text = rf"{projector}({text})"
+    trained = isinstance(item, Rollout) or trains_encoder(item, side)
+    return text if trained else rf"\operatorname{{sg}}({text})"
 
 
 def _scaled(text: str, item: Item, symlog: bool) -> str:
@@ -72,8 +93,9 @@ def _scaled(text: str, item: Item, symlog: bool) -> str:
 def latex_item(item: Item, side: str) -> str:
     """One item."""
     match item:
-        case Rollout(_, first, length):
-            return rf"\hat z_{{{step(first + 1)}}}, \ldots, \hat z_{{{step(first + length)}}}"
+        case Rollout(_, first, length, visited):
+            first += not visited
+            return rf"\hat z_{{{step(first)}}}, \ldots, \hat z_{{{step(first + length - 1)}}}"
         case Return(first, last, bootstrap, discount):
             gamma = print_number(discount)
             text = rf"\sum_{{i=0}}^{{{last - first}}} {gamma}^{{i}}\, r_{{{step(first)}+i}}"
@@ -81,14 +103,19 @@ def latex_item(item: Item, side: str) -> str:
                 return text
             return rf"{text} + {gamma}^{{{last - first + 1}}}\, {latex_item(bootstrap, side)}"
         case Element(stream, offset, _):
-            text = f"{_SYMBOLS[stream]}_{{{step(offset)}}}"
+            place = step(offset) if item.until is None else f"{step(offset)}+{letter_of(item)}"
+            text = f"{_SYMBOLS[stream]}_{{{place}}}"
             calls = explicit_calls(item, side) if stream is Stream.STATE else ()
+            calls = calls[item.until is not None :]
             for call in calls:
                 text = _applied(call, text)
             # The value of a terminal state is 0.
-            return (
-                rf"(1 - d_{{{step(offset)}}})\, {text}" if any(call.name == VALUE for call in calls) else text
-            )
+            return rf"(1 - d_{{{place}}})\, {text}" if any(call.name == VALUE for call in calls) else text
+
+
+def letter_of(element: Element) -> str:
+    """The number of steps that is drawn: `K` where all are as probable, else `G`."""
+    return "G" if element.calls[0].name == GEOMETRIC else "K"
 
 
 def start_of(rollout: Rollout, side: str) -> str:

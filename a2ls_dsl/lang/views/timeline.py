@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
 from a2ls_dsl.lang.rules.canonical import comparisons, is_fresh
 from a2ls_dsl.lang.rules.types import rollouts
 from a2ls_dsl.lang.syntax.printer import print_item, print_step, print_tail, print_weight, stream_of
-from a2ls_dsl.lang.syntax.tree import Comparison, Element, Item, Loss, Return, Rollout
-from a2ls_dsl.words.agent import DISCOUNT, RETURN, ROLLOUT
+from a2ls_dsl.lang.syntax.tree import Comparison, Element, Item, Loss, Return, Rollout, elements_of
+from a2ls_dsl.words.agent import DISCOUNT, RETURN
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.numbers import print_number
 
@@ -32,6 +33,8 @@ def timeline(loss: Loss) -> str:
     legend += ["* read by a function"] if any(map(_reads, items)) else []
     legend += ["> predicted from the start"] if any(isinstance(item, Rollout) for item in items) else []
     legend += ["V value at the end"] if any(isinstance(i, Return) and i.bootstrap for i in items) else []
+    drawn = any(element.until is not None for element in elements_of(items))
+    legend += ["(of a run that is drawn from, one step)"] if drawn else []
     legend += ["(a view is a new draw at each call)"] if any(map(is_fresh, items)) else []
     return "\n\n".join([*grids, "   ".join(legend)])
 
@@ -66,7 +69,7 @@ def _row(item: Item) -> _Row:
         case Element(stream, _, calls):
             return stream, _named(item) if calls else ""
         case Rollout(start):
-            return stream_of(item), f"{ROLLOUT}({_named(start)}, {Stream.ACTION})"
+            return stream_of(item), f"{item.name}({_named(start)}, {Stream.ACTION})"
         case Return(_, _, bootstrap, discount):
             parts = [Stream.REWARD.value, *([_named(bootstrap)] if bootstrap else [])]
             parts += [print_number(discount)] if discount != DISCOUNT.default else []
@@ -75,17 +78,17 @@ def _row(item: Item) -> _Row:
 
 def _named(element: Element) -> str:
     """An element without its step: `l2(ema(s))`."""
-    return print_item(element).replace(f"[{print_step(element.offset)}]", "", 1)
+    return re.sub(r"\[[^]]*\]", "", print_item(element), count=1)
 
 
 def _cells(item: Item, letter: str) -> Iterator[tuple[int, str]]:
     """The steps that an item touches, with the letters of what it does there."""
     match item:
-        case Element(offset=offset):
-            yield offset, letter
+        case Element():
+            yield from ((step, letter) for step in range(item.offset, item.last + 1))
         case Rollout(start, first, length):
             yield start.offset, letter
-            yield from ((step, ">") for step in range(first + 1, first + length + 1))
+            yield from ((step, ">") for step in range(first + 1, first + length + 1 - item.visited))
         case Return(first, last, bootstrap):
             yield from ((step, letter) for step in range(first, last + 1))
             if bootstrap:
@@ -96,9 +99,10 @@ def _reads(item: Item) -> list[tuple[_Row, int]]:
     """The elements of the window that a function reads, each with the row of its stream alone."""
     match item:
         case Element(stream, offset, calls):
-            return [((stream, ""), offset)] if calls else []
+            return [((stream, ""), step) for step in range(offset, item.last + 1)] if calls else []
         case Rollout(start, first, length):
-            actions = [((Stream.ACTION, ""), step) for step in range(first, first + length)]
+            last = first + length - item.visited
+            actions = [((Stream.ACTION, ""), step) for step in range(first, last)]
             return [((start.stream, ""), start.offset), *actions]
         case Return(first, last, bootstrap):
             rewards = [((Stream.REWARD, ""), step) for step in range(first, last + 1)]

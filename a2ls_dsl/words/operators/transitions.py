@@ -62,3 +62,24 @@ def bisim(y: Tensor, reward: Tensor, z: Tensor, discount: float) -> Tensor:
     y_other, r_other, z_other = (rows.roll(1, dims=-2) for rows in (y, reward, z))
     goal = (reward - r_other).abs().squeeze(-1) + discount * (z - z_other).abs().sum(dim=-1)
     return ((y - y_other).abs().sum(dim=-1) - goal).square().mean(dim=-1)
+
+
+@operator(
+    "cosine distance of two states against that of their rewards and next states",
+    example="simsr({ s[t] } -> { r[t], rollout(stop(s[t]), a[t]) })",
+    sets=Sets.TRANSITION,
+    head=False,
+    pairwise=True,
+    stacks=True,
+    options=(_DISCOUNT,),
+    source="Zang et al. 2021, arXiv 2112.15303",
+    text="mean of (U(y, y′) − |r − r′| − discount × U(z, z′))², U the cosine distance, 1 − cos",
+    latex=r"\bigl(d_{{\cos}}({y}, {other_y}) - \lvert {r} - {other_r} \rvert"
+    r" - {discount}\, d_{{\cos}}({z}, {other_z})\bigr)^2",
+)
+def simsr(y: Tensor, reward: Tensor, z: Tensor, discount: float) -> Tensor:
+    """Cosine distances of states against those of what follows (Zang et al. 2021)."""
+    y_other, r_other, z_other = (rows.roll(1, dims=-2) for rows in (y, reward, z))
+    next_distance = 1 - F.cosine_similarity(z, z_other, dim=-1)
+    goal = (reward - r_other).abs().squeeze(-1) + discount * next_distance
+    return (1 - F.cosine_similarity(y, y_other, dim=-1) - goal).square().mean(dim=-1)

@@ -22,6 +22,8 @@ ITEMS = {
     "s[t+k]": lambda k: [("s", k, None)],
     "a[t..t+k]": lambda k: [("a", step, None) for step in range(k + 1)],
     "r[t+1]": lambda k: [("r", 1, None)],
+    "uniform(s[t..t+k])": lambda k: [("s", 0, k or None)],
+    "uniform(a[t..t+k])": lambda k: [("a", 0, k or None)],
 }
 REQUIRE = "require a state in source\nrequire an element in target\n"
 
@@ -95,7 +97,13 @@ def grammars(draw):
 def loss_of(meaning) -> Loss:
     operator, against, *both = meaning
     source, target = (
-        tuple(Element(Stream(s), t, (Call(v),) if v else ()) for s, t, v in side) for side in both
+        tuple(
+            Element(Stream(s), t, (Call("uniform"),), until=v)
+            if isinstance(v, int)
+            else Element(Stream(s), t, (Call(v),) if v else ())
+            for s, t, v in side
+        )
+        for side in both
     )
     return single(Comparison(operator, source, target, against))
 
