@@ -70,7 +70,7 @@ class StackedAdam(nn.Module):
         active = torch.ones_like(self.steps, dtype=torch.bool) if active is None else active
         self.steps += active
         # The kernel goes through memory in order, and convolutions give gradients with channels last.
-        slopes = [each.contiguous() for each in gradients]
+        slopes = [gradient.contiguous() for gradient in gradients]
         if self.steps.is_cpu:
             self._descend_on_cpu(slopes, active)
         else:
@@ -127,7 +127,7 @@ class StackedAdam(nn.Module):
                 lengths.append([1] * self.members)
                 members += range(self.members)
         states = self.trained, self.moments("first"), self.moments("second")
-        return _Pieces((runs, owned), lengths, members, tuple(_cut(each, lengths) for each in states))
+        return _Pieces((runs, owned), lengths, members, tuple(_cut(state, lengths) for state in states))
 
     @torch.no_grad()
     def reset(self, member: int) -> None:
@@ -221,12 +221,12 @@ class _Pieces:
     @cached_property
     def small(self) -> list[int]:
         """The numbers of those that one thread changes."""
-        return [number for number, each in enumerate(self.states[0]) if each.numel() < _WORTH_THREADS]
+        return [number for number, state in enumerate(self.states[0]) if state.numel() < _WORTH_THREADS]
 
     @cached_property
     def large(self) -> list[int]:
         """The numbers of the others."""
-        return [number for number, each in enumerate(self.states[0]) if each.numel() >= _WORTH_THREADS]
+        return [number for number, state in enumerate(self.states[0]) if state.numel() >= _WORTH_THREADS]
 
 
 def _cut(tensors: Sequence[Tensor], lengths: Sequence[list[int]]) -> list[Tensor]:
@@ -254,12 +254,12 @@ def unchanged_where(inactive: Tensor, tensors: Sequence[Tensor]) -> Iterator[Non
     """
     if inactive.device.type == "cpu":  # which may be asked
         where = inactive.nonzero()[:, 0]
-        kept = [each[where] for each in tensors] if len(where) else []
+        kept = [tensor[where] for tensor in tensors] if len(where) else []
         yield
         for row, before in zip(tensors, kept, strict=False):
             row[where] = before
     else:
-        kept = [each.clone() for each in tensors]
+        kept = [tensor.clone() for tensor in tensors]
         yield
         for row, before in zip(tensors, kept, strict=True):
             row.copy_(torch.where(inactive.view(-1, *[1] * (row.dim() - 1)), before, row))

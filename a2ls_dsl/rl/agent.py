@@ -274,11 +274,15 @@ class Agent(nn.Module):
 
     def finite(self, members: Sequence[int] | None = None) -> Tensor:
         """(M,) booleans: whether all that policies, by default those of all, consist of is finite."""
-        parameters = [each.detach() for network, _ in self.acting_networks() for each in network.parameters()]
+        parameters = [
+            parameter.detach() for network, _ in self.acting_networks() for parameter in network.parameters()
+        ]
         if members is not None:
             where = torch.tensor(list(members), dtype=torch.int64, device=self.device)
-            parameters = [each[where] for each in parameters]
-        return torch.stack([each.flatten(1).isfinite().all(dim=1) for each in parameters]).all(dim=0)
+            parameters = [parameter[where] for parameter in parameters]
+        return torch.stack([parameter.flatten(1).isfinite().all(dim=1) for parameter in parameters]).all(
+            dim=0
+        )
 
     def _losses_of_windows(
         self, replay: Replay, batch: int, encoder: nn.Module, target: nn.Module, apart: bool = False
@@ -313,7 +317,7 @@ class Agent(nn.Module):
         """
         if not self.computation.compile:
             return functions
-        return {name: fused(each) for name, each in functions.items()}
+        return {name: fused(function) for name, function in functions.items()}
 
     def arithmetic(self) -> AbstractContextManager[None]:
         """What it computes with is set inside; see `arithmetic.py`."""

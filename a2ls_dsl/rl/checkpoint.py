@@ -87,10 +87,10 @@ def save(path: Path, arrays: Mapping[str, Any], values: Mapping[str, object]) ->
     folder, temporary = rows_of(path), path.with_suffix(".partial")
     try:
         rings = {
-            name: each.append(folder, name) for name, each in arrays.items() if isinstance(each, Appended)
+            name: array.append(folder, name) for name, array in arrays.items() if isinstance(array, Appended)
         }
         text = np.frombuffer(json.dumps({**values, _RINGS: rings}).encode(), dtype=np.uint8)
-        arrays = {name: each for name, each in arrays.items() if name not in rings}
+        arrays = {name: array for name, array in arrays.items() if name not in rings}
         with temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **{**arrays, _VALUES: text})
             file.flush()
@@ -118,7 +118,7 @@ def load(
             raise ValueError(f"{strange[0]} is not an array")  # numpy gives other members as bytes
         values: dict[str, Any] = json.loads(arrays.pop(_VALUES).tobytes())
         rings = values.pop(_RINGS, {}) if isinstance(values, dict) else {}
-        arrays |= {name: read(rows_of(path), each) for name, each in rings.items() if wanted(name)}
+        arrays |= {name: read(rows_of(path), ring) for name, ring in rings.items() if wanted(name)}
     except (
         OSError,
         EOFError,

@@ -91,9 +91,9 @@ class Conv(nn.Module):
 
 def use(network: nn.Module, way: Arrangement) -> None:
     """Let all convolutions in a network be computed so."""
-    for each in network.modules():
-        if isinstance(each, Conv):
-            each.way = way
+    for module in network.modules():
+        if isinstance(module, Conv):
+            module.way = way
 
 
 def measure(base: Callable[[Tensor], Tensor], network: nn.Module, frames: Tensor) -> dict[Arrangement, float]:
@@ -101,7 +101,9 @@ def measure(base: Callable[[Tensor], Tensor], network: nn.Module, frames: Tensor
 
     network: whose `base` that is.
     """
-    trained = [each for conv in network.modules() if isinstance(conv, Conv) for each in conv.parameters()]
+    trained = [
+        parameter for conv in network.modules() if isinstance(conv, Conv) for parameter in conv.parameters()
+    ]
     times: dict[Arrangement, list[float]] = {way: [] for way in Arrangement}
     for turn in range(_WARM_UP + _TURNS):
         for way, spent in times.items():

@@ -66,7 +66,9 @@ def _modules(stacks: Sequence[Agent], replays: Sequence[Replay]) -> dict[str, nn
 def _as_array(stacks: Sequence[Agent]) -> NDArray[np.uint8]:
     """Where the losses of stacks lie, as bytes of JSON."""
     layouts = [vars(stack.auxiliary.layout) for stack in stacks]
-    values = [each | {"planned": [loss and print_loss(loss) for loss in each["planned"]]} for each in layouts]
+    values = [
+        layout | {"planned": [loss and print_loss(loss) for loss in layout["planned"]]} for layout in layouts
+    ]
     return np.frombuffer(json.dumps(values).encode(), np.uint8)
 
 

@@ -48,7 +48,7 @@ class Trained:
 
     def save(self, path: Path) -> None:
         """Write it as a policy file. Raises `A2lError`."""
-        networks = {name: each for name, each in vars(self.networks).items() if name != "arrays"}
+        networks = {name: value for name, value in vars(self.networks).items() if name != "arrays"}
         about = {**vars(self), "training": training_values(self.training), "networks": networks}
         checkpoint.save(path, self.networks.arrays, {"policy": about})
 

@@ -61,7 +61,7 @@ class Slots:
         expected: Sequence[Loss | None] = (),
         stacks: int = 1,
     ) -> None:
-        check_windows(training, [each.loss for each in members if each])
+        check_windows(training, [member.loss for member in members if member])
         self.training, self.exact, self.clock = training, exact, Clock()
         self.members = list(members)
         size = len(members)
@@ -70,7 +70,7 @@ class Slots:
         # end early there are more of them, and the oldest rows are overwritten a little sooner.
         episodes = training.steps // training.task.episode_steps + 2
         self.replay_rows = min(training.settings.replay_capacity, training.steps + 2 * episodes)
-        losses = tuple(dict.fromkeys([*(each.loss for each in members if each), *expected]))
+        losses = tuple(dict.fromkeys([*(member.loss for member in members if member), *expected]))
 
         def admit(first: FirstEnvironments) -> None:
             seen = observations_of(training.settings, first.observation_shape, training.pixels)
@@ -89,8 +89,8 @@ class Slots:
             shape = self.pool.observation_shape
             sizes = observations_of(training.settings, shape, training.pixels), self.pool.action_size
             self.learner = Learner(
-                [each.loss if each else None for each in members],
-                [each.seed if each else 0 for each in members],
+                [member.loss if member else None for member in members],
+                [member.seed if member else 0 for member in members],
                 *sizes,
                 self.replay_rows,
                 training.settings,

@@ -120,7 +120,7 @@ def open_study(folder: Path | str, env: str, **settings: Any) -> AskedStudy:
     the grammar a2ls (`population` 10 times `generations` 10), proposed by `model`. `start_from` takes losses
     or their texts. Raises `A2lError`.
     """
-    known = [each.name for each in fields(SearchSettings)]
+    known = [field.name for field in fields(SearchSettings)]
     for name in settings:
         if name not in known:
             raise unknown("setting of a study", name, known)

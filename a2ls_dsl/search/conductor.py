@@ -263,7 +263,7 @@ class Conductor:
             return False
         check_from_outside(settings, proposals)
         self.study.propose(proposals, self._next_generation, rng.bit_generator.state)
-        known.taken |= {each.key for each in proposals}
+        known.taken |= {proposal.key for proposal in proposals}
         return True
 
     def _rng(self) -> np.random.Generator:

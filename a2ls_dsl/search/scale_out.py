@@ -85,7 +85,7 @@ class StackActor:
             if scores:
                 break
         slots, last = self._slots, self._slots.training.frames
-        ended = {each.member: slots.trained(each.member) for each in scores if each.frames == last}
+        ended = {score.member: slots.trained(score.member) for score in scores if score.frames == last}
         return Report(scores, slots.busy.copy(), slots.frames.copy(), slots.replaced[told:], ended)
 
     def state(self, fills: Mapping[int, Member], clears: Sequence[int], known: Mapping[str, Known]) -> State:
@@ -93,9 +93,9 @@ class StackActor:
         self._change(fills, clears)
         arrays, values = self._slots.state()
         rings = {
-            name: each.since(known.get(name, {}))
-            for name, each in arrays.items()
-            if isinstance(each, Appended)
+            name: array.since(known.get(name, {}))
+            for name, array in arrays.items()
+            if isinstance(array, Appended)
         }
         return arrays | rings, values
 
@@ -236,14 +236,14 @@ class RayStacks:
         self._resting = False
         there = [stack for stack in self._stacks if stack.memory_bytes]
         asked = [
-            stack.actor.state.remote(*stack.told(), {name: each.known for name, each in stack.rings.items()})
+            stack.actor.state.remote(*stack.told(), {name: ring.known for name, ring in stack.rings.items()})
             for stack in there
         ]
         parts: list[State | None] = [None] * len(self._stacks)
         for stack, (arrays, values) in zip(there, self._answers(asked, "stored"), strict=True):
-            for name, each in arrays.items():
-                if isinstance(each, Rows):
-                    arrays[name] = Sent(each, stack.rings.setdefault(name, Memory()))
+            for name, array in arrays.items():
+                if isinstance(array, Rows):
+                    arrays[name] = Sent(array, stack.rings.setdefault(name, Memory()))
             parts[stack.number] = arrays, values
         return joined(parts)
 

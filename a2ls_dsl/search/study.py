@@ -98,7 +98,9 @@ class Study(StudyReader):
         """Queue proposals with the study's own seed; before the first ones the references."""
         rows = [(p.key, print_loss(p.loss), p.origin, json.dumps(p.parents)) for p in proposals]
         if not self.generations:
-            rows = [(one.key, one.text, Origin.REFERENCE, "[]") for one in references()] + rows
+            rows = [
+                (reference.key, reference.text, Origin.REFERENCE, "[]") for reference in references()
+            ] + rows
         self._store("rng", json.dumps(rng_state))
         for key, text, origin, parents in rows:
             ((number,),) = self._rows(

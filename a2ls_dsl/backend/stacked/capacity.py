@@ -118,7 +118,9 @@ class Size:
 
     def opened(self) -> Size:
         """The same for all operators without a matrix."""
-        plain = [name for name, each in operators.items() if each.form is not None and not each.matrix]
+        plain = [
+            name for name, operator in operators.items() if operator.form is not None and not operator.matrix
+        ]
         kinds = {*self.kinds, *product(plain, (False, True))}
         return Size(self.source, self.target, tuple(sorted(kinds)))
 

@@ -124,9 +124,11 @@ class StackedLoss(nn.Module):
     def of_paper(self, encode: StackEncoder, encode_target: StackEncoder, window: StackWindow) -> Tensor:
         """The same of the losses of He et al. 2022 alone, 0 for the others."""
         total = window.reward.new_zeros(self.members)
-        sources = self._features([each.source.states for each in self._buckets], encode, window)
+        sources = self._features([bucket.source.states for bucket in self._buckets], encode, window)
         with torch.no_grad():
-            targets = self._features([each.target.states for each in self._buckets], encode_target, window)
+            targets = self._features(
+                [bucket.target.states for bucket in self._buckets], encode_target, window
+            )
         for bucket, source, target in zip(self._buckets, sources, targets, strict=True):
             total = total.index_add(0, bucket.owner, bucket(source, target, window))
         return total
@@ -146,8 +148,8 @@ class StackedLoss(nn.Module):
             features = encode(observations.flatten(1, 2), owner)
             pieces = features.split_with_sizes([side.step.numel() for _, side in pairs])
             found = [
-                each.view(*side.step.shape, *each.shape[1:])
-                for each, (_, side) in zip(pieces, pairs, strict=True)
+                piece.view(*side.step.shape, *piece.shape[1:])
+                for piece, (_, side) in zip(pieces, pairs, strict=True)
             ]
         else:
             found = [bucket.encoded(side, encode, window) for bucket, side in pairs]

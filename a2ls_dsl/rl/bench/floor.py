@@ -98,7 +98,7 @@ def _bytes(stack: Agent, settings: AgentSettings, observations: Observations) ->
         parameters = _of_sac(stack, stack.settings, trained, forward)
     else:  # Rainbow: the online network also reads the next observations, and so does the target network
         networks = [network for network, _ in stack.acting_networks()]
-        online = sum(_size(each) for each in networks)
+        online = sum(_size(network) for network in networks)
         parameters = (trained + 2 * forward) * online + trained * _size(stack.auxiliary)
     states = 2 + stack.auxiliary.capacity.cost(stack.auxiliary.spaces).states
     seen = math.prod(observations.seen) * observations.dtype.itemsize
@@ -125,4 +125,4 @@ def _size(network: nn.Module) -> int:
 
 
 def _numbers(parameters: Iterable[nn.Parameter]) -> int:
-    return sum(math.prod(each.shape) for each in parameters)
+    return sum(math.prod(parameter.shape) for parameter in parameters)
