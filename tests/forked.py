@@ -105,6 +105,44 @@ class Started:
             return said, self._errors.read().decode()
 
 
+class ForkedStack:
+    """A stack's process, with what `stack_process.launch` gives."""
+
+    def __init__(self, descriptor: int, threads: int) -> None:
+        channel = Connection(os.dup(descriptor))
+        self._process = CONTEXT.Process(target=_answer, args=(channel, threads), daemon=True)
+        self._process.start()
+        channel.close()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Its status; None while it runs."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """As `returncode`."""
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait for its end."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("stack", timeout or 0.0)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+
+
+def _answer(channel: Connection, threads: int) -> None:
+    from a2ls_dsl.rl.stack_process import main
+
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    main(channel.fileno())
+
+
 def a2l(
     *words: object, cwd: Path | None = None, env: Mapping[str, str] = os.environ
 ) -> subprocess.CompletedProcess[str]:

@@ -83,12 +83,8 @@ class StackProcess:
     ) -> None:
         """threads: of torch; settings: further arguments of `Slots`."""
         here, there = socket.socketpair()
-        command = [sys.executable, "-c", _START, str(there.fileno())]
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
         with there:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, pass_fds=[there.fileno()], env=environment
-            )
+            self._process = launch(there.fileno(), threads)
         self._channel = Connection(here.detach())
         self._waiting = list[tuple[Ask, tuple[Any, ...]]]()  # what needs no answer
         self.evaluating, self.replaced = False, list[str]()
@@ -147,6 +143,16 @@ class StackProcess:
                 "if memory ran out, train fewer members at once (`a2l evolve --stack`, `a2l train --seeds`); "
                 "the same command continues from what was stored",
             ) from None
+
+
+def launch(descriptor: int, threads: int) -> subprocess.Popen[bytes]:
+    """Start a process that answers, with its socket and so many of torch's threads."""
+    return subprocess.Popen(
+        [sys.executable, "-c", _START, str(descriptor)],
+        stdin=subprocess.DEVNULL,
+        pass_fds=[descriptor],
+        env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+    )
 
 
 def main(descriptor: int) -> None:

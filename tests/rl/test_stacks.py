@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import ForkedStack
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.load import load_one, loads
-from a2ls_dsl.rl import checkpoint
+from a2ls_dsl.rl import checkpoint, stack_process
 from a2ls_dsl.rl import stacks as stacks_module
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.evaluation import Score
@@ -32,6 +33,13 @@ TRAINING = Training(
 LOSSES = ("a2_winner", "forward_dynamics", "spr", "a2_winner_v", "curl_a2ls")
 MEMBERS = [Member(load_one(name)[1], seed) for seed, name in enumerate(LOSSES)]
 SLOTS = 3
+
+
+@pytest.fixture(autouse=True)
+def forked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack's process doesn't import torch again, but for the test that sees one end."""
+    if "processes_end" not in request.node.name:
+        monkeypatch.setattr(stack_process, "launch", ForkedStack)
 
 
 def flow(slots: Slots | Stacks, stop: int = 10**9) -> list[tuple[int, Score]]:
