@@ -10,7 +10,7 @@ VALUE, ROLLOUT, VISITED, RETURN = "value", "rollout", "visited", "return"
 ROLLOUTS = (ROLLOUT, VISITED)
 
 DISCOUNT = Number("discount", 0.99, POSITIVE_SHARE)
-UNIFORM, GEOMETRIC = "uniform", "geometric"
+UNIFORM, GEOMETRIC = DRAWS = "uniform", "geometric"
 RATIO = Number("ratio", 0.99, Range(0, 1, above=True, below=True))
 
 FUNCTIONS = (

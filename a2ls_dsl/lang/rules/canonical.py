@@ -33,7 +33,7 @@ from a2ls_dsl.lang.syntax.tree import (
     elements_of,
     number_of,
 )
-from a2ls_dsl.words.agent import EMA, ONLINE, STOP, VALUE
+from a2ls_dsl.words.agent import DRAWS, EMA, ONLINE, STOP, VALUE
 from a2ls_dsl.words.entry import Kind
 from a2ls_dsl.words.language import DECAY, TEMPERATURE, Stream
 from a2ls_dsl.words.maps import MAPS
@@ -183,7 +183,7 @@ def canonical_items(items: Iterable[Item], side: str) -> list[Item]:
 
 def drawn_calls(element: Element) -> tuple[Call, ...]:
     """The calls around an element, without the draw of one step out of one."""
-    one = element.until is None and element.calls and _kind(element.calls[0]) is Kind.DRAW
+    one = element.until is None and element.calls and element.calls[0].name in DRAWS
     return element.calls[1:] if one else element.calls
 
 
@@ -218,7 +218,7 @@ def without_effect(calls: Sequence[Call]) -> dict[int, str]:
     """The calls around a state that change nothing, by their places in a chain, and why; innermost first."""
     found = dict[int, str]()
     for place, (inner, outer) in enumerate(pairwise(calls)):
-        if _kind(inner) is Kind.DRAW and outer.name in functions and functions[outer.name].uncropped:
+        if inner.name in DRAWS and outer.name in functions and functions[outer.name].uncropped:
             found[place + 1] = "of a step that is drawn, only what the agent sees is known"
         if _is_scale_free(inner) and _is_scale_free(outer):
             found[place] = f"`{outer.name}` divides by the size anew"

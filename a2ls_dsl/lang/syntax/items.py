@@ -15,8 +15,7 @@ from a2ls_dsl.lang.messages.unknown_names import unknown_function, unknown_strea
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.printer import print_step
 from a2ls_dsl.lang.syntax.tree import MAX_OFFSET, Call, Element, Item, Return, Rollout
-from a2ls_dsl.words.agent import DISCOUNT, RETURN, ROLLOUTS, VISITED
-from a2ls_dsl.words.entry import Kind
+from a2ls_dsl.words.agent import DISCOUNT, DRAWS, RETURN, ROLLOUTS, VISITED
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions
 
@@ -136,7 +135,7 @@ class ItemBuilder:
             # One element stands for the run, so that the set isn't called empty on top.
             last = first
         stream = Stream(run.stream.text)
-        if calls and last > first and is_draw(calls[0]):
+        if calls and last > first and calls[0].name in DRAWS:
             return [Element(stream, first, calls, span, last)]
         return [Element(stream, offset, calls, span) for offset in range(first, last + 1)]
 
@@ -165,7 +164,7 @@ def applied(
         discount = call.numbers[0] if call.numbers else DISCOUNT.default
         ends: list[Element | None] = [*following] or [None]
         return [Return(elements[0].offset, elements[-1].offset, end, discount, span) for end in ends]
-    if is_draw(call) and len(elements) == len(items) > 1 and not any(each.calls for each in elements):
+    if call.name in DRAWS and len(elements) == len(items) > 1 and not any(each.calls for each in elements):
         return [replace(elements[0], calls=(call,), until=elements[-1].offset)]
     return [replace(item, calls=(*item.calls, call)) if isinstance(item, Element) else item for item in items]
 
@@ -236,11 +235,6 @@ def is_inside(run: surface.Run, binding: surface.Binding, findings: Findings) ->
     else:
         return True
     return False
-
-
-def is_draw(call: Call) -> bool:
-    """Whether a call takes one step of a run."""
-    return call.name in functions and functions[call.name].kind is Kind.DRAW
 
 
 STREAM_NAMES = frozenset(Stream)
