@@ -24,6 +24,7 @@ _SYMBOLS = {
     "lvert": "|",
     "rvert": "|",
     "neq": "≠",
+    "propto": "∝",
     ",": "\u2009",
     "log": "log",
     "exp": "exp",
