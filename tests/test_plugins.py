@@ -8,11 +8,12 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 import torch
-from forked import a2l
+from forked import CONTEXT, a2l
 
 from a2ls_dsl import plugins
 from a2ls_dsl.lang.load import load_one
@@ -21,6 +22,7 @@ from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.rl.stacks import Stacks
 from a2ls_dsl.rl.training import Member, Training
+from a2ls_dsl.search.scale_out import StackActor
 from a2ls_dsl.words import registry
 
 PLUGINS = Path(__file__).parent.parent / "examples" / "plugins"
@@ -155,6 +157,43 @@ def test_processes_that_train_know_it(forgotten: None) -> None:
             sorted((score.member, score.returns, score.metrics["auxiliary_loss"]) for score in found)
         )
     assert scores[0] == scores[1]
+
+
+def test_an_experiment_knows_it(tmp_path: Path) -> None:
+    """Named by the project, as one says it once for all commands."""
+    (tmp_path / "pyproject.toml").write_text(f'[tool.a2l]\nplugins = ["{NORMALITY}"]\n')
+    (tmp_path / "table.toml").write_text(
+        f'name = "own"\nenvs = ["cartpole-swingup"]\nseeds = 1\nframes = 400\n[arms]\nown = "{LOSS}"\n'
+        "[settings]\nrandom_steps = 30\nhidden = 8\nbatch_size = 4\neval_every = 400\neval_episodes = 1\n"
+    )
+    done = a2l("experiment", "run", "table.toml", "--workers", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "pyproject.toml").unlink()
+    assert a2l("experiment", "status", "table.toml", *WITH, cwd=tmp_path).returncode == 0
+    without = a2l("experiment", "status", "table.toml", cwd=tmp_path)
+    assert without.returncode == 1
+    assert "normality" in without.stderr
+
+
+def _trained_by_an_actor(answers: Connection) -> None:
+    """In a process that knows no plugin, as a machine of a cluster has it."""
+    settings = SacSettings(hidden=8, batch_size=4, random_steps=20)
+    training = Training(find_task("cartpole-swingup"), 400, settings, EvaluationSettings(400, 1))
+    actor = StackActor()
+    actor.start(training, 1, {"plugins": [str(NORMALITY)], "workers": 1})
+    report = actor.advance({0: Member(load_one(str(LOSS))[1], 0)}, [])
+    while not report.scores:
+        report = actor.advance({}, [])
+    answers.send(report.scores[0].metrics["auxiliary_loss"])
+
+
+def test_an_actor_of_a_cluster_loads_it() -> None:
+    here, there = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=_trained_by_an_actor, args=(there,))
+    process.start()
+    there.close()
+    assert 0 < here.recv() < 1e3
+    process.join()
 
 
 def test_it_is_searched_and_a_study_says_what_it_needs(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.windows import Ring, of_sb3, of_torchrl, sample
 
-AGENTS = Path(__file__).parent.parent / "examples" / "agents" / "sb3.py"
+AGENTS = Path(__file__).parent.parent / "examples" / "agents"
 
 
 def written(capacity: int, envs: int, lengths: list[int], total: int) -> tuple[Ring, set[tuple[int, ...]]]:
@@ -164,9 +164,9 @@ def test_a_replay_buffer_of_torchrl() -> None:
     assert torch.equal(drawn.reward[:, 2] - drawn.reward[:, 0], torch.full((500,), 2.0))
 
 
-def example() -> Any:
-    """The example as a module."""
-    spec = importlib.util.spec_from_file_location("sb3_agents", AGENTS)
+def example(name: str) -> Any:
+    """An example as a module."""
+    spec = importlib.util.spec_from_file_location(f"{name}_agents", AGENTS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -178,14 +178,21 @@ def example() -> Any:
 @pytest.mark.parametrize("agent", ["sac", "td3", "dqn", "ppo"])
 def test_agents_of_sb3_learn_the_loss(agent: str) -> None:
     pytest.importorskip("stable_baselines3")
-    script = example()
+    script = example("sb3")
     first, last = (
         script.main(agent, "forward_dynamics", steps, 0) for steps in (240, {"ppo": 2500}.get(agent, 600))
     )
     assert last < 0.7 * first
 
 
-def test_what_is_added_to_an_agent_is_short() -> None:
-    pytest.importorskip("stable_baselines3")
-    source = inspect.getsource(example().Auxiliary).splitlines()
+def test_an_agent_of_torchrl_learns_the_loss() -> None:
+    pytest.importorskip("torchrl")
+    first, last = (example("torchrl_dqn").main("forward_dynamics", steps, 0) for steps in (210, 500))
+    assert last < 0.7 * first
+
+
+@pytest.mark.parametrize(("name", "package"), [("sb3", "stable_baselines3"), ("torchrl_dqn", "torchrl")])
+def test_what_is_added_to_an_agent_is_short(name: str, package: str) -> None:
+    pytest.importorskip(package)
+    source = inspect.getsource(example(name).Auxiliary).splitlines()
     assert len([line for line in source if line.strip()]) < 30

@@ -37,7 +37,7 @@ def best(
     from a2ls_dsl.cli.tables import show
 
     told = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
-    print("; ".join(filter(None, [f"{settings.env}, {settings.frames:,} frames: {told}", ranking(board)])))
+    print("; ".join(filter(None, [f"{settings.where}, {settings.frames:,} frames: {told}", ranking(board)])))
     show(Console(highlight=False), leaderboard(board, number))
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from a2ls_dsl.cli.agent_options import AgentName, Obs, Set, ShadowSize, pixels_of, with_set
 from a2ls_dsl.cli.application import app
 from a2ls_dsl.cli.evolve_options import (
-    AgentName,
     Ale,
     Confirm,
     ConfirmSeeds,
@@ -26,7 +26,6 @@ from a2ls_dsl.cli.evolve_options import (
     PresetName,
     Race,
     Ray,
-    Set,
     Stack,
     Stacks,
     StartFrom,
@@ -38,7 +37,6 @@ from a2ls_dsl.cli.evolve_options import (
     given_losses,
     refuse_idle,
     with_ending,
-    with_set,
 )
 from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
 from a2ls_dsl.cli.train import Env, EnvArguments, NoCapture, refuse_idle_capture
@@ -62,6 +60,8 @@ def evolve(
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the search and of every training.")] = 0,
     stack: Stack = None,
     start_from: StartFrom = None,
+    obs: Obs = None,
+    shadow_size: ShadowSize = None,
     agent: AgentName = None,
     set_: Set = None,
     without: Without = None,
@@ -85,7 +85,7 @@ def evolve(
 
     from a2ls_dsl.rl.agents import algorithm_named, algorithm_of, published_settings
     from a2ls_dsl.rl.envs.atari_suite import emulated_by
-    from a2ls_dsl.rl.envs.task import read_arguments
+    from a2ls_dsl.rl.envs.task import PIXELS, read_arguments
     from a2ls_dsl.rl.envs.tasks import find_task
     from a2ls_dsl.search.presets import PRESETS
     from a2ls_dsl.search.reader import require_plugins
@@ -98,13 +98,17 @@ def evolve(
         "stack": stack,
     }
     task = emulated_by(find_task(env, read_arguments(env_arg or [])), ale)
-    begin = PRESETS[preset](task.name)
+    algorithm = algorithm_named(agent, task)
+    pixels = pixels_of(task, obs, shadow_size, algorithm)
+    begin = PRESETS[preset](task.name, obs)
     refuse_idle(ray, gpus, stacks)
     own = begin.agent
-    if agent is not None and (algorithm := algorithm_named(agent, task)) is not algorithm_of(own):
-        own = algorithm.published(task, begin.frames) if preset == Preset.PAPER else algorithm.quick(task)
+    if algorithm is not algorithm_of(own):
+        own = (
+            algorithm.published(task, begin.frames) if preset == Preset.PAPER else algorithm.quick(task, obs)
+        )
     own = own if frames is None else published_settings(task, frames, own)
-    given |= with_set(own, begin.evaluation, set_ or [])
+    own, evaluation, pixels = with_set(own, begin.evaluation, pixels, set_ or [])
     if not fresh:
         named = replace(begin, grammar=grammar, strategy=strategy, operator=ANY, seed=seed)
         require_plugins(study or _default_folder(named, preset))
@@ -115,7 +119,10 @@ def evolve(
         operator=operator or default_operator(grammar),
         seed=seed,
         deterministic=deterministic,
-        **cascade_of(task, strategy, without or []),
+        agent=own,
+        evaluation=evaluation,
+        pixels=pixels,
+        **cascade_of(task, (obs or task.observations[0]) == PIXELS, strategy, without or []),
         start_from=given_losses(start_from or []),
         **{name: value for name, value in given.items() if value is not None},
     )
@@ -141,7 +148,8 @@ def evolve(
 
 def _default_folder(settings: SearchSettings, preset: str) -> Path:
     """A folder of the settings that one varies, so that the same command finds its study again."""
-    parts = [settings.task.file_name, Path(settings.grammar).stem, preset, f"seed{settings.seed}"]
+    task = settings.task.file_name + "-pixels" * (settings.pixels is not None)
+    parts = [task, Path(settings.grammar).stem, preset, f"seed{settings.seed}"]
     strategy = settings.strategy.replace(":", "-")
     return Path("studies") / "-".join(parts + [strategy] * (strategy != "paper"))
 

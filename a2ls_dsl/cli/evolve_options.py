@@ -13,9 +13,7 @@ from a2ls_dsl.search.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from a2ls_dsl.diagnostics import A2lError
-    from a2ls_dsl.rl.agents import AgentSettings
     from a2ls_dsl.rl.envs.tasks import Task
-    from a2ls_dsl.rl.settings import EvaluationSettings
     from a2ls_dsl.search.settings import SearchSettings
 
 
@@ -101,17 +99,6 @@ StartFrom = Annotated[
         "(repeatable).",
     ),
 ]
-AgentName = Annotated[
-    str | None, typer.Option(help="sac, simba or rainbow; by default what usually learns such a task.")
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="NAME=VALUE",
-        help="A setting of the agent or of evaluation, as hidden=256 (repeatable).",
-    ),
-]
 
 
 def given_losses(names: list[str]) -> tuple[str, ...]:
@@ -120,25 +107,6 @@ def given_losses(names: list[str]) -> tuple[str, ...]:
     from a2ls_dsl.search.proposals import texts_of
 
     return texts_of(loss for name in names for loss in load(name).values())
-
-
-def with_set(agent: AgentSettings, evaluation: EvaluationSettings, texts: list[str]) -> dict[str, Any]:
-    """Agent and evaluation with what --set says of them, as fields of a search. Raises `A2lError`."""
-    from dataclasses import replace
-    from typing import get_type_hints
-
-    from a2ls_dsl.diagnostics import A2lError
-    from a2ls_dsl.rl.given import assigned
-
-    fields = {"eval_every": "every_frames", "eval_episodes": "episodes"}
-    kinds = get_type_hints(type(agent)) | dict.fromkeys(fields, int)
-    given = assigned("--set", texts, kinds)
-    of_agent: dict[str, Any] = {name: value for name, value in given.items() if name not in fields}
-    rest = {fields[name]: value for name, value in given.items() if name in fields}
-    try:
-        return {"agent": replace(agent, **of_agent), "evaluation": replace(evaluation, **rest)}
-    except (TypeError, ValueError) as error:
-        raise A2lError(f"--set doesn't fit: {error}", "docs/search.md lists the settings") from None
 
 
 def with_ending(
@@ -164,10 +132,12 @@ def with_ending(
     return settings
 
 
-def cascade_of(task: Task, strategy: str, without: list[str]) -> dict[str, Any]:
-    """The gates and rungs of a search, by default all of them with a strategy that has them."""
+def cascade_of(task: Task, frames: bool, strategy: str, without: list[str]) -> dict[str, Any]:
+    """The gates and rungs of a search, by default all of them with a strategy that has them.
+
+    frames: whether candidates see frames.
+    """
     from a2ls_dsl.diagnostics import A2lError, unknown
-    from a2ls_dsl.rl.envs.task import PIXELS
     from a2ls_dsl.search.rungs import Rungs
     from a2ls_dsl.search.settings import GATES
 
@@ -176,12 +146,13 @@ def cascade_of(task: Task, strategy: str, without: list[str]) -> dict[str, Any]:
             raise unknown("gate", each, (*GATES, "rungs"))
     # The gate `batch` trains on vectors.
     cascade = strategy in STRATEGIES and STRATEGIES[strategy].cascade
-    lacks = "batch" if cascade and task.observations[0] == PIXELS else None
+    lacks = "batch" if cascade and frames else None
     has = [gate for gate in (*GATES, "rungs") if cascade and gate != lacks]
+    seen = " from frames" * frames
     for each in without:
         if each not in has:
             raise A2lError(
-                f"a search with the strategy {strategy} on {task.name} has no `{each}`",
+                f"a search with the strategy {strategy} on {task.name}{seen} has no `{each}`",
                 f"leave out --without {each}",
             )
     if not cascade:

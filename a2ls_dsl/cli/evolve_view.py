@@ -21,6 +21,7 @@ from a2ls_dsl.rl.slots import Replaced
 from a2ls_dsl.search.candidates import NO_LOSS, Candidate, Status, ranked
 from a2ls_dsl.search.conductor import Ended
 from a2ls_dsl.search.events import Event, Placed, Progress, RunsEnded, SearchStarted, StudyBusy
+from a2ls_dsl.search.price import Price
 from a2ls_dsl.search.race import finalists
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.store import BUSY_SECONDS, BUSY_TIMES
@@ -132,6 +133,17 @@ def _cost(event: Progress) -> str:
     return f"cost so far: {event.frames:,} frames, {duration(event.seconds)} in this session{to_go}"
 
 
+def _priced(price: Price, runs: float) -> str:
+    """What the runs that are to be trained take on this machine."""
+    update, step = f"{1e3 * price.update:,.0f} ms", f"{1e3 * price.step:.1f} ms"
+    run, total = duration(price.of_run), duration(runs * price.of_run)
+    return (
+        f"measured on {price.device}: an update of a member takes {update}, an agent step with its frame "
+        f"{step}; a run of {count(price.updates, 'update')} and {count(price.steps, 'step')} takes about "
+        f"{run}, all {runs:,.0f} {total}"
+    )
+
+
 class SearchView:
     """Shows a search while it runs: give it every event. A context manager."""
 
@@ -208,7 +220,7 @@ class SearchView:
         settings = event.settings
         self._board, self._generations = event.leaderboard, settings.generations
         self.say(
-            f"{'resuming' if event.resumed else 'searching'} {settings.grammar} on {settings.env}: "
+            f"{'resuming' if event.resumed else 'searching'} {settings.grammar} on {settings.where}: "
             f"{count(settings.generations, 'generation')} of {count(settings.population, 'candidate')}, "
             f"{settings.frames:,} frames each, strategy {settings.strategy}, operator {settings.operator}, "
             f"seed {settings.seed}"
@@ -219,6 +231,8 @@ class SearchView:
             f"{event.most_frames:,.0f} frames in all, in {count(event.slots, 'slot')} with "
             f"about {size(event.memory_bytes)} of memory"
         )
+        if event.price is not None:
+            self.say(_priced(event.price, event.most_frames / settings.frames))
         self.say(f"study: {event.folder}")
 
     def _progress(self, event: Progress) -> None:

@@ -132,7 +132,7 @@ def _lines(summary: Summary) -> Iterator[str]:
 
     settings, cost = summary.settings, summary.cost
     yield (
-        f"{settings.env}, {settings.frames:,} frames a run: strategy {settings.strategy}, grammar "
+        f"{settings.where}, {settings.frames:,} frames a run: strategy {settings.strategy}, grammar "
         f"{settings.grammar}, operator {settings.operator}, seed {settings.seed}, a2ls_dsl {summary.version}"
     )
     for part in summary.parts:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from a2ls_dsl.cli.agent_options import AgentName, Obs, Set, ShadowSize, pixels_of, with_set
 from a2ls_dsl.cli.application import app
 from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from a2ls_dsl.rl.agents import AgentSettings
     from a2ls_dsl.rl.algorithm import Algorithm
     from a2ls_dsl.rl.envs.tasks import Task
-    from a2ls_dsl.rl.settings import Computation, PixelSettings, Scale
+    from a2ls_dsl.rl.settings import Computation, Scale
     from a2ls_dsl.rl.trainer import Plan
 
 Env = Annotated[
@@ -69,14 +70,8 @@ def train(
     ] = None,
     eval_episodes: Annotated[int | None, typer.Option(min=1, help="Episodes an evaluation; 10.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Instead of the paper's setting.")] = None,
-    obs: Annotated[
-        str | None,
-        typer.Option(help="What the agent sees: vectors (the default) or pixels; of a game, pixels."),
-    ] = None,
-    shadow_size: Annotated[
-        int | None,
-        typer.Option(min=1, help="Pixels: a smaller shadow map; faster in software, other shadow edges."),
-    ] = None,
+    obs: Obs = None,
+    shadow_size: ShadowSize = None,
     replay_capacity: Annotated[
         int | None, typer.Option(min=100, help="Agent steps that are stored, instead of the paper's 100,000.")
     ] = None,
@@ -88,9 +83,8 @@ def train(
         int | None,
         typer.Option(min=1, max=65_536, help="Hidden units of actor and critics, or of the value heads."),
     ] = None,
-    agent: Annotated[
-        str | None, typer.Option(help="sac, simba or rainbow; by default what usually learns such a task.")
-    ] = None,
+    agent: AgentName = None,
+    set_: Set = None,
     encoder_gradient: Annotated[
         str | None,
         typer.Option(help="What trains the encoder: critic+auxiliary (the default), or auxiliary alone."),
@@ -142,36 +136,30 @@ def train(
     scale = _scale(task, preset, obs)
     frames = frames or (scale.frames if scale else usual.frames)
     arms = losses(loss, name)
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "batch_size": batch_size,
         "hidden": hidden,
         "replay_capacity": replay_capacity,
         "random_steps": random_steps,
+        "encoder_gradient": encoder_gradient,
+        "eval_every": eval_every,
+        "eval_episodes": eval_episodes,
     }
     algorithm = algorithm_named(agent, task)
     published = _published(task, frames, rainbow, algorithm)
     if scale is not None and algorithm is not algorithm_of(scale.sac):
         raise A2lError(f"the preset {preset} is of SAC, not of {algorithm.title}", "leave out --preset")
-    if encoder_gradient is not None:
-        if not hasattr(published, "encoder_gradient"):
-            raise A2lError(f"{algorithm.title} has one gradient", "leave out --encoder-gradient")
-        given["encoder_gradient"] = encoder_gradient
-    settings = replace(
-        scale.sac if scale else published,
-        **_parity(task, parity, algorithm),
-        **{name: each for name, each in given.items() if each is not None},
+    if encoder_gradient is not None and not hasattr(published, "encoder_gradient"):
+        raise A2lError(f"{algorithm.title} has one gradient", "leave out --encoder-gradient")
+    settings, evaluation, pixels = with_set(
+        replace(scale.sac if scale else published, **_parity(task, parity, algorithm)),
+        scale.evaluation if scale else EvaluationSettings(usual.eval_every, usual.eval_episodes),
+        pixels_of(task, obs, shadow_size, algorithm),
+        set_ or [],
+        options,
     )
-    training = Training(
-        task,
-        frames,
-        settings,
-        EvaluationSettings(
-            eval_every or (scale.evaluation.every_frames if scale else usual.eval_every),
-            eval_episodes or (scale.evaluation.episodes if scale else usual.eval_episodes),
-        ),
-        _pixels(task, obs, shadow_size, algorithm),
-        computation(precision, compile, not no_capture, choose_device(device)),
-    )
+    used = computation(precision, compile, not no_capture, choose_device(device))
+    training = Training(task, frames, settings, evaluation, pixels, used)
     if precision == "bf16" and training.sees_vectors:
         text = "on vectors bf16 saves no bytes, as weights stay in 32 bits; tf32 is advised there"
         typer.echo(f"warning: {text}", err=True)
@@ -226,30 +214,6 @@ def _parity(task: Task, parity: str | None, algorithm: Algorithm[Any]) -> dict[s
     if parity not in algorithm.parities:
         raise unknown("code to be at parity with", parity, algorithm.parities)
     return dict(algorithm.parities[parity])
-
-
-def _pixels(
-    task: Task, obs: str | None, shadow_size: int | None, algorithm: Algorithm[Any]
-) -> PixelSettings | None:
-    """What --obs and its options mean."""
-    from dataclasses import replace
-
-    from a2ls_dsl.diagnostics import A2lError, unknown
-    from a2ls_dsl.rl.envs.rendering import Rendering
-    from a2ls_dsl.rl.envs.task import OBSERVATIONS, PIXELS
-    from a2ls_dsl.rl.envs.tasks import suite_of
-
-    if obs is not None and obs not in OBSERVATIONS:
-        raise unknown("kind of observation", obs, OBSERVATIONS)
-    if obs is not None and obs not in task.observations:
-        kinds = ("frames" if each == PIXELS else each for each in task.observations)
-        raise A2lError(f"{task.name} is seen as {' or '.join(kinds)}, not as {obs}", "leave out --obs")
-    pixels = algorithm.pixels(task, obs)
-    if shadow_size is None:
-        return pixels
-    if pixels is None or not suite_of(task).shadows:
-        raise A2lError(f"nothing that is seen of {task.name} has a shadow", "leave out --shadow-size")
-    return replace(pixels, rendering=Rendering(shadow_size=shadow_size))
 
 
 def computation(precision: str, compile: bool, capture: bool, device: str) -> Computation:

@@ -35,7 +35,9 @@ from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import ALGORITHMS, algorithm_named, told
+from a2ls_dsl.rl.algorithm import Algorithm
 from a2ls_dsl.rl.arithmetic import Precision
+from a2ls_dsl.rl.envs.task import Task, check_observations
 from a2ls_dsl.rl.envs.tasks import find_task, suite_of
 from a2ls_dsl.rl.given import checked
 from a2ls_dsl.rl.given import settings as given_settings
@@ -60,6 +62,7 @@ _OTHERS = {
     "agent": str,
     "obs": str,
     "random_crops": bool,
+    "shadow_size": int,
     "eval_every": int,
     "eval_episodes": int,
     "precision": str,
@@ -122,7 +125,8 @@ class Experiment:
     def training(self, env: str, arm: Arm) -> Training:
         """How the runs of an arm on an environment train."""
         task, given = find_task(env), {**self.settings, **arm.settings}
-        agent = algorithm_named(given.get("agent"), task).published(task, self.frames)
+        algorithm = algorithm_named(given.get("agent"), task)
+        agent = algorithm.published(task, self.frames)
         usual = suite_of(task).protocol
         every = given.get("eval_every", usual.eval_every)
         return Training(
@@ -130,7 +134,7 @@ class Experiment:
             self.frames,
             replace(agent, **{name: value for name, value in given.items() if name not in _OTHERS}),
             EvaluationSettings(every, given.get("eval_episodes", usual.eval_episodes)),
-            _pixels(given),
+            _pixels(task, algorithm, given),
             Computation(Precision(given.get("precision", "tf32"))),
         )
 
@@ -213,11 +217,15 @@ def _kinds() -> dict[str, Any]:
     return kinds | _OTHERS
 
 
-def _pixels(settings: Mapping[str, Any]) -> PixelSettings | None:
-    kind = settings.get("obs", "vectors")
-    if kind not in ("vectors", "pixels"):
-        raise ValueError(f"obs is vectors or pixels, not {kind!r}")
-    return PixelSettings(random_crops=settings.get("random_crops", True)) if kind == "pixels" else None
+def _pixels(task: Task, algorithm: Algorithm[Any], given: Mapping[str, Any]) -> PixelSettings | None:
+    """How frames are shown; None for vectors, for which what is said of frames means nothing."""
+    check_observations(task, given.get("obs"))
+    pixels = algorithm.pixels(task, given.get("obs"))
+    if pixels is None:
+        return None
+    rendering = replace(pixels.rendering, shadow_size=given.get("shadow_size", pixels.rendering.shadow_size))
+    crops = given.get("random_crops", pixels.random_crops)
+    return replace(pixels, rendering=rendering, random_crops=crops)
 
 
 def _arm(path: Path, name: str, given: object) -> Arm:

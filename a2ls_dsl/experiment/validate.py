@@ -20,7 +20,8 @@ from a2ls_dsl.lang.files import unwritable, write
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.rules.canonical import key
 from a2ls_dsl.lang.syntax.layout import format_file
-from a2ls_dsl.rl.agents import published_settings
+from a2ls_dsl.rl.agents import algorithm_for, algorithm_of
+from a2ls_dsl.rl.envs.task import PIXELS
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.search import validation
 from a2ls_dsl.search.candidates import FOUND, NO_LOSS, Candidate
@@ -111,8 +112,15 @@ def _table(
     settings: SearchSettings, envs: Sequence[str], seeds: int, frames: int, arms: dict[str, str]
 ) -> str:
     """The experiment as TOML."""
-    usual = asdict(published_settings(settings.task, settings.frames))
-    own = {name: value for name, value in asdict(settings.agent).items() if value != usual.get(name)}
+    algorithm = algorithm_of(settings.agent)
+    usual = asdict(algorithm.published(settings.task, settings.frames))
+    own = {name: value for name, value in asdict(settings.agent).items() if value != usual[name]}
+    if algorithm is not algorithm_for(settings.task):
+        own["agent"] = algorithm.name
+    if settings.pixels is not None:
+        own |= {"obs": PIXELS, "random_crops": settings.pixels.random_crops}
+        if settings.pixels.rendering.shadow_size is not None:
+            own["shadow_size"] = settings.pixels.rendering.shadow_size
     own |= {"eval_every": settings.evaluation.every_frames, "eval_episodes": settings.evaluation.episodes}
     lines = [
         "# Written by `a2l validate`, which goes on where it was stopped.",
@@ -135,4 +143,4 @@ def _table(
 def _toml(value: object) -> str:
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(_toml, value))}]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return json.dumps(value)

@@ -33,7 +33,7 @@ def report(folder: Path, against: Path | None = None) -> tuple[str, tuple[Claim,
         claims = verdict(study, random, validation)
         summary = summarise(study)
         found = _sections(study, summary, validation)
-    title = f"Search on {summary.settings.env}"
+    title = f"Search on {summary.settings.where}"
     top = sections.verdict(claims) + sections.glance(summary)
     foot = f"Made by a2l report, a2ls_dsl {__version__}. Intervals are 95 % ones unless it says otherwise."
     return page.document(title, _lead(folder, summary), top, found, foot), claims

@@ -131,7 +131,11 @@ def _unlike(study: Records, against: Records) -> str:
     if study.fingerprint != against.fingerprint:
         return "its grammar is another"
     differing = ours.differences(theirs)
-    kept = [name for name in differing if name in _MUST_AGREE or name.startswith(("agent.", "evaluation."))]
+    kept = [
+        name
+        for name in differing
+        if name in _MUST_AGREE or name.startswith(("agent.", "evaluation.", "pixels"))
+    ]
     return "; ".join(f"{name} is {differing[name][1]}, here {differing[name][0]}" for name in kept)
 
 

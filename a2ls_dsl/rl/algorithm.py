@@ -67,8 +67,8 @@ class Algorithm(ABC, Generic[S]):
         """The settings to begin with on a task, with a budget of that many frames."""
 
     @abstractmethod
-    def quick(self, task: Task) -> S:
-        """Small settings, for a search in minutes on a CPU with two cores."""
+    def quick(self, task: Task, obs: str | None = None) -> S:
+        """Small settings, for a search in minutes on a CPU with two cores; obs: as in `pixels`."""
 
     @abstractmethod
     def observations(self, settings: S, shape: tuple[int, ...], pixels: PixelSettings | None) -> Observations:

@@ -126,17 +126,10 @@ def measure_member(
 
     What a GPU takes is counted on tensors without values, which are computed in the same way.
     """
-    frames = observations.crop is not None
-    batch = min(settings.batch_size, _BATCH) if frames else settings.batch_size
-    rows = _ROWS + max(loss.horizon if loss else 0 for loss in losses)
+    batch = min(settings.batch_size, _BATCH) if observations.crop is not None else settings.batch_size
     computation = Computation() if on_cpu else Computation(padding=PADDING_ON_GPU, spare=True)
-    learner = Learner(
-        *(losses, range(len(losses)), observations, action, rows, replace(settings, batch_size=batch)),
-        "cpu" if on_cpu else "meta",
-        computation=computation,
-    )
-    if on_cpu:
-        _fill(learner, rows - 2)
+    device = "cpu" if on_cpu else "meta"
+    learner = small_learner(settings, losses, observations, action, batch, device, computation)
     stack = learner.stacks[0]
     state = [*stack.parameters(), *stack.buffers()]
     networks = sum(each.nbytes for each in state)
@@ -146,6 +139,25 @@ def measure_member(
     gradients = max(sum(each.nbytes for each in adam.trained) for adam in stack.optimizers.values())
     update = gradients + max(made.peak - gradients, 0) * settings.batch_size // batch
     return networks // len(losses), update // len(losses)
+
+
+def small_learner(
+    settings: AgentSettings,
+    losses: Sequence[Loss | None],
+    observations: Observations,
+    action: int,
+    batch: int,
+    device: str = "cpu",
+    computation: Computation | None = None,
+) -> Learner:
+    """A member of each loss with a few steps to learn from, in batches of this size."""
+    rows = _ROWS + max(loss.horizon if loss else 0 for loss in losses)
+    small = replace(settings, batch_size=batch)
+    sizes = losses, range(len(losses)), observations, action, rows, small, device
+    learner = Learner(*sizes, computation=computation)
+    if device != "meta":  # where there are no values
+        _fill(learner, rows - 2)
+    return learner
 
 
 def _fill(learner: Learner, steps: int) -> None:

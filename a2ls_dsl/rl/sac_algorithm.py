@@ -34,8 +34,10 @@ class Sac(Algorithm[SacSettings]):
         """The paper's."""
         return preset or paper_settings(task)
 
-    def quick(self, task: Task) -> SacSettings:
+    def quick(self, task: Task, obs: str | None = None) -> SacSettings:
         """See `Algorithm.quick`."""
+        if (obs or task.observations[0]) == PIXELS:
+            return SacSettings(hidden=64, batch_size=8, random_steps=200)
         return SacSettings(hidden=128, batch_size=64, random_steps=min(task.episode_steps, 1_000))
 
     def observations(
@@ -70,10 +72,10 @@ class Simba(Sac):
     later: tuple[str, ...] = ()
 
     def published(self, task: Task, frames: int, preset: SacSettings | None = None) -> SacSettings:
-        """The paper's, but for what `simba.py` names."""
-        return preset or SimbaSettings()
+        """Its authors', but for what `simba.py` names."""
+        return preset or SimbaSettings.published(task.episode_steps)
 
-    def quick(self, task: Task) -> SacSettings:
+    def quick(self, task: Task, obs: str | None = None) -> SacSettings:
         """See `Algorithm.quick`."""
         return SimbaSettings(
             random_steps=min(task.episode_steps, 1_000),

@@ -7,6 +7,7 @@ Defaults are those of the release of He et al. 2022 on vector observations, whic
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,25 @@ PARITIES: dict[str, dict[str, Any]] = {
     "release": {"auxiliary_encoder_steps": 2, "actor_encoder": "release"},
 }
 """Settings of SAC under which an update is a published code's; docs/training.md says what else differs."""
+
+
+_LEAST = {
+    "replay_capacity": 1,
+    "random_steps": 0,
+    "batch_size": 2,
+    "learning_rate": 0,
+    "target_update_every": 1,
+    "actor_update_every": 1,
+    "auxiliary_update_every": 1,
+    "hidden": 1,
+}
+
+
+def check_least(settings: Any, least: Mapping[str, int]) -> None:
+    """Raise `A2lError` where one of these settings is less than it can be."""
+    for name, bound in least.items():
+        if (value := getattr(settings, name)) < bound:
+            raise A2lError(f"{name} is {value}", f"use {bound} or more")
 
 
 @dataclass(frozen=True)
@@ -55,6 +75,7 @@ class SacSettings:
 
     def __post_init__(self) -> None:
         """Raises `A2lError` for a value that means nothing."""
+        check_least(self, _LEAST)
         if self.encoder_gradient not in ENCODER_GRADIENTS:
             raise unknown("encoder_gradient", self.encoder_gradient, ENCODER_GRADIENTS)
         if self.auxiliary_encoder_steps not in (1, 2):
@@ -112,6 +133,10 @@ class EvaluationSettings:
 
     every_frames: int = 10_000
     episodes: int = 10
+
+    def __post_init__(self) -> None:
+        """Raises `A2lError` where there would be no score."""
+        check_least(self, {"every_frames": 1, "episodes": 1})
 
 
 @dataclass(frozen=True)

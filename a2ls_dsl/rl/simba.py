@@ -1,13 +1,17 @@
 """SAC with SimBa's networks: observations by running statistics, residual blocks behind layer norms.
 
-Lee et al. 2024 (arXiv 2410.09754) and their code. From there: the order of a block (x + linear(ReLU(linear(
-norm(x)))), four times as wide inside), a layer norm behind the last block, He's initialisation inside of
-blocks and orthogonal weights elsewhere, sizes (critics: 2 blocks of 512; actor: 1 of 128), AdamW, rates.
+Lee et al. 2024 (arXiv 2410.09754) and their code (github.com/SonyResearch/simba, read at 7d0358b). From
+there: the order of a block (x + linear(ReLU(linear(norm(x)))), four times as wide inside), a layer norm
+behind the last block, He's initialisation inside of blocks and orthogonal weights of gain 1 elsewhere, sizes
+(critics: 2 blocks of 512; actor: 1 of 128), AdamW on all parameters but the temperature, rates, targets, the
+bounds of the policies' deviations, 5,000 random steps, the discount by the length of episodes, two updates a
+step.
 
 What differs, since losses need an encoder that critic and actor share: it has a linear layer, one block and
 a norm of its own, and both read its features; there each has all of its layers for itself. Statistics are
 those of the batches that critics learn from, not of observations as they come, and there are two critics,
-whose lower value counts, as in SAC; there it is one on DeepMind Control.
+whose lower value counts, as in SAC; there it is one on DeepMind Control. An update trains critics first,
+there the actor. He's normal numbers are not cut off at two deviations. Their action repeat is 2 on all tasks.
 """
 
 from __future__ import annotations
@@ -36,6 +40,8 @@ WIDER = 4
 class SimbaSettings(SacSettings):
     """How one member learns. hidden, blocks: of critics; features: of the encoder, which has one block."""
 
+    replay_capacity: int = 1_000_000
+    random_steps: int = 5_000
     batch_size: int = 256
     learning_rate: float = 1e-4
     temperature_beta1: float = 0.9
@@ -53,6 +59,11 @@ class SimbaSettings(SacSettings):
     features: int = 128
     replay_ratio: int = 2  # updates an agent step
 
+    @classmethod
+    def published(cls, episode_steps: int) -> SimbaSettings:
+        """Theirs, for episodes of so many agent steps, by which they choose the discount, as TD-MPC2 does."""
+        return cls(discount=min(max(1 - 5 / episode_steps, 0.95), 0.995))
+
     @property
     def updates_per_step(self) -> int:
         """Updates an agent step."""
@@ -68,7 +79,7 @@ class Norm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(members, copies, 1, features))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, x.shape[-1:]) * self.weight.flatten(0, 1) + self.bias.flatten(0, 1)
+        return F.layer_norm(x, x.shape[-1:], eps=1e-6) * self.weight.flatten(0, 1) + self.bias.flatten(0, 1)
 
     @torch.no_grad()
     def reset(self, members: Rows) -> None:

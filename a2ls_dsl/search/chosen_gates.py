@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from a2ls_dsl.rl.envs.task import PIXELS
 from a2ls_dsl.search.candidates import Status, parsed, references
 from a2ls_dsl.search.duplicates import DuplicateGate
 from a2ls_dsl.search.gates import BatchGate, Gate
+from a2ls_dsl.search.proposals import training_of
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.study import Study
 
@@ -26,5 +26,5 @@ def _duplicates(study: Study, settings: SearchSettings) -> DuplicateGate:
     stopped = f"{DuplicateGate.name}: "
     asked = [candidate for candidate in study.candidates() if candidate.status is not Status.QUEUED]
     passed = [parsed(candidate.text) for candidate in asked if not candidate.reason.startswith(stopped)]
-    frames = settings.task.observations[0] == PIXELS
+    frames = not training_of(settings).sees_vectors
     return DuplicateGate(frames, [*(parsed(reference.text) for reference in references()), *passed])

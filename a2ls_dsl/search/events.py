@@ -11,6 +11,7 @@ from typing import TypeAlias
 from a2ls_dsl.rl.slots import Replaced
 from a2ls_dsl.search.candidates import Candidate, Run, Status
 from a2ls_dsl.search.conductor import Ended
+from a2ls_dsl.search.price import Price
 from a2ls_dsl.search.settings import SearchSettings
 
 
@@ -18,7 +19,8 @@ from a2ls_dsl.search.settings import SearchSettings
 class SearchStarted:
     """The study is open. done: how many of the `total` candidates and references are trained already.
 
-    most_frames: to be trained at most, with the runs that confirm.
+    most_frames: to be trained at most, with the runs that confirm. price: of a run from pixels, on this
+    machine.
     """
 
     settings: SearchSettings
@@ -30,6 +32,7 @@ class SearchStarted:
     memory_bytes: int
     leaderboard: tuple[Candidate, ...]
     most_frames: float
+    price: Price | None = None
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def _text(study: StudyReader, candidate: Candidate, rank: int) -> str:
     lines = [
         f"# Found by a2l: rank {rank}. {_fresh(study, candidate)}",
         f"# The search's one run, by which it was chosen: {candidate.score:.1f} (area under the curve).",
-        f"# From generation {candidate.generation} by {candidate.origin}. Environment {settings.env},",
+        f"# From generation {candidate.generation} by {candidate.origin}. Environment {settings.where},",
         f"# {settings.frames:,} frames, grammar {ascii(settings.grammar)[1:-1]}, study seed {settings.seed}.",
         f"loss {FOUND}{candidate.key[:8]} = {candidate.text}",
     ]

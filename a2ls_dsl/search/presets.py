@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from a2ls_dsl.rl.agents import algorithm_for
-from a2ls_dsl.rl.envs.tasks import find_task, suite_of
+from a2ls_dsl.rl.agents import algorithm_for, algorithm_of
+from a2ls_dsl.rl.envs.task import PIXELS
+from a2ls_dsl.rl.envs.tasks import Task, find_task, suite_of
 from a2ls_dsl.rl.settings import SCALES, EvaluationSettings
 from a2ls_dsl.search import signal
 from a2ls_dsl.search.settings import SearchSettings
@@ -16,35 +17,54 @@ CLEAR = 0.7
 """An intraclass correlation at which random losses, closer together than published ones, are told apart."""
 
 
-def paper(env: str) -> SearchSettings:
+_IMAGE_GENERATIONS = {"walker-walk": 4}
+"""Generations of the paper's searches from images: 7 on cheetah-run and reacher-easy."""
+
+_IMAGE_STACK = 8
+"""Members from images at once: replays of 3 GB each and their batches are in the memory of one GPU."""
+
+
+def paper(env: str, obs: str | None = None) -> SearchSettings:
     """The search of the paper for a task: 7 generations of 100 candidates, 500,000 frames each.
 
-    On a suite that the paper didn't search on, as many frames as its protocol says: 400,000 of a game.
+    obs: what candidates see, as `Algorithm.pixels` takes it. The paper searched on cheetah-run, reacher-easy
+    and walker-walk (4 generations) from images, on cheetah-run from vectors, too. On a suite that it didn't
+    search on, as many frames as its protocol says: 400,000 of a game.
     """
     task = find_task(env)
     usual = suite_of(task).protocol
     evaluation = EvaluationSettings(usual.eval_every, usual.eval_episodes)
-    return SearchSettings(task.name, frames=usual.frames, evaluation=evaluation)
+    settings = SearchSettings(task.name, frames=usual.frames, evaluation=evaluation)
+    if not _rendered(task, obs):
+        return settings
+    generations = _IMAGE_GENERATIONS.get(task.name, settings.generations)
+    return _from_pixels(replace(settings, generations=generations, stack=_IMAGE_STACK))
 
 
-def quick(env: str) -> SearchSettings:
+def quick(env: str, obs: str | None = None) -> SearchSettings:
     """A search in under ten minutes on a CPU with two cores.
 
-    On a task where a measured scale tells losses apart, the cheapest such; on others small networks and few
-    frames, with scores that are mostly noise.
+    On a task where a measured scale tells losses apart, the cheapest such; on others, and from pixels, small
+    networks and few frames, with scores that are mostly noise.
     """
-    scale = signal.cheapest(signal.read(), find_task(env).name)
+    task = find_task(env)
+    if _rendered(task, obs):
+        return _small_from_pixels(task, 4, 2, 400)
+    scale = signal.cheapest(signal.read(), task.name)
     return _measured(env, scale, 8, 2) if scale else _small(env, 6, 2)
 
 
-def laptop(env: str) -> SearchSettings:
+def laptop(env: str, obs: str | None = None) -> SearchSettings:
     """A search of about two hours on two cores, at the cheapest scale that tells losses well apart."""
-    rows, name = signal.read(), find_task(env).name
-    scale = signal.cheapest(rows, name, CLEAR) or signal.cheapest(rows, name)
+    task = find_task(env)
+    if _rendered(task, obs):
+        return _small_from_pixels(task, 12, 5, 800)
+    rows = signal.read()
+    scale = signal.cheapest(rows, task.name, CLEAR) or signal.cheapest(rows, task.name)
     return _measured(env, scale, 20, 10) if scale else _small(env, 20, 10)
 
 
-PRESETS: dict[str, Callable[[str], SearchSettings]] = {"quick": quick, "laptop": laptop, "paper": paper}
+PRESETS: dict[str, Callable[..., SearchSettings]] = {"quick": quick, "laptop": laptop, "paper": paper}
 
 _LENGTH = {
     "quick": "minutes on two cores",
@@ -53,10 +73,23 @@ _LENGTH = {
 }
 
 
+_MINIATURE = (
+    "shows that all works, and no more: in so few updates nothing is learned, so scores are noise. For "
+    "scores that mean something take a GPU, and the preset paper"
+)
+_OF_PIXELS = {
+    "quick": f"a search in miniature; it {_MINIATURE}",
+    "laptop": f"a longer search in miniature; it {_MINIATURE}",
+    "paper": "He et al. 2022, who took 16,000 hours of a P100 an environment",
+}
+
+
 def introduction(preset: str, settings: SearchSettings, rows: Sequence[Signal] | None = None) -> str:
     """What is to be known of a preset before its search begins: whether scores on its task mean anything."""
     rows = signal.read() if rows is None else rows
     begin = f"preset {preset}: {_LENGTH[preset]}"
+    if settings.pixels is not None:
+        return f"preset {preset} from pixels: {_OF_PIXELS[preset]}"
     if preset == "paper":
         return begin
     task = settings.task.name
@@ -94,6 +127,30 @@ def _measured(env: str, scale: Signal, population: int, generations: int) -> Sea
         agent=replace(base.sac, **size),
         evaluation=base.evaluation,
     )
+
+
+def _rendered(task: Task, obs: str | None) -> bool:
+    """Whether candidates see frames where the task usually gives vectors."""
+    return obs == PIXELS and task.observations[0] != PIXELS
+
+
+def _from_pixels(settings: SearchSettings) -> SearchSettings:
+    return replace(settings, pixels=algorithm_of(settings.agent).pixels(settings.task, PIXELS))
+
+
+def _small_from_pixels(task: Task, population: int, generations: int, steps: int) -> SearchSettings:
+    """steps: of an agent, half of which lie between two evaluations."""
+    agent = algorithm_for(task).quick(task, PIXELS)
+    settings = SearchSettings(
+        task.name,
+        population=population,
+        generations=generations,
+        frames=task.steps_to_frames(steps),
+        stack=8,
+        agent=agent,
+        evaluation=EvaluationSettings(task.steps_to_frames(steps // 2), episodes=1),
+    )
+    return _from_pixels(settings)
 
 
 def _small(env: str, population: int, generations: int) -> SearchSettings:

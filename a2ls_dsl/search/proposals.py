@@ -17,7 +17,7 @@ from a2ls_dsl.search.settings import SearchSettings
 
 def training_of(settings: SearchSettings) -> Training:
     """How the candidates of a search train."""
-    return Training(settings.task, settings.frames, settings.agent, settings.evaluation)
+    return Training(settings.task, settings.frames, settings.agent, settings.evaluation, settings.pixels)
 
 
 def loss_of(given: object, who: str) -> Loss:

@@ -42,6 +42,7 @@ from a2ls_dsl.search.events import (
 from a2ls_dsl.search.expected import expected_losses
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
 from a2ls_dsl.search.outlook import frames_left
+from a2ls_dsl.search.price import Price, price
 from a2ls_dsl.search.proposals import training_of
 from a2ls_dsl.search.scale_out import Cluster, RayStacks
 from a2ls_dsl.search.settings import SearchSettings
@@ -229,6 +230,14 @@ class _Search:
                     raise
                 self.study.log("not stored", {"reason": error.message})
 
+    def _price(self) -> Price | None:
+        """Of a run, where it is from pixels and on this machine."""
+        if self.settings.pixels is None or self.cluster is not None:
+            return None
+        losses = expected_losses(self.grammar, self.settings.seed, self.slots)
+        typical = next(loss for loss in losses if loss is not None)
+        return price(training_of(self.settings), typical, self.device, self.workers)
+
     def _started(self, slots: SlotSet) -> None:
         counts = self.study.counts()
         done = sum(counts.values()) - counts[Status.QUEUED] - counts[Status.RUNNING]
@@ -243,6 +252,7 @@ class _Search:
                 slots.memory_bytes,
                 tuple(self.study.leaderboard(BOARD)),
                 frames_left(self.study, self.settings, [(run, 0) for run in self.study.runs(Status.RUNNING)]),
+                self._price(),
             )
         )
 

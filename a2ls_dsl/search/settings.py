@@ -15,8 +15,9 @@ from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.lang.grammar import Grammar, load_grammar
 from a2ls_dsl.rl.agents import AgentSettings, published_settings, read_tagged, tagged
 from a2ls_dsl.rl.envs.atari_suite import emulated_by
+from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import Task, find_task
-from a2ls_dsl.rl.settings import EvaluationSettings
+from a2ls_dsl.rl.settings import EvaluationSettings, PixelSettings
 from a2ls_dsl.search.race import MOST_RACED, SHARE
 from a2ls_dsl.search.rungs import Rungs
 from a2ls_dsl.search.strategies import check_name
@@ -91,6 +92,7 @@ class SearchSettings:
     evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
     agent: AgentSettings = None  # type: ignore[assignment]  # how members learn; by default as published
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    pixels: PixelSettings | None = None  # how members see frames; None: vectors, or as a game's are seen
     scoring: int = SCORING  # the rules for scores and rungs; older ones can be read, not continued
 
     def __post_init__(self) -> None:
@@ -132,6 +134,11 @@ class SearchSettings:
     def task(self) -> Task:
         """What is trained on."""
         return find_task(self.env)
+
+    @property
+    def where(self) -> str:
+        """What is trained on, and from what if that isn't the usual: `cheetah-run from pixels`."""
+        return self.env + " from pixels" * (self.pixels is not None)
 
     @property
     def learning(self) -> int:
@@ -200,6 +207,7 @@ class SearchSettings:
                 "agent": read_tagged(data["agent"]),
                 "evaluation": EvaluationSettings(**data["evaluation"]),
                 "rungs": Rungs(**data["rungs"]) if data["rungs"] else None,
+                "pixels": _pixels(data.get("pixels")),
             }
             return cls(**data | made)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -226,6 +234,11 @@ _BEFORE = {"scoring": 1, "race": 0.0}
 def default_operator(grammar: str) -> str:
     """The operator setting of a search in a grammar: the paper searched its space with mse alone."""
     return "mse" if load_grammar(grammar).text == load_grammar("a2ls").text else ANY
+
+
+def _pixels(data: Mapping[str, Any] | None) -> PixelSettings | None:
+    """How frames are shown; studies of versions that knew no such setting have none."""
+    return PixelSettings(**{**data, "rendering": Rendering(**data["rendering"])}) if data else None
 
 
 def _of_now(data: dict[str, Any]) -> dict[str, Any]:

@@ -177,6 +177,9 @@ def test_columns_are_code_units(editor: Editor) -> None:
     found = editor.open("mine.a2l", text)
     places = {each["code"]: each["range"] for each in found}
     assert places["A2L022"] == {"start": {"line": 2, "character": 2}, "end": {"line": 2, "character": 3}}
+    assert editor.open("own.a2l", "loss own = quartic({ s[t], a[t] } -> { s[t+1] })") == []
+    assert "fourth power of the error" in editor.at("hover", "own.a2l", 0, 12)["contents"]["value"]
+    assert "quartic" in {item["label"] for item in editor.at("completion", "own.a2l", 0, 14)}
     wide = editor.open("wide.a2l", 'import "😀😀" loss a = hubr({ s[t] } -> { s[t+1] })')
     (operator,) = [each for each in wide if each["code"] == "A2L021"]
     start = len('import "😀😀" loss a = ') + 2
@@ -185,7 +188,20 @@ def test_columns_are_code_units(editor: Editor) -> None:
     assert operator["severity"] == 1
 
 
-def test_grammars_and_the_encoding_that_the_editor_prefers(tmp_path: Path) -> None:
+OWN = """
+import a2ls_dsl as a2l
+
+print("what is printed goes to no editor")
+
+@a2l.operator("fourth power of the error", example="quartic({ s[t] } -> { s[t+1] })")
+def quartic(y, z):
+    return (y - z).pow(4).mean()
+"""
+
+
+def test_grammars_and_plugins_and_the_encoding_that_the_editor_prefers(tmp_path: Path) -> None:
+    (tmp_path / "my_ops.py").write_text(OWN)
+    (tmp_path / "pyproject.toml").write_text('[tool.a2l]\nplugins = ["my_ops.py"]\n')
     editor = Editor(tmp_path, ["utf-8", "utf-16"])
     assert editor.server["capabilities"]["positionEncoding"] == "utf-8"
     text = "grammar mine # 😀\nloss = mse({ s[t] } -> { s[t+1] })\nspare = nmse\n"
@@ -194,6 +210,9 @@ def test_grammars_and_the_encoding_that_the_editor_prefers(tmp_path: Path) -> No
     assert "mean (y − z)²" in editor.at("hover", "mine.a2g", 1, 8)["contents"]["value"]
     assert "spare" in {item["label"] for item in editor.at("completion", "mine.a2g", 1, 7)}
     assert editor.at("definition", "mine.a2g", 2, 1)["range"]["start"] == {"line": 2, "character": 0}
+    assert editor.open("own.a2l", "loss own = quartic({ s[t], a[t] } -> { s[t+1] })") == []
+    assert "fourth power of the error" in editor.at("hover", "own.a2l", 0, 12)["contents"]["value"]
+    assert "quartic" in {item["label"] for item in editor.at("completion", "own.a2l", 0, 14)}
     wide = editor.open("wide.a2l", "loss a = mse({ s[t] } -> { é[t] })")
     assert wide[0]["range"]["end"]["character"] == wide[0]["range"]["start"]["character"] + 2
     assert editor.leave() == 0

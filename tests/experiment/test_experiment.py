@@ -115,7 +115,7 @@ def test_a_file_says_what_is_run(small: Path) -> None:
         (("mine.a2l", "yours"), "no file or shipped loss"),
         (('none = "none"', "none = 3"), "the arm `none` has no loss"),
         (("batch_size = 6", "batchsize = 6"), "there is no setting in"),
-        (("hidden = 8", 'obs = "sounds"'), "don't fit"),
+        (("hidden = 8", 'obs = "sounds"'), "there is no kind of observation `sounds`"),
         (("cartpole-balance", "cartpole-balence"), "there is no task"),
         (("frames = 800", "frames = 801"), "not a whole number of agent steps"),
         (("[arms]", "[arms"), "is not an experiment"),

@@ -17,6 +17,7 @@ from a2ls_dsl.experiment.store import missing, path_of
 from a2ls_dsl.experiment.validate import PUBLISHED, collected, plan, validate
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
+from a2ls_dsl.rl.simba import SimbaSettings
 from a2ls_dsl.search.records import Records
 from a2ls_dsl.search.study import Study
 from a2ls_dsl.search.validation import load
@@ -56,6 +57,15 @@ def test_the_plan_is_the_study_with_fresh_seeds(study: Path) -> None:
         SMALL.agent, learning_rate=2e-4
     )
     assert read(experiment.path) == experiment
+
+
+def test_another_agent_is_validated_as_it_was_searched_with(tmp_path: Path) -> None:
+    agent = SimbaSettings(
+        hidden=8, batch_size=4, random_steps=130, encoder_gradient="auxiliary", discount=0.9
+    )
+    folder = make(tmp_path / "study", replace(SMALL, agent=agent))
+    experiment = plan(folder, 1, ["reacher-easy"], 2)
+    assert experiment.training("reacher-easy", experiment.arms[0]).settings == agent
 
 
 def test_a_study_without_scores_has_nothing_to_validate(tmp_path: Path) -> None:

@@ -67,6 +67,10 @@ def test_a_search_on_an_environment_of_ones_own(folder: Path) -> None:
     command += ["--race", "0", "--study", "study", "--workers", "1", "--device", "cpu"]
     done = a2l(*command)
     assert done.returncode == 0, done.stderr
+    again = ["--envs", "gymnasium:CartPole-v1", "--top", "1", "--seeds", "2", "--frames", "100"]
+    done = a2l("validate", "study", *again, "--workers", "1", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert "Does it help when trained anew on gymnasium:CartPole-v1?" in done.stdout
     (folder / "lab_env.py").rename(folder / "away.py")
     assert "lab_env:Buttons?length=20, 200 frames" in a2l("best", "study").stdout
 
@@ -87,6 +91,19 @@ def test_an_experiment_on_several_suites(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (folder / "both" / "gymnasium-Pendulum-v1-g=5" / "none" / "seed-0.csv").exists()
     assert (folder / "both" / "lab_env-Track" / "none" / "seed-0.csv").exists()
+
+
+@pytest.mark.parametrize("env", ["gymnasium:Pendulum-v1", "lab_env:Buttons"])
+def test_bench_measures_an_environment(folder: Path, env: str) -> None:
+    parts = ["--part", "environments", "--part", "training", "--obs", "vectors"]
+    size = ["--batch-size", "4", "--members", "1", "--seconds", "0.2"]
+    done = a2l("bench", "--env", env, *parts, *size, "--device", "cpu", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    (played,) = (row for row in rows if row["part"] == "environments")
+    (trained,) = (row for row in rows if row["part"] == "training")
+    assert played["steps_per_second"] > 0
+    assert trained["updates_per_second"] > 0
 
 
 def test_doctor_tries_an_environment(folder: Path) -> None:

@@ -36,7 +36,7 @@ SETTINGS = SimbaSettings(
 class Block(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm, self.wide = nn.LayerNorm(width), nn.Linear(width, 4 * width)
+        self.norm, self.wide = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, 4 * width)
         self.narrow = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class Network(nn.Module):
 
     def __init__(self, inputs: int, width: int, blocks: int, outputs: int | None = None) -> None:
         super().__init__()
-        self.first, self.norm = nn.Linear(inputs, width), nn.LayerNorm(width)
+        self.first, self.norm = nn.Linear(inputs, width), nn.LayerNorm(width, eps=1e-6)
         self.blocks = nn.ModuleList(Block(width) for _ in range(blocks))
         self.last = nn.Identity() if outputs is None else nn.Linear(width, outputs)
 
@@ -220,6 +220,12 @@ def test_an_encoder_can_be_trained_by_the_loss_alone(kind: type[SacStack]) -> No
     assert not any(torch.equal(now[0], old[0]) for now, old in pairs)
     names = {id(each) for each in stack.optimizers["critic"].trained}
     assert not names & {id(each) for each in stack.encoder.parameters()}
+
+
+@pytest.mark.parametrize(("steps", "discount"), [(500, 0.99), (250, 0.98), (60, 0.95), (5_000, 0.995)])
+def test_the_discount_follows_the_length_of_episodes(steps: int, discount: float) -> None:
+    """As in its authors' code, whose episodes of DeepMind Control have 500 steps."""
+    assert SimbaSettings.published(steps).discount == pytest.approx(discount)
 
 
 def test_the_command_trains_plays_and_refuses(tmp_path: Path) -> None:

@@ -49,9 +49,11 @@ def test_a_run_leaves_curves_scalars_and_a_checkpoint(tmp_path: Path) -> None:
     assert (out / "seed-0.csv").read_bytes() == before
     settings = json.loads((out / "run.json").read_text())["plan"]["settings"]
     assert not settings.keys() & {"actor_encoder", "auxiliary_encoder_steps"}  # they came later
-    other = run(*command, "--hidden", "17", "--parity", "release")
+    options = ["--set", "hidden=17", "--set", "log_std_range=[-5, 2]", "--parity", "release"]
+    other = run(*(word for word in command if word not in ("--hidden", "16")), *options)
     assert other.returncode == 2
     assert "hidden (16, now 17)" in other.stderr
+    assert "log_std_range ([-10.0, 2.0], now [-5, 2])" in other.stderr
     assert "actor_encoder (None, now release)" in other.stderr
     assert "auxiliary_encoder_steps (None, now 2)" in other.stderr
     assert "--out" in other.stderr
@@ -143,6 +145,9 @@ def test_a_killed_worker_changes_nothing(tmp_path: Path, whole: bytes) -> None:
     assert (out / "seed-0.csv").read_bytes() == whole
 
 
+NONE = ["--env", "walker-walk", "--loss", "none"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -153,6 +158,12 @@ def test_a_killed_worker_changes_nothing(tmp_path: Path, whole: bytes) -> None:
         (["--env", "walker-walk", "--loss", "none", "--seeds", "0"], "seeds"),
         (["--env", "walker-walk", "--loss", "none", "--parity", "relaese"], "did you mean `release`?"),
         (["--env", "Pong", "--loss", "none", "--parity", "release"], "leave out --parity"),
+        ([*NONE, "--set", "hiden=64"], "did you mean `hidden`?"),
+        ([*NONE, "--set", "hidden=wide"], "it has to be a whole number"),
+        ([*NONE, "--set", "hidden=0"], "hidden is 0"),
+        ([*NONE, "--set", "eval_episodes=0"], "episodes is 0"),
+        ([*NONE, "--set", "hidden=3", "--hidden", "4"], "`hidden` is given by --hidden and by --set"),
+        ([*NONE, "--set", "random_crops=false"], "there is no setting in --set `random_crops`"),
     ],
 )
 def test_wrong_arguments_are_explained(arguments: list[str], words: str, tmp_path: Path) -> None:

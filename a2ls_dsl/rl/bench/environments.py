@@ -49,6 +49,11 @@ def _measured(name: str, workers: int, measure: Callable[[], float]) -> Environm
         return EnvironmentSpeed(name, workers, failed=error.message)
 
 
+def seconds_of_step(pool: EnvPool, budget: float = 0.5) -> float:
+    """Of an agent step of each of its environments, measured for about so many seconds."""
+    return pool.size / _steps_per_second(pool, budget)
+
+
 def _of_way(way: Way, workers: int, budget: float) -> float:
     before = {name: os.environ.get(name) for name in way.variables}
     os.environ.update(way.variables)  # read by the workers, which are processes of their own

@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError, near
@@ -51,6 +52,7 @@ def of_callable(task: GymTask, rendering: Rendering | None, screen: bool) -> Gym
     if _shown(rendering, screen) and _takes(make, "render_mode"):
         given |= _RENDER
     with explained(task.name, "making it"):
+        _check_arguments(make, given)
         env = make(**given)
     if hasattr(env, "observation_spec") and hasattr(env, "action_spec"):
         from a2ls_dsl.rl.envs.dm_adapter import DmAsGym
@@ -105,6 +107,22 @@ def _named(task: str, text: str) -> Any:
             "name a function, or a class, that gives an environment",
         )
     return found
+
+
+def _check_arguments(make: Any, given: Mapping[str, Any]) -> None:
+    """Raise `A2lError` where a callable doesn't take these arguments, as far as it says what it takes."""
+    try:
+        signature = inspect.signature(make)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(**given)
+    except TypeError as error:
+        name = getattr(make, "__name__", "a callable")
+        raise A2lError(
+            f"{name}{signature} can't be called with what it is given: {error}",
+            "give the arguments that it takes: `a2l train --env-arg NAME=VALUE`",
+        ) from None
 
 
 def _takes(make: Any, name: str) -> bool:

@@ -100,12 +100,16 @@ def see_rendered(env: str, render: Callable[[], Any], size: int) -> See:
 
 def rendered(env: str, render: Callable[[], Any]) -> NDArray[np.uint8]:
     """A picture (height, width, 3). Raises `A2lError` where none comes out."""
-    frame = render()
+    fix = "let it be made with render_mode='rgb_array' and return a picture (height, width, 3) from render()"
+    try:
+        frame = render()
+    except NotImplementedError:
+        raise A2lError(f"{env} has no render()", fix) from None
     if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3:
         raise A2lError(
             f"{env} renders {type(frame).__name__ if not isinstance(frame, np.ndarray) else frame.shape}, "
-            "no picture (height, width, 3)",
-            "let it be made with render_mode='rgb_array' and return one from render()",
+            "no picture",
+            fix,
         )
     return frame.astype(np.uint8, copy=False)
 

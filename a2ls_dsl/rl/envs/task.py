@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, quote
 
-from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.diagnostics import A2lError, unknown
 
 VECTORS, PIXELS = "vectors", "pixels"
 OBSERVATIONS = (VECTORS, PIXELS)
@@ -92,6 +92,17 @@ class Task(ABC):
 def task_values(task: Task) -> dict[str, Any]:
     """A task as JSON values, for `tasks.read_task` in another process."""
     return {"suite": task.suite, "task": asdict(task)}
+
+
+def check_observations(task: Task, obs: str | None) -> None:
+    """Raise `A2lError` where a task has no observations of this kind; None: of its usual one."""
+    if obs is not None and obs not in OBSERVATIONS:
+        raise unknown("kind of observation", obs, OBSERVATIONS)
+    if obs is not None and obs not in task.observations:
+        kinds = ("frames" if kind == PIXELS else kind for kind in task.observations)
+        raise A2lError(
+            f"{task.name} is seen as {' or '.join(kinds)}, not as {obs}", "leave out what is to be seen of it"
+        )
 
 
 Arguments = Mapping[str, Any]

@@ -30,9 +30,9 @@ class Rainbow(Algorithm[RainbowSettings]):
         learning = task.frames_to_steps(frames) - settings.random_steps
         return replace(settings, priority_updates=max(1, settings.updates_per_step * learning))
 
-    def quick(self, task: Task) -> RainbowSettings:
+    def quick(self, task: Task, obs: str | None = None) -> RainbowSettings:
         """Of frames an update takes much longer than of vectors."""
-        if task.observations[0] != PIXELS:
+        if (obs or task.observations[0]) != PIXELS:
             return replace(VECTORS, hidden=64)
         return RainbowSettings(
             random_steps=250,
@@ -49,7 +49,8 @@ class Rainbow(Algorithm[RainbowSettings]):
         """See `Algorithm.observations`."""
         if len(shape) == 1:
             return Observations(shape)
-        return Observations(shape, settings.stack, shape[-1], settings.augment, settings.shift)
+        random = settings.augment or (pixels is not None and pixels.random_crops)
+        return Observations(shape, settings.stack, shape[-1], random, settings.shift)
 
     def pixels(self, task: Task, obs: str | None) -> PixelSettings | None:
         """How it sees frames is among its own settings; those that the task has are as large as it says."""

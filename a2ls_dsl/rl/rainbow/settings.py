@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.settings import check_least
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,10 +75,8 @@ class RainbowSettings:
                 f"{self.atoms} atoms on {self.value_range} are not a distribution of values",
                 "use two atoms or more, and a range whose end is above its start",
             )
-        if min(self.updates_per_step, self.multi_step, self.target_period, self.batch_size) < 1:
-            raise A2lError(
-                "updates_per_step, multi_step, target_period and batch_size are counts", "use 1 or more"
-            )
+        counts = "updates_per_step", "multi_step", "target_period", "hidden", "auxiliary_update_every"
+        check_least(self, {"batch_size": 2, "learning_rate": 0} | dict.fromkeys(counts, 1))
 
     def steps(self, updates: Count) -> Count:
         """Agent steps that a member has made by that many of its updates, random ones first."""

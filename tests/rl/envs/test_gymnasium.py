@@ -17,7 +17,7 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs.facts import facts_of
 from a2ls_dsl.rl.envs.pool import EnvPool
 from a2ls_dsl.rl.envs.rendering import Rendering
-from a2ls_dsl.rl.envs.spaces import read_actions, read_observations
+from a2ls_dsl.rl.envs.spaces import read_actions, read_observations, rendered
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.envs.trial import try_task
 
@@ -82,6 +82,13 @@ def test_every_kind_of_observation_and_action_is_played(
     assert (trial.observation_shape, trial.action_size) == (shape, actions)
     assert trial.repeats
     assert trial.steps_per_second > 0
+
+
+def test_what_renders_nothing_is_told_what_to_write() -> None:
+    for render in (gymnasium.Env[Any, Any]().render, lambda: None):
+        with pytest.raises(A2lError, match=r"my_env:Blind (has no render|renders NoneType)") as caught:
+            rendered("my_env:Blind", render)
+        assert "(height, width, 3)" in caught.value.fix
 
 
 def test_what_is_rendered_is_seen() -> None:
@@ -165,6 +172,7 @@ def test_pictures_of_any_layout_are_square_frames(shape: tuple[int, ...], high: 
         ("my_env:Unlike?which=unbounded", "actions without bounds"),
         ("my_env:Unlike?which=many", "actions of MultiDiscrete"),
         ("my_env:Unlike?which=none", "action_space is a NoneType"),
+        ("my_env:Unlike?colour=blue", "missing a required argument: 'which'"),
         ("my_env:Track?fault=reset", "reset gave a ndarray, not (observation, info)"),
     ],
 )

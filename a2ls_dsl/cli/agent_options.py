@@ -1,0 +1,92 @@
+"""What several commands that train say alike: who learns, what it sees, and its settings by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from a2ls_dsl.rl.agents import AgentSettings
+    from a2ls_dsl.rl.algorithm import Algorithm
+    from a2ls_dsl.rl.envs.tasks import Task
+    from a2ls_dsl.rl.settings import EvaluationSettings, PixelSettings
+
+AgentName = Annotated[
+    str | None, typer.Option(help="sac, simba or rainbow; by default what usually learns such a task.")
+]
+Obs = Annotated[
+    str | None, typer.Option(help="What the agent sees: vectors (the default) or pixels; of a game, pixels.")
+]
+ShadowSize = Annotated[
+    int | None,
+    typer.Option(min=1, help="Pixels: a smaller shadow map; faster in software, other shadow edges."),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A setting of the agent, of evaluation or of frames, as hidden=256 (repeatable).",
+    ),
+]
+
+_EVALUATION = {"eval_every": "every_frames", "eval_episodes": "episodes"}
+
+
+def pixels_of(
+    task: Task, obs: str | None, shadow_size: int | None, algorithm: Algorithm[Any]
+) -> PixelSettings | None:
+    """What --obs and its options mean: how frames are shown, None for vectors and for those of a game."""
+    from dataclasses import replace
+
+    from a2ls_dsl.diagnostics import A2lError
+    from a2ls_dsl.rl.envs.task import check_observations
+    from a2ls_dsl.rl.envs.tasks import suite_of
+
+    check_observations(task, obs)
+    pixels = algorithm.pixels(task, obs)
+    if shadow_size is None:
+        return pixels
+    if pixels is None or not suite_of(task).shadows:
+        raise A2lError(f"nothing that is seen of {task.name} has a shadow", "leave out --shadow-size")
+    return replace(pixels, rendering=replace(pixels.rendering, shadow_size=shadow_size))
+
+
+def with_set(
+    agent: AgentSettings,
+    evaluation: EvaluationSettings,
+    pixels: PixelSettings | None,
+    texts: Iterable[str],
+    options: Mapping[str, Any] | None = None,
+) -> tuple[Any, EvaluationSettings, PixelSettings | None]:
+    """Agent, evaluation and frames with what --set says of them, and what options of their own say.
+
+    options: settings that have an option, by name; None for one that is not given. Raises `A2lError` for
+    a name that there isn't, for another type, and where --set and an option both give a setting.
+    """
+    from dataclasses import replace
+    from typing import get_type_hints
+
+    from a2ls_dsl.diagnostics import A2lError
+    from a2ls_dsl.rl.given import assigned
+
+    kinds = get_type_hints(type(agent)) | dict.fromkeys(_EVALUATION, int)
+    if pixels is not None:
+        kinds["random_crops"] = bool
+    given = assigned("--set", texts, kinds)
+    for name, value in (options or {}).items():
+        if value is None:
+            continue
+        if name in given:
+            option = f"--{name.replace('_', '-')}"
+            raise A2lError(f"`{name}` is given by {option} and by --set", "give it once")
+        given[name] = value
+    crops = {name: given.pop(name) for name in ("random_crops",) if name in given}
+    scored = {field: given.pop(name) for name, field in _EVALUATION.items() if name in given}
+    return (
+        replace(agent, **given),
+        replace(evaluation, **scored),
+        replace(pixels, **crops) if pixels is not None else None,
+    )
