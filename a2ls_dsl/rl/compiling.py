@@ -52,7 +52,7 @@ def require_compile(device: str) -> None:
     except Exception as error:  # noqa: BLE001
         raise A2lError(
             f"torch.compile doesn't work here: {str(error).strip().splitlines()[0]}",
-            "leave out --compile",
+            "leave it out",
         ) from None
 
 
