@@ -70,7 +70,7 @@ def test_a_search_on_an_environment_of_ones_own(folder: Path) -> None:
     again = ["--envs", "gymnasium:CartPole-v1", "--top", "1", "--seeds", "2", "--frames", "100"]
     done = a2l("validate", "study", *again, "--workers", "1", "--device", "cpu")
     assert done.returncode == 0, done.stderr
-    assert "Does it help when trained anew on gymnasium:CartPole-v1?" in done.stdout
+    assert "Does it help when trained again on gymnasium:CartPole-v1?" in done.stdout
     (folder / "lab_env.py").rename(folder / "away.py")
     assert "lab_env:Buttons?length=20, 200 frames" in a2l("best", "study").stdout
 
