@@ -1,4 +1,4 @@
-"""What several commands that train say alike: who learns, what it sees, and its settings by their names."""
+"""What commands that train share: the task, who learns, what it sees, and settings by their names."""
 
 from __future__ import annotations
 
@@ -13,6 +13,21 @@ if TYPE_CHECKING:
     from a2ls_dsl.rl.envs.tasks import Task
     from a2ls_dsl.rl.settings import EvaluationSettings, PixelSettings
 
+Env = Annotated[
+    str, typer.Option(metavar="TASK", help="walker-walk, Pong, gymnasium:Pendulum-v1, my_env:make.")
+]
+EnvArguments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--env-arg",
+        metavar="NAME=VALUE",
+        help="Of the task, as sticky=0.25 of a game (repeatable).",
+    ),
+]
+NoCapture = Annotated[
+    bool,
+    typer.Option("--no-capture", help="On a GPU: launch kernels one by one, not as CUDA graphs; slower."),
+]
 AgentName = Annotated[
     str | None, typer.Option(help="sac, simba or rainbow; by default what usually learns such a task.")
 ]

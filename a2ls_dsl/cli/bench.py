@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from a2ls_dsl.cli.agent_options import EnvArguments, NoCapture
 from a2ls_dsl.cli.application import app
 from a2ls_dsl.cli.bench_rows import GAME, Mix, Request, measured
-from a2ls_dsl.cli.train import EnvArguments, NoCapture
 
 if TYPE_CHECKING:
     pass

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from a2ls_dsl.cli.agent_options import EnvArguments
 from a2ls_dsl.cli.application import app
 from a2ls_dsl.cli.machine import Status, findings
-from a2ls_dsl.cli.train import EnvArguments
 
 
 @app.command()

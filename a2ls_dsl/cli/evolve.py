@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from a2ls_dsl.cli.agent_options import AgentName, Obs, Set, ShadowSize, pixels_of, with_set
+from a2ls_dsl.cli.agent_options import (
+    AgentName,
+    Env,
+    EnvArguments,
+    NoCapture,
+    Obs,
+    Set,
+    ShadowSize,
+    pixels_of,
+    with_set,
+)
 from a2ls_dsl.cli.application import app
 from a2ls_dsl.cli.evolve_options import (
     Ale,
@@ -39,7 +49,7 @@ from a2ls_dsl.cli.evolve_options import (
     with_ending,
 )
 from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
-from a2ls_dsl.cli.train import Env, EnvArguments, NoCapture, refuse_idle_capture
+from a2ls_dsl.cli.train import refuse_idle_capture
 
 if TYPE_CHECKING:
     from a2ls_dsl.search.scale_out import Cluster

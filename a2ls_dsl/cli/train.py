@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from a2ls_dsl.cli.agent_options import AgentName, Obs, Set, ShadowSize, pixels_of, with_set
+from a2ls_dsl.cli.agent_options import (
+    AgentName,
+    Env,
+    EnvArguments,
+    NoCapture,
+    Obs,
+    Set,
+    ShadowSize,
+    pixels_of,
+    with_set,
+)
 from a2ls_dsl.cli.application import app
 from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
 
@@ -18,22 +28,6 @@ if TYPE_CHECKING:
     from a2ls_dsl.rl.envs.tasks import Task
     from a2ls_dsl.rl.settings import Computation, Scale
     from a2ls_dsl.rl.trainer import Plan
-
-Env = Annotated[
-    str, typer.Option(metavar="TASK", help="walker-walk, Pong, gymnasium:Pendulum-v1, my_env:make.")
-]
-EnvArguments = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--env-arg",
-        metavar="NAME=VALUE",
-        help="Of the task, as sticky=0.25 of a game (repeatable).",
-    ),
-]
-NoCapture = Annotated[
-    bool,
-    typer.Option("--no-capture", help="On a GPU: launch kernels one by one, not as CUDA graphs; slower."),
-]
 
 
 class ScaleName(StrEnum):
