@@ -177,9 +177,6 @@ def test_columns_are_code_units(editor: Editor) -> None:
     found = editor.open("mine.a2l", text)
     places = {each["code"]: each["range"] for each in found}
     assert places["A2L022"] == {"start": {"line": 2, "character": 2}, "end": {"line": 2, "character": 3}}
-    assert editor.open("own.a2l", "loss own = quartic({ s[t], a[t] } -> { s[t+1] })") == []
-    assert "fourth power of the error" in editor.at("hover", "own.a2l", 0, 12)["contents"]["value"]
-    assert "quartic" in {item["label"] for item in editor.at("completion", "own.a2l", 0, 14)}
     wide = editor.open("wide.a2l", 'import "😀😀" loss a = hubr({ s[t] } -> { s[t+1] })')
     (operator,) = [each for each in wide if each["code"] == "A2L021"]
     start = len('import "😀😀" loss a = ') + 2
