@@ -15,6 +15,12 @@ from a2ls_dsl.search.signal import Signal
 
 CLEAR = 0.7
 """An intraclass correlation at which random losses, closer together than published ones, are told apart."""
+QUICK, LAPTOP = 130.0, 4_200.0
+"""Processor-seconds that published losses would take in a population of `quick`, in all of `laptop`.
+
+On cheetah-run such a search takes nine minutes, or two hours, of two cores: the losses of a search are
+larger, and its references come on top.
+"""
 
 
 _IMAGE_GENERATIONS = {"walker-walk": 4}
@@ -51,7 +57,7 @@ def quick(env: str, obs: str | None = None) -> SearchSettings:
     if _rendered(task, obs):
         return _small_from_pixels(task, 4, 2, 400)
     scale = signal.cheapest(signal.read(), task.name)
-    return _measured(env, scale, 8, 2) if scale else _small(env, 6, 2)
+    return _measured(env, scale, max(4, int(QUICK / scale.seconds)), 2) if scale else _small(env, 6, 2)
 
 
 def laptop(env: str, obs: str | None = None) -> SearchSettings:
@@ -61,7 +67,9 @@ def laptop(env: str, obs: str | None = None) -> SearchSettings:
         return _small_from_pixels(task, 12, 5, 800)
     rows = signal.read()
     scale = signal.cheapest(rows, task.name, CLEAR) or signal.cheapest(rows, task.name)
-    return _measured(env, scale, 20, 10) if scale else _small(env, 20, 10)
+    if not scale:
+        return _small(env, 20, 10)
+    return _measured(env, scale, 20, max(3, int(LAPTOP / 20 / scale.seconds)))
 
 
 PRESETS: dict[str, Callable[..., SearchSettings]] = {"quick": quick, "laptop": laptop, "paper": paper}

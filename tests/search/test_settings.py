@@ -58,6 +58,19 @@ def test_presets_take_measured_scales_that_tell_losses_apart() -> None:
     assert "noise" not in introduction("paper", paper("cheetah-run"))
 
 
+@pytest.mark.parametrize("preset", ["quick", "laptop"])
+def test_where_a_run_takes_longer_fewer_losses_are_trained(preset: str) -> None:
+    """The table says what a run takes; a search on walker-run takes about as long as one on cheetah-run."""
+    cheap, dear = PRESETS[preset]("cheetah-run"), PRESETS[preset]("walker-run")
+    seconds = {
+        settings.env: next(row.seconds for row in read() if row.task == settings.env and is_at(row, settings))
+        for settings in (cheap, dear)
+    }
+    assert seconds["walker-run"] > 1.2 * seconds["cheetah-run"]
+    assert dear.candidates < cheap.candidates
+    assert dear.candidates * seconds["walker-run"] < 1.1 * cheap.candidates * seconds["cheetah-run"]
+
+
 def test_one_task_has_one_name() -> None:
     assert quick("Walker_Walk") == quick("walker-walk")
 
