@@ -15,7 +15,7 @@ from torch import Tensor
 
 from a2ls_dsl.backend.functions import newest_frame
 from a2ls_dsl.ir.lower import is_paper_shaped, lower
-from a2ls_dsl.ir.nodes import Augment, Program, Row, Sample, WeightedSum
+from a2ls_dsl.ir.nodes import Program, Row, Sample, WeightedSum
 from a2ls_dsl.lang.rules.canonical import comparisons
 from a2ls_dsl.lang.rules.types import Width
 from a2ls_dsl.lang.syntax.tree import Loss, Schedule, elements_of
@@ -200,11 +200,6 @@ def reach(loss: Loss | None) -> int:
         return 0 if loss is None else loss.horizon
     program = lower(loss)
     return program.horizon - ends_in_a_state(program)
-
-
-def view_calls(program: Program) -> int:
-    """How many calls of views a program has."""
-    return sum(isinstance(node, Augment) for node in program.nodes)
 
 
 def views_without_effect(losses: Iterable[Loss | None], frames: bool = False) -> list[str]:

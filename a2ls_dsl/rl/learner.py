@@ -164,10 +164,8 @@ class Learner:
         self, observation: NDArray[Any], counter: NDArray[np.int64], random: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """Actions (members, action) for each member's step `counter`: the policy's, or uniform ones."""
-        drawn = (
-            bool(random.any()),
-            bool(random.all()),
-        )  # whether anything is, and whether nobody asks a policy
+        # Whether any action is drawn, and whether nobody asks a policy.
+        drawn = bool(random.any()), bool(random.all())
         return _host(self._act(self._run_act, drawn, _tensor(observation), _tensor(counter), _tensor(random)))
 
     def random_actions(self, step: int) -> NDArray[np.float32]:

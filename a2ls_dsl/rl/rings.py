@@ -9,6 +9,7 @@ the checkpoint that does without it is complete.
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +67,7 @@ class Rows:
         ]
 
 
-class Appended:
+class Appended(ABC):
     """An array of a checkpoint of which only what is new is written; `since` says what that is.
 
     memory: kept by whoever stores the same ring again.
@@ -75,9 +76,9 @@ class Appended:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
+    @abstractmethod
     def since(self, known: Known) -> Rows:
         """The rows behind those that are known."""
-        raise NotImplementedError
 
     def append(self, folder: Path, name: str) -> Told:
         """Write the rows that aren't in the folder yet; raises OSError."""

@@ -7,7 +7,6 @@ its start. A run that resumes at the start of an episode therefore needs no stor
 from __future__ import annotations
 
 import logging
-import math
 import os
 import sys
 from collections.abc import Iterator
@@ -60,11 +59,6 @@ class DmcEnv:
     def discrete(self) -> bool:
         """Actions are vectors."""
         return False
-
-    @property
-    def observation_size(self) -> int:
-        """How many numbers an observation has."""
-        return math.prod(self.observation_shape)
 
     @property
     def action_size(self) -> int:
