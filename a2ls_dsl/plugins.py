@@ -91,7 +91,7 @@ def _named(path: Path, text: str) -> list[str]:
     try:
         table = tomllib.loads(text)["tool"]["a2l"]
     except tomllib.TOMLDecodeError as error:
-        raise A2lError(f"{path} is not valid TOML: {error}", "fix it") from None
+        raise A2lError(f"{path} is not valid TOML: {error}", "mend that line") from None
     for key in table:
         if key != "plugins":
             raise unknown(f"setting of [{TABLE}] in {path}", key, ["plugins"])
@@ -158,7 +158,8 @@ def _adding(name: str, known: str, folder: Path | None) -> Iterator[None]:
         raise A2lError(f"the plugin {name}: {error.message}", error.fix) from None
     except (Exception, SystemExit) as error:
         said = traceback.format_exception_only(error)[-1].strip()
-        raise A2lError(f"the plugin {name} failed: {said}{_place(error)}", "fix it") from error
+        fix = f"install {error.name}" if isinstance(error, ModuleNotFoundError) else "mend that line"
+        raise A2lError(f"the plugin {name} failed: {said}{_place(error)}", fix) from error
     _loaded[known] = tuple(word for word in _words() if word not in before)
 
 

@@ -252,7 +252,7 @@ def test_modules_and_packages_that_are_installed(folder: Path, tmp_path: Path) -
         ("1 / 0", ("failed: ZeroDivisionError: division by zero", "my_ops.py, line 1")),
         ("import sys\nsys.exit(3)", ("failed: SystemExit: 3",)),
         ("def f(:", ("failed: SyntaxError: invalid syntax", "line 1")),
-        ("import nowhere", ("failed: ModuleNotFoundError: No module named 'nowhere'",)),
+        ("import nowhere", ("failed: ModuleNotFoundError: No module named 'nowhere'", "install nowhere")),
         (OWN.replace("quartic(y, z)", "mse(y, z)"), ("the name `mse` is taken by an operator",)),
         (OWN.replace("quartic(y, z)", "quartic(y)"), ("`quartic` is called as quartic(y, z)",)),
     ],

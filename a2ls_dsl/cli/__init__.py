@@ -36,6 +36,12 @@ def main() -> None:
     except A2lError as error:
         print(error.render(), file=sys.stderr)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "a2ls_dsl"):
+            raise
+        print(_missing(package).render(), file=sys.stderr)
+        sys.exit(_missing(package).exit_code)
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
@@ -54,6 +60,14 @@ _OUT_OF_MEMORY = A2lError(
     "train fewer members at once (--stack, --seeds), or raise the limit (`ulimit -a` shows it); what was "
     "stored stays",
 )
+
+
+def _missing(package: str) -> A2lError:
+    """The error for a package that every install with its requirements has, such as torch."""
+    return A2lError(
+        f"this command needs the package {package}, which is not installed",
+        "install a2ls-dsl with what it requires: in a clone, pip install -e . (without --no-deps)",
+    )
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -60,11 +60,14 @@ class Finding:
 
 def findings() -> Iterator[Finding]:
     yield _python()
-    yield _package("numpy", (1, 26), "pip install 'numpy>=1.26'")
-    torch = _package("torch", (2, 6), "pip install 'torch>=2.6'")
-    yield torch
-    if torch.status is Status.OK:
-        yield _device()
+    required = [
+        _package("numpy", (1, 26), "pip install 'numpy>=1.26'"),
+        _package("torch", (2, 6), "pip install 'torch>=2.6'"),
+    ]
+    yield from required
+    if any(finding.status is Status.FAIL for finding in required):
+        return  # all that follows needs them
+    yield _device()
     environments = _environments()
     yield environments
     if environments.status is Status.OK:

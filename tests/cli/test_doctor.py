@@ -109,6 +109,14 @@ def test_a_broken_torch_is_a_failure(tmp_path: Path) -> None:
     assert "fix: pip install 'torch>=2.6'" in done.stdout
 
 
+def test_an_install_without_requirements_is_a_failure() -> None:
+    hidden = "import sys; sys.modules['numpy'] = sys.modules['torch'] = None; "
+    done = subprocess.run([sys.executable, "-c", hidden + RUN], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert re.search("^FAIL +numpy .*\n +fix: .*\nFAIL +torch .*\n +fix: ", done.stdout, re.MULTILINE)
+    assert done.stdout.endswith("something required is broken\n")
+
+
 def test_an_old_numpy_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "numpy.py").write_text("__version__ = '1.24.3'\n")
     done = doctor(PYTHONPATH=str(tmp_path))

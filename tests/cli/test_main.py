@@ -152,6 +152,31 @@ finally:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_commands_that_train_say_that_torch_is_missing() -> None:
+    """As after an install without requirements, with which the commands on losses work."""
+    commands = (
+        "analyze x", "bench", "best x", "compile spr --env walker-walk", "evolve --env walker-walk",
+        "experiment status x.toml", "play x", "report x", "study show x",
+        "train --env walker-walk --loss none", "validate x --envs walker-walk",
+    )  # fmt: skip
+    script = f"""
+import sys
+sys.modules["torch"] = sys.modules["numpy"] = None
+from a2ls_dsl.cli import main
+for words in {commands}:
+    sys.argv = ["a2l", *words.split()]
+    try:
+        main()
+    except SystemExit as leave:
+        print(words, leave.code)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == [f"{words} 2" for words in commands], done.stderr
+    said = re.findall("^error: .*", done.stderr, re.MULTILINE)
+    assert len(said) == len(commands)
+    assert all(re.search("needs the package (torch|numpy), which is not installed", line) for line in said)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a pseudo-terminal")
 def test_no_color_is_obeyed_on_a_terminal() -> None:
     def colours(environment: dict[str, str]) -> int:
