@@ -1,88 +1,74 @@
-"""Strategies beside each other on real training: what do they find, for how many frames?
+"""Strategies beside each other on real training: which loss does each name?
 
-    python benchmarks/search_for_real.py --seeds 3
+    python benchmarks/search_for_real.py --strategies model paper random --seeds 1
 
-The search of the paper, the same number of candidates drawn at random, and `async` with all its gates and a
-third of the frames, on cartpole-swingup with small networks. What a search found is its best candidate; it is
-trained again with fresh seeds, which judge it. Studies are kept in `studies/for-real/`: the command can be
-stopped and repeated. Prints a row a search and appends none twice to `search_for_real.csv` beside this file.
+Runs `a2l evolve --preset laptop` with half of its runs (100 on cheetah-run, the race among them), for every
+strategy and search seed. A search leaves in `results/searches/` its candidates (`model-0.csv`), what it says
+of patterns (`model-0-patterns.csv`) and the loss that it names (`model-0.a2l`), to be trained with seeds that
+no search used. Studies are kept in `studies/for-real/`: stop the command whenever you like and repeat it.
+Prints a row for every search that has ended.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import time
-from dataclasses import replace
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
-from a2ls_dsl.search.candidates import NO_LOSS
-from a2ls_dsl.search.events import Event, Progress
-from a2ls_dsl.search.presets import quick
-from a2ls_dsl.search.reader import StudyReader
-from a2ls_dsl.search.run import evolve
-from a2ls_dsl.search.rungs import Rungs
-from a2ls_dsl.search.settings import SearchSettings
-
-TABLE = Path(__file__).with_suffix(".csv")
-COLUMNS = ("strategy", "seed", "candidates", "frames", "score", "fresh", "fresh_error", "none_fresh", "loss")
-QUICK = quick("cartpole-swingup")
-PAPER = replace(
-    QUICK,
-    population=20,
-    generations=5,
-    frames=16_000,
-    stack=22,
-    confirm=1,
-    confirm_seeds=5,
-    agent=replace(QUICK.agent, hidden=64, random_steps=250),
-    evaluation=replace(QUICK.evaluation, every_frames=2_000),
-)
-STRATEGIES = {
-    "paper": PAPER,
-    "async": replace(PAPER, strategy="async", generations=3, gates=("batch",), rungs=Rungs()),
-    "random": replace(PAPER, strategy="random"),
-}
+ENV, POPULATION, GENERATIONS = "cheetah-run", 20, 5
+FOLDER = Path(__file__).parent.parent / "results" / "searches"
 
 
-def searched(name: str, settings: SearchSettings) -> dict[str, object]:
-    """Search to the end, from where its study stands; the row of the table."""
-    folder = Path("studies") / "for-real" / f"{name}-{settings.seed}"
-    said = time.perf_counter()
+def search(strategy: str, seed: int) -> None:
+    """Search to the end, from where its study stands, and leave the two files."""
+    name = f"{strategy}-{seed}"
+    table, study = FOLDER / f"{name}.csv", Path("studies") / "for-real" / name
+    if table.exists():
+        return
+    budget = ["--population", str(POPULATION), "--generations", str(GENERATIONS)]
+    how = ["--preset", "laptop", "--strategy", strategy, "--seed", str(seed), *budget]
+    a2l = [sys.executable, "-m", "a2ls_dsl"]
+    subprocess.run([*a2l, "evolve", "--env", ENV, *how, "--study", str(study)], check=True)
+    shutil.copy(min((study / "hall_of_fame").glob("01-*.a2l")), table.with_suffix(".a2l"))
+    patterns = str(table.with_name(f"{name}-patterns.csv"))
+    subprocess.run(
+        [*a2l, "analyze", str(study), "--table", "patterns", "--format", "csv", "-o", patterns], check=True
+    )
+    subprocess.run([*a2l, "study", "export", str(study), "-o", str(table)], check=True)
 
-    def on_event(event: Event) -> None:
-        nonlocal said
-        if isinstance(event, Progress) and time.perf_counter() - said > 60:
-            said = time.perf_counter()
-            print(
-                f"  {name} {settings.seed}: {event.frames:,} frames, {event.seconds_left / 60:.0f} min to go"
-            )
 
-    evolve(settings, folder, on_event)
-    with StudyReader(folder) as study:
-        board = study.leaderboard()
-        best = next(each for each in board if not each.is_reference)
-        none = next(each for each in board if each.name == NO_LOSS)
-        found = [each for each in study.candidates() if not each.is_reference]
-        # What confirms is the same for all strategies, and no part of the search.
-        frames = sum(each.frames - each.fresh_runs * settings.frames for each in found)
-    values = (name, settings.seed, len(found), frames, best.score, best.fresh_score, best.fresh_error)
-    return dict(zip(COLUMNS, (*values, none.fresh_score, best.text), strict=True))
+def row(table: Path) -> str:
+    """What a search named: its one score, its mean over fresh seeds, and the references' over the same."""
+    with table.open(newline="", encoding="utf-8") as file:
+        candidates = list(csv.DictReader(file))
+    (key,) = re.findall("loss found_([0-9a-f]+)", table.with_suffix(".a2l").read_text(encoding="utf-8"))
+    best = next(each for each in candidates if each["key"].startswith(key))
+    fresh = {each["name"]: float(each["fresh_score"]) for each in candidates if each["origin"] == "reference"}
+    figures = [float(best["score"]), float(best["fresh_score"]), fresh["none"], fresh["a2_winner_v"]]
+    said = "".join(f"{figure:13.1f}" for figure in figures)
+    return f"{table.stem:<10}{said}{best['fresh_runs']:>7}  {best['loss']}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--strategies", nargs="+", default=["model", "paper", "random"])
+    parser.add_argument("--seeds", type=int, default=1, help="searches of each strategy")
     options = parser.parse_args()
-    rows: list[dict[str, object]] = []
+    FOLDER.mkdir(exist_ok=True)
     for seed in range(options.seeds):
-        for name, settings in STRATEGIES.items():
-            rows.append(searched(name, replace(settings, seed=seed)))
-            print(", ".join(f"{column} {rows[-1][column]}" for column in COLUMNS), flush=True)
-            with TABLE.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rows)
+        for strategy in options.strategies:
+            search(strategy, seed)
+    print(
+        f"{'search':<10}"
+        + "".join(f"{name:>13}" for name in ("one run", "fresh", "none", "a2_winner_v"))
+        + "  seeds  loss"
+    )
+    for table in sorted(FOLDER.glob("*-[0-9].csv")):
+        print(row(table))
 
 
 if __name__ == "__main__":
