@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 
 class Severity(StrEnum):
@@ -110,6 +110,19 @@ class Diagnostic:
         place = Span(span.source, *fix.at) if fix.at else span
         return Diagnostic(code, message, span, fix.words, severity, Edit(place, fix.text))
 
+    def data(self) -> dict[str, Any]:
+        """The finding as JSON: lines and columns from 1, columns in characters, ends behind the last."""
+        edit = self.edit and {**_place(self.edit.span), "text": self.edit.text}
+        return {
+            "file": self.span.source.name,
+            **_place(self.span),
+            "severity": self.severity.value,
+            "code": self.code,
+            "message": self.message,
+            "fix": self.fix,
+            "edit": edit,
+        }
+
     def render(self) -> str:
         """The finding as text: headline, place, the offending line, a caret with the fix."""
         line, column = self.span.line, self.span.column
@@ -128,6 +141,11 @@ class Diagnostic:
                 f"{gutter}  | {' ' * offset}{'^' * width} {self.fix}".rstrip(),
             ]
         )
+
+
+def _place(span: Span) -> dict[str, int]:
+    end = Span(span.source, span.end, span.end)
+    return {"line": span.line, "column": span.column, "end_line": end.line, "end_column": end.column}
 
 
 def columns(text: str) -> int:

@@ -24,7 +24,10 @@ def compile_command(
     name: Annotated[str | None, typer.Option(help="Which loss of the file; the last one by default.")] = None,
     env: Annotated[list[str] | None, typer.Option(help="Environments to compile for (repeatable).")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write a Python file that needs torch only.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", allow_dash=True, help="Write a Python file that needs torch only; - prints it."
+        ),
     ] = None,
 ) -> None:
     """Compile a loss for environments and say what was built, or write it as Python for any agent."""
@@ -56,10 +59,14 @@ def _write(path: Path, label: str, loss: Loss) -> None:
     from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.lang.files import write
 
-    if path.suffix != ".py":
+    to_stdout = path == Path("-")
+    if path.suffix != ".py" and not to_stdout:
         raise A2lError(f"`{path}` is not the name of a Python file", "name one that ends in .py with -o")
     text = export(label, loss)
     check_export(label, loss, text)
+    if to_stdout:
+        print(text, end="")
+        return
     write(path, text)
     print(f"{path}: class {parameters(label, loss)}, needs torch only")
 

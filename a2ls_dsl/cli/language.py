@@ -1,40 +1,48 @@
-"""`a2l check`, `a2l fmt`, `a2l show`: what can be said about loss files without computing anything."""
+"""`a2l check`, `a2l fmt`, `a2l show`: what can be said about files without computing anything."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Annotated
 
 import typer
 
 from a2ls_dsl.cli.application import app
-from a2ls_dsl.diagnostics import A2lError, LanguageError, render_all, unknown
+from a2ls_dsl.diagnostics import A2lError, Diagnostic, LanguageError, render_all, unknown
 
 Losses = Annotated[
     list[str], typer.Argument(metavar="FILE...", help="Loss files, or shipped losses by name.")
 ]
-Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Loss files.")]
+Checked = Annotated[
+    list[str],
+    typer.Argument(metavar="FILE...", help="Loss files and grammars, or shipped losses by name."),
+]
+Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Loss files and grammars.")]
 Allow = Annotated[
     list[str] | None, typer.Option(metavar="CODE", help="Don't show warnings of this code (repeatable).")
 ]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print a JSON object a line for each error and warning, to stdout.")
+]
 OnlyCheck = Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a file would change.")]
 Timeline = Annotated[bool, typer.Option("--timeline", help="Draw the window as a grid.")]
+Written = Annotated[bool, typer.Option("--source", help="Print the file as it is, with its comments.")]
 Latex = Annotated[bool, typer.Option("--latex", help="Print the formula as a paper would, for amsmath.")]
 Ir = Annotated[bool, typer.Option("--ir", help="Print the compiled program.")]
 Passes = Annotated[bool, typer.Option("--passes", help="Print the program as lowered and after each pass.")]
 
 
 @app.command()
-def check(files: Losses, allow: Allow = None) -> None:
-    """Check loss files: errors and warnings go to stderr, what is fine to stdout."""
+def check(files: Checked, allow: Allow = None, json: Json = False) -> None:
+    """Check loss files and grammars: errors and warnings go to stderr, what is fine to stdout."""
     allowed = frozenset(_warning(code) for code in allow or ())
-    _each(files, lambda file: _check(file, allowed))
+    _each(files, lambda file: _check(file, allowed, json), _tell_json if json else _tell)
 
 
 @app.command()
 def fmt(files: Files, check: OnlyCheck = False) -> None:
-    """Bring loss files into the one layout, in place. Comments stay."""
+    """Bring loss files and grammars into the one layout, in place. Comments stay."""
     changed: list[str] = []
     _each(files, lambda file: _format(file, check, changed))
     if check and changed:
@@ -48,41 +56,87 @@ def show(
     latex: Latex = False,
     ir: Ir = False,
     passes: Passes = False,
+    source: Written = False,
 ) -> None:
-    """Print losses in canonical form, with key and horizon."""
-    _each(files, lambda file: _show(file, timeline, latex, ir or passes, passes))
+    """Print losses in canonical form, with key and horizon; or their files as they are."""
+    if source:
+        others = {"--timeline": timeline, "--latex": latex, "--ir": ir, "--passes": passes}
+        if given := next((name for name, chosen in others.items() if chosen), None):
+            raise A2lError(f"--source prints a file as it is, without {given}", "leave out one of the two")
+        _each(files, _print_source)
+    else:
+        _each(files, lambda file: _show(file, timeline, latex, ir or passes, passes))
 
 
-def _each(files: Iterable[str], action: Callable[[str], None]) -> None:
+def _tell(error: A2lError) -> None:
+    print(error.render(), file=sys.stderr)
+
+
+def _tell_json(error: A2lError) -> None:
+    """Findings as JSON; what is wrong with no place in a file, as words to stderr."""
+    if isinstance(error, LanguageError):
+        _print_json(error.diagnostics)
+    else:
+        _tell(error)
+
+
+def _each(
+    files: Iterable[str], action: Callable[[str], None], tell: Callable[[A2lError], None] = _tell
+) -> None:
     """Apply `action` to every file, also after an error; exit with the gravest error's status."""
     status = 0
     for file in files:
         try:
             action(file)
         except A2lError as error:
-            print(error.render(), file=sys.stderr)
+            tell(error)
             status = max(status, error.exit_code)
     if status:
         raise typer.Exit(status)
 
 
-def _check(file: str, allowed: Collection[str]) -> None:
-    from a2ls_dsl.lang.files import read
-    from a2ls_dsl.lang.load import analyse, locate
-
-    path = locate(file)
-    source = read(path)
+def _check(file: str, allowed: Collection[str], json: bool) -> None:
     try:
-        losses, warnings = analyse(source, path)
+        summary, found = _checked(file)
     except LanguageError as error:
         # Warnings stand among the errors; an error itself is never allowed, so something is left to show.
-        raise LanguageError(
-            diagnostic for diagnostic in error.diagnostics if diagnostic.code not in allowed
-        ) from None
-    if shown := [warning for warning in warnings if warning.code not in allowed]:
+        raise LanguageError(finding for finding in error.diagnostics if finding.code not in allowed) from None
+    shown = [warning for warning in found if warning.code not in allowed]
+    if json:
+        _print_json(shown)
+        return
+    if shown:
         print(render_all(shown), file=sys.stderr)
+    print(f"ok {summary}")
+
+
+def _checked(file: str) -> tuple[str, Sequence[Diagnostic]]:
+    """What a file without errors holds, and its warnings. Raises `LanguageError`."""
+    from a2ls_dsl.lang.files import read
+    from a2ls_dsl.lang.grammar import load_grammar
+    from a2ls_dsl.lang.load import analyse, locate
+
+    if _is_grammar(file):
+        grammar = load_grammar(file)
+        return f"{file}: grammar {grammar.name}", grammar.warnings
+    path = locate(file)
+    source = read(path)
+    losses, warnings = analyse(source, path)
     named = ", ".join(f"{name} (horizon {loss.horizon})" for name, loss in losses.items())
-    print(f"ok {source.name}: {named}")
+    return f"{source.name}: {named}", warnings
+
+
+def _print_json(found: Iterable[Diagnostic]) -> None:
+    import json
+
+    for finding in sorted(found, key=lambda finding: finding.span.start):
+        print(json.dumps(finding.data(), ensure_ascii=False))
+
+
+def _is_grammar(file: str) -> bool:
+    from a2ls_dsl.lang.grammar.load import SUFFIX
+
+    return file.endswith(SUFFIX)
 
 
 def _warning(code: str) -> str:
@@ -102,10 +156,11 @@ def _warning(code: str) -> str:
 def _format(file: str, only_check: bool, changed: list[str]) -> None:
     """Format one file, or note in `changed` that it isn't formatted."""
     from a2ls_dsl.lang.files import read, write
+    from a2ls_dsl.lang.grammar.layout import format_grammar
     from a2ls_dsl.lang.syntax.layout import format_file
 
     source = read(file)
-    text = format_file(source)
+    text = format_grammar(source) if _is_grammar(file) else format_file(source)
     if text == source.text:
         return
     changed.append(file)
@@ -114,6 +169,13 @@ def _format(file: str, only_check: bool, changed: list[str]) -> None:
     else:
         write(file, text)
         print(f"formatted {source.name}")
+
+
+def _print_source(file: str) -> None:
+    from a2ls_dsl.lang.files import read
+    from a2ls_dsl.lang.load import locate
+
+    print(read(locate(file)).text, end="")
 
 
 def _show(file: str, timeline: bool, latex: bool, ir: bool, passes: bool) -> None:

@@ -17,7 +17,7 @@ def lsp(
 ) -> None:
     """Serve editors over the language server protocol: errors, hover, completion, layout."""
     try:
-        from a2ls_dsl.editor.server import create
+        from a2ls_dsl.editor.protocol.server import create
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("pygls", "lsprotocol"):
             raise

@@ -1,4 +1,4 @@
 """What an editor shows about loss files and loss grammars: `a2l lsp`.
 
-Every feature is a function over a text; `server.py` alone speaks the language server protocol.
+Every feature is a function over a text; `protocol/` alone speaks the language server protocol.
 """

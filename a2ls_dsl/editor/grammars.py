@@ -1,15 +1,16 @@
-"""Loss grammars (`.a2g`) in an editor: findings, meanings, what may be written, outline, definitions."""
+"""Loss grammars (`.a2g`) in an editor: findings, meanings, what may be written."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from a2ls_dsl.diagnostics import A2lError, LanguageError, Source, Span
 from a2ls_dsl.editor.complete import Proposal, Sort
 from a2ls_dsl.editor.hover import Page, fenced
-from a2ls_dsl.editor.places import Symbol, Target
 from a2ls_dsl.editor.project import Analysis, Finding, plain
+from a2ls_dsl.editor.symbols import Kind, comment_above, outline, symbol_at
 from a2ls_dsl.editor.words import STREAMS, function_page, operator_page, stream_page
 from a2ls_dsl.lang.grammar import Grammar, parse_grammar
 from a2ls_dsl.lang.grammar.check_names import STREAM_WORDS
@@ -35,11 +36,11 @@ WORDS |= {"in": WORDS["for"], "of": WORDS["some"], "batch": WORDS["against"], "m
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _COMMENT = re.compile(r"#[^\n]*")
-_RULE = re.compile(r"^[ \t]*([A-Za-z_]\w*)[ \t]*=", re.MULTILINE)
 
 
+@lru_cache(maxsize=8)
 def check(text: str, name: str) -> Analysis:
-    """Every error of a grammar, or its warnings."""
+    """Every error of a grammar, or its warnings. A large one takes seconds."""
     grammar = _parsed(text, name)
     if isinstance(grammar, Grammar):
         return Analysis(tuple(map(Finding, grammar.warnings)))
@@ -48,12 +49,9 @@ def check(text: str, name: str) -> Analysis:
 
 def hover(text: str, offset: int) -> Page | None:
     """What the word at a character means."""
-    found = _word(text, offset)
-    if found is None:
-        return None
-    word, start, end = found
-    said = _meaning(_plain(text), word, start)
-    return (said, start, end) if said else None
+    word = next((each for each in _WORD.finditer(_plain(text)) if each.start() <= offset <= each.end()), None)
+    said = word and _meaning(text, word[0], word.start())
+    return (said, *word.span()) if word and said else None
 
 
 def complete(text: str, offset: int) -> list[Proposal]:
@@ -79,28 +77,6 @@ def complete(text: str, offset: int) -> list[Proposal]:
     return list(_expressions(clean, start))
 
 
-def symbols(text: str) -> list[Symbol]:
-    """The rules of a grammar."""
-    clean = _plain(text)
-    matches = list(_RULE.finditer(clean))
-    ends = [*(match.start() for match in matches[1:]), len(clean)]
-    found = []
-    for match, end in zip(matches, ends, strict=False):
-        start = match.start(1)
-        body = re.split(r"^\s*require\b", clean[start:end], maxsplit=1, flags=re.MULTILINE)[0].rstrip()
-        found.append(Symbol(match[1], "rule", (start, start + len(body)), match.span(1)))
-    return found
-
-
-def definition(text: str, offset: int) -> Target | None:
-    """Where the rule under the cursor is defined."""
-    found = _word(text, offset)
-    for symbol in symbols(text) if found else ():
-        if found and symbol.name == found[0]:
-            return Target(None, Span(Source("", text), *symbol.named))
-    return None
-
-
 def _parsed(text: str, name: str) -> Grammar | LanguageError:
     try:
         return parse_grammar(plain(text, name).replace("\ufeff", " ", 1), name)
@@ -118,20 +94,17 @@ def _plain(text: str) -> str:
     return _COMMENT.sub(lambda found: " " * len(found[0]), text)
 
 
-def _word(text: str, offset: int) -> tuple[str, int, int] | None:
-    for match in _WORD.finditer(_plain(text)):
-        if match.start() <= offset <= match.end():
-            return match[0], *match.span()
-    return None
-
-
 def _meaning(text: str, word: str, start: int) -> str:
-    rule = next((symbol for symbol in symbols(text) if symbol.name == word), None)
-    behind = text[start + len(word) :].lstrip()
+    symbol = symbol_at(text, start, True)
+    behind = _plain(text)[start + len(word) :].lstrip()
     if behind.startswith("[") and word in GRAMMAR_STREAMS:
         return stream_page(Stream(word))
-    if rule is not None:
-        return f"**{word}** (rule)\n\n{fenced(text[slice(*rule.whole)], 'a2g')}"
+    if symbol and symbol.kind is Kind.RULE and symbol.whole:
+        comment = comment_above(text, symbol.whole[0])
+        blocks = [f"**{word}** (rule)", *([comment] if comment else [])]
+        return "\n\n".join([*blocks, fenced(text[slice(*symbol.whole)], "a2g")])
+    if symbol and symbol.kind is Kind.PARAMETER:
+        return f"**{word}** (parameter): the grammar is the union over its values"
     if word in functions:
         return function_page(functions[word])
     if word in operators:
@@ -139,8 +112,7 @@ def _meaning(text: str, word: str, start: int) -> str:
     if word in WORDS:
         meaning, example = WORDS[word]
         return f"**{word}** (word of the language): {meaning}\n\n    {example}"
-    header = re.match(r"\s*grammar\s+\w+\s+for\s+(\w+)", text)
-    return f"**{word}** (parameter): the horizon" if header and header[1] == word else ""
+    return ""
 
 
 def _requirement(start: int, asked: re.Match[str]) -> Iterator[Proposal]:
@@ -177,9 +149,10 @@ def _expressions(text: str, start: int) -> Iterator[Proposal]:
     """Whatever may stand in a rule."""
     for name in operators:
         yield Proposal(name, Sort.OPERATOR, start, operators[name].summary, operator_page(operators[name]))
-    own = next((symbol.name for symbol in reversed(symbols(text)) if symbol.named[0] < start), "")
-    for name in dict.fromkeys(symbol.name for symbol in symbols(text)):
-        if name not in ("loss", own):  # rules are not recursive
+    rules = outline(text, True)
+    own = next((symbol.name for symbol, named, _ in reversed(rules) if named[0] < start), "")
+    for name in dict.fromkeys(symbol.name for symbol, _, _ in rules):
+        if name not in ("loss", own):  # most rules are not recursive
             yield Proposal(name, Sort.LOSS, start, "a rule")
     yield Proposal("some of", Sort.WORD, start, *WORDS["some"], snippet="some of { $1 }$0")
     yield Proposal("against batch", Sort.WORD, start, *WORDS["against"])

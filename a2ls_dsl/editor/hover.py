@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from a2ls_dsl.editor.project import Analysis
 from a2ls_dsl.editor.scan import Place, Token, token_at
+from a2ls_dsl.editor.symbols import comment_above
 from a2ls_dsl.editor.words import (
     LEGEND,
     function_page,
@@ -88,12 +89,14 @@ def _loss(name: str, analysis: Analysis) -> str:
         return ""
     unit, definition = found
     origin = "" if unit is analysis.unit else f", from {unit.source.name}"
+    said = [comment] if (comment := comment_above(unit.source.text, place(definition.span).start)) else []
     loss = unit.losses.get(name)
     if loss is None:
-        return f"**{name}** (loss{origin})\n\n{fenced(_written(unit, definition))}"
+        return "\n\n".join([f"**{name}** (loss{origin})", *said, fenced(_written(unit, definition))])
     terms = comparisons(loss)
     blocks = [
         f"**{name}** (loss{origin}): horizon {loss.horizon}",
+        *said,
         fenced(print_loss(loss), "a2l"),
     ]
     if len(terms) <= _MANY:
@@ -118,17 +121,17 @@ def shapes(term: Comparison) -> str:
     """The shapes of the rows of a checked comparison, in words."""
     source, target = steps(term)[0]
     if not target:
-        return f"latents (B, {_width(source)})"
+        return f"latents (B, {row(source)})"
     rolled = rollouts(term)
     several = f" at each of {rolled[0].length} steps" if rolled else ""
     head = head_of(term)
     if head is None or head.kind == NONE:
-        return f"source (B, {_width(source)}), target (B, {_width(target)}){several}"
-    return f"source (B, {_width(source)}) -> {head.kind} -> (B, {_width(target)}) = target{several}"
+        return f"source (B, {row(source)}), target (B, {row(target)}){several}"
+    return f"source (B, {row(source)}) -> {head.kind} -> (B, {row(target)}) = target{several}"
 
 
-def _width(items: Iterable[Item]) -> str:
-    """`2F + A + 3`: how wide a row is."""
+def row(items: Iterable[Item]) -> str:
+    """`2F + A + 3`: how many numbers a row has."""
     found = widths(items)
     counts = {_LETTERS[each]: found.count(each) for each in Width}
     terms = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from a2ls_dsl.lang.messages.codes import GRAMMAR_RULES, RULES, explanations
 from a2ls_dsl.words.entry import Function, Kind, Negatives, Number, Operator, Sets
 from a2ls_dsl.words.language import HEAD, SCHEDULE, Stream
 from a2ls_dsl.words.maps import MAPS
@@ -132,6 +133,13 @@ def page(name: str) -> str:
     if name in list(Stream):
         return stream_page(Stream(name))
     return syntax_page(name) if name in SYNTAX else ""
+
+
+def code_page(code: str) -> str:
+    """What `a2l explain` says about a code."""
+    found = explanations()[code]
+    lines = [f"**{code}**: {(RULES | GRAMMAR_RULES)[code]}", " ".join(found.why.split())]
+    return _page(*lines, f"```a2l\n{found.right.strip()}\n```" if found.right else "")
 
 
 def _title(name: str, kind: str, summary: str) -> str:

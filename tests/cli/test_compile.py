@@ -9,6 +9,7 @@ from forked import a2l
 from torch import nn
 
 import a2ls_dsl
+from a2ls_dsl.backend.export import export
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -36,6 +37,12 @@ def test_a_view_on_vectors_is_a_warning() -> None:
     done = run("curl", "--env", "cartpole-swingup")
     assert done.returncode == 0
     assert "warning: `crop` changes nothing on vector observations" in done.stdout
+
+
+def test_a_module_goes_to_stdout() -> None:
+    done = run("curl", "-o", "-")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == export("curl", a2ls_dsl.load("curl"))
 
 
 def test_unknown_names_are_explained() -> None:

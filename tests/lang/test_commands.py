@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from a2ls_dsl.cli import main
+from a2ls_dsl.lang.files import shipped
 
 GOLDEN = Path(__file__).parent / "golden"
 GOOD = "loss one = mse({ s[t] } -> { s[t+1] })\nloss two = 0.5 * one + 1.0 * one\n"
@@ -94,6 +96,37 @@ def test_check_allows_nothing_but_warnings(a2l: Shell, code: str, message: str, 
     assert fix in err
 
 
+def test_check_prints_json(a2l: Shell) -> None:
+    """Errors and warnings of all files, a line each; an edit where there is one."""
+    Path("warned.a2l").write_text("# é\nloss one = mse({ s[t] } -> { s[t],\n  s[t+1] })\n")
+    code, out, err = a2l("check", "--json", "bad.a2l", "warned.a2l", "good.a2l", "missing.a2l")
+    first, second = map(json.loads, out.splitlines())
+    assert (code, err.count("\n")) == (2, 2)  # a file that isn't there has no place
+    assert (first["file"], first["line"], first["column"], first["end_column"]) == ("bad.a2l", 1, 12, 14)
+    assert (first["code"], first["severity"], first["edit"]) == (
+        "A2L021",
+        "error",
+        {"line": 1, "column": 12, "end_line": 1, "end_column": 14, "text": "mse"},
+    )
+    assert (second["code"], second["severity"], second["line"]) == ("A2L101", "warning", 2)
+    assert a2l("check", "--json", "--allow", "A2L101", "warned.a2l") == (0, "", "")
+    Path("near.a2l").write_text("loss one = mze({ s[t] } -> { s[t+1] })\n")
+    (found,) = map(json.loads, a2l("check", "--json", "near.a2l")[1].splitlines())
+    place = {"line": 1, "column": 12, "end_line": 1, "end_column": 15}
+    assert found["edit"] == {**place, "text": "mse"}
+    assert {name: found[name] for name in place} == place
+
+
+def test_check_and_fmt_of_grammars(a2l: Shell) -> None:
+    Path("mine.a2g").write_text("grammar mine\nloss=mse({s[t]}->{r[t]}) # all\n")
+    assert a2l("check", "mine.a2g") == (0, "ok mine.a2g: grammar mine\n", "")
+    assert a2l("fmt", "mine.a2g") == (0, "formatted mine.a2g\n", "")
+    assert Path("mine.a2g").read_text() == "grammar mine\nloss = mse({ s[t] } -> { r[t] })  # all\n"
+    Path("bad.a2g").write_text("grammar bad\nloss = mze({ s[t] } -> { r[t] })\n")
+    code, _, err = a2l("check", "bad.a2g")
+    assert (code, "did you mean `mse`?" in err) == (1, True)
+
+
 def test_check_of_what_is_not_there(a2l: Shell) -> None:
     code, out, err = a2l("check", "crul")
     assert (code, out) == (2, "")
@@ -136,6 +169,13 @@ def test_show(a2l: Shell, golden: Callable[[Path, str], None]) -> None:
     code, out, err = a2l("show", "good.a2l", "curl", "--timeline")
     assert (code, err) == (0, "")
     golden(GOLDEN / "show.txt", out)
+
+
+def test_show_prints_a_file_as_it_is(a2l: Shell) -> None:
+    written = shipped("losses", ".a2l")["curl"].read_text(encoding="utf-8")
+    assert a2l("show", "curl", "--source") == (0, written, "")
+    code, _, err = a2l("show", "curl", "--source", "--latex")
+    assert (code, "without --latex" in err) == (2, True)
 
 
 def test_show_prints_the_formula(a2l: Shell) -> None:

@@ -51,15 +51,29 @@ def parse_grammar(text: str, name: str = "<string>") -> Grammar:
     return _load(Source(name, text))
 
 
-def _load(source: Source) -> Grammar:
+def name_errors(text: str) -> list[str]:
+    """What is wrong with a text as far as names and syntax go; its sets are not looked at."""
+    try:
+        file, mistakes = _read(Source("", text))
+    except LanguageError as error:
+        return [finding.message for finding in error.diagnostics]
+    return [finding.message for finding in (*mistakes, *check(file)) if finding.severity is Severity.ERROR]
+
+
+def _read(source: Source) -> tuple[GrammarFile, list[Diagnostic]]:
+    """A grammar's lines, and what is wrong with those that don't parse."""
     findings = Findings(of_grammar=True)
     statements = read(source, GRAMMARS, findings)
     header = next(iter(statements), None)
     if not isinstance(header, surface.Header):
         raise LanguageError(findings.found[:1])
-    file = GrammarFile.of(header, statements)
+    return GrammarFile.of(header, statements), findings.found
+
+
+def _load(source: Source) -> Grammar:
+    file, mistakes = _read(source)
     try:
-        return _checked(file, source, findings.found)
+        return _checked(file, source, mistakes)
     except RecursionError:
         deep = report(
             GrammarRule.SYNTAX, "rules refer to finding other too deeply", file.name.span, "use fewer rules"

@@ -3,19 +3,19 @@
 A definition stands on one line up to `WIDTH` columns, else with negatives and options on a line of their
 own, else with one row per stream. Sets and options are in
 canonical order; terms, references, weights and defaults that were written stay as written. Comments stay
-too: those inside a definition or an import move above it. Between definitions, imports and comments, one
-blank line stays where there was at least one.
+too (`blocks.py`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from itertools import groupby
 
 from a2ls_dsl.diagnostics import Source
 from a2ls_dsl.lang.rules.canonical import ordered_comparison
+from a2ls_dsl.lang.syntax.blocks import blocks, join, plain
 from a2ls_dsl.lang.syntax.elaborate import parse
 from a2ls_dsl.lang.syntax.printer import (
     print_option,
@@ -29,64 +29,14 @@ from a2ls_dsl.lang.syntax.tree import Comparison, Definition, Import, Item, Weig
 
 WIDTH = 88
 _INDENT = "    "
-_COMMENT = re.compile(r"\"[^\"\n]*\"|(#[^\n]*)")
 
 
 def format_file(source: Source) -> str:
     """The text of a loss file in its one layout. Raises `LanguageError` if it doesn't parse."""
-    text = source.text.replace("\r\n", "\n").replace("\r", "\n")
+    text = plain(source.text)
     file = parse(text, source.name)
-    blocks = _blocks(text, [*file.imports, *file.definitions])
-    lines: list[str] = []
-    end = len(text)
-    for block in blocks:
-        if text.count("\n", end, block.start) > 1:
-            lines.append("")
-        lines += block.lines()
-        end = block.end
-    return "\n".join(lines) + "\n"
-
-
-@dataclass
-class _Block:
-    """A definition or an import with the comments that belong to it, or a comment on its own."""
-
-    start: int
-    end: int
-    content: Definition | Import | None = None
-    above: list[str] = field(default_factory=list)
-    behind: str = ""
-
-    def lines(self) -> Iterator[str]:
-        yield from self.above
-        if self.content is not None:
-            *first, last = _lines(self.content)
-            yield from first
-            yield last + (f"  {self.behind}" if self.behind else "")
-
-
-def _blocks(text: str, contents: Iterable[Definition | Import]) -> list[_Block]:
-    """Definitions, imports and comments in the order of the text."""
-    blocks = [_Block(content.span.start, content.span.end, content) for content in contents if content.span]
-    comments = (match for match in _COMMENT.finditer(text) if match[1])
-    pieces: list[_Block | re.Match[str]] = sorted(
-        [*blocks, *comments],
-        key=lambda piece: piece.start if isinstance(piece, _Block) else piece.start(),
-    )
-    merged: list[_Block] = []
-    for piece in pieces:
-        if isinstance(piece, _Block):
-            merged.append(piece)
-            continue
-        words = piece[0].rstrip()
-        last = merged[-1] if merged else None
-        if last is not None and piece.start() < last.end:
-            last.above.append(words)
-        elif last is not None and last.content is not None and "\n" not in text[last.end : piece.start()]:
-            last.behind, last.end = words, piece.end()
-        else:
-            merged.append(_Block(piece.start(), piece.end(), above=[words]))
-    return merged
+    contents: list[Definition | Import] = [*file.imports, *file.definitions]
+    return join(blocks(text, [(content, content.span) for content in contents]), _lines)
 
 
 def format_definition(definition: Definition) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate
 from typing import Any, Literal, TypeAlias
 
@@ -90,7 +90,7 @@ def read(source: Source, dialect: Dialect, findings: Findings) -> list[surface.S
         if broken < MAX_BROKEN:
             try:
                 rule = dialect.start[min(number, 1)]
-                statements += builder.build(_parser(dialect).parse(piece, start=rule), start)
+                statements += builder.build(_tree(dialect, rule, piece), start)
                 continue
             except UnexpectedInput as unexpected:
                 broken += 1
@@ -124,6 +124,12 @@ def _placeholders(source: Source, piece: str, start: int, dialect: Dialect) -> I
     for text, match in names.items():
         place = Span(source, *(start + end for end in match.span(match.lastindex or 0)))
         yield surface.Equation(surface.Name(text, place), surface.Broken(whole), whole)
+
+
+@lru_cache(maxsize=1024)
+def _tree(dialect: Dialect, rule: str, piece: str) -> Node:
+    """What lark makes of a piece. An editor reads a text again and again, of which a piece has changed."""
+    return _parser(dialect).parse(piece, start=rule)
 
 
 @cache
