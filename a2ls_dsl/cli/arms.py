@@ -120,7 +120,7 @@ def _row(row: Beside) -> tuple[str, ...]:
     if row.lead is None:
         return (*cells, "", "", "")
     lead = row.lead
-    span = f"{lead.low:+.1f} to {lead.high:+.1f}" if lead.known else ""
+    span = f"{lead.low:+.1f} to {lead.high:+.1f}" if lead.bounded else ""
     answer = ("better" if lead.value > 0 else "worse") if lead.excludes(0.0) else "can't be said"
     return (*cells, _figure(lead.value, "+"), span, answer)
 
@@ -134,7 +134,7 @@ def _notes(rows: tuple[Beside, ...], learning: int) -> Iterator[str]:
     yield f"score: mean return of the evaluations after {learning:,} frames, at which learning begins"
     if any(math.isnan(row.mean) for row in rows):
         yield "there is no such evaluation: train for more --frames"
-    elif any(lead.known for lead in leads):
+    elif any(lead.bounded for lead in leads):
         yield f"interval: of the difference, 95 %{' for all of them together' if len(leads) > 1 else ''}"
     elif len(rows[0].arm.curves) < SEEDS:
         yield f"an interval takes {SEEDS} seeds or more: --seeds {SEEDS}"

@@ -16,7 +16,7 @@ from a2ls_dsl.cli.console import duration, size
 from a2ls_dsl.cli.tables import Column, Fitted, show
 from a2ls_dsl.english import count
 from a2ls_dsl.report import standing as report
-from a2ls_dsl.report.tables import said
+from a2ls_dsl.report.tables import formatted
 from a2ls_dsl.rl.slots import Replaced
 from a2ls_dsl.search.candidates import NO_LOSS, Candidate, Status, ranked
 from a2ls_dsl.search.conductor import Ended
@@ -94,7 +94,7 @@ def standing(board: Sequence[Candidate]) -> list[str]:
         how = f"{best.score or 0.0:.1f} in one run, so partly luck: no interval without fresh seeds"
         return [f"highest score so far, in one run: {named(best)}", f"  {'; '.join([how, *told])}"]
     leads = [(each, found.lead(each)) for each in found.references]
-    told = [f"{said(lead, 1, True)} to {each.name}" for each, lead in leads if lead is not None]
+    told = [f"{formatted(lead, 1, True)} to {each.name}" for each, lead in leads if lead is not None]
     how = f"{_fresh(best)} over {count(best.fresh_runs, 'fresh seed')}"
     return [f"best so far: {named(best)}", f"  {'; '.join([how, *told])}"]
 

@@ -30,7 +30,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Beside:
-    """An arm beside the reference. mean, spread: of the scores of its seeds, spread NaN of one seed.
+    """An arm beside the reference. mean, spread: of the scores of its seeds; the spread of one seed is NaN.
 
     lead: over the reference, None for the reference itself; its interval holds for all arms together.
     """
@@ -42,12 +42,12 @@ class Beside:
 
 
 def reference(arms: Sequence[Arm]) -> Arm:
-    """What the others are held against: no loss, where it is among them, else the first."""
+    """The arm that the others are compared with: no loss if it is among them, else the first."""
     return next((arm for arm in arms if arm.name == NO_LOSS), arms[0])
 
 
 def beside_reference(arms: Sequence[Arm], after: int) -> tuple[Beside, ...]:
-    """The arms in their order. after: the frames at which learning begins."""
+    """The arms in the order given. after: the frames at which learning begins."""
     base = reference(arms)
     confidence = chosen_confidence(len(arms) - 1)
     rows = []
@@ -61,7 +61,7 @@ def beside_reference(arms: Sequence[Arm], after: int) -> tuple[Beside, ...]:
 
 
 def chart(arms: Sequence[Arm], title: str) -> str:
-    """An SVG file with a line and a band an arm: mean over seeds, Student's interval at each point."""
+    """An SVG file with a line and a band per arm: mean over seeds, Student's interval at each point."""
     curves = [
         mean_curve(
             arm.name,

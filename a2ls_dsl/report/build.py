@@ -24,7 +24,7 @@ NAME = "report.html"
 
 
 def report(folder: Path, against: Path | None = None) -> tuple[str, tuple[Claim, ...]]:
-    """The page, and the claims on top of it. against: a random search, by default the one beside the study.
+    """The page, and the claims at its top. against: a random search, by default the one beside the study.
 
     The same study gives the same page. Raises `A2lError`.
     """
@@ -32,26 +32,26 @@ def report(folder: Path, against: Path | None = None) -> tuple[str, tuple[Claim,
     with Records(folder) as study, other(study, against) as random, study.still():
         claims = verdict(study, random, validation)
         summary = summarise(study)
-        found = _sections(study, summary, validation)
+        parts = _sections(study, summary, validation)
     title = f"Search on {summary.settings.where}"
     top = sections.verdict(claims) + sections.glance(summary)
     foot = f"Made by a2l report, a2ls_dsl {__version__}. Intervals are 95 % ones unless it says otherwise."
-    return page.document(title, _lead(folder, summary), top, found, foot), claims
+    return page.document(title, _lead(folder, summary), top, parts, foot), claims
 
 
 def _sections(study: Records, summary: Summary, validation: Validation | None) -> list[page.Section]:
     rng = np.random.default_rng(0)
     patterns = pattern_table(study, rng)
-    found = [
+    parts = [
         sections.over_time(study),
         sections.curves(study, rng),
         sections.hall(study, hall_table(study)),
         sections.lineage(summary),
     ]
     if validation and validation.scores:
-        found.append(sections.validated(validation, validation_table(validation)))
+        parts.append(sections.validated(validation, validation_table(validation)))
     return [
-        *found,
+        *parts,
         sections.patterns(patterns, patterns_table(patterns)),
         sections.gates(study, summary, gate_table(summary)),
         sections.slots(study, summary),

@@ -1,4 +1,4 @@
-"""The charts of a report over time: scores of the candidates as they came, learning curves, slots in use."""
+"""The charts of a report over time: scores of the candidates by generation, learning curves, slots in use."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from a2ls_dsl.report.svg import Drawing, Frame, frame, number, padded, spread
 
 Floats = NDArray[np.float64]
 GROUPS = 12
-"""More violins are not drawn: neighbouring generations share one then."""
+"""At most this many violins are drawn: of more generations, neighbours share one."""
 
 DOTS = 30
-"""Of a group of at most this many scores, each is a dot."""
+"""A group of at most this many scores shows each as a dot."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Line:
-    """A named value that others are held against."""
+    """A named value to compare others with."""
 
     name: str
     value: float
@@ -60,7 +60,7 @@ def mean_curve(name: str, frames: Sequence[int], returns: Floats, diverged: int 
 
 
 def grouped(generations: NDArray[np.int64], scores: Floats) -> list[Group]:
-    """Scores by generation; of many generations, runs of neighbours together."""
+    """Scores by generation; of many generations, neighbours are put together."""
     numbers = np.unique(generations)
     if not len(numbers):
         return []
@@ -79,8 +79,8 @@ def evolution(groups: Sequence[Group], references: Sequence[Line], width: float)
     everything = np.concatenate([group.scores for group in groups])
     values = [*everything, *(reference.value for reference in references)]
     medians, tops = ([float(rule(g.scores)) for g in groups] for rule in (np.median, np.max))
-    told = f"Median {_list(medians)} by generation, best {_list(tops)}."
-    drawing = Drawing(width, 320, "Scores of the candidates, generation by generation", told)
+    summary = f"Median {_list(medians)} by generation, best {_list(tops)}."
+    drawing = Drawing(width, 320, "Scores of the candidates, generation by generation", summary)
     names = max((len(reference.name) for reference in references), default=0)
     plot = frame(
         drawing,
@@ -99,14 +99,14 @@ def evolution(groups: Sequence[Group], references: Sequence[Line], width: float)
         if not sparse:
             drawing.text(plot.x(place), drawing.height - 22, group.label, "axis", "middle")
     best = np.maximum.accumulate([group.scores.max() for group in groups])
-    drawing.path(((plot.x(i), plot.y(float(each))) for i, each in enumerate(best)), "best")
+    drawing.path(((plot.x(i), plot.y(float(score))) for i, score in enumerate(best)), "best")
     return drawing.render()
 
 
 def _violin(plot: Frame, place: int, group: Group, room: float) -> None:
     drawing, x = plot.drawing, plot.x(place)
     scores = group.scores
-    quarters = [float(each) for each in np.quantile(scores, [0.25, 0.5, 0.75])]
+    quarters = [float(quarter) for quarter in np.quantile(scores, [0.25, 0.5, 0.75])]
     if len(scores) > 4 and np.ptp(scores) > 0:
         grid, density = smoothed(scores)
         sides = [(room * d, plot.y(float(value))) for d, value in zip(density, grid, strict=True)]
@@ -142,10 +142,10 @@ def smoothed(scores: Floats, points: int = 64) -> tuple[Floats, Floats]:
 
 def _references(plot: Frame, references: Sequence[Line]) -> None:
     places = spread([plot.y(reference.value) for reference in references], 14, 30, plot.y.begin)
-    for each, place in zip(references, places, strict=True):
-        at = plot.y(each.value)
+    for reference, place in zip(references, places, strict=True):
+        at = plot.y(reference.value)
         plot.drawing.line(plot.x.begin, at, plot.x.end, at, "reference")
-        plot.drawing.text(plot.x.end + 4, place + 4, each.name, "axis")
+        plot.drawing.text(plot.x.end + 4, place + 4, reference.name, "axis")
 
 
 def learning(
@@ -156,12 +156,12 @@ def learning(
 ) -> str:
     """Mean returns over frames with bands; `others`: further curves in grey, (frames, returns) each.
 
-    The curves set the axis: bands of two or three seeds are many times as wide, and end at the plot's edge.
+    The curves set the axis: bands of two or three seeds are many times as wide, and are cut at its ends.
     """
     values = [v for curve in curves for v in curve.mean] + [v for _, returns in others for v in returns]
     last = max((c.frames[-1] for c in curves), default=1.0)
-    told = "; ".join(f"{c.name}: {c.mean[-1]:.0f} after {c.frames[-1]:,.0f} frames" for c in curves)
-    drawing = Drawing(width, 320, title, told)
+    summary = "; ".join(f"{c.name}: {c.mean[-1]:.0f} after {c.frames[-1]:,.0f} frames" for c in curves)
+    drawing = Drawing(width, 320, title, summary)
     names = max((len(curve.name) for curve in curves), default=0)
     right = min(18 + 7.5 * names, width / 3)
     plot = frame(
@@ -171,27 +171,27 @@ def learning(
         drawing.path(_places(plot, frames, returns), "other")
     draw_curves(plot, dict(enumerate(curves)))
     at = spread([plot.y(float(curve.mean[-1])) for curve in curves], 15, 30, plot.y.begin)
-    for place, each in enumerate(curves):
-        x = plot.x(float(each.frames[-1]))
-        drawing.line(x + 2, plot.y(float(each.mean[-1])), x + 8, at[place], f"curve {colour(place)}")
-        drawing.text(x + 11, at[place] + 4, each.name, f"name {colour(place)}")
+    for place, curve in enumerate(curves):
+        x = plot.x(float(curve.frames[-1]))
+        drawing.line(x + 2, plot.y(float(curve.mean[-1])), x + 8, at[place], f"curve {colour(place)}")
+        drawing.text(x + 11, at[place] + 4, curve.name, f"name {colour(place)}")
     return drawing.render()
 
 
 def draw_curves(plot: Frame, curves: Mapping[int, Curve]) -> None:
     """Curves by the numbers of their colours, all bands below all lines; a band ends at the plot's edge."""
     for place, curve in curves.items():
-        known = np.isfinite(curve.low)
-        if known.sum() > 1:
-            ends = (np.clip(part[known], plot.y.low, plot.y.high) for part in (curve.high, curve.low))
-            upper, lower = (_places(plot, curve.frames[known], part) for part in ends)
+        bounded = np.isfinite(curve.low)
+        if bounded.sum() > 1:
+            ends = (np.clip(part[bounded], plot.y.low, plot.y.high) for part in (curve.high, curve.low))
+            upper, lower = (_places(plot, curve.frames[bounded], part) for part in ends)
             plot.drawing.path([*upper, *reversed(lower)], f"band {colour(place)}", closed=True)
     for place, curve in curves.items():
         plot.drawing.path(_places(plot, curve.frames, curve.mean), f"curve {colour(place)}")
 
 
 def colour(place: int) -> str:
-    """The style of a curve; after as many as there are, they come again."""
+    """The style of a curve; styles repeat after `CURVES` of them."""
     return f"k{place % CURVES}"
 
 
@@ -205,7 +205,7 @@ def occupancy(busy: Floats, slots: int, width: float) -> str:
     drawing = Drawing(width, 200, "Slots in use over the search", f"{share:.0%} of {slots} slots on average.")
     plot = frame(drawing, (0, 100), (0, slots), "time of the search, %", "slots in use")
     step = 100 / len(busy)
-    top = [(plot.x(i * step + dx), plot.y(float(each))) for i, each in enumerate(busy) for dx in (0, step)]
+    top = [(plot.x(i * step + dx), plot.y(float(used))) for i, used in enumerate(busy) for dx in (0, step)]
     drawing.path([(plot.x.begin, plot.y.begin), *top, (plot.x.end, plot.y.begin)], "area", closed=True)
     at = plot.y(share * slots)
     drawing.line(plot.x.begin, at, plot.x.end, at, "reference")

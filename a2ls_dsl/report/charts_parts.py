@@ -15,7 +15,7 @@ from a2ls_dsl.report.svg import CHARACTER, Drawing, Scale, number, padded
 from a2ls_dsl.search.candidates import Candidate
 
 NODES = 60
-"""Of a larger family the nearest this many are drawn."""
+"""At most this many of a family are drawn: those nearest to the best."""
 
 NODE, NODE_HEIGHT, ROW = 104, 40, 78
 
@@ -42,14 +42,14 @@ class Part:
 def intervals(rows: Sequence[tuple[str, Sequence[Bar]]], title: str, label: str, width: float) -> str:
     """Rows of intervals around 0, with the row's name above on narrow drawings and beside on wide ones.
 
-    The axis is for most of them: one that is many times as wide as the others ends in an arrow at the edge.
+    The axis suits most of them: an interval many times as wide as the others ends in an arrow at the edge.
     """
     shown = [(name, [bar for bar in bars if not math.isnan(bar.interval.value)]) for name, bars in rows]
     values = _range([bar.interval for _, bars in shown for bar in bars])
     beside = width > 560
     left = 14 + CHARACTER * 1.05 * max((len(name) for name, _ in rows), default=0) if beside else 12
     heights = [(0 if beside else 18) + max(14 * len(bars), 14) + 12 for _, bars in shown]
-    drawing = Drawing(width, sum(heights) + 46, title, _told(shown))
+    drawing = Drawing(width, sum(heights) + 46, title, _summary(shown))
     x = Scale(*padded(values, zero=True), left, width - 16)
     bottom = drawing.height - 40
     for tick in x.ticks(max(2, int(width / 120))):
@@ -74,11 +74,11 @@ def intervals(rows: Sequence[tuple[str, Sequence[Bar]]], title: str, label: str,
 def _interval(drawing: Drawing, x: Scale, bar: Bar, y: float) -> None:
     sure = bar.interval.excludes(0.0)
     kind = "quiet" if bar.quiet else ("better" if bar.interval.value > 0 else "worse") if sure else "unsure"
-    if bar.interval.known:
+    if bar.interval.bounded:
         ends = [min(max(end, x.low), x.high) for end in (bar.interval.low, bar.interval.high)]
         drawing.line(x(ends[0]), y, x(ends[1]), y, f"whisker {kind}")
-        for end, told, inwards in zip(ends, (bar.interval.low, bar.interval.high), (7, -7), strict=True):
-            if end != told:
+        for end, bound, inwards in zip(ends, (bar.interval.low, bar.interval.high), (7, -7), strict=True):
+            if end != bound:
                 tip = x(end), y
                 drawing.path([(tip[0] + inwards, y - 5), tip, (tip[0] + inwards, y + 5)], f"arrow {kind}")
     place = min(max(bar.interval.value, x.low), x.high)
@@ -90,41 +90,45 @@ BEYOND = 3.0
 
 
 def _range(shown: Sequence[Interval]) -> list[float]:
-    """What the axis has to hold: ends of intervals, as far as they aren't far beyond what most of them
-    need."""
-    known = [each for each in shown if each.known]
-    if not known:
-        return [each.value for each in shown]
-    half = float(np.median([(each.high - each.low) / 2 for each in known]))
-    low, high = np.quantile([each.value for each in known], [0.1, 0.9])
-    ends = [end for each in shown for end in (each.value, each.low, each.high) if not math.isnan(end)]
+    """The values that the axis covers: the ends of all intervals, save those far beyond what most need."""
+    bounded = [interval for interval in shown if interval.bounded]
+    if not bounded:
+        return [interval.value for interval in shown]
+    half = float(np.median([(interval.high - interval.low) / 2 for interval in bounded]))
+    low, high = np.quantile([interval.value for interval in bounded], [0.1, 0.9])
+    ends = [
+        end
+        for interval in shown
+        for end in (interval.value, interval.low, interval.high)
+        if not math.isnan(end)
+    ]
     return [min(max(end, float(low) - BEYOND * half), float(high) + BEYOND * half) for end in ends]
 
 
-def _told(rows: Sequence[tuple[str, Sequence[Bar]]]) -> str:
+def _summary(rows: Sequence[tuple[str, Sequence[Bar]]]) -> str:
     return "; ".join(
         f"{name}: {bars[0].interval.value:.1f} from {bars[0].interval.low:.1f} to {bars[0].interval.high:.1f}"
         for name, bars in rows
-        if bars and bars[0].interval.known
+        if bars and bars[0].interval.bounded
     )
 
 
 def stacked(parts: Sequence[Part], title: str, width: float) -> str:
-    """One bar of several parts, and under it their names with figures, as many a line as fit."""
+    """One bar of several parts, and below it their names and figures, as many per line as fit."""
     whole = sum(part.value for part in parts) or 1.0
-    told = [f"{part.name} {number_or_words(part.value)} ({part.value / whole:.0%})" for part in parts]
+    labels = [f"{part.name} {number_or_words(part.value)} ({part.value / whole:.0%})" for part in parts]
     lines: list[list[int]] = [[]]
     used = 0.0
-    for place, words in enumerate(told):
+    for place, words in enumerate(labels):
         room = 34 + CHARACTER * 1.06 * len(words)
         if lines[-1] and used + room > width:
             lines.append([])
             used = 0.0
         lines[-1].append(place)
         used += room
-    drawing = Drawing(width, 44 + 20 * len(lines), title, "; ".join(told))
+    drawing = Drawing(width, 44 + 20 * len(lines), title, "; ".join(labels))
     at = 0.0
-    for part, words in zip(parts, told, strict=True):
+    for part, words in zip(parts, labels, strict=True):
         share = part.value / whole * width
         drawing.rect(at, 4, share - (1 if share > 2 else 0), 26, f"part {part.kind}", words)
         at += share
@@ -132,13 +136,13 @@ def stacked(parts: Sequence[Part], title: str, width: float) -> str:
         at = 0.0
         for place in places:
             drawing.rect(at, 41 + 20 * row, 11, 11, f"part {parts[place].kind}", r=2)
-            drawing.text(at + 17, 51 + 20 * row, told[place], "label")
-            at += 34 + CHARACTER * 1.06 * len(told[place])
+            drawing.text(at + 17, 51 + 20 * row, labels[place], "label")
+            at += 34 + CHARACTER * 1.06 * len(labels[place])
     return drawing.render()
 
 
 def number_or_words(value: float) -> str:
-    """A count with commas; large ones in short."""
+    """A count with commas; large ones abbreviated."""
     return f"{value:,.0f}" if value < 1e6 else number(round(value / 1e5) * 1e5)
 
 
@@ -148,33 +152,39 @@ def family(lineage: Sequence[Candidate]) -> str:
     shown = lineage[-NODES:]
     far = distances(shown)
     rows: list[list[Candidate]] = [[] for _ in range(max(far.values()) + 1)]
-    for each in shown:
-        rows[-1 - far[each.key]].append(each)
+    for candidate in shown:
+        rows[-1 - far[candidate.key]].append(candidate)
     widest = max(map(len, rows))
     width, height = widest * (NODE + 18) + 18, len(rows) * ROW + 4
-    told = f"{count(len(shown), 'loss', 'losses')} over {len(rows)} steps; the winner is {shown[-1].key[:8]}."
-    drawing = Drawing(width, height, "Family tree of the best loss", told)
+    summary = (
+        f"{count(len(shown), 'loss', 'losses')} over {len(rows)} steps; the winner is {shown[-1].key[:8]}."
+    )
+    drawing = Drawing(width, height, "Family tree of the best loss", summary)
     places: dict[str, tuple[float, float]] = {}
     for depth, row in enumerate(rows):
         room = width / len(row)
         # Children stand under their parents: in the order of their parents' places.
-        row.sort(key=lambda each: _mean([places[p][0] for p in each.parents if p in places], each.id))
-        for place, each in enumerate(row):
-            places[each.key] = room * (place + 0.5), depth * ROW + 4
-    for each in shown:
-        x, y = places[each.key]
-        for parent in each.parents:
+        row.sort(
+            key=lambda candidate: _mean(
+                [places[p][0] for p in candidate.parents if p in places], candidate.id
+            )
+        )
+        for place, candidate in enumerate(row):
+            places[candidate.key] = room * (place + 0.5), depth * ROW + 4
+    for candidate in shown:
+        x, y = places[candidate.key]
+        for parent in candidate.parents:
             if parent in places:
                 px, py = places[parent]
                 drawing.line(px, py + NODE_HEIGHT, x, y, "edge")
-    for each in shown:
-        x, y = places[each.key]
-        kind = "node winner" if each is shown[-1] else "node"
-        tip = f"{each.key[:8]}, generation {each.generation}, {each.origin}: {each.text}"
+    for candidate in shown:
+        x, y = places[candidate.key]
+        kind = "node winner" if candidate is shown[-1] else "node"
+        tip = f"{candidate.key[:8]}, generation {candidate.generation}, {candidate.origin}: {candidate.text}"
         drawing.rect(x - NODE / 2, y, NODE, NODE_HEIGHT, kind, tip, r=6)
-        score = "" if each.score is None else f"{each.score:.1f}"
-        drawing.text(x, y + 16, f"{each.key[:6]}  {score}", "label", "middle")
-        drawing.text(x, y + 32, f"{each.origin}", "axis", "middle")
+        score = "" if candidate.score is None else f"{candidate.score:.1f}"
+        drawing.text(x, y + 16, f"{candidate.key[:6]}  {score}", "label", "middle")
+        drawing.text(x, y + 32, f"{candidate.origin}", "axis", "middle")
     return drawing.render()
 
 

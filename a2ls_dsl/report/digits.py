@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from a2ls_dsl.report.tables import Cell, said
+from a2ls_dsl.report.tables import Cell, formatted
 
 P_VALUES = {"p", "holm", "bh", "joint p", "joint holm"}
 SIGNED = {"vs none", "vs none, one run", "difference", "joint"}
@@ -15,7 +15,7 @@ def cell_text(column: str, cell: Cell) -> str:
     """A cell as text, with the digits and signs of its column."""
     if column in P_VALUES and isinstance(cell, float):
         return "" if math.isnan(cell) else "<0.001" if cell < 0.001 else f"{cell:.3f}"
-    return said(cell, 2 if column in FINE else 1, column in SIGNED)
+    return formatted(cell, 2 if column in FINE else 1, column in SIGNED)
 
 
 def duration(seconds: float) -> str:

@@ -15,29 +15,29 @@ Row = dict[str, Any]
 
 
 def candidates(study: Records) -> Iterator[Row]:
-    """A row a candidate or reference: what it is, where it comes from, what became of it."""
-    for each in study.candidates_one_by_one():
+    """One row per candidate or reference: what it is, where it comes from, what became of it."""
+    for candidate in study.candidates_one_by_one():
         yield {
-            "id": each.id,
-            "key": each.key,
-            "name": each.name,
-            "generation": each.generation,
-            "origin": str(each.origin),
-            "parents": list(each.parents),
-            "status": str(each.status),
-            "score": each.score,
-            "training_score": each.training_score,
-            "fresh_score": each.fresh_score,
-            "fresh_error": each.fresh_error,
-            "fresh_runs": each.fresh_runs,
-            "frames": each.frames,
-            "reason": each.reason,
-            "loss": each.text,
+            "id": candidate.id,
+            "key": candidate.key,
+            "name": candidate.name,
+            "generation": candidate.generation,
+            "origin": str(candidate.origin),
+            "parents": list(candidate.parents),
+            "status": str(candidate.status),
+            "score": candidate.score,
+            "training_score": candidate.training_score,
+            "fresh_score": candidate.fresh_score,
+            "fresh_error": candidate.fresh_error,
+            "fresh_runs": candidate.fresh_runs,
+            "frames": candidate.frames,
+            "reason": candidate.reason,
+            "loss": candidate.text,
         }
 
 
 def runs(study: Records) -> Iterator[Row]:
-    """A row a run; times are ticks of the search."""
+    """One row per run; times are ticks of the search."""
     for run in study.run_records():
         yield {
             "id": run.id,
@@ -56,7 +56,7 @@ def runs(study: Records) -> Iterator[Row]:
 
 
 def curves(study: Records) -> Iterator[Row]:
-    """A row an evaluation; frames are environment frames, returns those of its episodes."""
+    """One row per evaluation; frames are environment frames, returns those of its episodes."""
     owner = {run.id: (run.key, run.seed) for run in study.run_records()}
     for number, point in study.points():
         key, seed = owner[number]
@@ -82,7 +82,7 @@ TABLES: dict[str, Callable[[Records], Iterator[Row]]] = {
 def export(study: Records, table: str, kind: str, file: TextIO) -> int:
     """Write a table as `csv` or `json`, a row at a time; the number of rows.
 
-    In CSV a list is its items with spaces between, and what isn't known is empty; in JSON it is null.
+    In CSV the items of a list are separated by spaces, and unknown values are empty; in JSON they are null.
     """
     if table not in TABLES:
         raise unknown("table of a study", table, TABLES)
@@ -106,7 +106,7 @@ def write_csv(rows: Iterator[Row], file: TextIO) -> int:
 
 
 def write_json(rows: Iterator[Row], file: TextIO) -> int:
-    """A list of objects, one a line; the number of rows."""
+    """A list of objects, one per line; the number of rows."""
     number = 0
     for row in rows:
         file.write(f"{',' if number else '['}\n{json.dumps(row, allow_nan=False)}")

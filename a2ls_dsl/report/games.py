@@ -1,7 +1,7 @@
 """Scores of several Atari games as one: mean, median and interquartile mean of human-normalised scores.
 
 Papers on Atari-100k print the first two over games, of each game's mean over seeds; Agarwal et al. 2021 print
-the interquartile mean over all runs of all games, which a single game that is won by far doesn't decide.
+the interquartile mean over all runs of all games, which no single outstanding game decides.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from a2ls_dsl.rl.scores import human_normalised
 
 @dataclass(frozen=True)
 class GameScores:
-    """Human-normalised scores put together; games: how many of them, runs: of all of them.
+    """Human-normalised scores over several games. games, runs: how many there are.
 
-    Only the mean has an interval: those in use for the other two are too short (`statistics.py`).
+    Only the mean has an interval: the usual ones of the other two are too short (`statistics.py`).
     """
 
     games: int
@@ -30,7 +30,7 @@ class GameScores:
 
 
 def over_games(scores: Mapping[str, Sequence[float]]) -> GameScores:
-    """Raw scores by game, one a seed, as human-normalised ones over all games.
+    """Raw scores by game, one per seed, as human-normalised ones over all games.
 
     Mean and median are over games, of the means over a game's seeds. Raises `A2lError` for an unknown game
     and `ValueError` without scores.

@@ -30,9 +30,9 @@ def tables(folder: Path, number: int = 10, against: Path | None = None) -> tuple
     validation = load(folder)
     rng = np.random.default_rng(0)
     with Records(folder) as study, other(study, against) as random:
-        found = [verdict_table(verdict(study, random, validation)), hall_table(study, number)]
-        found += [validation_table(validation)] if validation and validation.scores else []
-        return (*found, gate_table(summarise(study)), patterns_table(pattern_table(study, rng)))
+        first = [verdict_table(verdict(study, random, validation)), hall_table(study, number)]
+        first += [validation_table(validation)] if validation and validation.scores else []
+        return (*first, gate_table(summarise(study)), patterns_table(pattern_table(study, rng)))
 
 
 def validation_tables(folder: Path) -> tuple[Table, tuple[Claim, ...]]:
@@ -61,5 +61,5 @@ def _beside(study: Records) -> Path | None:
     """`NAME-random` beside `NAME` or `NAME-STRATEGY`."""
     folder = study.folder.resolve()
     name = folder.name.removesuffix(f"-{study.settings.strategy.replace(':', '-')}")
-    found = folder.with_name(f"{name}-random")
-    return found if found != folder and (found / DATABASE).is_file() else None
+    sibling = folder.with_name(f"{name}-random")
+    return sibling if sibling != folder and (sibling / DATABASE).is_file() else None

@@ -39,11 +39,11 @@ _LETTERS = {"mathcal": {"L": "ℒ"}, "mathbb": {"E": "𝔼"}}
 
 
 class _Unknown(Exception):
-    """There is something that isn't read here."""
+    """LaTeX that isn't read here."""
 
 
 def mathml(latex: str) -> str | None:
-    """A display formula, a row an equation; None for LaTeX that isn't read here."""
+    """A display formula, one row per equation; None for LaTeX that isn't read here."""
     match = re.search(r"\\begin\{align\*\}\n(.*)\n\\end\{align\*\}", latex, re.DOTALL)
     if match is None:
         return None
@@ -61,12 +61,12 @@ def _row(text: str) -> str:
 
 class _Reader:
     def __init__(self, text: str) -> None:
-        # The argument of these is words, in which spaces count.
+        # The arguments of these commands are words, in which spaces count.
         self.words: list[str] = []
 
-        def keep(found: re.Match[str]) -> str:
-            self.words.append(found[2])
-            return rf"\{found[1]}" + "{" + str(len(self.words) - 1) + "}"
+        def keep(match: re.Match[str]) -> str:
+            self.words.append(match[2])
+            return rf"\{match[1]}" + "{" + str(len(self.words) - 1) + "}"
 
         text = re.sub(rf"\\({'|'.join(_WORDS)})\{{((?:[^{{}}])*)\}}", keep, text)
         self.tokens = _TOKEN.findall(text)
@@ -76,18 +76,18 @@ class _Reader:
         return "".join(self._until_end(None))
 
     def _until_end(self, end: str | None) -> list[str]:
-        found: list[str] = []
+        parts: list[str] = []
         while self.place < len(self.tokens):
             if self.tokens[self.place] == end:
                 self.place += 1
-                return found
-            found.append(self._scripted())
+                return parts
+            parts.append(self._scripted())
         if end is not None:
             raise _Unknown
-        return found
+        return parts
 
     def _scripted(self) -> str:
-        """An atom with whatever stands below and above it."""
+        """An atom with its subscript and superscript."""
         base = self._atom()
         scripts: dict[str, str] = {}
         while self.place < len(self.tokens) and self.tokens[self.place] in ("_", "^", "'"):

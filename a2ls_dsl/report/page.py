@@ -23,7 +23,7 @@ class Section:
 
 
 def document(title: str, lead: str, top: str, sections: Sequence[Section], foot: str) -> str:
-    """A whole page that needs nothing beside it. title, lead, foot: text; top, bodies: HTML."""
+    """A whole page without external files. title, lead, foot: text; top, bodies of sections: HTML."""
     links = "".join(f'<a href="#{section.name}">{escape(section.title)}</a>' for section in sections)
     bodies = "".join(
         f'<section aria-labelledby="{section.name}"><h2 id="{section.name}">{escape(section.title)}</h2>'
@@ -41,7 +41,7 @@ def document(title: str, lead: str, top: str, sections: Sequence[Section], foot:
 
 
 def figure(draw: Callable[[float], str], caption: str) -> str:
-    """A chart drawn twice, for wide and for narrow screens, of which one is shown."""
+    """A chart drawn twice, for wide and for narrow screens; the style sheet shows the one that fits."""
     drawn = "".join(
         f'<div class="{kind}">{draw(width)}</div>' for kind, width in (("wide", WIDE), ("narrow", NARROW))
     )
@@ -49,7 +49,7 @@ def figure(draw: Callable[[float], str], caption: str) -> str:
 
 
 def fixed(drawn: str, label: str, caption: str) -> str:
-    """A chart of its own size, which scrolls in its box where the screen is narrower."""
+    """A chart of a fixed size, which scrolls in its box on narrower screens."""
     return f'<figure><div class="fixed">{scrolled(drawn, label)}</div>{_caption(caption)}</figure>'
 
 
@@ -69,13 +69,13 @@ def code(text: str) -> str:
 
 
 def folded(summary: str, inner: str, kind: str = "", is_open: bool = False) -> str:
-    """What is shown on a click. summary, inner: HTML."""
+    """Content that a click unfolds. summary, inner: HTML."""
     head = f"<details{f' class={kind}' if kind else ''}{' open' if is_open else ''}>"
     return f"{head}<summary>{summary}</summary>{inner}</details>"
 
 
 def table(shown: Table, notes: bool = True) -> str:
-    """A table in its own scroll box, and under it what has to be known."""
+    """A table in its own scroll box, with its notes below."""
     numeric = [not any(isinstance(row[i], str) for row in shown.rows) for i in range(len(shown.columns))]
     head = "".join(
         f'<th scope="col"{" class=n" if n else ""}>{escape(name)}</th>'
@@ -91,12 +91,12 @@ def table(shown: Table, notes: bool = True) -> str:
             cells.append(f"<td{f' class={kind}' if kind else ''}>{text}</td>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     drawn = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    said = "".join(paragraph(note, "note") for note in shown.notes) if notes else ""
-    return (scrolled(drawn, shown.title) if shown.rows else "") + said
+    remarks = "".join(paragraph(note, "note") for note in shown.notes) if notes else ""
+    return (scrolled(drawn, shown.title) if shown.rows else "") + remarks
 
 
 def tiles(figures: Sequence[tuple[str, str]]) -> str:
-    """Large figures with what they are."""
+    """Large figures with their labels."""
     inner = "".join(
         f'<div class="tile"><b>{escape(value)}</b><span>{escape(name)}</span></div>'
         for value, name in figures

@@ -1,9 +1,10 @@
 """What good losses have in common: the pattern table of He et al. 2022 (their table 5), and a sounder one.
 
-A loss has a pattern if it holds it at any step of its window. The paper compares the mean score of the losses
-with a pattern and of those without, by a t-test. But patterns come together (who predicts many states also
-predicts rewards), and eight tests find something by luck. So beside it stand p-values corrected after Holm,
-and a regression that estimates all patterns together, with the horizon and the sizes of the sets.
+A loss has a pattern if the pattern occurs at any step of its window. The paper compares the mean scores of
+the losses with and without a pattern by a t-test. But patterns occur together (a loss that predicts many
+states also predicts rewards), and of eight tests some succeed by luck. So the table also gives p-values
+corrected after Holm, and a regression that estimates all patterns together, with the horizon and the sizes of
+the sets.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from a2ls_dsl.search.patterns import CONTROLS, MEANING, Features, features, feat
 from a2ls_dsl.search.records import Records
 
 SLOW = 2_000
-"""Losses that only the parser can read are many milliseconds each: beyond this many, some are drawn."""
+"""Losses that only the parser can read take many milliseconds each: of more than this many, a random sample
+is read."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,10 @@ class Pattern:
 
 @dataclass(frozen=True)
 class PatternTable:
-    """The table over `losses` scored losses; `left_out`: those that were not drawn, or could not be read.
+    """The table over `losses` scored losses; `left_out`: those that were not sampled or could not be read.
 
-    repeated: those that ran with several seeds, whose score is the mean of all. They scatter less, for which
-    the errors of the regression are made (HC3).
+    repeated: those that ran with several seeds, whose score is the mean over all. They scatter less, which
+    the errors of the regression allow for (HC3).
     """
 
     rows: tuple[Pattern, ...]
@@ -55,34 +57,34 @@ class PatternTable:
 
 
 def pattern_table(study: Records, rng: Generator) -> PatternTable:
-    """The table over all candidates that trained to their end, references aside."""
-    found, slow, known, repeated = [], [], 0, 0
-    for each in study.candidates_one_by_one():
-        if each.status is not Status.SCORED or each.is_reference or each.score is None:
+    """The table over all candidates that trained to their end, without the references."""
+    scored, slow, total, repeated = [], [], 0, 0
+    for candidate in study.candidates_one_by_one():
+        if candidate.status is not Status.SCORED or candidate.is_reference or candidate.score is None:
             continue
-        known += 1
-        repeated += each.runs > 1
-        if (sets := plain_sets(each.text)) is not None:
-            found.append((features_of([sets]), each.mean))
+        total += 1
+        repeated += candidate.runs > 1
+        if (sets := plain_sets(candidate.text)) is not None:
+            scored.append((features_of([sets]), candidate.mean))
         else:
-            slow.append((each.text, each.mean))
+            slow.append((candidate.text, candidate.mean))
     chosen = slow if len(slow) <= SLOW else [slow[i] for i in rng.choice(len(slow), SLOW, replace=False)]
-    found += [(read, score) for text, score in chosen if (read := features(text)) is not None]
-    return replace(table_of(found, known), repeated=repeated)
+    scored += [(read, score) for text, score in chosen if (read := features(text)) is not None]
+    return replace(table_of(scored, total), repeated=repeated)
 
 
-def table_of(found: list[tuple[Features, float]], known: int | None = None) -> PatternTable:
-    """The table over features and scores. known: how many losses there are, if some are left out."""
+def table_of(scored: list[tuple[Features, float]], total: int | None = None) -> PatternTable:
+    """The table over features and scores. total: how many losses there are, if some are left out."""
     names = [*MEANING, *CONTROLS]
-    columns = np.array([[each[name] for name in names] for each, _ in found]).reshape(-1, len(names))
-    scores = np.array([score for _, score in found])
+    columns = np.array([[values[name] for name in names] for values, _ in scored]).reshape(-1, len(names))
+    scores = np.array([score for _, score in scored])
     joint = least_squares(columns, scores)[: len(MEANING)]
     plain = []
     for place, _ in enumerate(MEANING):
         has = columns[:, place] > 0
         plain.append(t_test(scores[has], scores[~has]))
-    corrected, rates = (rule([each.p for each in plain]) for rule in (holm, benjamini_hochberg))
-    jointly = holm([each.p for each in joint])
+    corrected, rates = (rule([test.p for test in plain]) for rule in (holm, benjamini_hochberg))
+    jointly = holm([coefficient.p for coefficient in joint])
     rows = tuple(
         Pattern(
             name,
@@ -96,4 +98,4 @@ def table_of(found: list[tuple[Features, float]], known: int | None = None) -> P
         )
         for place, name in enumerate(MEANING)
     )
-    return PatternTable(rows, len(found), (known if known is not None else len(found)) - len(found))
+    return PatternTable(rows, len(scored), (total if total is not None else len(scored)) - len(scored))

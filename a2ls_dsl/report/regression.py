@@ -19,9 +19,9 @@ _Rule = Callable[[Floats, int], Floats]
 
 @dataclass(frozen=True)
 class Coefficient:
-    """What one more of a column changes, with its interval and the p-value of no change.
+    """The change in the outcome per unit of a column, with its interval and the p-value of no change.
 
-    All but the value's place is NaN where the data can't tell: the column is constant, or a sum of others.
+    NaN where the data can't tell, as the column is constant or a sum of others.
     """
 
     effect: Interval
@@ -34,7 +34,7 @@ UNKNOWN = Coefficient(Interval(math.nan), math.nan)
 def least_squares(
     columns: ArrayLike, outcome: ArrayLike, confidence: float = CONFIDENCE
 ) -> tuple[Coefficient, ...]:
-    """Ordinary least squares with an intercept: a coefficient a column, all estimated together.
+    """Ordinary least squares with an intercept: one coefficient per column, all estimated together.
 
     columns: (n, k), outcome: (n,). Errors are HC3 (MacKinnon and White 1985): they hold where the outcome
     scatters more for some rows than for others. Raises `ValueError` for shapes that don't fit.
@@ -53,24 +53,24 @@ def least_squares(
         return _nothing(k)
     coefficients = inverse @ y
     leverage = np.einsum("ij,ji->i", x, inverse)
-    # A row with leverage 1 is fitted exactly whatever it says: what hangs on it alone has no interval.
+    # A row with leverage 1 is always fitted exactly: a coefficient that rests on it alone has no interval.
     free = 1 - leverage > _SMALL
     alone = (np.abs(inverse[:, ~free]) > _SMALL).any(axis=1)
     pulls = inverse[:, free] * ((y - x @ coefficients)[free] / (1 - leverage[free]))
     errors = np.sqrt((pulls**2).sum(axis=1))
-    known = _estimable(x, inverse) & ~alone
-    found = [
+    estimable = _estimable(x, inverse) & ~alone
+    estimates = [
         _coefficient(float(value), float(error), n - rank, confidence)
         for value, error in zip(coefficients, errors, strict=True)
     ]
     return tuple(
-        _scaled(one, float(by)) if told else UNKNOWN
-        for one, told, by in zip(found[1:], known[1:], scale, strict=True)
+        _scaled(estimate, float(by)) if certain else UNKNOWN
+        for estimate, certain, by in zip(estimates[1:], estimable[1:], scale, strict=True)
     )
 
 
 def holm(p: ArrayLike) -> Floats:
-    """Holm's corrected p-values: below 0.05, all that are so are true with a probability of 95 %.
+    """Holm's corrected p-values: with a probability of 95 %, no effect below 0.05 is a false one.
 
     NaN, a test that could not be made, stays NaN and does not count.
     """
@@ -78,7 +78,8 @@ def holm(p: ArrayLike) -> Floats:
 
 
 def benjamini_hochberg(p: ArrayLike) -> Floats:
-    """Benjamini and Hochberg's: of those below 0.05, at most 5 % are false on average. NaN as in `holm`."""
+    """Benjamini and Hochberg's: of the effects below 0.05, at most 5 % on average are false. NaN as in
+    `holm`."""
     return _corrected(
         p, lambda values, n: np.minimum.accumulate((values * n / np.arange(1, n + 1))[::-1])[::-1]
     )
@@ -86,8 +87,8 @@ def benjamini_hochberg(p: ArrayLike) -> Floats:
 
 def _corrected(p: ArrayLike, rule: _Rule) -> Floats:
     values = np.asarray(p, np.float64)
-    told = np.flatnonzero(~np.isnan(values))
-    order = told[np.argsort(values[told], kind="stable")]
+    valid = np.flatnonzero(~np.isnan(values))
+    order = valid[np.argsort(values[valid], kind="stable")]
     result = np.full(values.shape, math.nan)
     if len(order):
         result[order] = np.minimum(rule(values[order], len(order)), 1.0)
@@ -112,9 +113,9 @@ def _coefficient(value: float, error: float, freedom: int, confidence: float) ->
     return Coefficient(Interval(value, value - half, value + half), p)
 
 
-def _scaled(one: Coefficient, by: float) -> Coefficient:
-    effect = one.effect
-    return Coefficient(Interval(effect.value / by, effect.low / by, effect.high / by), one.p)
+def _scaled(coefficient: Coefficient, by: float) -> Coefficient:
+    effect = coefficient.effect
+    return Coefficient(Interval(effect.value / by, effect.low / by, effect.high / by), coefficient.p)
 
 
 def stars(p: float) -> str:

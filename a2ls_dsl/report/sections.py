@@ -1,4 +1,4 @@
-"""The sections of a report, each made of what is known about a study."""
+"""The sections of a report on a study."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from a2ls_dsl.report.mathml import mathml
 from a2ls_dsl.report.patterns import PatternTable
 from a2ls_dsl.report.standing import Standing, lead, named, no_loss, standing
 from a2ls_dsl.report.summary import Summary
-from a2ls_dsl.report.tables import Table, said
+from a2ls_dsl.report.tables import Table, formatted
 from a2ls_dsl.report.validation import compare
 from a2ls_dsl.report.verdict import Answer, Claim
 from a2ls_dsl.search.candidates import FOUND, Candidate, Status, ranked
@@ -32,14 +32,14 @@ SHOWN = 5
 
 
 def verdict(claims: Sequence[Claim]) -> str:
-    """A card a question."""
+    """One card per question."""
     return "".join(map(_claim, claims))
 
 
 def _claim(claim: Claim) -> str:
     kind = {Answer.YES: " yes", Answer.NO: " no"}.get(claim.answer, "")
     mark = {Answer.YES: "✓ Yes", Answer.NO: "✗ No"}.get(claim.answer, "? Can't be said")
-    told = f" <small>{escape(said(claim.difference, 1, True))}</small>" if claim.difference else ""
+    difference = f" <small>{escape(formatted(claim.difference, 1, True))}</small>" if claim.difference else ""
     fix = ""
     if claim.fix.startswith("a2l "):
         fix = page.paragraph("To know more:", "note") + page.code(claim.fix)
@@ -48,7 +48,7 @@ def _claim(claim: Claim) -> str:
     why = page.paragraph(f"{claim.why[:1].upper()}{claim.why[1:]}.")
     return (
         f'<div class="card claim{kind}"><h3>{escape(claim.question)}</h3>'
-        f'<p class="answer">{mark}{told}</p>{why}{fix}</div>'
+        f'<p class="answer">{mark}{difference}</p>{why}{fix}</div>'
     )
 
 
@@ -59,23 +59,23 @@ def glance(summary: Summary) -> str:
         figures.append((duration(summary.cost.seconds), "known training time"))
     if summary.occupied is not None:
         figures.append((f"{summary.occupied:.0%}", f"of {count(summary.slots, 'slot')} in use"))
-    if found := standing(summary.board):
-        figures += list(_of_the_best(found))
+    if top := standing(summary.board):
+        figures += list(_of_the_best(top))
     return page.tiles(figures)
 
 
-def _of_the_best(found: Standing) -> Iterator[tuple[str, str]]:
-    """Fresh runs where there are any, and the lead that the verdict speaks of."""
-    name = f"{FOUND}{found.best.key[:8]}"
-    if found.best.fresh_score is None:
-        yield f"{found.best.score or 0.0:.1f}", f"highest score, of {name}: one run, so partly luck"
+def _of_the_best(top: Standing) -> Iterator[tuple[str, str]]:
+    """Its fresh runs if there are any, with the lead that the verdict gives; else its search score."""
+    name = f"{FOUND}{top.best.key[:8]}"
+    if top.best.fresh_score is None:
+        yield f"{top.best.score or 0.0:.1f}", f"highest score, of {name}: one run, so partly luck"
         return
-    yield f"{found.best.fresh_score:.1f}", f"mean of {name} over {count(found.best.fresh_runs, 'fresh seed')}"
-    none = no_loss(found.references)
-    if none and (ahead := found.lead(none)):
+    yield f"{top.best.fresh_score:.1f}", f"mean of {name} over {count(top.best.fresh_runs, 'fresh seed')}"
+    none = no_loss(top.references)
+    if none and (ahead := top.lead(none)):
         yield (
             f"{ahead.value:+.1f}",
-            f"its lead over no auxiliary loss on {count(found.seeds(none), 'common fresh seed')}",
+            f"its lead over no auxiliary loss on {count(top.seeds(none), 'common fresh seed')}",
         )
 
 
@@ -93,7 +93,7 @@ def over_time(study: Records) -> page.Section:
     caption = (
         f"The scores of {count(number, 'candidate')} that trained to the end; what was stopped early is not "
         "among them. Circle: median; thick line: middle half; orange: the best, and the best so far. "
-        "Dashed: the references. One run a score, so the best is partly luck."
+        "Dashed: the references. Each score is of one run, so the best is partly luck."
     )
     return page.Section(
         "evolution", "Evolution", page.figure(lambda width: evolution(groups, references, width), caption)
@@ -103,20 +103,21 @@ def over_time(study: Records) -> page.Section:
 def curves(study: Records, rng: Generator) -> page.Section:
     """Learning curves of the best and of the references, with others in grey."""
     board = study.leaderboard(3)
-    chosen = [each for each in board if not each.is_reference][:3] + [e for e in board if e.is_reference]
-    found = [each for one in chosen if (each := series.curve(study, one)) is not None]
-    if not found:
+    chosen = [candidate for candidate in board if not candidate.is_reference][:3]
+    chosen += [candidate for candidate in board if candidate.is_reference]
+    drawn = [curve for candidate in chosen if (curve := series.curve(study, candidate)) is not None]
+    if not drawn:
         return page.Section("curves", "Learning curves", page.paragraph("No run has ended yet."))
     others = series.other_curves(study, chosen, rng)
-    runs = ", ".join(map(_runs, found))
+    runs = ", ".join(map(_runs, drawn))
     lot = " drawn at random" if len(others) == series.OTHERS else ""
     bands = " Bands: 95 % intervals of the mean (Student) at each evaluation, cut at the plot's edge."
     caption = (
-        f"Mean over independent runs ({runs}).{bands * any(each.runs > 1 for each in found)} "
+        f"Mean over independent runs ({runs}).{bands * any(curve.runs > 1 for curve in drawn)} "
         f"Grey: {len(others)} other runs{lot}."
     )
     return page.Section(
-        "curves", "Learning curves", page.figure(lambda width: learning(found[:5], others, width), caption)
+        "curves", "Learning curves", page.figure(lambda width: learning(drawn[:5], others, width), caption)
     )
 
 
@@ -130,10 +131,10 @@ def hall(study: Records, table: Table) -> page.Section:
     board = study.leaderboard(10)
     none = no_loss(board)
     rows = []
-    for _, each in ranked(board, 10):
-        found = lead(each, none) if none and each is not none else None
-        if found and found.known:
-            rows.append((named(each), [Bar("", found, said(found, 1, True))]))
+    for _, candidate in ranked(board, 10):
+        ahead = lead(candidate, none) if none and candidate is not none else None
+        if ahead and ahead.bounded:
+            rows.append((named(candidate), [Bar("", ahead, formatted(ahead, 1, True))]))
     drawn = ""
     if rows:
         caption = "Difference to no auxiliary loss on common fresh seeds; 95 % intervals of each alone."
@@ -142,8 +143,10 @@ def hall(study: Records, table: Table) -> page.Section:
             caption,
         )
     losses = "".join(
-        _loss(rank, each, place == 0)
-        for place, (rank, each) in enumerate([(r, e) for r, e in ranked(board, 10) if r is not None][:SHOWN])
+        _loss(rank, candidate, place == 0)
+        for place, (rank, candidate) in enumerate(
+            [(rank, candidate) for rank, candidate in ranked(board, 10) if rank is not None][:SHOWN]
+        )
     )
     return page.Section("hall", "Hall of fame", drawn + losses + page.table(table))
 
@@ -178,14 +181,14 @@ def lineage(summary: Summary) -> page.Section:
     )
     rows = tuple(
         (
-            each.key[:8],
-            each.generation,
-            str(each.origin),
-            " ".join(p[:8] for p in each.parents),
-            each.score,
-            each.text,
+            ancestor.key[:8],
+            ancestor.generation,
+            str(ancestor.origin),
+            " ".join(p[:8] for p in ancestor.parents),
+            ancestor.score,
+            ancestor.text,
         )
-        for each in summary.lineage[::-1][:60]
+        for ancestor in summary.lineage[::-1][:60]
     )
     table = Table(
         "family", "Ancestors", ("key", "generation", "move", "of", "score", "loss"), rows, wide=("loss",)
@@ -194,7 +197,7 @@ def lineage(summary: Summary) -> page.Section:
 
 
 def gates(study: Records, summary: Summary, table: Table) -> page.Section:
-    """What became of candidates, what gates saved, and why they stopped what they stopped."""
+    """What became of candidates, what gates saved, and why candidates were stopped."""
     kinds = {
         Status.SCORED: "p0",
         Status.CULLED: "p1",
@@ -204,7 +207,9 @@ def gates(study: Records, summary: Summary, table: Table) -> page.Section:
         Status.QUEUED: "p5",
     }
     became = [
-        Part(str(each), summary.counts[each], kind) for each, kind in kinds.items() if summary.counts[each]
+        Part(str(status), summary.counts[status], kind)
+        for status, kind in kinds.items()
+        if summary.counts[status]
     ]
     body = page.figure(
         lambda width: stacked(became, "What became of candidates", width),
@@ -222,8 +227,8 @@ def gates(study: Records, summary: Summary, table: Table) -> page.Section:
             "Frames that the same candidates would have taken without gates and rungs.",
         )
     body += page.table(table)
-    if found := series.reasons(study):
-        reasons = Table("reasons", "Reasons", ("why", "candidates"), tuple(found), wide=("why",))
+    if counted := series.reasons(study):
+        reasons = Table("reasons", "Reasons", ("why", "candidates"), tuple(counted), wide=("why",))
         body += page.folded("Why candidates were stopped or failed", page.table(reasons))
     return page.Section("gates", "Gates", body)
 
@@ -253,17 +258,17 @@ def slots(study: Records, summary: Summary) -> page.Section:
     )
 
 
-def patterns(found: PatternTable, table: Table) -> page.Section:
+def patterns(estimates: PatternTable, table: Table) -> page.Section:
     """The pattern table, and its intervals."""
     rows = [
         (
             row.name,
             [
-                Bar("", row.joint.effect, f"joint {said(row.joint.effect, 1, True)}"),
-                Bar("", row.plain.effect, f"alone {said(row.plain.effect, 1, True)}", quiet=True),
+                Bar("", row.joint.effect, f"joint {formatted(row.joint.effect, 1, True)}"),
+                Bar("", row.plain.effect, f"alone {formatted(row.plain.effect, 1, True)}", quiet=True),
             ],
         )
-        for row in found.rows
+        for row in estimates.rows
     ]
     drawn = page.figure(
         lambda width: intervals(
@@ -271,17 +276,17 @@ def patterns(found: PatternTable, table: Table) -> page.Section:
         ),
         "Filled: with all other patterns, horizon and sizes held fixed (least squares, 95 %); hollow: the "
         "plain difference of means, as in the paper. Grey: the interval holds 0; an arrow: it goes on. "
-        "Nothing here is corrected for the number of patterns; the table is.",
+        "Nothing in this chart is corrected for the number of patterns; the table is.",
     )
-    return page.Section("patterns", "Patterns", (drawn if found.losses else "") + page.table(table))
+    return page.Section("patterns", "Patterns", (drawn if estimates.losses else "") + page.table(table))
 
 
 def validated(validation: Validation, table: Table) -> page.Section:
     """Losses trained again on other environments."""
     rows = [
-        (each.arm, [Bar("", each.difference, said(each.difference, 1, True))])
-        for each in compare(validation)
-        if each.difference is not None
+        (row.arm, [Bar("", row.difference, formatted(row.difference, 1, True))])
+        for row in compare(validation)
+        if row.difference is not None
     ]
     drawn = page.figure(
         lambda width: intervals(rows, "Validation against none", "mean against none", width),

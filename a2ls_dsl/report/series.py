@@ -1,4 +1,5 @@
-"""What the charts of a report draw, read from a study in bounded memory; random subsets are labelled so."""
+"""What the charts of a report draw, read from a study in bounded memory; random subsets are labelled as
+such."""
 
 from __future__ import annotations
 
@@ -26,31 +27,32 @@ def groups(study: Records) -> list[Group]:
 
 
 def curve(study: Records, candidate: Candidate) -> Curve | None:
-    """A candidate's learning curve: mean over its independent runs, or its one search run; None without."""
+    """A candidate's learning curve: the mean over its independent runs, or its one search run; None without
+    either."""
     runs = [run for run in study.run_records(candidate.id) if run.ended is not None]
     runs = [run for run in runs if run.fresh or candidate.is_reference] or runs[:1]
-    found = [study.curve(run.id) for run in runs if run.status is Status.SCORED]
-    found = [points for points in found if points]
-    if not found:
+    curves = [study.curve(run.id) for run in runs if run.status is Status.SCORED]
+    curves = [points for points in curves if points]
+    if not curves:
         return None
-    frames = sorted(set.intersection(*({point.frames for point in points} for points in found)))
-    by_frames = [{point.frames: point.mean_return for point in points} for points in found]
-    returns = np.array([[one[frame] for frame in frames] for one in by_frames])
-    return mean_curve(candidate.name or candidate.key[:8], frames, returns, len(runs) - len(found))
+    frames = sorted(set.intersection(*({point.frames for point in points} for points in curves)))
+    by_frames = [{point.frames: point.mean_return for point in points} for points in curves]
+    returns = np.array([[run[frame] for frame in frames] for run in by_frames])
+    return mean_curve(candidate.name or candidate.key[:8], frames, returns, len(runs) - len(curves))
 
 
 def other_curves(study: Records, shown: Sequence[Candidate], rng: Generator) -> list[tuple[Floats, Floats]]:
     """The curves of some other candidates that trained to their end."""
-    but = {each.id for each in shown}
+    excluded = {candidate.id for candidate in shown}
     numbers = [
-        run.id for run in study.run_records() if run.status is Status.SCORED and run.candidate not in but
+        run.id for run in study.run_records() if run.status is Status.SCORED and run.candidate not in excluded
     ]
     if len(numbers) > OTHERS:
         numbers = [numbers[int(i)] for i in rng.choice(len(numbers), OTHERS, replace=False)]
-    found = [study.curve(number) for number in numbers]
+    curves = [study.curve(number) for number in numbers]
     return [
         (np.array([p.frames for p in points], np.float64), np.array([p.mean_return for p in points]))
-        for points in found
+        for points in curves
         if points
     ]
 
@@ -68,7 +70,7 @@ def busy(study: Records) -> Floats | None:
     if not len(times) or times[:, 1].max() <= times[:, 0].min():
         return None
     edges = np.linspace(times[:, 0].min(), times[:, 1].max(), BINS + 1)
-    # Time in training up to an edge: what all runs that had begun would have, less what the ended lack.
+    # Time in training up to an edge: the time since each run began, less the time since each run ended.
     spent = _since(times[:, 0], edges) - _since(times[:, 1], edges)
     share: Floats = np.diff(spent) / (edges[1] - edges[0])
     return share
@@ -83,7 +85,7 @@ def _since(moments: Floats, edges: Floats) -> Floats:
 
 
 def reasons(study: Records, number: int = 8) -> list[tuple[str, int]]:
-    """The most frequent reasons why candidates were stopped or failed, figures in them aside."""
+    """The most frequent reasons why candidates were stopped or failed, without the figures in them."""
     counted = Counter(_without_figures(reason) for reason in study.reasons())
     return counted.most_common(number)
 

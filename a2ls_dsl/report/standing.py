@@ -21,8 +21,8 @@ BOARD = 100
 class Standing:
     """The best of a leaderboard.
 
-    best: by the mean of its fresh runs, as `best_first` ranks; by the score of one search run where nothing
-    has a fresh one. choices: among how many with fresh runs it was taken.
+    best: by the mean of its fresh runs, as `best_first` ranks; by its search score if nothing has a fresh
+    run. choices: how many candidates have fresh runs.
     """
 
     best: Candidate
@@ -31,7 +31,7 @@ class Standing:
 
     @property
     def is_luck(self) -> bool:
-        """Whether it was chosen by one run, with no fresh one to say what that was worth."""
+        """Whether it was chosen by one run, without a fresh run to confirm it."""
         return not self.best.fresh
 
     def lead(self, reference: Candidate) -> Interval | None:
@@ -46,10 +46,14 @@ class Standing:
 
 def standing(board: Sequence[Candidate]) -> Standing | None:
     """The best of a leaderboard; None if no candidate has a score."""
-    candidates = [each for each in board if not each.is_reference]
+    candidates = [candidate for candidate in board if not candidate.is_reference]
     if not candidates:
         return None
-    references = tuple(sorted((each for each in board if each.is_reference), key=lambda each: each.id))
+    references = tuple(
+        sorted(
+            (candidate for candidate in board if candidate.is_reference), key=lambda candidate: candidate.id
+        )
+    )
     return Standing(candidates[0], references, sum(bool(candidate.fresh) for candidate in candidates))
 
 
@@ -58,20 +62,20 @@ def lead(candidate: Candidate, reference: Candidate, confidence: float = CONFIDE
     if not candidate.fresh.keys() & reference.fresh.keys():
         return None
     common = candidate.fresh.keys() & reference.fresh.keys()
-    mine, theirs = ({seed: each.fresh[seed] for seed in common} for each in (candidate, reference))
+    mine, theirs = ({seed: side.fresh[seed] for seed in common} for side in (candidate, reference))
     return difference([mine], [theirs], confidence)
 
 
 def chosen_confidence(choices: int) -> float:
-    """The confidence of one interval such that those of that many choices hold together (Bonferroni)."""
+    """The confidence of one interval such that those of all choices hold together (Bonferroni)."""
     return 1 - (1 - CONFIDENCE) / max(choices, 1)
 
 
 def no_loss(board: Sequence[Candidate]) -> Candidate | None:
     """The reference without an auxiliary loss."""
-    return next((each for each in board if each.key == NO_LOSS), None)
+    return next((candidate for candidate in board if candidate.key == NO_LOSS), None)
 
 
 def named(candidate: Candidate) -> str:
-    """A reference by the name it is known by, a candidate by its short key."""
+    """The name of a reference, the short key of a candidate."""
     return candidate.name or candidate.key[:8]

@@ -1,6 +1,6 @@
-"""Intervals over seeds: what scores of a few runs say, and what they don't.
+"""Intervals over seeds: what the scores of a few runs tell, and what they don't.
 
-A sample is a run with a seed of its own; episodes of one run are not samples. Scores come as one mapping a
+A sample is a run with a seed of its own; episodes of one run are not samples. Scores come as one mapping per
 task, from seed to score. Arms that share seeds share what a seed brings (initial parameters, the
 environment's draws), so they are compared on their common seeds.
 
@@ -26,12 +26,12 @@ Runs = Mapping[int, float]
 CONFIDENCE = 0.95
 LEAST_FREEDOM = 2
 """Runs beyond the first of each task, over all tasks: with fewer (one task, two seeds) there is no interval.
-Two runs that happen to end in one mode of bimodal returns would give one that is far too short."""
+Two runs that happen to end in the same mode of bimodal returns would give one that is far too short."""
 
 PAIRED_FREEDOM = 4
-"""With so many, the spread of the differences within seeds is estimated well enough to be worth more than the
-degrees of freedom that pairing costs. With fewer, Welch's interval, which ignores that seeds are shared, is
-used: it is wider than it need be where a seed moves both arms alike."""
+"""From so many on, the spread of the differences within seeds is estimated well enough to be worth more than
+the degrees of freedom that pairing costs. With fewer, Welch's interval, which ignores that seeds are shared,
+is used: it is wider than it need be where a seed moves both arms alike."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +43,19 @@ class Interval:
     high: float = math.nan
 
     @property
-    def known(self) -> bool:
-        """Whether there is an interval; one run has none."""
+    def bounded(self) -> bool:
+        """Whether there is an interval; a single run has none."""
         return not (math.isnan(self.low) or math.isnan(self.high))
 
     def excludes(self, value: float) -> bool:
         """Whether a value lies outside; never, if nothing can be said."""
-        return self.known and not self.low <= value <= self.high
+        return self.bounded and not self.low <= value <= self.high
 
 
 def iqm(scores: ArrayLike) -> float:
-    """The interquartile mean: what is left without the lowest and the highest quarter of all scores.
+    """The interquartile mean: the mean of all scores but the lowest and the highest quarter.
 
-    From each end floor(n / 4) of n scores go, so that fewer than four have their plain mean.
+    At each end floor(n / 4) of n scores are dropped, so fewer than four have their plain mean.
     """
     values = np.sort(np.asarray(scores, np.float64), axis=None)
     n = len(values)
@@ -71,15 +71,16 @@ def mean_interval(scores: ArrayLike, confidence: float = CONFIDENCE) -> Interval
 
 
 def mean_over_tasks(tasks: Sequence[Runs], confidence: float = CONFIDENCE) -> Interval:
-    """The mean over tasks of the means over seeds, all tasks weighing the same; Satterthwaite's freedom."""
+    """The mean over tasks of the means over seeds, all tasks with the same weight; degrees of freedom after
+    Satterthwaite."""
     rows = [_values(runs.values()) for runs in _some(tasks)]
     spreads = [_scaled(_spread(row), len(rows)) for row in rows]
     return _interval(float(np.mean([row.mean() for row in rows])), spreads, confidence)
 
 
 def difference(ours: Sequence[Runs], theirs: Sequence[Runs], confidence: float = CONFIDENCE) -> Interval:
-    """The mean over tasks of ours less theirs, on the seeds that both have; on all, if they have fewer than
-    two.
+    """The mean over tasks of ours less theirs, on their common seeds; on all seeds, if fewer than two are
+    common.
 
     With common seeds and `PAIRED_FREEDOM`, Student's interval of the differences within seeds, else Welch's;
     over several tasks the degrees of freedom are Satterthwaite's. Raises `ValueError` without scores.
@@ -134,9 +135,9 @@ class Blocked:
 
 
 def blocked(runs: Sequence[Runs]) -> Blocked | None:
-    """Whether arms (a mapping each) differ when they are compared within seeds, and whether seeds do.
+    """Whether arms (one mapping each) differ when they are compared within seeds, and whether seeds do.
 
-    The seeds that all arms have; None for fewer than two arms, two seeds, or without any spread.
+    Uses the seeds that all arms have; None for fewer than two arms or two seeds, or without any spread.
     """
     common = sorted(set.intersection(*(set(run) for run in runs))) if runs else []
     table = np.array([[run[seed] for seed in common] for run in runs])
@@ -175,8 +176,8 @@ def _scaled(spread: _Spread, tasks: int) -> _Spread:
 
 
 def _interval(value: float, spreads: Sequence[_Spread], confidence: float) -> Interval:
-    """Around a sum of independent means; unknown without any spread: equal runs don't say how far off they
-    are."""
+    """Around a sum of independent means; without ends if there is no spread: equal runs don't tell how far
+    off they are."""
     total = sum(error for error, _ in spreads)
     if not total > 0:
         return Interval(value)

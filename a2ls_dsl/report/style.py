@@ -4,7 +4,7 @@ Colours are Okabe and Ito's, which colour-blind readers tell apart, brighter on 
 """
 
 CURVES = 8
-"""How many curves of a chart look different."""
+"""How many curves of a chart have styles of their own."""
 
 _COLOURS = """
 :root { color-scheme: light dark; --ground: #fbfbfa; --card: #fff; --ink: #1c2024; --soft: #5b6570;

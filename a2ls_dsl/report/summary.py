@@ -15,7 +15,7 @@ from a2ls_dsl.search.settings import SearchSettings
 
 @dataclass(frozen=True)
 class Gate:
-    """What a gate or rung did. frames: not trained, as it stopped what would have taken them."""
+    """What a gate or rung did. frames: those that the candidates it stopped would still have trained."""
 
     name: str
     passed: int
@@ -24,7 +24,7 @@ class Gate:
 
     @property
     def share(self) -> float:
-        """The share that it stopped."""
+        """The share of candidates that it stopped."""
         return self.stopped / max(self.passed + self.stopped, 1)
 
 
@@ -32,7 +32,7 @@ class Gate:
 class Cost:
     """What was spent: frames in all, and seconds in the sessions that came to an end.
 
-    The time of a killed session isn't known; `sessions` counts those that began, `timed` those of known time.
+    The time of a killed session is unknown; `sessions` counts all that began, `timed` those of known time.
     """
 
     frames: int
@@ -63,8 +63,8 @@ class Summary:
 
     @property
     def best(self) -> Candidate | None:
-        """The candidate that stands first; None without a score."""
-        return next((each for each in self.board if not each.is_reference), None)
+        """The first candidate on the board; None if none has a score."""
+        return next((candidate for candidate in self.board if not candidate.is_reference), None)
 
     @property
     def complete(self) -> bool:
@@ -79,15 +79,15 @@ class Summary:
     @property
     def trained(self) -> int:
         """How many candidates and references trained, to their end or until they were stopped."""
-        return sum(self.counts[each] for each in (Status.SCORED, Status.CULLED, Status.FAILED))
+        return sum(self.counts[status] for status in (Status.SCORED, Status.CULLED, Status.FAILED))
 
 
 def summarise(study: Records) -> Summary:
-    """All of a study's figures, of one moment."""
+    """All of a study's figures, read at one moment."""
     with study.still():
         board = study.leaderboard(BOARD)
-        best = next((each for each in board if not each.is_reference), None)
-        known = [candidate for candidate in study.candidates(limit=50) if candidate.is_reference]
+        best = next((candidate for candidate in board if not candidate.is_reference), None)
+        references = [candidate for candidate in study.candidates(limit=50) if candidate.is_reference]
         events = study.events()
         slots, occupied = _occupied(study)
         return Summary(
@@ -95,7 +95,7 @@ def summarise(study: Records) -> Summary:
             study.version,
             study.parts,
             study.counts(),
-            len(known),
+            len(references),
             tuple(Gate(name, *did) for name, did in study.gates().items()),
             tuple(study.rungs()),
             _cost(study.frames(), events),
@@ -109,14 +109,14 @@ def summarise(study: Records) -> Summary:
 
 
 def distances(lineage: Sequence[Candidate]) -> dict[str, int]:
-    """How many moves at most lie between each of a lineage (parents before children) and its last."""
-    found: dict[str, int] = {}
-    for each in reversed(lineage):
-        own = found.setdefault(each.key, 0)
-        for parent in each.parents:
-            found[parent] = max(found.get(parent, 0), own + 1)
-    known = {each.key for each in lineage}
-    return {key: distance for key, distance in found.items() if key in known}
+    """The largest number of moves between each loss of a lineage (parents before children) and its last."""
+    moves: dict[str, int] = {}
+    for candidate in reversed(lineage):
+        own = moves.setdefault(candidate.key, 0)
+        for parent in candidate.parents:
+            moves[parent] = max(moves.get(parent, 0), own + 1)
+    keys = {candidate.key for candidate in lineage}
+    return {key: distance for key, distance in moves.items() if key in keys}
 
 
 def _occupied(study: Records) -> tuple[int, float | None]:

@@ -10,7 +10,7 @@ from itertools import count
 
 _IDS = count()
 CHARACTER = 6.6
-"""How wide a character of the charts' small text is, about, in pixels."""
+"""About how wide a character of the charts' small text is, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Scale:
 
 @dataclass
 class Drawing:
-    """An SVG of a size in pixels; `title` and `summary` are what a screen reader says."""
+    """An SVG of a size in pixels; a screen reader reads out `title` and `summary`."""
 
     width: float
     height: float
@@ -53,7 +53,7 @@ class Drawing:
         self.parts.append(f'<line x1="{_n(x1)}" y1="{_n(y1)}" x2="{_n(x2)}" y2="{_n(y2)}" class="{kind}"/>')
 
     def path(self, points: Iterable[tuple[float, float]], kind: str, closed: bool = False) -> None:
-        """A line through points, or the area that it goes around."""
+        """A line through points, or the area that it encloses."""
         d = " L".join(f"{_n(x)} {_n(y)}" for x, y in points)
         if d:
             self.parts.append(f'<path d="M{d}{" Z" if closed else ""}" class="{kind}"/>')
@@ -61,7 +61,7 @@ class Drawing:
     def rect(
         self, x: float, y: float, width: float, height: float, kind: str, tip: str = "", r: float = 0
     ) -> None:
-        """A rectangle; tip: what is said where the mouse rests on it."""
+        """A rectangle; tip: its tooltip."""
         self.parts.append(
             f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(max(width, 0))}" height="{_n(max(height, 0))}"'
             f'{f" rx={_q(r)}" if r else ""} class="{kind}"{_end("rect", tip)}'
@@ -114,7 +114,7 @@ def frame(
     x_ticks: bool = True,
     right: float = 14,
 ) -> Frame:
-    """Axes with a quiet grid: the value axis to the left, its name on top of it, as nobody reads sideways."""
+    """Axes with a quiet grid; the value axis on the left has its name on top, as nobody reads sideways."""
     left = 18 + CHARACTER * max(len(number(tick)) for tick in Scale(*y, 0, 1).ticks(5))
     scales = Scale(*x, left, drawing.width - right), Scale(*y, drawing.height - 40, 26)
     drawing.text(4, 12, y_label, "axis")
@@ -132,8 +132,8 @@ def frame(
 
 def padded(values: Sequence[float], share: float = 0.06, zero: bool = False) -> tuple[float, float]:
     """The range of values with some room; never empty."""
-    known = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
-    low, high = min(known), max(known)
+    finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
     room = (high - low) * share or abs(high) * 0.1 or 1.0
@@ -149,7 +149,7 @@ def number(value: float) -> str:
 
 
 def spread(wanted: Sequence[float], least: float, low: float, high: float) -> list[float]:
-    """Places for labels near where they are wanted, at least so far from each other, within bounds."""
+    """Places for labels: near where they are wanted, at least `least` apart, from `low` to `high`."""
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
     places = list(wanted)
     before = low - least

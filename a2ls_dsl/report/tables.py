@@ -25,8 +25,8 @@ Cell: TypeAlias = str | int | float | Interval | None
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under named columns. notes: what a reader has to know, a sentence each. wide: the columns of
-    running text."""
+    """Rows under named columns. notes: what a reader must know, in sentences. wide: the columns of running
+    text."""
 
     name: str
     title: str
@@ -36,7 +36,7 @@ class Table:
     wide: tuple[str, ...] = ()
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """The rows as plain data: an interval as its value and its ends, None for what isn't known."""
+        """The rows as plain data: an interval as its value and its ends, None for unknown values."""
         for row in self.rows:
             yield {name: plain(cell) for name, cell in zip(self.columns, row, strict=True)}
 
@@ -48,14 +48,14 @@ class Table:
             if any(isinstance(row[place], Interval) for row in self.rows)
         }
         for record in self.records():
-            found: dict[str, Any] = {}
+            columns: dict[str, Any] = {}
             for name, value in record.items():
                 if name in with_ends:
                     ends = value or dict.fromkeys(("value", "low", "high"))
-                    found |= {name: ends["value"], f"{name} low": ends["low"], f"{name} high": ends["high"]}
+                    columns |= {name: ends["value"], f"{name} low": ends["low"], f"{name} high": ends["high"]}
                 else:
-                    found[name] = value
-            yield found
+                    columns[name] = value
+            yield columns
 
 
 def plain(cell: Cell) -> Any:
@@ -65,8 +65,8 @@ def plain(cell: Cell) -> Any:
     return None if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 
-def said(cell: Cell, digits: int = 1, sign: bool = False) -> str:
-    """A cell as text: `402.1 [388.0, 416.2]`; empty for what isn't known."""
+def formatted(cell: Cell, digits: int = 1, sign: bool = False) -> str:
+    """A cell as text: `402.1 [388.0, 416.2]`; empty for unknown values."""
     plus = "+" if sign else ""
     match cell:
         case None:
@@ -74,7 +74,7 @@ def said(cell: Cell, digits: int = 1, sign: bool = False) -> str:
         case Interval(value, low, high):
             if math.isnan(value):
                 return ""
-            ends = f" [{low:{plus}.{digits}f}, {high:{plus}.{digits}f}]" if cell.known else ""
+            ends = f" [{low:{plus}.{digits}f}, {high:{plus}.{digits}f}]" if cell.bounded else ""
             return f"{value:{plus}.{digits}f}{ends}"
         case float():
             return "" if math.isnan(cell) else f"{cell:{plus}.{digits}f}"
@@ -89,12 +89,12 @@ def hall_table(study: Records, limit: int = 10) -> Table:
     board = study.leaderboard(limit)
     none = no_loss(board)
     rows = []
-    for rank, each in ranked(board, limit):
-        fresh = mean_interval(list(each.fresh.values())) if each.fresh else None
-        better = lead(each, none) if none and each is not none else None
-        generation = None if each.is_reference else each.generation
-        about = generation, str(each.origin), each.text
-        rows.append((rank, named(each), fresh, each.fresh_runs, better, each.score, *about))
+    for rank, candidate in ranked(board, limit):
+        fresh = mean_interval(list(candidate.fresh.values())) if candidate.fresh else None
+        better = lead(candidate, none) if none and candidate is not none else None
+        generation = None if candidate.is_reference else candidate.generation
+        about = generation, str(candidate.origin), candidate.text
+        rows.append((rank, named(candidate), fresh, candidate.fresh_runs, better, candidate.score, *about))
     return Table(
         "hall",
         "Hall of fame",
@@ -102,9 +102,9 @@ def hall_table(study: Records, limit: int = 10) -> Table:
         tuple(rows),
         (
             "fresh seeds, vs none: mean over runs with fresh seeds, and its difference to no auxiliary "
-            "loss on the seeds that both have, with 95 % intervals of each row alone; the verdict's hold "
-            "for the best of all.",
-            "search score: the search's one run, by which candidates were chosen, so partly luck.",
+            "loss on the seeds that both have, with 95 % intervals of each row alone; the verdict's "
+            "intervals hold for the best of all.",
+            "search score: of the one search run by which candidates were chosen, so partly luck.",
         ),
         ("loss",),
     )
@@ -133,7 +133,7 @@ def gate_table(summary: Summary) -> Table:
         (
             "saved: what candidates would still have trained when they were stopped; of all: as a share of "
             "what the same candidates would have taken without any gate.",
-            "Whether a stopped candidate would have become good is not known: it did not train on.",
+            "Whether a stopped candidate would have become good is unknown, as it did not train on.",
             *_rung_notes(summary),
         )
         if rows
@@ -142,7 +142,7 @@ def gate_table(summary: Summary) -> Table:
 
 
 def _rung_notes(summary: Summary) -> list[str]:
-    """Which rungs are open and why; nothing of a search without any."""
+    """Which rungs are open and why; empty for a search without rungs."""
     rungs = summary.settings.rungs
     if not (summary.rungs and rungs):
         return []
@@ -154,12 +154,12 @@ def _rung_notes(summary: Summary) -> list[str]:
 
 
 PLAIN_FINDS = 0.30
-"""In such a share of 150 studies of 100 losses whose scores were noise a plain t-test found a pattern; Holm's
-p in 0.05, the joint regression's, corrected, in 0.04: what `benchmarks/intervals.py --patterns --repeats 150`
-printed."""
+"""The share of 150 studies, of 100 losses each with noise for scores, in which a plain t-test found a
+pattern; Holm's p did in 0.05 of them, the corrected p of the joint regression in 0.04. Printed by
+`benchmarks/intervals.py --patterns --repeats 150`."""
 
 
-def patterns_table(found: PatternTable) -> Table:
+def patterns_table(patterns: PatternTable) -> Table:
     """The pattern table of the paper, and the sounder one beside it."""
     rows = tuple(
         (
@@ -175,17 +175,17 @@ def patterns_table(found: PatternTable) -> Table:
             row.plain.p,
             stars(row.plain.p),
         )
-        for row in found.rows
+        for row in patterns.rows
     )
     notes = [
-        f"Over {count(found.losses, 'loss', 'losses')} that trained to the end; "
-        f"{found.left_out:,} more were left out."
-        if found.left_out
-        else f"Over all {found.losses:,} losses that trained to their end; what was stopped early is not "
+        f"Over {count(patterns.losses, 'loss', 'losses')} that trained to the end; "
+        f"{patterns.left_out:,} more were left out."
+        if patterns.left_out
+        else f"Over all {patterns.losses:,} losses that trained to their end; what was stopped early is not "
         "among them.",
         *(
-            [f"The score of {found.repeated:,} that ran with several seeds is the mean of their runs."]
-            if found.repeated
+            [f"The score of {patterns.repeated:,} that ran with several seeds is the mean of their runs."]
+            if patterns.repeated
             else []
         ),
         "difference: mean score with the pattern less that without; holm, bh: its p, corrected for eight "
@@ -195,8 +195,8 @@ def patterns_table(found: PatternTable) -> Table:
         "p, stars: Student's t-test of the difference alone, as in the paper, * p < 0.05, ** p < 0.01. It "
         f"finds a pattern in {PLAIN_FINDS:.0%} of studies in which there is none (measured by "
         "benchmarks/intervals.py); of these columns believe holm and joint holm.",
-        "Losses of an evolution are each other's children, so they are not independent draws: intervals are "
-        "shorter than the truth. Random search has no such fault.",
+        "Losses of an evolution are each other's children, so they are not independent draws, and the "
+        "intervals are too short. Random search has no such fault.",
     ]
     return Table(
         "patterns",
@@ -223,16 +223,16 @@ def validation_table(validation: Validation) -> Table:
     """Losses trained again: means over all environments, and the mean of each."""
     rows = tuple(
         (
-            each.arm,
-            "found" if each.found else "published" if each.arm != NO_LOSS else "",
-            each.mean,
-            each.iqm,
-            each.difference,
-            each.probability,
-            *(each.per_env.get(env) for env in validation.envs),
-            validation.losses[each.arm],
+            row.arm,
+            "found" if row.is_found else "published" if row.arm != NO_LOSS else "",
+            row.mean,
+            row.iqm,
+            row.difference,
+            row.probability,
+            *(row.per_env.get(env) for env in validation.envs),
+            validation.losses[row.arm],
         )
-        for each in compare(validation)
+        for row in compare(validation)
     )
     missing = validation.wanted - len(validation.scores)
     return Table(
@@ -243,10 +243,10 @@ def validation_table(validation: Validation) -> Table:
         (
             f"Area under the learning curve, {validation.frames:,} frames, fresh seeds"
             + (f"; {missing} of {validation.wanted} runs are missing." if missing > 0 else "."),
-            "mean: over environments, all weighing the same; vs none: its difference, within seeds; "
+            "mean: over environments, all with the same weight; vs none: its difference, within seeds; "
             "better than none: the probability that a run of this loss scores higher than one without. "
-            "With 95 % intervals of each row alone, which hold for few seeds. iqm: interquartile mean of "
-            "all runs, without an interval, as those in use are too short.",
+            "With 95 % intervals of each row alone, which hold for a few seeds. iqm: interquartile mean of "
+            "all runs, without an interval, as the usual ones are too short.",
         ),
         ("loss",),
     )

@@ -1,5 +1,4 @@
-"""The arms of a validation beside each other: means over environments, and what they are better than none
-by."""
+"""The arms of a validation side by side: means over environments, and their lead over no auxiliary loss."""
 
 from __future__ import annotations
 
@@ -20,14 +19,14 @@ from a2ls_dsl.search.validation import Validation
 
 @dataclass(frozen=True)
 class Compared:
-    """An arm over all environments. Differences and probabilities are against `none`; of `none` itself None.
+    """An arm over all environments. Differences and probabilities are against `none`; None for `none` itself.
 
-    mean: over environments; iqm: the interquartile mean of all runs. per_env: the mean over seeds with
-    Student's interval.
+    is_found: whether the search found its loss. mean: over environments; iqm: the interquartile mean of all
+    runs; per_env: the mean over seeds with Student's interval.
     """
 
     arm: str
-    found: bool
+    is_found: bool
     mean: Interval
     iqm: float
     difference: Interval | None
@@ -58,7 +57,7 @@ def compare(validation: Validation, confidence: float = CONFIDENCE) -> tuple[Com
                 },
             )
         )
-    return tuple(sorted(compared, key=lambda each: -each.mean.value))
+    return tuple(sorted(compared, key=lambda row: -row.mean.value))
 
 
 def seeds(validation: Validation) -> int:

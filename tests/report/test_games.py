@@ -34,7 +34,7 @@ def test_aggregates_are_the_published_ones() -> None:
     assert found.mean.value == pytest.approx(PRINTED_MEAN, abs=5e-4)
     assert found.median == pytest.approx(PRINTED_MEDIAN, abs=5e-4)
     assert (found.games, found.runs) == (26, 26)
-    assert not found.mean.known  # one run a game says nothing of its spread
+    assert not found.mean.bounded  # one run a game says nothing of its spread
 
 
 def test_games_count_alike_whatever_their_number_of_seeds() -> None:

@@ -66,13 +66,13 @@ def test_what_the_rows_cannot_tell_is_unknown() -> None:
     first, second, third, *none = least_squares(np.column_stack([columns, twin, constant]), y)
     assert math.isnan(first.effect.value)
     assert math.isnan(second.p)
-    assert third.effect.known
+    assert third.effect.bounded
     assert all(math.isnan(each.p) for each in none)
     one = np.zeros(len(y))
     one[3] = 1.0  # a single row has it: nobody knows how such rows scatter
     other, alone = least_squares(np.column_stack([columns[:, 0], one]), y)
-    assert other.effect.known
-    assert not alone.effect.known
+    assert other.effect.bounded
+    assert not alone.effect.bounded
     assert all(math.isnan(each.p) for each in least_squares(columns[:3], y[:3]))
 
 
@@ -156,7 +156,7 @@ def test_a_regression_sees_through_patterns_that_come_together() -> None:
     wrong = 0
     for name, row in table.items():
         assert row.present + row.absent == 250
-        if row.joint.effect.known:
+        if row.joint.effect.bounded:
             wrong += row.joint.effect.excludes(EFFECTS.get(name, 0.0) * share)
     assert wrong <= 1
     assert table["forward dynamics"].joint.effect.low > 60

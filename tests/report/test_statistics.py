@@ -96,7 +96,7 @@ def test_the_probability_of_improvement_is_mann_and_whitneys(one: list[float], o
     found = probability_of_improvement([runs(*one)], [runs(*other)])
     expected = stats.mannwhitneyu(one, other).statistic / (len(one) * len(other))
     assert found.value == pytest.approx(expected)
-    if found.known:
+    if found.bounded:
         assert 0 <= found.low <= found.value <= found.high <= 1
 
 
@@ -122,7 +122,7 @@ def test_too_few_seeds_have_no_interval() -> None:
         difference([runs(2.0, 2.0, 2.0)], [runs(1.0, 1.0, 1.0)]),  # no spread: luck looks like that, too
     ):
         assert math.isfinite(found.value)
-        assert not found.known
+        assert not found.bounded
         assert not found.excludes(0)
 
 

@@ -20,7 +20,7 @@ from a2ls_dsl.report.gather import other, tables
 from a2ls_dsl.report.standing import BOARD, chosen_confidence, standing
 from a2ls_dsl.report.statistics import Interval, difference
 from a2ls_dsl.report.summary import summarise
-from a2ls_dsl.report.tables import Table, hall_table, said
+from a2ls_dsl.report.tables import Table, formatted, hall_table
 from a2ls_dsl.report.validation import compare
 from a2ls_dsl.report.verdict import Answer, verdict
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
@@ -222,7 +222,7 @@ def test_best_against_none_has_one_answer_everywhere(made: Path) -> None:
         assert found.best.fresh_score == pytest.approx(level + ahead.value, abs=0.11)
         first, second = live(study.leaderboard(20))
     assert found.best.text in first
-    assert said(ahead, 1, True) in second
+    assert formatted(ahead, 1, True) in second
     text = a2l("best", made).stdout.splitlines()
     (line,) = (each for each in text if each.split()[:1] == ["1"])
     assert line.split()[5] == lead  # behind rank, mean, ±, error, runs
@@ -267,9 +267,9 @@ def test_mistakes_are_explained(made: Path, tmp_path: Path) -> None:
 
 
 def test_cells_say_what_is_known() -> None:
-    assert said(Interval(1.25, -0.5, 2.0), 1, True) == "+1.2 [-0.5, +2.0]"
-    assert said(Interval(1.25)) == "1.2"
-    assert said(None) == said(float("nan")) == said(Interval(float("nan"))) == ""
-    assert (said(12_345), said("x"), said(1.0)) == ("12,345", "x", "1.0")
+    assert formatted(Interval(1.25, -0.5, 2.0), 1, True) == "+1.2 [-0.5, +2.0]"
+    assert formatted(Interval(1.25)) == "1.2"
+    assert formatted(None) == formatted(float("nan")) == formatted(Interval(float("nan"))) == ""
+    assert (formatted(12_345), formatted("x"), formatted(1.0)) == ("12,345", "x", "1.0")
     table = Table("t", "T", ("a", "b"), ((1, None), (2, Interval(1.0))))
     assert next(iter(table.flat())) == {"a": 1, "b": None, "b low": None, "b high": None}

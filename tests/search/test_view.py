@@ -14,7 +14,7 @@ from a2ls_dsl.cli import evolve_view
 from a2ls_dsl.cli.evolve_view import SearchView, leaderboard, standing
 from a2ls_dsl.cli.tables import show
 from a2ls_dsl.report.statistics import difference
-from a2ls_dsl.report.tables import said
+from a2ls_dsl.report.tables import formatted
 from a2ls_dsl.search.candidates import Candidate, Run, Status, references
 from a2ls_dsl.search.conductor import Ended
 from a2ls_dsl.search.events import Event, Placed, Progress, RunsEnded, SearchStarted, SpaceExhausted
@@ -161,7 +161,7 @@ def test_the_best_stands_to_the_references_with_an_interval_once_it_is_confirmed
     )
     none = replace(NONE, fresh={100: 26.0, 101: 30.0, 102: 34.0, 103: 70.0})
     first, second = standing((CONFIRMED, WINNER, none))
-    expected = said(difference([CONFIRMED.fresh], [none.fresh]), 1, True)
+    expected = formatted(difference([CONFIRMED.fresh], [none.fresh]), 1, True)
     assert first == f"best so far: {LOSS}"
     assert second == f"  50.0 ± 0.9 over 3 fresh seeds; {expected} to none"
     assert expected.startswith("+20.0 [")  # on the seeds that both have
