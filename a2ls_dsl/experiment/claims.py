@@ -1,4 +1,4 @@
-"""What an experiment is asked: claims about its arms, and published scores to stand beside them.
+"""What an experiment is to answer: claims about its arms, and published scores to compare them with.
 
 [[claims]]
 says = "A2-winner learns faster than SAC alone (He et al. 2022, table 2)"
@@ -25,7 +25,7 @@ COLUMNS = ("method", "env", "frames", "mean", "sd", "source")
 
 @dataclass(frozen=True)
 class Claim:
-    """That one arm reaches higher returns than another; whose words it is, is part of `says`."""
+    """That one arm reaches higher returns than another; `says` also names who claims it."""
 
     says: str
     better: str
@@ -53,26 +53,26 @@ class Published:
 
 
 def read_claims(path: Path, given: object, arms: tuple[str, ...]) -> tuple[Claim, ...]:
-    """The claims of an experiment's file. Raises `A2lError` for one that doesn't name an arm."""
-    found = []
-    for each in given if isinstance(given, list) else [given]:
-        if not isinstance(each, dict) or {*each} != {"says", "better", "than"} or not _texts(each):
+    """The claims of an experiment's file. Raises `A2lError` for one about an arm that isn't there."""
+    claims = []
+    for claim in given if isinstance(given, list) else [given]:
+        if not isinstance(claim, dict) or {*claim} != {"says", "better", "than"} or not _texts(claim):
             raise A2lError(
-                f"{path}: {each!r} is not a claim", "a claim has the texts `says`, `better`, `than`"
+                f"{path}: {claim!r} is not a claim", "a claim has the texts `says`, `better`, `than`"
             )
         for side in ("better", "than"):
-            if each[side] not in arms:
-                raise unknown(f"arm in a claim of {path}", str(each[side]), arms)
-        found.append(Claim(**each))
-    return tuple(found)
+            if claim[side] not in arms:
+                raise unknown(f"arm in a claim of {path}", str(claim[side]), arms)
+        claims.append(Claim(**claim))
+    return tuple(claims)
 
 
 def _texts(given: Mapping[str, Any]) -> bool:
-    return all(isinstance(each, str) for each in given.values())
+    return all(isinstance(text, str) for text in given.values())
 
 
 def read_published(path: Path, given: Mapping[str, Any], frames: int) -> Published | None:
-    """The published scores at the experiment's budget. Raises `A2lError` for a file that isn't right."""
+    """The published scores at the experiment's budget. Raises `A2lError` for a file that can't be read."""
     if not given:
         return None
     if {*given} != {"file", "difference"} or not _texts(given):

@@ -1,8 +1,8 @@
-"""What the results of an experiment say: intervals, comparisons, and a verdict on each of its claims.
+"""What the results of an experiment show: intervals, comparisons, and a verdict on each of its claims.
 
-The measure that claims are judged by is the return at the end of the budget: the mean over environments of
-the difference within seeds, as all arms share their seeds. Areas under the curves and interquartile means
-stand beside it. Intervals hold 95 % each.
+Claims are judged by the return at the end of the budget: the mean over environments of the difference within
+seeds, as all arms share their seeds. Areas under the curves and interquartile means are given as well. Each
+interval is a 95 % one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from a2ls_dsl.rl.scores import has_human_score, human_normalised
 
 
 class Verdict(StrEnum):
-    """What the runs say of a claim."""
+    """What the runs show about a claim."""
 
     HOLDS = "holds here"
     OPPOSITE = "does not hold here, the opposite does"
@@ -41,8 +41,8 @@ class Verdict(StrEnum):
 class Comparison:
     """One arm beside another on the environments where both have runs.
 
-    difference: the mean over environments of that within seeds; improvement: the probability that a run of
-    the first is better.
+    difference: within seeds, the mean over environments; improvement: the probability that a run of the first
+    arm is better.
     """
 
     envs: tuple[str, ...]
@@ -52,7 +52,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Collected:
-    """An experiment and the results that are there: results[arm][env] has one a seed."""
+    """An experiment and its results so far: results[arm][env] has one per seed."""
 
     experiment: Experiment
     results: Mapping[str, Mapping[str, tuple[Result, ...]]]
@@ -64,7 +64,7 @@ class Collected:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """The time that all runs took, by device: of a stack, each run has its share."""
+        """The time that all runs took, by device; the runs of a stack share its time."""
         spent: dict[str, float] = {}
         for result in self.all:
             device = str(result.about["device"])
@@ -86,7 +86,7 @@ class Collected:
         return mean_interval([run.final for run in runs]) if runs else None
 
     def total(self, arm: str, area: bool = False) -> Interval | None:
-        """The mean over all environments; None where a run is missing on one of them."""
+        """The mean over all environments; None if one of them has no run."""
         if self.envs_of(arm) != self.experiment.envs:
             return None
         return mean_over_tasks(self._scores(arm, self.experiment.envs, area))
@@ -115,18 +115,18 @@ class Collected:
 
     def judge(self, claim: Claim) -> tuple[Verdict, Comparison | None]:
         """Whether the interval of the difference lies above 0, below, or around it."""
-        found = self.compare(claim.better, claim.than)
-        if found is None:
+        comparison = self.compare(claim.better, claim.than)
+        if comparison is None:
             return Verdict.MISSING, None
-        if not found.difference.known:
-            return Verdict.FEW_SEEDS, found
-        if not found.difference.excludes(0.0):
-            return Verdict.OPEN, found
-        return (Verdict.HOLDS if found.difference.value > 0 else Verdict.OPPOSITE), found
+        if not comparison.difference.bounded:
+            return Verdict.FEW_SEEDS, comparison
+        if not comparison.difference.excludes(0.0):
+            return Verdict.OPEN, comparison
+        return (Verdict.HOLDS if comparison.difference.value > 0 else Verdict.OPPOSITE), comparison
 
     @property
     def normalised(self) -> bool:
-        """Whether all environments are games: their scores are put together human-normalised."""
+        """Whether all environments are games, whose scores are combined human-normalised."""
         return all(has_human_score(env) for env in self.experiment.envs)
 
     def _scores(self, arm: str, envs: Sequence[str], area: bool = False) -> list[dict[int, float]]:
@@ -144,13 +144,13 @@ class Collected:
 
 
 def collect(experiment: Experiment) -> Collected:
-    """All results of an experiment that are there."""
+    """All results of an experiment so far."""
 
-    def found(arm: Arm, env: str) -> tuple[Result, ...]:
+    def results(arm: Arm, env: str) -> tuple[Result, ...]:
         own = (load(experiment, run) for run in experiment.runs if (run.arm.name, run.env) == (arm.name, env))
-        return tuple(each for each in own if each is not None)
+        return tuple(result for result in own if result is not None)
 
     return Collected(
         experiment,
-        {arm.name: {env: found(arm, env) for env in experiment.envs} for arm in experiment.arms},
+        {arm.name: {env: results(arm, env) for env in experiment.envs} for arm in experiment.arms},
     )

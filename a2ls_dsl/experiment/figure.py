@@ -1,4 +1,4 @@
-"""Learning curves of an experiment as an SVG file: a panel an environment, a line and a band an arm."""
+"""Learning curves of an experiment as an SVG file: a panel per environment, a line and a band per arm."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def figure(collected: Collected) -> str:
         drawing.text(x + 24, y, arm)
     for place, env in enumerate(envs):
         row, column = divmod(place, columns)
-        found = ((number, curve_of(collected, arm, env)) for number, arm in enumerate(arms))
-        curves = {number: curve for number, curve in found if curve is not None}
+        drawn = ((number, curve_of(collected, arm, env)) for number, arm in enumerate(arms))
+        curves = {number: curve for number, curve in drawn if curve is not None}
         drawing.place(_panel(env, curves, experiment.frames), column * WIDTH, top + row * HEIGHT)
     return standalone(drawing.render("curves"))
 
 
 def curve_of(collected: Collected, arm: str, env: str) -> Curve | None:
-    """The mean of all seeds that are there, with its interval; None without any."""
+    """The mean over the seeds that have a result, with its interval; None if none has."""
     runs = collected.results[arm][env]
     return mean_curve(arm, runs[0].frames, np.array([run.returns for run in runs])) if runs else None
 
 
 def _panel(env: str, curves: Mapping[int, Curve], frames: int) -> Drawing:
-    """The curves set the axis: bands of few seeds are many times as wide, and end at the plot's edge."""
+    """The curves set the axis: bands of a few seeds are many times as wide, and are cut at its ends."""
     drawing = Drawing(WIDTH, HEIGHT, env)
     values = [float(value) for curve in curves.values() for value in curve.mean]
     plot = frame(drawing, (0, frames), padded(values, zero=True), "environment frames", env)

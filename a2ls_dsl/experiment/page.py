@@ -26,7 +26,7 @@ seeds (with few pairs Welch's), and for the probability of being better a score 
 """
 
 
-def write(path: Path, found: Sequence[Collected]) -> list[Path]:
+def write(path: Path, experiments: Sequence[Collected]) -> list[Path]:
     """Write the page and, into a folder beside it, its figures; gives all paths. Raises `A2lError`."""
     written = [path]
     folder = path.with_suffix("")
@@ -34,24 +34,24 @@ def write(path: Path, found: Sequence[Collected]) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise files.unwritable(folder, error) from None
-    for each in found:
-        if each.count:
-            written.append(path.parent / _figure_of(path, each))
-            files.write(written[-1], figure(each))
-    files.write(path, page(path, found))
+    for collected in experiments:
+        if collected.count:
+            written.append(path.parent / _figure_of(path, collected))
+            files.write(written[-1], figure(collected))
+    files.write(path, page(path, experiments))
     return written
 
 
-def page(path: Path, found: Sequence[Collected]) -> str:
-    """The text of the page at `path`; of the experiments without a result it says how to run them."""
-    parts = [_HEAD.format(command=_command(found)), _verdicts(found)]
-    parts += ["\n".join(_experiment(each, _figure_of(path, each))) for each in found]
+def page(path: Path, experiments: Sequence[Collected]) -> str:
+    """The text of the page at `path`; it says how to run those experiments that have no results."""
+    parts = [_HEAD.format(command=_command(experiments)), _verdicts(experiments)]
+    parts += ["\n".join(_experiment(collected, _figure_of(path, collected))) for collected in experiments]
     return "\n".join(parts)
 
 
-def _command(found: Sequence[Collected]) -> str:
-    """What makes the page; all files of a folder by a pattern."""
-    paths = [each.experiment.path for each in found]
+def _command(experiments: Sequence[Collected]) -> str:
+    """The command that makes the page; all files of a folder are given by a pattern."""
+    paths = [collected.experiment.path for collected in experiments]
     folder = paths[0].parent
     if len(paths) > 1 and sorted(paths) == sorted(folder.glob("*.toml")):
         return f"a2l experiment collect {_shown(folder)}/*.toml"
@@ -59,94 +59,102 @@ def _command(found: Sequence[Collected]) -> str:
 
 
 def _shown(path: Path) -> str:
-    """A path as whoever repeats the command from the same folder has to write it."""
+    """A path as it must be written to repeat the command from the same folder."""
     absolute, here = path.resolve(), Path.cwd()
     return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(path)
 
 
-def _figure_of(path: Path, found: Collected) -> str:
-    return f"{path.stem}/{found.experiment.name}.svg"
+def _figure_of(path: Path, collected: Collected) -> str:
+    return f"{path.stem}/{collected.experiment.name}.svg"
 
 
-def _verdicts(found: Sequence[Collected]) -> str:
+def _verdicts(experiments: Sequence[Collected]) -> str:
     lines = ["## What holds here, what doesn't, what is open", ""]
-    judged = [(each, claim, *each.judge(claim)) for each in found for claim in each.experiment.claims]
+    judged = [
+        (collected, claim, *collected.judge(claim))
+        for collected in experiments
+        for claim in collected.experiment.claims
+    ]
     rows = [
         [
             claim.says,
             verdict.value,
-            _difference(comparison, 2 if each.normalised else 0) + _where(each, comparison),
-            f"[{each.experiment.name}](#{each.experiment.name})",
+            _difference(comparison, 2 if collected.normalised else 0) + _where(collected, comparison),
+            f"[{collected.experiment.name}](#{collected.experiment.name})",
         ]
-        for each, claim, verdict, comparison in sorted(judged, key=lambda row: row[2] is Verdict.MISSING)
+        for collected, claim, verdict, comparison in sorted(judged, key=lambda row: row[2] is Verdict.MISSING)
     ]
     return "\n".join([*lines, *_table(["claim", "verdict", "difference of means", "experiment"], rows), ""])
 
 
-def _where(found: Collected, comparison: Comparison | None) -> str:
-    """As long as environments are missing: how many are not."""
-    if comparison is None or comparison.envs == found.experiment.envs:
+def _where(collected: Collected, comparison: Comparison | None) -> str:
+    """How many environments the comparison covers, if not all."""
+    if comparison is None or comparison.envs == collected.experiment.envs:
         return ""
-    return f" on {len(comparison.envs)} of {len(found.experiment.envs)} environments"
+    return f" on {len(comparison.envs)} of {len(collected.experiment.envs)} environments"
 
 
 def _difference(comparison: Comparison | None, digits: int = 0) -> str:
     return "" if comparison is None else interval(comparison.difference, signed=True, digits=digits)
 
 
-def _experiment(found: Collected, figure: str) -> Iterator[str]:
-    experiment = found.experiment
+def _experiment(collected: Collected, figure: str) -> Iterator[str]:
+    experiment = collected.experiment
     arms = [arm.name for arm in experiment.arms]
     yield from (f"## {experiment.name}", "", experiment.question, "")
     command = f"a2l experiment run {_shown(experiment.path)}"
-    missing = len(experiment.runs) - found.count
-    there = f"{found.count} of {len(experiment.runs)} runs"
+    missing = len(experiment.runs) - collected.count
+    there = f"{collected.count} of {len(experiment.runs)} runs"
     more = f"; `{command}` adds the {missing} that are missing" if missing else f", by `{command}`"
     yield f"{len(arms)} arms, {experiment.seeds} seeds, {experiment.frames:,} frames: {there}{more}."
-    if not found.count:
+    if not collected.count:
         yield ""
         return
-    yield f"{_spent(found)} {_versions(found)}"
+    yield f"{_spent(collected)} {_versions(collected)}"
     yield ""
-    yield from _scores(found, arms)
+    yield from _scores(collected, arms)
     yield ""
-    yield from _tests(found)
+    yield from _tests(collected)
     if experiment.published:
         yield from _published(experiment, experiment.published)
     yield from (f"![Learning curves of {experiment.name}: mean return and interval]({figure})", "")
 
 
-def _scores(found: Collected, arms: Sequence[str]) -> Iterator[str]:
-    """A row an environment and a column an arm; below, what all environments say together."""
+def _scores(collected: Collected, arms: Sequence[str]) -> Iterator[str]:
+    """One row per environment and one column per arm; below, figures over all environments."""
     reference, *others = arms
-    digits = 2 if found.normalised else 0
-    beside = [None, *(found.compare(arm, reference) for arm in others)]
-    scale = "human-normalised " if found.normalised else ""
-    iqms = {arm: found.iqm(arm) for arm in arms}
+    digits = 2 if collected.normalised else 0
+    beside = [None, *(collected.compare(arm, reference) for arm in others)]
+    scale = "human-normalised " if collected.normalised else ""
+    iqms = {arm: collected.iqm(arm) for arm in arms}
     rows = [
-        [env, *(interval(found.mean(arm, env), digits=0) for arm in arms)] for env in found.experiment.envs
+        [env, *(interval(collected.mean(arm, env), digits=0) for arm in arms)]
+        for env in collected.experiment.envs
     ]
     rows += [
-        [f"**{scale}mean**", *(interval(found.total(arm), digits=digits) for arm in arms)],
-        [f"**less `{reference}`**", *(_difference(each, digits) for each in beside)],
+        [f"**{scale}mean**", *(interval(collected.total(arm), digits=digits) for arm in arms)],
+        [f"**less `{reference}`**", *(_difference(comparison, digits) for comparison in beside)],
         [
             f"**P(better than `{reference}`)**",
-            *("" if each is None else interval(each.improvement, digits=2) for each in beside),
+            *(
+                "" if comparison is None else interval(comparison.improvement, digits=2)
+                for comparison in beside
+            ),
         ],
-        [f"**{scale}mean of areas**", *(interval(found.total(arm, True), digits=digits) for arm in arms)],
+        [f"**{scale}mean of areas**", *(interval(collected.total(arm, True), digits=digits) for arm in arms)],
         [f"**{scale}IQM**", *("" if iqm is None else f"{iqm:.{digits}f}" for iqm in iqms.values())],
     ]
     yield from _table(["environment", *(f"`{arm}`" for arm in arms)], rows)
 
 
-def _tests(found: Collected) -> Iterator[str]:
+def _tests(collected: Collected) -> Iterator[str]:
     """Whether arms differ at all, compared within seeds, and whether seeds do."""
     rows = []
-    for env in found.experiment.envs:
+    for env in collected.experiment.envs:
         for measure, area in (("final returns", False), ("areas", True)):
-            if (test := found.blocked(env, area)) is not None:
+            if (test := collected.blocked(env, area)) is not None:
                 figures = (test.arms, test.seeds, test.intraclass)
-                rows.append([env, measure, *(f"{each:.3f}" for each in figures)])
+                rows.append([env, measure, *(f"{figure:.3f}" for figure in figures)])
     if rows:
         yield "Do arms differ at all, and do seeds? F-tests of the table of arms by seeds, and the share of"
         yield "the arms in the variance of a run within its seed (intraclass correlation):"
@@ -167,23 +175,29 @@ def _published(experiment: Experiment, published: Published) -> Iterator[str]:
     yield ""
 
 
-def _spent(found: Collected) -> str:
-    parts = [f"{seconds / 3600:.1f} hours on {device}" for device, seconds in sorted(found.seconds.items())]
+def _spent(collected: Collected) -> str:
+    parts = [
+        f"{seconds / 3600:.1f} hours on {device}" for device, seconds in sorted(collected.seconds.items())
+    ]
     return f"They took {' and '.join(parts)}."
 
 
-def _versions(found: Collected) -> str:
-    versions = sorted({f"torch {each.about['versions']['torch']}" for each in found.all})
+def _versions(collected: Collected) -> str:
+    versions = sorted({f"torch {result.about['versions']['torch']}" for result in collected.all})
     return f"Trained with {', '.join(versions)}."
 
 
-def interval(found: Interval | None, signed: bool = False, digits: int = 0) -> str:
-    """`value [low, high]`; an empty text for what isn't there."""
-    if found is None:
+def interval(estimate: Interval | None, signed: bool = False, digits: int = 0) -> str:
+    """`value [low, high]`; empty for None."""
+    if estimate is None:
         return ""
     sign = "+" if signed else ""
-    value = f"{found.value:{sign}.{digits}f}"
-    return f"{value} [{found.low:{sign}.{digits}f}, {found.high:{sign}.{digits}f}]" if found.known else value
+    value = f"{estimate.value:{sign}.{digits}f}"
+    return (
+        f"{value} [{estimate.low:{sign}.{digits}f}, {estimate.high:{sign}.{digits}f}]"
+        if estimate.bounded
+        else value
+    )
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""An experiment as a file says it: arms x environments x seeds, and how all of them train.
+"""An experiment as its file defines it: arms x environments x seeds, and how all of them train.
 
 name = "vector-parity"
 question = "Do the published losses help on vector observations?"
@@ -14,7 +14,7 @@ a2_winner = "a2_winner"
 hidden = 256
 eval_every = 10_000
 
-`claims.py` says what else may stand there: claims to be judged, published scores to stand beside.
+`claims.py` describes the other tables: claims to be judged, and published scores to compare with.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _OTHERS = {
     "precision": str,
 }
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
-"""What names a folder: nothing that leads out of the one that it is made in."""
+"""Names that are safe for a folder: none leads out of its parent."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Experiment:
-    """All of a file. folder: where its results lie, `results/NAME` beside the file's folder."""
+    """Everything in a file."""
 
     path: Path
     name: str
@@ -118,7 +118,7 @@ class Experiment:
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """Every run, seed by seed, so that all arms have few seeds before any has many."""
+        """Every run, seed by seed, so that all arms have a few seeds before any has many."""
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         return tuple(Run(env, arm, seed) for env in self.envs for seed in seeds for arm in self.arms)
 
@@ -178,7 +178,7 @@ def read(path: Path) -> Experiment:
         if not _NAME.fullmatch(name):
             raise A2lError(
                 f"{path}: {name!r} can't name a folder of results",
-                "use letters, digits, `_`, `-` and `.`, which doesn't come first",
+                "use letters, digits, `_`, `-` and `.`, but don't begin with `.`",
             )
     experiment = Experiment(
         path,
@@ -218,7 +218,7 @@ def _kinds() -> dict[str, Any]:
 
 
 def _pixels(task: Task, algorithm: Algorithm[Any], given: Mapping[str, Any]) -> PixelSettings | None:
-    """How frames are shown; None for vectors, for which what is said of frames means nothing."""
+    """How frames are shown; None for vectors, to which settings of frames don't apply."""
     check_observations(task, given.get("obs"))
     pixels = algorithm.pixels(task, given.get("obs"))
     if pixels is None:
@@ -240,7 +240,7 @@ def _arm(path: Path, name: str, given: object) -> Arm:
 
 
 def _loss(path: Path, text: str) -> Loss | None:
-    """A shipped loss by name, or a file beside the experiment's."""
+    """A shipped loss by name, or a loss file relative to the experiment's folder."""
     if text == "none":
         return None
     beside = path.parent / text

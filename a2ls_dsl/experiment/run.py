@@ -1,8 +1,8 @@
 """Runs what is missing of an experiment, piece by piece: a piece is a stack of runs on one environment.
 
 The state of the piece in training is stored now and then, and its results when it ends. So the command can be
-stopped at any moment and repeated: it does what is missing. A stored piece is named by what it depends on:
-one of settings that were edited since is kept, and taken up once the experiment has those settings again.
+stopped at any moment and repeated: it runs what is missing. A stored piece is named by all that it depends
+on: if the settings are edited, it is kept, and resumed once the experiment has its settings again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SAVE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class PieceStarted:
-    """A stack of runs begins, or goes on from `frames`; left: runs that are missing, these included."""
+    """A stack of runs begins, or resumes at `frames`; left: how many runs are missing, these included."""
 
     runs: tuple[Run, ...]
     frames: int
@@ -45,7 +45,7 @@ class PieceStarted:
 
 @dataclass(frozen=True)
 class PieceEnded:
-    """The results of a stack are stored. seconds: that it took in this process."""
+    """The results of a stack are stored. seconds: what it took in this process."""
 
     runs: tuple[Run, ...]
     seconds: float
@@ -53,7 +53,7 @@ class PieceEnded:
 
 @dataclass(frozen=True)
 class PieceStored:
-    """The state of a stack is stored: after a stop it goes on from `frames`."""
+    """The state of a stack is stored: after a stop it resumes at `frames`."""
 
     frames: int
 
@@ -70,13 +70,13 @@ def run(
     stopping: Callable[[], bool] = lambda: False,
     hours: float | None = None,
 ) -> bool:
-    """Run all that is missing; False if it was stopped before. One process an experiment at a time.
+    """Run all that is missing; False if it was stopped before the end. One process per experiment at a time.
 
-    stopping: asked after every step; once it says so, or after so many hours, the state is stored and the run
-    left. Raises `A2lError`.
+    stopping: called after every step; once it returns True, or after `hours`, the state is stored and the run
+    ends. Raises `A2lError`.
     """
     pace, chosen = Pace(save_seconds, hours), choose_device(device)
-    for env, arm in dict.fromkeys((each.env, each.arm) for each in missing(experiment)):
+    for env, arm in dict.fromkeys((run.env, run.arm) for run in missing(experiment)):
         check_windows(experiment.training(env, arm), [arm.loss])
     try:
         experiment.folder.mkdir(parents=True, exist_ok=True)
@@ -93,30 +93,30 @@ def run(
 
 
 def pieces(experiment: Experiment) -> Iterator[tuple[tuple[Run, ...], int]]:
-    """Stacks of missing runs, until none is missing; and how many are, those of the stack included.
+    """Stacks of missing runs until none is missing, each with the number still missing, its own included.
 
-    What is missing is looked up anew for every piece. Those that were stored half-trained come first.
+    What is missing is looked up again for every piece. Half-trained pieces come first.
     """
     while todo := missing(experiment):
-        named = {experiment.hash(each): each for each in todo}
+        named = {experiment.hash(run): run for run in todo}
         begun = [names for _, names in stored(experiment) if named.keys() >= set(names)]
         if begun:
             yield tuple(named[name] for name in begun[0]), len(todo)
             continue
         first = experiment.training(todo[0].env, todo[0].arm)
-        alike = (each for each in todo if experiment.training(each.env, each.arm) == first)
+        alike = (run for run in todo if experiment.training(run.env, run.arm) == first)
         yield tuple(islice(alike, experiment.stack)), len(todo)
 
 
 def stored(experiment: Experiment) -> list[tuple[Path, tuple[str, ...]]]:
-    """The pieces that are stored half-trained, each with the hashes of its runs."""
+    """The files of half-trained pieces, each with the hashes of its runs."""
     paths = sorted(experiment.folder.glob(PIECES))
     return [(path, tuple(checkpoint.load(path)[1].get("runs", ()))) for path in paths]
 
 
 def unwanted(experiment: Experiment) -> list[Path]:
-    """The half-trained pieces that are kept, but have runs of other settings than the experiment has now."""
-    wanted = {experiment.hash(each) for each in experiment.runs}
+    """The half-trained pieces with runs of other settings than the experiment has now."""
+    wanted = {experiment.hash(run) for run in experiment.runs}
     return [path for path, names in stored(experiment) if not wanted.issuperset(names)]
 
 
@@ -126,7 +126,7 @@ def _path_of(experiment: Experiment, names: Sequence[str]) -> Path:
 
 
 def _rename_older(experiment: Experiment) -> None:
-    """A version before this one had one name for whatever piece it was."""
+    """Rename a piece of an earlier version, which gave every piece the same name."""
     older = experiment.folder / ".piece.npz"
     if older.exists():
         older.rename(_path_of(experiment, checkpoint.load(older)[1].get("runs", ())))
@@ -145,10 +145,10 @@ def _run_piece(
     """False if it was stopped before its end."""
     plan = Plan(
         experiment.training(runs[0].env, runs[0].arm),
-        tuple(each.arm.loss for each in runs),
-        tuple(each.seed for each in runs),
+        tuple(run.arm.loss for run in runs),
+        tuple(run.seed for run in runs),
     )
-    names = [experiment.hash(each) for each in runs]
+    names = [experiment.hash(run) for run in runs]
     path = _path_of(experiment, names)
     scores: list[list[Score]] = [[] for _ in runs]
     begun, processor = time.perf_counter(), processor_seconds()
@@ -173,10 +173,10 @@ def _run_piece(
                 if stop:
                     return False
     seconds = time.perf_counter() - begun
-    # The workers have ended and count. What an earlier process took of a processor isn't known.
+    # The workers have ended, so their time counts. The processor time of earlier processes is unknown.
     price = None if spent else (processor_seconds() - processor) / len(runs)
-    for each, own in zip(runs, scores, strict=True):
-        store(experiment, each, own, (spent + seconds) / len(runs), device, price)
+    for run, own in zip(runs, scores, strict=True):
+        store(experiment, run, own, (spent + seconds) / len(runs), device, price)
     checkpoint.remove(path)
     on_event(PieceEnded(tuple(runs), seconds))
     return True
@@ -190,17 +190,17 @@ def _save(
     seconds: float,
 ) -> None:
     arrays, values = trainer.state()
-    known = [[vars(score) for score in own] for own in scores]
+    curves = [[vars(score) for score in own] for own in scores]
     checkpoint.save(
-        path, arrays, {"trainer": values, "runs": list(names), "scores": known, "seconds": seconds}
+        path, arrays, {"trainer": values, "runs": list(names), "scores": curves, "seconds": seconds}
     )
 
 
 def _restored(path: Path, trainer: Trainer, scores: Sequence[list[Score]]) -> float:
-    """Take up a stored piece; the seconds that were spent on it."""
+    """Restore a stored piece; the seconds that were spent on it."""
     arrays, values = checkpoint.load(path)
     with checkpoint.fitting(path, "experiment"):
         trainer.restore(arrays, values["trainer"])
-        for own, known in zip(scores, values["scores"], strict=True):
-            own += [Score(**{**each, "returns": tuple(each["returns"])}) for each in known]
+        for own, stored in zip(scores, values["scores"], strict=True):
+            own += [Score(**{**score, "returns": tuple(score["returns"])}) for score in stored]
         return float(values["seconds"])

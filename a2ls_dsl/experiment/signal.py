@@ -17,8 +17,8 @@ NONE = "none"
 def signals(collected: Collected) -> Iterator[Signal]:
     """A row for each task and evaluation of an experiment, on the seeds that all its arms have.
 
-    The score at a budget is the area under the curve up to it. A run costs the part of its processor
-    time that the budget is of its frames; what was stored without one is left out of the price.
+    The score at a budget is the area under the curve up to it. A run costs its processor time, scaled by the
+    budget's share of its frames; runs stored without a time are left out of the price.
     """
     experiment = collected.experiment
     names = [arm.name for arm in experiment.arms]

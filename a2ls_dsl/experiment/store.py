@@ -1,7 +1,7 @@
-"""The results of an experiment: one small CSV a run, with all that it depends on in its first line.
+"""The results of an experiment: one small CSV per run, with all that it depends on in its first line.
 
-A result of other settings than the experiment has now is not overwritten: it is kept beside, named by the
-hash of what it depends on, and counts again once the experiment has those settings again.
+A result of other settings than the experiment has now is not overwritten: it is kept beside the new one,
+named by the hash of what it depends on, and counts again once the experiment has those settings again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Result:
 
     @property
     def seed(self) -> int:
-        """What it was trained with."""
+        """The seed it was trained with."""
         return int(self.about["seed"])
 
     @property
@@ -96,8 +96,7 @@ def store(
 
 
 def load(experiment: Experiment, run: Run) -> Result | None:
-    """A run's result; None if it isn't there, or only results of other settings than the experiment has
-    now."""
+    """A run's result; None if there is none, or only of other settings than the experiment has now."""
     path, name = path_of(experiment, run), experiment.hash(run)
     for place in (path, path.with_suffix(f".{name}.csv")):
         if place.exists():
@@ -108,12 +107,12 @@ def load(experiment: Experiment, run: Run) -> Result | None:
 
 
 def of_other_settings(experiment: Experiment) -> list[Path]:
-    """The results of the experiment's runs that are kept, but were trained with other settings."""
+    """The results of the experiment's runs that were trained with other settings."""
     kept = []
     for run in experiment.runs:
         path, name = path_of(experiment, run), experiment.hash(run)
-        found = [path] * path.exists() + sorted(path.parent.glob(f"{path.stem}.*.csv"))
-        kept += [place for place in found if _read(place).about.get("hash") != name]
+        files = [path] * path.exists() + sorted(path.parent.glob(f"{path.stem}.*.csv"))
+        kept += [place for place in files if _read(place).about.get("hash") != name]
     return kept
 
 
@@ -135,5 +134,5 @@ def _read(path: Path) -> Result:
 
 
 def missing(experiment: Experiment) -> list[Run]:
-    """The runs whose results are not there."""
+    """The runs without a result."""
     return [run for run in experiment.runs if load(experiment, run) is None]

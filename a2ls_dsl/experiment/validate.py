@@ -1,7 +1,8 @@
-"""Trains the best losses of a study anew, with fresh seeds and on other environments, beside published ones.
+"""Trains the best losses of a study again, with fresh seeds and on other environments, beside published ones.
 
-It is an experiment like any other, whose table is written from the study: `STUDY/validation/experiment.toml`.
-So it is resumed, its results are files, and `a2l experiment status` reads it.
+A validation is an experiment like any other, with a table written from the study:
+`STUDY/validation/experiment.toml`. So it can be resumed, its results are files, and `a2l experiment status`
+reads it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from a2ls_dsl.search.settings import FRESH, SearchSettings
 from a2ls_dsl.search.validation import Score, Validation
 
 PUBLISHED = ("curl", "spr", "a2_winner", "a2_winner_v")
-"""What found losses stand beside, and no auxiliary loss."""
+"""The losses that those of the search are compared with, besides no auxiliary loss."""
 
 TABLE, RUNS, LOSSES = "experiment.toml", "runs", "losses"
 
@@ -42,9 +43,9 @@ def plan(folder: Path, top: int, envs: Sequence[str], seeds: int, frames: int | 
     Agents learn with the settings of the study, or the paper's for an environment where the study has those.
     No run has a seed that the study has trained with. Raises `A2lError`.
     """
-    with Records(folder, validated=False) as study:  # what was trained so far doesn't change what is to be
+    with Records(folder, validated=False) as study:  # earlier validations don't change which losses are best
         settings = study.settings
-        best = [each for each in study.leaderboard(top) if not each.is_reference]
+        best = [candidate for candidate in study.leaderboard(top) if not candidate.is_reference]
     if not best:
         raise A2lError(f"the study {folder} has nothing to validate", "let it score a candidate first")
     here = folder / validation.FOLDER
@@ -54,9 +55,9 @@ def plan(folder: Path, top: int, envs: Sequence[str], seeds: int, frames: int | 
         raise unwritable(here, error) from None
     published = {key(load_one(name)[1]): name for name in PUBLISHED}
     arms = {NO_LOSS: NO_LOSS} | {name: name for name in PUBLISHED}
-    for each in best:
-        if each.key not in published:
-            arms[FOUND + each.key[:8]] = _written(here, each)
+    for candidate in best:
+        if candidate.key not in published:
+            arms[FOUND + candidate.key[:8]] = _written(here, candidate)
     names = [find_task(env).name for env in envs]
     write(here / TABLE, _table(settings, list(dict.fromkeys(names)), seeds, frames or settings.frames, arms))
     return read(here / TABLE)
@@ -90,7 +91,7 @@ def validate(
 
 
 def collected(experiment: Experiment) -> Validation:
-    """The results that are there."""
+    """The results so far."""
     scores = [
         Score(run.env, run.arm.name, run.arm.name.startswith(FOUND), run.seed, result.area)
         for run in experiment.runs
@@ -101,7 +102,7 @@ def collected(experiment: Experiment) -> Validation:
 
 
 def _written(here: Path, candidate: Candidate) -> str:
-    """The loss as a file; its path beside the table."""
+    """Write the loss as a file; its path from the table's folder."""
     name = FOUND + candidate.key[:8]
     text = format_file(Source(name, f"loss {name} = {candidate.text}\n"))
     write(here / LOSSES / f"{name}.a2l", text)
