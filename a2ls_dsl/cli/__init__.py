@@ -13,7 +13,7 @@ from a2ls_dsl.diagnostics import A2lError
 
 
 def main() -> None:
-    """Entry point: every error a user can mend is printed as a message, never as a traceback."""
+    """Entry point: every error that a user can fix is printed as a message, never as a traceback."""
     # Worker processes share the cores with torch's threads, and threads that busy-wait for each other take
     # the cores from them. Set before torch is imported; a user's own choice stands.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -32,7 +32,7 @@ def main() -> None:
                 raise
             raise _unwritable(error) from None
         finally:
-            _flush()  # here, where what goes wrong can still be said; else it happens as the process ends
+            _flush()  # here, as a failure at the end of the process could not be reported any more
     except A2lError as error:
         print(error.render(), file=sys.stderr)
         sys.exit(error.exit_code)
@@ -63,7 +63,7 @@ _OUT_OF_MEMORY = A2lError(
 
 
 def _missing(package: str) -> A2lError:
-    """The error for a package that every install with its requirements has, such as torch."""
+    """The error for a required package, such as torch, in an install without its requirements."""
     return A2lError(
         f"this command needs the package {package}, which is not installed",
         "install a2ls-dsl with what it requires: in a clone, pip install -e . (without --no-deps)",
@@ -71,14 +71,14 @@ def _missing(package: str) -> A2lError:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether Python, torch or the system could not get memory, or a thread."""
+    """Whether Python, torch or the system ran out of memory or threads."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
     signs = ("DefaultCPUAllocator", "can't start new thread", "can't allocate memory")
     return bool(kinds & {"MemoryError", "OutOfMemoryError"}) or any(sign in str(error) for sign in signs)
 
 
 def _flush() -> None:
-    """Write what stdout still holds. Raises `BrokenPipeError`, and `A2lError` where it can't be written."""
+    """Write what stdout still holds. Raises `BrokenPipeError`, and `A2lError` if it can't be written."""
     if sys.stdout is None or sys.stdout.closed:  # `>&-`, or a server that closed it with its connection
         return
     try:
@@ -90,7 +90,7 @@ def _flush() -> None:
 
 
 def _is_full_output(error: OSError) -> bool:
-    """Whether stdout is on a full disk: what commands write elsewhere has a name."""
+    """Whether stdout is on a full disk; errors of other files name the file."""
     return error.errno == errno.ENOSPC and error.filename is None
 
 

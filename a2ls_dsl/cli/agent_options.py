@@ -1,4 +1,4 @@
-"""What commands that train share: the task, who learns, what it sees, and settings by their names."""
+"""Options shared by commands that train: the task, the agent, what it sees, and settings by name."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _EVALUATION = {"eval_every": "every_frames", "eval_episodes": "episodes"}
 def pixels_of(
     task: Task, obs: str | None, shadow_size: int | None, algorithm: Algorithm[Any]
 ) -> PixelSettings | None:
-    """What --obs and its options mean: how frames are shown, None for vectors and for those of a game."""
+    """The meaning of --obs and its options: how frames are rendered; None for vectors and games."""
     from dataclasses import replace
 
     from a2ls_dsl.diagnostics import A2lError
@@ -65,7 +65,7 @@ def pixels_of(
     if shadow_size is None:
         return pixels
     if pixels is None or not suite_of(task).shadows:
-        raise A2lError(f"nothing that is seen of {task.name} has a shadow", "leave out --shadow-size")
+        raise A2lError(f"the observations of {task.name} have no shadows", "leave out --shadow-size")
     return replace(pixels, rendering=replace(pixels.rendering, shadow_size=shadow_size))
 
 
@@ -76,10 +76,10 @@ def with_set(
     texts: Iterable[str],
     options: Mapping[str, Any] | None = None,
 ) -> tuple[Any, EvaluationSettings, PixelSettings | None]:
-    """Agent, evaluation and frames with what --set says of them, and what options of their own say.
+    """Agent, evaluation and frames with the settings given by --set and by options of their own.
 
     options: settings that have an option, by name; None for one that is not given. Raises `A2lError` for
-    a name that there isn't, for another type, and where --set and an option both give a setting.
+    an unknown name, for a wrong type, and if --set and an option both give a setting.
     """
     from dataclasses import replace
     from typing import get_type_hints

@@ -1,4 +1,4 @@
-"""`a2l analyze`: what a study says, as tables."""
+"""`a2l analyze`: what a study shows, as tables."""
 
 from __future__ import annotations
 
@@ -60,19 +60,23 @@ def analyze(
     from a2ls_dsl.report.export import write_csv
     from a2ls_dsl.report.gather import tables
 
-    found = [each for each in tables(study, number, against) if table in (Kind.ALL, each.name)]
-    if not found:
+    results = [result for result in tables(study, number, against) if table in (Kind.ALL, result.name)]
+    if not results:
         raise A2lError(f"the study {study} is not validated", f"run `a2l validate {study}` first")
-    if kind is Format.CSV and len(found) > 1:
-        raise A2lError("CSV holds one table", f"choose one: --table {', '.join(each.name for each in found)}")
+    if kind is Format.CSV and len(results) > 1:
+        raise A2lError(
+            "CSV holds one table", f"choose one: --table {', '.join(result.name for result in results)}"
+        )
     with opened(output) as file:
         if kind is Format.JSON:
-            data = {each.name: {"rows": list(each.records()), "notes": each.notes} for each in found}
+            data = {
+                result.name: {"rows": list(result.records()), "notes": result.notes} for result in results
+            }
             file.write(json.dumps(data, indent=1) + "\n")
         elif kind is Format.CSV:
-            write_csv(found[0].flat(), file)
+            write_csv(results[0].flat(), file)
         else:
-            _print(found, None if output is None else file)
+            _print(results, None if output is None else file)
 
 
 def _print(tables: Sequence[Table], file: object) -> None:

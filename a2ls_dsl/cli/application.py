@@ -1,4 +1,5 @@
-"""What commands register with. They import what is heavy (torch, dm_control) inside their bodies."""
+"""The application that commands register with. They import heavy packages (torch, dm_control) when they
+run."""
 
 from __future__ import annotations
 
@@ -30,4 +31,4 @@ def root(
         typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version),
     ] = False,
 ) -> None:
-    """What holds for every command."""
+    """The options of `a2l` itself."""

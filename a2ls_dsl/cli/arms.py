@@ -1,4 +1,4 @@
-"""Several losses in one `a2l train`: which ones, their returns side by side, how they stand at the end."""
+"""Several losses in one `a2l train`: which ones, their returns side by side, how they compare at the end."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SEEDS = 3
 
 
 def losses(text: str, name: str | None) -> dict[str, Loss | None]:
-    """What --loss and --name mean: losses by name, in their order. A path may hold a comma itself.
+    """The losses that --loss and --name give, by name, in their order. A path may contain commas itself.
 
-    Raises `A2lError` for a wrong name, a loss that stands there twice, and a --name that means nothing.
+    Raises `A2lError` for a wrong name, a repeated loss, and a --name that would do nothing.
     """
     from a2ls_dsl.diagnostics import A2lError
 
@@ -66,12 +66,12 @@ def _loss(text: str, name: str | None) -> tuple[str, Loss | None]:
 
 
 def header(plan: Plan) -> str:
-    """What stands above the lines of `evaluation`."""
+    """The heading of the lines of `evaluation`."""
     return "  ".join([f"{'':>9} frames", *(arm.rjust(CELL) for arm in _places(plan))])
 
 
 def evaluation(event: Evaluation, plan: Plan) -> str:
-    """A line: the mean over the seeds of each arm, and their standard deviation where there are several."""
+    """A line: the mean over the seeds of each arm, with their standard deviation if there are several."""
     cells = []
     for places in _places(plan).values():
         returns = event.mean_return[places]
@@ -88,7 +88,7 @@ def evaluation(event: Evaluation, plan: Plan) -> str:
 
 
 def trained(folder: RunFolder) -> list[Arm]:
-    """The arms of a run with what their curves hold so far."""
+    """The arms of a run with their curves so far."""
     from a2ls_dsl.report.arms import Arm
 
     plan = folder.trainer.plan
@@ -105,7 +105,7 @@ def trained(folder: RunFolder) -> list[Arm]:
 
 
 def summary(arms: list[Arm], learning: int) -> tuple[Fitted, Iterator[str]]:
-    """How the arms stand at the end, and what the table means. learning: the frames at which it begins."""
+    """How the arms compare, and notes on the table. learning: the frames at which learning begins."""
     from a2ls_dsl.cli.tables import Column, Fitted
     from a2ls_dsl.report.arms import beside_reference, reference
 

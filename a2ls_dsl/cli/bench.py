@@ -80,18 +80,18 @@ def bench(
         raise A2lError(f"--obs would do nothing: {task.name} is seen as frames", "leave it out")
     parts = list(_chosen("part", part, PARTS))
     if task.discrete or "vectors" not in kinds:
-        parts = [each for each in parts if each != "search"]
+        parts = [name for name in parts if name != "search"]
     if game or "pixels" not in kinds:
         if "convolutions" in (part or ()):
             raise A2lError(
                 "--part convolutions would do nothing: they are those of rendered frames", "use --obs pixels"
             )
-        parts = [each for each in parts if each != "convolutions"]
+        parts = [name for name in parts if name != "convolutions"]
     of_search = {"--part search": "search" in (part or ()), "--grammar": grammar}
     for option, value in (of_search | {"--hidden": hidden, "--frames": frames}).items():
         if value and "search" not in parts:
             raise A2lError(
-                f"{option} would do nothing: it is of a search's stack, which isn't measured",
+                f"{option} would do nothing: it concerns a search's stack, which isn't measured",
                 "leave it out, or measure --part search with vectors on a task that has them",
             )
     usual = published_settings(task, 400_000).batch_size
@@ -127,17 +127,17 @@ def bench(
 
 
 def _print_data(part: str, row: dict[str, Any]) -> None:
-    """An object on a line of its own, as soon as there is one: what was measured is kept whatever comes."""
+    """Print an object on a line of its own at once, so that it is kept if a later measurement fails."""
     print(json.dumps({"part": part} | row), flush=True)
 
 
-def _chosen(what: str, given: Sequence[str] | None, known: Sequence[str]) -> Sequence[str]:
+def _chosen(what: str, given: Sequence[str] | None, names: Sequence[str]) -> Sequence[str]:
     from a2ls_dsl.diagnostics import unknown
 
-    for each in given or ():
-        if each not in known:
-            raise unknown(what, each, known)
-    return [each for each in known if not given or each in given]
+    for name in given or ():
+        if name not in names:
+            raise unknown(what, name, names)
+    return [name for name in names if not given or name in given]
 
 
 def _machine(request: Request) -> dict[str, Any]:

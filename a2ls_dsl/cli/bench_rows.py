@@ -1,4 +1,4 @@
-"""What `a2l bench` measures, as rows of data with a line of text each."""
+"""What `a2l bench` measures, as rows of data, each with a line of text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 GAME = "game"
-"""The kind of observation of games, which have no other."""
+"""The one kind of observation that games have."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Request:
 
 
 Rows = Iterator[tuple[dict[str, Any], str]]
-"""Rows as data and as a line of text, one after the other as they are measured."""
+"""Rows as data and as a line of text, given as they are measured."""
 
 
 def measured(request: Request) -> Iterator[tuple[str, Rows]]:
@@ -94,15 +94,15 @@ def _updates(request: Request, ceilings: Ceilings, best: dict[tuple[str, int], U
                     if request.members is None:
                         break  # larger stacks would be left out as well
                     continue
-                known = best.get((kind, batch))
-                if known is None or row.milliseconds < known.milliseconds:
+                fastest = best.get((kind, batch))
+                if fastest is None or row.milliseconds < fastest.milliseconds:
                     best[kind, batch] = row
                 times = f"{row.milliseconds:>18.3f}  {row.floor_milliseconds:>8.3f}  {row.ratio:>6.1f}"
                 yield _data(row), f"{head}{times}"
 
 
 def _data(row: UpdateTime) -> dict[str, Any]:
-    values = {name: each for name, each in asdict(row).items() if each == each}  # without NaN
+    values = {name: value for name, value in asdict(row).items() if value == value}  # without NaN
     case: dict[str, Any] = values.pop("case")
     return case | values | ({} if row.left_out or row.failed else {"ratio": row.ratio})
 
@@ -123,7 +123,7 @@ def _search(request: Request, mix: Mix) -> Rows:
     drawn = first_population(load_grammar(mix.grammar), mix.members, EvolutionSettings(), rng)
     settings = replace(paper_settings(task), batch_size=mix.batch_size, hidden=mix.hidden)
     rows = measure_mix(
-        [each.loss for each in drawn],
+        [proposal.loss for proposal in drawn],
         *(task, mix.frames, settings, request.device, request.computation, request.seconds),
     )
     sizes = f"hidden {mix.hidden}, batch {mix.batch_size}, {len(drawn)} members"

@@ -36,8 +36,10 @@ def best(
     from a2ls_dsl.cli.evolve_view import leaderboard, ranking
     from a2ls_dsl.cli.tables import show
 
-    told = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
-    print("; ".join(filter(None, [f"{settings.where}, {settings.frames:,} frames: {told}", ranking(board)])))
+    summary = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+    print(
+        "; ".join(filter(None, [f"{settings.where}, {settings.frames:,} frames: {summary}", ranking(board)]))
+    )
     show(Console(highlight=False), leaderboard(board, number))
 
 
@@ -48,19 +50,19 @@ def _as_data(board: list[Candidate], settings: SearchSettings, number: int) -> d
     rows = [
         {
             "rank": rank,
-            "score": each.score,
-            "training_score": each.training_score,
-            "fresh_score": each.fresh_score,
-            "fresh_error": each.fresh_error,
-            "fresh_runs": each.fresh_runs,
-            "generation": each.generation,
-            "origin": each.origin,
-            "parents": each.parents,
-            "key": each.key,
-            "name": each.name or None,
-            "loss": each.text,
+            "score": candidate.score,
+            "training_score": candidate.training_score,
+            "fresh_score": candidate.fresh_score,
+            "fresh_error": candidate.fresh_error,
+            "fresh_runs": candidate.fresh_runs,
+            "generation": candidate.generation,
+            "origin": candidate.origin,
+            "parents": candidate.parents,
+            "key": candidate.key,
+            "name": candidate.name or None,
+            "loss": candidate.text,
         }
-        for rank, each in ranked(board, number)
+        for rank, candidate in ranked(board, number)
     ]
     about = ("env", "grammar", "strategy", "operator", "frames", "seed", "deterministic")
     return {name: getattr(settings, name) for name in about} | {"leaderboard": rows}

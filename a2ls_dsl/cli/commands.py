@@ -36,7 +36,7 @@ PANELS = {
     ),
     "This machine": ("doctor", "bench"),
 }
-"""The commands as `a2l --help` shows them: in the order in which a new user meets them."""
+"""The commands of `a2l --help`, in the order in which a new user meets them."""
 
 _ORDER = [name for names in PANELS.values() for name in names]
 

@@ -40,7 +40,7 @@ def compile_command(
     if output is not None:
         _write(output, label, loss)
         return
-    tasks = [find_task(each) for each in env or DEFAULT_ENVS]
+    tasks = [find_task(task_name) for task_name in env or DEFAULT_ENVS]
     print(f"{label} = {print_loss(loss)}")
     print(f"horizon {loss.horizon}: windows of {count(loss.horizon + 1, 'step')}, t..t+{loss.horizon}")
     for warning in views_without_effect([loss]):
@@ -91,7 +91,7 @@ def _build(task: Task, loss: Loss) -> Compilation:
 
 
 def _summary(task: Task, built: Compilation) -> str:
-    """One environment: spaces, the shapes of every predictor, parameters, time."""
+    """A line on one environment: spaces, the shapes of every predictor, parameters, time."""
     from a2ls_dsl.backend.module import shapes
 
     module = built.module

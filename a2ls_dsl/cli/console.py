@@ -1,4 +1,4 @@
-"""What commands that take long share: words for durations, and progress that suits where it is shown."""
+"""Shared by long commands: durations and sizes in words, and progress on a terminal or in a log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 
 
 def duration(seconds: float) -> str:
-    """`42 s`, `3 min 20 s`, `5 h 10 min`; `?` where it isn't known."""
+    """`42 s`, `3 min 20 s`, `5 h 10 min`; `?` if unknown."""
     if not math.isfinite(seconds):
         return "?"
     total = round(seconds)
@@ -30,7 +30,8 @@ def size(count: float) -> str:
 
 
 class StatusLine:
-    """One line that says how far a long run is: rewritten in place on a terminal, now and then elsewhere."""
+    """One line on the progress of a long run: rewritten in place on a terminal, printed now and then
+    elsewhere."""
 
     def __init__(self, every_seconds: float = 10.0) -> None:
         self._terminal = sys.stdout.isatty()
@@ -39,7 +40,7 @@ class StatusLine:
         self._width = 0
 
     def show(self, text: str) -> None:
-        """The current state; replaces the one before."""
+        """Show the current state in place of the one before."""
         if self._terminal:
             text = text[: shutil.get_terminal_size().columns - 1]  # a line that wraps can't be rewritten
             print(f"\r{text:<{self._width}}", end="", flush=True)
@@ -49,7 +50,7 @@ class StatusLine:
             print(text, flush=True)
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         if self._terminal:
             print(f"\r{'':<{self._width}}\r", end="")
         print(text, flush=True)

@@ -1,4 +1,4 @@
-"""`a2l doctor`: what works on this machine, and the command that mends what doesn't."""
+"""`a2l doctor`: what works on this machine, and the commands that fix what doesn't."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def doctor(
 
 
 def _try(name: str, arguments: list[str]) -> None:
-    """Play a task for a moment and say what was seen. Raises `A2lError` where it can't be played."""
+    """Play a task for a moment and print what was seen. Raises `A2lError` if it can't be played."""
     from a2ls_dsl.rl.agents import algorithm_for
     from a2ls_dsl.rl.envs.task import read_arguments
     from a2ls_dsl.rl.envs.tasks import find_task

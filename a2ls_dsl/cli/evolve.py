@@ -148,16 +148,16 @@ def evolve(
         refuse_idle_capture(False, "cpu" if on_cpu else "cuda" if cluster else choose_device(device))
     folder = study or _default_folder(settings, preset)
     settings = with_ending(settings, None if fresh else folder, race, confirm, confirm_seeds)
-    told = _about_given(settings)
+    notes = _about_given(settings)
     if fresh:
         _set_aside(folder, settings)
-    for line in told:
+    for line in notes:
         print(line)
     _run(settings, preset, folder, workers, device, not no_capture, cluster, hours)
 
 
 def _default_folder(settings: SearchSettings, preset: str) -> Path:
-    """A folder of the settings that one varies, so that the same command finds its study again."""
+    """A folder named by the settings that usually vary, so that the same command finds its study again."""
     task = settings.task.file_name + "-pixels" * (settings.pixels is not None)
     parts = [task, Path(settings.grammar).stem, preset, f"seed{settings.seed}"]
     strategy = settings.strategy.replace(":", "-")
@@ -165,27 +165,31 @@ def _default_folder(settings: SearchSettings, preset: str) -> Path:
 
 
 def _about_given(settings: SearchSettings) -> list[str]:
-    """What becomes of the losses that a search starts from. Raises `A2lError` where one can't be trained."""
+    """Notes on the losses that a search starts from. Raises `A2lError` if one can't be trained."""
     from a2ls_dsl.search.candidates import references
     from a2ls_dsl.search.proposals import check_from_outside, given
 
     losses, space = given(settings, ()), settings.space()
     check_from_outside(settings, losses)
-    known = {each.key: each.name for each in references()}
-    told = [
-        f"`{known[each.key]}` is a reference, so it is trained anyway" for each in losses if each.key in known
+    names = {reference.key: reference.name for reference in references()}
+    notes = [
+        f"`{names[proposal.key]}` is a reference, so it is trained anyway"
+        for proposal in losses
+        if proposal.key in names
     ]
-    outside = [each for each in losses if each.key not in known and not space.contains(each.loss)]
+    outside = [
+        proposal for proposal in losses if proposal.key not in names and not space.contains(proposal.loss)
+    ]
     if outside:
-        told.append(
+        notes.append(
             f"{len(outside)} of {len(losses)} given losses not in the grammar {settings.grammar}: trained "
             "and ranked with the others, but no move makes children of them"
         )
-    return told
+    return notes
 
 
 def _set_aside(folder: Path, settings: SearchSettings) -> None:
-    """Keep an older study under another name, but not for a search that could not begin."""
+    """Keep an older study under another name, unless the new search could not begin."""
     from a2ls_dsl.search.store import set_aside
 
     settings.space()
@@ -219,10 +223,10 @@ def _run(
     view = SearchView(console)
     view.say(introduction(preset, settings))
     what = "what was scored and where the runs in training stand"
-    rests = "stopping once all stacks have taken their steps; Ctrl-C again stops now"
+    notice = "stopping once all stacks have taken their steps; Ctrl-C again stops now"
     interrupted = False
     try:
-        with interrupts(lambda: view.say(rests) if cluster else None) as stopping, view:
+        with interrupts(lambda: view.say(notice) if cluster else None) as stopping, view:
             ended = run(
                 settings, folder, view, workers, device, stopping, cluster, hours=hours, capture=capture
             )
@@ -243,7 +247,7 @@ def _run(
         console.print()
         view.say(spent)
         view.say(f"as files: {reader.hall_of_fame}")
-    if not any(each.fresh for each in board):
+    if not any(candidate.fresh for candidate in board):
         view.say(
             "one seed a candidate: the best of many is partly luck; the same command with --confirm 3 trains "
             "the best three with fresh seeds"

@@ -1,4 +1,4 @@
-"""The options of `a2l evolve`: their types, what they mean together, and which of them would do nothing."""
+"""The options of `a2l evolve`: their types, what they mean together, and which would have no effect."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Preset(StrEnum):
-    """The presets of `search/presets.py`, whose import would be felt in `--help`."""
+    """The presets of `search/presets.py`, which is not imported here as it would slow `--help` down."""
 
     QUICK = "quick"
     LAPTOP = "laptop"
@@ -42,7 +42,7 @@ StrategyName = Annotated[
     typer.Option(
         metavar="NAME",
         help="What is proposed. "
-        + "; ".join(f"{name}: {each.proposes}" for name, each in STRATEGIES.items())
+        + "; ".join(f"{name}: {entry.proposes}" for name, entry in STRATEGIES.items())
         + "; module:Class: what a class of your own proposes.",
     ),
 ]
@@ -116,7 +116,7 @@ def with_ending(
     confirm: int | None,
     confirm_seeds: int | None,
 ) -> SearchSettings:
-    """The settings with what a search ends with: as asked for, else as the study that is there has it."""
+    """The settings with the end of the search: as asked for, else as in the study that is there."""
     from dataclasses import replace
 
     from a2ls_dsl.search.reader import stored_settings
@@ -141,19 +141,19 @@ def cascade_of(task: Task, frames: bool, strategy: str, without: list[str]) -> d
     from a2ls_dsl.search.rungs import Rungs
     from a2ls_dsl.search.settings import GATES
 
-    for each in without:
-        if each not in (*GATES, "rungs"):
-            raise unknown("gate", each, (*GATES, "rungs"))
+    for gate in without:
+        if gate not in (*GATES, "rungs"):
+            raise unknown("gate", gate, (*GATES, "rungs"))
     # The gate `batch` trains on vectors.
     cascade = strategy in STRATEGIES and STRATEGIES[strategy].cascade
     lacks = "batch" if cascade and frames else None
     has = [gate for gate in (*GATES, "rungs") if cascade and gate != lacks]
     seen = " from frames" * frames
-    for each in without:
-        if each not in has:
+    for gate in without:
+        if gate not in has:
             raise A2lError(
-                f"a search with the strategy {strategy} on {task.name}{seen} has no `{each}`",
-                f"leave out --without {each}",
+                f"a search with the strategy {strategy} on {task.name}{seen} has no `{gate}`",
+                f"leave out --without {gate}",
             )
     if not cascade:
         return {}
@@ -168,7 +168,7 @@ def refuse_idle(
     gpus: int | None,
     stacks: int | None,
 ) -> None:
-    """Refuse options that would do nothing: who gives one expects something of it."""
+    """Refuse options that would do nothing: a user who gives one expects an effect."""
     options = (
         ("--gpus", gpus is not None and ray is None, "the search is not on a Ray cluster", "add --ray local"),
         (

@@ -27,8 +27,8 @@ from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.store import BUSY_SECONDS, BUSY_TIMES
 
 PLAIN_SECONDS, PLAIN_SHARE = 10.0, 0.1
-"""Where the output is not a terminal, lines of progress are at least so many seconds apart, and at least this
-share of the time since the search began: a log of days stays short."""
+"""If the output is not a terminal, lines of progress are at least so many seconds apart, and at least this
+share of the time since the search began: the log of a search of days stays short."""
 
 LIVE_ROWS = 8
 
@@ -36,40 +36,39 @@ LIVE_ROWS = 8
 def leaderboard(candidates: Sequence[Candidate], limit: int) -> Fitted:
     """Rank, score, difference to no auxiliary loss, origin and loss: the best `limit`, and the references.
 
-    candidates: scored, the best first. Long losses wrap. Where there are fresh seeds, their mean, its
-    standard error and their number stand first, and the difference is that on common fresh seeds; else all
-    is of one run.
+    candidates: scored, the best first. Long losses wrap. If there are fresh seeds, their mean, its standard
+    error and their number come first, and the difference is that on common fresh seeds; else all figures are
+    of one run.
     """
     none = report.no_loss(candidates)
-    confirmed = any(each.fresh for each in candidates)
+    confirmed = any(candidate.fresh for candidate in candidates)
     scores = (
         ("fresh seeds", "runs", "vs none", "search score") if confirmed else ("score", "vs none, one run")
     )
     columns = [Column(name, right=True) for name in ("rank", *scores, "gen")]
     rows, dim = [], set()
-    for place, (rank, each) in enumerate(ranked(candidates, limit)):
-        ahead = "" if none is None or each is none else _ahead(each, none, confirmed)
-        score = f"{each.score or 0.0:.1f}"
-        runs = str(each.fresh_runs or "")
-        told = (_fresh(each), runs, ahead, score) if confirmed else (score, ahead)
-        generation = "" if each.is_reference else str(each.generation)
-        rows.append((str(rank or ""), *told, generation, str(each.origin), named(each)))
-        dim |= {place} if each.is_reference else set()
+    for place, (rank, candidate) in enumerate(ranked(candidates, limit)):
+        ahead = "" if none is None or candidate is none else _ahead(candidate, none, confirmed)
+        score = f"{candidate.score or 0.0:.1f}"
+        runs = str(candidate.fresh_runs or "")
+        figures = (_fresh(candidate), runs, ahead, score) if confirmed else (score, ahead)
+        generation = "" if candidate.is_reference else str(candidate.generation)
+        rows.append((str(rank or ""), *figures, generation, str(candidate.origin), named(candidate)))
+        dim |= {place} if candidate.is_reference else set()
     about = (Column("origin"), Column("loss", wraps=True))
     return Fitted((*columns, *about), tuple(rows), frozenset(dim))
 
 
 def _ahead(candidate: Candidate, none: Candidate, confirmed: bool) -> str:
-    """By how much a candidate is better than no auxiliary loss; empty where only one of them has fresh
-    runs."""
+    """By how much a candidate is better than no auxiliary loss; empty if only one of them has fresh runs."""
     if confirmed:
-        found = report.lead(candidate, none)
-        return "" if found is None else f"{found.value:+.1f}"
+        ahead = report.lead(candidate, none)
+        return "" if ahead is None else f"{ahead.value:+.1f}"
     return f"{round((candidate.score or 0.0) - (none.score or 0.0), 1) + 0.0:+.1f}"
 
 
 def named(candidate: Candidate) -> str:
-    """A candidate's loss; a reference's by the name it is known by."""
+    """A candidate's loss, or a reference's name."""
     return candidate.name or candidate.text
 
 
@@ -83,47 +82,50 @@ def _fresh(candidate: Candidate) -> str:
 
 def standing(board: Sequence[Candidate]) -> list[str]:
     """The best so far as a loss, and how it compares with the references, with intervals by fresh seeds."""
-    found = report.standing(board)
-    if found is None:
+    top = report.standing(board)
+    if top is None:
         return []
-    best = found.best
-    if found.is_luck:
-        told = [
-            f"{(best.score or 0.0) - (each.score or 0.0):+.1f} to {each.name}" for each in found.references
+    best = top.best
+    if top.is_luck:
+        differences = [
+            f"{(best.score or 0.0) - (reference.score or 0.0):+.1f} to {reference.name}"
+            for reference in top.references
         ]
         how = f"{best.score or 0.0:.1f} in one run, so partly luck: no interval without fresh seeds"
-        return [f"highest score so far, in one run: {named(best)}", f"  {'; '.join([how, *told])}"]
-    leads = [(each, found.lead(each)) for each in found.references]
-    told = [f"{formatted(lead, 1, True)} to {each.name}" for each, lead in leads if lead is not None]
+        return [f"highest score so far, in one run: {named(best)}", f"  {'; '.join([how, *differences])}"]
+    leads = [(reference, top.lead(reference)) for reference in top.references]
+    differences = [
+        f"{formatted(lead, 1, True)} to {reference.name}" for reference, lead in leads if lead is not None
+    ]
     how = f"{_fresh(best)} over {count(best.fresh_runs, 'fresh seed')}"
-    return [f"best so far: {named(best)}", f"  {'; '.join([how, *told])}"]
+    return [f"best so far: {named(best)}", f"  {'; '.join([how, *differences])}"]
 
 
 def ranking(board: Sequence[Candidate]) -> str:
-    """What the ranks of a leaderboard rest on; empty where no candidate is on it."""
-    best = next((each for each in board if not each.is_reference), None)
+    """What the ranks of a leaderboard rest on; empty without a candidate."""
+    best = next((candidate for candidate in board if not candidate.is_reference), None)
     return f"the best {best.grounds}" if best else ""
 
 
 def _confirming(settings: SearchSettings) -> str:
-    told = ""
+    plan = ""
     if number := finalists(settings.race_runs):
-        told = f", then a race of the best {number} and these over fresh seeds"
+        plan = f", then a race of the best {number} and these over fresh seeds"
     if settings.confirm:
         seeds = count(settings.confirm_seeds, "fresh seed")
-        told += f", then the best {settings.confirm} and these with {seeds}"
-    return told
+        plan += f", then the best {settings.confirm} and these with {seeds}"
+    return plan
 
 
 def _gates(event: Progress) -> list[str]:
-    """What gates have stopped so far, if there are any."""
+    """What gates have stopped so far; empty without gates."""
     if not event.gates:
         return []
-    told = [
+    counts = [
         f"{name} {stopped:,} of {passed + stopped:,}" for name, (passed, stopped, _) in event.gates.items()
     ]
     saved = sum(frames for _, _, frames in event.gates.values())
-    return [f"gates stopped: {', '.join(told)}; {saved:,} frames saved"]
+    return [f"gates stopped: {', '.join(counts)}; {saved:,} frames saved"]
 
 
 def _cost(event: Progress) -> str:
@@ -134,7 +136,7 @@ def _cost(event: Progress) -> str:
 
 
 def _priced(price: Price, runs: float) -> str:
-    """What the runs that are to be trained take on this machine."""
+    """How long the runs to be trained take on this machine."""
     update, step = f"{1e3 * price.update:,.0f} ms", f"{1e3 * price.step:.1f} ms"
     run, total = duration(price.of_run), duration(runs * price.of_run)
     return (
@@ -145,7 +147,7 @@ def _priced(price: Price, runs: float) -> str:
 
 
 class SearchView:
-    """Shows a search while it runs: give it every event. A context manager."""
+    """Shows a search while it runs: call it with every event. A context manager."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -191,7 +193,7 @@ class SearchView:
     def _fitting(self) -> Group:
         """The state of the search with as many rows as the terminal has room for, so that none is cut off.
 
-        Where even three candidates don't fit beside the references, losses are cut to a line each.
+        If not even three candidates fit beside the references, each loss is cut to one line.
         """
         lines = [Text(line) for line in (self._heading, self._status, *self._more)]
         best = [Text(line, style="bold" * (not place)) for place, line in enumerate(standing(self._board))]
@@ -237,8 +239,8 @@ class SearchView:
 
     def _progress(self, event: Progress) -> None:
         counts = event.counts
-        told = ", ".join(f"{counts[each]} {each}" for each in Status if counts[each])
-        self._heading = f"generation {event.generation}/{self._generations}: {told}"
+        counted = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
+        self._heading = f"generation {event.generation}/{self._generations}: {counted}"
         doing = "taking up again what was in training" if event.catching_up else f"{event.frames:,} frames"
         self._status = (
             f"{doing}, {event.frames_per_second:,.0f} frames/s, "
@@ -253,13 +255,13 @@ class SearchView:
 
     def _ended(self, event: RunsEnded) -> None:
         self._board = event.leaderboard
-        baseline = next((each.score for each in self._board if each.key == NO_LOSS), None)
-        # Of runs with fresh seeds that end together, one line says all.
-        for each in {one.candidate.id: one for one in event.ended}.values():
-            if each.status is Status.FAILED:
-                self.say(f"failed {each.candidate.id}: {each.candidate.reason}: {named(each.candidate)}")
+        baseline = next((candidate.score for candidate in self._board if candidate.key == NO_LOSS), None)
+        # One line for all runs of a candidate with fresh seeds that end together.
+        for ended in {ended.candidate.id: ended for ended in event.ended}.values():
+            if ended.status is Status.FAILED:
+                self.say(f"failed {ended.candidate.id}: {ended.candidate.reason}: {named(ended.candidate)}")
             elif not self._live:
-                self.say(self._line(each, baseline))
+                self.say(self._line(ended, baseline))
 
     def _line(self, ended: Ended, baseline: float | None) -> str:
         candidate = ended.candidate

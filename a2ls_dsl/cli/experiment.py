@@ -1,4 +1,5 @@
-"""`a2l experiment`: run a table of arms, environments and seeds; see what is there; collect it."""
+"""`a2l experiment`: run a table of arms, environments and seeds; see which results there are; collect
+them."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ def run(
 
     experiment, line = read(file), StatusLine()
     _announce(experiment, len(missing(experiment)))
-    _tell_of_others(experiment)
+    _report_other_settings(experiment)
     follow(
         lambda tell, stop: run_missing(experiment, tell, device, workers, save_seconds, stop, hours),
         line,
@@ -63,7 +64,7 @@ def status(file: File) -> None:
             own = [run for run in experiment.runs if (run.env, run.arm) == (env, arm)]
             marks = "".join("+" if run in done else "." for run in own)
             print(f"  {arm.name:{width}}  {marks}  {sum(run in done for run in own)} of {len(own)} seeds")
-    _tell_of_others(experiment)
+    _report_other_settings(experiment)
 
 
 @commands.command()
@@ -76,12 +77,13 @@ def collect(
     from a2ls_dsl.experiment.page import write
     from a2ls_dsl.experiment.plan import read
 
-    found = [collected(read(file)) for file in files]
-    for path in write(to, found):
+    experiments = [collected(read(file)) for file in files]
+    for path in write(to, experiments):
         print(path)
 
 
-def _tell_of_others(experiment: Experiment) -> None:
+def _report_other_settings(experiment: Experiment) -> None:
+    """Say which results are kept, but are of other settings than the experiment has now."""
     from a2ls_dsl.experiment.run import unwanted
     from a2ls_dsl.experiment.store import of_other_settings
 
@@ -105,7 +107,7 @@ def _announce(experiment: Experiment, left: int) -> None:
 def follow(run: Callable[[Callable[[Event], None], Callable[[], bool]], bool], line: StatusLine) -> None:
     """Run an experiment and show its progress; if stopped, end with a note on how to continue.
 
-    run: takes a callback for events and one that asks whether to stop; returns whether it came to its end.
+    run: takes a callback for events and one that says whether to stop; returns whether it ran to the end.
     """
     from a2ls_dsl.experiment.run import PieceStarted, PieceStored
 

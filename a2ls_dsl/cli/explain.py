@@ -15,7 +15,7 @@ from a2ls_dsl.diagnostics import A2lError
 WIDTH = 88
 
 _NEAR = 9
-"""How far the number of a suggested code may lie from what was asked for."""
+"""How far the number of a suggested code may be from the one asked for."""
 
 
 @app.command()
@@ -29,16 +29,16 @@ def explain(
 
     if code is None:
         for title, table in (("Loss files (.a2l)", RULES), ("Loss grammars (.a2g)", GRAMMAR_RULES)):
-            lines = [f"  {each}  {_kind(each):<7}  {rule}" for each, rule in table.items()]
+            lines = [f"  {name}  {_kind(name):<7}  {rule}" for name, rule in table.items()]
             print("\n".join([title, *lines]) + "\n")
         print("a2l explain CODE says more.")
         return
-    rules, known = RULES | GRAMMAR_RULES, code.upper()
-    if known not in rules:
-        guess = _near_code(known, rules)
+    rules, name = RULES | GRAMMAR_RULES, code.upper()
+    if name not in rules:
+        guess = _near_code(name, rules)
         fix = f"did you mean `{guess}`?" if guess else "`a2l explain` lists all codes"
         raise A2lError(f"there is no code `{code}`", fix)
-    print(_page(known, rules[known]))
+    print(_page(name, rules[name]))
 
 
 def _kind(code: str) -> str:
@@ -48,12 +48,12 @@ def _kind(code: str) -> str:
 
 
 def _near_code(code: str, codes: Iterable[str]) -> str | None:
-    """The code of the nearest number: codes that are spelled alike have nothing to do with each other."""
+    """The code with the nearest number; similar spelling means nothing in codes."""
     number = re.search(r"\d{1,6}$", code)
     if number is None:
         return None
-    distance = {each: abs(int(each.removeprefix("A2L")) - int(number[0])) for each in codes}
-    nearest = min(distance, key=lambda each: distance[each])
+    distance = {other: abs(int(other.removeprefix("A2L")) - int(number[0])) for other in codes}
+    nearest = min(distance, key=lambda other: distance[other])
     return nearest if distance[nearest] <= _NEAR else None
 
 

@@ -1,4 +1,4 @@
-"""`a2l grammar`: what a search space holds."""
+"""`a2l grammar`: what a space of losses holds."""
 
 from __future__ import annotations
 

@@ -37,14 +37,14 @@ Passes = Annotated[bool, typer.Option("--passes", help="Print the program as low
 def check(files: Checked, allow: Allow = None, json: Json = False) -> None:
     """Check loss files and grammars: errors and warnings go to stderr, what is fine to stdout."""
     allowed = frozenset(_warning(code) for code in allow or ())
-    _each(files, lambda file: _check(file, allowed, json), _tell_json if json else _tell)
+    _for_each(files, lambda file: _check(file, allowed, json), _report_json if json else _report)
 
 
 @app.command()
 def fmt(files: Files, check: OnlyCheck = False) -> None:
     """Bring loss files and grammars into the one layout, in place. Comments stay."""
     changed: list[str] = []
-    _each(files, lambda file: _format(file, check, changed))
+    _for_each(files, lambda file: _format(file, check, changed))
     if check and changed:
         raise typer.Exit(1)
 
@@ -63,33 +63,33 @@ def show(
         others = {"--timeline": timeline, "--latex": latex, "--ir": ir, "--passes": passes}
         if given := next((name for name, chosen in others.items() if chosen), None):
             raise A2lError(f"--source prints a file as it is, without {given}", "leave out one of the two")
-        _each(files, _print_source)
+        _for_each(files, _print_source)
     else:
-        _each(files, lambda file: _show(file, timeline, latex, ir or passes, passes))
+        _for_each(files, lambda file: _show(file, timeline, latex, ir or passes, passes))
 
 
-def _tell(error: A2lError) -> None:
+def _report(error: A2lError) -> None:
     print(error.render(), file=sys.stderr)
 
 
-def _tell_json(error: A2lError) -> None:
-    """Findings as JSON; what is wrong with no place in a file, as words to stderr."""
+def _report_json(error: A2lError) -> None:
+    """Print findings as JSON; an error without a place in a file goes to stderr as text."""
     if isinstance(error, LanguageError):
         _print_json(error.diagnostics)
     else:
-        _tell(error)
+        _report(error)
 
 
-def _each(
-    files: Iterable[str], action: Callable[[str], None], tell: Callable[[A2lError], None] = _tell
+def _for_each(
+    files: Iterable[str], action: Callable[[str], None], report: Callable[[A2lError], None] = _report
 ) -> None:
-    """Apply `action` to every file, also after an error; exit with the gravest error's status."""
+    """Apply `action` to every file, even after an error; exit with the status of the gravest error."""
     status = 0
     for file in files:
         try:
             action(file)
         except A2lError as error:
-            tell(error)
+            report(error)
             status = max(status, error.exit_code)
     if status:
         raise typer.Exit(status)
@@ -97,11 +97,11 @@ def _each(
 
 def _check(file: str, allowed: Collection[str], json: bool) -> None:
     try:
-        summary, found = _checked(file)
+        summary, warnings = _checked(file)
     except LanguageError as error:
-        # Warnings stand among the errors; an error itself is never allowed, so something is left to show.
+        # The diagnostics include warnings. Errors can't be allowed, so something is left to show.
         raise LanguageError(finding for finding in error.diagnostics if finding.code not in allowed) from None
-    shown = [warning for warning in found if warning.code not in allowed]
+    shown = [warning for warning in warnings if warning.code not in allowed]
     if json:
         _print_json(shown)
         return
@@ -126,10 +126,10 @@ def _checked(file: str) -> tuple[str, Sequence[Diagnostic]]:
     return f"{source.name}: {named}", warnings
 
 
-def _print_json(found: Iterable[Diagnostic]) -> None:
+def _print_json(findings: Iterable[Diagnostic]) -> None:
     import json
 
-    for finding in sorted(found, key=lambda finding: finding.span.start):
+    for finding in sorted(findings, key=lambda finding: finding.span.start):
         print(json.dumps(finding.data(), ensure_ascii=False))
 
 
@@ -143,12 +143,12 @@ def _warning(code: str) -> str:
     """The code of a warning as a user may write it. Raises `A2lError` for errors and unknown codes."""
     from a2ls_dsl.lang.messages.codes import RULES, WARNINGS
 
-    known = code.upper()
-    if known in WARNINGS:
-        return known
-    if known in RULES:
+    name = code.upper()
+    if name in WARNINGS:
+        return name
+    if name in RULES:
         raise A2lError(
-            f"{known} is an error; only warnings can be allowed", f"`a2l explain {known}` says what to write"
+            f"{name} is an error; only warnings can be allowed", f"`a2l explain {name}` says what to write"
         )
     raise unknown("warning", code, WARNINGS)
 

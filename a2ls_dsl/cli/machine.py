@@ -1,4 +1,4 @@
-"""What there is on this machine, each as a finding with the command that mends it."""
+"""What this machine has, as findings, each with the command that fixes it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _COLOURS = {Status.OK: "green", Status.WARNING: "yellow", Status.FAIL: "red"}
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report: what was looked at, what was found, and what to do about it."""
+    """One line of the report: what was checked, the result, and what to do about it."""
 
     status: Status
     subject: str
@@ -66,7 +66,7 @@ def findings() -> Iterator[Finding]:
     ]
     yield from required
     if any(finding.status is Status.FAIL for finding in required):
-        return  # all that follows needs them
+        return  # everything else needs them
     yield _device()
     environments = _environments()
     yield environments
@@ -84,10 +84,10 @@ def _python() -> Finding:
 
 
 def _package(name: str, minimum: tuple[int, int], fix: str) -> Finding:
-    """A required package: it can be imported and is new enough."""
+    """Whether a required package can be imported and is new enough."""
     try:
         version = str(importlib.import_module(name).__version__)
-    # A broken build fails in its own ways: a shared library missing (OSError), half an installation.
+    # Broken builds fail in many ways: a missing shared library (OSError), half an installation.
     except Exception as error:  # noqa: BLE001
         return Finding(Status.FAIL, name, f"{type(error).__name__}: {error}", fix)
     if tuple(int(part) for part in version.split(".")[:2]) < minimum:
@@ -100,53 +100,55 @@ def _device() -> Finding:
     import torch
 
     if torch.cuda.is_available():
-        every = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+        devices = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
         return Finding(
-            Status.OK, "device", ", ".join(f"{one.name} {one.total_memory / 2**30:.0f} GiB" for one in every)
+            Status.OK,
+            "device",
+            ", ".join(f"{device.name} {device.total_memory / 2**30:.0f} GiB" for device in devices),
         )
-    found = f"CPU, {torch.get_num_threads()} threads"
+    cpu = f"CPU, {torch.get_num_threads()} threads"
     if Path("/dev/nvidia0").exists():
         build = (
             f"torch is built for CUDA {torch.version.cuda}" if torch.version.cuda else "torch is a CPU build"
         )
         fix = "install a torch build and a driver that fit each other: https://pytorch.org/get-started"
-        return Finding(Status.WARNING, "device", f"{found}: there is an NVIDIA GPU, but {build}", fix)
-    return Finding(Status.OK, "device", found)
+        return Finding(Status.WARNING, "device", f"{cpu}: there is an NVIDIA GPU, but {build}", fix)
+    return Finding(Status.OK, "device", cpu)
 
 
 def _environments() -> Finding:
-    """Whether dm_control and mujoco, an extra, work together: really plays a task."""
+    """Whether dm_control and mujoco, which are optional, work together: plays a task."""
     if find_spec("dm_control") is None:
         from a2ls_dsl.rl.envs.dmc import how_to_install
 
         fix = how_to_install(sys.version_info[:2])
         return Finding(Status.WARNING, "environments", "DeepMind Control is not installed", fix)
-    found = _probe("physics")
-    if "error" in found:
+    answer = _probe("physics")
+    if "error" in answer:
         from a2ls_dsl.rl.envs.dmc import REINSTALL
 
-        return Finding(Status.FAIL, "environments", found["error"], found["fix"] or REINSTALL)
-    versions = f"dm_control {found['dm_control']} with mujoco {found['mujoco']}"
+        return Finding(Status.FAIL, "environments", answer["error"], answer["fix"] or REINSTALL)
+    versions = f"dm_control {answer['dm_control']} with mujoco {answer['mujoco']}"
     return Finding(
-        Status.OK, "environments", f"{versions}: walker-walk, {found['speed']:,.0f} frames/s a core"
+        Status.OK, "environments", f"{versions}: walker-walk, {answer['speed']:,.0f} frames/s a core"
     )
 
 
 def _renderers() -> Iterator[Finding]:
-    """One finding for each way to render. One that works is enough: what fails after it isn't missed."""
+    """One finding per way to render. One that works is enough: later ones may fail."""
     working = False
     for name, fix in _RENDERERS.items():
-        found = _probe("render", MUJOCO_GL=name)
-        if "error" in found:
-            detail = f"can't render ({_short(found['error'])})"
+        answer = _probe("render", MUJOCO_GL=name)
+        if "error" in answer:
+            detail = f"can't render ({_short(answer['error'])})"
             if working:
                 yield Finding(Status.OK, name, f"not needed, {detail}")
             else:
                 yield Finding(Status.WARNING, name, detail, fix)
             continue
         working = True
-        speed = f"{found['vendor']}: 100x100 images, {found['speed']:,.0f} frames/s"
-        if any(word in found["vendor"].lower() for word in _SOFTWARE):
+        speed = f"{answer['vendor']}: 100x100 images, {answer['speed']:,.0f} frames/s"
+        if any(word in answer["vendor"].lower() for word in _SOFTWARE):
             fix = "a GPU with its driver's EGL renders faster"
             if Path("/dev/nvidia0").exists():
                 fix = (
@@ -160,21 +162,21 @@ def _renderers() -> Iterator[Finding]:
 
 
 def _atari() -> Iterator[Finding]:
-    """Whether Atari games can be played, by the package that is the default and by the older one."""
+    """Whether Atari games can be played, with the default package and with the older one."""
     for subject, package in (("atari", "ale-py"), ("atari-py", "atari-py")):
         if find_spec(package.replace("-", "_")) is None:
             if subject == "atari":
                 fix = "pip install 'a2ls-dsl[atari]'; in a clone: pip install -e '.[atari]'"
                 yield Finding(Status.OK, subject, "not installed; only Atari games need it", fix)
             continue
-        found = _probe(package)
-        if "error" in found:
+        answer = _probe(package)
+        if "error" in answer:
             from a2ls_dsl.rl.envs.emulator import REINSTALL
 
-            yield Finding(Status.WARNING, subject, found["error"], found["fix"] or REINSTALL)
+            yield Finding(Status.WARNING, subject, answer["error"], answer["fix"] or REINSTALL)
             continue
-        version = f"{package} {found['version']}: {found['games']} games"
-        yield Finding(Status.OK, subject, f"{version}; Pong, {found['speed']:,.0f} frames/s a core")
+        version = f"{package} {answer['version']}: {answer['games']} games"
+        yield Finding(Status.OK, subject, f"{version}; Pong, {answer['speed']:,.0f} frames/s a core")
 
 
 def _cores() -> Finding:
@@ -189,19 +191,17 @@ def _cores() -> Finding:
 
 
 def _memory() -> Finding:
-    """The machine's memory, or the limit of its container where that is lower."""
+    """The machine's memory, or the limit of its container if that is lower."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
             total = min(total, int(Path(limit).read_text()))
         except (OSError, ValueError):  # Another system, or `max`: no limit.
             continue
-    found = f"{total / 2**30:.1f} GiB"
+    size = f"{total / 2**30:.1f} GiB"
     if total < 4 * 2**30:
-        return Finding(
-            Status.WARNING, "memory", f"{found} is little", "use a smaller replay buffer and stack"
-        )
-    return Finding(Status.OK, "memory", found)
+        return Finding(Status.WARNING, "memory", f"{size} is little", "use a smaller replay buffer and stack")
+    return Finding(Status.OK, "memory", size)
 
 
 def _compiler() -> Finding:
@@ -229,7 +229,7 @@ def _tensorboard() -> Finding:
 
 
 def _probe(subject: str, **settings: str) -> dict[str, Any]:
-    """What the probe of environments says, or `error` and `fix`, whatever happens to its process."""
+    """The answer of the probe of environments, or `error` and `fix`, whatever happens to its process."""
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "a2ls_dsl.rl.envs.probe", subject],
@@ -243,18 +243,18 @@ def _probe(subject: str, **settings: str) -> dict[str, Any]:
         return {"error": f"gave no answer in {_PROBE_SECONDS} s", "fix": ""}
     output, errors = outputs
     try:
-        found: dict[str, Any] = json.loads(output.strip().rsplit("\n", 1)[-1])
+        answer: dict[str, Any] = json.loads(output.strip().rsplit("\n", 1)[-1])
     except ValueError:
         last = errors.strip().rsplit("\n", 1)[-1]
         return {"error": f"died with exit code {process.returncode}: {last}", "fix": ""}
-    return found
+    return answer
 
 
 def _outputs(process: subprocess.Popen[str], seconds: int) -> tuple[str, str] | None:
-    """What a process prints until it ends; None if it doesn't in that many seconds: it is killed.
+    """What a process prints until it ends; None if it takes longer than `seconds`, when it is killed.
 
-    Each second is waited for by itself, and counts as one however long it took: in a process that is stopped
-    (Ctrl-Z, a suspended machine) time passes in which nothing runs.
+    Each second is waited for by itself and counts as one however long it took: while this process is stopped
+    (Ctrl-Z, a suspended machine), time passes in which nothing runs.
     """
     try:
         for _ in range(seconds):

@@ -1,4 +1,4 @@
-"""`a2l play`: see what was trained, take it along."""
+"""`a2l play`: watch a trained policy, or export it."""
 
 from __future__ import annotations
 

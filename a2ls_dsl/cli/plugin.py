@@ -1,4 +1,4 @@
-"""`--plugin`, which every command takes."""
+"""`--plugin`, an option of every command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Plugin = Annotated[
 
 
 def give_plugins(app: typer.Typer) -> None:
-    """Let every command of an app take `--plugin`, and load what the user names before it runs."""
+    """Add `--plugin` to every command of an app, and load the plugins that a user names before it runs."""
     for command in _commands(app):
         if command.callback is not None:
             command.callback = _with_plugins(command.callback)

@@ -1,4 +1,4 @@
-"""How long commands are stopped: by Ctrl-C, by a polite kill, or because their time is up."""
+"""How commands that run long are stopped: by Ctrl-C, by SIGTERM, or because their time is up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 AGAIN = 75
-"""The exit code of a command that was told to stop after some hours and has more to do: run it again."""
+"""The exit code of a command that stopped after `--hours` with more to do: run it again."""
 
 Hours = Annotated[
     float | None,
@@ -24,7 +24,8 @@ Hours = Annotated[
 
 @contextmanager
 def interrupts(on_first: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
-    """Ctrl-C (or SIGTERM) once asks to stop, which is told to whoever calls this; twice stops at once."""
+    """Gives a function that says whether to stop: true after one Ctrl-C (or SIGTERM); a second one stops at
+    once."""
     asked: list[int] = []
 
     def interrupt(number: int, _: object) -> None:
@@ -33,14 +34,14 @@ def interrupts(on_first: Callable[[], None] = lambda: None) -> Iterator[Callable
         asked.append(number)
         on_first()
 
-    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield lambda: bool(asked)
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def exit_code(interrupted: bool) -> int:
-    """Of a command that has more to do, because it was interrupted or its time was up."""
+    """The exit code of a command with more to do, as it was interrupted or its time was up."""
     return 130 if interrupted else AGAIN

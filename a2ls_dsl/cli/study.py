@@ -25,7 +25,7 @@ Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="By default the terminal.")
 ]
 LINEAGE = 12
-"""How many ancestors of the best are listed, the nearest."""
+"""How many of the nearest ancestors of the best are listed."""
 
 
 class TableName(StrEnum):
@@ -83,7 +83,7 @@ def merge(
     studies: Annotated[list[Path], typer.Argument(metavar="STUDY STUDY...", help="Two folders or more.")],
     into: Annotated[Path, typer.Option("--into", metavar="DIR", help="The new study's folder.")],
 ) -> None:
-    """Make one new study of several with the same settings, their seeds aside; they stay as they are."""
+    """Merge studies with the same settings but different seeds into a new one; they stay as they are."""
     from a2ls_dsl.search.merge import merge as unite
 
     merged = unite(studies, into)
@@ -92,14 +92,14 @@ def merge(
         f"of {len(merged.parts)} studies"
     )
     if merged.shared:
-        print(f"{merged.shared:,} candidates were in more than one of them and are there once")
+        print(f"{merged.shared:,} candidates were in more than one study and are kept once")
     if merged.unfinished:
         print(f"{merged.unfinished:,} runs have not ended and are left out: finish them and merge again")
 
 
 @contextmanager
 def opened(output: Path | None) -> Iterator[TextIO]:
-    """The terminal, or a file that is there as a whole or not at all. Raises `A2lError`."""
+    """The terminal, or a file that is written as a whole or not at all. Raises `A2lError`."""
     import os
     import sys
 
@@ -112,7 +112,7 @@ def opened(output: Path | None) -> Iterator[TextIO]:
         except BrokenPipeError:
             raise
         except OSError as error:
-            # What is left in the buffer can't be written either, when the process ends.
+            # What is left in the buffer couldn't be written either when the process ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise unwritable("the output", error) from None
         return
@@ -137,10 +137,10 @@ def _lines(summary: Summary) -> Iterator[str]:
     )
     for part in summary.parts:
         yield f"merged from {part.name}: {count(part.candidates, 'candidate')}, seed {part.seed}"
-    told = ", ".join(f"{number:,} {status}" for status, number in summary.counts.items() if number)
+    counts = ", ".join(f"{number:,} {status}" for status, number in summary.counts.items() if number)
     state = "" if summary.complete else "; it has not ended"
     yield (
-        f"candidates: {told or 'none yet'} ({count(settings.generations, 'generation')} of "
+        f"candidates: {counts or 'none yet'} ({count(settings.generations, 'generation')} of "
         f"{settings.population}){state}"
     )
     for gate in summary.gates:
@@ -153,7 +153,7 @@ def _lines(summary: Summary) -> Iterator[str]:
     if summary.occupied is not None:
         yield f"slots: {summary.slots}, in use {summary.occupied:.0%} of the time"
     killed = cost.sessions - cost.timed
-    unknown = f", and {killed} that were killed, or run, whose time isn't known" if killed > 0 else ""
+    unknown = f", and {killed} of unknown time that were killed or still run" if killed > 0 else ""
     yield (
         f"cost: {cost.frames:,} frames; {duration(cost.seconds)} in {cost.timed} "
         f"session{'s' * (cost.timed != 1)}{unknown}"
@@ -162,18 +162,19 @@ def _lines(summary: Summary) -> Iterator[str]:
         yield "nothing is scored yet"
         return
     yield ""
-    yield f"the best, {summary.best.grounds}, and what it comes from, the newest first:"
+    yield f"the best, {summary.best.grounds}, and its ancestors, the newest first:"
     newest = summary.lineage[::-1]
-    for each in newest[:LINEAGE]:
-        yield _relative(each)
+    for ancestor in newest[:LINEAGE]:
+        yield _relative(ancestor)
     if len(newest) > LINEAGE:
         yield f"  ... and {len(newest) - LINEAGE} older"
 
 
-def _relative(each: Candidate) -> str:
-    score = "" if each.score is None else f"{each.score:.1f}"
-    parents = f" of {' and '.join(key[:8] for key in each.parents)}" if each.parents else ""
-    return f"  {each.key[:8]}  {score:>7}  generation {each.generation}, {each.origin}{parents}: {each.text}"
+def _relative(ancestor: Candidate) -> str:
+    score = "" if ancestor.score is None else f"{ancestor.score:.1f}"
+    parents = f" of {' and '.join(key[:8] for key in ancestor.parents)}" if ancestor.parents else ""
+    origin = f"generation {ancestor.generation}, {ancestor.origin}{parents}"
+    return f"  {ancestor.key[:8]}  {score:>7}  {origin}: {ancestor.text}"
 
 
 def _as_data(summary: Summary) -> dict[str, Any]:
@@ -184,11 +185,11 @@ def _as_data(summary: Summary) -> dict[str, Any]:
     return {
         "settings": json.loads(summary.settings.to_json()),
         "version": summary.version,
-        "parts": [asdict(each) for each in summary.parts],
+        "parts": [asdict(part) for part in summary.parts],
         "complete": summary.complete,
         "counts": {str(status): number for status, number in summary.counts.items()},
-        "gates": [asdict(each) for each in summary.gates],
-        "rungs": [asdict(each) for each in summary.rungs],
+        "gates": [asdict(gate) for gate in summary.gates],
+        "rungs": [asdict(rung) for rung in summary.rungs],
         "cost": asdict(summary.cost),
         "slots": summary.slots,
         "occupied": summary.occupied,
@@ -196,13 +197,13 @@ def _as_data(summary: Summary) -> dict[str, Any]:
         "ended": summary.ended,
         "lineage": [
             {
-                "key": each.key,
-                "score": each.score,
-                "generation": each.generation,
-                "origin": str(each.origin),
-                "parents": list(each.parents),
-                "loss": each.text,
+                "key": ancestor.key,
+                "score": ancestor.score,
+                "generation": ancestor.generation,
+                "origin": str(ancestor.origin),
+                "parents": list(ancestor.parents),
+                "loss": ancestor.text,
             }
-            for each in summary.lineage
+            for ancestor in summary.lineage
         ],
     }

@@ -1,4 +1,4 @@
-"""Tables of every command: as wide as they are off a terminal, fitted on one, stacked on a narrow one."""
+"""Tables of all commands: in full width in pipes and files, fitted to a terminal, stacked on a narrow one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ stacked."""
 
 @dataclass(frozen=True)
 class Column:
-    """A named column. right: its cells stand to the right; wraps: it holds running text."""
+    """A named column. right: its cells are aligned right; wraps: it holds running text."""
 
     name: str
     right: bool = False
@@ -31,7 +31,7 @@ class Column:
 class Fitted:
     """Rows under columns, to be shown with `show`, or within a live display.
 
-    dim: rows that are quiet; cut: running text is cut to a line on a terminal, where it would wrap.
+    dim: rows in a quiet colour; cut: on a terminal, running text is cut to one line instead of wrapping.
     """
 
     columns: tuple[Column, ...]
@@ -48,7 +48,7 @@ class Fitted:
             yield from self._stacked(options.max_width)
 
     def lines(self) -> Iterator[str]:
-        """The table with nothing wrapped and nothing cut."""
+        """The lines of the table, with nothing wrapped or cut."""
         widths = self._widths()
         for row in (tuple(column.name for column in self.columns), *self.rows):
             cells = (
@@ -85,7 +85,7 @@ class Fitted:
         return shown
 
     def _stacked(self, width: int) -> Iterator[RenderableType]:
-        """A line a cell, its column's name before it; what is long goes on below."""
+        """One line per cell, with its column's name in front; long cells wrap."""
         label = min(max(len(column.name) for column in self.columns), width // 3)
         for place, row in enumerate(self.rows):
             if place:
@@ -113,6 +113,5 @@ def fitted(table: Table) -> Fitted:
 
 
 def show(console: Console, shown: RenderableType) -> None:
-    """Print a table or a text: fitted to a terminal; elsewhere (a pipe, a log, a file) whole lines, nothing
-    cut."""
+    """Print a table or a text: fitted to a terminal; elsewhere (a pipe, a log, a file) in whole lines."""
     console.print(shown, soft_wrap=not console.is_terminal)

@@ -1,4 +1,4 @@
-"""`a2l tasks`: where a score says something about a loss, and what that costs."""
+"""`a2l tasks`: where a score tells something about a loss, and what that costs."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class ScaleName(StrEnum):
-    """The scales of `rl/settings.py`, whose import would be felt in `--help`."""
+    """The scales of `rl/settings.py`, which is not imported here as it would slow `--help` down."""
 
     LAPTOP = "laptop"
 
@@ -185,7 +185,7 @@ def _scale(task: Task, preset: ScaleName | None, obs: str | None) -> Scale | Non
 
 
 def _published(task: Task, frames: int, rainbow: str | None, algorithm: Algorithm[Any]) -> AgentSettings:
-    """The settings of the learner; what --rainbow means."""
+    """The published settings of the agent, with those that --rainbow stands for."""
     from a2ls_dsl.diagnostics import A2lError, unknown
 
     if rainbow is not None and not algorithm.presets:
@@ -211,7 +211,7 @@ def _parity(task: Task, parity: str | None, algorithm: Algorithm[Any]) -> dict[s
 
 
 def computation(precision: str, compile: bool, capture: bool, device: str) -> Computation:
-    """What --precision, --compile and --no-capture mean; that torch can compile is checked at once."""
+    """The meaning of --precision, --compile and --no-capture; checks that torch can compile."""
     from a2ls_dsl.diagnostics import unknown
     from a2ls_dsl.rl.arithmetic import Precision
     from a2ls_dsl.rl.settings import Computation
@@ -243,7 +243,7 @@ def _run(
     hours: float | None,
     track: str | None,
 ) -> None:
-    """Train with progress; a folder keeps the results."""
+    """Train and show progress; the results go to a folder."""
     from a2ls_dsl.cli.arms import evaluation, header
     from a2ls_dsl.cli.console import StatusLine
     from a2ls_dsl.cli.train_view import announce, compare, evaluation_line, progress_line

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def compare(folder: RunFolder) -> None:
-    """How several losses stand at the end; their curves as one picture in the folder."""
+    """Print how several losses compare at the end, and write their curves as one picture to the folder."""
     from rich.console import Console
     from rich.text import Text
 
@@ -30,7 +30,7 @@ def compare(folder: RunFolder) -> None:
 
 
 def announce(plan: Plan, folder: RunFolder, device: str) -> None:
-    """What is about to be spent, and where the results go."""
+    """Print what is about to be trained, and where the results go."""
     from a2ls_dsl.backend.window import views_without_effect
     from a2ls_dsl.cli.console import size
 
@@ -60,8 +60,8 @@ def progress_line(event: Progress) -> str:
 
     from a2ls_dsl.cli.console import duration
 
-    known = event.training_return[~np.isnan(event.training_return)]
-    recent = f"{known.mean():.0f}" if len(known) else "-"
+    returns = event.training_return[~np.isnan(event.training_return)]
+    recent = f"{returns.mean():.0f}" if len(returns) else "-"
     return (
         f"{event.frames:,}/{event.total_frames:,} frames  {event.frames_per_second:,.0f} frames/s a seed  "
         f"training return {recent}  {duration(event.seconds_left)} to go"
@@ -69,13 +69,13 @@ def progress_line(event: Progress) -> str:
 
 
 def evaluation_line(event: Evaluation, plan: Plan) -> str:
-    """The returns of one loss: the mean and each seed's; `arms.evaluation` has several losses."""
+    """The returns of one loss: the mean and that of each seed. For several losses see `arms.evaluation`."""
     from a2ls_dsl.rl.scores import has_human_score, human_normalised
 
     env = plan.training.task.name
-    each = " ".join(f"{value:.0f}" for value in event.mean_return)
+    values = " ".join(f"{value:.0f}" for value in event.mean_return)
     mean = event.mean_return.mean()
     human = f"  human-normalised {human_normalised(env, mean):.3f}" if has_human_score(env) else ""
     seeds = [str(seed) for seed, diverged in zip(plan.seeds, event.diverged, strict=True) if diverged]
     lost = f"  diverged and stopped: seed {', '.join(seeds)}" if seeds else ""
-    return f"{event.frames:>9,} frames  return {mean:6.1f}  (seeds: {each}){human}{lost}"
+    return f"{event.frames:>9,} frames  return {mean:6.1f}  (seeds: {values}){human}{lost}"

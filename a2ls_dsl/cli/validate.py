@@ -1,4 +1,4 @@
-"""`a2l validate`: train what a search found again, with fresh seeds and on other environments."""
+"""`a2l validate`: train the losses of a search again, with fresh seeds and on other environments."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def validate(
     from a2ls_dsl.experiment.validate import validate as run
     from a2ls_dsl.report.gather import validation_tables
 
-    names = [each.strip() for each in envs.split(",") if each.strip()]
+    names = [name.strip() for name in envs.split(",") if name.strip()]
     if not names:
         raise A2lError("there is no environment to validate on", "name some: --envs cartpole-swingup")
     experiment, line = plan(study, top, names, seeds, frames), StatusLine()
