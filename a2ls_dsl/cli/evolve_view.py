@@ -186,7 +186,7 @@ class SearchView:
         elif isinstance(event, RunsEnded):
             self._ended(event)
         else:
-            self.say(f"the search ends here: its space has no more than these {event.found} losses")
+            self.say(f"the search ends here: its space has no more than these {event.losses} losses")
         if self._live:
             self._live.update(self._fitting())
 

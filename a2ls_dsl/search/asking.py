@@ -1,6 +1,6 @@
 """A study that is asked what to train and told how good it was: for training that happens elsewhere.
 
-The strategy, the race and all that is stored are those of a search. One process at a time has a study.
+The strategy, the race and everything stored are those of a search. One process at a time has a study.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from a2ls_dsl.search.study import Study
 class Trial:
     """What to train next: a loss (None: no auxiliary loss), and the seed to train it with.
 
-    number, slot: by which the study knows it.
+    number, slot: by which the study identifies it.
     """
 
     loss: Loss | None
@@ -51,7 +51,7 @@ class AskedStudy:
         grammar = settings.space()
         with ExitStack() as opening:
             self._study = opening.enter_context(Study(folder, settings, grammar))
-            # What was asked for and not told before is asked for again.
+            # Trials that were asked for but not told before are given again.
             self._conductor = Conductor(settings, grammar, self._study, repeat=False)
             self._conductor.begin()
             self._open = opening.pop_all()
@@ -66,20 +66,20 @@ class AskedStudy:
         self.close()
 
     def close(self) -> None:
-        """Give the study free; what was told is stored."""
+        """Release the study; everything told is stored."""
         self._open.close()
 
     @property
     def finished(self) -> bool:
-        """Whether all of the budget, race included, was asked for and told."""
+        """Whether the whole budget, race included, was asked for and told."""
         return self._conductor.finished
 
     def ask(self, loss: Loss | str | None = None) -> Trial | None:
-        """What to train next: what the strategy proposes, or this loss, whatever the strategy thinks of it.
+        """What to train next: what the strategy proposes, or the given loss, whatever the strategy.
 
-        None: nothing now. The study is `finished`; or the strategy or the race waits for trials that were
-        asked for and not told yet; or this loss was asked for before. Raises `A2lError` for a text that is
-        not a loss, and for a loss that can't be trained on the task.
+        None: nothing now. Either the study is `finished`; or the strategy or the race waits for trials that
+        were asked for but not told yet; or this loss was asked for before. Raises `A2lError` for a text that
+        is not a loss, and for a loss that can't be trained on the task.
         """
         conductor, taken = self._conductor, self._conductor.training
         slot = next(place for place in range(len(taken) + 1) if place not in taken)
@@ -91,9 +91,10 @@ class AskedStudy:
         return next((Trial(run.loss, run.seed, run.id, slot) for slot, run in filled), None)
 
     def tell(self, trial: Trial, score: float | None) -> Candidate:
-        """How good a trial was, the higher the better; None or NaN: its training failed. Its candidate now.
+        """Store the score of a trial, higher is better; None or NaN: its training failed. Returns its
+        candidate.
 
-        Raises `A2lError` for what was not asked for, or is told already.
+        Raises `A2lError` for a trial that was not asked for, or was told before.
         """
         run: Run | None = self._conductor.training.get(trial.slot)
         if run is None or run.id != trial.number:
@@ -103,27 +104,27 @@ class AskedStudy:
             )
         value = math.nan if score is None else float(score)
         failed = not math.isfinite(value)
-        told = Score(trial.slot, 0, self._frames, math.nan, {}, failed, (0.0 if failed else value,))
-        _, ended = self._conductor.score((self._conductor.stored + 1) // 2, [told])
+        result = Score(trial.slot, 0, self._frames, math.nan, {}, failed, (0.0 if failed else value,))
+        _, ended = self._conductor.score((self._conductor.stored + 1) // 2, [result])
         write_hall_of_fame(self._study)
         return ended[0].candidate
 
     def best(self, number: int = 10) -> list[Candidate]:
         """The best candidates: by the means of their fresh seeds, then by their first scores."""
-        return [each for each in self._study.leaderboard(number) if not each.is_reference]
+        return [candidate for candidate in self._study.leaderboard(number) if not candidate.is_reference]
 
 
 def open_study(folder: Path | str, env: str, **settings: Any) -> AskedStudy:
     """A study in `folder`, made or continued, for training that happens elsewhere.
 
-    env: the task that tables name; settings: any others of `SearchSettings`. By default 100 candidates of
-    the grammar a2ls (`population` 10 times `generations` 10), proposed by `model`. `start_from` takes losses
-    or their texts. Raises `A2lError`.
+    env: the name of the task; settings: any others of `SearchSettings`. By default 100 candidates of the
+    grammar a2ls (`population` 10 times `generations` 10), proposed by `model`. `start_from` takes losses or
+    their texts. Raises `A2lError`.
     """
-    known = [field.name for field in fields(SearchSettings)]
+    names = [field.name for field in fields(SearchSettings)]
     for name in settings:
-        if name not in known:
-            raise unknown("setting of a study", name, known)
+        if name not in names:
+            raise unknown("setting of a study", name, names)
     start: Iterable[Loss | str] = settings.pop("start_from", ())
     grammar = settings.get("grammar", "a2ls")
     usual: dict[str, Any] = {
@@ -132,5 +133,5 @@ def open_study(folder: Path | str, env: str, **settings: Any) -> AskedStudy:
         "generations": 10,
         "operator": default_operator(grammar),
     }
-    losses = texts_of(loss_of(each, "start_from") for each in start)
+    losses = texts_of(loss_of(loss, "start_from") for loss in start)
     return AskedStudy(Path(folder), SearchSettings(env, **usual | settings, start_from=losses))

@@ -1,4 +1,4 @@
-"""What a study holds: candidates, the runs that train them, and what those gave."""
+"""What a study holds: candidates, the runs that train them, and their results."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ FOUND = "found_"
 class Status(StrEnum):
     """What became of a candidate.
 
-    culled: stopped at a rung, with the score of what it had; failed: diverged; rejected: stopped by a gate
-    before it trained.
+    culled: stopped at a rung, with a score up to there; failed: diverged; rejected: stopped by a gate before
+    it trained.
     """
 
     QUEUED = "queued"
@@ -43,11 +43,11 @@ class Status(StrEnum):
 class Candidate:
     """A loss, where it comes from and what became of it.
 
-    score: AULC of the evaluation returns of its search run since learning began; training_score: the same
-    of the training returns (None where no episode ended in time). A failed or rejected one has none, and
+    score: AULC of the evaluation returns of its search run since learning began; training_score: the same for
+    the training returns (None if no episode ended in time). A failed or rejected candidate has neither, and
     `reason` says why. frames: trained in all its runs. fresh: the scores, by seed, of the runs that confirm
-    it, on whose seeds it was not chosen; a diverged one counts as 0. searched: the runs that `score` is the
-    mean of: one, but in a merged study one of each part that had it.
+    it with seeds by which it was not chosen; a diverged run counts as 0. searched: over how many runs `score`
+    is the mean: one, or in a merged study one for each part that had it.
     """
 
     id: int
@@ -66,7 +66,7 @@ class Candidate:
 
     @property
     def runs(self) -> int:
-        """How many runs `mean` is over."""
+        """The number of runs that `mean` is over."""
         return self.searched + self.fresh_runs
 
     @property
@@ -76,34 +76,34 @@ class Candidate:
 
     @property
     def fresh_score(self) -> float | None:
-        """Their mean; None without any."""
+        """The mean of the fresh runs; None without any."""
         return statistics.fmean(self.fresh.values()) if self.fresh else None
 
     @property
     def fresh_error(self) -> float | None:
-        """Its standard error; None with fewer than two."""
+        """The standard error of `fresh_score`; None with fewer than two runs."""
         runs = self.fresh.values()
         return statistics.stdev(runs) / math.sqrt(len(runs)) if len(runs) > 1 else None
 
     @property
     def is_reference(self) -> bool:
-        """Whether it is there to compare with, and no candidate of the search."""
+        """Whether it is only there to compare with, and not a candidate of the search."""
         return self.origin is Origin.REFERENCE
 
     @property
     def done(self) -> bool:
-        """Whether its search run need not be trained any more."""
+        """Whether no search run of it is left to train."""
         return self.status not in (Status.QUEUED, Status.RUNNING)
 
     @property
     def mean(self) -> float:
-        """The mean of all its runs, that of the search among them: what a strategy learns from it."""
+        """The mean of all its runs, the search run included: the score that a strategy sees."""
         total = self.searched * (self.score or 0.0) + math.fsum(self.fresh.values())
         return total / self.runs
 
     @property
     def grounds(self) -> str:
-        """What its rank rests on, to be said wherever it is called the best."""
+        """What its rank rests on, to be added wherever it is called the best."""
         match self.fresh_runs:
             case 0:
                 return "by one run, so partly luck"
@@ -114,7 +114,7 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """What a reference is known as; empty for a candidate."""
+        """The name of a reference; empty for a candidate."""
         return next(
             (reference.name for reference in references() if self.is_reference and reference.key == self.key),
             "",
@@ -167,7 +167,7 @@ def area(curve: Iterable[tuple[int, float]], after: int, last: float = math.inf)
 
 @dataclass(frozen=True)
 class Reference:
-    """A loss that every study scores beside its candidates."""
+    """A loss that every study scores besides its candidates."""
 
     name: str
     key: str
@@ -177,12 +177,12 @@ class Reference:
 @cache
 def references() -> tuple[Reference, ...]:
     """The references of every study."""
-    found = [Reference(NO_LOSS, NO_LOSS, NO_LOSS)]
+    entries = [Reference(NO_LOSS, NO_LOSS, NO_LOSS)]
     for name in REFERENCES:
         if name != NO_LOSS:
             _, loss = load_one(name)
-            found.append(Reference(name, key(loss), print_loss(loss)))
-    return tuple(found)
+            entries.append(Reference(name, key(loss), print_loss(loss)))
+    return tuple(entries)
 
 
 @lru_cache(maxsize=4096)
@@ -195,25 +195,25 @@ def best_first(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Scored candidates and references as every command ranks them.
 
     First the finalists, by the mean of their fresh runs, `centred`: those that have more than half as many as
-    the candidate with the most. Then, likewise, those that were given up with fewer runs. Then what has no
-    fresh run, by the score of its search run, the best of which is partly luck. Of equals the earlier stands
-    first.
+    the candidate with the most. Then, ranked likewise, those that were given up with fewer runs. Then those
+    without fresh runs, by the score of their search run, the best of which is partly luck. Of equal
+    candidates the earlier comes first.
     """
     given = list(candidates)
-    most = max((each.fresh_runs for each in given if not each.is_reference), default=0)
-    levels = seed_levels([each.fresh for each in given if each.is_reference])
+    most = max((candidate.fresh_runs for candidate in given if not candidate.is_reference), default=0)
+    levels = seed_levels([candidate.fresh for candidate in given if candidate.is_reference])
 
-    def order(each: Candidate) -> tuple[int, float, int]:
-        if not each.fresh:
-            return 2, -(each.score or 0.0), each.id
-        return int(2 * each.fresh_runs <= most), -centred(each.fresh, levels), each.id
+    def order(candidate: Candidate) -> tuple[int, float, int]:
+        if not candidate.fresh:
+            return 2, -(candidate.score or 0.0), candidate.id
+        return int(2 * candidate.fresh_runs <= most), -centred(candidate.fresh, levels), candidate.id
 
     return sorted(given, key=order)
 
 
 def seed_levels(references: Sequence[Mapping[int, float]]) -> dict[int, float]:
-    """What the references score with a seed on average: those that have all seeds of any, for each seed; else
-    all of them, for the seeds that they share."""
+    """The references' mean score for each seed: of those that have all seeds of any; if none has, of all, for
+    the seeds that they share."""
     seeds = set[int]().union(*references)
     complete = [runs for runs in references if runs.keys() == seeds] or references
     common = seeds.intersection(*complete)
@@ -221,8 +221,8 @@ def seed_levels(references: Sequence[Mapping[int, float]]) -> dict[int, float]:
 
 
 def centred(runs: Mapping[int, float], levels: Mapping[int, float]) -> float:
-    """The mean of runs as it would be, had they all seeds: the lead over the references with the same seeds,
-    plus the references' mean over all. The plain mean where the references lack one of the seeds."""
+    """The mean of runs as it would be with all seeds: their lead over the references with the same seeds,
+    plus the references' mean over all seeds. The plain mean if the references lack one of the seeds."""
     plain = statistics.fmean(runs.values())
     if not runs.keys() <= levels.keys():
         return plain
@@ -233,10 +233,10 @@ def ranked(board: Iterable[Candidate], limit: int) -> list[tuple[int | None, Can
     """The best `limit` of a leaderboard with their ranks, and all references, which have none."""
     rows: list[tuple[int | None, Candidate]] = []
     rank = 0
-    for each in board:
-        rank += not each.is_reference
-        if each.is_reference:
-            rows.append((None, each))
+    for candidate in board:
+        rank += not candidate.is_reference
+        if candidate.is_reference:
+            rows.append((None, candidate))
         elif rank <= limit:
-            rows.append((rank, each))
+            rows.append((rank, candidate))
     return rows

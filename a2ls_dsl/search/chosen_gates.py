@@ -1,4 +1,4 @@
-"""The gates that a search's settings name, as they stand after all that its study holds."""
+"""The gates that a search's settings name, in the state that its study left them in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def gates_of(study: Study, settings: SearchSettings) -> list[Gate]:
 
 
 def _duplicates(study: Study, settings: SearchSettings) -> DuplicateGate:
-    """Knows the references, and all that it has let through before the search was interrupted."""
+    """The gate with the references and all losses that passed it before the search was interrupted."""
     stopped = f"{DuplicateGate.name}: "
     asked = [candidate for candidate in study.candidates() if candidate.status is not Status.QUEUED]
     passed = [parsed(candidate.text) for candidate in asked if not candidate.reason.startswith(stopped)]

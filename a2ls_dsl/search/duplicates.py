@@ -1,8 +1,8 @@
-"""Losses that are written differently and computed alike: found by what they compute.
+"""Finds losses that are written differently but compute the same.
 
-The canonical form joins what is equal by the rules of the language. Two losses can still be one computation:
-`nmse` of rows that were normalised before is `nmse` of the rows, and a crop of a vector is the vector. Here
-both are evaluated on the same random numbers, and what they give is compared.
+The canonical form unites losses that are equal by the rules of the language. Two losses can still be one
+computation: `nmse` of rows that were normalised before is `nmse` of the rows, and a crop of a vector is the
+vector. Here both are evaluated on the same random numbers, and the results are compared.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from a2ls_dsl.lang.syntax.tree import Comparison, Loss, Weighted
 SPACES = Spaces(observation=6, action=3, features=16)
 BATCH = 12
 PROBES = 8
-"""On this many random directions the gradient of the encoder is projected."""
+"""The number of random directions on which the gradient of the encoder is projected."""
 DIGITS = 6
-"""Of each number so many digits count: far more than chance could match, far fewer than rounding touches."""
+"""How many digits of each number count: far more than chance could match, far fewer than rounding affects."""
 
 Meaning: TypeAlias = tuple[tuple[object, ...], ...]
 
 
 class DuplicateGate:
-    """Stops a loss that computes what an earlier one computes. `earlier`: losses that it has let through.
+    """Stops a loss that computes the same as an earlier one. earlier: losses that passed the gate before.
 
-    frames: whether the task's observations are frames; on vectors, views that change nothing don't count.
+    frames: whether the task's observations are frames; on vectors, views without effect are ignored.
     """
 
     name = "duplicates"
@@ -48,22 +48,22 @@ class DuplicateGate:
 
     def stops(self, loss: Loss | None) -> str:
         """See `Gate.stops`; a loss that passes is remembered."""
-        if loss is None or (found := meaning(loss, self._frames)) is None:
+        if loss is None or (computed := meaning(loss, self._frames)) is None:
             return ""
         mine = key(loss)
-        first = self._seen.setdefault(found, mine)
+        first = self._seen.setdefault(computed, mine)
         return "" if first == mine else f"it computes the same as {first[:8]}"
 
 
 def meaning(loss: Loss, frames: bool) -> Meaning | None:
-    """What a canonical loss computes, as something that can be compared; None if it can't be compiled.
+    """What a canonical loss computes, as a value that can be compared; None if it can't be compiled.
 
     Every term is evaluated by itself on a fixed batch: its value, and the direction of its gradient for a
-    small encoder. Learned parameters are fixed numbers that depend on their place in the term and their shape
-    alone, so a term gives the same in whatever loss it stands. Equal terms stay two: each has a head of its
-    own. Which terms share a head counts, too.
+    small encoder. Learned parameters are fixed numbers that depend only on their place in the term and their
+    shape, so a term gives the same in every loss. Equal terms still count twice, as each has its own head.
+    Which terms share a head counts, too.
     """
-    found: dict[str, list[tuple[object, ...]]] = {}
+    blocks: dict[str, list[tuple[object, ...]]] = {}
     for place, weighted in enumerate(loss.terms):
         term = weighted.term
         if not isinstance(term, Comparison):
@@ -74,8 +74,8 @@ def meaning(loss: Loss, frames: bool) -> Meaning | None:
         except A2lError:
             return None
         views = tuple(_views(term)) if frames else ()
-        found.setdefault(name, []).append((print_weight(weighted.weight), *numbers, *views))
-    return tuple(sorted((tuple(sorted(block, key=repr)) for block in found.values()), key=repr))
+        blocks.setdefault(name, []).append((print_weight(weighted.weight), *numbers, *views))
+    return tuple(sorted((tuple(sorted(block, key=repr)) for block in blocks.values()), key=repr))
 
 
 def _numbers(term: Comparison) -> tuple[str, ...]:
@@ -144,6 +144,6 @@ def _rounded(number: Tensor) -> str:
 
 
 def _views(term: Comparison) -> Iterable[str]:
-    """What is drawn at random, by side: a vector's numbers say nothing of what frames go through."""
+    """The random views of each side: values computed on vectors can't tell what they do to frames."""
     for side, items in (("source", term.source), ("target", term.target)):
         yield from sorted(f"{side} {print_item(item)}" for item in items if is_fresh(item))

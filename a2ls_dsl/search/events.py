@@ -1,4 +1,4 @@
-"""What a search tells while it runs: whoever starts it hands in a function that takes every event."""
+"""The events of a running search: whoever starts it passes a function that is called with each."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from a2ls_dsl.search.settings import SearchSettings
 class SearchStarted:
     """The study is open. done: how many of the `total` candidates and references are trained already.
 
-    most_frames: to be trained at most, with the runs that confirm. price: of a run from pixels, on this
-    machine.
+    most_frames: how many frames are trained at most, confirming runs included. price: of a run from pixels,
+    on this machine.
     """
 
     settings: SearchSettings
@@ -46,10 +46,10 @@ class Placed:
 class Progress:
     """Where the search stands.
 
-    frames: trained in all, of which `culled` candidates' are part; frames_per_second: of all slots together;
-    utilisation: share of the slots that train, on average; seconds_left: infinite while nothing is known.
-    gates: what each let through, what it stopped, and the frames that saved; seconds: of this process;
-    frames_left: to be trained, if those to come are stopped as early as those before.
+    frames: trained in all, those of culled candidates included; frames_per_second: of all slots together;
+    utilisation: share of the slots that train, on average; seconds_left: infinite while it is unknown.
+    gates: how many candidates passed each, how many it stopped, and the frames that this saved; seconds: of
+    this process; frames_left: to be trained, if later candidates are stopped as early as earlier ones.
     """
 
     generation: int
@@ -68,7 +68,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class RunsEnded:
-    """Runs have ended; `leaderboard` is that of the study now."""
+    """Runs have ended; leaderboard: that of the study now."""
 
     ended: tuple[Ended, ...]
     leaderboard: tuple[Candidate, ...]
@@ -76,9 +76,9 @@ class RunsEnded:
 
 @dataclass(frozen=True)
 class SpaceExhausted:
-    """The grammar holds fewer losses than the search may train. found: those it had."""
+    """The grammar holds fewer losses than the search may train. losses: how many it had."""
 
-    found: int
+    losses: int
 
 
 @dataclass(frozen=True)

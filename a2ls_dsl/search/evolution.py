@@ -1,7 +1,7 @@
 """The evolution of He et al. 2022, its steady state, and random search: strategies without a model.
 
 Nothing here trains, stores or shows. The same arguments and the same generator give the same proposals. Moves
-make children of losses of the grammar only; what is scored and not in it has none.
+apply to losses of the grammar only; scored losses from outside have no children.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from a2ls_dsl.search.strategies import Knowledge, Scored
 
 ATTEMPTS = 50
-"""How often a known loss is mutated again, or drawn again, before something else is tried."""
+"""How often a loss that is taken is mutated or drawn again before something else is tried."""
 
 
 class Origin(StrEnum):
@@ -43,7 +43,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True)
 class Proposal:
-    """A loss to be scored, and the move it comes from; `parents` are the keys of what that was applied to."""
+    """A loss to be scored, and the move that made it; parents: the keys of the losses it was applied to."""
 
     loss: Loss
     origin: Origin
@@ -56,7 +56,7 @@ class Proposal:
 
 
 class PaperEvolution:
-    """The evolution of He et al. 2022: score a population, keep the best quarter, mutate, and again."""
+    """The evolution of He et al. 2022: score a population, keep the best quarter, mutate, repeat."""
 
     generational = True
 
@@ -69,16 +69,17 @@ class PaperEvolution:
             return []
         if known.newest == 0:
             return first_population(self._grammar, self._population, self._settings, rng, known.taken)
-        scored = [(each.loss, each.score) for each in known.generation(known.newest) if each.inside]
+        scored = [(entry.loss, entry.score) for entry in known.generation(known.newest) if entry.inside]
         return next_population(self._grammar, scored, self._population, self._settings, rng, known.taken)
 
 
 class SteadyEvolution:
-    """Regularised evolution (Real et al. 2019) over the paper's mutations: a child a free slot, nobody waits.
+    """Regularised evolution (Real et al. 2019) over the paper's mutations: one child per free slot, no
+    waiting.
 
     The living are the `population` losses that were scored last, so that a lucky score dies of age. A parent
-    is the best of a sample of them, `keep` in size; which move makes the child is drawn with the paper's
-    shares.
+    is the best of a random sample, `keep` of the living; the move that makes the child is drawn with the
+    paper's shares.
     """
 
     def __init__(self, grammar: Grammar, settings: SearchSettings) -> None:
@@ -88,7 +89,7 @@ class SteadyEvolution:
         """The first population at once, then one child at a time."""
         if known.proposed == 0:
             return first_population(self._grammar, self._population, self._settings, rng, known.taken)
-        living = [each for each in known.latest(self._population) if each.inside]
+        living = [entry for entry in known.latest(self._population) if entry.inside]
         if len(living) < 2:
             return [] if known.waiting else self._fresh(known, rng)
         size = max(2, math.ceil(self._settings.keep * len(living)))
@@ -101,8 +102,8 @@ class SteadyEvolution:
 
     def _parent(self, living: Sequence[Scored], size: int, rng: Generator) -> Loss:
         """The winner of a tournament; of equal scores the newer."""
-        entered = sorted(int(each) for each in rng.choice(len(living), size=size, replace=False))
-        return max((living[each] for each in reversed(entered)), key=lambda each: each.score).loss
+        entered = sorted(int(place) for place in rng.choice(len(living), size=size, replace=False))
+        return max((living[place] for place in reversed(entered)), key=lambda entry: entry.score).loss
 
 
 class RandomSearch:
@@ -119,18 +120,18 @@ class RandomSearch:
 def first_population(
     grammar: Grammar, n: int, settings: EvolutionSettings, rng: Generator, taken: Collection[str] = ()
 ) -> list[Proposal]:
-    """`n` fresh losses that look like dynamics and reward models more often than chance; none `taken`.
+    """`n` fresh losses that look like dynamics and reward models more often than by chance; none `taken`.
 
-    Fewer than `n` only when the grammar holds no more. Random search is this, again and again: it then has
-    the first population of the evolution with the same seed, and the two differ by the evolution alone.
+    Fewer than `n` only if the grammar holds no more. Random search repeats this, so with the same seed it has
+    the first population of the evolution, and the two differ by the evolution alone.
     """
-    known = set(taken)
+    seen = set(taken)
     proposals: list[Proposal] = []
     for _ in range(n):
-        proposal = _fresh(grammar, rng, settings.first_prior, known)
+        proposal = _fresh(grammar, rng, settings.first_prior, seen)
         if proposal is None:
             break
-        known.add(proposal.key)
+        seen.add(proposal.key)
         proposals.append(proposal)
     return proposals
 
@@ -145,17 +146,17 @@ def next_population(
 ) -> list[Proposal]:
     """The population after one whose losses were `scored`: children of its best, and some fresh losses.
 
-    No proposal is `taken`, scored or there twice. Fewer than `n` only when the grammar holds no more.
+    No proposal is `taken`, scored or repeated. Fewer than `n` only if the grammar holds no more.
     """
     parents = best(scored, settings.keep)
-    known = {*taken, *(key(loss) for loss, _ in scored)}
+    seen = {*taken, *(key(loss) for loss, _ in scored)}
     proposals: list[Proposal] = []
     for origin, number in quotas(n, settings).items():
         for _ in range(number):
-            proposal = _child(grammar, origin, parents, rng, known) or _fresh(grammar, rng, None, known)
+            proposal = _child(grammar, origin, parents, rng, seen) or _fresh(grammar, rng, None, seen)
             if proposal is None:
                 return proposals
-            known.add(proposal.key)
+            seen.add(proposal.key)
             proposals.append(proposal)
     return proposals
 
@@ -167,9 +168,9 @@ def child_of(
     rng: Generator,
     taken: Collection[str] = (),
 ) -> Proposal | None:
-    """One child by a move drawn with the evolution's shares; None when the grammar holds no new loss.
+    """One child by a move drawn with the evolution's shares; None if the grammar holds no new loss.
 
-    The first of `parents` is what a move is applied to; it is crossed with another of its horizon, if any.
+    The move is applied to the first of `parents`, which is crossed with another of its horizon, if any.
     """
     origins, shares = zip(*_shares(settings).items(), strict=True)
     origin = origins[int(rng.choice(len(origins), p=shares))]
@@ -178,15 +179,15 @@ def child_of(
 
 
 def best(scored: Sequence[tuple[Loss, float]], keep: float) -> list[Loss]:
-    """The best share of a population, rounded up; of equal scores the smaller key."""
-    ranked = sorted(scored, key=lambda each: (-each[1], key(each[0])))
+    """The best share of a population, rounded up; of equal scores the smaller key first."""
+    ranked = sorted(scored, key=lambda pair: (-pair[1], key(pair[0])))
     return [loss for loss, _ in ranked[: math.ceil(keep * len(ranked))]]
 
 
 def quotas(n: int, settings: EvolutionSettings) -> dict[Origin, int]:
     """How many of `n` proposals each move makes: its share, rounded so that they add up to `n`."""
     shares = _shares(settings)
-    # Whole parts first, the rest to the largest remainders; rounded, as 0.2 * 10 must not depend on luck.
+    # Whole parts first, the rest to the largest remainders; rounded, so that float errors don't decide.
     exact = {origin: round(share * n, 9) for origin, share in shares.items()}
     counts = {origin: math.floor(number) for origin, number in exact.items()}
     by_remainder = sorted(exact, key=lambda origin: counts[origin] - exact[origin])
@@ -209,10 +210,10 @@ def _child(
     origin: Origin,
     parents: Sequence[Loss],
     rng: Generator,
-    known: Collection[str],
+    taken: Collection[str],
     mates: Sequence[Loss] | None = None,
 ) -> Proposal | None:
-    """A child by one move. One that is known is rejected, and what is rejected is mutated again [P]."""
+    """A child by one move. A child that is taken is mutated again [P]."""
     if origin is Origin.RANDOM or not parents:
         return None
     parent = pick(rng, parents)
@@ -228,24 +229,24 @@ def _child(
         used.append(pick(rng, fitting))
         child = grammar.crossover(parent, used[1], rng)
     for _ in range(ATTEMPTS):
-        if key(child) not in known:
-            return Proposal(child, origin, tuple(key(each) for each in used))
+        if key(child) not in taken:
+            return Proposal(child, origin, tuple(key(loss) for loss in used))
         child = grammar.mutate(child, rng)
     return None
 
 
 def _mates(parent: Loss, parents: Sequence[Loss]) -> list[Loss]:
-    """The parents that one can be crossed with: those of its horizon; without any, all others."""
-    others = [each for each in parents if each != parent]
+    """The parents that a parent can be crossed with: those of its horizon; if there are none, all others."""
+    others = [other for other in parents if other != parent]
     return [other for other in others if other.horizon == parent.horizon] or others
 
 
-def _fresh(grammar: Grammar, rng: Generator, prior: Prior | None, known: Collection[str]) -> Proposal | None:
-    """A fresh loss that is not known; None when the grammar holds no other."""
+def _fresh(grammar: Grammar, rng: Generator, prior: Prior | None, taken: Collection[str]) -> Proposal | None:
+    """A fresh loss that is not taken; None if the grammar holds no other."""
     for _ in range(ATTEMPTS):
         loss = grammar.sample(rng, prior)
-        if key(loss) not in known:
+        if key(loss) not in taken:
             return Proposal(loss, Origin.RANDOM)
-    # Hardly anything is left: look through it all. That ends soon, as all but the known would do.
-    left = (loss for loss in grammar.enumerate() if key(loss) not in known)
+    # Hardly any loss is left: go through all. That ends soon, as any loss that isn't taken will do.
+    left = (loss for loss in grammar.enumerate() if key(loss) not in taken)
     return next((Proposal(loss, Origin.RANDOM) for loss in left), None)

@@ -1,4 +1,4 @@
-"""Which losses a search will train, on average: what it counts memory with before there are any."""
+"""Typical losses of a search, by which its memory is estimated before there are any."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from a2ls_dsl.lang.syntax.tree import Comparison, Loss
 from a2ls_dsl.search.candidates import parsed, references
 from a2ls_dsl.words.language import Stream
 
-EXPECTED = 4  # losses that stand for those to come
+EXPECTED = 4  # losses that represent those to come
 DRAWN = 64  # losses that they are chosen from
 
 
 def expected_losses(grammar: Grammar, seed: int, slots: int) -> list[Loss | None]:
-    """Losses such as a search may train, references among them: what memory is counted with."""
+    """Losses such as a search may train, references included, to estimate its memory."""
     rng = np.random.default_rng(seed)
     drawn = [grammar.sample(rng) for _ in range(DRAWN)]
     chosen = such_as(drawn, min(slots, EXPECTED))
@@ -25,9 +25,10 @@ def expected_losses(grammar: Grammar, seed: int, slots: int) -> list[Loss | None
 
 
 def such_as(drawn: Sequence[Loss], count: int) -> list[Loss]:
-    """Some losses that stand for many, by how many states they name: as many at random tell too little.
+    """Some losses that represent many, by how many states they name: a random choice would be too uneven.
 
-    The one with the most, and those that divide the others into equal parts: on average rather too many.
+    The one with the most states, and those that divide the others into equal parts; this rather overestimates
+    the mean.
     """
     ordered = sorted(drawn, key=states)
     return [ordered[(number + 1) * len(ordered) // count - 1] for number in range(count)]

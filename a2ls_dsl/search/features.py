@@ -1,8 +1,8 @@
 """Losses as numbers, for models of their scores: patterns, and a bag of everything that a loss is made of.
 
-Nothing here knows a grammar. A canonical loss gives names of what it holds (operators, weights, options,
-elements with their steps, functions by side), each with how often: two losses are as far apart as these
-counts differ, which in the space of A2LS is the Hamming distance of their sets.
+Nothing here depends on a grammar. A canonical loss is counted by its parts (operators, weights, options,
+elements with their steps, functions by side): the distance of two losses is the difference of these counts,
+which in the space of A2LS is the Hamming distance of their sets.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Features:
-    """Of losses, a row each. patterns: those of the report; bag: how often each has each part of any."""
+    """Features of losses, one row each. patterns: those of the report; bag: how often a loss has each
+    part."""
 
     patterns: Matrix
     bag: Matrix
 
     def first(self, n: int) -> Features:
-        """Those of the first `n` losses."""
+        """The features of the first `n` losses."""
         return Features(self.patterns[:n], self.bag[:n])
 
 
 def features_of(losses: Sequence[Loss]) -> Features:
-    """The features of losses that are to be compared with each other."""
+    """The features of losses that are compared with each other."""
     bags = [parts(loss) for loss in losses]
     columns = {name: place for place, name in enumerate(sorted(set[str]().union(*bags)))}
     bag = np.zeros((len(losses), len(columns)))
@@ -48,17 +49,17 @@ def features_of(losses: Sequence[Loss]) -> Features:
 
 
 def parts(loss: Loss) -> Counter[str]:
-    """What a canonical loss is made of, and how often: `operator mse`, `source s[2]`, `target ema of s`."""
-    found: Counter[str] = Counter()
+    """The parts of a canonical loss and their counts: `operator mse`, `source s[2]`, `target ema of s`."""
+    counts: Counter[str] = Counter()
     for weight, term in comparisons(loss):
-        found[f"weight {print_weight(weight)}"] += 1
-        found[f"operator {term.operator}"] += 1
-        found["against batch"] += term.against_batch
-        found.update(f"option {print_option(option)}" for option in term.options)
+        counts[f"weight {print_weight(weight)}"] += 1
+        counts[f"operator {term.operator}"] += 1
+        counts["against batch"] += term.against_batch
+        counts.update(f"option {print_option(option)}" for option in term.options)
         for side, items in (("source", term.source), ("target", term.target)):
             for item in items:
-                found.update(f"{side} {name}" for name in _item(item))
-    return found
+                counts.update(f"{side} {name}" for name in _item(item))
+    return counts
 
 
 def _item(item: Item) -> list[str]:

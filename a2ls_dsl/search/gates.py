@@ -1,7 +1,7 @@
-"""Gates: cheap looks at a candidate before it is given a slot.
+"""Gates: cheap checks of a candidate before it is given a slot.
 
-A gate is a function of the loss and the search's settings alone, so its verdict doesn't depend on when it is
-asked. Each has a name under which the study counts what it did.
+A gate is a function of the loss and the search's settings alone, so its verdict doesn't depend on the time of
+the check. The study counts what each gate did under its name.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from a2ls_dsl.rl.settings import SacSettings
 STEPS = 600  # random agent steps that the batch gate looks at
 UPDATES = 60
 BATCH = 64
-LEAST = 0.25, 0.05  # shares of the features' effective rank and standard deviation that have to stay
+LEAST = 0.25, 0.05  # shares of the features' effective rank and standard deviation that must remain
 
 
 class Gate(Protocol):
-    """Something that may stop a candidate."""
+    """A check that may stop a candidate."""
 
     @property
     def name(self) -> str:
-        """What the study counts it under."""
+        """The name under which the study counts it."""
 
     def stops(self, loss: Loss | None) -> str:
         """Why the candidate is stopped; empty if it isn't."""
@@ -43,8 +43,8 @@ class Gate(Protocol):
 class BatchGate:
     """Trains an encoder with the loss alone on a fixed stretch of random experience, for a moment.
 
-    Stops losses that aren't finite, that don't fall, or under which the features collapse: their effective
-    rank (Roy and Vetterli 2007) or their spread shrinks to a fraction. Always on the CPU.
+    Stops losses that are not finite, that don't fall, or that collapse the features: their effective rank
+    (Roy and Vetterli 2007) or their spread shrinks to a fraction. Always runs on the CPU.
     """
 
     name = "batch"
@@ -108,7 +108,7 @@ class BatchGate:
             else:
                 replay.append(
                     torch.as_tensor(action),
-                    *(torch.as_tensor(each) for each in (result.reward, result.terminated)),
+                    *(torch.as_tensor(value) for value in (result.reward, result.terminated)),
                     seen,
                     torch.as_tensor(result.last),
                 )

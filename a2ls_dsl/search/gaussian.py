@@ -1,8 +1,8 @@
-"""A Gaussian process over losses: what their scores say of the scores of others.
+"""A Gaussian process over losses: what their scores tell about the scores of others.
 
 Its covariance is a sum of four kernels: linear and squared-exponential in the patterns, linear and
-exponential in the distance of the bags of parts. Their shares, the lengths and the share of noise are those
-of a small grid that make the scores most probable, whatever their scale (Rasmussen and Williams 2006, 5.4.1).
+exponential in the distance of the bags of parts. Their shares, the lengths and the share of noise are chosen
+from a small grid to make the scores most probable, whatever their scale (Rasmussen and Williams 2006, 5.4.1).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ JITTER = 1e-9
 
 @dataclass(frozen=True)
 class Mix:
-    """A point of the grid, the noise aside.
+    """A point of the grid, without the noise.
 
     patterns: the share of the patterns' kernels, the rest is the bag's; linear: the share of the linear ones
-    in both; length: that of the bag's exponential kernel, in median distances of what is scored.
+    in both; length: that of the bag's exponential kernel, in median distances between scored losses.
     """
 
     patterns: float
@@ -49,12 +49,12 @@ class Fit:
 MIXES = tuple(
     Mix(patterns, linear, length)
     for patterns, linear, length in product((0.0, 0.5, 1.0), (0.25, 0.75), (0.5, 2.0))
-    if patterns < 1.0 or length == 0.5  # without the bag its length is nothing
+    if patterns < 1.0 or length == 0.5  # without the bag its length has no effect
 )
 
 
 class Kernels:
-    """The four kernels over losses, the first `scored` of which have scores: these set the scales."""
+    """The four kernels over losses. The first `scored` losses have scores and set the scales."""
 
     def __init__(self, features: Features, scored: int) -> None:
         patterns, bag = (
@@ -62,13 +62,14 @@ class Kernels:
             features.bag - features.bag[:scored].mean(axis=0),
         )
         squares = cdist(patterns, patterns, "sqeuclidean")
-        self._linear = [_normalised(each @ each.T, scored) for each in (patterns, bag)]
+        self._linear = [_normalised(columns @ columns.T, scored) for columns in (patterns, bag)]
         self._squares = squares / _median(squares, scored)
         distances = cdist(features.bag, features.bag, "cityblock")
         self._distances = distances / _median(distances, scored)
 
     def covariance(self, mix: Mix) -> Matrix:
-        """That of all losses; on average 1 on the diagonal of those with scores, unless all are alike."""
+        """The covariance of all losses. For those with scores the mean of its diagonal is 1, unless all are
+        alike."""
         curved = (np.exp(-self._squares / 2), np.exp(-self._distances / mix.length))
         both = [
             mix.linear * linear + (1 - mix.linear) * other
@@ -80,20 +81,20 @@ class Kernels:
 
 @dataclass(frozen=True)
 class Posterior:
-    """What is believed of losses: mean scores (n) and their covariance (n, n), runs' noise not in it."""
+    """The model's belief about losses: mean scores (n,) and their covariance (n, n), without runs' noise."""
 
     mean: Matrix
     covariance: Matrix
 
     def after(self, first: int) -> Posterior:
-        """The same of all but the first losses."""
+        """The belief about all losses after the first `first`."""
         return Posterior(self.mean[first:], self.covariance[first:, first:])
 
     def samples(self, n: int, rng: np.random.Generator) -> Matrix:
-        """`n` functions drawn from it, a row each."""
+        """`n` functions drawn from it, one per row."""
         size = len(self.mean)
         scale = max(float(np.trace(self.covariance)) / max(size, 1), JITTER)
-        # Eigenvalues, as a covariance of rounding's rank has no Cholesky factor.
+        # By eigenvalues: if rounding decides a covariance's rank, it has no Cholesky factor.
         values, vectors = np.linalg.eigh(self.covariance + JITTER * scale * np.eye(size))
         root = vectors * np.sqrt(np.maximum(values, 0.0))
         drawn: Matrix = self.mean + rng.standard_normal((n, size)) @ root.T
@@ -102,7 +103,7 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of losses, means of that many `runs` each; in units of their deviation from their mean."""
+    """The scores of losses, each the mean of its number of `runs`."""
 
     scores: Sequence[float]
     runs: Sequence[int]
@@ -119,25 +120,25 @@ class Scores:
 
     @property
     def standard(self) -> Matrix:
-        """The scores in these units."""
+        """The scores, centred and in units of their deviation."""
         return (np.array(self.scores, dtype=float) - self.centre) / self.scale
 
     def noise(self, share: float) -> Matrix:
-        """The variances of their noise, if it is this share of one run's variance."""
+        """The variances of the scores' noise, if it is this share of one run's variance."""
         return share / np.array(self.runs, dtype=float)
 
 
 def posterior(features: Features, scores: Scores, fitted: Fit) -> Posterior:
-    """What scores say of all losses in `features`, the first of which have them."""
+    """The belief about all losses in `features`, given the scores of the first of them."""
     covariance = (1 - fitted.noise) * Kernels(features, len(scores.scores)).covariance(fitted.mix)
     mean, rest, variance = condition(covariance, scores.standard, scores.noise(fitted.noise))
     return Posterior(scores.centre + scores.scale * mean, scores.scale**2 * variance * rest)
 
 
 def condition(covariance: Matrix, values: Matrix, noise: Matrix) -> tuple[Matrix, Matrix, float]:
-    """Mean and covariance of all, given the `values` of the first with their variances of `noise`.
+    """Mean and covariance of all, given the `values` of the first and the variances of their `noise`.
 
-    Also the scale of all variances that makes the values most probable.
+    The third is the scale of all variances that makes the values most probable.
     """
     scored = len(values)
     factor = cho_factor(covariance[:scored, :scored] + np.diag(noise), lower=True)
@@ -149,28 +150,28 @@ def condition(covariance: Matrix, values: Matrix, noise: Matrix) -> tuple[Matrix
 
 
 def fit(features: Features, scores: Scores) -> Fit:
-    """The point of the grid with the largest marginal likelihood; of equal ones the first."""
+    """The point of the grid with the largest marginal likelihood; the first of equal ones."""
     values = scores.standard
     kernels = Kernels(features.first(len(values)), len(values))
-    best, found = -math.inf, Fit(MIXES[0], NOISES[0])
+    best, fitted = -math.inf, Fit(MIXES[0], NOISES[0])
     for mix in MIXES:
         covariance = kernels.covariance(mix)
         for noise in NOISES:
             likelihood = log_likelihood((1 - noise) * covariance + np.diag(scores.noise(noise)), values)
             if likelihood > best:
-                best, found = likelihood, Fit(mix, noise)
-    return found
+                best, fitted = likelihood, Fit(mix, noise)
+    return fitted
 
 
 def log_likelihood(covariance: Matrix, values: Matrix) -> float:
-    """Of values with this covariance up to its scale, at the most probable scale, up to a constant."""
+    """The log likelihood of values with this covariance at its most probable scale, up to a constant."""
     factor = cho_factor(covariance, lower=True)
     square = max(float(values @ cho_solve(factor, values)), 1e-300)
     return -0.5 * len(values) * math.log(square) - float(np.log(np.diag(factor[0])).sum())
 
 
 def _scaled(columns: Matrix, scored: int) -> Matrix:
-    """Columns with mean 0 and deviation 1 over the first rows; what doesn't vary there keeps its scale."""
+    """Columns with mean 0 and deviation 1 over the first rows; constant columns keep their scale."""
     deviation = columns[:scored].std(axis=0)
     scaled: Matrix = (columns - columns[:scored].mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
     return scaled
@@ -182,6 +183,6 @@ def _normalised(kernel: Matrix, scored: int) -> Matrix:
 
 
 def _median(distances: Matrix, scored: int) -> float:
-    """The median distance of two different losses that have scores; 1 where there is none."""
+    """The median distance between two different losses with scores; 1 if there are none."""
     above = distances[:scored, :scored][np.triu_indices(scored, 1)]
     return float(np.median(above[above > 0])) if (above > 0).any() else 1.0

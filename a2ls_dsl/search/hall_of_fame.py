@@ -1,4 +1,4 @@
-"""The best losses of a study as files that every other command takes."""
+"""The best losses of a study, as files that every other command takes."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ SIZE = 10
 
 
 def write_hall_of_fame(study: StudyReader, trained: Mapping[str, Trained] = MappingProxyType({})) -> None:
-    """Bring `hall_of_fame/NN-<key>.a2l` up to date: the best candidates, references aside.
+    """Bring `hall_of_fame/NN-<key>.a2l` up to date: the best candidates, without the references.
 
-    What their runs in the search trained are the policy files `policies/NN-<key>.npz`; trained: what has just
-    ended, by key. Every file is replaced as a whole, so that a reader never sees half of one. Raises
+    The policies that their search runs trained are in `policies/NN-<key>.npz`; trained: those of runs that
+    have just ended, by key. Every file is replaced as a whole, so a reader never sees half of one. Raises
     `A2lError`.
     """
-    best = [each for each in study.leaderboard(SIZE) if not each.is_reference]
-    files = {f"{rank:02}-{one.key[:8]}.a2l": _text(study, one, rank) for rank, one in enumerate(best, 1)}
+    best = [candidate for candidate in study.leaderboard(SIZE) if not candidate.is_reference]
+    files = {
+        f"{rank:02}-{candidate.key[:8]}.a2l": _text(study, candidate, rank)
+        for rank, candidate in enumerate(best, 1)
+    }
     folder = study.hall_of_fame
     try:
         folder.mkdir(exist_ok=True)
@@ -60,7 +63,7 @@ def _keep_policies(folder: Path, best: Mapping[str, Candidate], trained: Mapping
 
 
 def _text(study: StudyReader, candidate: Candidate, rank: int) -> str:
-    """One loss as a formatted file, with what is known of it in its header."""
+    """One loss as a formatted file, with its scores and its origin in the header."""
     settings = study.settings
     lines = [
         f"# Found by a2l: rank {rank}. {_fresh(study, candidate)}",
@@ -73,10 +76,10 @@ def _text(study: StudyReader, candidate: Candidate, rank: int) -> str:
 
 
 def _fresh(study: StudyReader, candidate: Candidate) -> str:
-    """What fresh seeds say of it, beside no auxiliary loss with the same ones."""
+    """Its result on fresh seeds, beside that of no auxiliary loss on the same seeds."""
     if candidate.fresh_score is None:
         return "No run with a fresh seed: its rank is partly luck."
-    none = next((each for each in study.candidates(limit=50) if each.key == NO_LOSS), None)
+    none = next((reference for reference in study.candidates(limit=50) if reference.key == NO_LOSS), None)
     common = candidate.fresh.keys() & none.fresh.keys() if none else set[int]()
     beside = ""
     if none and common:

@@ -1,4 +1,4 @@
-"""What becomes of scores: curves grow, rungs stop what falls behind, the end of a run is stored."""
+"""What evaluations lead to: curves grow, rungs stop candidates that fall behind, ends of runs are stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DIVERGED = "diverged: parameters are no longer finite"
 
 
 class Judge:
-    """Takes evaluations of runs. What it stores belongs to the decision that the study is at."""
+    """Takes evaluations of runs. What it stores belongs to the study's current decision."""
 
     def __init__(self, settings: SearchSettings, study: Study) -> None:
         self._settings, self._study = settings, study
@@ -27,7 +27,7 @@ class Judge:
         }
 
     def take(self, run: Run, points: list[Point], score: Score, tick: int) -> Status:
-        """Store an evaluation, and the run's end if it has ended with it; the run's status.
+        """Store an evaluation, and the end of the run if this is its last; returns the run's status.
 
         points: the run's evaluations so far, to which this one is added.
         """
@@ -65,11 +65,11 @@ class Judge:
         return Status.CULLED if at_rung and not self._goes_on(score.frames, reached) else Status.RUNNING
 
     def _goes_on(self, frames: int, reached: float) -> bool:
-        """What the rung says; a closed one looks whether it may open."""
+        """The decision of a rung; a closed one first checks whether to open."""
         rungs, rung = self._settings.rungs, self._rungs[frames]
-        if rungs is not None and not rung.open and rungs.opens(found := foresight(rung.halves)):
+        if rungs is not None and not rung.open and rungs.opens(evidence := foresight(rung.halves)):
             rung.open = True
-            self._study.open_rung(frames, found)
+            self._study.open_rung(frames, evidence)
         goes_on = rungs is None or not rung.open or rungs.goes_on(reached, rung.areas)
         rung.areas.append(reached)
         saved = 0 if goes_on else self._settings.frames - frames
@@ -79,7 +79,8 @@ class Judge:
 
 @dataclass
 class _Rung:
-    """What a rung has seen: areas of all that came there, both areas of whole curves; whether it is open."""
+    """What a rung has seen: the areas of all that got there, both areas of whole curves; whether it is
+    open."""
 
     areas: list[float]
     halves: list[tuple[float, float]]
@@ -87,11 +88,11 @@ class _Rung:
 
 
 def point_of(score: Score) -> Point:
-    """The point of a learning curve that an evaluation is."""
+    """An evaluation as a point of a learning curve."""
     return Point(score.frames, score.returns, score.training_return)
 
 
 def _curve(points: Iterable[Point], training: bool = False) -> list[tuple[int, float]]:
-    """A run's curve, of its evaluations or of the returns of training episodes, where any ended."""
+    """A run's curve: of its evaluations, or of the returns of training episodes where any ended."""
     curve = [(point.frames, point.training_return if training else point.mean_return) for point in points]
     return [(frames, value) for frames, value in curve if math.isfinite(value)]

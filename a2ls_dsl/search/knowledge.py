@@ -1,4 +1,4 @@
-"""What a study knows, as strategies ask for it: see `strategies.Knowledge`."""
+"""What a study knows, for strategies: see `strategies.Knowledge`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from a2ls_dsl.search.study import Study
 
 
 class StudyKnowledge:
-    """Reads a study. `taken` and `free` are kept up to date by whoever proposes."""
+    """Reads a study. The conductor keeps `taken` and `free` up to date."""
 
     def __init__(self, study: Study, grammar: Grammar) -> None:
         self._study, self._grammar = study, grammar
@@ -46,7 +46,7 @@ class StudyKnowledge:
         return scored_losses(self._study.latest(number), self._inside)
 
     def _inside(self, candidate: Candidate) -> bool:
-        """Whether the grammar holds a loss: it does, unless the loss came from outside."""
+        """Whether the grammar holds a loss; only losses from outside have to be looked up."""
         if candidate.origin not in FROM_OUTSIDE or candidate.loss is None:
             return True
         if candidate.key not in self._contained:

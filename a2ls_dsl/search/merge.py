@@ -1,7 +1,7 @@
-"""Several studies of the same settings as one: every run once, nothing trained again.
+"""Merges several studies with the same settings: every run counts once, nothing is trained again.
 
-A run is known by its loss and its seed. Studies that searched with different seeds share losses, as the
-references, and then share candidates; two copies of one study share everything.
+A run is identified by its loss and its seed. Studies that searched with different seeds share some losses,
+such as the references, which become one candidate; two copies of one study share everything.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _MAY_DIFFER = (
     "confirm_seeds",
     "deterministic",
 )
-"""On these settings the result of a run with a seed does not depend."""
+"""The settings on which the result of a run with a given seed doesn't depend."""
 
-_RANK = {each: rank for rank, each in enumerate((Status.SCORED, Status.CULLED, Status.FAILED))}
+_RANK = {status: rank for rank, status in enumerate((Status.SCORED, Status.CULLED, Status.FAILED))}
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Merged:
 
 
 @dataclass
-class _Known:
-    """A candidate with its runs by seed, each with the number of the part that it is taken from."""
+class _Entry:
+    """A candidate with its runs by seed, each with the number of the part that it comes from."""
 
     candidate: Candidate
     runs: dict[int, tuple[int, RunRecord]] = field(default_factory=dict)
@@ -63,8 +63,8 @@ def merge(parts: Sequence[Path], folder: Path) -> Merged:
     """Make a new study in `folder` of all that has ended in others, which stay as they are.
 
     A candidate's score is then its mean over the seeds it was searched with, centred on the references with
-    the same seeds: a seed that is kind to all doesn't bring its own candidates to the top. Raises `A2lError`
-    if the studies have different settings (seeds aside), or if there is anything in `folder`.
+    the same seeds, so that an easy seed doesn't bring its own candidates to the top. Raises `A2lError` if the
+    studies have different settings (except for seeds), or if there is anything in `folder`.
     """
     if len({part.resolve() for part in parts}) < 2:
         raise A2lError("a merge takes two studies or more", "name their folders")
@@ -87,10 +87,10 @@ def _compare(studies: Sequence[Records]) -> None:
         differing = first.settings.differences(other.settings)
         differing = {name: pair for name, pair in differing.items() if name not in _MAY_DIFFER}
         if differing:
-            said = "; ".join(f"{name} is {old} and {new}" for name, (old, new) in differing.items())
+            values = "; ".join(f"{name} is {old} and {new}" for name, (old, new) in differing.items())
             raise A2lError(
-                f"{first.folder} and {other.folder} have different settings: {said}",
-                "only studies that differ in seeds and sizes alone can be merged",
+                f"{first.folder} and {other.folder} have different settings: {values}",
+                "only studies that differ in nothing but seeds and sizes can be merged",
             )
         if first.fingerprint != other.fingerprint:
             raise A2lError(
@@ -100,7 +100,7 @@ def _compare(studies: Sequence[Records]) -> None:
 
 
 def _written(studies: Sequence[Records], folder: Path) -> Merged:
-    known, unfinished, shared = _united(studies)
+    entries, unfinished, shared = _united(studies)
     parts = tuple(part for study in studies for part in study.parts or (_part(study),))
     partial = folder.with_name(f".{folder.name}.merging")
     try:
@@ -110,7 +110,7 @@ def _written(studies: Sequence[Records], folder: Path) -> Merged:
         connection = create_or_open(partial)
         try:
             with explained(folder), transaction(connection):
-                runs = _store(connection, studies, known, {part.seed for part in parts})
+                runs = _store(connection, studies, entries, {part.seed for part in parts})
                 _store_rest(connection, studies, parts)
         finally:
             connection.close()
@@ -120,33 +120,34 @@ def _written(studies: Sequence[Records], folder: Path) -> Merged:
         raise unwritable(folder, error) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return Merged(parts, len(known), runs, shared, unfinished)
+    return Merged(parts, len(entries), runs, shared, unfinished)
 
 
 def _part(study: Records) -> Part:
     return Part(study.folder.resolve().name, study.settings.seed, sum(study.counts().values()))
 
 
-def _united(studies: Sequence[Records]) -> tuple[list[_Known], int, int]:
-    """All candidates of which anything has ended, each once, the older generations first."""
-    found: dict[str, _Known] = {}
+def _united(studies: Sequence[Records]) -> tuple[list[_Entry], int, int]:
+    """All candidates that are done, each once, the older generations first; the numbers of
+    unfinished runs and of shared candidates."""
+    entries: dict[str, _Entry] = {}
     unfinished = shared = 0
     for place, study in enumerate(studies):
-        for each in study.candidates_one_by_one():
-            before = found.get(each.key)
-            if not each.done:
+        for candidate in study.candidates_one_by_one():
+            before = entries.get(candidate.key)
+            if not candidate.done:
                 continue
             shared += before is not None
-            if before is None or _rank(each) < _rank(before.candidate):
-                found[each.key] = _Known(each, before.runs if before else {})
+            if before is None or _rank(candidate) < _rank(before.candidate):
+                entries[candidate.key] = _Entry(candidate, before.runs if before else {})
         for run in study.run_records():
             if run.ended is None:
                 unfinished += 1
-            elif run.key in found:
-                mine = found[run.key].runs.get(run.seed)
+            elif run.key in entries:
+                mine = entries[run.key].runs.get(run.seed)
                 if mine is None or _RANK[run.status] < _RANK[mine[1].status]:
-                    found[run.key].runs[run.seed] = place, run
-    return sorted(found.values(), key=lambda each: each.candidate.generation), unfinished, shared
+                    entries[run.key].runs[run.seed] = place, run
+    return sorted(entries.values(), key=lambda entry: entry.candidate.generation), unfinished, shared
 
 
 def _rank(candidate: Candidate) -> int:
@@ -154,7 +155,7 @@ def _rank(candidate: Candidate) -> int:
 
 
 def _store(
-    connection: sqlite3.Connection, studies: Sequence[Records], known: Sequence[_Known], searched: set[int]
+    connection: sqlite3.Connection, studies: Sequence[Records], entries: Sequence[_Entry], searched: set[int]
 ) -> int:
     """Candidates, runs and curves; the number of runs."""
     number = 0
@@ -163,11 +164,11 @@ def _store(
         first_slots.append(
             first_slots[-1] + max((run.slot or 0 for run in study.run_records()), default=0) + 1
         )
-    levels = seed_levels([_searched(each, searched) for each in known if each.candidate.is_reference])
-    for row, each in enumerate(known, start=1):
-        summed = _summed_up(replace(each.candidate, id=row), each, searched, levels)
+    levels = seed_levels([_searched(entry, searched) for entry in entries if entry.candidate.is_reference])
+    for row, entry in enumerate(entries, start=1):
+        summed = _summed_up(replace(entry.candidate, id=row), entry, searched, levels)
         _insert(connection, "candidates", summed)
-        for seed, (place, run) in sorted(each.runs.items()):
+        for seed, (place, run) in sorted(entry.runs.items()):
             number += 1
             slot = None if run.slot is None else first_slots[place] + run.slot
             values = (run.status, run.score, run.training_score, run.frames, slot, run.began, run.ended)
@@ -179,22 +180,22 @@ def _store(
     return number
 
 
-def _searched(known: _Known, searched: set[int]) -> dict[int, float]:
+def _searched(entry: _Entry, searched: set[int]) -> dict[int, float]:
     """The scores of a candidate's search runs that ended as it did, by seed."""
     return {
         seed: run.score
-        for seed, (_, run) in known.runs.items()
-        if seed in searched and run.status == known.candidate.status and run.score is not None
+        for seed, (_, run) in entry.runs.items()
+        if seed in searched and run.status == entry.candidate.status and run.score is not None
     }
 
 
 def _summed_up(
-    candidate: Candidate, known: _Known, searched: set[int], levels: Mapping[int, float]
+    candidate: Candidate, entry: _Entry, searched: set[int], levels: Mapping[int, float]
 ) -> tuple[object, ...]:
-    """A candidate's row: means over its runs. levels: what the references score with each seed."""
-    runs = [run for _, run in known.runs.values()]
+    """A candidate's row, with means over its runs. levels: what the references score with each seed."""
+    runs = [run for _, run in entry.runs.values()]
     mine = [run for run in runs if run.seed in searched and run.status == candidate.status]
-    scores = _searched(known, searched)
+    scores = _searched(entry, searched)
     training = [run.training_score for run in mine if run.training_score is not None]
     fresh = [run.score or 0.0 for run in runs if run.seed not in searched]
     return (
@@ -241,7 +242,8 @@ def _store_rest(connection: sqlite3.Connection, studies: Sequence[Records], part
 
 
 def _gate(connection: sqlite3.Connection, name: str, study: Records) -> tuple[int, int, int]:
-    """What a gate let through, what it stopped and the frames that saved, counted from the candidates."""
+    """How many candidates passed a gate, how many it stopped, and the frames that this saved, counted from
+    the candidates."""
     stopped = dict(
         connection.execute(
             "SELECT substr(reason, 1, instr(reason, ': ') - 1), count(*) FROM candidates"
@@ -253,12 +255,12 @@ def _gate(connection: sqlite3.Connection, name: str, study: Records) -> tuple[in
     ).fetchall()
     order = study.settings.gates
     later = order[order.index(name) + 1 :] if name in order else ()
-    passed = trained + sum(stopped.get(each, 0) for each in later)
+    passed = trained + sum(stopped.get(gate, 0) for gate in later)
     return passed, stopped.get(name, 0), stopped.get(name, 0) * study.settings.frames
 
 
 def _rung(connection: sqlite3.Connection, name: str, budget: int) -> tuple[int, int, int]:
-    """The same of a rung."""
+    """The same for a rung."""
     frames = int(name.removeprefix(RUNG))
     passed, stopped = connection.execute(
         "SELECT sum(runs.frames > ?1), sum(runs.frames = ?1 AND runs.status = 'culled')"

@@ -1,7 +1,7 @@
-"""A search led by a model: a Gaussian process says which losses may be the best (see `gaussian.py`).
+"""A search led by a model: a Gaussian process predicts which losses may be the best (see `gaussian.py`).
 
-What it proposes next maximises functions drawn from the model (Thompson 1933): what is surely good, and what
-may be. The model is made anew from what the study knows, so that nothing of it has to be stored.
+The next proposals maximise functions drawn from the model (Thompson 1933), so they are losses that are surely
+good, and losses that may be. The model is fitted afresh to what the study knows, so none of it is stored.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ FIRST = 0.2
 """The share of the budget that is drawn as the first population, before the model leads."""
 
 SCORED_A_LOSS = 100
-"""How many scored losses make the model so dear that one more is chosen at a time, free slot or not."""
+"""Per this many scored losses one more loss is chosen at a time, even without a free slot: fitting gets
+slow."""
 
 PARENTS = 1 / 8
-"""The share of the scored losses, the best by the model's mean, that children are made of."""
+"""The share of the scored losses that become parents: the best by the model's mean."""
 
 
 class ModelSearch:
-    """Thompson sampling over a pool of `fresh` draws and `children` of the best, a loss a free slot.
+    """Thompson sampling over a pool of `fresh` draws and `children` of the best: one loss per free slot.
 
-    No slot waits for scores: while there are too few for a model, losses are drawn as the first ones are.
+    No slot waits for scores: as long as there are too few for a model, losses are drawn like the first ones.
     """
 
     fresh, children = 60, 200
@@ -51,13 +52,13 @@ class ModelSearch:
         scored = known.latest(known.proposed)
         if len(scored) < max(2, first // 2):
             return self._draw(known, rng, known.free)
-        losses, scores = [each.loss for each in scored], _scores(scored)
+        losses, scores = [entry.loss for entry in scored], _scores(scored)
         fitted = fit(features_of(losses), scores)
         believed = _order(losses, scores, fitted)
         pool = self._pool(known, [losses[place] for place in believed if scored[place].inside], rng)
         if not pool:
             return []
-        after = posterior(features_of([*losses, *(each.loss for each in pool)]), scores, fitted)
+        after = posterior(features_of([*losses, *(proposal.loss for proposal in pool)]), scores, fitted)
         wanted = max(known.free, len(scored) // SCORED_A_LOSS)
         chosen: dict[int, None] = {}
         for drawn in after.after(len(losses)).samples(min(wanted, len(pool)), rng):
@@ -66,8 +67,8 @@ class ModelSearch:
         return [pool[place] for place in chosen]
 
     def ranked(self, scored: Sequence[Scored]) -> list[Loss]:
-        """What is scored, the best first as the model believes."""
-        losses, scores = [each.loss for each in scored], _scores(scored)
+        """The scored losses, the best first by the model's mean."""
+        losses, scores = [entry.loss for entry in scored], _scores(scored)
         if len(losses) < 2:
             return losses
         return [losses[place] for place in _order(losses, scores, fit(features_of(losses), scores))]
@@ -76,7 +77,7 @@ class ModelSearch:
         return first_population(self._grammar, n, self._settings, rng, known.taken)
 
     def _pool(self, known: Knowledge, ranked: Sequence[Loss], rng: Generator) -> list[Proposal]:
-        """New losses to choose from; few or none where the grammar hardly holds more.
+        """New losses to choose from; few or none if the grammar hardly holds more.
 
         ranked: the losses of the grammar that are scored, the best first.
         """
@@ -84,7 +85,7 @@ class ModelSearch:
         if len(pool) < self.fresh or len(ranked) < 2:
             return pool  # all that is left, or nothing to make children of
         best = ranked[: max(2, math.ceil(PARENTS * len(ranked)))]
-        taken = {*known.taken, *(each.key for each in pool)}
+        taken = {*known.taken, *(proposal.key for proposal in pool)}
         for _ in range(self.children):
             parents = [best[int(place)] for place in rng.choice(len(best), size=2, replace=False)]
             child = child_of(self._grammar, parents, self._settings, rng, taken)
@@ -96,7 +97,7 @@ class ModelSearch:
 
 
 def _scores(scored: Sequence[Scored]) -> Scores:
-    return Scores([each.score for each in scored], [each.runs for each in scored])
+    return Scores([entry.score for entry in scored], [entry.runs for entry in scored])
 
 
 def _order(losses: Sequence[Loss], scores: Scores, fitted: Fit) -> list[int]:

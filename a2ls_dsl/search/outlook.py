@@ -1,4 +1,4 @@
-"""What a search still has before it, in frames."""
+"""How much a search has left to train, in frames."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def frames_left(
     """Frames to be trained until the search ends.
 
     training: runs, and the frames that they have trained so far. expected: what a search run takes until it
-    ends, by default all of its frames; one that has come further takes all of them, as fresh seeds do.
+    ends, by default all of its frames; a run past that takes all of them, as runs with fresh seeds do.
     """
     whole = float(settings.frames)
     expected = whole if expected is None else expected

@@ -23,7 +23,7 @@ MEANING = {
 """The patterns of the paper's table, and when a loss has them."""
 
 CONTROLS = ("horizon", "items in the source", "items in the target")
-"""What the regression holds fixed beside the patterns."""
+"""What the regression holds fixed besides the patterns."""
 
 Steps = dict[str, set[int]]
 Features = dict[str, float]
@@ -56,11 +56,11 @@ def plain_sets(text: str) -> tuple[Steps, Steps] | None:
 
 
 def _steps(text: str) -> Steps:
-    found: Steps = {"s": set(), "a": set(), "r": set()}
+    steps: Steps = {"s": set(), "a": set(), "r": set()}
     for stream, first, last in _PARTS.findall(text):
         begin = int(first or 0)
-        found[stream].update(range(begin, int(last or begin) + 1))
-    return found
+        steps[stream].update(range(begin, int(last or begin) + 1))
+    return steps
 
 
 def _sets(loss: Loss) -> Iterator[tuple[Steps, Steps]]:
@@ -70,23 +70,24 @@ def _sets(loss: Loss) -> Iterator[tuple[Steps, Steps]]:
 
 
 def _all_steps(items: Iterable[Item]) -> Steps:
-    found: Steps = {"s": set(), "a": set(), "r": set()}
+    steps: Steps = {"s": set(), "a": set(), "r": set()}
     for item in items:
         match item:
             case Element(stream, offset, _):
-                found.get(stream.value, set()).update(range(offset, item.last + 1))
+                steps.get(stream.value, set()).update(range(offset, item.last + 1))
             case Rollout(start, first, length):
-                found["s"].add(start.offset)
-                found["a"].update(range(first, first + length - item.visited))
+                steps["s"].add(start.offset)
+                steps["a"].update(range(first, first + length - item.visited))
             case Return(first, last, _, _):
-                found[Stream.REWARD.value].update(range(first, last + 1))
-    return found
+                steps[Stream.REWARD.value].update(range(first, last + 1))
+    return steps
 
 
 def features_of(terms: list[tuple[Steps, Steps]]) -> Features:
-    """The features of terms, each its source and its target: a pattern of any counts; sizes add up."""
+    """The features of terms, given as source and target: a pattern counts if any term has it; sizes add
+    up."""
     source, target = ([sum(len(t[side][stream]) for t in terms) for stream in "sar"] for side in (0, 1))
-    steps = [step for pair in terms for side in pair for each in side.values() for step in each]
+    steps = [step for pair in terms for side in pair for numbers in side.values() for step in numbers]
     has = {name: any(_holds(name, *pair) for pair in terms) for name in list(MEANING)[:5]}
     more = [float(after > before) for before, after in zip(source, target, strict=True)]
     patterns = [*map(float, has.values()), *more]

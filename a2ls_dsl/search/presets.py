@@ -1,4 +1,5 @@
-"""Ready settings of searches. On a CPU they take the scales at which scores were found to mean something."""
+"""Ready-made settings of searches. On a CPU they use scales at which scores were measured to mean
+something."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ CLEAR = 0.7
 QUICK, LAPTOP = 130.0, 4_200.0
 """Processor-seconds that published losses would take in a population of `quick`, in all of `laptop`.
 
-On cheetah-run `quick` took 9 min 41 s of two cores with it: the losses of a search are larger, and its
+With it, `quick` took 9 min 41 s of two cores on cheetah-run: the losses of a search are larger, and its
 references come on top.
 """
 
@@ -33,8 +34,8 @@ def paper(env: str, obs: str | None = None) -> SearchSettings:
     """The search of the paper for a task: 7 generations of 100 candidates, 500,000 frames each.
 
     obs: what candidates see, as `Algorithm.pixels` takes it. The paper searched on cheetah-run, reacher-easy
-    and walker-walk (4 generations) from images, on cheetah-run from vectors, too. On a suite that it didn't
-    search on, as many frames as its protocol says: 400,000 of a game.
+    and walker-walk (4 generations) from images, and on cheetah-run from vectors. On other suites, candidates
+    train for as many frames as the suite's protocol says: 400,000 on a game.
     """
     task = find_task(env)
     usual = suite_of(task).protocol
@@ -92,7 +93,7 @@ _OF_PIXELS = {
 
 
 def introduction(preset: str, settings: SearchSettings, rows: Sequence[Signal] | None = None) -> str:
-    """What is to be known of a preset before its search begins: whether scores on its task mean anything."""
+    """What to know about a preset before its search begins: whether scores on its task mean anything."""
     rows = signal.read() if rows is None else rows
     begin = f"preset {preset}: {_LENGTH[preset]}"
     if settings.pixels is not None:
@@ -146,7 +147,7 @@ def _from_pixels(settings: SearchSettings) -> SearchSettings:
 
 
 def _small_from_pixels(task: Task, population: int, generations: int, steps: int) -> SearchSettings:
-    """steps: of an agent, half of which lie between two evaluations."""
+    """steps: agent steps of a candidate; there is an evaluation after half of them, and one at the end."""
     agent = algorithm_for(task).quick(task, PIXELS)
     settings = SearchSettings(
         task.name,

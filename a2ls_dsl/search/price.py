@@ -1,6 +1,6 @@
-"""What a search from frames takes on this machine, measured before it begins.
+"""How long a search from frames takes on this machine, measured before it begins.
 
-An update of frames takes hundreds of times as long as one of vectors, and how long depends on the machine.
+An update on frames takes hundreds of times as long as one on vectors, and how long depends on the machine.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from a2ls_dsl.rl.envs.pool import EnvPool, usable_cores
 from a2ls_dsl.rl.footprint import small_learner
 from a2ls_dsl.rl.training import Training
 
-_BATCH = 8  # frames a batch at most on a CPU, where time grows in step with their number
+_BATCH = 8  # frames per batch at most on a CPU, where time is proportional to their number
 
 
 @dataclass(frozen=True)
 class Price:
-    """Seconds of a member's update and of an agent step of an environment, and how many a run has of both.
+    """Seconds of a member's update and of an agent step of an environment, and how many of each a run has.
 
-    device: what updates were measured on; workers: processes that share the steps.
+    device: where updates were measured; workers: processes that share the steps.
     """
 
     device: str
@@ -36,12 +36,13 @@ class Price:
 
     @property
     def of_run(self) -> float:
-        """Seconds of a run, about: losses differ, and a stack of many is a little quicker for each."""
+        """About the seconds of a run: losses differ, and a larger stack is a little faster per member."""
         return self.updates * self.update + self.steps * self.step / self.workers
 
 
 def price(training: Training, loss: Loss, device: str, workers: int | None) -> Price:
-    """Of runs that train like this, measured with a loss. Raises `A2lError` where nothing can be rendered."""
+    """The price of runs that train like this, measured with a loss. Raises `A2lError` if nothing can be
+    rendered."""
     settings, evaluation, task = training.settings, training.evaluation, training.task
     rendering = training.pixels.rendering if training.pixels else None
     with EnvPool(task, 1, 1, rendering=rendering) as pool:

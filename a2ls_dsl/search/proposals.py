@@ -1,4 +1,4 @@
-"""Losses from outside the search: given to start from, or proposed by a class of the user's."""
+"""Losses from outside the search: given to start from, or proposed by a user's own strategy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def training_of(settings: SearchSettings) -> Training:
 
 
 def loss_of(given: object, who: str) -> Loss:
-    """A loss, of itself or of a text in the language; `who` is named where it is none. Raises `A2lError`."""
+    """A loss, given as such or as text in the language. Raises `A2lError`, which names `who`, if it is
+    none."""
     if isinstance(given, Loss):
         return given
     if not isinstance(given, str):
@@ -34,31 +35,31 @@ def loss_of(given: object, who: str) -> Loss:
     try:
         return list(loads(text, who).values())[-1]
     except (LanguageError, IndexError) as error:
-        said = error.message if isinstance(error, LanguageError) else "it holds no loss"
+        reason = error.message if isinstance(error, LanguageError) else "it holds no loss"
         raise A2lError(
-            f"{who} proposed `{given}`, which is not a loss: {said}", "docs/language.md says what is"
+            f"{who} proposed `{given}`, which is not a loss: {reason}", "docs/language.md says what is"
         ) from None
 
 
 def given(settings: SearchSettings, taken: Iterable[str]) -> list[Proposal]:
-    """The losses that a search starts from, each once, none that is `taken`."""
-    known = set(taken)
+    """The losses that a search starts from, each once, without those `taken`."""
+    excluded = set(taken)
     losses = [loss for text in settings.start_from if (loss := parsed(text)) is not None]
-    proposals = {each.key: each for each in (Proposal(loss, Origin.GIVEN) for loss in losses)}
-    return [each for key, each in proposals.items() if key not in known]
+    proposals = {proposal.key: proposal for proposal in (Proposal(loss, Origin.GIVEN) for loss in losses)}
+    return [proposal for key, proposal in proposals.items() if key not in excluded]
 
 
 def check_from_outside(settings: SearchSettings, proposals: Iterable[Proposal]) -> None:
-    """Raise `A2lError` where losses that no grammar made could never be trained here."""
-    losses = [each.loss for each in proposals if each.origin in FROM_OUTSIDE]
+    """Raise `A2lError` if a loss from outside the grammar can't be trained with these settings."""
+    losses = [proposal.loss for proposal in proposals if proposal.origin in FROM_OUTSIDE]
     if losses:
         check_windows(training_of(settings), losses)
 
 
 FROM_OUTSIDE = (Origin.GIVEN, Origin.STRATEGY)
-"""Where losses come from that the grammar may not hold."""
+"""The origins of losses that the grammar may not hold."""
 
 
 def texts_of(losses: Iterable[Loss]) -> tuple[str, ...]:
-    """Losses as settings hold them."""
+    """Losses as texts, as settings hold them."""
     return tuple(dict.fromkeys(print_loss(loss) for loss in losses))

@@ -24,13 +24,14 @@ from a2ls_dsl.search.validation import load as load_validation
 
 _T = TypeVar("_T")
 MERGED = "merged"
-"""Under this name a merged study keeps what it was made of."""
+"""The name under which a merged study stores what it was made of."""
 
 PLUGINS = "plugins"
-"""Under this name a study keeps the words of plugins that were loaded when it ran last."""
+"""The name under which a study stores the words of the plugins that were loaded when it last ran."""
 
 RUNG = "rung "
-"""Under this and its frames a rung counts what it did, and keeps what it foretold when it opened."""
+"""With its frames, the name under which a rung counts what it did, and stores what it foretold when it
+opened."""
 
 _RUN = (
     "SELECT runs.id, candidate, text, seed, runs.status, slot, began"
@@ -41,8 +42,7 @@ _RUN = (
 class StudyReader:
     """A study for reading, also while a search writes it. A context manager; raises `A2lError`.
 
-    validated: count what `a2l validate` trained again on the study's own environment and frames among the
-    fresh runs.
+    validated: count runs of `a2l validate` on the study's own environment and frames as fresh runs.
     """
 
     _with_validation = False
@@ -68,7 +68,7 @@ class StudyReader:
 
     @property
     def settings(self) -> SearchSettings:
-        """What the study was begun with, as extended since."""
+        """The settings that the study was begun with, as extended since."""
         return SearchSettings.from_json(self._meta("settings"))
 
     @property
@@ -83,23 +83,23 @@ class StudyReader:
 
     @property
     def clock(self) -> int:
-        """The last time of the search at which anything was decided; -1 before the first."""
+        """The last tick of the search at which anything was decided; -1 before the first."""
         return int(self._meta("clock"))
 
     def counts(self) -> dict[Status, int]:
         """How many candidates and references there are of each status."""
-        found = {
+        numbers = {
             self._decoded(Status, name): number
             for name, number in self._rows("SELECT status, count(*) FROM candidates GROUP BY 1")
         }
-        return {status: found.get(status, 0) for status in Status}
+        return {status: numbers.get(status, 0) for status in Status}
 
     def frames(self) -> int:
         """Environment frames trained in all."""
         return int(self._rows("SELECT coalesce(sum(frames), 0) FROM runs")[0][0])
 
     def mean_frames(self) -> tuple[float, int]:
-        """The frames that search runs took until they ended, on average, and how many did."""
+        """The mean frames of the search runs that have ended, and their number."""
         ((mean, number),) = self._rows(
             "SELECT coalesce(avg(frames), 0), count(*) FROM runs WHERE ended IS NOT NULL AND seed = ?",
             self.settings.seed,
@@ -107,7 +107,7 @@ class StudyReader:
         return mean, number
 
     def fresh_runs(self) -> int:
-        """How many runs with fresh seeds there are, of whatever status."""
+        """How many runs with fresh seeds there are, of any status."""
         return int(self._rows("SELECT count(*) FROM runs WHERE seed != ?", self.settings.seed)[0][0])
 
     def candidates(
@@ -122,8 +122,8 @@ class StudyReader:
         return self._candidates("WHERE candidates.id = ?", number)[0]
 
     def leaderboard(self, limit: int = -1) -> list[Candidate]:
-        """What is scored, the best first as `best_first` has it: `limit` candidates, and all references. No
-        culled ones, no failures."""
+        """What is scored, in the order of `best_first`: `limit` candidates, and all references. No culled and
+        no failed ones."""
         marks = ", ".join("?" * len(self._validated))
         trained_anew = self._candidates(
             f"WHERE status = 'scored' AND (origin = ? OR fresh_runs > 0 OR text IN ({marks}))",
@@ -134,20 +134,22 @@ class StudyReader:
             Origin.REFERENCE,
             limit,
         )
-        board = best_first({each.id: each for each in [*trained_anew, *by_score]}.values())
-        cut = [each for each in board if not each.is_reference][: limit if limit >= 0 else None]
-        kept = {each.id for each in cut}
-        return [each for each in board if each.is_reference or each.id in kept]
+        board = best_first({candidate.id: candidate for candidate in [*trained_anew, *by_score]}.values())
+        cut = [candidate for candidate in board if not candidate.is_reference][
+            : limit if limit >= 0 else None
+        ]
+        kept = {candidate.id for candidate in cut}
+        return [candidate for candidate in board if candidate.is_reference or candidate.id in kept]
 
     def latest(self, number: int) -> list[Candidate]:
         """The `number` candidates whose search runs ended last with a score, in the order of their end."""
-        found = self._candidates(
+        newest_first = self._candidates(
             "JOIN runs ON candidate = candidates.id"
             " WHERE candidates.status = 'scored' AND origin != ?1 AND runs.seed = ?2"
             " ORDER BY ended DESC, runs.id DESC LIMIT ?3",
             *(Origin.REFERENCE, self.settings.seed, number),
         )
-        return found[::-1]
+        return newest_first[::-1]
 
     def keys(self) -> set[str]:
         """The keys of all candidates and references."""
@@ -167,12 +169,13 @@ class StudyReader:
         return tuple(self._decoded(point_of, *row) for row in rows)
 
     def areas(self, frames: int) -> list[float]:
-        """The areas up to `frames` of all search runs of candidates that came so far, still sound."""
+        """The areas up to `frames` of all search runs of candidates that got there without diverging."""
         came = "runs.frames >= ?3 AND (runs.status != 'failed' OR runs.frames > ?3)"
         return [area(curve, self.settings.learning, frames) for curve in self._search_curves(came, frames)]
 
     def halves(self, frames: int) -> list[tuple[float, float]]:
-        """The areas up to `frames` and after it of all search runs of candidates that came to their end."""
+        """The areas up to `frames` and after it of all search runs of candidates that trained to their
+        end."""
         whole = "runs.status = 'scored' AND runs.frames > ?3"
         return [
             (area(curve, self.settings.learning, frames), area(curve, frames))
@@ -180,7 +183,8 @@ class StudyReader:
         ]
 
     def _search_curves(self, condition: str, frames: int) -> Iterator[list[tuple[int, float]]]:
-        """Frames and mean returns of the candidates' search runs that meet a condition, by their begin."""
+        """Frames and mean returns of the candidates' search runs that meet a condition, in the order in which
+        they began."""
         rows = self._rows(
             "SELECT runs.id, curves.frames, mean_return FROM runs"
             " JOIN candidates ON candidate = candidates.id JOIN curves ON run = runs.id"
@@ -192,12 +196,12 @@ class StudyReader:
             yield [(at, value) for _, at, value in curve]
 
     def open_rungs(self) -> dict[int, Foresight]:
-        """The rungs that have opened, and what they foretold then."""
+        """The rungs that have opened, and what they foretold at that time."""
         rows = self._rows("SELECT name, value FROM meta WHERE name LIKE ?", f"{RUNG}%")
         return {int(name.removeprefix(RUNG)): Foresight(**json.loads(value)) for name, value in rows}
 
     def rungs(self) -> list[RungState]:
-        """The rungs of a search; none of one that is merged, or older than rungs that open."""
+        """The rungs of a search; none if the study is merged, or older than rungs that open."""
         if self.settings.scoring < 2 or self._rows("SELECT 1 FROM meta WHERE name = ?", MERGED):
             return []
         opened = self.open_rungs()
@@ -207,7 +211,7 @@ class StudyReader:
         ]
 
     def gates(self) -> dict[str, tuple[int, int, int]]:
-        """What each gate let through, what it stopped, and the frames that it saved."""
+        """How many candidates passed each gate, how many it stopped, and the frames that it saved."""
         return {
             name: (passed, stopped, frames)
             for name, passed, stopped, frames in self._rows("SELECT * FROM gates")
@@ -221,7 +225,7 @@ class StudyReader:
 
     @property
     def search_seeds(self) -> tuple[int, ...]:
-        """The seeds with which candidates are searched: one, or one of each part. All others are fresh."""
+        """The seeds that candidates are searched with: one, or one per merged part. All others are fresh."""
         return tuple(dict.fromkeys(part.seed for part in self.parts)) or (self.settings.seed,)
 
     @cached_property
@@ -230,7 +234,7 @@ class StudyReader:
 
     @cached_property
     def _validated(self) -> Mapping[str, Mapping[int, float]]:
-        """What was trained again on the study's own environment and frames: scores by loss and seed."""
+        """The scores of validations on the study's own environment and frames, by loss and seed."""
         validation = load_validation(self.folder) if self._with_validation else None
         settings = self.settings
         if validation is None or validation.frames != settings.frames:
@@ -242,7 +246,7 @@ class StudyReader:
         return [candidate_of(row, self._validated) for row in rows]
 
     def _decoded(self, make: Callable[..., _T], *values: Any) -> _T:
-        """What stored values stand for. Raises `A2lError` for values that no search wrote."""
+        """Stored values, decoded by `make`. Raises `A2lError` for values that no search wrote."""
         try:
             return make(*values)
         except (ValueError, TypeError, KeyError) as error:
@@ -267,13 +271,13 @@ class StudyReader:
 
 
 def require_plugins(folder: Path) -> None:
-    """Raise `A2lError` where a study, if one is there, has words of a plugin that isn't loaded."""
+    """Raise `A2lError` if there is a study with words of a plugin that isn't loaded."""
     if (folder / DATABASE).exists():
         StudyReader(folder).__exit__(None, None, None)
 
 
 def stored_settings(folder: Path) -> SearchSettings | None:
-    """The settings of a study; None where there is none, or none that has begun. Raises `A2lError`."""
+    """The settings of a study; None if there is none, or if it has not begun. Raises `A2lError`."""
     if not (folder / DATABASE).exists():
         return None
     with StudyReader(folder) as study:

@@ -1,4 +1,4 @@
-"""A study as plain rows, for those who count, export, merge and draw: everything, in the order of its ids."""
+"""A study as plain rows, to count, export, merge and draw: everything, in the order of ids."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _KEYS_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run and what it gave. `fresh`: with a seed of its own, to confirm; slot, began, ended: see `Run`."""
+    """A run and its result. fresh: with a fresh seed, to confirm its candidate; slot, began, ended: see
+    `Run`."""
 
     id: int
     candidate: int
@@ -45,7 +46,7 @@ class LoggedEvent:
 
 
 class Records(StudyReader):
-    """A study for reading in bulk. Inside `still` a search that goes on meanwhile is not seen."""
+    """A study for reading in bulk. Inside `still`, later changes by a running search are not seen."""
 
     @property
     def version(self) -> str:
@@ -59,26 +60,26 @@ class Records(StudyReader):
 
     @contextmanager
     def still(self) -> Iterator[None]:
-        """All that is read inside is of one moment."""
+        """Everything that is read inside is of one moment."""
         if self._connection.in_transaction:
-            yield  # as still as what is around it
+            yield  # the block around it is still already
             return
         with explained(self.folder):
             self._connection.execute("BEGIN")
         try:
             yield
         finally:
-            # Nothing was written; SQLite has already ended it where the file turned out to be damaged.
+            # Nothing was written. If the file is damaged, SQLite has already ended the transaction.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
 
     def candidates_one_by_one(self) -> Iterator[Candidate]:
-        """All candidates, without holding them all."""
+        """All candidates, without holding all of them in memory."""
         columns = f"SELECT {self._columns} FROM candidates ORDER BY id"
         yield from (candidate_of(row, self._validated) for row in self._one_by_one(columns))
 
     def by_key(self, keys: Sequence[str]) -> list[Candidate]:
-        """The candidates of some keys, as far as there are any, in the order of proposal."""
+        """The candidates with these keys, if there are any, in the order of proposal."""
         marks = ", ".join("?" * len(keys))
         return self._candidates(f"WHERE key IN ({marks}) ORDER BY id", *keys)
 
@@ -103,32 +104,32 @@ class Records(StudyReader):
             yield run, self._decoded(point_of, *values)
 
     def scores_by_generation(self) -> Iterator[tuple[int, float]]:
-        """Generation and score of every candidate that trained to its end, references aside."""
+        """Generation and score of every candidate that trained to its end, without the references."""
         yield from self._one_by_one(
             "SELECT generation, score FROM candidates WHERE status = 'scored' AND origin != 'reference'"
         )
 
     def reasons(self) -> Iterator[str]:
-        """Why candidates were rejected or failed, a reason each."""
+        """Why candidates were rejected or failed, one reason per candidate."""
         rows = self._one_by_one("SELECT reason FROM candidates WHERE status IN ('rejected', 'failed')")
         yield from (reason for (reason,) in rows)
 
     def events(self) -> list[LoggedEvent]:
-        """What is logged, the oldest first."""
+        """The logged events, the oldest first."""
         rows = self._rows("SELECT time, kind, detail FROM events ORDER BY id")
         return [LoggedEvent(time, kind, self._decoded(json.loads, detail)) for time, kind, detail in rows]
 
     def ancestors(self, key: str) -> list[Candidate]:
-        """A candidate and all that it comes from, parents before children."""
-        found: dict[str, Candidate] = {}
+        """A candidate and all its ancestors, parents before children."""
+        family: dict[str, Candidate] = {}
         asked, wanted = set[str](), {key}
         while wanted:
             some = sorted(wanted)[:_KEYS_AT_ONCE]
             asked.update(some)
-            found |= {each.key: each for each in self.by_key(some)}
-            wanted = {parent for each in found.values() for parent in each.parents} | wanted
+            family |= {candidate.key: candidate for candidate in self.by_key(some)}
+            wanted = {parent for candidate in family.values() for parent in candidate.parents} | wanted
             wanted -= asked
-        return sorted(found.values(), key=lambda each: each.id)
+        return sorted(family.values(), key=lambda candidate: candidate.id)
 
     def _one_by_one(self, sql: str, *values: object) -> Iterator[tuple[Any, ...]]:
         with explained(self.folder):

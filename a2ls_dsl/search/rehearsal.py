@@ -1,7 +1,7 @@
-"""A search over learning curves that are known already: what strategies and gates would do, without training.
+"""A search over known learning curves: what strategies and gates would do, without training.
 
-The same conductor and the same study as a real search; in place of slots that train, evaluations come out of
-a table at the ticks at which they would have come.
+Conductor and study are those of a real search; instead of slots that train, evaluations come from a table, at
+the ticks at which they would have come.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from a2ls_dsl.search.conductor import Conductor, Ended
 from a2ls_dsl.search.settings import SearchSettings
 
 Curve = Callable[[Loss | None, int], Sequence[float]]
-"""Mean returns at the evaluations of a loss with a seed, at equal distances to its end; NaN: diverged."""
+"""The mean returns at the evaluations of a loss with a seed, at equal distances; NaN: diverged."""
 
 
 def rehearse(
@@ -27,9 +27,9 @@ def rehearse(
     on_end: Callable[[Sequence[Ended]], None] = lambda ended: None,
     ticks: int | None = None,
 ) -> int:
-    """Lead a search to its end, or for that many ticks; gives the ticks that it took.
+    """Run a search to its end, or for `ticks` ticks; returns the ticks that it took.
 
-    A tick is the time between two evaluations: all runs take equally long, as in a stack.
+    A tick is the time between two evaluations: all runs are equally fast, as in a stack.
     """
     inside: dict[int, tuple[Run, Sequence[float], int]] = {}
     first = tick = conductor.begin()

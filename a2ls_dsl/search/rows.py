@@ -36,7 +36,8 @@ def run_of(
 def candidate_columns(search_seeds: Sequence[int], merged: bool) -> str:
     """What `candidate_of` reads, as columns of a query: scores of fresh runs are pairs of seed and score.
 
-    The last column is the number of search runs that ended as the candidate did, 1 where nothing was merged.
+    The last column is the number of search runs that ended as the candidate did, 1 unless the study is
+    merged.
     """
     searched = ", ".join(map(str, search_seeds))
     own = ("id", "key", "text", "generation", "origin", "parents", "status", "score", "training_score")
@@ -56,7 +57,7 @@ def candidate_columns(search_seeds: Sequence[int], merged: bool) -> str:
 
 
 def candidate_of(row: tuple[Any, ...], validated: Mapping[str, Mapping[int, float]]) -> Candidate:
-    """The candidate of a row of `candidate_columns`. Raises `A2lError` for one that no search wrote.
+    """The candidate of a row of `candidate_columns`. Raises `A2lError` for a row that no search wrote.
 
     validated: scores of further fresh runs, by loss and seed.
     """
@@ -64,8 +65,8 @@ def candidate_of(row: tuple[Any, ...], validated: Mapping[str, Mapping[int, floa
     reason, frames, fresh, searched = rest
     try:
         runs = {**dict(json.loads(fresh)), **validated.get(text, {})}
-        known = tuple(json.loads(parents))
-        what = number, key, text, generation, Origin(origin), known, Status(status)
+        keys = tuple(json.loads(parents))
+        what = number, key, text, generation, Origin(origin), keys, Status(status)
         return Candidate(*what, score, training, reason, frames, runs, searched)
     except (ValueError, TypeError) as error:
         raise A2lError(

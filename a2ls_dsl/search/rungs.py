@@ -16,16 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 ONE_SIDED = 1.645
-"""Standard errors from an estimate to the end of its one-sided 95 % interval."""
+"""How many standard errors the end of a one-sided 95 % interval is from its estimate."""
 
 
 @dataclass(frozen=True)
 class Foresight:
-    """How well areas up to a rung foretell the areas after it, over that many whole curves.
+    """How well areas up to a rung foretell the areas after it, over `curves` whole curves.
 
-    correlation: Spearman's, None where curves are too few or alike; low: the lower end of its one-sided 95 %
-    interval. The area after the rung is taken, not the final score, as that contains the early area: even
-    curves of noise would correlate with it.
+    correlation: Spearman's, None if curves are too few or all alike; low: the lower end of its one-sided 95 %
+    interval. The early area is compared with the area after the rung, not with the final score, which
+    contains the early area: even curves of noise would correlate with it.
     """
 
     correlation: float | None
@@ -42,26 +42,26 @@ class RungState:
     foresight: Foresight
 
     def __str__(self) -> str:
-        """As reports say it: `rung 2000: open, as areas before and after it correlate by 0.71 ...`."""
+        """As in reports: `rung 2000: opened, as areas before and after it correlate by 0.71 ...`."""
         seen = self.foresight
         if seen.correlation is None:
-            known = f"{seen.curves:,} whole curves don't tell whether areas before it foretell those after"
+            evidence = f"{seen.curves:,} whole curves don't tell whether areas before it foretell those after"
         else:
-            known = (
+            evidence = (
                 f"areas before and after it correlate by {seen.correlation:.2f} (95 %: above {seen.low:.2f}) "
                 f"over {seen.curves:,} whole curves"
             )
-        return f"rung {self.frames}: {'opened, as' if self.open else 'closed:'} {known}"
+        return f"rung {self.frames}: {'opened, as' if self.open else 'closed:'} {evidence}"
 
 
 @dataclass(frozen=True)
 class Rungs:
-    """Shares of the budget at which candidates are compared with those that came there before.
+    """Shares of the budget at which candidates are compared with those that got there before.
 
-    keep: share of those at a rung that may go on; tolerance: how far below the last that goes on an area may
-    lie, in standard deviations of the areas at the rung, since scores of one seed are noisy. A rung opens
-    once `grace` candidates or more have trained to their end and the correlation of their areas before and
-    after it is above `correlation`, by the lower end of its interval.
+    keep: share of those at a rung that may go on; tolerance: how far an area may be below that of the last
+    one that goes on, in standard deviations of the areas at the rung, since scores of one seed are noisy. A
+    rung opens once `grace` candidates or more have trained to their end and the correlation of their areas
+    before and after it is above `correlation`, by the lower end of its interval.
     """
 
     shares: tuple[float, ...] = (0.25, 0.5)
@@ -71,9 +71,9 @@ class Rungs:
     correlation: float = 0.3
 
     def frames(self, budget: int, every: int, learning: int) -> tuple[int, ...]:
-        """The rungs in frames: the evaluations (one every that many frames) nearest above the shares.
+        """The rungs in frames: the evaluations (one every `every` frames) at or next after the shares.
 
-        None before learning begins, after that many frames: there is nothing to compare yet.
+        There are none up to `learning` frames, when learning begins: before it there is nothing to compare.
         """
         rungs = {every * math.ceil(share * budget / every) for share in self.shares}
         return tuple(sorted(frames for frames in rungs if learning < frames < budget))
@@ -83,19 +83,19 @@ class Rungs:
         return foresight.curves >= self.grace and foresight.low > self.correlation
 
     def goes_on(self, area: float, before: Sequence[float]) -> bool:
-        """Whether a candidate with this area goes on at an open rung; before: the areas that were there."""
+        """Whether a candidate with this area goes on at an open rung; before: the areas of earlier ones."""
         place = math.ceil(self.keep * (len(before) + 1)) - 1
         last = sorted([*before, area], reverse=True)[place]
         return area >= last - self.tolerance * float(np.std([*before, area]))
 
 
 def foresight(halves: Sequence[tuple[float, float]]) -> Foresight:
-    """What areas up to a rung say about those after it; halves: of whole curves, both areas of each.
+    """How well areas up to a rung foretell those after it; halves: both areas of each whole curve.
 
     The interval is Fisher's, with the variance of a rank correlation (Fieller, Hartley and Pearson 1957).
     """
     number = len(halves)
-    # Sorted, so that the sum doesn't hang on the order in which curves ended.
+    # Sorted, so that the sum doesn't depend on the order in which curves ended.
     early, late = (_ranks(values) for values in np.array(sorted(halves), dtype=float).reshape(-1, 2).T)
     spread = float(early.std() * late.std()) if number > 3 else 0.0
     if spread == 0.0:

@@ -25,22 +25,23 @@ from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import operators
 
 ANY = "any"
-"""The operator setting that leaves the whole grammar."""
+"""The operator setting that searches the whole grammar."""
 
 GATES = ("duplicates", "batch")
-"""What looks at candidates before they train, in this order."""
+"""The gates that candidates pass before they train, in this order."""
 
 FRESH = 1_000_003
-"""Fresh seeds are so far from the search's own that no study has both."""
+"""The distance of fresh seeds from the search's own, so large that no study has both."""
 
 SCORING = 2
-"""How scores come about. 2: an area leaves out evaluations before learning begins, and rungs open once they
-foretell. 1, of studies without a number: it held all of them, and rungs were open from the start."""
+"""The version of the rules for scores. 2: an area leaves out evaluations before learning begins, and rungs
+open once they foretell. 1, for studies without a number: an area held all evaluations, and rungs were always
+open."""
 
 _STREAMS = (Stream.STATE, Stream.ACTION, Stream.REWARD)
 
 REFERENCES = ("none", "a2_winner_v")
-"""What every study also scores, to hold its candidates against: no auxiliary loss, and the published one."""
+"""What every study also scores, to compare its candidates with: no auxiliary loss, and the published one."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class SearchSettings:
         for gate in self.gates:
             if gate not in GATES:
                 raise unknown("gate", gate, GATES)
-        object.__setattr__(self, "env", task.name)  # One name a task, so that settings can be compared.
+        object.__setattr__(self, "env", task.name)  # One name per task, so that settings can be compared.
         if self.agent is None:
             object.__setattr__(self, "agent", published_settings(task, self.frames))
         check_name(self.strategy)
@@ -132,34 +133,34 @@ class SearchSettings:
 
     @property
     def task(self) -> Task:
-        """What is trained on."""
+        """The task to train on."""
         return find_task(self.env)
 
     @property
     def where(self) -> str:
-        """What is trained on, and from what if that isn't the usual: `cheetah-run from pixels`."""
+        """The task, and the observations if they aren't the usual ones: `cheetah-run from pixels`."""
         return self.env + " from pixels" * (self.pixels is not None)
 
     @property
     def learning(self) -> int:
-        """The frames after which learning begins: up to there every candidate is the same random policy."""
+        """The frames after which learning begins: until then every candidate is the same random policy."""
         return self.task.steps_to_frames(self.agent.random_steps)
 
     @property
     def rung_frames(self) -> tuple[int, ...]:
-        """The frames of the rungs; empty without any."""
+        """The frames of the rungs; empty without rungs."""
         every = self.evaluation.every_frames
         return self.rungs.frames(self.frames, every, self.learning) if self.rungs else ()
 
     @property
     def _operator(self) -> tuple[str, bool]:
-        """The operator, and whether it stands against the batch."""
+        """The operator, and whether it is used against the batch."""
         name = self.operator.removesuffix(" against batch")
         return name, name != self.operator
 
     @property
     def candidates(self) -> int:
-        """The budget, in runs of candidates: those of the search, and those of the race at its end."""
+        """The budget in runs of candidates: those of the search and those of the race at its end."""
         return self.population * self.generations
 
     @property
@@ -198,7 +199,8 @@ class SearchSettings:
 
     @classmethod
     def from_json(cls, text: str) -> SearchSettings:
-        """The settings that `to_json` wrote. Raises if they are of a version that has others."""
+        """The settings that `to_json` wrote. Raises `A2lError` if a version with other settings wrote
+        them."""
         try:
             data = {name: _plain(value) for name, value in json.loads(text).items()}
             data = _BEFORE | _of_now(data)
@@ -218,17 +220,17 @@ class SearchSettings:
     def differences(self, other: SearchSettings) -> dict[str, tuple[object, object]]:
         """What differs between two settings, by dotted name: the value here, the value there.
 
-        Not the grammar, which is no more than the spelling of a path: studies compare its fingerprint.
+        Except the grammar, whose value is only the spelling of a path: studies compare its fingerprint.
         """
         mine, theirs = _flat(self._values()), _flat(other._values())
         del mine["grammar"], theirs["grammar"]
-        # Without rungs there is one value, with them there are several.
+        # Without rungs there is one value, with rungs there are several.
         pairs = {name: (mine.get(name), theirs.get(name)) for name in {**mine, **theirs}}
         return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
 
 
 _BEFORE = {"scoring": 1, "race": 0.0}
-"""What holds for studies of versions that knew no such setting."""
+"""The values for studies of versions without these settings."""
 
 
 def default_operator(grammar: str) -> str:
@@ -237,12 +239,12 @@ def default_operator(grammar: str) -> str:
 
 
 def _pixels(data: Mapping[str, Any] | None) -> PixelSettings | None:
-    """How frames are shown; studies of versions that knew no such setting have none."""
+    """How frames are shown; studies of versions without this setting have none."""
     return PixelSettings(**{**data, "rendering": Rendering(**data["rendering"])}) if data else None
 
 
 def _of_now(data: dict[str, Any]) -> dict[str, Any]:
-    """Settings as they are stored now, of those stored when each algorithm had a field of its own."""
+    """Settings in today's form, from those of versions in which each algorithm had a field of its own."""
     if "sac" not in data:
         return data
     sac, rainbow, ale = (data.pop(name, None) for name in ("sac", "rainbow", "ale"))
@@ -252,11 +254,11 @@ def _of_now(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """JSON knows no tuples; the settings know no lists."""
+    """Lists as tuples: JSON has no tuples, and the settings have no lists."""
     if isinstance(value, list):
-        return tuple(_plain(each) for each in value)
+        return tuple(_plain(item) for item in value)
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
+        return {name: _plain(item) for name, item in value.items()}
     return value
 
 

@@ -1,4 +1,4 @@
-"""On which tasks, at which scale, a score says something: the committed table `results/signal.csv`.
+"""On which tasks, at which scale, a score means something: the committed table `results/signal.csv`.
 
 A row says how well one seed tells published losses apart on a task when agents of a size train for that many
 frames, and what a run costs. `a2l tasks` prints it.
@@ -14,9 +14,9 @@ from pathlib import Path
 from a2ls_dsl.lang.files import folder, write
 
 SEPARATES = 0.5
-"""An intraclass correlation of one seed from which on a search can rank losses by their scores."""
+"""The intraclass correlation of one seed from which on a search can rank losses by their scores."""
 CHANCE = 0.01
-"""The p-value below which that is no chance: a task is looked at at several scales."""
+"""The p-value below which that is no accident; it is small, as each task is tried at several scales."""
 CORES = 2
 
 
@@ -25,8 +25,8 @@ class Signal:
     """What a score is worth on a task at a scale. Frames are environment frames, before action repeat.
 
     icc, p: intraclass correlation of one seed over `losses` losses with `seeds` seeds each, and the p-value
-    of the F-test that losses differ; none, best: mean scores of no loss and of the best; seconds: of one
-    processor a run.
+    of the F-test that losses differ; none, best: mean scores of no loss and of the best; seconds: processor
+    time of a run.
     """
 
     task: str
@@ -44,17 +44,17 @@ class Signal:
 
     @property
     def separates(self) -> bool:
-        """Whether one seed tells losses apart, beyond the chance that one of several scales seems to."""
+        """Whether one seed tells losses apart, and not only seems to by accident at one of several scales."""
         return self.icc >= SEPARATES and self.p < CHANCE
 
     @property
     def candidates_an_hour(self) -> float:
-        """How many runs two idle cores do in an hour."""
+        """How many runs two idle cores finish in an hour."""
         return CORES * 3600 / self.seconds
 
     @property
     def worth(self) -> float:
-        """What an hour of two cores tells: candidates times the correlation, 0 where that is negative."""
+        """What an hour of two cores tells: candidates times the correlation, 0 if that is negative."""
         return self.candidates_an_hour * max(self.icc, 0.0)
 
 
@@ -77,7 +77,7 @@ def store(rows: Iterable[Signal], table: Path) -> None:
 
 
 def cheapest(rows: Sequence[Signal], task: str, icc: float = SEPARATES) -> Signal | None:
-    """The scale at which an hour tells most of a task, of those that separate losses; None: no scale does.
+    """The scale with the largest `worth` for a task, of those that separate losses; None if no scale does.
 
     icc: the least correlation of one seed.
     """

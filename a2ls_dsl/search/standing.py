@@ -1,4 +1,4 @@
-"""Where a search stands, beside its study: the slots with what trains in them, which goes on from there."""
+"""The state of a running search, stored beside its study: the slots and what trains in them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from a2ls_dsl.search.study import Study
 
 
 class Standing:
-    """Stores slots and conductor after a tick, and takes them up again; what doesn't fit is left alone."""
+    """Stores slots and conductor after a tick, and restores them; a state that doesn't fit is ignored."""
 
     def __init__(self, study: Study, conductor: Conductor, slots: SlotSet) -> None:
         self._study, self._conductor, self._slots = study, conductor, slots
@@ -22,19 +22,19 @@ class Standing:
         self._about = {"version": a2ls_dsl.__version__, **slots.about}
 
     def save(self, tick: int) -> None:
-        """Store all after this tick. Raises `A2lError` where it can't be written."""
+        """Store everything after this tick. Raises `A2lError` if it can't be written."""
         arrays, values = self._slots.state()
-        told = {"about": self._about, "slots": values, "conductor": self._conductor.state(tick)}
-        checkpoint.save(self._path, arrays, told)
+        state = {"about": self._about, "slots": values, "conductor": self._conductor.state(tick)}
+        checkpoint.save(self._path, arrays, state)
 
     def take_up(self) -> int:
-        """The first tick: behind the stored one, or without one the first of the runs that begin anew."""
+        """The first tick: the one after the stored state, or else the first one of runs that begin again."""
         if self._path.exists() and (reason := self._taken_up()):
             self._study.log("begun anew", {"reason": reason})
         return self._conductor.begin()
 
     def _taken_up(self) -> str:
-        """Go on with what is stored; else why not."""
+        """Restore the stored state; returns why not, or an empty text."""
         try:
             arrays, values = checkpoint.load(self._path)
         except A2lError as error:
@@ -47,10 +47,10 @@ class Standing:
             self._slots.restore(arrays, values["slots"])
         for slot in ended:
             self._slots.clear(slot)
-        told = values["conductor"]
-        self._study.log("taken up", {"tick": told["tick"], "runs": len(told["runs"]) - len(ended)})
+        conductor = values["conductor"]
+        self._study.log("taken up", {"tick": conductor["tick"], "runs": len(conductor["runs"]) - len(ended)})
         return ""
 
     def forget(self) -> None:
-        """The search has ended: nothing is left to go on with."""
+        """Remove the state, as the search has ended."""
         checkpoint.remove(self._path)

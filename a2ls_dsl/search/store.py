@@ -1,6 +1,6 @@
 """The file a study lives in: one SQLite database in a folder, a lock beside it, and errors with a fix.
 
-Everything but the table `events` is a function of the settings; `events` alone knows of clocks.
+Everything but the table `events` is a function of the settings; only `events` holds times of day.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ BUSY_SECONDS, BUSY_TIMES = 10.0, 60
 _LOG = f"{DATABASE}-wal"
 _OURS = {DATABASE, _LOG, f"{DATABASE}-shm", f"{DATABASE}-journal", LOCK, HALL, POLICIES, SLOTS, _ROWS}
 _TABLES = (
-    # Beside settings: `clock`, the last time of the search at which anything was decided, in halves of ticks,
-    # and `rng`, the state of the generator that proposes.
+    # Besides settings: `clock`, the last time of the search at which anything was decided, in half ticks, and
+    # `rng`, the state of the generator that proposes.
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     # Ids count from 1 in the order of proposal; reason says why a candidate failed or was rejected. The
-    # fresh_ columns sum up its runs with fresh seeds.
+    # fresh_ columns summarise its runs with fresh seeds.
     """CREATE TABLE candidates (
         id INTEGER PRIMARY KEY,
         key TEXT NOT NULL UNIQUE,
@@ -72,7 +72,7 @@ _TABLES = (
         returns TEXT NOT NULL,
         PRIMARY KEY (run, frames)
     )""",
-    # What each gate let through and what it stopped; frames: those that it saved.
+    # How many candidates passed each gate and how many it stopped; frames: those that it saved.
     """CREATE TABLE gates (
         name TEXT PRIMARY KEY,
         passed INTEGER NOT NULL DEFAULT 0,
@@ -134,9 +134,10 @@ def create_or_open(folder: Path) -> sqlite3.Connection:
 
 
 def open_readonly(folder: Path) -> sqlite3.Connection:
-    """The database in a folder, for reading, also while a search writes it. Raises if there is none.
+    """The database in a folder, for reading, also while a search writes it. Raises `A2lError` if there is
+    none.
 
-    Also where nothing can be written beside it and its write-ahead log holds results: they would be missing.
+    Also if its write-ahead log holds results and nothing can be written beside it: they would be missing.
     """
     path = folder / DATABASE
     if not path.is_file():
@@ -146,8 +147,8 @@ def open_readonly(folder: Path) -> sqlite3.Connection:
             connection = _connect(f"{path.absolute().as_uri()}?mode=ro")
             connection.execute("SELECT 1 FROM sqlite_master").fetchone()
         except sqlite3.OperationalError:
-            # A reader of a write-ahead database has to write beside it. Where it can't, nobody else can, and
-            # without a log all is in the database itself.
+            # A reader of a write-ahead database has to write beside it. If it can't, nobody else can, and
+            # without a log everything is in the database itself.
             if _size(folder / _LOG):
                 raise A2lError(
                     f"the study {folder} can't be read here: its {_LOG} holds results, and reading those "
@@ -165,7 +166,7 @@ def open_readonly(folder: Path) -> sqlite3.Connection:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a study's folder, which is made if need be; the lock ends with the process."""
+    """Hold the lock of a study's folder, which is made if necessary; the lock ends with the process."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         strange = {path.name for path in folder.iterdir()} - _OURS
@@ -183,7 +184,7 @@ def locked(folder: Path) -> Iterator[None]:
 def set_aside(folder: Path) -> Path | None:
     """Rename a study's folder to the first free `NAME.1`, `NAME.2`, ..., so that a new one can begin there.
 
-    None if there is nothing. Raises `A2lError` if a search has it, or if it is not a study.
+    None if there is no folder. Raises `A2lError` if a search has it, or if it is not a study.
     """
     if not folder.exists():
         return None
@@ -200,9 +201,10 @@ def set_aside(folder: Path) -> Path | None:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """All of what is written inside, or nothing of it.
+    """Store all of what is written inside, or none of it.
 
-    While another program writes it waits, `BUSY_TIMES` times `BUSY_SECONDS`; on_wait is called after each.
+    While another program writes, it waits up to `BUSY_TIMES` times `BUSY_SECONDS`, and calls on_wait after
+    each.
     """
     _begin(connection, on_wait)
     try:
@@ -228,18 +230,18 @@ def _begin(connection: sqlite3.Connection, on_wait: Callable[[], None]) -> None:
 
 
 def checkpoint(connection: sqlite3.Connection) -> None:
-    """Move what the write-ahead log holds into the database, as far as readers let it, without waiting."""
+    """Move the write-ahead log into the database, as far as readers allow, without waiting."""
     connection.execute("PRAGMA busy_timeout = 0")
     try:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.OperationalError:
-        pass  # As on a full disk: what isn't moved stays in the log, and is stored there.
+        pass  # For example on a full disk: what isn't moved stays in the log, and is stored there.
     finally:
         connection.execute(f"PRAGMA busy_timeout = {round(1000 * BUSY_SECONDS)}")
 
 
 def identity(folder: Path) -> tuple[int, int] | None:
-    """What tells a study's file from any other that takes its name; None if there is none."""
+    """What distinguishes a study's file from another with its name; None if there is none."""
     try:
         status = (folder / DATABASE).stat()
     except OSError:
@@ -263,12 +265,12 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 
 def _code(error: sqlite3.Error) -> str:
-    """The plain code: extended ones, as SQLITE_READONLY_DIRECTORY, begin with it."""
+    """The primary code, with which extended ones such as SQLITE_READONLY_DIRECTORY begin."""
     return "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
 
 
 def _size(path: Path) -> int:
-    """The size of a file; 0 where there is none."""
+    """The size of a file; 0 if there is none."""
     try:
         return path.stat().st_size
     except FileNotFoundError:

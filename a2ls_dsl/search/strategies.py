@@ -1,7 +1,7 @@
-"""What to try next: the strategies of a search, an entry each, behind one small interface.
+"""What to try next: the strategies of a search, one entry each, behind one small interface.
 
 A strategy is asked for proposals whenever a slot would be empty. It sees what the study knows, and nothing
-else; the same knowledge and the same generator give the same proposals. One of a user's own is named by
+else; the same knowledge and the same generator give the same proposals. A user's own strategy is named by
 `module:Class` and needs no entry.
 """
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A strategy of the package. proposes: in words, as the help has it; place: its class, as `module:Class`.
+    """A strategy of the package. proposes: what, in words, for the help; place: its class, as `module:Class`.
 
-    cascade: gates and rungs are on by default.
+    cascade: whether gates and rungs are on by default.
     """
 
     proposes: str
@@ -52,14 +52,14 @@ STRATEGIES = {
         "a2ls_dsl.search.evolution:RandomSearch",
     ),
 }
-"""What `a2l evolve --strategy` knows: help, checks and the tables of the documentation read it here."""
+"""The strategies of `a2l evolve --strategy`, as help, checks and documentation read them."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A loss of the search that has a score: the mean of that many runs.
+    """A loss of the search with its score: the mean of `runs` runs.
 
-    inside: whether the grammar holds it, so that its moves can be applied.
+    inside: whether the grammar holds the loss, so that its moves can be applied.
     """
 
     loss: Loss
@@ -81,15 +81,15 @@ class Knowledge(Protocol):
 
     @property
     def waiting(self) -> bool:
-        """Whether any of them is still to get its score."""
+        """Whether any proposed loss has no score yet."""
 
     @property
     def free(self) -> int:
-        """How many slots are to be filled now, 1 or more."""
+        """How many slots are free now, 1 or more."""
 
     @property
     def taken(self) -> Collection[str]:
-        """The keys that must not be proposed: all known ones."""
+        """The keys that must not be proposed: those of all losses so far."""
 
     def generation(self, number: int) -> Sequence[Scored]:
         """The scored losses of a generation, in the order of proposal."""
@@ -101,16 +101,16 @@ class Knowledge(Protocol):
 class Strategy(Protocol):
     """Proposes losses. The class is called with the grammar and the settings of the search.
 
-    Two things more are optional: `generational = True` where all that is proposed at once is a generation,
-    and `ranked(scored)`, which gives the losses of `scored`, the best first as the strategy believes: the
+    Two members are optional: `generational = True`, if all that is proposed at once is a generation, and
+    `ranked(scored)`, which gives the losses of `scored` in the strategy's own order, the best first: the
     front goes into the race. Without it the means decide.
     """
 
     def propose(self, known: Knowledge, rng: Generator) -> Sequence[Proposal | Loss | str]:
-        """What to train next, as many as it likes; empty: nothing before something more is scored.
+        """What to train next, any number of losses; empty: nothing until another loss is scored.
 
-        Losses, also as texts in the language. Whatever is left of the budget is the caller's to watch: it
-        takes from the front what it can use, and leaves out what is known.
+        Losses may be texts in the language. The caller watches the budget: it takes as many as it can use,
+        from the front, and leaves out those that are taken.
         """
 
 
@@ -118,7 +118,7 @@ _OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def check_name(name: str) -> None:
-    """Raise `A2lError` unless a strategy is called so, or it can be a class of the user's own."""
+    """Raise `A2lError` unless this is the name of a strategy, or may be that of a user's own class."""
     if name not in STRATEGIES and ":" not in name:
         raise unknown("search strategy", name, (*STRATEGIES, "module:Class"))
     if name not in STRATEGIES and not _OWN.fullmatch(name):

@@ -1,4 +1,5 @@
-"""The strategy of a search, found and called; what a user's own raises becomes an error that says where."""
+"""Finds and calls the strategy of a search; what a user's strategy raises becomes an error that says
+where."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ _FIX = "docs/search.md#a-strategy-of-your-own says what it has to have"
 
 
 def strategy_of(settings: SearchSettings, grammar: Grammar) -> Strategy:
-    """The strategy that settings name. Raises `A2lError` where there is none, or where it fails."""
+    """The strategy that settings name. Raises `A2lError` if there is none, or if making it fails."""
     name = settings.strategy
     if name in STRATEGIES:
         module, _, own = STRATEGIES[name].place.partition(":")
@@ -39,25 +40,26 @@ def strategy_of(settings: SearchSettings, grammar: Grammar) -> Strategy:
 
 
 def ranked(strategy: Strategy, name: str, scored: Sequence[Scored]) -> list[Loss]:
-    """What is scored, the best first as a strategy believes, or by the means; of equals the earlier first."""
-    by_mean = [each.loss for each in sorted(scored, key=lambda each: -each.score)]
+    """The scored losses, the best first by the strategy's own ranking, else by the means; of equal means the
+    earlier first."""
+    by_mean = [entry.loss for entry in sorted(scored, key=lambda entry: -entry.score)]
     if not hasattr(strategy, "ranked"):
         return by_mean
     with _explained(name, "in `ranked`"):
         believed = list(dict.fromkeys(strategy.ranked(scored)))
-    known = set(by_mean)
-    return list(dict.fromkeys([*(loss for loss in believed if loss in known), *by_mean]))
+    losses = set(by_mean)
+    return list(dict.fromkeys([*(loss for loss in believed if loss in losses), *by_mean]))
 
 
 def proposed(strategy: Strategy, name: str, known: Knowledge, rng: Generator) -> list[Proposal]:
-    """What a strategy proposes, each loss once and none that is known."""
+    """What a strategy proposes: each loss once, and none that is taken."""
     with _explained(name, "in `propose`"):
-        found = list(strategy.propose(known, rng))
+        answers = list(strategy.propose(known, rng))
     proposals = [
-        each
-        if isinstance(each, Proposal)
-        else Proposal(loss_of(each, f"the strategy {name}"), Origin.STRATEGY)
-        for each in found
+        answer
+        if isinstance(answer, Proposal)
+        else Proposal(loss_of(answer, f"the strategy {name}"), Origin.STRATEGY)
+        for answer in answers
     ]
     return list(
         {proposal.key: proposal for proposal in proposals if proposal.key not in known.taken}.values()
@@ -79,17 +81,17 @@ def _class(name: str) -> Any:
                 f"there is no module `{error.name}` for the strategy {name}",
                 "it has to be on the path or in the working folder",
             ) from None
-    classes = [each for each, value in vars(loaded).items() if isinstance(value, type)]
+    classes = [title for title, value in vars(loaded).items() if isinstance(value, type)]
     if own not in classes:
         raise unknown(f"class in {module} called", own, classes or ["none"])
-    if not callable(getattr(found := getattr(loaded, own), "propose", None)):
+    if not callable(getattr(chosen := getattr(loaded, own), "propose", None)):
         raise A2lError(f"the class {name} has no method `propose(known, rng)`", _FIX)
-    return found
+    return chosen
 
 
 @contextmanager
 def _explained(name: str, where: str) -> Iterator[None]:
-    """Turns what a strategy of the user's own raises into an error with its place; the package's own pass."""
+    """Turns what a user's strategy raises into an error with its place; those of the package pass through."""
     try:
         yield
     except A2lError:
@@ -98,8 +100,8 @@ def _explained(name: str, where: str) -> Iterator[None]:
         if name in STRATEGIES:
             raise
         last = traceback.extract_tb(error.__traceback__)[-1]
-        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         raise A2lError(
-            f"the strategy {name} failed {where}: {said} ({last.filename}, line {last.lineno})",
+            f"the strategy {name} failed {where}: {reason} ({last.filename}, line {last.lineno})",
             f"fix it and run the same command again, scores so far are stored; {_FIX}",
         ) from error

@@ -1,7 +1,7 @@
-"""A study: everything that a search has proposed and scored, kept so that no finished score is ever lost.
+"""A study: everything that a search has proposed and scored, stored so that no finished score is ever lost.
 
-Whatever the search decides at a time is stored in one transaction, together with that time, in ticks of its
-own, and the state of the generator that proposes. Whatever moment a process dies at, the same follows.
+Everything that the search decides at one tick is stored in one transaction, with the tick and the state of
+the random generator. So a search continues in the same way at whatever moment its process dies.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.store import checkpoint, create_or_open, explained, identity, locked, transaction
 
 _EXTENSIONS = ("generations", "race", "confirm", "confirm_seeds")
-"""Of these settings more goes on with a study."""
+"""Settings that may be raised when a study is resumed."""
 
 
 class Study(StudyReader):
-    """A study for writing: made if it isn't there, else resumed. One process at a time.
+    """A study for writing: made if it doesn't exist, else resumed. One process at a time.
 
     Raises `A2lError` if another process has it, or if it was begun with other settings or another grammar;
     more generations, confirmed candidates or fresh seeds extend it. on_wait: called now and then while
-    another program writes to it. It counts no validation among fresh runs: what a search decides must not
+    another program writes to it. Validations don't count as fresh runs here: what a search decides must not
     depend on whether its losses were validated meanwhile.
     """
 
@@ -69,7 +69,8 @@ class Study(StudyReader):
             self._open = opening.pop_all()
 
     def check_there(self) -> None:
-        """Raise `A2lError` if the folder was removed or renamed: SQLite would write on, to a file unnamed."""
+        """Raise `A2lError` if the folder was removed or renamed: SQLite would go on writing to an unlinked
+        file."""
         if identity(self.folder) != self._file:
             raise A2lError(
                 f"the study {self.folder} was removed, renamed or replaced while a search had it",
@@ -84,9 +85,9 @@ class Study(StudyReader):
 
     @contextmanager
     def deciding(self, clock: int) -> Iterator[None]:
-        """What is stored inside belongs to this time of the search, and is stored as a whole or not at all.
+        """What is stored inside belongs to this tick of the search, and is stored as a whole or not at all.
 
-        The methods below, up to `count`, may be called only inside.
+        The methods below, up to `count`, may only be called inside.
         """
         with self._writing():
             before = self._connection.total_changes
@@ -95,7 +96,7 @@ class Study(StudyReader):
                 self._store("clock", str(clock))
 
     def propose(self, proposals: Sequence[Proposal], generation: int, rng_state: Mapping[str, Any]) -> None:
-        """Queue proposals with the study's own seed; before the first ones the references."""
+        """Queue proposals with the study's own seed, and the references before the first ones."""
         rows = [(p.key, print_loss(p.loss), p.origin, json.dumps(p.parents)) for p in proposals]
         if not self.generations:
             rows = [
@@ -116,12 +117,12 @@ class Study(StudyReader):
             self._queue(candidate, seed)
 
     def ranking(self) -> list[int]:
-        """The ids of what was scored when the search came to its end, the best first; empty before."""
+        """The ids of what was scored when the search ended, the best first; empty before its end."""
         rows = self._rows("SELECT value FROM meta WHERE name = 'ranking'")
         return json.loads(rows[0][0]) if rows else []
 
     def rank(self, ids: Sequence[int]) -> None:
-        """Keep how a strategy ranks what is scored."""
+        """Store how a strategy ranks what is scored."""
         self._store("ranking", json.dumps(list(ids)))
 
     def reject(self, run: Run, gate: str, reason: str) -> None:
@@ -144,14 +145,14 @@ class Study(StudyReader):
         )
 
     def requeue(self, run: Run) -> None:
-        """A run that was in training goes back to the queue."""
+        """Put a run that was in training back into the queue."""
         self._rows("DELETE FROM curves WHERE run = ?", run.id)
         self._rows(
             "UPDATE runs SET status = 'queued', slot = NULL, began = NULL, frames = 0 WHERE id = ?", run.id
         )
 
     def rewind(self, run: Run, frames: int) -> None:
-        """A run in training goes on behind the evaluation after so many frames; later ones come again."""
+        """Continue a run in training after the evaluation at `frames`; later evaluations are repeated."""
         self._rows("DELETE FROM curves WHERE run = ? AND frames > ?", run.id, frames)
         self._rows("UPDATE runs SET frames = ? WHERE id = ?", frames, run.id)
 
@@ -184,8 +185,8 @@ class Study(StudyReader):
                 *(status, score, training_score, reason, run.candidate),
             )
         fresh = [
-            float(each)
-            for (each,) in self._rows(
+            float(value)
+            for (value,) in self._rows(
                 "SELECT coalesce(score, 0) FROM runs WHERE candidate = ? AND seed != ? AND ended IS NOT NULL",
                 *(run.candidate, self.seed),
             )
@@ -207,15 +208,15 @@ class Study(StudyReader):
         )
 
     def settle(self) -> None:
-        """See that `study.db` holds all without the log beside it, as far as readers let it."""
+        """Move the write-ahead log into `study.db`, as far as readers allow."""
         checkpoint(self._connection)
 
-    def open_rung(self, frames: int, found: Foresight) -> None:
-        """A rung stops candidates from now on."""
-        self._store(f"{RUNG}{frames}", json.dumps(asdict(found)))
+    def open_rung(self, frames: int, foresight: Foresight) -> None:
+        """Let a rung stop candidates from now on."""
+        self._store(f"{RUNG}{frames}", json.dumps(asdict(foresight)))
 
     def log(self, kind: str, detail: Mapping[str, object]) -> None:
-        """Note an event with its time; nothing that matters to results. Not inside a tick."""
+        """Note an event that doesn't matter to results, with its time. Not inside `deciding`."""
         with self._writing():
             self._log(kind, detail)
 
@@ -223,7 +224,7 @@ class Study(StudyReader):
         self._rows("INSERT INTO runs (candidate, seed, status) VALUES (?, ?, 'queued')", candidate, seed)
 
     def _compare(self, settings: SearchSettings, grammar: Grammar) -> None:
-        """Raise unless these settings go on with what the study was begun with."""
+        """Raise `A2lError` unless a study can be resumed with these settings."""
         if self._rows("SELECT 1 FROM meta WHERE name = ?", MERGED):
             raise A2lError(
                 f"the study {self.folder} is merged from others, and can't search further",
@@ -244,9 +245,9 @@ class Study(StudyReader):
         # Memory may force another number of slots; results of candidates don't depend on it.
         differing.pop("stack", None)
         if differing:
-            said = "; ".join(f"{name} was {old}, now {new}" for name, (old, new) in differing.items())
+            changes = "; ".join(f"{name} was {old}, now {new}" for name, (old, new) in differing.items())
             raise A2lError(
-                f"the study {self.folder} was begun with other settings: {said}",
+                f"the study {self.folder} was begun with other settings: {changes}",
                 "use the same ones to resume it, or name a new folder with --study",
             )
         if self._meta("grammar") != fingerprint(grammar):
@@ -271,5 +272,5 @@ class Study(StudyReader):
 
 
 def fingerprint(grammar: Grammar) -> str:
-    """A hash of all that the losses of a grammar depend on: a study goes on only with the same ones."""
+    """A hash of all that the losses of a grammar depend on: a study is only resumed with the same hash."""
     return hashlib.sha256(f"{grammar.text} {grammar.only}".encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""What `a2l validate` leaves in a study's folder: the scores of losses trained again, with fresh seeds."""
+"""What `a2l validate` stores in a study's folder: the scores of losses trained again, with fresh seeds."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Score:
 
 @dataclass(frozen=True)
 class Validation:
-    """Scores on environments, `frames` frames each; losses: the text of each arm. wanted: all runs there are
-    to be, of which some may be missing."""
+    """Scores on environments, after `frames` frames each; losses: the text of each arm; wanted: the planned
+    number of runs, some of which may be missing."""
 
     frames: int
     wanted: int
@@ -35,12 +35,12 @@ class Validation:
 
     @property
     def arms(self) -> tuple[str, ...]:
-        """The names of what is compared, in their order."""
+        """The names of the arms, in their order."""
         return tuple(self.losses)
 
     @property
     def envs(self) -> tuple[str, ...]:
-        """The environments of which anything is there."""
+        """The environments that have a score."""
         return tuple(dict.fromkeys(score.env for score in self.scores))
 
     @property
@@ -63,18 +63,19 @@ def path_of(study: Path) -> Path:
 
 
 def store(study: Path, validation: Validation) -> None:
-    """Write it, all at once. Raises `A2lError`."""
+    """Write the validation, as a whole. Raises `A2lError`."""
     write(path_of(study), json.dumps(asdict(validation), indent=1) + "\n")
 
 
 def load(study: Path) -> Validation | None:
-    """What is stored in a study's folder; None if nothing is. Raises `A2lError` for what can't be read."""
+    """The validation stored in a study's folder; None if there is none. Raises `A2lError` if it can't be
+    read."""
     path = path_of(study)
     if not path.exists():
         return None
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return Validation(**data | {"scores": tuple(Score(**each) for each in data["scores"])})
+        return Validation(**data | {"scores": tuple(Score(**score) for score in data["scores"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise A2lError(
             f"{path} is not a validation: {error}", "delete it and run `a2l validate` again"

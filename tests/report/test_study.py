@@ -272,8 +272,7 @@ def test_the_commands(made: Path, other: Path, tmp_path: Path) -> None:
     data = json.loads(a2l("study", "show", made, "--json").stdout)
     assert [each["open"] for each in data["rungs"]] == [True, True]
     place = shown.index(
-        f"the best, by the mean of {CASCADE.confirm_seeds} fresh seeds, and what it comes from, the newest "
-        "first:"
+        f"the best, by the mean of {CASCADE.confirm_seeds} fresh seeds, and its ancestors, the newest first:"
     )
     assert data["lineage"][-1]["loss"] in shown[place + 1]
     target = tmp_path / "runs.csv"
@@ -281,7 +280,7 @@ def test_the_commands(made: Path, other: Path, tmp_path: Path) -> None:
     assert len(target.read_text().splitlines()) == 1 + len(rows(made, "SELECT 1 FROM runs"))
     assert {path.name for path in tmp_path.iterdir()} == {"runs.csv"}
     merged = a2l("study", "merge", made, other, "--into", tmp_path / "both")
-    assert merged.stdout.splitlines()[1] == "2 candidates were in more than one of them and are there once"
+    assert merged.stdout.splitlines()[1] == "2 candidates were in more than one study and are kept once"
     wrong = a2l("study", "export", made, "-o", tmp_path / "none" / "runs.csv")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "can't be written" in wrong.stderr
