@@ -21,7 +21,7 @@ EnvArguments = Annotated[
     typer.Option(
         "--env-arg",
         metavar="NAME=VALUE",
-        help="Of the task, as sticky=0.25 of a game (repeatable).",
+        help="An option of the task, such as sticky=0.25 for a game (repeatable).",
     ),
 ]
 NoCapture = Annotated[
@@ -29,21 +29,23 @@ NoCapture = Annotated[
     typer.Option("--no-capture", help="On a GPU: launch kernels one by one, not as CUDA graphs; slower."),
 ]
 AgentName = Annotated[
-    str | None, typer.Option(help="sac, simba or rainbow; by default what usually learns such a task.")
+    str | None, typer.Option(help="sac, simba or rainbow; by default the usual one for the task.")
 ]
 Obs = Annotated[
-    str | None, typer.Option(help="What the agent sees: vectors (the default) or pixels; of a game, pixels.")
+    str | None, typer.Option(help="What the agent sees: vectors (the default) or pixels; for a game, pixels.")
 ]
 ShadowSize = Annotated[
     int | None,
-    typer.Option(min=1, help="Pixels: a smaller shadow map; faster in software, other shadow edges."),
+    typer.Option(
+        min=1, help="Pixels: a smaller shadow map, faster without a GPU; edges of shadows look different."
+    ),
 ]
 Set = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="A setting of the agent, of evaluation or of frames, as hidden=256 (repeatable).",
+        help="A setting of the agent, of evaluation or of frames, such as hidden=256 (repeatable).",
     ),
 ]
 

@@ -47,8 +47,10 @@ Against = Annotated[
 def analyze(
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="The folder of a study.")],
     table: Annotated[Kind, typer.Option(help="Which table.")] = Kind.ALL,
-    kind: Annotated[Format, typer.Option("--format", help="text, csv, json.")] = Format.TEXT,
-    number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many of the best.")] = 10,
+    kind: Annotated[Format, typer.Option("--format", help="text, csv or json.")] = Format.TEXT,
+    number: Annotated[
+        int, typer.Option("-n", "--number", min=1, help="How many of the best losses to show.")
+    ] = 10,
     against: Against = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE")] = None,
 ) -> None:

@@ -43,7 +43,7 @@ def losses(text: str, name: str | None) -> dict[str, Loss | None]:
         twin = next((other for other, tree in arms.items() if tree == loss), None)
         if twin is not None:
             words = f"stands twice in --loss {text}" if twin == label else f"and `{twin}` are the same loss"
-            raise A2lError(f"`{label}` {words}", "name it once; --seeds trains more runs of it")
+            raise A2lError(f"`{label}` {words}", "name it once; for more runs of it use --seeds")
         if label in arms:
             raise A2lError(
                 f"two different losses of --loss {text} are called `{label}`", "rename one in its file"

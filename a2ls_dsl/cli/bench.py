@@ -33,34 +33,38 @@ def bench(
     ] = None,
     batch_size: Annotated[
         list[int] | None,
-        typer.Option(min=2, help="Repeatable; 128 and 512 by default, of a game 32, of a search 64."),
+        typer.Option(
+            min=2, help="Repeatable; by default 128 and 512, for a game 32, for the stack of a search 64."
+        ),
     ] = None,
     members: Annotated[
         list[int] | None,
         typer.Option(
             min=1,
-            help="Sizes of stacks (repeatable); by default doubled until it takes too long, of a search 16.",
+            help="Sizes of stacks (repeatable); by default doubled until they take too long, for a search 16.",
         ),
     ] = None,
-    env: Annotated[str, typer.Option(help="The task that is played.")] = "cheetah-run",
+    env: Annotated[str, typer.Option(help="The task to play.")] = "cheetah-run",
     env_arg: EnvArguments = None,
     loss: Annotated[str, typer.Option(help="The auxiliary loss of every member, or none.")] = "a2_winner",
     grammar: Annotated[
         str | None,
-        typer.Option(help="Whose losses, drawn at random, a search's stack trains: a2ls by default."),
+        typer.Option(help="The grammar of the random losses in a search's stack: a2ls by default."),
     ] = None,
     hidden: Annotated[
-        int | None, typer.Option(min=1, help="Units in the layers of a search's agents: 64 by default.")
+        int | None, typer.Option(min=1, help="Units per layer of a search's agents: 64 by default.")
     ] = None,
     frames: Annotated[
-        int | None, typer.Option(min=1, help="Of training a candidate of a search: 50,000 by default.")
+        int | None, typer.Option(min=1, help="Frames per candidate of a search: 50,000 by default.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Time for each measurement, about.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="About the time for each measurement.")] = 10.0,
     precision: Annotated[str, typer.Option(help="tf32, float32 or bf16.")] = "tf32",
     compile: Annotated[bool, typer.Option("--compile", help="Fuse the losses with torch.compile.")] = False,
     no_capture: NoCapture = False,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine readable: an object a line.")] = False,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; by default the GPU if there is one.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable: one object per line.")] = False,
 ) -> None:
     """Measure updates, environments and training on this machine, beside the least time they can take."""
     from a2ls_dsl.cli.train import computation
@@ -84,7 +88,8 @@ def bench(
     if game or "pixels" not in kinds:
         if "convolutions" in (part or ()):
             raise A2lError(
-                "--part convolutions would do nothing: they are those of rendered frames", "use --obs pixels"
+                "--part convolutions would do nothing: it measures those for rendered frames",
+                "use --obs pixels",
             )
         parts = [name for name in parts if name != "convolutions"]
     of_search = {"--part search": "search" in (part or ()), "--grammar": grammar}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def best(
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="The folder of a study.")],
     number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many candidates.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine readable.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
 ) -> None:
     """Print the leaderboard of a study, also while it runs."""
     import json

@@ -81,7 +81,7 @@ def _build(task: Task, loss: Loss) -> Compilation:
 
     if task.observations[0] != VECTORS:
         raise A2lError(
-            f"sizes are shown for vector observations, and {task.name} has frames",
+            f"sizes are shown for vector observations, but {task.name} has frames",
             "name a task that has vectors, or write the loss as a module with -o loss.py",
         )
     env = suite_of(task).make(task, None, False)

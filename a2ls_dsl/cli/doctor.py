@@ -15,7 +15,7 @@ from a2ls_dsl.cli.machine import Status, findings
 @app.command()
 def doctor(
     env: Annotated[
-        str | None, typer.Option(metavar="TASK", help="Try this task instead: what it is like, how fast.")
+        str | None, typer.Option(metavar="TASK", help="Try this task instead: its spaces, its speed.")
     ] = None,
     env_arg: EnvArguments = None,
 ) -> None:

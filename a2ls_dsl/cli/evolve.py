@@ -67,7 +67,9 @@ def evolve(
     frames: Frames = None,
     strategy: StrategyName = "paper",
     operator: Operator = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the search and of every training.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31, help="Seed of the search and of every training.")
+    ] = 0,
     stack: Stack = None,
     start_from: StartFrom = None,
     obs: Obs = None,
@@ -183,7 +185,7 @@ def _about_given(settings: SearchSettings) -> list[str]:
     if outside:
         notes.append(
             f"{len(outside)} of {len(losses)} given losses not in the grammar {settings.grammar}: trained "
-            "and ranked with the others, but no move makes children of them"
+            "and ranked with the others, but without children"
         )
     return notes
 

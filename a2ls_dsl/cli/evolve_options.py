@@ -25,15 +25,15 @@ class Preset(StrEnum):
     PAPER = "paper"
 
 
-Population = Annotated[int | None, typer.Option(min=1, help="Candidates a generation.")]
-Generations = Annotated[int | None, typer.Option(min=1, help="More of them extend a study.")]
+Population = Annotated[int | None, typer.Option(min=1, help="Candidates per generation.")]
+Generations = Annotated[int | None, typer.Option(min=1, help="How many; a larger number extends a study.")]
 GrammarName = Annotated[str, typer.Option(metavar="GRAMMAR", help="A .a2g file, or a shipped one by name.")]
-Frames = Annotated[int | None, typer.Option(min=1, help="Environment frames a candidate.")]
-Stack = Annotated[int | None, typer.Option(min=1, help="Members trained together at most.")]
+Frames = Annotated[int | None, typer.Option(min=1, help="Environment frames per candidate.")]
+Stack = Annotated[int | None, typer.Option(min=1, help="How many members are trained together at most.")]
 PresetName = Annotated[
     Preset,
     typer.Option(
-        help="quick: minutes on two cores; laptop: two hours; both at a scale that tells losses apart, where "
+        help="quick: minutes on two cores; laptop: two hours; both at a scale that tells losses apart, if "
         "one is known (a2l tasks); paper: the search of He et al. 2022."
     ),
 ]
@@ -57,28 +57,28 @@ Race = Annotated[
     typer.Option(
         min=0.0,
         max=MOST_RACED,
-        help=f"The share of the budget for a race of the best over fresh seeds at the end; {SHARE:g}.",
+        help=f"Share of the budget for a race of the best over fresh seeds at the end; by default {SHARE:g}.",
     ),
 ]
 Confirm = Annotated[
     int | None,
     typer.Option(min=0, help="This many of the best get fresh seeds beyond the race; by default 0."),
 ]
-ConfirmSeeds = Annotated[int | None, typer.Option(min=1, help="Fresh seeds each of these has; 3.")]
+ConfirmSeeds = Annotated[int | None, typer.Option(min=1, help="Fresh seeds for each of these; by default 3.")]
 Operator = Annotated[
     str | None,
     typer.Option(
         help="The operator to search with, or `any`: by default mse with a2ls, any with other grammars."
     ),
 ]
-Deterministic = Annotated[bool, typer.Option("--deterministic", help="Repeatable bit by bit; slower.")]
+Deterministic = Annotated[bool, typer.Option("--deterministic", help="Repeatable bit for bit; slower.")]
 StudyFolder = Annotated[
-    Path | None, typer.Option("--study", metavar="DIR", help="Where all is kept; by default under studies/.")
+    Path | None, typer.Option("--study", metavar="DIR", help="Folder of the study; by default in studies/.")
 ]
 Fresh = Annotated[
-    bool, typer.Option("--fresh", help="Begin anew; a study that is there is kept as DIR.1, DIR.2, ...")
+    bool, typer.Option("--fresh", help="Begin anew; an older study in DIR is kept as DIR.1, DIR.2, ...")
 ]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes of physics; by default one a core.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes for physics; by default one per core.")]
 
 Ray = Annotated[
     str | None,
@@ -88,14 +88,14 @@ Gpus = Annotated[
     int | None, typer.Option(min=0, help="Ray: stacks on this many GPUs, one each; by default on CPUs.")
 ]
 Stacks = Annotated[int | None, typer.Option(min=1, help="Ray without GPUs: how many stacks; by default one.")]
-Ale = Annotated[str | None, typer.Option(help="What emulates Atari: ale-py (the default) or atari-py.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")]
+Ale = Annotated[str | None, typer.Option(help="The emulator for Atari: ale-py (the default) or atari-py.")]
+Device = Annotated[str | None, typer.Option(help="cpu or cuda; by default the GPU if there is one.")]
 StartFrom = Annotated[
     list[str] | None,
     typer.Option(
         "--start-from",
         metavar="FILE",
-        help="Losses that stand first in the first population: all of a .a2l file, or a shipped one by name "
+        help="Losses to put first in the first population: all of a .a2l file, or a shipped one by name "
         "(repeatable).",
     ),
 ]

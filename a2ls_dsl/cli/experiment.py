@@ -21,15 +21,19 @@ if TYPE_CHECKING:
 commands = typer.Typer(help="Run experiments (a .toml file each), and collect their results.")
 app.add_typer(commands, name="experiment", no_args_is_help=True)
 
-File = Annotated[Path, typer.Argument(metavar="FILE.toml", help="What to run; results lie beside it.")]
+File = Annotated[Path, typer.Argument(metavar="FILE.toml", help="The experiment; its results lie beside it.")]
 
 
 @commands.command()
 def run(
     file: File,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that run physics.")] = None,
-    save_seconds: Annotated[float, typer.Option(min=0.0, help="Between two checkpoints, at least.")] = 60.0,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; by default the GPU if there is one.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes for physics.")] = None,
+    save_seconds: Annotated[
+        float, typer.Option(min=0.0, help="The least time between two checkpoints.")
+    ] = 60.0,
     hours: Hours = None,
 ) -> None:
     """Run what is missing of an experiment; stop it whenever you like, the same command continues."""

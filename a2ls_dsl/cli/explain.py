@@ -21,7 +21,7 @@ _NEAR = 9
 @app.command()
 def explain(
     code: Annotated[
-        str | None, typer.Argument(metavar="CODE", help="As in `error[A2L021]`; without one, all codes.")
+        str | None, typer.Argument(metavar="CODE", help="As in `error[A2L021]`; all codes if left out.")
     ] = None,
 ) -> None:
     """Explain a code of an error or a warning, with a wrong and a right example."""

@@ -16,7 +16,7 @@ commands = typer.Typer(help="Count, sample and query loss grammars (.a2g): searc
 app.add_typer(commands, name="grammar", no_args_is_help=True)
 
 GrammarName = Annotated[
-    str, typer.Argument(metavar="GRAMMAR", help="A .a2g file, or a shipped one by name, as a2ls.")
+    str, typer.Argument(metavar="GRAMMAR", help="A .a2g file, or a shipped one by name, such as a2ls.")
 ]
 
 
@@ -37,7 +37,7 @@ def sample(
     number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many losses.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same losses.")] = 0,
     evenly: Annotated[
-        bool, typer.Option("--evenly", help="Every derivation as probable as any other.")
+        bool, typer.Option("--evenly", help="Give every derivation the same probability.")
     ] = False,
 ) -> None:
     """Print random losses of a grammar as a loss file."""

@@ -23,7 +23,7 @@ Allow = Annotated[
     list[str] | None, typer.Option(metavar="CODE", help="Don't show warnings of this code (repeatable).")
 ]
 Json = Annotated[
-    bool, typer.Option("--json", help="Print a JSON object a line for each error and warning, to stdout.")
+    bool, typer.Option("--json", help="Print errors and warnings to stdout, as one JSON object per line.")
 ]
 OnlyCheck = Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a file would change.")]
 Timeline = Annotated[bool, typer.Option("--timeline", help="Draw the window as a grid.")]

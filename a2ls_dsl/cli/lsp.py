@@ -13,7 +13,7 @@ from a2ls_dsl.diagnostics import A2lError
 
 @app.command()
 def lsp(
-    stdio: Annotated[bool, typer.Option("--stdio", help="What it does anyway; some editors say it.")] = False,
+    stdio: Annotated[bool, typer.Option("--stdio", help="The default; some editors pass it.")] = False,
 ) -> None:
     """Serve editors over the language server protocol: errors, hover, completion, layout."""
     try:

@@ -25,10 +25,10 @@ def play(
     ],
     curve: Annotated[
         str | None,
-        typer.Option(help="Which member of a run, as seed-3 or curl-seed-0; by default the best."),
+        typer.Option(help="Which member of a run, such as seed-3 or curl-seed-0; by default the best."),
     ] = None,
     episodes: Annotated[
-        int | None, typer.Option(min=1, help="By default as many as an evaluation has, and the same ones.")
+        int | None, typer.Option(min=1, help="How many; by default those of an evaluation.")
     ] = None,
     video: Annotated[
         Path | None, typer.Option(metavar="FILE.mp4", help="Film the episodes; needs no display.")
@@ -37,7 +37,7 @@ def play(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Play nothing; write policy and encoder: .pt2, which torch alone loads, or .safetensors.",
+            help="Don't play; write policy and encoder: .pt2, which needs torch only, or .safetensors.",
         ),
     ] = None,
 ) -> None:

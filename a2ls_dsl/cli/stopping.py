@@ -17,7 +17,7 @@ Hours = Annotated[
     typer.Option(
         min=0.0,
         metavar="H",
-        help=f"Stop after this many hours, before a job's limit; exit code {AGAIN}: there is more to do.",
+        help=f"Stop after this many hours, before a job's limit; exit code {AGAIN} means more to do.",
     ),
 ]
 

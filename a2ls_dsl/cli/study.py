@@ -22,7 +22,7 @@ app.add_typer(commands, name="study", no_args_is_help=True)
 
 StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The folder of a study.")]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="By default the terminal.")
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="A file instead of the terminal.")
 ]
 LINEAGE = 12
 """How many of the nearest ancestors of the best are listed."""
@@ -45,7 +45,7 @@ class ExportFormat(StrEnum):
 
 @commands.command()
 def show(
-    study: StudyFolder, as_json: Annotated[bool, typer.Option("--json", help="Machine readable.")] = False
+    study: StudyFolder, as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False
 ) -> None:
     """What is in a study: settings, what became of candidates, gates, slots, cost, the best's ancestors."""
     import json
@@ -64,8 +64,8 @@ def show(
 @commands.command()
 def export(
     study: StudyFolder,
-    table: Annotated[TableName, typer.Option(help="What a row is.")] = TableName.CANDIDATES,
-    kind: Annotated[ExportFormat, typer.Option("--format", help="csv, or json.")] = ExportFormat.CSV,
+    table: Annotated[TableName, typer.Option(help="Which table.")] = TableName.CANDIDATES,
+    kind: Annotated[ExportFormat, typer.Option("--format", help="csv or json.")] = ExportFormat.CSV,
     output: Output = None,
 ) -> None:
     """Write candidates, runs or learning curves as CSV or JSON."""
@@ -80,7 +80,7 @@ def export(
 
 @commands.command()
 def merge(
-    studies: Annotated[list[Path], typer.Argument(metavar="STUDY STUDY...", help="Two folders or more.")],
+    studies: Annotated[list[Path], typer.Argument(metavar="STUDY STUDY...", help="Two or more folders.")],
     into: Annotated[Path, typer.Option("--into", metavar="DIR", help="The new study's folder.")],
 ) -> None:
     """Merge studies with the same settings but different seeds into a new one; they stay as they are."""

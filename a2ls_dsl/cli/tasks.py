@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 @app.command()
 def tasks(
-    env: Annotated[list[str] | None, typer.Argument(help="Tasks; all that were measured by default.")] = None,
+    env: Annotated[list[str] | None, typer.Argument(help="Tasks; by default all that were measured.")] = None,
     collect: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE.toml", help="Make the table anew from these experiments (repeatable)."),
+        typer.Option(metavar="FILE.toml", help="Write the table from these experiments (repeatable)."),
     ] = None,
-    table: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Another table.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="A table instead of the shipped one.")
+    ] = None,
 ) -> None:
     """Say on which tasks, at which scale, one seed tells losses apart, and what a run costs."""
     from a2ls_dsl.rl.envs.tasks import find_task

@@ -51,23 +51,27 @@ def train(
     preset: Annotated[
         ScaleName | None,
         typer.Option(
-            help="laptop: vectors, 50,000 frames, 64 hidden units, batches of 64, 3 episodes an evaluation."
+            help="laptop: vectors, 50,000 frames, 64 hidden units, batches of 64, 3 episodes per evaluation."
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds of a loss, all as one stack.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds per loss, all as one stack.")] = 1,
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="The first seed; the others follow it.")] = 0,
     frames: Annotated[
-        int | None, typer.Option(min=1, help="Environment frames a seed; 500,000, on a game 400,000.")
+        int | None,
+        typer.Option(min=1, help="Environment frames per seed; by default 500,000, on a game 400,000."),
     ] = None,
     eval_every: Annotated[
-        int | None, typer.Option(min=1, help="Frames between two evaluations; 10,000, on a game 40,000.")
+        int | None,
+        typer.Option(min=1, help="Frames between two evaluations; by default 10,000, on a game 40,000."),
     ] = None,
-    eval_episodes: Annotated[int | None, typer.Option(min=1, help="Episodes an evaluation; 10.")] = None,
+    eval_episodes: Annotated[
+        int | None, typer.Option(min=1, help="Episodes per evaluation; by default 10.")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Instead of the paper's setting.")] = None,
     obs: Obs = None,
     shadow_size: ShadowSize = None,
     replay_capacity: Annotated[
-        int | None, typer.Option(min=100, help="Agent steps that are stored, instead of the paper's 100,000.")
+        int | None, typer.Option(min=100, help="Agent steps in the replay, instead of the paper's 100,000.")
     ] = None,
     random_steps: Annotated[
         int | None,
@@ -84,28 +88,30 @@ def train(
         typer.Option(help="What trains the encoder: critic+auxiliary (the default), or auxiliary alone."),
     ] = None,
     rainbow: Annotated[
-        str | None, typer.Option(help="Atari: which settings of Rainbow, efficient (the default) or spr.")
+        str | None, typer.Option(help="Atari: the settings of Rainbow, efficient (the default) or spr.")
     ] = None,
     parity: Annotated[
         str | None,
         typer.Option(help="SAC: release, for updates as in the code of He et al. 2022 where it differs."),
     ] = None,
     ale: Annotated[
-        str | None, typer.Option(help="What emulates Atari: ale-py (the default) or atari-py.")
+        str | None, typer.Option(help="The emulator for Atari: ale-py (the default) or atari-py.")
     ] = None,
     track: Annotated[
         str | None,
-        typer.Option(help="wandb: tell Weights & Biases, too; WANDB_MODE=offline works."),
+        typer.Option(help="wandb: also log to Weights & Biases; WANDB_MODE=offline works."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/ENV-LOSS... by default.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that run environments.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes for environments.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; by default the GPU if there is one.")
+    ] = None,
     precision: Annotated[
-        str, typer.Option(help="Of matrix products: tf32 (on a CPU the same as float32), float32, bf16.")
+        str, typer.Option(help="Of matrix products: tf32 (on a CPU the same as float32), float32 or bf16.")
     ] = "tf32",
     compile: Annotated[
         bool,
-        typer.Option("--compile", help="Fuse the losses with torch.compile: a minute at the start."),
+        typer.Option("--compile", help="Fuse the losses with torch.compile; takes a minute at the start."),
     ] = False,
     no_capture: NoCapture = False,
     deterministic: Annotated[bool, typer.Option(help="On the CPU: repeat a run bit for bit.")] = False,
@@ -142,9 +148,11 @@ def train(
     algorithm = algorithm_named(agent, task)
     published = _published(task, frames, rainbow, algorithm)
     if scale is not None and algorithm is not algorithm_of(scale.sac):
-        raise A2lError(f"the preset {preset} is of SAC, not of {algorithm.title}", "leave out --preset")
+        raise A2lError(f"the preset {preset} is for SAC, not for {algorithm.title}", "leave out --preset")
     if encoder_gradient is not None and not hasattr(published, "encoder_gradient"):
-        raise A2lError(f"{algorithm.title} has one gradient", "leave out --encoder-gradient")
+        raise A2lError(
+            f"{algorithm.title} has no choice of encoder gradients", "leave out --encoder-gradient"
+        )
     settings, evaluation, pixels = with_set(
         replace(scale.sac if scale else published, **_parity(task, parity, algorithm)),
         scale.evaluation if scale else EvaluationSettings(usual.eval_every, usual.eval_episodes),
@@ -204,7 +212,9 @@ def _parity(task: Task, parity: str | None, algorithm: Algorithm[Any]) -> dict[s
     if parity is None:
         return {}
     if not algorithm.parities:
-        raise A2lError(f"{task.name} isn't learned by SAC, as in the release", "leave out --parity")
+        raise A2lError(
+            f"{task.name} isn't learned by SAC, but the release has SAC only", "leave out --parity"
+        )
     if parity not in algorithm.parities:
         raise unknown("code to be at parity with", parity, algorithm.parities)
     return dict(algorithm.parities[parity])

@@ -15,13 +15,17 @@ from a2ls_dsl.english import count
 @app.command()
 def validate(
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="The folder of a study.")],
-    envs: Annotated[str, typer.Option(metavar="TASK,TASK...", help="Environments, with commas between.")],
-    top: Annotated[int, typer.Option(min=1, help="How many of the best losses.")] = 5,
-    seeds: Annotated[int, typer.Option(min=2, help="Fresh seeds a loss and environment.")] = 10,
-    frames: Annotated[int | None, typer.Option(min=1, help="A run; by default as in the search.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda; the GPU where there is one.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that run physics.")] = None,
-    save_seconds: Annotated[float, typer.Option(min=0.0, help="Between two checkpoints, at least.")] = 60.0,
+    envs: Annotated[str, typer.Option(metavar="TASK,TASK...", help="The environments, separated by commas.")],
+    top: Annotated[int, typer.Option(min=1, help="How many of the best losses to train.")] = 5,
+    seeds: Annotated[int, typer.Option(min=2, help="Fresh seeds per loss and environment.")] = 10,
+    frames: Annotated[int | None, typer.Option(min=1, help="Per run; by default as in the search.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; by default the GPU if there is one.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes for physics.")] = None,
+    save_seconds: Annotated[
+        float, typer.Option(min=0.0, help="The least time between two checkpoints.")
+    ] = 60.0,
     hours: Hours = None,
 ) -> None:
     """Train the best losses of a study beside none, CURL, SPR and the published winners; resumes."""

@@ -171,7 +171,7 @@ def read(path: Path) -> Experiment:
             raise unknown(f"key in {path}", name, _KEYS)
     for name in _REQUIRED:
         if name not in data:
-            raise A2lError(f"{path} doesn't say `{name}`", f"an experiment has {', '.join(_REQUIRED)}")
+            raise A2lError(f"{path} has no `{name}`", f"an experiment has {', '.join(_REQUIRED)}")
     settings = given_settings(str(path), _checked(path, data, "settings", dict, {}), _kinds())
     arms = _checked(path, data, "arms", dict, {})
     for name in (_checked(path, data, "name", str), *arms):
@@ -233,7 +233,7 @@ def _arm(path: Path, name: str, given: object) -> Arm:
     if isinstance(given, str):
         return Arm(name, _loss(path, given))
     if not isinstance(given, dict) or not isinstance(given.get("loss"), str):
-        raise A2lError(f"{path}: the arm `{name}` has no loss", f'write {name} = "none", say')
+        raise A2lError(f"{path}: the arm `{name}` has no loss", f'write for example {name} = "none"')
     others = {key: value for key, value in given.items() if key != "loss"}
     settings = given_settings(str(path), others, _kinds())
     return Arm(name, _loss(path, given["loss"]), settings)

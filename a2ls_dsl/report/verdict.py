@@ -91,8 +91,8 @@ def _against_random(study: Records, top: Standing | None, against: Records | Non
             question,
             Answer.UNKNOWN,
             "there is no random search to compare with",
-            fix=f"run `a2l evolve --env {settings.env} --strategy random` with the other "
-            f"settings as here, then `a2l report {study.folder} --against OTHER`",
+            fix=f"run `a2l evolve --env {settings.env} --strategy random` with the same other "
+            f"settings, then `a2l report {study.folder} --against OTHER`",
         )
     if differing := _unlike(study, against):
         return Claim(question, Answer.UNKNOWN, f"the random search has other settings: {differing}")
@@ -101,7 +101,7 @@ def _against_random(study: Records, top: Standing | None, against: Records | Non
         return Claim(
             question,
             Answer.UNKNOWN,
-            "the best of both have to be trained with fresh seeds, as both are partly luck",
+            "the best of both must be trained with fresh seeds, as both are partly luck",
             fix="run both searches again with `a2l evolve ... --confirm 3`",
         )
     confidence = chosen_confidence(top.choices * theirs.choices)

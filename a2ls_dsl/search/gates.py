@@ -56,7 +56,7 @@ class BatchGate:
         with EnvPool(task, 1, 1) as pool:
             if len(pool.observation_shape) != 1:
                 raise A2lError(
-                    f"the gate `batch` looks at vectors, and {task.name} has frames",
+                    f"the gate `batch` needs vectors, but {task.name} has frames",
                     "leave it out",
                 )
             self._observations = Observations(pool.observation_shape)

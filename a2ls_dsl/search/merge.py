@@ -69,7 +69,7 @@ def merge(parts: Sequence[Path], folder: Path) -> Merged:
     if len({part.resolve() for part in parts}) < 2:
         raise A2lError("a merge takes two studies or more", "name their folders")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise A2lError(f"{folder} is there already", "name a new folder with --into")
+        raise A2lError(f"{folder} exists already", "name a new folder with --into")
     with ExitStack() as stack:
         studies = [stack.enter_context(Records(part)) for part in parts]
         for study in studies:

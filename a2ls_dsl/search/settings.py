@@ -107,14 +107,17 @@ class SearchSettings:
         check_name(self.strategy)
         if not 0 <= self.race <= MOST_RACED:
             raise A2lError(
-                f"a race of {self.race:g} of the budget", f"give it a share from 0 to {MOST_RACED:g}"
+                f"a race can't take a share of {self.race:g} of the budget",
+                f"give it a share from 0 to {MOST_RACED:g}",
             )
         if self.operator != ANY and self._operator[0] not in operators:
             raise unknown("operator", self.operator, (*operators, ANY))
         if min(self.population, self.generations, self.stack, self.evaluation.every_frames) < 1:
             raise A2lError("a search needs a population, generations and a stack", "use 1 or more of each")
         if self.seed < 0 or self.evaluation.episodes < 1:
-            raise A2lError("a seed is at least 0, and a score takes at least one episode", "use 0 or more")
+            raise A2lError(
+                "a seed is at least 0, and a score takes at least one episode", "use 0 or more, 1 or more"
+            )
         if len(self.start_from) > self.searched:
             raise A2lError(
                 f"a search of {self.searched} candidates can't start from {len(self.start_from)} losses",
