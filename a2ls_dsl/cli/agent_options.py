@@ -1,4 +1,4 @@
-"""Options shared by commands that train: the task, the agent, what it sees, and settings by name."""
+"""Options shared by commands that train: the task, the agent, what it sees, settings by name, the device."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ EnvArguments = Annotated[
         help="An option of the task, such as sticky=0.25 for a game (repeatable).",
     ),
 ]
+Ale = Annotated[str | None, typer.Option(help="The emulator for Atari: ale-py (the default) or atari-py.")]
+Device = Annotated[str | None, typer.Option(help="cpu or cuda; by default the GPU if there is one.")]
 NoCapture = Annotated[
     bool,
     typer.Option("--no-capture", help="On a GPU: launch kernels one by one, not as CUDA graphs; slower."),

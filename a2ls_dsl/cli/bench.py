@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from a2ls_dsl.cli.agent_options import EnvArguments, NoCapture
+from a2ls_dsl.cli.agent_options import Device, EnvArguments, NoCapture
 from a2ls_dsl.cli.application import app
 from a2ls_dsl.cli.bench_rows import GAME, Mix, Request, measured
-
-if TYPE_CHECKING:
-    pass
 
 PARTS = ("updates", "convolutions", "search", "environments", "training")
 KINDS = ("vectors", "pixels")
@@ -41,7 +38,7 @@ def bench(
         list[int] | None,
         typer.Option(
             min=1,
-            help="Sizes of stacks (repeatable); by default doubled until they take too long, for a search 16.",
+            help="Sizes of stacks (repeatable); by default doubled while fast enough, for a search 16.",
         ),
     ] = None,
     env: Annotated[str, typer.Option(help="The task to play.")] = "cheetah-run",
@@ -61,9 +58,7 @@ def bench(
     precision: Annotated[str, typer.Option(help="tf32, float32 or bf16.")] = "tf32",
     compile: Annotated[bool, typer.Option("--compile", help="Fuse the losses with torch.compile.")] = False,
     no_capture: NoCapture = False,
-    device: Annotated[
-        str | None, typer.Option(help="cpu or cuda; by default the GPU if there is one.")
-    ] = None,
+    device: Device = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable: one object per line.")] = False,
 ) -> None:
     """Measure updates, environments and training on this machine, beside the least time they can take."""
@@ -88,7 +83,7 @@ def bench(
     if game or "pixels" not in kinds:
         if "convolutions" in (part or ()):
             raise A2lError(
-                "--part convolutions would do nothing: it measures those for rendered frames",
+                "--part convolutions would do nothing: it measures those of rendered frames",
                 "use --obs pixels",
             )
         parts = [name for name in parts if name != "convolutions"]

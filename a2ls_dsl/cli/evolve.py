@@ -9,6 +9,8 @@ import typer
 
 from a2ls_dsl.cli.agent_options import (
     AgentName,
+    Ale,
+    Device,
     Env,
     EnvArguments,
     NoCapture,
@@ -20,11 +22,9 @@ from a2ls_dsl.cli.agent_options import (
 )
 from a2ls_dsl.cli.application import app
 from a2ls_dsl.cli.evolve_options import (
-    Ale,
     Confirm,
     ConfirmSeeds,
     Deterministic,
-    Device,
     Frames,
     Fresh,
     Generations,

@@ -88,8 +88,6 @@ Gpus = Annotated[
     int | None, typer.Option(min=0, help="Ray: stacks on this many GPUs, one each; by default on CPUs.")
 ]
 Stacks = Annotated[int | None, typer.Option(min=1, help="Ray without GPUs: how many stacks; by default one.")]
-Ale = Annotated[str | None, typer.Option(help="The emulator for Atari: ale-py (the default) or atari-py.")]
-Device = Annotated[str | None, typer.Option(help="cpu or cuda; by default the GPU if there is one.")]
 StartFrom = Annotated[
     list[str] | None,
     typer.Option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from a2ls_dsl.cli.agent_options import Device
 from a2ls_dsl.cli.application import app
 from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
 from a2ls_dsl.english import count
@@ -27,9 +28,7 @@ File = Annotated[Path, typer.Argument(metavar="FILE.toml", help="The experiment;
 @commands.command()
 def run(
     file: File,
-    device: Annotated[
-        str | None, typer.Option(help="cpu or cuda; by default the GPU if there is one.")
-    ] = None,
+    device: Device = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes for physics.")] = None,
     save_seconds: Annotated[
         float, typer.Option(min=0.0, help="The least time between two checkpoints.")

@@ -10,6 +10,8 @@ import typer
 
 from a2ls_dsl.cli.agent_options import (
     AgentName,
+    Ale,
+    Device,
     Env,
     EnvArguments,
     NoCapture,
@@ -64,9 +66,7 @@ def train(
         int | None,
         typer.Option(min=1, help="Frames between two evaluations; by default 10,000, on a game 40,000."),
     ] = None,
-    eval_episodes: Annotated[
-        int | None, typer.Option(min=1, help="Episodes per evaluation; by default 10.")
-    ] = None,
+    eval_episodes: Annotated[int | None, typer.Option(min=1, help="Per evaluation; by default 10.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Instead of the paper's setting.")] = None,
     obs: Obs = None,
     shadow_size: ShadowSize = None,
@@ -94,18 +94,14 @@ def train(
         str | None,
         typer.Option(help="SAC: release, for updates as in the code of He et al. 2022 where it differs."),
     ] = None,
-    ale: Annotated[
-        str | None, typer.Option(help="The emulator for Atari: ale-py (the default) or atari-py.")
-    ] = None,
+    ale: Ale = None,
     track: Annotated[
         str | None,
         typer.Option(help="wandb: also log to Weights & Biases; WANDB_MODE=offline works."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/ENV-LOSS... by default.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes for environments.")] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu or cuda; by default the GPU if there is one.")
-    ] = None,
+    device: Device = None,
     precision: Annotated[
         str, typer.Option(help="Of matrix products: tf32 (on a CPU the same as float32), float32 or bf16.")
     ] = "tf32",
@@ -150,9 +146,7 @@ def train(
     if scale is not None and algorithm is not algorithm_of(scale.sac):
         raise A2lError(f"the preset {preset} is for SAC, not for {algorithm.title}", "leave out --preset")
     if encoder_gradient is not None and not hasattr(published, "encoder_gradient"):
-        raise A2lError(
-            f"{algorithm.title} has no choice of encoder gradients", "leave out --encoder-gradient"
-        )
+        raise A2lError(f"{algorithm.title} has a single gradient", "leave out --encoder-gradient")
     settings, evaluation, pixels = with_set(
         replace(scale.sac if scale else published, **_parity(task, parity, algorithm)),
         scale.evaluation if scale else EvaluationSettings(usual.eval_every, usual.eval_episodes),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from a2ls_dsl.cli.agent_options import Device
 from a2ls_dsl.cli.application import app
 from a2ls_dsl.cli.stopping import Hours
 from a2ls_dsl.english import count
@@ -19,9 +20,7 @@ def validate(
     top: Annotated[int, typer.Option(min=1, help="How many of the best losses to train.")] = 5,
     seeds: Annotated[int, typer.Option(min=2, help="Fresh seeds per loss and environment.")] = 10,
     frames: Annotated[int | None, typer.Option(min=1, help="Per run; by default as in the search.")] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu or cuda; by default the GPU if there is one.")
-    ] = None,
+    device: Device = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes for physics.")] = None,
     save_seconds: Annotated[
         float, typer.Option(min=0.0, help="The least time between two checkpoints.")

@@ -142,12 +142,8 @@ def hall(study: Records, table: Table) -> page.Section:
             lambda width: intervals(rows, "Differences to no auxiliary loss", "score against none", width),
             caption,
         )
-    losses = "".join(
-        _loss(rank, candidate, place == 0)
-        for place, (rank, candidate) in enumerate(
-            [(rank, candidate) for rank, candidate in ranked(board, 10) if rank is not None][:SHOWN]
-        )
-    )
+    best = [(rank, candidate) for rank, candidate in ranked(board, 10) if rank is not None][:SHOWN]
+    losses = "".join(_loss(rank, candidate, rank == 1) for rank, candidate in best)
     return page.Section("hall", "Hall of fame", drawn + losses + page.table(table))
 
 

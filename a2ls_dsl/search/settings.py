@@ -116,7 +116,8 @@ class SearchSettings:
             raise A2lError("a search needs a population, generations and a stack", "use 1 or more of each")
         if self.seed < 0 or self.evaluation.episodes < 1:
             raise A2lError(
-                "a seed is at least 0, and a score takes at least one episode", "use 0 or more, 1 or more"
+                "a seed is at least 0, and a score takes at least one episode",
+                "use a seed of 0 or more, and one episode or more",
             )
         if len(self.start_from) > self.searched:
             raise A2lError(

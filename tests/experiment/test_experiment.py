@@ -109,7 +109,7 @@ def test_a_file_says_what_is_run(small: Path) -> None:
         (('name = "small"', 'name = "../evil"'), "'../evil' can't name a folder"),
         (('name = "small"', 'name = ".."'), "can't name a folder"),
         (('none = "none"', '"a/b" = "none"'), "'a/b' can't name a folder"),
-        (("frames = 800", ""), "doesn't say `frames`"),
+        (("frames = 800", ""), "has no `frames`"),
         (("hidden = 8", "hiden = 8"), "there is no setting in"),
         (("hidden = 8", 'precision = "fp8"'), "don't fit"),
         (("mine.a2l", "yours"), "no file or shipped loss"),

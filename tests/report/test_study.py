@@ -194,7 +194,7 @@ def test_what_cannot_be_merged_is_explained(made: Path, tmp_path: Path) -> None:
         merge([made, different], tmp_path / "new")
     with pytest.raises(A2lError, match="two studies or more"):
         merge([made, made], tmp_path / "new")
-    with pytest.raises(A2lError, match="there already"):
+    with pytest.raises(A2lError, match="exists already"):
         merge([made, different], made)
     with pytest.raises(A2lError, match=r"no(t a)? study"):
         merge([made, tmp_path], tmp_path / "new")

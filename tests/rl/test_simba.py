@@ -262,7 +262,7 @@ def test_the_command_trains_plays_and_refuses(tmp_path: Path) -> None:
         (("--agent", "rainbow"), "can't act in cartpole-swingup"),
         (("--agent", "simbaa"), "did you mean `simba`?"),
         (("--agent", "simba", "--obs", "pixels"), "SimBa sees vectors"),
-        (("--agent", "simba", "--preset", "laptop"), "the preset laptop is of SAC"),
+        (("--agent", "simba", "--preset", "laptop"), "the preset laptop is for SAC"),
         (("--encoder-gradient", "critic"), "encoder_gradient"),
     ):
         refused = a2l("train", *quick, "--loss", "none", *words)
