@@ -1,4 +1,4 @@
-"""From the tree to the representation, naively: one sample and one encode an element. Passes do the rest."""
+"""From the tree to the representation, naively: each element is sampled and encoded. Passes do the rest."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ from a2ls_dsl.words.language import BINS, DECAY, HEAD, NONE, PROJECTOR, SMOOTHIN
 from a2ls_dsl.words.registry import functions, heads, operators
 
 _SYMLOG = (Type.REWARD, Type.VALUE, Type.RETURN)
-"""What has no bounds: its bins lie evenly in symlog."""
+"""Types without bounds: their bins are spaced evenly in symlog."""
 
 
 def lower(loss: Loss) -> Program:
@@ -70,31 +70,31 @@ def is_paper_shaped(loss: Loss) -> bool:
     """Whether a canonical loss is one of He et al. 2022, or a sum of such.
 
     That is: their five operators over s, a and r, with `crop` as the only function, without options and with
-    constant weights. A stack computes these by a path of its own.
+    constant weights. A stack computes these on a separate path.
     """
     return all(_is_paper_shaped(weight, term) for weight, term in comparisons(loss))
 
 
 def _is_paper_shaped(weight: Weight, term: Comparison) -> bool:
-    known = (Stream.STATE, Stream.ACTION, Stream.REWARD)
+    streams = (Stream.STATE, Stream.ACTION, Stream.REWARD)
     return (
         not isinstance(weight, Schedule)
         and operators[term.operator].form is not None
         and not term.options
         and all(
-            isinstance(item, Element) and item.stream in known and _only_cropped(item.calls)
+            isinstance(item, Element) and item.stream in streams and _only_cropped(item.calls)
             for item in term.items
         )
     )
 
 
 def _only_cropped(calls: tuple[Call, ...]) -> bool:
-    """Whether a state is at most cropped: a window holds the draws of crops."""
+    """Whether a state is cropped at most: a window already holds the draws of its crops."""
     return not calls or (len(calls) == 1 and functions[calls[0].name].uncropped)
 
 
 class _Lowering:
-    """Numbers draws while terms are added one after the other."""
+    """Adds terms in order and numbers their draws."""
 
     def __init__(self, terms: list[Comparison]) -> None:
         self.builder = Builder()
@@ -103,7 +103,7 @@ class _Lowering:
         self._chosen: dict[object, int] = {}
 
     def term(self, number: int, term: Comparison) -> int:
-        """The scalar of a comparison. What it draws of runs by one function, of one length, is one draw."""
+        """The scalar of a comparison. Equal draws from runs of equal length are a single draw."""
         add = self.builder.add
         self._chosen = {}
         if operators[term.operator].sets is Sets.TRANSITION:
@@ -117,19 +117,19 @@ class _Lowering:
         if not rollouts(term):
             source = self._row(number, term, term.source, SOURCE, 0)
             return self._step(number, term, source, term.target)
-        # Rolled out before the targets: their draws come first, as in a term without rollouts.
+        # Sources are rolled out before targets, so their draws come first, as in a term without rollouts.
         columns: list[Sequence[int | Item]] = [
             self._rollout(number, term, part[0], SOURCE) if isinstance(part[0], Rollout) else part
             for part in groups(term.source)
         ]
         results = []
         for place, (_, target) in enumerate(steps(term)):
-            here = [column[place] for column in columns]
+            sources = [column[place] for column in columns]
             row = [
-                self._maps.apply(PROJECTOR, number, term, each, LATENT)
-                if isinstance(each, int)
-                else self._projected(number, term, each, SOURCE)
-                for each in here
+                self._maps.apply(PROJECTOR, number, term, part, LATENT)
+                if isinstance(part, int)
+                else self._projected(number, term, part, SOURCE)
+                for part in sources
             ]
             source = add(Concat(inputs=tuple(row)))
             results.append(self._step(number, term, source, target))
@@ -150,9 +150,9 @@ class _Lowering:
         self._draws += entry.draws
         elsewhere = (DECAY, SMOOTHING) if entry.sets is Sets.DATA_TARGET else (DECAY,)
         options = tuple(
-            (each.name, float(number_of(term, each.name)))
-            for each in entry.options
-            if each.name not in elsewhere and (each.needs is not Needs.NEGATIVES or term.against_batch)
+            (option.name, float(number_of(term, option.name)))
+            for option in entry.options
+            if option.name not in elsewhere and (option.needs is not Needs.NEGATIVES or term.against_batch)
         )
         return Compare(
             inputs=tuple(inputs),
@@ -191,7 +191,7 @@ class _Lowering:
         return self.builder.add(Concat(inputs=tuple(parts)))
 
     def _projected(self, number: int, term: Comparison, item: Item, side: str) -> int:
-        """An item, a latent behind its projector, which is trained where the encoder is."""
+        """An item; a latent goes through its projector, which is trained where the encoder is."""
         part = self._item(item, side)
         made = map_of(term, PROJECTOR)
         if not is_latent(item) or made is None or made.kind == NONE:
@@ -200,7 +200,7 @@ class _Lowering:
         return part if trains_encoder(item, side) else self.builder.add(Stop(inputs=(part,)))
 
     def _next(self, number: int, term: Comparison, item: Item) -> int:
-        """The next state of a transition: encoded, or predicted by the model, which is trained elsewhere."""
+        """The next state of a transition: encoded, or predicted by a model that is trained elsewhere."""
         if not isinstance(item, Rollout):
             return self._item(item, TARGET)
         (latent,) = self._rollout(number, term, item, TARGET)
@@ -213,10 +213,10 @@ class _Lowering:
             case Return():
                 return self._return(item)
             case Rollout():
-                raise TypeError("a rollout is several items, one a step")
+                raise TypeError("a rollout is several items, one for each step")
 
     def _sample(self, stream: Stream, element: Element) -> int:
-        """A stream at the step of an element, or at the one that is drawn for it."""
+        """A stream at the step of an element, or at a step drawn for it."""
         add, last = self.builder.add, element.last
         steps = [add(Sample(stream=stream, offset=offset)) for offset in range(element.offset, last + 1)]
         if element.until is None:
@@ -262,12 +262,12 @@ class _Lowering:
         return add(Discount(inputs=tuple(parts), discount=item.discount))
 
     def _rollout(self, number: int, term: Comparison, item: Rollout, side: str) -> list[int]:
-        """The latents of the steps; normalisers around the start are applied after every step, too."""
+        """The latents of the steps; normalisers around the start also apply after every step."""
         add = self.builder.add
         latent = self._element(item.start, side)
         made = map_of(term, TRANSITION)
-        found = [latent] if item.visited else []
-        after = [each for each in explicit_calls(item.start, side) if _normalises(each)]
+        latents = [latent] if item.visited else []
+        after = [call for call in explicit_calls(item.start, side) if _normalises(call)]
         for offset in range(item.first, item.first + item.length - item.visited):
             action = add(Sample(stream=Stream.ACTION, offset=offset))
             row = add(Concat(inputs=(latent, action)))
@@ -276,8 +276,8 @@ class _Lowering:
             latent = add(Add(inputs=(latent, step))) if residual else step
             for call in after:
                 latent = add(Normalise(inputs=(latent,), name=call.name, numbers=call.numbers))
-            found.append(latent)
-        return found
+            latents.append(latent)
+        return latents
 
 
 def _normalises(call: Call) -> bool:

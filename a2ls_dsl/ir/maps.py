@@ -1,4 +1,4 @@
-"""The learned maps of a loss: which uses are one module, and what number each module has."""
+"""The learned maps of a loss: which uses share a module, and the number of each module."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from a2ls_dsl.words.registry import operators
 
 @dataclass
 class _Family:
-    """Uses that share a module, or, if they predict several kinds of row, its hidden layers.
+    """Uses that share a module, or only its hidden layers if they predict several kinds of row.
 
-    hidden: the number of these, -1 where there is one kind only. numbers: of each kind of row the number of
-    the module, or of the last layer that predicts it.
+    hidden: the number of the shared hidden layers, -1 if there is only one kind of row. numbers: for each
+    kind of row, the number of the module (or of the last layer) that predicts it.
     """
 
     outputs: dict[Row, None] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Maps:
                 family.numbers[output], count = count, count + 1
 
     def apply(self, name: str, place: int, term: Comparison, inputs: int, output: Row) -> int:
-        """What the map called `name` of a term, the one at `place`, makes of a row."""
+        """Apply the map `name` of the term at `place` to a row."""
         made = map_of(term, name)
         if made is None or made.kind == NONE:
             return inputs
@@ -69,7 +69,7 @@ class Maps:
 
 
 def _uses(name: str, terms: list[Comparison]) -> Iterator[tuple[object, Row]]:
-    """Where the terms have a map of this name: what tells it apart from others, and what it predicts."""
+    """Each use of a map of this name: the key that identifies its module, and the row it predicts."""
     for place, term in enumerate(terms):
         if name == TRANSITION and not any(map(_applies, term.items)):
             continue
@@ -79,12 +79,12 @@ def _uses(name: str, terms: list[Comparison]) -> Iterator[tuple[object, Row]]:
 
 
 def _applies(item: Item) -> bool:
-    """Whether a transition is applied for an item: the first state that a rollout visits is its start."""
+    """Whether an item applies a transition; the first state that a rollout visits is its start."""
     return isinstance(item, Rollout) and item.length > item.visited
 
 
 def _key(name: str, place: int, made: Head) -> object:
-    """Maps of one name are one; of those without a name, transitions that are written alike are one, too."""
+    """Maps that share a name share a module; so do unnamed transitions that are written alike."""
     if made.name:
         return made.name
     return (name, made.kind, made.layers) if MAPS[name].together else (name, place)

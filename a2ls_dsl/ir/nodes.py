@@ -18,9 +18,9 @@ from a2ls_dsl.words.language import HEAD, Stream
 
 @dataclass(frozen=True)
 class Row:
-    """A batch of vectors: parts side by side, in order; with `bins` each number is spread over that many.
+    """A batch of vectors: parts side by side, in order; with `bins`, each number is a distribution over bins.
 
-    units: of what hidden layers give, how many numbers there are; such a row has no parts.
+    units: the width of an output of hidden layers; such a row has no parts.
     """
 
     parts: tuple[Width, ...] = ()
@@ -45,13 +45,13 @@ class Observation:
 
 @dataclass(frozen=True)
 class Several:
-    """What one call of an encoder, or of the agent's value, gave for several inputs; `Pick` takes one."""
+    """The results of a call of an encoder, or of the agent's value, on several inputs; `Pick` takes one."""
 
     count: int
-    each: Row
+    row: Row
 
     def __str__(self) -> str:
-        return f"{self.count} x {self.each}"
+        return f"{self.count} x {self.row}"
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,14 @@ ENCODERS = (ONLINE, EMA, STOP)
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """What all nodes have: the indices of the nodes they read."""
+    """Base of all nodes: the indices of the nodes it reads."""
 
     inputs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample(Node):
-    """One step of a stream of the window; a state comes under the draw that the whole window shares."""
+    """One step of a stream of the window; a state is augmented with the draw that the whole window shares."""
 
     stream: Stream
     offset: int
@@ -87,9 +87,9 @@ class Sample(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Draw(Node):
-    """For each sample the place of one of `count` steps, each `ratio` times as probable as the one before.
+    """A place among `count` steps for each sample, each place `ratio` times as probable as the one before.
 
-    It reads some step of the window, to be as many as its samples. draw: as of views.
+    It reads a step of the window, only for the number of its samples. draw: as in `Augment`.
     """
 
     draw: int
@@ -113,7 +113,7 @@ class Augment(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Encode(Node):
-    """An encoder: `online` with gradient, `ema` the target encoder and `stop` the online one without."""
+    """An encoder: `online` with gradient; `ema`, the target encoder; or `stop`, `online` without gradient."""
 
     encoder: str
 
@@ -127,12 +127,12 @@ class EncodeBatch(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate(Node):
-    """The agent's value of a latent and of the observation it was made of, without gradient."""
+    """The agent's value of a latent and the observation it encodes, without gradient."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EstimateBatch(Node):
-    """One call of the agent's value: all latents, then as many observations."""
+    """One call of the agent's value: all latents, then their observations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +157,7 @@ class Add(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Stop(Node):
-    """A latent through which no gradient passes, also none to the maps that made it."""
+    """A latent through which no gradient passes, not even to the maps that made it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +167,7 @@ class Unless(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Discount(Node):
-    """Numbers of steps in a row, each discounted once more than the one before, summed up."""
+    """The sum of numbers of consecutive steps, each discounted once more than the one before."""
 
     discount: float
 
@@ -176,8 +176,8 @@ class Discount(Node):
 class Spread(Node):
     """Each number of a row spread over `bins` bins from `low` to `high`.
 
-    smoothing: the deviation, in bins, of a normal distribution around it; with 0 the two nearest bins share
-    it.
+    smoothing: the deviation, in bins, of a normal distribution around the number; with 0 the two nearest
+    bins share it.
     """
 
     bins: int
@@ -196,8 +196,8 @@ class Concat(Node):
 class Predict(Node):
     """A learned map: a head onto a row like the target, or another of `words/maps.py`, by its `role`.
 
-    Nodes of equal `head` are one module. Hidden layers that several maps share are one of their own, whose
-    output is a row of units.
+    Nodes of equal `head` share a module. Hidden layers that several maps share are a module of their own,
+    whose output is a row of units.
     """
 
     head: int
@@ -209,10 +209,10 @@ class Predict(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Compare(Node):
-    """A term's operator on (prediction, target), on one set, or on a state, a reward and a state: a scalar.
+    """A scalar: a term's operator on (prediction, target), on one set, or on (state, reward, next state).
 
-    options: the numbers of the operator by name, all of them. draw: of an operator that draws random numbers,
-    as of views; else 0. Steps of a term share what it learns.
+    options: all numbers of the operator, by name. draw: as in `Augment`, for an operator that draws random
+    numbers; else 0. The steps of a term share its learned parts.
     """
 
     term: int
@@ -224,7 +224,7 @@ class Compare(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class OverSteps(Node):
-    """The mean over the steps of a term, the i-th one first multiplied by decay to the power of i."""
+    """The mean over the steps of a term, step i weighted by decay ** i."""
 
     decay: float
 
@@ -248,7 +248,7 @@ class Program:
         return max(node.offset for node in self.nodes if isinstance(node, Sample))
 
     def users(self) -> dict[int, list[int]]:
-        """For every node the nodes that read it."""
+        """The readers of every node."""
         users: dict[int, list[int]] = {index: [] for index in range(len(self.nodes))}
         for index, node in enumerate(self.nodes):
             for read in node.inputs:
@@ -257,7 +257,7 @@ class Program:
 
 
 class Builder:
-    """Collects nodes; `add` returns the index of the new one."""
+    """Collects nodes; `add` returns the index of the new node."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []

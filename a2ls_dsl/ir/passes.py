@@ -1,4 +1,4 @@
-"""Passes: named functions from program to program that keep the loss' value and gradients.
+"""Passes: named functions from program to program that preserve the loss' value and gradients.
 
 `PASSES` is the pipeline, in order. Each pass says what it does in its first line; `a2l show --passes` prints
 the program after each.
@@ -80,7 +80,7 @@ def _calls(program: Program, kinds: tuple[type[Node], ...], encoder: str = "") -
 
 
 def _batched(program: Program, calls: Sequence[int], batch: Node) -> Program:
-    """Calls and what they read move to the front; several calls become `batch`, which none of it reads."""
+    """Move calls and what they read to the front; several calls become `batch`, which none of these reads."""
     builder, moved = Builder(), dict[int, int]()
     for index in _ancestors(program, calls):
         moved[index] = builder.add(_moved(program.nodes[index], moved))
@@ -132,15 +132,15 @@ def _moved(node: Node, moved: Mapping[int, int]) -> Node:
 
 
 def _ancestors(program: Program, roots: Sequence[int]) -> list[int]:
-    """All nodes that `roots` read, directly or not, in order."""
-    found: set[int] = set()
+    """All nodes that `roots` read, directly or indirectly, in order."""
+    ancestors: set[int] = set()
     stack = [read for root in roots for read in program.nodes[root].inputs]
     while stack:
         index = stack.pop()
-        if index not in found:
-            found.add(index)
+        if index not in ancestors:
+            ancestors.add(index)
             stack += program.nodes[index].inputs
-    return sorted(found)
+    return sorted(ancestors)
 
 
 def _select(nodes: Sequence[Node], kept: list[int]) -> Program:

@@ -25,7 +25,7 @@ def print_program(program: Program) -> str:
 
 
 def show_ir(name: str, loss: Loss, passes: bool) -> str:
-    """The program of a canonical loss after all passes; with `passes` also as lowered and after each."""
+    """The program of a canonical loss after all passes; with `passes`, also before and after each of them."""
     program = lower(loss)
     stages = [("lowered", program)]
     for step in PASSES:
@@ -33,7 +33,7 @@ def show_ir(name: str, loss: Loss, passes: bool) -> str:
         stages.append((f"after {step.__name__}: {(step.__doc__ or '').splitlines()[0]}", program))
     if not passes:
         stages = [("", program)]
-    titled = (f"{name}{': ' if title else ''}{title}\n{print_program(each)}" for title, each in stages)
+    titled = (f"{name}{': ' if title else ''}{title}\n{print_program(program)}" for title, program in stages)
     return "\n\n".join(titled)
 
 
@@ -42,17 +42,17 @@ def _reads(node: Node) -> str:
 
 
 def _print_node(node: Node) -> str:
-    """The node's kind and its own fields, without what it reads and what its type says."""
-    values = {each.name: getattr(node, each.name) for each in fields(node) if each.name != "inputs"}
+    """The node's kind and its own fields, without its inputs and without what its type shows."""
+    values = {field.name: getattr(node, field.name) for field in fields(node) if field.name != "inputs"}
     if isinstance(node, Sample):
         return f"sample {node.stream}[{print_step(node.offset)}]"
     words = [_kebab(type(node).__name__)]
     if values.get("role") == HEAD:
         values.pop("role")
     words += [values.pop(name) for name in _NAMES if name in values]
-    for own in ("draw", "smoothing"):
-        if not values.get(own, 1):  # of few nodes
-            values.pop(own)
+    for optional in ("draw", "smoothing"):
+        if not values.get(optional, 1):  # only some nodes have these
+            values.pop(optional)
     if values.pop("against_batch", False):
         words.append("against-batch")
     values.pop("output", None)
@@ -65,7 +65,7 @@ def _print_node(node: Node) -> str:
 
 
 _NAMES = ("role", "view", "encoder", "name", "kind", "operator")
-"""Fields that say what is called; they stand without their own name."""
+"""Fields that name what is called; they are printed without the name of the field."""
 
 
 def _kebab(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The rules of the representation. Tests run the verifier after every pass; a violation is a bug of ours."""
+"""The rules of the IR. Tests run the verifier after every pass; a violation is a bug of this package."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ _STREAMS: dict[Stream, Type] = {
 
 
 class IRError(Exception):
-    """A malformed program: names the node and the rule it breaks."""
+    """A malformed program; names the node and the rule that it breaks."""
 
 
 def verify(program: Program) -> tuple[Type, ...]:
     """The types of all nodes. Raises `IRError` where a rule is broken.
 
-    Rules: inputs come before their users; operand types fit; the last node is the loss, and the only one
-    without a user; nodes of one head are alike; a gradient reaches the encoder.
+    Rules: inputs come before their users; operand types fit; the last node is the loss, and the only node
+    without a user; nodes that share a head are alike; a gradient reaches the encoder.
     """
     types: list[Type] = []
     for index, node in enumerate(program.nodes):
@@ -91,22 +91,22 @@ def _type(node: Node, inputs: list[Type]) -> Type:
             _need(node.offset >= 0, "offsets start at t")
             return _STREAMS[node.stream]
         case Draw():
-            _need(len(inputs) == 1, "a draw reads one step, to be as many as its samples")
+            _need(len(inputs) == 1, "a draw reads one step, for the number of its samples")
             _need(node.count > 1 and 0 < node.ratio <= 1, "one of several steps is drawn")
             return NUMBER
         case Choose():
             _need(len(inputs) > 2 and inputs[0] == NUMBER, "a draw, and steps of which one is chosen")
-            _need(all(each == inputs[1] for each in inputs[2:]), "steps are of one stream")
+            _need(all(step == inputs[1] for step in inputs[2:]), "steps are of one stream")
             return inputs[1]
         case Augment() | Encode() | EncodeBatch() | Estimate() | EstimateBatch() | Pick():
             return _of_observations(node, inputs)
         case WeightedSum():
-            _need(len(inputs) == len(node.weights) > 0, "one weight a term")
-            _need(all(each == Scalar() for each in inputs), "only scalars are summed")
+            _need(len(inputs) == len(node.weights) > 0, "one weight for each term")
+            _need(all(term == Scalar() for term in inputs), "only scalars are summed")
             return Scalar()
         case OverSteps():
-            _need(len(inputs) > 0, "a term has a step or more")
-            _need(all(each == Scalar() for each in inputs), "only scalars are averaged")
+            _need(len(inputs) > 0, "a term has at least one step")
+            _need(all(term == Scalar() for term in inputs), "only scalars are averaged")
             return Scalar()
         case Compare():
             _compare(node, inputs)
@@ -115,7 +115,7 @@ def _type(node: Node, inputs: list[Type]) -> Type:
 
 
 def _of_observations(node: Node, inputs: list[Type]) -> Type:
-    """The agent's own functions, and what is done before them."""
+    """The type of a node that reads observations or batched results."""
     match node:
         case Augment():
             _need(inputs == [Observation()], "only one observation can be augmented")
@@ -127,28 +127,32 @@ def _of_observations(node: Node, inputs: list[Type]) -> Type:
             return LATENT
         case EncodeBatch():
             _need(len(inputs) > 0, "a batch of encodes is not empty")
-            _need(all(each == Observation() for each in inputs), "an encoder reads observations")
+            _need(
+                all(observation == Observation() for observation in inputs), "an encoder reads observations"
+            )
             _need(node.encoder in ENCODERS, f"unknown encoder {node.encoder}")
             return Several(len(inputs), LATENT)
         case Estimate():
-            _need(inputs == [LATENT, Observation()], "a value is one of a latent and its observation")
+            _need(inputs == [LATENT, Observation()], "a value is estimated from a latent and its observation")
             return NUMBER
         case EstimateBatch():
             count = len(inputs) // 2
             expected = [LATENT] * count + [Observation()] * count
-            _need(count > 0 and inputs == expected, "values are those of latents and their observations")
+            _need(
+                count > 0 and inputs == expected, "values are estimated from latents and their observations"
+            )
             return Several(count, NUMBER)
         case Pick():
             several = inputs[0] if inputs else None
             _need(len(inputs) == 1 and isinstance(several, Several), "pick reads one batch of results")
             count = several.count if isinstance(several, Several) else 0
             _need(0 <= node.index < count, "pick reads outside its batch")
-            return several.each if isinstance(several, Several) else LATENT
+            return several.row if isinstance(several, Several) else LATENT
     raise _RuleBroken("unknown kind of node")
 
 
 def _of_rows(node: Node, inputs: list[Type]) -> Type:
-    rows = [each for each in inputs if isinstance(each, Row)]
+    rows = [kind for kind in inputs if isinstance(kind, Row)]
     match node:
         case Normalise():
             _need(inputs == [LATENT], "a normaliser reads one latent")
@@ -165,23 +169,26 @@ def _of_rows(node: Node, inputs: list[Type]) -> Type:
             return NUMBER
         case Discount():
             _need(len(inputs) > 0, "a sum of numbers is not empty")
-            _need(all(each == NUMBER for each in inputs), "only numbers are discounted")
+            _need(all(number == NUMBER for number in inputs), "only numbers are discounted")
             return NUMBER
         case Spread():
             _need(len(rows) == len(inputs) == 1 and not rows[0].bins, "numbers of one row are spread")
-            _need(not {Width.LATENT, Width.RAW} & set(rows[0].parts), "only what has a range is spread")
+            _need(
+                not {Width.LATENT, Width.RAW} & set(rows[0].parts),
+                "only parts with a range are spread over bins",
+            )
             _need(node.bins > 1 and node.low < node.high, "two bins or more in a range")
             _need(node.smoothing >= 0, "a deviation is not negative")
             return Row(rows[0].parts, node.bins)
         case Concat():
             _need(0 < len(rows) == len(inputs), "only rows are concatenated")
-            _need(len({each.bins for each in rows}) == 1, "rows side by side have as many bins")
-            _need(not any(each.units for each in rows), "what hidden layers give stands alone")
-            return Row(tuple(chain.from_iterable(each.parts for each in rows)), rows[0].bins)
+            _need(len({row.bins for row in rows}) == 1, "rows side by side have equally many bins")
+            _need(not any(row.units for row in rows), "an output of hidden layers is not concatenated")
+            return Row(tuple(chain.from_iterable(row.parts for row in rows)), rows[0].bins)
         case Predict():
             _need(len(inputs) == len(rows) == 1, "a head reads one row")
             latent = node.output == LATENT or node.output.units > 0
-            _need(node.role == HEAD or latent, "a map that is no head gives a latent")
+            _need(node.role == HEAD or latent, "a map other than a head gives a latent")
             return node.output
     raise _RuleBroken("unknown kind of node")
 
@@ -189,11 +196,11 @@ def _of_rows(node: Node, inputs: list[Type]) -> Type:
 def _compare(node: Compare, inputs: list[Type]) -> None:
     _need(node.operator in operators, f"unknown operator {node.operator}")
     entry = operators[node.operator]
-    _need(all(isinstance(each, Row) for each in inputs), "only rows are compared")
+    _need(all(isinstance(row, Row) for row in inputs), "only rows are compared")
     if entry.sets is Sets.TRANSITION:
         _need(inputs == [LATENT, NUMBER, LATENT], "a transition is a state, a reward and a state")
     elif entry.unary:
-        _need(len(inputs) == 1, "one set is looked at")
+        _need(len(inputs) == 1, "the operator takes one set")
     else:
         _need(len(inputs) == 2 and inputs[0] == inputs[1], "only two equal rows can be compared")
 
@@ -213,18 +220,18 @@ def _whole(program: Program, types: list[Type]) -> None:
         if isinstance(node, Predict):
             make = node.kind, node.layers, node.output, types[node.inputs[0]]
             if heads.setdefault(node.head, make) != make:
-                raise IRError(f"%{index} (Predict): head {node.head} is another one elsewhere")
+                raise IRError(f"%{index} (Predict): head {node.head} is made differently elsewhere")
     if not _gradients(program)[-1]:
         raise IRError("no gradient reaches the encoder")
 
 
 def _gradients(program: Program) -> list[bool]:
-    """For every node whether the online encoder lies behind it."""
-    found: list[bool] = []
+    """For every node, whether its gradient reaches the online encoder."""
+    reached: list[bool] = []
     for node in program.nodes:
         if isinstance(node, Encode | EncodeBatch):
-            found.append(node.encoder == ONLINE)
+            reached.append(node.encoder == ONLINE)
         else:
             blocked = isinstance(node, Estimate | EstimateBatch | Stop)
-            found.append(not blocked and any(found[read] for read in node.inputs))
-    return found
+            reached.append(not blocked and any(reached[read] for read in node.inputs))
+    return reached

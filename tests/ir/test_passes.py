@@ -94,8 +94,8 @@ def test_every_pass_keeps_value_and_gradients(loss: Loss, seed: int) -> None:
     for step in PASSES:
         program = step(program)
         verify(program)
-        for found, wanted in zip(run(program), expected, strict=True):
-            torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)
+        for result, wanted in zip(run(program), expected, strict=True):
+            torch.testing.assert_close(result, wanted, rtol=1e-9, atol=1e-9)
     assert program == optimise(lower(loss))
 
 

@@ -107,10 +107,10 @@ def test_a_well_formed_program_is_typed() -> None:
         (8, compare(6, 7, operator="hinge"), "unknown operator hinge"),
         (2, EncodeBatch(inputs=(0, 1), encoder="best"), "unknown encoder best"),
         (8, compare(6, operator="mse"), "only two equal rows can be compared"),
-        (8, compare(6, 7, operator="variance"), "one set is looked at"),
+        (8, compare(6, 7, operator="variance"), "the operator takes one set"),
         (8, compare(6, 7, operator="mico"), "a transition is a state, a reward and a state"),
-        (9, WeightedSum(inputs=(8,), weights=(1.0, 2.0)), "one weight a term"),
-        (9, WeightedSum(inputs=(), weights=()), "one weight a term"),
+        (9, WeightedSum(inputs=(8,), weights=(1.0, 2.0)), "one weight for each term"),
+        (9, WeightedSum(inputs=(), weights=()), "one weight for each term"),
         (9, WeightedSum(inputs=(7,), weights=(1.0,)), "only scalars are summed"),
         (9, Concat(inputs=(7,)), "the last node must be the loss"),
         (9, Node(inputs=(8,)), "unknown kind of node"),
@@ -160,16 +160,20 @@ def test_nodes_of_the_whole_language_are_typed() -> None:
 @pytest.mark.parametrize(
     ("index", "node", "rule"),
     [
-        (5, replace(STEP, output=NUMBER), "a map that is no head gives a latent"),
+        (5, replace(STEP, output=NUMBER), "a map other than a head gives a latent"),
         (6, Add(inputs=(2, 1)), "two latents are added"),
         (6, Stop(inputs=(2,)), "one latent is stopped"),
         (7, Normalise(inputs=(2,), name="simnorm"), "a normaliser reads one latent"),
         (7, Normalise(inputs=(6,), name="shift"), "unknown normaliser shift"),
-        (8, Estimate(inputs=(7, 6)), "a value is one of a latent and its observation"),
-        (9, EstimateBatch(inputs=(1, 0, 0, 1)), "values are those of latents and their observations"),
+        (8, Estimate(inputs=(7, 6)), "a value is estimated from a latent and its observation"),
+        (9, EstimateBatch(inputs=(1, 0, 0, 1)), "values are estimated from latents and their observations"),
         (11, Unless(inputs=(10, 7)), "a number and a flag"),
         (12, Discount(inputs=(3, 7), discount=1), "only numbers are discounted"),
-        (13, Spread(inputs=(7,), bins=3, low=-1, high=1, symlog=True), "only what has a range is spread"),
+        (
+            13,
+            Spread(inputs=(7,), bins=3, low=-1, high=1, symlog=True),
+            "only parts with a range are spread over bins",
+        ),
         (13, Spread(inputs=(12,), bins=3, low=1, high=1, symlog=True), "two bins or more in a range"),
         (14, predict(7, NUMBER), "only two equal rows can be compared"),
         (16, OverSteps(inputs=(14,), decay=1), "only scalars are averaged"),
@@ -182,7 +186,7 @@ def test_a_broken_rule_of_the_whole_language_is_named(index: int, node: Node, ru
 
 def test_one_head_is_one_module() -> None:
     nodes = (STATE, ENCODE, predict(1, LATENT), predict(1, LATENT, "predictor"), compare(2, 3))
-    with pytest.raises(IRError, match=r"%3 .Predict.: head 0 is another one elsewhere"):
+    with pytest.raises(IRError, match=r"%3 .Predict.: head 0 is made differently elsewhere"):
         verify(Program((*nodes, WeightedSum(inputs=(4,), weights=(1.0,)))))
 
 
