@@ -1,4 +1,4 @@
-"""What `CompiledLoss` is called with fits the loss: errors that say what to pass instead."""
+"""Checks of what `CompiledLoss` is called with; errors say what to pass instead."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from a2ls_dsl.words.registry import functions
 
 
 def check_window(program: Program, spaces: Spaces, window: Window) -> None:
-    """Raises `A2lError` where a window lacks what the loss reads, or has it in another shape."""
+    """Raises `A2lError` if a window lacks what the loss reads, or has it in another shape."""
     for field in fields(window):
         part = getattr(window, field.name)
         if part is not None and not isinstance(part, Tensor):
@@ -29,7 +29,7 @@ def check_window(program: Program, spaces: Spaces, window: Window) -> None:
     if len(batch) != 1:
         raise A2lError(
             f"a window's reward has the shape (batch, steps), not {tuple(window.reward.shape)}",
-            "stack the windows of a batch along the first dimension, without any other",
+            "stack the windows of a batch along the first dimension, and add no other dimension",
         )
     if batch[0] < 2:
         raise A2lError(
@@ -59,7 +59,7 @@ def check_window(program: Program, spaces: Spaces, window: Window) -> None:
 
 
 def check_agent(program: Program, value: object, frames: float | None) -> None:
-    """Raises `A2lError` where a loss reads what the agent doesn't tell."""
+    """Raises `A2lError` if a loss reads something of the agent that was not passed."""
     if value is None and any(isinstance(node, Estimate | EstimateBatch) for node in program.nodes):
         raise A2lError(
             "the loss reads `value(...)`, and no value was given",
@@ -73,7 +73,7 @@ def check_agent(program: Program, value: object, frames: float | None) -> None:
 
 
 def checked_encoder(encoder: Callable[[Tensor], Tensor], width: int) -> Callable[[Tensor], Tensor]:
-    """An encoder that raises `A2lError` where it doesn't give (B, width) for observations (B, ...)."""
+    """An encoder that raises `A2lError` unless it returns (B, width) for observations (B, ...)."""
 
     def checked(observations: Tensor) -> Tensor:
         features, batch = encoder(observations), len(observations)
@@ -88,14 +88,14 @@ def checked_encoder(encoder: Callable[[Tensor], Tensor], width: int) -> Callable
 
 
 def checked_value(value: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """A value that raises `A2lError` where it doesn't give (B,) or (B, 1) for features (B, F)."""
+    """A value that raises `A2lError` unless it returns (B,) or (B, 1) for features (B, F)."""
 
     def checked(features: Tensor) -> Tensor:
         estimates, batch = value(features), len(features)
         if _shape(estimates) not in ((batch,), (batch, 1)):
             raise A2lError(
                 f"the value gives {_described(estimates)} for {batch} features, not {(batch,)}",
-                "pass a value= that gives a number for each, such as the smaller one of two critics",
+                "pass a value= that returns one number for each sample, such as the smaller of two critics",
             )
         return estimates
 
@@ -115,8 +115,8 @@ def _check_vectors(name: str, tensor: Tensor, size: int, window: Window) -> None
     if tensor.shape[:2] != window.reward.shape or math.prod(tensor.shape[2:]) != size or tensor.dim() < 3:
         raise A2lError(
             f"the window's {name} has the shape {tuple(tensor.shape)}, not {wanted}",
-            f"all parts have the same batch and steps, and {name}s here {size} numbers; "
-            "what is discrete is one-hot",
+            f"all parts have the same batch and steps, and {name}s here have {size} numbers; "
+            "discrete ones are one-hot",
         )
 
 
@@ -129,7 +129,7 @@ def _check_done(window: Window) -> None:
     if window.done.shape != window.reward.shape:
         raise A2lError(
             f"the window's done has the shape {tuple(window.done.shape)}, not {tuple(window.reward.shape)}",
-            "pass a number for each step, 1 where its state is terminal",
+            "pass one number for each step, 1 where its state is terminal",
         )
 
 

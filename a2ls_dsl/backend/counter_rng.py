@@ -22,7 +22,7 @@ _STEP = 2.0**-24
 
 
 class Purpose(IntEnum):
-    """What numbers are drawn for; each purpose has a stream of its own. Numbers are part of saved studies."""
+    """What numbers are drawn for; each purpose has its own stream. Saved studies depend on these values."""
 
     INIT_ENCODER = 1
     INIT_ACTOR = 2
@@ -49,8 +49,8 @@ class Purpose(IntEnum):
 class CounterRng:
     """Streams of N members. `seeds`: (N,) int64 on the device where numbers are wanted.
 
-    In all methods `counter` (an int or a (N,) int64 tensor) says which draw of a purpose is meant; the same
-    (seed, purpose, counter) gives the same numbers for ever.
+    In all methods `counter` (an int or a (N,) int64 tensor) selects a draw of a purpose; the same
+    (seed, purpose, counter) always gives the same numbers.
     """
 
     def __init__(self, seeds: Tensor) -> None:
@@ -58,9 +58,9 @@ class CounterRng:
         self._tables: dict[tuple[object, ...], tuple[Tensor, Tensor, Tensor]] = {}
 
     def together(self, counter: Tensor, wanted: Sequence[tuple[Purpose, int]]) -> CounterRng:
-        """The same streams, with the numbers of `counter` for these purposes, that many each, drawn at once.
+        """The same streams, with the numbers of `counter` for these (purpose, n) drawn at once.
 
-        A draw is twenty small operations, whatever it draws.
+        A draw takes twenty small operations, however many numbers it draws.
         """
         key = self.seeds.device, *wanted
         if key not in self._tables:
@@ -77,7 +77,7 @@ class CounterRng:
         return self._part(self.seeds[index : index + 1])
 
     def of(self, members: Tensor | slice) -> CounterRng:
-        """The streams of some members, in the order of their (M,) numbers."""
+        """The streams of some members, in the order of their (M,) indices."""
         return self._part(self.seeds[members])
 
     @staticmethod
@@ -136,7 +136,7 @@ class _Together(CounterRng):
 
 
 def _tables(wanted: Sequence[tuple[Purpose, int]]) -> tuple[Tensor, Tensor, Tensor]:
-    """What keys differ by for each purpose, and for each number whose key it has and its position."""
+    """For each purpose the offset of its key; for each number the index of its key, and its position."""
     purposes = torch.tensor([_signed(int(purpose) * _MIX_1) for purpose, _ in wanted])
     owner = torch.cat([torch.full((n,), place) for place, (_, n) in enumerate(wanted)])
     positions = torch.cat([torch.arange(1, n + 1) for _, n in wanted]) * _GOLDEN
@@ -160,5 +160,5 @@ def _signed(x: int) -> int:
 
 
 def _high(bits: Tensor) -> Tensor:
-    """The top 24 bits, as float32 holds exactly."""
+    """The top 24 bits: as many as float32 holds exactly."""
     return (bits >> 40) & 0xFFFFFF

@@ -1,7 +1,7 @@
 """A loss as a plain Python file that needs torch only, for an agent that must not depend on this package.
 
 The file is printed from the optimised program, node by node. Heads, views and operators are the source text
-of the functions that this package itself computes with, so both can only mean the same.
+of the functions that this package itself computes with, so the two cannot differ.
 """
 
 from __future__ import annotations
@@ -50,17 +50,18 @@ _BASE: tuple[Callable[..., object], ...] = (
     functions.chosen,
     layers.mlp,
 )
-"""What files may need beside the entries they name, in the order in which they hold it."""
+"""Helpers that a file may need besides the entries it names, in the order in which they are written."""
 
 _TAKEN = {"None", "True", "False", "F", "Tensor", "Callable", "Sequence", "Draws"}
-"""Names of Python and of the file's imports that no class can have."""
+"""Names of Python and of the file's imports, which no class may have."""
 
 
 def export(name: str, loss: Loss) -> str:
-    """The text of a module with one class, called after the loss; it works for spaces of any size.
+    """The text of a module with one class, named after the loss, for spaces of any size.
 
-    The class' parameters have the names and shapes of `CompiledLoss`', whose state it can load. Raises
-    `A2lError` for a registered function whose source can't be read, or reads what the file doesn't have.
+    The class' parameters have the names and shapes of those of `CompiledLoss`, whose state it can load.
+    Raises `A2lError` for a registered function whose source can't be read, or that reads a name which the
+    file doesn't have.
     """
     naive = lower(loss)
     program = optimise(naive)
@@ -71,19 +72,19 @@ def export(name: str, loss: Loss) -> str:
 
 
 def class_name(name: str) -> str:
-    """`A2Winner` for `a2_winner`; `LossF` for `f`, as `F` has a meaning in the file."""
+    """`A2Winner` for `a2_winner`; `LossF` for `f`, since `F` already has a meaning in the file."""
     words = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
     return words if words.isidentifier() and words not in _TAKEN else f"Loss{words}"
 
 
 def parameters(name: str, loss: Loss) -> str:
-    """How the class is made: `A2Winner(action, features)`."""
+    """The call that makes the class: `A2Winner(action, features)`."""
     return f"{class_name(name)}({', '.join(_sizes(lower(loss)))})"
 
 
 def _header(name: str, loss: Loss, text: str, own: bool) -> str:
     formula = textwrap.fill(print_loss(loss), 96, initial_indent="    ", subsequent_indent="        ")
-    typing = [each for each in ("Callable", "Sequence") if f"{each}[" in text]
+    typing = [name for name in ("Callable", "Sequence") if f"{name}[" in text]
     imports = [
         *(["import math"] if "math." in text else []),
         f"from collections.abc import {', '.join(typing)}",
@@ -99,7 +100,7 @@ def _header(name: str, loss: Loss, text: str, own: bool) -> str:
             formula,
             '"""',
             "",
-            # What a user's function is annotated with need not be known there.
+            # The annotations of a user's function may name what the file doesn't import.
             *(["from __future__ import annotations", ""] if own else []),
             *imports,
         ]
@@ -107,8 +108,8 @@ def _header(name: str, loss: Loss, text: str, own: bool) -> str:
 
 
 def _helpers(program: Program, body: str) -> list[str]:
-    """The functions that the class calls, and those that they call."""
-    base = {each.__name__: source(each) for each in _BASE}
+    """The functions that the class calls, and the functions that these call."""
+    base = {helper.__name__: source(helper) for helper in _BASE}
     base["Draws"] = base.pop("Generated").replace("class Generated", "class Draws")
     named = dict.fromkeys(filter(None, map(entry_of, program.nodes)))
     texts = sources(filter(None, map(formula_of, named)))
@@ -130,7 +131,7 @@ def _class(name: str, program: Program, naive: Program) -> str:
         "features": "numbers that an encoder returns for one observation",
         "data": "numbers in `o`",
     }
-    about = textwrap.fill("; ".join(f"{each}: {meanings[each]}" for each in sizes) + ".", 100)
+    about = textwrap.fill("; ".join(f"{size}: {meanings[size]}" for size in sizes) + ".", 100)
     windows = (
         f"windows of {program.horizon + 1} consecutive steps of one episode: index i is step t+i"
         if program.horizon
@@ -146,7 +147,7 @@ def _class(name: str, program: Program, naive: Program) -> str:
         "",
         f"    horizon = {program.horizon}",
         "",
-        f"    def __init__(self, {', '.join(f'{each}: int' for each in sizes)}) -> None:",
+        f"    def __init__(self, {', '.join(f'{size}: int' for size in sizes)}) -> None:",
         "        super().__init__()",
         "        self.action, self.features = action, features",
         *(line for text in _parameters(naive) for line in wrapped(text, 8)),
@@ -166,7 +167,7 @@ def _class(name: str, program: Program, naive: Program) -> str:
 
 
 def _arguments(program: Program) -> tuple[list[str], list[str]]:
-    """What `forward` takes, and what there is to say about it."""
+    """The arguments of `forward`, and notes about them."""
     streams = {node.stream for node in program.nodes if isinstance(node, Sample)}
     arguments = [
         "encoder: Callable[[Tensor], Tensor]",
@@ -206,18 +207,18 @@ def _checks(program: Program) -> Iterator[str]:
 
 
 def _sizes(program: Program) -> list[str]:
-    """The sizes that the class is made with."""
+    """The names of the sizes that the class takes."""
     raw = any(isinstance(node, Sample) and node.stream is Stream.RAW for node in program.nodes)
     return ["action", "features", *(["data"] if raw else [])]
 
 
 def _parameters(program: Program) -> Iterator[str]:
-    """What the class learns, as `CompiledLoss` makes it."""
+    """Statements that make the learned parts, as `CompiledLoss` makes them."""
     types = verify(program)
     heads: dict[int, str] = {}
     matrices: dict[int, str] = {}
     for node in program.nodes:
-        rows = [each for each in (types[read] for read in node.inputs) if isinstance(each, Row)]
+        rows = [row for row in (types[read] for read in node.inputs) if isinstance(row, Row)]
         if isinstance(node, Predict):
             inputs, outputs = _width(rows[0]), _width(node.output)
             sizes = [inputs, outputs, *([str(list(node.layers))] if node.layers else [])]

@@ -1,4 +1,4 @@
-"""An exported file is run before it is handed out."""
+"""An exported file is run before it is handed to the user."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _SEED = 1
 def check_export(name: str, loss: Loss, text: str) -> None:
     """Run the file that `export` wrote on random windows, of vectors and of frames.
 
-    Raises `A2lError` where it fails, or gives something else than `CompiledLoss`.
+    Raises `A2lError` if it fails, or if its result differs from that of `CompiledLoss`.
     """
     try:
         made = load_class(name, text)
         pairs = [_run(made, loss, shape) for shape in _SHAPES]
-    # A function of a user's that reads what the file doesn't hold fails in any way.
+    # A user's function that reads what the file doesn't hold may fail in any way.
     except Exception as error:  # noqa: BLE001
         raise _refusal(name, f"fails: {type(error).__name__}: {error}") from None
     for outside, inside in pairs:
@@ -54,7 +54,7 @@ def load_class(name: str, text: str) -> type[nn.Module]:
 
 
 def _run(made: Callable[..., nn.Module], loss: Loss, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """What the file and the compiled loss give, with equal weights, windows and random numbers."""
+    """The results of the file and of the compiled loss, with equal weights, windows and random numbers."""
     spaces = Spaces.of(shape, _ACTION, _FEATURES)
     compiled = compile_loss(loss, spaces).double()
     sizes = {"action": _ACTION, "features": _FEATURES, "data": spaces.data}
@@ -70,7 +70,7 @@ def _run(made: Callable[..., nn.Module], loss: Loss, shape: tuple[int, ...]) -> 
 
 
 def _agent() -> dict[str, Any]:
-    """What an agent tells a loss beside its encoders and windows."""
+    """The other arguments that an agent passes, besides encoders and windows."""
     generator = torch.Generator().manual_seed(_SEED)
     return {"value": lambda features: features.sum(dim=1).sin(), "frames": 500, "generator": generator}
 

@@ -17,28 +17,28 @@ from a2ls_dsl.words.entry import Formula
 from a2ls_dsl.words.registry import functions, heads, operators
 
 _KNOWN = {**TORCH, "math": math}
-"""What a file imports, by name."""
+"""The imports of a file, by name."""
 
 
 def formula_of(name: str) -> Formula | None:
-    """What computes an entry; None for what has no formula."""
+    """The function that computes an entry; None if it has no formula."""
     tables = (functions, operators, heads)
     return next((table[name].formula for table in tables if name in table), None)
 
 
 def sources(formulas: Iterable[Formula]) -> dict[str, str]:
-    """The texts of formulas by name, each behind what it calls.
+    """The texts of formulas by name, each after the functions that it calls.
 
-    Raises `A2lError` where a file can't hold one.
+    Raises `A2lError` if a file can't hold one of them.
     """
-    known: dict[str, object] = {}
+    defined: dict[str, object] = {}
     texts: dict[str, str] = {}
 
     def add(function: Formula) -> None:
         name = function.__name__
-        if known.setdefault(name, function) is not function:
+        if defined.setdefault(name, function) is not function:
             raise A2lError(
-                f"a function called `{name}` can't be written to a file, which has another one",
+                f"a function called `{name}` can't be written to a file, which already has another",
                 "give yours another name and register it again",
             )
         if name in texts:
@@ -70,7 +70,7 @@ def source(function: Formula | type) -> str:
 
 
 def _called(function: Formula) -> Iterator[FunctionType]:
-    """The functions that a function reads; raises `A2lError` for anything else that a file doesn't have."""
+    """The functions that a function reads. Raises `A2lError` if it reads anything a file doesn't have."""
     if not isinstance(function, FunctionType):
         return
     if function.__code__.co_freevars:
@@ -91,7 +91,7 @@ def _refuse(function: Formula, name: str) -> None:
 
 
 def _globals(code: CodeType) -> Iterator[str]:
-    """The global names that a function and those inside it read."""
+    """The global names that a function and its inner functions read."""
     for instruction in dis.get_instructions(code):
         if instruction.opname == "LOAD_GLOBAL":
             yield instruction.argval

@@ -1,6 +1,6 @@
-"""The statements of an exported loss: one assignment a node; samples and picks stand where they are used.
+"""The statements of an exported loss: one assignment for each node; samples and picks are written inline.
 
-Expressions are Python's own syntax trees, and Python prints them, so that brackets stand where they have to.
+Expressions are Python's own syntax trees, printed by Python, which puts brackets where they are needed.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ _SEQUENCES = {
     Stream.RAW: ("o", "[newest_frame(x).to(dtype) for x in s] if data is None else data.to(dtype).unbind(1)"),
     Stream.DONE: ("d", "done.to(dtype)[..., None].unbind(1)"),
 }
-"""What the steps of a stream are called, and what they are."""
+"""The name and the value of the sequence of a stream's steps."""
 _ENCODERS = {ONLINE: "encoder", EMA: "target_encoder", STOP: "encoder"}
 _ENCODED = {ONLINE: "encoded", EMA: "target_encoded", STOP: "stopped"}
 _INLINE = (Discount, Spread)
-"""Nodes that are written where they are read, if one node reads them."""
+"""Nodes that are written inline if only one node reads them."""
 
 
 def statements(program: Program) -> Iterator[str]:
@@ -85,7 +85,7 @@ def statements(program: Program) -> Iterator[str]:
 
 
 def _is_only_term(program: Program, users: list[int]) -> bool:
-    """Whether what is read there is all that the loss consists of, so that it is returned at once."""
+    """Whether the users include a loss with a single term, so that the value is returned directly."""
     readers = [program.nodes[index] for index in users]
     return any(isinstance(node, WeightedSum) and len(node.weights) == 1 for node in readers)
 
@@ -99,7 +99,7 @@ def entry_of(node: Node) -> str:
 
 
 def crops(program: Program) -> bool:
-    """Whether a program cuts out of the frames that the agent's own were cut out of."""
+    """Whether a program crops anew from the frames that the agent's own were cropped from."""
     return any(isinstance(node, Augment) and functions[node.view].uncropped for node in program.nodes)
 
 
@@ -112,7 +112,7 @@ def draws(program: Program) -> bool:
 
 
 def _names(program: Program) -> list[ast.expr]:
-    """What each node is called: `s[2]` for a sample, and a name by its part in the loss for all others."""
+    """The name of each node: `s[2]` for a sample, otherwise a word for its role in the loss."""
     users, names = program.users(), list[ast.expr]()
     given: dict[str, int] = {}
     wanted = [
@@ -227,7 +227,7 @@ def _expression(node: Node, inputs: Sequence[ast.expr]) -> ast.expr:
 
 
 def _whole(seen: ast.expr) -> ast.expr:
-    """The frames that a step was cut out of; what has been through a view was cut already."""
+    """The frames that a step was cropped from; None after a view, when it has been cropped already."""
     match seen:
         case ast.Subscript(ast.Name("s"), place):
             return ast.Subscript(symbol("whole"), place)

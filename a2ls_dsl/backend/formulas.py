@@ -1,4 +1,4 @@
-"""What computes the entries of the language, the package's and those that a program has registered."""
+"""Computes the entries of the language: the package's own and those that users have registered."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from a2ls_dsl.words.entry import Function, Negatives
 from a2ls_dsl.words.registry import functions, heads, operators
 
 TORCH: Mapping[str, object] = MappingProxyType({"torch": torch, "F": F, "nn": nn, "Tensor": Tensor})
-"""What formulas read by these names, in the package's files and in exported ones."""
+"""The names that formulas may read, in the package's files and in exported ones."""
 
 for _file in FILES:
     vars(_file).update(TORCH)
 
 
 def view(name: str, numbers: Sequence[float], x: Tensor, draws: Draws) -> Tensor:
-    """A view of observations; one that doesn't know stacks is called member by member."""
+    """A view of observations; a view that doesn't handle stacks is called member by member."""
     entry = functions[name]
     if entry.stacks or not isinstance(draws, MemberDraws):
         return _call(entry, x, draws, *numbers)
-    return torch.stack([_call(entry, each, draws.member(i), *numbers) for i, each in enumerate(x)])
+    return torch.stack([_call(entry, member, draws.member(i), *numbers) for i, member in enumerate(x)])
 
 
 def normaliser(name: str, numbers: Sequence[float], x: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ def compare(
 ) -> Tensor:
     """The loss of one term, (...), of rows (..., B, D).
 
-    matrix: (..., D, D), for an operator that has one; draws: for one that draws.
+    matrix: (..., D, D), for an operator that has one; draws: for an operator that draws random numbers.
     """
     entry = operators[operator]
     given: dict[str, object] = dict(options)
@@ -67,14 +67,14 @@ def make_head(kind: str, inputs: int, outputs: int, layers: Sequence[int], hidde
     """The module of a head, or its `hidden` layers alone."""
     entry = heads[kind]
     if entry.formula is None:
-        raise TypeError(f"`{kind}` is no module")
+        raise TypeError(f"`{kind}` is not a module")
     module: nn.Module = entry.formula(inputs, outputs, *([list(layers)] if entry.layers else []))
     return nn.Sequential(*list(module.children())[:-1]) if hidden else module
 
 
 def _call(entry: Function, *arguments: object) -> Tensor:
     if entry.formula is None:
-        raise TypeError(f"`{entry.name}` is the agent's own")
+        raise TypeError(f"`{entry.name}` belongs to the agent and has no formula")
     result: Tensor = entry.formula(*arguments)
     return result
 

@@ -1,4 +1,4 @@
-"""What is computed beside the formulas of entries; exported files hold this text, too."""
+"""Computations besides the formulas of entries; exported files contain this text too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from a2ls_dsl.words.views.frames import are_frames
 
 
 class Generated:
-    """Random numbers of a torch generator; by default of torch's own."""
+    """Random numbers of a torch generator, by default the global one."""
 
     def __init__(self, generator: torch.Generator | None = None) -> None:
         self.generator = generator
@@ -38,8 +38,8 @@ def scheduled(start: float, end: float, length: float, frames: float) -> float:
 def spread(x: Tensor, bins: int, low: float, high: float, symlog: bool, smoothing: float = 0) -> Tensor:
     """Numbers (..., D) as distributions over bins (..., D * bins).
 
-    The two nearest bins share each number; with smoothing, all bins hold what a normal distribution around it
-    has there, of that many bins' deviation, of what lies in range (Farebrother et al. 2024).
+    The two nearest bins share each number. With smoothing, its distribution is a normal one around it, with
+    a deviation of `smoothing` bins, cut to the range (Farebrother et al. 2024).
     """
     # Half precision holds no whole numbers beyond 256.
     place = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -56,7 +56,7 @@ def spread(x: Tensor, bins: int, low: float, high: float, symlog: bool, smoothin
 
 
 def drawn(share: Tensor, count: int, ratio: float) -> Tensor:
-    """Places (..., B, 1) from 0 to count - 1 for numbers (..., B) that are even in [0, 1).
+    """Places (..., B, 1) from 0 to count - 1 for numbers (..., B) that are uniform in [0, 1).
 
     Each place is ratio times as probable as the one before it.
     """
@@ -68,14 +68,14 @@ def drawn(share: Tensor, count: int, ratio: float) -> Tensor:
 
 
 def chosen(places: Tensor, steps: Sequence[Tensor]) -> Tensor:
-    """Of steps (..., B, ...) for each sample the one at its place (..., B, 1)."""
+    """For each sample the step (..., B, ...) at its place (..., B, 1)."""
     several = torch.stack(list(steps))
     index = places[..., 0].reshape(1, *places.shape[:-1], *[1] * (several.dim() - places.dim()))
     return several.gather(0, index.expand(1, *several.shape[1:]))[0]
 
 
 def newest_frame(x: Tensor) -> Tensor:
-    """Observations as data (..., n): vectors as they are, of frames the newest one in 0..1, 4x smaller.
+    """Observations as data (..., n): vectors unchanged; of frames the newest, in 0..1 and 4x smaller.
 
     A frame has three channels where their number is a multiple of three, else one; bytes are divided by 255.
     """

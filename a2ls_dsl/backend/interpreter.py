@@ -1,8 +1,8 @@
-"""The meaning of a program: evaluate it node by node. Slow and plain; all other backends must equal it.
+"""The meaning of a program: evaluate it node by node. Slow and simple; all other backends must match it.
 
-Rows are (..., B, D). Leading dimensions are the members of a stack, whose parameters then have them too; one
-loss alone has none. What belongs to the agent, its encoders and its value, is asked for and answered from
-outside, so that a stack can answer several programs at once.
+Rows are (..., B, D). Leading dimensions are the members of a stack, and parameters then have them too; a
+single loss has none. Calls of the agent's encoders and value are requests that are answered from outside, so
+that a stack can answer several programs at once.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ from a2ls_dsl.words.registry import functions, operators
 Encoder = Callable[[Tensor], Tensor]
 
 CALLS = (ONLINE, EMA, STOP, VALUE)
-"""What is asked of an agent, in an order in which no call waits for a later one."""
+"""The calls that an agent answers, ordered so that none waits for a later one."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A call of one of the agent's functions `name` (see `CALLS`) on batches of like tensors.
+    """A call of the agent's function `name` (see `CALLS`) on batches of tensors of one shape.
 
-    inputs: observations, or for a value latents. seen: for a value, the observations the latents are of.
+    inputs: observations, or latents for a value. seen: for a value, the observations that were encoded.
     """
 
     name: str
@@ -65,37 +65,37 @@ class Request:
 
 
 Answer = tuple[Tensor, ...]
-"""One result an input: features (..., B, F), or values (..., B, 1)."""
+"""One result for each input: features (..., B, F), or values (..., B, 1)."""
 
 
 class Context(Protocol):
-    """What a program is evaluated with."""
+    """Everything a program is evaluated with, except the agent."""
 
     def sample(self, stream: Stream, offset: int) -> Tensor:
         """A step of a stream: observations (..., B, ...), or a row (..., B, D)."""
 
     def crop(self, draw: int, offset: int) -> Tensor:
-        """The observation of a step under a crop of its own."""
+        """The observation of a step under a fresh crop."""
 
     def draws(self, draw: int) -> Draws:
-        """The random numbers of a view's call, or of an operator."""
+        """The random numbers of a call of a view, or of an operator."""
 
     def head(self, number: int, row: Tensor) -> Tensor:
-        """The prediction of a head, or what another learned map makes of a row."""
+        """A row mapped by a head or another learned map."""
 
     def matrix(self, term: int) -> Tensor | None:
         """The matrix of a term whose operator has one."""
 
     def weights(self, given: Sequence[Weight]) -> Sequence[float | Tensor]:
-        """The weights of the terms now."""
+        """The current weights of the terms."""
 
 
 def execution(program: Program, context: Context) -> Generator[Request, Answer, Tensor]:
-    """Evaluate a program; yields requests to the agent and wants their answers. Returns the loss, (...)."""
+    """Evaluate a program: yields requests to the agent, is sent their answers, returns the loss (...)."""
     values: list[Tensor | Answer] = []
     for node in program.nodes:
         inputs = [values[read] for read in node.inputs]
-        tensors = [each for each in inputs if isinstance(each, Tensor)]
+        tensors = [value for value in inputs if isinstance(value, Tensor)]
         match node:
             case Encode():
                 (value,) = yield Request(node.encoder, tuple(tensors))
@@ -112,7 +112,7 @@ def execution(program: Program, context: Context) -> Generator[Request, Answer, 
                 values.append(inputs[0][node.index])
             case Augment() if functions[node.view].uncropped:
                 sampled = program.nodes[node.inputs[0]]
-                # What has been through a view already is as large as the agent's: nothing is left to cut.
+                # After another view an observation has the agent's size already: nothing is left to crop.
                 if isinstance(sampled, Sample):
                     values.append(context.crop(node.draw, sampled.offset))
                 else:
@@ -178,7 +178,7 @@ def _evaluate(node: Node, inputs: list[Tensor], context: Context) -> Tensor:
 
 
 def weight_at(weight: Weight, frames: float) -> float:
-    """A term's weight after that many environment frames."""
+    """The weight of a term after that many environment frames."""
     if isinstance(weight, Schedule):
         return scheduled(weight.start, weight.end, weight.frames, frames)
     return weight

@@ -1,4 +1,4 @@
-"""One loss as an `nn.Module`, for anybody's agent."""
+"""A loss as an `nn.Module`, for any agent."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from a2ls_dsl.words.registry import operators
 from a2ls_dsl.words.views.frames import crop
 
 Value = Callable[[Tensor], Tensor]
-"""The agent's estimate of latents: (B, features) -> (B,) or (B, 1)."""
+"""The agent's estimates for latents: (B, features) -> (B,) or (B, 1)."""
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What a loss learns: maps by number as (node, inputs, outputs), and (term, size) of matrices."""
+    """The learned parts of a loss: (node, inputs, outputs) of maps, by number; (term, size) of matrices."""
 
     heads: tuple[tuple[Predict, int, int], ...]
     matrices: tuple[tuple[int, int], ...]
 
 
 def learned(program: Program, spaces: Spaces) -> Learned:
-    """The learned parts of a program as lowered: terms that count for nothing have theirs, too."""
+    """The learned parts of a program as lowered, including those of terms of weight 0."""
     types = verify(program)
     heads: dict[int, tuple[Predict, int, int]] = {}
     matrices: dict[int, int] = {}
     for node in program.nodes:
-        rows = [each for each in (types[read] for read in node.inputs) if isinstance(each, Row)]
+        rows = [row for row in (types[read] for read in node.inputs) if isinstance(row, Row)]
         if isinstance(node, Predict):
             heads[node.head] = node, spaces.width(rows[0]), spaces.width(node.output)
         elif isinstance(node, Compare) and operators[node.operator].matrix:
@@ -85,9 +85,9 @@ class CompiledLoss(nn.Module):
         frames: float | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """The loss of a batch of windows, a scalar. Raises `A2lError` where sizes or parts don't fit.
+        """The loss of a batch of windows, a scalar. Raises `A2lError` if sizes or parts don't fit.
 
-        value: the agent's estimate of latents, for losses with `value(...)`. frames: how many environment
+        value: the agent's estimates for latents, for losses with `value(...)`. frames: how many environment
         frames the agent has trained, for schedules. generator: draws views.
         """
         check_window(self.program, self.spaces, window)
@@ -101,7 +101,7 @@ class CompiledLoss(nn.Module):
 
 
 class Alone:
-    """The context of one loss: see `interpreter.Context`."""
+    """The context of a single loss: see `interpreter.Context`."""
 
     def __init__(
         self, module: CompiledLoss, window: Window, frames: float, generator: torch.Generator | None
@@ -144,7 +144,7 @@ class Alone:
         return matrix
 
     def weights(self, given: Sequence[Weight]) -> list[float]:
-        return [weight_at(each, self._frames) for each in given]
+        return [weight_at(weight, self._frames) for weight in given]
 
 
 @dataclass(frozen=True)
@@ -158,32 +158,32 @@ class Agent:
     def __call__(self, request: Request) -> Answer:
         x = torch.cat(request.inputs)
         if request.name == ONLINE:
-            found = self.encoder(x)
+            result = self.encoder(x)
         else:
             with torch.no_grad():
                 if request.name == VALUE:
-                    found = torch.as_tensor(self.value(x) if self.value else 0.0).reshape(-1, 1)
+                    result = torch.as_tensor(self.value(x) if self.value else 0.0).reshape(-1, 1)
                 else:
-                    found = (self.target_encoder if request.name == EMA else self.encoder)(x)
-        return found.chunk(len(request.inputs))
+                    result = (self.target_encoder if request.name == EMA else self.encoder)(x)
+        return result.chunk(len(request.inputs))
 
 
 def shapes(module: CompiledLoss) -> list[str]:
-    """What a loss learns for itself, in words: `predictor 5 -> 10 -> 3`, one a kind of map."""
+    """The learned parts of a loss in words, a line for each kind of map: `predictor 5 -> 10 -> 3`."""
     heads: dict[str, list[str]] = {}
     parts = learned(lower(module.loss), module.spaces).heads
     for (node, inputs, _), head in zip(parts, module.heads, strict=True):
-        layers = (each.out_features for each in head.modules() if isinstance(each, nn.Linear))
+        layers = (layer.out_features for layer in head.modules() if isinstance(layer, nn.Linear))
         name = node.kind if node.role == HEAD else f"{node.role} {node.kind}"
         heads.setdefault(name, []).append(" -> ".join(map(str, (inputs, *layers))))
-    found = [f"{kind} {', '.join(each)}" for kind, each in heads.items()]
-    found += [f"matrix {len(each)} x {len(each)}" for each in module.bilinear.values()]
-    return found
+    lines = [f"{kind} {', '.join(sizes)}" for kind, sizes in heads.items()]
+    lines += [f"matrix {len(matrix)} x {len(matrix)}" for matrix in module.bilinear.values()]
+    return lines
 
 
 @dataclass(frozen=True)
 class Compilation:
-    """A compiled loss and how it came about: (pass, number of nodes after it) and seconds taken."""
+    """A compiled loss and how it was made: (pass, number of nodes after it), and the seconds taken."""
 
     module: CompiledLoss
     passes: tuple[tuple[str, int], ...]
@@ -191,7 +191,7 @@ class Compilation:
 
 
 def compile_with_report(loss: Loss, spaces: Spaces) -> Compilation:
-    """Compile a canonical loss and say what each pass left."""
+    """Compile a canonical loss and report what each pass left."""
     start = time.perf_counter()
     program = lower(loss)
     passes = [("lower", len(program.nodes))]

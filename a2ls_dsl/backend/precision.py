@@ -1,4 +1,4 @@
-"""Where autocast rounds: nowhere that numbers are values, differences or sums."""
+"""Keeps autocast from rounding values, differences and sums."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from torch.amp import is_autocast_available
 
 
 def unrounded(device: torch.device) -> AbstractContextManager[object]:
-    """Inside, autocast is off: results are as precise as what they are computed of."""
+    """A context without autocast: results are as precise as their inputs."""
     kind = device.type
     return torch.autocast(kind, enabled=False) if is_autocast_available(kind) else nullcontext()

@@ -1,4 +1,4 @@
-"""Python expressions as syntax trees, their text, and long statements on several lines."""
+"""Python expressions as syntax trees, their text, and long statements wrapped over several lines."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _LONGEST = 110
 
 
 def unparsed(expression: ast.expr) -> str:
-    """Python's text of an expression; the strings in them are names of terms, and hold no quotes."""
+    """The Python text of an expression; strings in it are names of terms and contain no quotes."""
     return ast.unparse(expression).replace("'", '"')
 
 
 def wrapped(text: str, indent: int) -> Iterator[str]:
-    """A statement at an indent, its outermost brackets on lines of their own where it is too long."""
+    """The lines of an indented statement; a long one is broken at its outermost brackets."""
     before = " " * indent
     if len(before + text) <= _LONGEST:
         yield before + text
@@ -36,11 +36,11 @@ def wrapped(text: str, indent: int) -> Iterator[str]:
 
 
 def _outermost(text: str) -> tuple[int, int] | None:
-    """The longest pair of brackets that lies in no other and can be opened up: of a call, or of a list.
+    """The longest outermost pair of brackets that may be broken over lines: those of a call or a list.
 
-    A comma behind what other brackets hold would make a tuple of it.
+    In other brackets, a trailing comma would make a tuple.
     """
-    found, depth, start = list[tuple[int, int]](), 0, 0
+    pairs, depth, start = list[tuple[int, int]](), 0, 0
     for place, letter in enumerate(text):
         if letter in "([":
             start = place if depth == 0 else start
@@ -48,18 +48,18 @@ def _outermost(text: str) -> tuple[int, int] | None:
         elif letter in ")]":
             depth -= 1
             if depth == 0:
-                found.append((start, place))
-    open_up = [
+                pairs.append((start, place))
+    breakable = [
         (start, end)
-        for start, end in found
+        for start, end in pairs
         if (re.match(r"[\w\])]", text[start - 1 : start]) is not None) == (text[start] == "(")
         and " for " not in text[start:end]
     ]
-    return max(open_up, key=lambda pair: pair[1] - pair[0], default=None)
+    return max(breakable, key=lambda pair: pair[1] - pair[0], default=None)
 
 
 def _parts(text: str) -> list[str]:
-    """What stands between the commas of a list."""
+    """The parts between the outermost commas."""
     parts, depth = [""], 0
     for letter in text:
         depth += (letter in "([") - (letter in ")]")
@@ -71,7 +71,7 @@ def _parts(text: str) -> list[str]:
 
 
 def filled(template: str, **parts: ast.expr) -> ast.expr:
-    """An expression with others in the place of some of its names."""
+    """An expression in which `parts` take the place of the names they are given by."""
 
     class Fill(ast.NodeTransformer):
         def visit_Name(self, name: ast.Name) -> ast.expr:
@@ -99,9 +99,9 @@ def call(function: str, arguments: Sequence[ast.expr], **options: ast.expr) -> a
 
 
 def listed(inputs: Sequence[ast.expr]) -> ast.expr:
-    """`[s[1], *a[1:4]]`: three or more items of a list in a row are written as a slice."""
+    """`[s[1], *a[1:4]]`: three or more consecutive items of a sequence are written as a slice."""
     parts, begin = list[ast.expr](), 0
-    places = [_place(each) for each in inputs]
+    places = [_place(expression) for expression in inputs]
     for end in range(1, len(inputs) + 1):
         name, first = places[begin]
         if end < len(inputs) and places[end] == (name, first + end - begin):
@@ -118,7 +118,7 @@ def listed(inputs: Sequence[ast.expr]) -> ast.expr:
 
 
 def _place(expression: ast.expr) -> tuple[str, int]:
-    """The sequence and the index of an item; another expression is the first of its own kind."""
+    """The sequence and the index of an item; any other expression counts as its own item 0."""
     match expression:
         case ast.Subscript(ast.Name(name), ast.Constant(int(place))):
             return name, place

@@ -1,4 +1,4 @@
-"""Entries of your own were registered here; that this is over is told to whoever still does."""
+"""Users used to register entries here; an error says what to call instead."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def __getattr__(name: str) -> object:
     if name.startswith("__"):
         raise AttributeError(name)
     raise A2lError(
-        f"a2ls_dsl.backend.registry.{name} is no more: one call now says what an entry means and computes it",
+        f"a2ls_dsl.backend.registry.{name} was removed: one decorator now declares an entry and computes it",
         "put @a2l.operator(...), @a2l.view(...) or @a2l.normaliser(...) before your function: "
         "docs/language.md, Operators and functions of your own",
     )

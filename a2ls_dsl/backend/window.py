@@ -1,6 +1,6 @@
-"""What a loss is evaluated on: the sizes of an environment's spaces, and windows of trajectories.
+"""The data of a loss: the sizes of an environment's spaces, and windows of trajectories.
 
-The checks here are those of exported files; `CompiledLoss` has errors of its own, with a fix (`checks.py`).
+The checks here are for exported files; `CompiledLoss` has errors of its own, with fixes (`checks.py`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from a2ls_dsl.words.registry import functions
 
 @dataclass(frozen=True)
 class Spaces:
-    """Sizes of the vectors that a loss meets.
+    """Sizes of the vectors that a loss reads.
 
     observation: numbers in one observation; action: numbers in one action; features: width of what the
     encoder returns for one observation; data: width of `o[t]`, by default that of a vector.
@@ -44,7 +44,7 @@ class Spaces:
         return Spaces(math.prod(observation), action, features, data)
 
     def width(self, row: Row) -> int:
-        """How many numbers one sample of a row has."""
+        """The width of a row, in numbers."""
         if row.units:
             return row.units
         sizes = {
@@ -58,7 +58,7 @@ class Spaces:
 
 @dataclass(frozen=True)
 class Window:
-    """A batch of windows of `steps` consecutive steps t, t+1, ... out of one episode each.
+    """A batch of windows, each of `steps` consecutive steps t, t+1, ... of one episode.
 
     observation: (..., B, steps, observation size) of vectors, (..., B, steps, channels, height, width) of
     frames; action: (..., B, steps, action size), in [-1, 1]; reward: (..., B, steps). The leading dimensions
@@ -66,8 +66,7 @@ class Window:
 
     done: (..., B, steps), 1 where a step's state is terminal; for losses that read it. uncropped: frames
     (..., B, steps, channels, height, width) that the observations were cut out of: what `crop` cuts from.
-    data: (..., B, steps, n), `o`, where it is something else than `functions.newest_frame` makes of the
-    observations.
+    data: (..., B, steps, n), `o`, unless it is what `functions.newest_frame` makes of the observations.
     """
 
     observation: Tensor
@@ -82,11 +81,11 @@ class Window:
         return self.reward.shape[-1]
 
     def states(self, step: Tensor, draw: Tensor, members: Tensor | None = None) -> Tensor:
-        """Of a stack's windows: the observations of some steps, (N, T, B, ...).
+        """The observations (N, T, B, ...) of some steps of a stack's windows.
 
-        step: (N, T) offsets; draw: (N, T), 0 for the draw of the augmentation that a step's observation has
-        wherever it stands, any other number for a draw of its own. Vectors have no augmentation. members:
-        (N,) whose windows, by default those of all.
+        step: (N, T) offsets; draw: (N, T), 0 for the augmentation draw that belongs to the step's
+        observation, any other number for a fresh draw. Vectors are not augmented. members: (N,) whose
+        windows are read, by default all.
         """
         if members is None:
             members = torch.arange(len(step), device=step.device)
@@ -94,7 +93,7 @@ class Window:
 
 
 class StackWindow(Protocol):
-    """What a stack of losses reads: windows of all members, whose states are fetched when they are needed."""
+    """What a stack of losses reads: windows of all members; states are fetched on demand."""
 
     @property
     def action(self) -> Tensor:
@@ -120,9 +119,9 @@ def check_windows(
     reward: Tensor,
     done: Tensor | None = None,
 ) -> None:
-    """Raises ValueError where windows don't have the shapes that `forward` names, TypeError for no tensors.
+    """Raises ValueError if windows don't have the shapes that `forward` names, TypeError if not tensors.
 
-    steps: how many the loss looks at; width: numbers in an action.
+    steps: how many the loss reads; width: numbers in an action.
     """
     given = {"observation": observation, "action": action, "reward": reward, "done": done}
     for name, tensor in given.items():
@@ -143,7 +142,7 @@ def check_windows(
 
 
 def check_uncropped(observation: Tensor, uncropped: Tensor | None) -> None:
-    """Raises ValueError where the frames are missing that fresh crops are cut out of."""
+    """Raises ValueError if the frames for fresh crops are missing or have another shape."""
     seen = tuple(observation.shape)
     if uncropped is None and len(seen) > 4:
         raise ValueError("uncropped is missing, the frames that observation was cut out of: the loss crops")
@@ -154,7 +153,7 @@ def check_uncropped(observation: Tensor, uncropped: Tensor | None) -> None:
 
 
 def features_of(encoder: Callable[[Tensor], Tensor], observations: Tensor, features: int) -> Tensor:
-    """What an encoder makes of observations (B, ...): (B, features). Raises ValueError for another shape."""
+    """The features (B, features) of observations (B, ...). Raises ValueError for another shape."""
     encoded = encoder(observations)
     shape, wanted = tuple(encoded.shape), (len(observations), features)
     if shape != wanted:
@@ -163,7 +162,7 @@ def features_of(encoder: Callable[[Tensor], Tensor], observations: Tensor, featu
 
 
 def values_of(value: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
-    """Estimates of features (B, features): (B, 1). Raises ValueError where they are no numbers (B,)."""
+    """Estimates (B, 1) for features (B, features). Raises ValueError unless `value` gives (B,) or (B, 1)."""
     estimates = value(features)
     if tuple(estimates.shape) not in ((len(features),), (len(features), 1)):
         wanted = f"({len(features)},)"
@@ -177,13 +176,13 @@ def reads(program: Program, stream: Stream) -> bool:
 
 
 def has_schedules(program: Program) -> bool:
-    """Whether a weight depends on how long the agent has trained."""
+    """Whether a weight depends on how long the agent has been training."""
     last = program.nodes[-1]
-    return isinstance(last, WeightedSum) and any(isinstance(each, Schedule) for each in last.weights)
+    return isinstance(last, WeightedSum) and any(isinstance(weight, Schedule) for weight in last.weights)
 
 
 def ends_in_a_state(program: Program) -> bool:
-    """Whether no action or reward of the last step is read, so that it may be an episode's last state."""
+    """Whether no action or reward of the last step is read, so that it may end an episode."""
     read = [node for node in program.nodes if isinstance(node, Sample)]
     return program.horizon > 0 and not any(
         node.offset == program.horizon and node.stream in (Stream.ACTION, Stream.REWARD) for node in read
@@ -191,10 +190,10 @@ def ends_in_a_state(program: Program) -> bool:
 
 
 def reach(loss: Loss | None) -> int:
-    """How many steps behind its first one a window of a loss takes when it is sampled in an episode.
+    """How many steps after its first a window of a loss needs when it is sampled from an episode.
 
     Losses that read no action or reward of their last step may end in an episode's last state; those of
-    He et al. 2022 take the whole horizon, as in their release.
+    He et al. 2022 need the whole horizon, as in their release.
     """
     if loss is None or is_paper_shaped(loss):
         return 0 if loss is None else loss.horizon

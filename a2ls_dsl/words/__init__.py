@@ -1,12 +1,12 @@
 """What the words of the language mean: operators, functions, heads, streams.
 
 An operator, a view, a normaliser or a head is one entry: a plain torch function behind a decorator of
-`registry.py` that says what the language, the compiler and the editor have to know of it. Files of the
-folders `operators`, `views`, `normalisers` and `heads` are found by themselves, in the order of their names;
+`registry.py` that states what the language, the compiler and the editor need to know about it. Files in the
+folders `operators`, `views`, `normalisers` and `heads` are imported automatically, in alphabetical order;
 users call the same decorators.
 
-The language never computes, and torch takes a second to import: so these files name torch under
-`TYPE_CHECKING` only, and `backend/formulas.py` gives it to them.
+The language never computes, and torch takes a second to import, so these files import torch only under
+`TYPE_CHECKING`; `backend/formulas.py` supplies it at run time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Functions without a formula: the agent's encoders and values, and what is made of runs of steps."""
+"""Functions without a formula: the agent's encoders and values, and functions of runs of steps."""
 
 from __future__ import annotations
 

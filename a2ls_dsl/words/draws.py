@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Draws(Protocol):
-    """Random numbers for views. Shapes are those without the dimensions of members, which are put before."""
+    """Random numbers for views and operators. Leading dimensions for members are added to the shapes."""
 
     def uniform(self, x: Tensor, *shape: int) -> Tensor:
         """Numbers in [0, 1), on the device of x."""
@@ -23,4 +23,4 @@ class MemberDraws(Draws, Protocol):
     """The draws of several members at once."""
 
     def member(self, index: int) -> Draws:
-        """Those of one of them."""
+        """The draws of one member."""

@@ -1,4 +1,4 @@
-"""What an entry says: operators, functions, heads and their numbers. No torch here."""
+"""The data of entries: operators, functions, heads and their numbers. No torch here."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Sets(StrEnum):
 
 
 class Needs(StrEnum):
-    """What has to be there for an option to mean anything."""
+    """What an option requires to have any effect."""
 
     NOTHING = ""
     NEGATIVES = "against batch"
@@ -40,7 +40,7 @@ class Needs(StrEnum):
 
 
 class Form(StrEnum):
-    """The two formulas that a stack computes for all of its terms at once, each in its lane."""
+    """The two forms that a stack computes for all of its terms at once, each form in its own lane."""
 
     DISTANCE = "squared distance of prediction and target"
     SIMILARITY = "product of all pairs of a batch, in a softmax"
@@ -62,17 +62,17 @@ class Number:
 
 @dataclass(frozen=True)
 class Operator:
-    """What makes one number of a prediction and its target.
+    """Maps a prediction and its target to one number.
 
     formula: see `registry.operator`. summary: one line. example: a term. unary: of one set. head: whether a
     learned head maps the source row onto the target row; without one, the rows themselves are compared.
-    anchored: the term can't be made small by encoding every state as the same latent. pairwise: it compares
+    anchored: the term can't be made small by encoding all states as one latent. pairwise: it compares
     pairs of samples of the batch. unit_rows: it divides each row by its length. matrix: it has a learned
     matrix, which multiplies the target. draws: it draws random numbers. stacks: its formula takes leading
-    dimensions for the members of a stack; else it is called member by member. form: its form in a stack, if
-    it is one of the two that all lanes share. contrast_of: it is that operator against the batch, but for its
-    default. text, text_against: the formula in plain characters. note: what is easily mistaken. latex,
-    latex_against: the formula for LaTeX.
+    dimensions for the members of a stack; otherwise it is called member by member. form: its form in a stack,
+    if it is one of the two that all lanes share. contrast_of: it is that operator against the batch, except
+    for a default. text, text_against: the formula in plain characters. note: a likely misunderstanding.
+    latex, latex_against: the formula in LaTeX.
     """
 
     name: str
@@ -102,18 +102,18 @@ class Operator:
 
     @property
     def maps(self) -> tuple[str, ...]:
-        """The options it has whose value is a learned map: see `words/maps.py`."""
+        """The names of its options whose value is a learned map: see `words/maps.py`."""
         along = not self.unary and (not self.pairwise or self.sets is Sets.TRANSITION)
         projects = self.sets is not Sets.TRANSITION
         return (*[HEAD] * self.head, *[PROJECTOR] * projects, *[TRANSITION] * along)
 
     def option(self, name: str) -> Number | None:
-        """The numeric option of a name."""
+        """The numeric option with this name."""
         return next((option for option in self.options if option.name == name), None)
 
 
 class Type(StrEnum):
-    """What an item of a set is, in the words of messages."""
+    """The type of an item of a set, as messages call it."""
 
     OBSERVATION = "a state"  # not encoded yet; a set's states are encoded by the default of their side
     LATENT = "a latent"
@@ -140,10 +140,16 @@ class Kind(StrEnum):
 KINDS = tuple(Kind)
 
 TAKES: dict[Kind, tuple[Type, ...]] = {
-    Kind.DRAW: (Type.OBSERVATION, Type.ACTION, Type.REWARD, Type.RAW, Type.DONE),  # a run, of which it is one
+    Kind.DRAW: (
+        Type.OBSERVATION,
+        Type.ACTION,
+        Type.REWARD,
+        Type.RAW,
+        Type.DONE,
+    ),  # a run, of which one step is drawn
     Kind.VIEW: (Type.OBSERVATION,),
     Kind.ENCODER: (Type.OBSERVATION,),
-    Kind.NORMALISER: (Type.OBSERVATION, Type.LATENT),  # the default encoder steps in where none is written
+    Kind.NORMALISER: (Type.OBSERVATION, Type.LATENT),  # the default encoder applies if none is written
     Kind.ESTIMATE: (Type.OBSERVATION, Type.LATENT),
     Kind.SEQUENCE: (),
 }
@@ -156,7 +162,7 @@ GIVES: dict[Kind, Type] = {
 
 
 class Sees(StrEnum):
-    """What kind of observations a view changes; others it leaves as they are."""
+    """The kind of observations that a view changes; it leaves others unchanged."""
 
     ANY = "observations"
     FRAMES = "frames"
@@ -168,9 +174,9 @@ class Function:
     """What may be called on an element of a set.
 
     formula: see `registry.view` and `registry.normaliser`; None for what belongs to the agent. example: a
-    whole call. sees: what a view is made for. uncropped: the view cuts out of the frames that the agent's own
-    were cut out of. scale_free: the normaliser gives the same for a latent and for any positive multiple of
-    it. stacks: as of operators. latex: its symbol. shapes, gradient: what an editor says of the agent's own.
+    whole call. sees: what a view is made for. uncropped: the view crops the frames that the agent's own were
+    cropped from. scale_free: the normaliser maps a latent and its positive multiples to the same result.
+    stacks: as for operators. latex: its symbol. shapes, gradient: shown by editors for the agent's own.
     """
 
     name: str
@@ -202,9 +208,9 @@ class Function:
 class Head:
     """A learned map from the source row onto the target row.
 
-    formula: see `registry.head`; None for having no head. example: as it is written behind `head =`. layers:
-    whether it takes the widths of its hidden layers. residual: what it gives is added to a latent, so that
-    only a transition can be one. latex: the letter it has in formulas.
+    formula: see `registry.head`; None for `none`. example: how it is written after `head =`. layers:
+    whether it takes the widths of its hidden layers. residual: its output is added to a latent, so that
+    only a transition can use it. latex: its letter in formulas.
     """
 
     name: str
@@ -217,5 +223,6 @@ class Head:
 
 
 LAYER = Range(1, 8192, whole=True)
+"""The widths that a hidden layer of a head may have."""
 MAX_LAYERS = 8
-"""How wide a hidden layer of a head may be, and how many it may have."""
+"""The largest number of hidden layers of a head."""

@@ -12,8 +12,8 @@ from a2ls_dsl.words.language import HEAD, NONE, PLAIN, PREDICTOR, PROJECTOR, TRA
 class Map:
     """An option whose value is one of `registry.heads`.
 
-    default: the one that is meant where it is left out. together: whether maps of a loss that are written
-    alike are one module, also without a name.
+    default: the head that is used if the option is left out. together: whether unnamed maps of a loss that
+    are written alike share a module.
     """
 
     name: str
@@ -24,8 +24,8 @@ class Map:
 
 MAPS = MappingProxyType(
     {
-        each.name: each
-        for each in (
+        option.name: option
+        for option in (
             Map(HEAD, PREDICTOR, "what maps the source row onto the target row"),
             Map(PROJECTOR, NONE, "what each latent of both sides goes through first"),
             Map(

@@ -1,4 +1,4 @@
-"""Numbers in loss files: how they print, and which ones a parameter takes."""
+"""Numbers in loss files: how they are printed, and which ones a parameter accepts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from a2ls_dsl.diagnostics import A2lError
 
 _EXACT = 10**15
-"""Below this, every whole number prints as one and reads back as the same float."""
+"""Below this, every whole number is printed without a point and reads back as the same float."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers that a parameter takes: from `least` to `most`, whole ones only if `whole`.
+    """The numbers that a parameter accepts: from `least` to `most`, only whole ones if `whole`.
 
-    `above` and `below` leave out the end itself.
+    `above` and `below` exclude the end itself.
     """
 
     least: float
@@ -25,7 +25,7 @@ class Range:
     below: bool = False
 
     def holds(self, value: float) -> bool:
-        """Whether a number is one of them."""
+        """Whether a number is in the range."""
         low = value > self.least if self.above else value >= self.least
         high = value < self.most if self.below else value <= self.most
         return math.isfinite(value) and low and high and (not self.whole or value == int(value))
@@ -45,11 +45,11 @@ POSITIVE_SHARE = Range(0, 1, above=True)
 
 
 MAX_DIGITS = 40
-"""The length of the longest number that is looked at, in characters."""
+"""The length of the longest number that is read, in characters."""
 
 
 def number_of_text(text: str) -> float | A2lError:
-    """The number that a text such as `-1e-3` stands for, or what is wrong with it."""
+    """The number that a text such as `-1e-3` stands for, or the error in it."""
     if len(text) > MAX_DIGITS:
         return A2lError(f"a number has at most {MAX_DIGITS} characters", "write a shorter one")
     if not math.isfinite(float(text)):

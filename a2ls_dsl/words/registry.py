@@ -1,6 +1,6 @@
-"""The one door for entries: decorators that make a plain torch function an operator, a view or a head.
+"""Registration of entries: decorators that make a plain torch function an operator, a view or a head.
 
-Files only ever name entries, so none of them can run code. The package's own entries come through here, too.
+Files only name entries, so they can't run code. The package's own entries are registered here too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ heads = MappingProxyType(_heads)
 """Every head that a file may name, by name."""
 
 contrasts = MappingProxyType(_contrasts)
-"""For an operator that has one, the operator that is its contrast: see `Operator.contrast_of`."""
+"""The contrast of an operator that has one, by name: see `Operator.contrast_of`."""
 
 Made = TypeVar("Made", bound=Formula)
 Entry = TypeVar("Entry", Operator, Function, Head)
@@ -46,13 +46,14 @@ _RESERVED = (*MAPS, DECAY, "against_batch", "matrix", "draws")
 
 
 def operator(summary: str, **traits: Any) -> Callable[[Made], Made]:
-    """Make a function an operator of its name: `formula(y, z)`, of one set `formula(y)`.
+    """Make a function an operator of its name: `formula(y, z)`, or `formula(y)` for one set.
 
     Rows y (prediction) and z (target) are (B, D), the result is a scalar; with `sets=Sets.TRANSITION` it is
-    `formula(y, reward, z)`. Options come by name, as does what the traits ask for: `against_batch: bool` if
-    negatives are taken on request, `matrix` (D, D) with `matrix=True`, `draws` with `draws=True`. With
-    `stacks=True` rows are (..., B, D) and the result (...). traits: the fields of `Operator`. An operator of
-    two sets over single samples has the option `decay` without asking. Raises `A2lError` if it doesn't fit.
+    `formula(y, reward, z)`. Options are passed by name, as are arguments that traits ask for:
+    `against_batch: bool` if negatives are taken on request, `matrix` (D, D) with `matrix=True`, `draws` with
+    `draws=True`. With `stacks=True` rows are (..., B, D) and the result (...). traits: the fields of
+    `Operator`. An operator of two sets over single samples gets the option `decay` automatically. Raises
+    `A2lError` if the function doesn't fit.
     """
 
     def decorate(formula: Made) -> Made:
@@ -72,23 +73,23 @@ def view(summary: str, *, example: str = "", **traits: Any) -> Callable[[Made], 
     """Make a function a view of its name: `formula(x, draws, *numbers)`.
 
     x: observations (B, ...), as the encoder takes them; draws: random numbers, `draws.uniform(x, *shape)` and
-    `draws.normal(x, *shape)`; numbers: those of the call. It gives observations like x. With `stacks=True` x
-    has a leading dimension for the members of a stack where frames have more than four dimensions and vectors
-    more than two. traits: the fields of `Function`. Raises `A2lError` where it doesn't fit.
+    `draws.normal(x, *shape)`; numbers: those of the call. It returns observations like x. With `stacks=True`
+    x has a leading dimension for the members of a stack if frames have more than four dimensions or vectors
+    more than two. traits: the fields of `Function`. Raises `A2lError` if the function doesn't fit.
     """
     return _function(Kind.VIEW, summary, example, traits)
 
 
 def normaliser(summary: str, *, example: str = "", **traits: Any) -> Callable[[Made], Made]:
-    """Make a function a normaliser of its name: `formula(x, *numbers)` of latents (..., D). As `view`."""
+    """Make a function a normaliser of its name: `formula(x, *numbers)` of latents (..., D). See `view`."""
     return _function(Kind.NORMALISER, summary, example, {"stacks": True} | traits)
 
 
 def head(summary: str, **traits: Any) -> Callable[[Made], Made]:
-    """Make a function a head of its name: `formula(inputs, outputs)` gives an `nn.Module`.
+    """Make a function a head of its name: `formula(inputs, outputs)` returns an `nn.Module`.
 
-    With `layers=True` it is `formula(inputs, outputs, layers)`, the widths of the hidden layers last. A stack
-    knows modules of `nn.Sequential`, `Linear`, `BatchNorm1d`, `LayerNorm`, `ReLU`, `ELU` and `Mish`. traits:
+    With `layers=True` it is `formula(inputs, outputs, layers)`, the widths of the hidden layers last. Stacks
+    support `nn.Sequential`, `Linear`, `BatchNorm1d`, `LayerNorm`, `ReLU`, `ELU` and `Mish`. traits:
     the fields of `Head`.
     """
 
@@ -102,17 +103,17 @@ def head(summary: str, **traits: Any) -> Callable[[Made], Made]:
 
 
 def forget(name: str) -> None:
-    """Take an entry of your own back. Raises `A2lError` if there is none of that name."""
-    table = next((each for each in (_operators, _functions, _heads) if name in each), None)
+    """Remove an entry of your own. Raises `A2lError` if there is none of that name."""
+    table = next((table for table in (_operators, _functions, _heads) if name in table), None)
     if table is None or name in _built_in:
-        raise A2lError(f"`{name}` was not registered", "what belongs to the language stays")
+        raise A2lError(f"`{name}` was not registered", "entries of the language can't be removed")
     del table[name]
     for other in [other for other, contrast in _contrasts.items() if contrast == name]:
         del _contrasts[other]
 
 
 def is_own(name: str) -> bool:
-    """Whether a name is an entry of a user's."""
+    """Whether a name is a user's entry."""
     return name not in _built_in
 
 
@@ -124,15 +125,21 @@ def what_is(name: str) -> str:
         return "a function"
     if name in list(Stream):
         return "a stream"
-    taken = (*KEYWORDS, "t", NONE, *_heads, *([SCHEDULE] if _built_in else []))  # one head is called so, too
+    taken = (
+        *KEYWORDS,
+        "t",
+        NONE,
+        *_heads,
+        *([SCHEDULE] if _built_in else []),
+    )  # a head is called `linear` too
     return "a word of the language" if name in taken else ""
 
 
 def seal(agent: Iterable[Function], kinds: Sequence[Kind]) -> None:
-    """Add the agent's own functions, in the order of nesting; what is there then belongs to the language."""
-    known = sorted([*_functions.values(), *agent], key=lambda entry: kinds.index(entry.kind))
+    """Add the agent's own functions and sort all by nesting; all entries so far belong to the language."""
+    entries = sorted([*_functions.values(), *agent], key=lambda entry: kinds.index(entry.kind))
     _functions.clear()
-    _functions.update({entry.name: entry for entry in known})
+    _functions.update({entry.name: entry for entry in entries})
     default, *others = _heads.values()
     none = Head(NONE, "no head: the rows themselves are compared, so they are alike", example=NONE)
     _heads.clear()
@@ -150,8 +157,8 @@ def _function(kind: Kind, summary: str, example: str, traits: dict[str, Any]) ->
         _check_signature(formula, (*before, *names), {})
         if entry.uncropped and any(other.uncropped for other in _functions.values()):
             raise A2lError(
-                f"`{name}` is to cut out of what the agent doesn't see",
-                "one view of the language does, and an agent's replay keeps its draws",
+                f"`{name}` would crop frames that the agent doesn't see",
+                "only one view may: the language's own, whose draws an agent's replay keeps",
             )
         _add(entry, _functions)
         return formula
@@ -180,7 +187,7 @@ def _check_operator(entry: Operator) -> None:
                 f"the operator `{name}` can't have the option `{option.name}`", "give it another name"
             )
     _check_numbers(name, entry.options)
-    # A rollout's steps and a target's bins are the compiler's business.
+    # The compiler handles the steps of a rollout and the bins of a target.
     spread = [SMOOTHING] if entry.sets is Sets.DATA_TARGET else []
     named = [option.name for option in entry.options if option != _DECAY and option.name not in spread]
     named += ["against_batch"] * (entry.negatives is Negatives.ON_REQUEST)
@@ -190,7 +197,7 @@ def _check_operator(entry: Operator) -> None:
 
 
 def _check_signature(formula: Formula, rows: Sequence[str], named: dict[str, Any]) -> None:
-    """A formula is tried on names when it is registered, not on tensors in the midst of training."""
+    """Check the arguments of a formula when it is registered, rather than in the midst of training."""
     try:
         inspect.signature(formula).bind(*rows, **named)
     except TypeError as error:
@@ -205,17 +212,17 @@ def _check_numbers(name: str, numbers: Iterable[Number]) -> None:
     for number in numbers:
         if not _NAME.fullmatch(number.name) or names.count(number.name) > 1:
             raise A2lError(
-                f"`{name}` has a number called `{number.name}`", "each has a name of its own, as in Python"
+                f"`{name}` has a number called `{number.name}`", "each needs a name of its own, as in Python"
             )
         if not number.range.holds(number.default):
             raise A2lError(
                 f"the default of `{number.name}` of `{name}` is {number.default}",
-                f"it has to be {number.range}",
+                f"it must be {number.range}",
             )
 
 
 def _add(entry: Entry, table: dict[str, Entry]) -> None:
-    """Registering an equal entry anew takes its new function, as where a cell of a notebook runs again."""
+    """Add an entry. One that equals a user's replaces it: a notebook cell may have run again."""
     if table.get(entry.name) == entry and is_own(entry.name):
         table[entry.name] = entry
         return

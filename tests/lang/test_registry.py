@@ -204,6 +204,6 @@ def test_what_belongs_to_the_language_stays() -> None:
 
 
 def test_who_registers_as_before_is_told_how_it_is_done_now() -> None:
-    with pytest.raises(A2lError, match="register_operation is no more") as caught:
+    with pytest.raises(A2lError, match="register_operation was removed") as caught:
         exec("from a2ls_dsl.backend.registry import register_operation, register_view")  # noqa: S102
     assert "@a2l.operator" in caught.value.fix

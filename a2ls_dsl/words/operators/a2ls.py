@@ -1,6 +1,6 @@
 """The operators of He et al. 2022, alone and `against batch`: ten in all.
 
-They are as the release computes them. `mse` and `nmse` against the batch subtract the same distance to
+They are computed as in the paper's release. `mse` and `nmse` against the batch subtract the same distance to
 another sample's target. The others contrast through a cross-entropy over all B x B pairs with the diagonal as
 label; alone, only the diagonal of that matrix is kept and zeros stand elsewhere, which is
 ``log(1 + (B - 1) exp(-d))`` for the similarity d of a pair: it pushes d up and saturates.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 A2LS = "He et al. 2022, arXiv 2210.06041"
 
-WARMTH = Range(0.001, 1000)  # colder, the softmax is a maximum and its logits overflow
+WARMTH = Range(0.001, 1000)  # below, the softmax is a maximum and its logits overflow
 _TEMPERATURE = Number(
     TEMPERATURE, 1, WARMTH, "similarities are divided by it before the softmax", Needs.NEGATIVES
 )

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 def are_frames(x: Tensor) -> bool:
-    """Whether observations are frames: vectors of a stack have three dimensions, frames four at least."""
+    """Whether observations are frames: vectors have at most three dimensions, frames at least four."""
     return x.dim() > 3
 
 
 def cut_out(frames: Tensor, index: Tensor, y: Tensor, x: Tensor, height: int, width: int) -> Tensor:
     """Pieces (M, channels, height, width), contiguous, out of frames (N, channels, rows, columns).
 
-    index, y, x: (M,), which frame, and where in it the piece begins. Whole rows of pixels are copied: all
-    pieces that there are stand in a view, one for each pixel at which a piece may begin. Frames are data: no
-    gradient goes into them.
+    index, y, x: (M,), the frame, and where in it the piece begins. A strided view holds all possible pieces,
+    one for each pixel at which a piece may begin, so that whole rows of pixels are copied. Frames are data
+    and get no gradient.
     """
     count, channels, rows, columns = frames.shape
     frames = frames.detach().contiguous()
@@ -36,7 +36,7 @@ def cut_out(frames: Tensor, index: Tensor, y: Tensor, x: Tensor, height: int, wi
 
 
 def with_border(frames: Tensor, border: int) -> Tensor:
-    """Frames (..., height, width) with `border` more pixels on every side, which repeat the edge."""
+    """Frames (..., height, width) with `border` more pixels on every side that repeat the edge."""
     height, width = frames.shape[-2:]
     wide = frames.new_empty(*frames.shape[:-2], height + 2 * border, width + 2 * border)
     rows = wide[..., border : border + height, :]
@@ -56,7 +56,7 @@ def with_border(frames: Tensor, border: int) -> Tensor:
     uncropped=True,
 )
 def crop(x: Tensor, draws: Draws, whole: Tensor | None) -> Tensor:
-    """A random piece as large as x out of the frames that x was cut out of (Laskin et al. 2020)."""
+    """A random crop of the frames that x was cropped from, as large as x (Laskin et al. 2020)."""
     if whole is None:
         return x
     height, width = x.shape[-2:]
