@@ -1,1 +1,1 @@
-"""How fast this machine trains, beside the least time that the work can take on it: `a2l bench`."""
+"""How fast this machine trains, compared with the least time that the work can take: `a2l bench`."""

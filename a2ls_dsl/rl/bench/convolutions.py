@@ -1,4 +1,4 @@
-"""Ways to compute the convolutions of a stack, side by side: see `rl/convolutions.py`."""
+"""Compares ways to compute the convolutions of a stack: see `rl/convolutions.py`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from a2ls_dsl.rl.settings import Computation
 
 @dataclass(frozen=True)
 class ConvolutionTime:
-    """What the paper's four convolutions took, going forward and back, in milliseconds a member, by way.
+    """Milliseconds per member for the paper's four convolutions, forward and backward, by way.
 
-    Or what failed.
+    failed: the error, if there was one.
     """
 
     batch_size: int
@@ -29,14 +29,14 @@ class ConvolutionTime:
 
     @property
     def chosen(self) -> Arrangement:
-        """The fastest."""
+        """The fastest way."""
         return min(self.milliseconds, key=lambda way: self.milliseconds[way])
 
 
 def measure_convolutions(
     sizes: Sequence[tuple[int, int]], device: str, computation: Computation
 ) -> Iterator[ConvolutionTime]:
-    """For each size of a batch and number of members; after what takes all memory, the next is tried."""
+    """Measure each (batch size, members); a size that runs out of memory is reported, and the next tried."""
     for batch, members in sizes:
         try:
             yield ConvolutionTime(batch, members, _measured(batch, members, device, computation))

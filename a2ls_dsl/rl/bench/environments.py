@@ -1,4 +1,4 @@
-"""Agent steps and frames a second of the environments, on all usable cores, by renderer or emulator."""
+"""Agent steps per second of environments on all usable cores, by renderer or emulator."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from a2ls_dsl.rl.envs.suite import Way
 from a2ls_dsl.rl.envs.tasks import Task, suite_of
 
 OWN_VECTOR = "ale-vector"
-"""ale-py's own environment of many games in threads of one process."""
+"""ale-py's own vector environment: many games in threads of one process."""
 
 
 @dataclass(frozen=True)
 class EnvironmentSpeed:
-    """Agent steps a second of all workers together, or threads, by back end; or what failed."""
+    """Agent steps per second of all workers (or threads) together, by back end; or the error."""
 
     back_end: str
     workers: int
@@ -32,8 +32,10 @@ class EnvironmentSpeed:
 
 
 def measure_environments(task: Task, kinds: Sequence[str], budget: float) -> Iterator[EnvironmentSpeed]:
-    """Play a task in each way that there is, with random actions for `budget` seconds, two environments a
-    worker. kinds: of observation that count."""
+    """Play a task in each of its ways with random actions for `budget` seconds, two environments per worker.
+
+    kinds: the kinds of observation to measure.
+    """
     workers = usable_cores()
     for way in suite_of(task).ways(task):
         if way.observations in kinds:
@@ -50,13 +52,13 @@ def _measured(name: str, workers: int, measure: Callable[[], float]) -> Environm
 
 
 def seconds_of_step(pool: EnvPool, budget: float = 0.5) -> float:
-    """Of an agent step of each of its environments, measured for about so many seconds."""
+    """Seconds of an agent step of each environment of a pool, measured for about `budget` seconds."""
     return pool.size / _steps_per_second(pool, budget)
 
 
 def _of_way(way: Way, workers: int, budget: float) -> float:
     before = {name: os.environ.get(name) for name in way.variables}
-    os.environ.update(way.variables)  # read by the workers, which are processes of their own
+    os.environ.update(way.variables)  # read by the worker processes
     try:
         with EnvPool(way.task, 2 * workers, workers, rendering=way.rendering) as pool:
             return _steps_per_second(pool, budget)

@@ -1,8 +1,9 @@
-"""The least time that an update can take: its bytes and operations over what this machine was measured to do.
+"""The least time of an update: its bytes and operations divided by the measured speed of this machine.
 
 Operations are those of matrix products and convolutions, counted from their shapes on tensors without values.
 Bytes are those that no order of computation avoids: parameters, gradients, the optimizers' moments and the
-sampled batch, each read or written where it must be. Activations are left out: they could stay in a cache.
+sampled batch, each counted as often as it must be read or written. Activations are left out: they could stay
+in a cache.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ FLOAT = 4  # bytes
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What was measured: bytes/s of a copy (read and written ones together), operations/s of a product."""
+    """Measured limits: bytes/s of a copy (read plus written), operations/s of a matrix product."""
 
     bytes_per_second: float
     operations_per_second: float
@@ -38,18 +39,18 @@ class Ceilings:
 
 @dataclass(frozen=True)
 class Work:
-    """What one update of one member must do: bytes moved, floating-point operations."""
+    """The least work of one update of one member: bytes moved, floating-point operations."""
 
     bytes: float
     operations: float
 
     def seconds(self, ceilings: Ceilings) -> float:
-        """The least time: the larger of the two, as both can go on at once."""
+        """The least time: the larger of the two, since both can overlap."""
         return max(self.bytes / ceilings.bytes_per_second, self.operations / ceilings.operations_per_second)
 
 
 def measure_ceilings(device: str, precision: Precision) -> Ceilings:
-    """Copy and multiply matrices too large for the caches; the median of several runs each."""
+    """Copy and multiply matrices too large for the caches; each time is the median of several runs."""
     large = device != "cpu"
     numbers = torch.rand(2**28 if large else 2**25, device=device)
     copy = torch.empty_like(numbers)
@@ -76,13 +77,13 @@ def seconds(function: Callable[[], object], device: str, repeats: int = 10) -> f
 
 
 def synchronize(device: str) -> None:
-    """Wait for all that was launched."""
+    """Wait for all launched work."""
     if device != "cpu":
         torch.cuda.synchronize(device)
 
 
 def count_work(loss: Loss | None, observations: Observations, action: int, settings: AgentSettings) -> Work:
-    """What an update of a member with this loss must do, on average over the updates of a cycle."""
+    """The least work of an update of a member with this loss, averaged over the updates of a cycle."""
     stack = make_agent(settings, [loss], [0], observations, action, "meta")
     replay = stack.make_replay(1000)
     with FlopCounterMode(display=False) as counter:
@@ -92,11 +93,11 @@ def count_work(loss: Loss | None, observations: Observations, action: int, setti
 
 
 def _bytes(stack: Agent, settings: AgentSettings, observations: Observations) -> float:
-    # Trained: read going forward and back, gradient written, then Adam reads four and writes three.
+    # Trained: read forward and backward, gradient written, then Adam reads four values and writes three.
     trained, forward = 10, 1
     if isinstance(stack, SacStack):
         parameters = _of_sac(stack, stack.settings, trained, forward)
-    else:  # Rainbow: the online network also reads the next observations, and so does the target network
+    else:  # Rainbow: the online and the target network also read the next observations
         networks = [network for network, _ in stack.acting_networks()]
         online = sum(_size(network) for network in networks)
         parameters = (trained + 2 * forward) * online + trained * _size(stack.auxiliary)
@@ -109,7 +110,7 @@ def _of_sac(stack: SacStack, settings: SacSettings, trained: int, forward: int) 
     """Bytes of parameters that an update of SAC moves."""
     moved = 3
     encoder, actor, critic, auxiliary = (
-        float(_size(each)) for each in (stack.encoder, stack.actor, stack.critic, stack.auxiliary)
+        float(_size(network)) for network in (stack.encoder, stack.actor, stack.critic, stack.auxiliary)
     )
     every_actor, every_target = 1 / settings.actor_update_every, 1 / settings.target_update_every
     parameters = trained * (encoder + critic) + forward * (encoder + actor + encoder + critic)

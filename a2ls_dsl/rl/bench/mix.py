@@ -1,4 +1,4 @@
-"""What a search trains: a stack of unequal losses, in buckets of like sizes and padded to the largest."""
+"""Stacks of unequal losses, as in a search: in buckets of similar sizes, or padded to the largest."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _MOST_TURNS = 20
 
 @dataclass(frozen=True)
 class MixTime:
-    """A way to compute a stack: its limit to padding (see `StackedLoss`), and what an update took.
+    """A way to compute a stack: its padding limit (see `StackedLoss`), and the time of an update.
 
-    milliseconds: per member-update; buckets: how many there were; updates: of a candidate.
+    milliseconds: per member-update; buckets: their number; updates: per candidate.
     """
 
     padding: float
@@ -35,7 +35,7 @@ class MixTime:
 
     @property
     def candidates_per_hour(self) -> float:
-        """By the updates alone."""
+        """Candidates per hour if only updates took time."""
         return 3.6e6 / (self.milliseconds * self.updates)
 
 
@@ -48,9 +48,9 @@ def measure_mix(
     computation: Computation,
     budget: float,
 ) -> list[MixTime]:
-    """Padded to the largest loss, then as `computation` says, in turns for about `budget` seconds.
+    """Measure padding to the largest loss and the padding of `computation`, in turns for `budget` seconds.
 
-    frames: of training a candidate of the task. Raises `A2lError` for a loss that looks beyond the made-up
+    frames: for training a candidate of the task. Raises `A2lError` for a loss that looks beyond the made-up
     episodes, and for frames that are not whole agent steps or end before learning begins.
     """
     for loss in losses:
@@ -84,7 +84,7 @@ def measure_mix(
         for learner, spent in zip(learners, times, strict=True):
             synchronize(device)
             start = time.perf_counter()
-            for _ in range(settings.cycle):  # updates with the actor's part and without
+            for _ in range(settings.cycle):  # updates with and without the actor's part
                 learner.update()
             synchronize(device)
             spent.append((time.perf_counter() - start) / settings.cycle)
@@ -98,7 +98,7 @@ def measure_mix(
 
 
 def _filled(losses: Sequence[Loss], settings: SacSettings, device: str, computation: Computation) -> Learner:
-    """A learner whose slots were filled one after the other, as in a search, with random experience."""
+    """A learner with random experience whose slots were filled one after another, as in a search."""
     learner = Learner(
         *(losses, range(len(losses)), VECTORS, ACTION, ROWS, settings, device),
         computation=computation,

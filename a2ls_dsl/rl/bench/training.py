@@ -1,4 +1,4 @@
-"""Training as it really runs, environments and all: member-updates a second and what the time goes to."""
+"""Real training with environments: member-updates per second, and how the time is spent."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ CANDIDATE_FRAMES = 100_000
 
 @dataclass(frozen=True)
 class TrainingSpeed:
-    """Of a stack on real environments.
+    """The speed of a stack on real environments.
 
-    updates_per_second: of all members together; shares: of the host's time by part. What waits for an update
-    on a GPU counts as `acting`, which needs its result.
+    updates_per_second: of all members together; shares: of the host's time, by part. Waiting for an update on
+    a GPU counts as `acting`, which needs its result.
     """
 
     observations: str
@@ -35,12 +35,12 @@ class TrainingSpeed:
 
     @property
     def milliseconds(self) -> float:
-        """Per member-update."""
+        """Milliseconds per member-update."""
         return 1e3 / self.updates_per_second
 
     @property
     def candidates_per_hour(self) -> float:
-        """Candidates that train for 100,000 frames each."""
+        """Candidates per hour that train for 100,000 frames each."""
         steps = self.updates_per_second / self.updates_per_step
         return 3600 * steps * self.action_repeat / CANDIDATE_FRAMES
 
@@ -72,7 +72,7 @@ def measure_training(
             ticks += 1
         synchronize(device)
         seconds, spent = time.perf_counter() - started, dict(slots.clock.seconds)
-    shares = {name: each / seconds for name, each in spent.items()}
+    shares = {name: part / seconds for name, part in spent.items()}
     shares["other"] = 1.0 - sum(shares.values())
     kind = "vectors" if training.sees_vectors else "pixels" if pixels else "game"
     rate = members * ticks * settings.updates_per_step / seconds

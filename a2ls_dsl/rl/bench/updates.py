@@ -1,6 +1,6 @@
-"""Milliseconds per member-update: of stacks of several sizes, on made-up experience.
+"""Milliseconds per member-update of stacks of several sizes, on made-up experience.
 
-SAC from vectors and pixels, and Rainbow on the frames of a game.
+Measures SAC from vectors and pixels, and Rainbow on the frames of a game.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from a2ls_dsl.rl.settings import Computation, SacSettings
 
 VECTORS = Observations((17,))  # cheetah-run
 FRAMES = Observations((3, 100, 100), stack=3, crop=84)
-ACTION = 6  # its size; of games, how many there are
+ACTION = 6  # length of an action; for games the number of actions
 GAME = (1, 84, 84)
 EPISODE = 100  # agent steps of the made-up episodes
-ROWS = 600  # of their replay
+ROWS = 600  # of the replay
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured: `observations` is `vectors`, `pixels` or `game`, whose frames are grey.
+    """A case to measure; `observations` is `vectors`, `pixels` or `game`, whose frames are grey.
 
-    discrete: whether actions are numbers, as a game's are: Rainbow learns it, else SAC.
+    discrete: whether actions are numbers, as in games: then Rainbow learns, otherwise SAC.
     """
 
     observations: str
@@ -52,9 +52,9 @@ class Case:
 
 @dataclass(frozen=True)
 class UpdateTime:
-    """A case with its time, milliseconds per member-update, and the floor of that.
+    """A case with its time in milliseconds per member-update, and the least possible time.
 
-    Or why it was left out, or what failed.
+    left_out: why it was not measured; failed: the error, if there was one.
     """
 
     case: Case
@@ -65,7 +65,7 @@ class UpdateTime:
 
     @property
     def ratio(self) -> float:
-        """How many times the floor."""
+        """The time as a multiple of the floor."""
         return self.milliseconds / self.floor_milliseconds
 
 
@@ -77,17 +77,17 @@ def measure_updates(
     computation: Computation,
     budget: float,
 ) -> Iterator[UpdateTime]:
-    """Measure cases one after the other; `budget`: seconds for each.
+    """Measure cases in order; `budget`: seconds for each.
 
-    A case that would take longer, to judge by a smaller one, or more memory than there is, is left out.
+    A case is left out if it would take longer, judging by a smaller one, or more memory than there is.
     Raises `A2lError` for a loss that looks beyond the made-up episodes.
     """
     check_reach(loss)
-    known: dict[str, float] = {}  # seconds of one update, a member and sample of a batch
+    costs: dict[str, float] = {}  # seconds of an update, per member and sample of a batch
     for case in cases:
         samples = case.members * case.batch_size
         settings, observations = _agent(case)
-        expected = known.get(case.observations, 0.0) * samples * _least_updates(device)
+        expected = costs.get(case.observations, 0.0) * samples * _least_updates(device)
         if expected > budget:
             yield UpdateTime(case, left_out=f"would take {expected:.0f} s, more than {budget:.0f}")
             continue
@@ -104,15 +104,15 @@ def measure_updates(
         except torch.OutOfMemoryError:
             yield UpdateTime(case, left_out="does not fit into memory")
             continue
-        except RuntimeError as error:  # of a compiler, a kernel or a driver: the next case is another one
+        except RuntimeError as error:  # of a compiler, a kernel or a driver; the next case may work
             yield UpdateTime(case, failed=reason(error))
             continue
-        known[case.observations] = seconds / samples
+        costs[case.observations] = seconds / samples
         yield UpdateTime(case, 1e3 * seconds / case.members, 1e3 * floor)
 
 
 def reason(error: Exception) -> str:
-    """What an exception says, in a line: its message as far as the first line that announces no other."""
+    """An exception on one line: its type and its message up to the first line without a final colon."""
     text = [type(error).__name__ + ":"]
     for line in str(error).strip().splitlines():
         text.append(line.strip())
@@ -122,7 +122,7 @@ def reason(error: Exception) -> str:
 
 
 def _measured(case: Case, loss: Loss | None, device: str, computation: Computation, budget: float) -> float:
-    """Seconds of an update of a learner that lives no longer than this call."""
+    """Seconds of an update of a learner, which is closed afterwards."""
     settings, observations = _agent(case)
     losses, seeds = [loss] * case.members, range(case.members)
     learner = Learner(losses, seeds, observations, ACTION, ROWS, settings, device, computation=computation)
@@ -140,7 +140,7 @@ def check_reach(loss: Loss | None) -> None:
 
 
 def _agent(case: Case) -> tuple[AgentSettings, Observations]:
-    """Who learns from what."""
+    """The settings of the algorithm that learns, and the observations it learns from."""
     if case.observations == "game" or case.discrete:
         usual = RAINBOW_VECTORS if case.observations == "vectors" else RainbowSettings()
         rainbow = replace(usual, batch_size=case.batch_size)
@@ -154,12 +154,12 @@ def _least_updates(device: str) -> int:
 
 
 def warm_up(device: str) -> int:
-    """Updates before time is taken: on a GPU until all are captured."""
+    """The number of updates before measuring; on a GPU, until all graphs are captured."""
     return 2 if device == "cpu" else 2 * (WARM_UP + 1)
 
 
 def _seconds(learner: Learner, budget: float) -> float:
-    """Median seconds of an update of all members: pairs of updates, as every second one trains the actor."""
+    """Median seconds of an update of all members; measured in pairs, as every second one trains the actor."""
     fill_replay(learner)
     begin = time.perf_counter()
     for _ in range(warm_up(learner.device)):
@@ -177,7 +177,7 @@ def _seconds(learner: Learner, budget: float) -> float:
 
 
 def fill_replay(learner: Learner) -> None:
-    """A full ring of random experience; zeros would be quicker to multiply."""
+    """Fill the replay with random experience; zeros would be faster to multiply."""
     rng, members = np.random.default_rng(0), learner.members
     every = np.ones(members, np.bool_)
     for step in range(ROWS - 2 * ROWS // EPISODE):

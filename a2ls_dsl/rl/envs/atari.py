@@ -1,9 +1,9 @@
 """One Atari 2600 game, seen as frames, with the usual pre-processing.
 
-That of Mnih et al. 2015, which Atari-100k uses (Kaiser et al. 2019, van Hasselt et al. 2019): every action
-lasts 4 frames, the observation is the maximum of the last two of them in grey (the luminance that the
-emulator gives), resized to 84 x 84 by area, as OpenCV's INTER_AREA does it. Actions are the game's own (the
-minimal set), no button is pressed to start a game, and rewards are not clipped: who stores them does that.
+It is that of Mnih et al. 2015, as used by Atari-100k (Kaiser et al. 2019, van Hasselt et al. 2019): every
+action lasts 4 frames; the observation is the maximum of the last two in grey (the emulator's luminance),
+resized to 84 x 84 by area, like OpenCV's INTER_AREA. Actions are the game's own (the minimal set), no button
+is pressed to start a game, and rewards are not clipped (Rainbow's replay clips them).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from a2ls_dsl.rl.envs.game import Game
 class AtariEnv:
     """A game whose actions are numbers; observations are single frames (1, size, size) uint8.
 
-    life_loss: whether a lost life ends the episode, while the game goes on (see `Step`). Episodes differ by
-    the frames of nothing that they begin with, which their seeds name. Raises A2lError, with the command that
-    mends it, where the game can't be played.
+    life_loss: whether a lost life ends the episode, while the game goes on (see `Step`). Episodes differ in
+    the number of no-ops that they begin with, which the seed determines. Raises A2lError with a fix if the
+    game can't be played.
     """
 
     SIZE = 84
@@ -38,10 +38,10 @@ class AtariEnv:
         self._rows, self._columns = area_weights(height, size), area_weights(width, size).T
         # The last screen, and the one before it, in grey.
         self._screens = np.zeros((2, height, width), np.uint8)
-        # Loading a ROM takes much longer than going back to the moment after it.
+        # Loading a ROM takes much longer than restoring the state after it.
         self._loaded = self._ale.cloneSystemState()
         self._random = np.random.default_rng(0)
-        self._frames = 0  # of the game so far, no-ops left out
+        self._frames = 0  # of the game so far, without no-ops
         self._lives, self._last, self._pressed = 0, True, NOTHING
 
     @property
@@ -60,7 +60,7 @@ class AtariEnv:
         return True
 
     def reset(self, seed: int) -> NDArray[np.uint8]:
-        """Start the game that `seed` (0 to 2**64 - 1) names; gives its first frame."""
+        """Start the game of `seed` (0 to 2**64 - 1); returns its first frame."""
         self._random = np.random.default_rng(np.random.SeedSequence(seed))
         self._ale.restoreSystemState(self._loaded)
         self._ale.reset_game()
@@ -76,9 +76,9 @@ class AtariEnv:
         return self._frame()
 
     def step(self, action: int | np.int64) -> Step:
-        """Repeat the action of number `action` for `action_repeat` frames, or up to the game's end.
+        """Repeat action number `action` for `action_repeat` frames, or until the game ends.
 
-        A game that reaches its limit of frames is `last`, but not `terminated`.
+        A game that reaches its frame limit is `last` but not `terminated`.
         """
         if self._last:
             raise A2lError(f"the game of {self.task.name} is over", "reset the environment first")
@@ -107,7 +107,7 @@ class AtariEnv:
         return np.ascontiguousarray(self._ale.getScreenRGB().repeat(2, axis=0).repeat(2, axis=1))
 
     def _act(self, chosen: int) -> float:
-        """One frame; gives its reward."""
+        """Play one frame; returns its reward."""
         self._frames += 1
         sticky = self.task.sticky
         if not (sticky and self._random.random() < sticky):

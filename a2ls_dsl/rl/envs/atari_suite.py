@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 class Atari(Suite):
-    """The games as an entry. They need no prefix, and are found by ids of Gymnasium, too: `ALE/Pong-v5`."""
+    """The Atari games. They need no prefix; ids of Gymnasium such as `ALE/Pong-v5` work too."""
 
     name = Game.suite
     title = "Atari"
     prefixed = False
     task_type = Game
-    # Atari-100k: that many frames are 100,000 agent steps.
+    # Atari-100k: 400,000 frames are 100,000 agent steps.
     protocol = Protocol(frames=400_000, eval_every=40_000, quick_frames=2_000)
 
     def find(self, name: str, arguments: Arguments) -> Task | None:
-        """See `Suite.find`; arguments: `ale`, the package that emulates, `sticky`, `noops`."""
+        """See `Suite.find`; arguments: `ale` (the emulator package), `sticky`, `noops`."""
         game = _GAMES.get(game_key(name))
         if game is None:
             return None
@@ -40,7 +40,8 @@ class Atari(Suite):
             kind = type(USUAL[key])
             if type(value) is not kind and not (kind is float and type(value) is int):
                 raise A2lError(
-                    f"the argument `{key}` of {game.task} can't be {value!r}", f"it is {USUAL[key]!r}, say"
+                    f"the argument `{key}` of {game.task} can't be {value!r}",
+                    f"give it a value such as {USUAL[key]!r}",
                 )
         return replace(game, **{ARGUMENTS[key]: value for key, value in arguments.items()})
 
@@ -54,7 +55,7 @@ class Atari(Suite):
         return AtariEnv(task, rendering.size if rendering else AtariEnv.SIZE, life_loss)
 
     def tasks(self) -> tuple[Task, ...]:
-        """The 26 of Atari-100k, and one whose ROM is free."""
+        """The 26 games of Atari-100k, and one whose ROM is free."""
         return tuple(_GAMES.values())
 
     def nearest(self, name: str) -> str | None:
@@ -63,7 +64,7 @@ class Atari(Suite):
         return _GAMES[guess].name if guess else None
 
     def hint(self, name: str) -> str:
-        """All games, to an id of Gymnasium."""
+        """All games, if `name` looks like an id of Gymnasium."""
         return f"the games are {', '.join(GAMES)}" if name.strip().lower().startswith("ale/") else ""
 
     @property
@@ -72,18 +73,18 @@ class Atari(Suite):
         return f"a game of Atari-100k, as Pong: the games are {', '.join(GAMES)}"
 
     def ways(self, task: Task) -> tuple[Way, ...]:
-        """With each emulator that is installed."""
-        there = [each for each in BACK_ENDS if find_spec(each.replace("-", "_"))]
-        return tuple(Way(each, emulated_by(task, each), PIXELS) for each in there)
+        """One for each installed emulator."""
+        packages = [package for package in BACK_ENDS if find_spec(package.replace("-", "_"))]
+        return tuple(Way(package, emulated_by(task, package), PIXELS) for package in packages)
 
     def scores(self, task: Task, mean_return: float) -> dict[str, float]:
-        """Where a human's score is known: the mean return on that scale."""
+        """The human-normalised mean return, for games with a published human score."""
         if not has_human_score(task.task):
             return {}
         return {"human_normalised": human_normalised(task.task, mean_return)}
 
     def conditions(self, task: Task) -> str:
-        """How games begin and end, and what emulates them."""
+        """How games begin and end, and which package emulates them."""
         assert isinstance(task, Game)
         begin = f"begins with 1 to {task.noops} frames of nothing" if task.noops else "begins at once"
         sticky = f"actions stick with probability {task.sticky}" if task.sticky else "no sticky actions"
@@ -93,14 +94,14 @@ class Atari(Suite):
         )
 
     def identity(self, task: Task) -> dict[str, Any]:
-        """All that a game is."""
+        """All fields of the game."""
         return {"game": asdict(task)}
 
 
 def emulated_by(task: Task, back_end: str | None) -> Task:
     """The same game, played by another package; None changes nothing.
 
-    Raises `A2lError` for what is not a game, or no such package.
+    Raises `A2lError` if the task is not a game, or there is no such package.
     """
     if back_end is None:
         return task

@@ -13,10 +13,10 @@ from a2ls_dsl.diagnostics import A2lError
 
 
 class DmAsGym(gymnasium.Env[Any, Any]):
-    """Specs become spaces; a last step with the discount 0 is terminated, another one truncated.
+    """Specs become spaces; a last step is terminated if its discount is 0, otherwise truncated.
 
-    An episode's randomness: `env.task.random`, as dm_control's environments have it, is seeded, or else the
-    generators of numpy and of Python.
+    `reset` seeds `env.task.random`, which dm_control's environments have; without it, the global generators
+    of numpy and Python.
     """
 
     def __init__(self, env: Any) -> None:
@@ -50,7 +50,7 @@ class DmAsGym(gymnasium.Env[Any, Any]):
         )
 
     def render(self) -> Any:
-        """What `env.physics.render` gives, where there is physics."""
+        """The picture of `env.physics.render`. Raises `A2lError` without physics."""
         physics = getattr(self._env, "physics", None)
         if physics is None:
             raise A2lError("a dm_env.Environment without physics shows no frames", "train it from vectors")
@@ -60,9 +60,9 @@ class DmAsGym(gymnasium.Env[Any, Any]):
 def _space(spec: Any) -> spaces.Space[Any]:
     """The space of a spec, or of a dict or list of specs."""
     if hasattr(spec, "items"):
-        return spaces.Dict({name: _space(each) for name, each in spec.items()})
+        return spaces.Dict({name: _space(part) for name, part in spec.items()})
     if isinstance(spec, list | tuple):
-        return spaces.Tuple([_space(each) for each in spec])
+        return spaces.Tuple([_space(part) for part in spec])
     if hasattr(spec, "num_values"):
         return spaces.Discrete(int(spec.num_values))
     shape, kind = tuple(spec.shape), np.dtype(spec.dtype)

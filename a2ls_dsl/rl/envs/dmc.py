@@ -1,7 +1,7 @@
 """One DeepMind Control environment, seen as vectors or as frames.
 
-An episode is a pure function of its seed and the actions: all of dm_control's randomness is re-seeded at
-its start. A run that resumes at the start of an episode therefore needs no stored environment state.
+An episode is a pure function of its seed and actions: all of dm_control's randomness is re-seeded at its
+start. A run that resumes at the start of an episode therefore needs no stored environment state.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from a2ls_dsl.rl.envs.task import Task
 
 INSTALL = "pip install 'dm-control==1.0.50' 'mujoco>=3.17,<3.18'"
 LAST_PYTHON = (3, 12)
-"""The last version of Python for which all that dm-control requires has wheels."""
+"""The last version of Python for which all requirements of dm-control have wheels."""
 REINSTALL = f"pip uninstall -y mujoco mujoco-core mujoco-studio && {INSTALL}"
 
 
 class DmcEnv:
     """A task of the DeepMind Control suite: actions in [-1, 1], action repeat.
 
-    Observations are flat float32 vectors, or with a `rendering` single uint8 frames, one an agent step.
-    Raises A2lError, with the command that mends it, where dm_control can't be used, or can't render.
+    Observations are flat float32 vectors, or with a `rendering` single uint8 frames, one per agent step.
+    Raises A2lError with a fix if dm_control can't be used, or can't render.
     """
 
     def __init__(self, task: Task, rendering: Rendering | None = None) -> None:
         self.task = task
         self._env: Any = _load(task, rendering)
-        # dm_control would observe every frame of a repeated action: here the last is, and nothing twice.
+        # dm_control would observe every frame of a repeated action; only the last is needed, and only once.
         self._observe = self._env.task.get_observation
-        self._env.task.get_observation = _unseen
+        self._env.task.get_observation = _skip_observation
         self._camera = Camera(self._env.physics, rendering) if rendering is not None else None
         self._diverged = _physics_error()
         spec = self._env.action_spec()
@@ -66,7 +66,7 @@ class DmcEnv:
         return int(self._middle.size)
 
     def reset(self, seed: int) -> NDArray[Any]:
-        """Start the episode that `seed` (0 to 2**64 - 1) names; gives its first observation."""
+        """Start the episode of `seed` (0 to 2**64 - 1); returns its first observation."""
         # `task.random` is the only generator the suite draws from, and a reset clears all of MuJoCo's
         # state, warm start included. The sequence spreads neighbouring and 64-bit seeds over the state.
         self._env.task.random.seed(np.random.SeedSequence(seed).generate_state(8))
@@ -76,11 +76,11 @@ class DmcEnv:
         return self._observation.copy()
 
     def step(self, action: NDArray[np.float32]) -> Step:
-        """Repeat `action` (act,) in [-1, 1] for `action_repeat` frames, or up to the episode's end.
+        """Repeat `action` (act,) in [-1, 1] for `action_repeat` frames, or until the episode ends.
 
-        Where the simulation diverges, or an action is not a number, the episode ends with the observation
-        before this step and the reward up to that frame: `last` but not `terminated`, since a fault of the
-        simulator isn't a rule of the task. One diverged policy can't stop those that train beside it.
+        If the simulation diverges, or an action is not finite, the episode ends with the observation before
+        this step and the reward up to that frame: `last` but not `terminated`, since a simulator fault isn't
+        a rule of the task. So a diverged policy can't stop the others that train beside it.
         """
         if self._last:
             raise A2lError(f"the episode of {self.task.name} is over", "reset the environment first")
@@ -102,7 +102,7 @@ class DmcEnv:
         return Step(self._observation.copy(), reward, terminated, self._last)
 
     def screen(self) -> NDArray[np.uint8]:
-        """See `Env.screen`: a view of the task's own first camera."""
+        """See `Env.screen`: the view of the task's first camera."""
         return render_screen(self._env.physics)
 
     def _see(self) -> NDArray[Any]:
@@ -111,23 +111,23 @@ class DmcEnv:
         return _flat(self._observe(self._env.physics))
 
     def _cut(self, reward: float) -> Step:
-        """The episode's end by a fault of the simulation."""
+        """End the episode after a fault of the simulation."""
         self._last = True
         return Step(self._observation.copy(), reward, terminated=False, last=True)
 
 
-def _unseen(physics: Any) -> dict[str, Any]:
-    """The observation of a frame at which nobody looks."""
+def _skip_observation(physics: Any) -> dict[str, Any]:
+    """The observation of a frame that is not observed."""
     return {}
 
 
 def _flat(observation: dict[str, Any]) -> NDArray[np.float32]:
-    """Observation parts, in dm_control's order, as one float32 vector."""
+    """The parts of an observation, in dm_control's order, as one float32 vector."""
     return np.concatenate([np.ravel(part) for part in observation.values()]).astype(np.float32)
 
 
 def _load(task: Task, rendering: Rendering | None) -> Any:
-    """dm_control's environment for a task; whatever stops it becomes an A2lError that says what to do."""
+    """dm_control's environment for a task. Any failure becomes an A2lError with a fix."""
     if rendering is not None:
         use_renderer()
     try:
@@ -140,7 +140,7 @@ def _load(task: Task, rendering: Rendering | None) -> Any:
 
 
 def _physics_error() -> type[Exception]:
-    """What dm_control raises when a simulation diverges."""
+    """The error that dm_control raises when a simulation diverges."""
     from dm_control.rl.control import PhysicsError
 
     error: type[Exception] = PhysicsError
@@ -151,8 +151,8 @@ def _physics_error() -> type[Exception]:
 def _without_renderer() -> Iterator[None]:
     """Keep dm_control's import away from OpenGL, unless the user has chosen a renderer.
 
-    dm_control and mujoco read MUJOCO_GL while they are imported. It is taken back, so that processes
-    started later, which may want to render, don't inherit it.
+    dm_control and mujoco read MUJOCO_GL while they are imported. It is unset afterwards, so that processes
+    started later, which may need to render, don't inherit it.
     """
     if "MUJOCO_GL" in os.environ:
         yield
@@ -166,7 +166,7 @@ def _without_renderer() -> Iterator[None]:
 
 @contextmanager
 def _quiet_model_compiler() -> Iterator[None]:
-    """Hide MuJoCo's deprecation warnings about dm_control's own model files: no user can act on them."""
+    """Hide MuJoCo's deprecation warnings about dm_control's own model files, which users can't act on."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -177,13 +177,13 @@ def _quiet_model_compiler() -> Iterator[None]:
 
 
 def _unusable(error: Exception) -> A2lError:
-    """The message for a dm_control that can't be imported, or can't load a task."""
+    """The error for a dm_control that can't be imported, or can't load a task."""
     if isinstance(error, ModuleNotFoundError) and error.name in ("dm_control", "mujoco"):
         return A2lError(f"the package {error.name} is not installed", how_to_install(sys.version_info[:2]))
-    found = installed("mujoco")
+    version = installed("mujoco")
     cause = f"{type(error).__name__}: {error}".split("\n", 1)[0]
-    if not found.startswith("3.17."):
-        return A2lError(f"dm_control does not work with mujoco {found} ({cause})", REINSTALL)
+    if not version.startswith("3.17."):
+        return A2lError(f"dm_control does not work with mujoco {version} ({cause})", REINSTALL)
     if "MUJOCO_GL" in os.environ:
         chosen = os.environ["MUJOCO_GL"]
         fix = "unset MUJOCO_GL, or see `a2l doctor` for the renderers that work"
@@ -192,7 +192,7 @@ def _unusable(error: Exception) -> A2lError:
 
 
 def how_to_install(python: tuple[int, int]) -> str:
-    """What to do where DeepMind Control is missing, under this version of Python."""
+    """How to install DeepMind Control for this version of Python."""
     if python <= LAST_PYTHON:
         return INSTALL
     last = ".".join(map(str, LAST_PYTHON))

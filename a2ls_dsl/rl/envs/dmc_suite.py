@@ -43,7 +43,7 @@ SUITE: dict[str, tuple[str, ...]] = {
     "walker": ("stand", "walk", "run"),
 }
 
-# The rest of the suite, and why it isn't offered.
+# The rest of the suite, and why it is not offered.
 LEFT_OUT: dict[str, str] = {
     "lqr-lqr_2_1": "its episodes never end and its actions have no bounds",
     "lqr-lqr_6_2": "its episodes never end and its actions have no bounds",
@@ -72,12 +72,12 @@ class ControlTask(Task):
 
     @property
     def observations(self) -> tuple[str, ...]:
-        """Positions and velocities, or what a camera sees."""
+        """Positions and velocities, or frames of a camera."""
         return OBSERVATIONS
 
 
 class DmControl(Suite):
-    """The suite as an entry. Its tasks need no prefix."""
+    """The DeepMind Control suite. Its tasks need no prefix."""
 
     name = ControlTask.suite
     title = "DeepMind Control"
@@ -88,7 +88,7 @@ class DmControl(Suite):
     diverged_return = 0.0  # the least: no reward is negative
 
     def find(self, name: str, arguments: Arguments) -> Task | None:
-        """See `Suite.find`; case and `-` or `_` between words make no difference."""
+        """See `Suite.find`; case doesn't matter, nor whether words are joined by `-` or `_`."""
         task = _TASKS.get(_key(name))
         if task is None:
             for left_out, reason in LEFT_OUT.items():
@@ -107,7 +107,7 @@ class DmControl(Suite):
         return DmcEnv(task, rendering)
 
     def tasks(self) -> tuple[Task, ...]:
-        """By domain."""
+        """All tasks, by domain."""
         return tuple(_TASKS.values())
 
     def nearest(self, name: str) -> str | None:
@@ -129,11 +129,13 @@ class DmControl(Suite):
         """As vectors, and with each renderer."""
         from a2ls_dsl.rl.envs.rendering import PACKAGES, Rendering
 
-        rendered = (Way(each, task, PIXELS, Rendering(), {"MUJOCO_GL": each}) for each in PACKAGES)
+        rendered = (
+            Way(renderer, task, PIXELS, Rendering(), {"MUJOCO_GL": renderer}) for renderer in PACKAGES
+        )
         return (Way(VECTORS, task, VECTORS), *rendered)
 
     def tuned(self, task: Task) -> Mapping[str, Mapping[str, Any]]:
-        """He et al. 2022: cheetah has a batch and a learning rate of its own."""
+        """He et al. 2022 use another batch size and learning rate for cheetah."""
         return {"sac": {"batch_size": 512, "learning_rate": 2e-4}} if task.domain == "cheetah" else {}
 
 

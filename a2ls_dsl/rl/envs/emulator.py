@@ -24,17 +24,17 @@ REINSTALL = "pip install --force-reinstall --no-deps 'ale-py>=0.12,<0.13'"
 
 
 def load_game(game: Game) -> Any:
-    """An `ALEInterface` with the game's ROM in it; no frame was played.
+    """An `ALEInterface` with the game's ROM loaded, before its first frame.
 
-    Raises A2lError, with the command that mends it, if the package is missing or the ROM isn't intact.
+    Raises A2lError with a fix if the package is missing or the ROM isn't intact.
     """
     try:
         ale = _ale_py() if game.back_end == "ale-py" else _atari_py()
         rom = check_rom(game.task)
     except ImportError as error:
         raise _missing(error) from error
-    # Nothing is left to the emulator's own randomness: seeds name no-ops, and sticky actions are ours. Its
-    # seed is always the same; 0 would be the clock to atari-py.
+    # The emulator's own randomness is off: `AtariEnv` draws no-ops and sticky actions. The seed is fixed; for
+    # atari-py, 0 would mean the clock.
     ale.setInt("random_seed", 1)
     ale.setFloat("repeat_action_probability", 0.0)
     ale.loadROM(str(rom))
@@ -42,9 +42,9 @@ def load_game(game: Game) -> Any:
 
 
 def load_vector(game: Game, games: int, threads: int) -> Any:
-    """ale-py's own `ALEVectorInterface` of so many games in that many threads, which pre-processes as we do.
+    """ale-py's own `ALEVectorInterface`: `games` in `threads`, with the same pre-processing as `AtariEnv`.
 
-    It only measures what could be had: its episodes are no function of a seed that is given at their start.
+    Only for measuring what is possible: its episodes can't be seeded one by one.
     """
     from ale_py._ale_py import ALEVectorInterface
 
@@ -62,7 +62,7 @@ def load_vector(game: Game, games: int, threads: int) -> Any:
 
 
 def actions_of(ale: Any) -> list[int]:
-    """The codes of the actions that the game knows (its minimal set); the first one does nothing."""
+    """The codes of the game's actions (its minimal set); the first does nothing."""
     return [int(getattr(action, "value", action)) for action in ale.getMinimalActionSet()]
 
 
@@ -81,13 +81,13 @@ def _atari_py() -> Any:
 
 
 def check_rom(game: str) -> Path:
-    """The path of a game's ROM, whose checksum is right: the emulators end the process at a wrong file."""
+    """The path of a game's ROM with a valid checksum; emulators kill the process if it is wrong."""
     from ale_py.roms import get_all_rom_ids, get_rom_path
 
     if rom_name(game) not in get_all_rom_ids():
         raise A2lError(f"ale-py has no ROM of a game {game}", "choose another game")
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it tells of ALE_ROMS_DIR
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints a note about ALE_ROMS_DIR
             return Path(str(get_rom_path(rom_name(game))))
     except OSError as error:
         cause = str(error).split("\n", 1)[0]

@@ -1,4 +1,4 @@
-"""What an environment is to its worker, whichever package plays it."""
+"""The interface of an environment to its worker, whichever package plays it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 
 class Step(NamedTuple):
-    """What one agent step of one environment gave.
+    """The result of one agent step of one environment.
 
     `observation` (obs,) float32, or one frame (channels, size, size) uint8; `reward` summed over the repeated
-    frames; `terminated`: the task ended by its own rules, so nothing follows and no value may be
-    bootstrapped; `last`: the episode is over, by its rules or by its time limit. `life_lost`: the episode is
-    over, and terminated, for who learns; the game goes on where it is, with the next step instead of a reset.
+    frames; `terminated`: the task ended by its own rules, so no value may be bootstrapped; `last`: the
+    episode is over, by its rules or by its time limit. `life_lost`: for the learner the episode is over and
+    terminated, but the game goes on with the next step instead of a reset.
     """
 
     observation: NDArray[Any]
@@ -33,17 +33,17 @@ class Env(Protocol):
 
     @property
     def action_size(self) -> int:
-        """Length of an action, or how many there are where one is given by its number."""
+        """The length of an action, or the number of actions if they are discrete."""
 
     @property
     def discrete(self) -> bool:
-        """Whether an action is given by its number."""
+        """Whether actions are numbers instead of vectors."""
 
     def reset(self, seed: int) -> NDArray[Any]:
-        """Start the episode that `seed` (0 to 2**64 - 1) names; gives its first observation."""
+        """Start the episode of `seed` (0 to 2**64 - 1); returns its first observation."""
 
     def step(self, action: Any) -> Step:
         """One agent step: `action` (act,) in [-1, 1], or the number of an action."""
 
     def screen(self) -> NDArray[np.uint8]:
-        """What a person sees now: (height, width, 3). Raises `A2lError` where nothing can be rendered."""
+        """The current picture for people: (height, width, 3). Raises `A2lError` if it can't be rendered."""

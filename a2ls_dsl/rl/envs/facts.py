@@ -1,4 +1,4 @@
-"""Tasks of which only their environments know what they are like: these are asked, in a worker process."""
+"""Tasks whose properties only their environments know; a worker process asks them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AS_IT_SAYS = 0
 
 @dataclass(frozen=True)
 class Facts:
-    """What an environment says: whether actions are numbers and observations frames; frames an episode."""
+    """Answers of an environment: discrete actions, observations that are frames, frames per episode."""
 
     discrete: bool
     frames: bool
@@ -23,7 +23,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class AskedTask(Task):
-    """A task whose properties its environment says; it is asked when the first of them is read."""
+    """A task that asks its environment for its properties when the first of them is read."""
 
     episode_frames: int = AS_IT_SAYS
 
@@ -38,7 +38,7 @@ class AskedTask(Task):
 
     @property
     def observations(self) -> tuple[str, ...]:
-        """Frames alone where its observations are frames; else it may be rendered, too."""
+        """Only frames if its observations are frames; otherwise it may also be rendered."""
         return (PIXELS,) if facts_of(self).frames else OBSERVATIONS
 
     @property
@@ -49,8 +49,8 @@ class AskedTask(Task):
 
 @cache
 def facts_of(task: Task) -> Facts:
-    """Make an environment of a task and see. Raises `A2lError` where it can't be made or played."""
-    from a2ls_dsl.rl.envs.pool import EnvPool  # which knows tasks itself
+    """Make an environment of a task and ask it. Raises `A2lError` if it can't be made or played."""
+    from a2ls_dsl.rl.envs.pool import EnvPool  # which imports tasks itself
 
     with EnvPool(task, 1, 1) as pool:
         return Facts(pool.discrete, len(pool.observation_shape) > 1, pool.episode_frames)

@@ -1,4 +1,4 @@
-"""The first environments of a pool: they tell what all are like before the others are made."""
+"""The first environments of a pool, from which sizes and memory of all are known before others are made."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from a2ls_dsl.rl.envs.workers import Worker
 from a2ls_dsl.rl.memory import memory_of
 
 MEASURED = 4
-"""How many environments are measured to know what the others will take."""
+"""How many environments are measured to estimate the memory of the others."""
 
 
 @dataclass(frozen=True)
 class FirstEnvironments:
-    """What is known before the others are made: the sizes, how many there are, and the bytes they take.
+    """What is known before the others are made: sizes, how many were made, and the memory they take.
 
-    environment: of one more; process: of a worker without any.
+    environment: bytes of another environment; process: bytes of a worker without any.
     """
 
     observation_shape: tuple[int, ...]
@@ -31,18 +31,18 @@ class FirstEnvironments:
 
 
 def make_first(worker: Worker, lanes: Sequence[str], patience: float) -> FirstEnvironments:
-    """Make the first environments of a worker, one by one, and see what they take.
+    """Make the first environments of a worker, one at a time, and measure their memory.
 
-    lanes: what the worker is told to make for each; patience: seconds for each.
+    lanes: for each, the message that makes it; patience: seconds for each.
     """
     taken: list[int] = []
     for lane in lanes:
         worker.send(MAKE, lane)
         shape, action, discrete, frames = json.loads(worker.receive(patience))
         taken.append(memory_of(worker.process.pid))
-    # The first ones bring what all of their kind share. A single one brings it, too: most of what it takes.
+    # The first environments include what all share. If there is only one, most of its memory is shared.
     made = len(taken)
     shared = (made - 1) // 2
-    each = (taken[-1] - taken[shared]) // (made - 1 - shared) if made > 1 else taken[0] // 4
-    process = taken[shared] - (shared + 1) * each
-    return FirstEnvironments(tuple(shape), int(action), bool(discrete), frames, made, each, process)
+    environment = (taken[-1] - taken[shared]) // (made - 1 - shared) if made > 1 else taken[0] // 4
+    process = taken[shared] - (shared + 1) * environment
+    return FirstEnvironments(tuple(shape), int(action), bool(discrete), frames, made, environment, process)

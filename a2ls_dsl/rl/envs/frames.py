@@ -1,4 +1,4 @@
-"""Frames of any size as square ones."""
+"""Resizing of frames to squares."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 
 def area_weights(pixels: int, wanted: int) -> NDArray[np.float32]:
-    """(wanted, pixels) shares of the old pixels in each new one: what it covers of them.
+    """(wanted, pixels) shares of the old pixels in each new pixel, by covered area.
 
-    As OpenCV's INTER_AREA where `wanted` is smaller.
+    Like OpenCV's INTER_AREA if `wanted` is smaller.
     """
     scale = pixels / wanted
     weights = np.zeros((wanted, pixels), np.float32)

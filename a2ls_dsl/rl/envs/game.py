@@ -14,7 +14,7 @@ BACK_ENDS = ("ale-py", "atari-py")
 # Half an hour of play at 60 frames a second (Mnih et al. 2015), and frames per agent step.
 GAME_FRAMES, FRAME_SKIP = 108_000, 4
 
-# What may stand behind a game's name: the field that it is, and what it usually is.
+# Arguments after a game's name: the field that each sets, and its usual value.
 ARGUMENTS = {"ale": "back_end", "noops": "noops", "sticky": "sticky"}
 USUAL: dict[str, Any] = {"ale": BACK_ENDS[0], "noops": 30, "sticky": 0.0}
 
@@ -23,9 +23,9 @@ USUAL: dict[str, Any] = {"ale": BACK_ENDS[0], "noops": 30, "sticky": 0.0}
 class Game(Task):
     """An Atari 2600 game: `task` is its plain name, `episode_frames` the limit after which a game is cut.
 
-    noops: a game begins with 1 to so many frames of doing nothing, 0 for none (Mnih et al. 2015); sticky: the
-    probability that a frame repeats the action of the frame before (Machado et al. 2018), which Atari-100k
-    doesn't use; back_end: the package that emulates, ale-py or atari-py.
+    noops: a game begins with 1 to `noops` frames of doing nothing, 0 for none (Mnih et al. 2015); sticky: the
+    probability that a frame repeats the action of the frame before (Machado et al. 2018), 0 in Atari-100k;
+    back_end: the package that emulates, ale-py or atari-py.
     """
 
     suite: ClassVar[str] = "atari"
@@ -47,13 +47,13 @@ class Game(Task):
 
     @property
     def name(self) -> str:
-        """The game's plain name, `MsPacman`, and what is unusual: `Pong?sticky=0.25`."""
+        """The game's plain name, `MsPacman`, with its unusual arguments: `Pong?sticky=0.25`."""
         own = {key: getattr(self, field) for key, field in ARGUMENTS.items()}
         return join_name(self.task, {key: own[key] for key in own if own[key] != USUAL[key]})
 
     @property
     def discrete(self) -> bool:
-        """An action is the number of one of the game's own actions."""
+        """Actions are the numbers of the game's own actions."""
         return True
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-# Kaiser et al. 2019 (SimPLe) chose these; Atari-100k has meant them since.
+# Chosen by Kaiser et al. 2019 (SimPLe); Atari-100k has meant these games since.
 ATARI_100K: tuple[str, ...] = (
     "Alien",
     "Amidar",
@@ -37,7 +37,7 @@ ATARI_100K: tuple[str, ...] = (
     "UpNDown",
 )
 
-# Its author gave this homebrew game away: for tests and trials. Nobody's score at it is published.
+# A homebrew game that its author gave away, for tests and trials. No scores of it are published.
 FREE = "Tetris"
 
 GAMES = (*ATARI_100K, FREE)
@@ -49,6 +49,6 @@ def rom_name(game: str) -> str:
 
 
 def game_key(name: str) -> str:
-    """What different spellings of a game's name share: `ALE/MsPacman-v5`, `ms-pacman` and `MsPacman`."""
+    """A key that is equal for all spellings of a name: `ALE/MsPacman-v5`, `ms-pacman`, `MsPacman`."""
     plain = re.sub(r"^ale/|(noframeskip|deterministic)?-v\d$", "", name.strip().lower())
     return re.sub(r"[-_ ]", "", plain)

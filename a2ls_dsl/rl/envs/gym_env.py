@@ -1,4 +1,4 @@
-"""One environment with Gymnasium's interface: of its registry, or of the user's own."""
+"""One environment with Gymnasium's interface, from its registry or the user's own."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.spaces import read_actions, read_observations, rendered, see_rendered
 
 LIMIT = 1_000
-"""Frames of an episode where nothing else ends it: one that never ends would never be scored."""
+"""Frames of an episode that nothing else ends; an endless episode would never be scored."""
 SIZE = 84
-"""Pixels of a frame's side where nobody asks for another size."""
+"""The default side of a frame, in pixels."""
 _STEP = "observation, reward, terminated, truncated, info"
 
 
 class GymEnv:
     """Observations are flat float32 vectors, or single uint8 frames; actions in [-1, 1], or numbers.
 
-    Numbers with bounds are mapped to [-1, 1]. With a `rendering` what the environment renders is seen. An
-    episode is cut, `last` but not `terminated`, after the limit of `gymnasium.TimeLimit`, the task's, or
-    1,000 frames; and where a number in it isn't finite, as a fault of a simulator is no rule of the task.
-    Raises `A2lError` for what breaks the interface, for spaces that no agent takes, and for whatever the
-    environment itself raises.
+    Numbers with bounds are mapped to [-1, 1]. With a `rendering`, observations are the rendered frames. An
+    episode is cut (`last` but not `terminated`) after the limit of the task, that of
+    `gymnasium.wrappers.TimeLimit`, or 1,000 frames; and if a number isn't finite, since a simulator fault
+    isn't a rule of the task. Raises `A2lError` if the interface is broken, if no agent can handle the spaces,
+    and for anything that the environment itself raises.
     """
 
     def __init__(self, task: AskedTask, env: Any, rendering: Rendering | None) -> None:
@@ -51,22 +51,22 @@ class GymEnv:
         self._last = True
 
     def reset(self, seed: int) -> NDArray[Any]:
-        """Start the episode that `seed` (0 to 2**64 - 1) names; gives its first observation."""
+        """Start the episode of `seed` (0 to 2**64 - 1); returns its first observation."""
         with self._explained("reset"):
             given = self._env.reset(seed=int(seed))
         if not isinstance(given, tuple) or len(given) != 2:
-            raise self._broken(f"reset gave {_what(given)}, not (observation, info)")
+            raise self._broken(f"reset returned {_what(given)}, not (observation, info)")
         self._frames, self._last = 0, False
         self._observation = self._seen(given[0])
         if not np.isfinite(self._observation).all():
-            raise self._broken("reset gave an observation with a number that isn't finite")
+            raise self._broken("reset returned an observation with a number that isn't finite")
         return self._observation.copy()
 
     def step(self, action: Any) -> Step:
-        """Repeat the action for `action_repeat` frames, or up to the episode's end.
+        """Repeat the action for `action_repeat` frames, or until the episode ends.
 
-        Behind the end nothing happens, and it is the end again: of an environment that isn't a function of
-        its seed an episode that is played again may be shorter.
+        After the end, a step does nothing and is the last one again: an episode that is replayed may be
+        shorter if the environment isn't a function of its seed.
         """
         if self._last:
             return Step(self._observation.copy(), 0.0, False, True)
@@ -76,12 +76,12 @@ class GymEnv:
             with self._explained("step"):
                 given = self._env.step(taken)
             if not isinstance(given, tuple) or len(given) != 5:
-                raise self._broken(f"step gave {_what(given)}, not ({_STEP})")
+                raise self._broken(f"step returned {_what(given)}, not ({_STEP})")
             observation, reward, terminated, truncated, _ = given
             try:
                 total += float(reward)
             except (TypeError, ValueError):
-                raise self._broken(f"step gave the reward {reward!r}, which is not a number") from None
+                raise self._broken(f"step returned the reward {reward!r}, which is not a number") from None
             self._frames += 1
             truncated = bool(truncated) or self._frames >= self.episode_frames
             if terminated or truncated:
@@ -94,12 +94,12 @@ class GymEnv:
         return Step(seen.copy(), total, bool(terminated), self._last)
 
     def screen(self) -> NDArray[np.uint8]:
-        """What a person sees now: (height, width, 3)."""
+        """See `Env.screen`."""
         with self._explained("render"):
             return rendered(self.task.name, self._env.render)
 
     def _seen(self, observation: Any) -> NDArray[Any]:
-        with self._explained("what it gives"):
+        with self._explained("reading its observation"):
             return self._see(observation)
 
     def _check_interface(self) -> None:
@@ -107,7 +107,7 @@ class GymEnv:
         for name in ("observation_space", "action_space"):
             space = getattr(env, name, None)
             if not isinstance(space, gymnasium.Space):
-                raise self._broken(f"its {name} is {_what(space)}, no space of gymnasium")
+                raise self._broken(f"its {name} is {_what(space)}, not a gymnasium.Space")
         for name in ("reset", "step"):
             if not callable(getattr(env, name, None)):
                 raise self._broken(f"it has no {name}")
@@ -126,7 +126,7 @@ class GymEnv:
 
 @contextmanager
 def explained(env: str, doing: str) -> Iterator[None]:
-    """Let whatever somebody else's code raises be an `A2lError` that says what, and where."""
+    """Turn any exception of foreign code into an `A2lError` that says what was raised, and where."""
     try:
         yield
     except A2lError:
@@ -136,16 +136,16 @@ def explained(env: str, doing: str) -> Iterator[None]:
         own = [
             frame for frame in frames[1:] if not frame.filename.startswith((sys.prefix, sys.base_prefix, "<"))
         ]
-        last = (own or frames)[-1]  # rather a line of the user's than of a library that it calls
+        last = (own or frames)[-1]  # prefer a line of the user's code to one of a library
         cause = " ".join(traceback.format_exception_only(error)[-1].split())
         raise A2lError(
             f"{doing} raised {cause} ({last.filename}, line {last.lineno}, in {last.name})",
-            f"mend it there; `a2l doctor --env {env}` tries it alone",
+            f"fix it there; `a2l doctor --env {env}` tries it alone",
         ) from error
 
 
 def _time_limit(env: Any) -> int | None:
-    """The limit of `gymnasium.wrappers.TimeLimit`, wherever among the wrappers it stands."""
+    """The limit of `gymnasium.wrappers.TimeLimit`, wherever it is among the wrappers."""
     while env is not None:
         if limit := getattr(getattr(env, "spec", None), "max_episode_steps", None) or vars(env).get(
             "_max_episode_steps"

@@ -1,4 +1,4 @@
-"""Makes environments with Gymnasium's interface, in the process that plays them."""
+"""Makes environments with Gymnasium's interface in the worker process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RENDER = {"render_mode": "rgb_array"}
 
 
 def of_registry(task: GymTask, rendering: Rendering | None, screen: bool) -> GymEnv:
-    """The environment of an id. Raises `A2lError` with near ids where there is none."""
+    """The environment of an id of Gymnasium. Raises `A2lError` with a near id if there is none."""
     shown = _shown(rendering, screen)
     given = task.given | (_RENDER if shown else {})
     limit = {"max_episode_steps": task.episode_frames} if task.episode_frames else {}
@@ -40,14 +40,14 @@ def of_registry(task: GymTask, rendering: Rendering | None, screen: bool) -> Gym
         except gymnasium.error.UnregisteredEnv as error:
             raise A2lError(f"Gymnasium has no environment `{task.task}`", _near_id(task.task)) from error
         except ModuleNotFoundError as error:
-            module = error.name or task.task.partition(":")[0]  # Gymnasium names none that an id names
+            module = error.name or task.task.partition(":")[0]  # Gymnasium doesn't name the module of an id
             what = f"it needs the module `{module}`, which is not installed"
-            raise A2lError(what, f"install the package that brings it: pip install {module}, say") from error
+            raise A2lError(what, f"install the package that has it, e.g. pip install {module}") from error
     return GymEnv(task, _wrapped(task, env), rendering)
 
 
 def of_callable(task: GymTask, rendering: Rendering | None, screen: bool) -> GymEnv:
-    """What a callable of the user's gives: a `gymnasium.Env`, or a `dm_env.Environment`."""
+    """The environment that a user's callable returns: a `gymnasium.Env` or a `dm_env.Environment`."""
     make, given = _named(task.name, task.task), task.given
     if _shown(rendering, screen) and _takes(make, "render_mode"):
         given |= _RENDER
@@ -63,11 +63,11 @@ def of_callable(task: GymTask, rendering: Rendering | None, screen: bool) -> Gym
 
 
 def _shown(rendering: Rendering | None, screen: bool) -> bool:
-    """Whether what is rendered is looked at; then a renderer is chosen before anything is imported."""
+    """Whether anything will be rendered; if observations are, also choose a renderer before imports."""
     if rendering is not None and "mujoco" not in sys.modules and "MUJOCO_GL" not in os.environ:
         try:
             use_renderer()
-        except A2lError:  # it may need none
+        except A2lError:  # the environment may not need one
             os.environ.pop("MUJOCO_GL", None)
     return rendering is not None or screen
 
@@ -81,36 +81,36 @@ def _wrapped(task: GymTask, env: Any) -> Any:
 
 
 def _named(task: str, text: str) -> Any:
-    """What MODULE:NAME names; the working folder is where Python looks first."""
+    """The object that MODULE:NAME names; Python searches the working folder first."""
     module, _, path = text.partition(":")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     with explained(task, f"importing {module}"):
         try:
-            found: Any = importlib.import_module(module)
+            value: Any = importlib.import_module(module)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module}.".startswith(f"{error.name}."):
                 raise
             raise A2lError(
                 f"there is no module `{error.name}`",
-                f"run the command in the folder that holds {module.split('.')[0]}, or install its package",
+                f"run the command in the folder that contains {module.split('.')[0]}, or install its package",
             ) from error
     for name in path.split("."):
-        if not hasattr(found, name):
-            guess = near(name, (each for each in dir(found) if not each.startswith("_")))
+        if not hasattr(value, name):
+            guess = near(name, (attribute for attribute in dir(value) if not attribute.startswith("_")))
             fix = f"did you mean `{module}:{guess}`?" if guess else f"define a function `{name}` there"
             raise A2lError(f"there is no `{name}` in the module {module}", fix)
-        found = getattr(found, name)
-    if not callable(found):
+        value = getattr(value, name)
+    if not callable(value):
         raise A2lError(
-            f"`{path}` in the module {module} can't be called: it is a {type(found).__name__}",
-            "name a function, or a class, that gives an environment",
+            f"`{path}` in the module {module} can't be called: it is a {type(value).__name__}",
+            "name a function or a class that returns an environment",
         )
-    return found
+    return value
 
 
 def _check_arguments(make: Any, given: Mapping[str, Any]) -> None:
-    """Raise `A2lError` where a callable doesn't take these arguments, as far as it says what it takes."""
+    """Raise `A2lError` if a callable has a signature that doesn't take these arguments."""
     try:
         signature = inspect.signature(make)
     except (TypeError, ValueError):
@@ -120,8 +120,8 @@ def _check_arguments(make: Any, given: Mapping[str, Any]) -> None:
     except TypeError as error:
         name = getattr(make, "__name__", "a callable")
         raise A2lError(
-            f"{name}{signature} can't be called with what it is given: {error}",
-            "give the arguments that it takes: `a2l train --env-arg NAME=VALUE`",
+            f"{name}{signature} can't be called with the given arguments: {error}",
+            "give it the arguments it takes: `a2l train --env-arg NAME=VALUE`",
         ) from None
 
 
@@ -140,12 +140,12 @@ def _near_id(name: str) -> str:
     if guess:
         return f"did you mean `gymnasium:{guess}`?"
     if "/" in name or ":" not in name:
-        return "of another package it is gymnasium:MODULE:ID, as gymnasium:minigrid:MiniGrid-Empty-5x5-v0"
-    return f"see `import {name.split(':')[0]}; gymnasium.pprint_registry()` for what there is"
+        return "for another package write gymnasium:MODULE:ID, e.g. gymnasium:minigrid:MiniGrid-Empty-5x5-v0"
+    return f"see `import {name.split(':')[0]}; gymnasium.pprint_registry()` for a list"
 
 
 def _extra(text: str) -> str:
-    """The command that Gymnasium names for what is missing."""
+    """The command that installs what Gymnasium's message says is missing."""
     extra = re.search(r"gymnasium\[[\w-]+\]", text)
     swig = "swig " if "swig" in text else ""
     return f"pip install {swig}'{extra[0]}'" if extra else "install it"

@@ -1,7 +1,7 @@
 """Suites of environments with Gymnasium's interface: those of its registry, and the user's own.
 
-`gymnasium:Pendulum-v1`, `my_pkg.my_module:make`. What stands behind a `?`, or is given with --env-arg, are
-the arguments that they are made with, but for those in `_RESERVED`.
+`gymnasium:Pendulum-v1`, `my_pkg.my_module:make`. Arguments after a `?` or in --env-arg, except for those in
+`_RESERVED`, are passed on to the environment.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from a2ls_dsl.rl.envs.rendering import Rendering
 
 _RESERVED = ("action_repeat", "max_episode_steps", "wrapper")
-"""Frames of an agent step; after how many of them an episode is cut; wrappers, with commas between."""
+"""Frames per agent step; the frame limit of an episode; wrappers, separated by commas."""
 
 
 class _Gym(Suite):
@@ -28,7 +28,7 @@ class _Gym(Suite):
     protocol = Protocol(20_000, eval_every=2_000, eval_episodes=5, quick_frames=5_000, quick_eval_every=1_000)
 
     def tuned(self, task: Task) -> Mapping[str, Mapping[str, Any]]:
-        """Smaller networks than for DeepMind Control: most such tasks are small, and tried on a CPU."""
+        """Smaller networks than for DeepMind Control: most such tasks are small, and run on a CPU."""
         return {"sac": {"hidden": 256}}
 
     def _task(self, name: str, arguments: Arguments) -> GymTask:
@@ -44,17 +44,17 @@ class _Gym(Suite):
             own.get("action_repeat", 1),
             own.get("max_episode_steps", 0),
             join_name("", {key: value for key, value in arguments.items() if key not in _RESERVED})[1:],
-            tuple(each.strip() for each in wrappers.split(",") if each.strip()),
+            tuple(wrapper.strip() for wrapper in wrappers.split(",") if wrapper.strip()),
         )
 
 
 class Gymnasium(_Gym):
-    """Gymnasium's registry as an entry."""
+    """The environments of Gymnasium's registry."""
 
     name, title, task_type = "gymnasium", "Gymnasium", GymTask
 
     def find(self, name: str, arguments: Arguments) -> Task | None:
-        """Whether there is such an environment shows when it is made, in a process that imports Gymnasium."""
+        """The task of an id; a wrong id is noticed when a worker, which imports Gymnasium, makes it."""
         return self._task(name, arguments) if name else None
 
     def make(self, task: Task, rendering: Rendering | None, life_loss: bool, screen: bool = False) -> GymEnv:
@@ -65,24 +65,24 @@ class Gymnasium(_Gym):
         return of_registry(task, rendering, screen)
 
     def nearest(self, name: str) -> str | None:
-        """What has a version behind it, and is not a game, is an id of Gymnasium."""
+        """A name that ends in a version, and is not a game, is an id of Gymnasium."""
         is_id = re.fullmatch(r"[A-Za-z]\w*-v\d+", name) and "NoFrameskip" not in name
         return f"{GymTask.prefix}{name}" if is_id else None
 
     @property
     def listing(self) -> str:
-        """How names are made."""
-        return "gymnasium:ID for an environment of Gymnasium, as gymnasium:Pendulum-v1"
+        """The form of a name."""
+        return "gymnasium:ID for an environment of Gymnasium, e.g. gymnasium:Pendulum-v1"
 
 
 class Own(_Gym):
-    """Environments of the user's own as an entry: a callable in a module that Python finds from here."""
+    """Environments of the user's own: a callable in a module that Python can import."""
 
     name, title, task_type = "own", "your own", OwnTask
     prefixed = False
 
     def find(self, name: str, arguments: Arguments) -> Task | None:
-        """MODULE:CALLABLE; imported when it is made."""
+        """The task MODULE:CALLABLE; the module is imported when an environment is made."""
         return self._task(name, arguments) if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", name) else None
 
     def make(self, task: Task, rendering: Rendering | None, life_loss: bool, screen: bool = False) -> GymEnv:
@@ -93,11 +93,11 @@ class Own(_Gym):
         return of_callable(task, rendering, screen)
 
     def nearest(self, name: str) -> str | None:
-        """A file is named by its module."""
+        """The name for a Python file: its module and a callable."""
         file = re.fullmatch(r"(?:\./)?([\w/]+)\.py(?::(\w+))?", name)
         return f"{file[1].replace('/', '.')}:{file[2] or 'make'}" if file else None
 
     @property
     def listing(self) -> str:
-        """How names are made."""
-        return "MODULE:CALLABLE for one of your own, as my_env:make"
+        """The form of a name."""
+        return "MODULE:CALLABLE for one of your own, e.g. my_env:make"

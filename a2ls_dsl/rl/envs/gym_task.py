@@ -11,7 +11,7 @@ from a2ls_dsl.rl.envs.task import join_name, split_name
 
 @dataclass(frozen=True)
 class GymTask(AskedTask):
-    """An environment of Gymnasium's registry: `task` is its id; arguments: as they stand behind its name."""
+    """An environment of Gymnasium's registry: `task` is its id; arguments: as written after its name."""
 
     suite: ClassVar[str] = "gymnasium"
     prefix: ClassVar[str] = "gymnasium:"
@@ -21,7 +21,7 @@ class GymTask(AskedTask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "wrappers", tuple(self.wrappers))  # of JSON they are a list
+        object.__setattr__(self, "wrappers", tuple(self.wrappers))  # JSON gives a list
 
     @property
     def name(self) -> str:

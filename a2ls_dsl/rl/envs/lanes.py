@@ -1,9 +1,9 @@
 """What an environment pool and its workers share: the arrays, and the messages that pass the turn.
 
-The arrays live in memory without a name, handed on as a file descriptor, so nothing is left behind
-however a process ends. A message is one byte for its kind and a text, usually empty; a closed socket
-says that the other side is gone, which is how each side learns of the other's death at once. Each pool has a
-socket to each worker; it is handed to the worker, with the memory, through the socket of its process.
+The arrays live in unnamed memory that is passed as a file descriptor, so nothing is left behind however a
+process ends. A message is one byte for its kind and a text, usually empty; a closed socket means that the
+other side is gone, so each side notices the other's death at once. Each pool has a socket to each worker; the
+worker receives it, with the memory, through the socket of its process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# From the pool: make environments; map the arrays, their sizes are known; step, or reset, those in `chosen`.
+# From the pool: make environments; map the arrays once sizes are known; step or reset the `chosen` lanes.
 MAKE, MAP, STEP, RESET = b"E", b"M", b"S", b"R"
 # From a worker: done; failed, with a text.
 DONE, FAILED = b"D", b"F"
@@ -31,12 +31,12 @@ _LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one agent step gave, a row a lane; the arrays are the caller's own.
+    """The result of one agent step, a row per lane; the arrays belong to the caller.
 
     `observation` (N, obs) float32, or frames (N, channels, size, size) uint8; `reward` (N,) float32,
     summed over the frames of the step; `terminated` (N,) bool, the task ended by its own rules (no
-    bootstrapping); `last` (N,) bool, the episode is over: reset that lane before the next step, but not
-    where `life_lost` (N,) bool: there the next episode begins with this observation, and the game goes on.
+    bootstrapping); `last` (N,) bool, the episode is over: reset that lane before the next step, unless
+    `life_lost` (N,) bool: then the next episode begins with this observation, and the game goes on.
     """
 
     observation: NDArray[Any]
@@ -48,10 +48,10 @@ class StepResult:
 
 @dataclass(frozen=True)
 class Lanes:
-    """Arrays with one row a lane (an environment), N lanes: views of the shared memory.
+    """Arrays with a row for each of N lanes (environments): views of the shared memory.
 
-    `action` (N, act), or (N,) of numbers of actions, `seed` (N,) and `chosen` (N,), the lanes that are meant,
-    are written by the pool; the rest by the worker that owns the lane. `reward` is summed over the frames of
+    The pool writes `action` (N, act), or (N,) action numbers, `seed` (N,), and `chosen` (N,), the lanes to
+    act on; the worker that owns a lane writes the rest. `reward` is summed over the frames of
     one agent step.
     """
 
@@ -68,9 +68,9 @@ class Lanes:
     def map(
         cls, descriptor: int, size: int, observation_shape: tuple[int, ...], action_size: int, discrete: bool
     ) -> Lanes:
-        """The arrays in the memory behind `descriptor`, which is grown to hold them.
+        """The arrays in the memory of `descriptor`, which is grown to hold them.
 
-        Observations are float32 vectors, or uint8 frames where they have three axes.
+        Observations are float32 vectors, or uint8 frames if they have three axes.
         """
         frames = len(observation_shape) > 1
         columns: list[tuple[str, type, tuple[int, ...]]] = [
@@ -94,7 +94,7 @@ class Lanes:
         return cls(**arrays)
 
     def result(self) -> StepResult:
-        """What the last step gave."""
+        """A copy of the result of the last step."""
         return StepResult(
             self.observation.copy(),
             self.reward.copy(),
@@ -105,7 +105,7 @@ class Lanes:
 
 
 def shared_memory() -> int:
-    """A file descriptor of empty memory that goes away with the last process that holds it."""
+    """A file descriptor of empty memory that is freed with the last process that holds it."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("a2l-lanes")
     with tempfile.TemporaryFile() as file:  # Not Linux: a file that is already unlinked.
@@ -119,9 +119,9 @@ def send(channel: socket.socket, kind: bytes, text: str = "") -> None:
 
 
 def receive(channel: socket.socket, patience: float | None = None) -> tuple[bytes, str]:
-    """The next message. Raises EOFError when the other side is gone, TimeoutError when it says nothing.
+    """The next message. Raises EOFError when the other side is gone, TimeoutError when it is silent.
 
-    patience: that many seconds, in which this process ran; for ever by default.
+    patience: seconds to wait, counted while this process runs; by default forever.
     """
     kind, length = _HEADER.unpack(_exactly(channel, _HEADER.size, patience))
     return kind, _exactly(channel, length, patience).decode() if length else ""
@@ -154,10 +154,10 @@ def _exactly(channel: socket.socket, length: int, patience: float | None) -> byt
 
 
 def _await(channel: socket.socket, seconds: float) -> None:
-    """Wait until there is something to read; TimeoutError after that many seconds in which this process ran.
+    """Wait until there is something to read; TimeoutError after `seconds` in which this process ran.
 
-    For a process that is stopped meanwhile (Ctrl-Z, a suspended machine) much time passes in one look. So a
-    look counts for as long as it was meant to last, however long it took, and another follows it.
+    If the process is stopped meanwhile (Ctrl-Z, a suspended machine), much time passes in one poll. So a poll
+    counts for as long as it was meant to last, however long it took, and another follows.
     """
     poll = select.poll()
     poll.register(channel, select.POLLIN)

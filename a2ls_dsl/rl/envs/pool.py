@@ -1,7 +1,7 @@
 """Many environments of one task, stepped side by side in worker processes.
 
-Physics runs while the learner works: `start` hands the actions over and returns, `wait` collects. What a
-lane gives depends on its seeds and actions only, never on the number of workers.
+Physics runs while the learner works: `start` sends the actions and returns, `wait` collects the results. The
+results of a lane depend only on its seeds and actions, never on the number of workers.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from a2ls_dsl.rl.envs.workers import LostError, Worker, close, launch, usable_co
 
 __all__ = ["EnvPool", "FirstEnvironments", "StepResult", "usable_cores"]
 
-_DEATHS = 3  # of workers in one place, one after the other, before the pool gives up
-_ANSWERING, _MAKING = 120.0, 600.0  # seconds; what environments import comes first
-_STEADY = 100  # answers after which a worker's death has nothing to do with those before it
+_DEATHS = 3  # of successive workers in one place before the pool gives up
+_ANSWERING, _MAKING = 120.0, 600.0  # seconds; making includes the imports of environments
+_STEADY = 100  # answers after which a worker's death is unrelated to earlier ones
 
 
 class EnvPool:
-    """`size` environments (lanes) of `task` in `workers` processes: by default one a usable core.
+    """`size` environments (lanes) of `task` in `workers` processes, by default one per usable core.
 
-    With a `rendering` observations are frames, else vectors; those of games are always frames. life_loss:
-    whether a lost life ends an episode of a game, as it does in training. beside: a pool whose processes
-    this one shares (so `workers` are that one's), until it is closed; what is begun first is done first.
-    admit: told of the first environments before the others are made; it may raise.
-    Use it as a context manager, or `close` it; it is also closed when it is collected and at exit. Workers
+    With a `rendering`, observations are frames, otherwise vectors; those of games are always frames.
+    life_loss: whether a lost life ends an episode of a game, as it does in training. beside: a pool whose
+    processes this one shares (so `workers` are that pool's) until it is closed; work is done in the order in
+    which it was begun. admit: called with the first environments before the others are made; it may raise.
+    Use it as a context manager, or `close` it; it is also closed when garbage-collected and at exit. Workers
     end with this process, however it ends.
 
-    A worker that dies, or is silent for `timeout` seconds in which this process ran (by default two minutes,
-    ten while it makes environments), is replaced, and its
-    episodes are played again to where they were, so that results stay the same. Where workers die one after
-    the other, or an environment fails, the pool closes and raises A2lError. Linux and macOS.
+    A worker that dies, or is silent for `timeout` seconds while this process runs (by default two minutes,
+    ten while it makes environments), is replaced. Its episodes are replayed to where they were, so results
+    stay the same. If workers die one after another, or an environment fails, the pool closes and raises
+    A2lError. Linux and macOS.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class EnvPool:
         self._timeout, self._patience = timeout or _ANSWERING, timeout or _MAKING
         self._pending = False
         self.played = Played(size)
-        self.replaced: list[str] = []  # a sentence for every worker that was
+        self.replaced: list[str] = []  # a sentence for every replaced worker
         if beside:
             beside._ready(pending=False)
             workers = beside.workers
@@ -121,13 +121,13 @@ class EnvPool:
         return len(self._workers)
 
     def reset(self, seeds: ArrayLike) -> NDArray[Any]:
-        """Start an episode in every lane, named by its seed (N,); gives the observations (N, ...)."""
+        """Start an episode in every lane, with seeds (N,); returns the observations (N, ...)."""
         return self.reset_where(np.ones(self.size, np.bool_), seeds)
 
     def reset_where(self, mask: ArrayLike, seeds: ArrayLike) -> NDArray[Any]:
-        """Start an episode in the lanes where `mask` (N,) is true, named by their `seeds` (N,).
+        """Start an episode in the lanes where `mask` (N,) is true, with `seeds` (N,).
 
-        Gives the observations (N, ...); those of the other lanes are unchanged.
+        Returns the observations (N, ...); those of the other lanes are unchanged.
         """
         self._ready(pending=False)
         named, chosen = read_seeds(seeds), np.asarray(mask, np.bool_)
@@ -144,8 +144,8 @@ class EnvPool:
     def start(self, actions: ArrayLike, mask: ArrayLike | None = None) -> None:
         """Begin one agent step of all lanes, or those of a mask (N,), with `actions` (N, act) in [-1, 1].
 
-        Those of games are (N,), the numbers of actions, from 0. Returns at once. Lanes outside the mask keep
-        their last result.
+        Discrete actions are numbers (N,), from 0. Returns at once. Lanes outside the mask keep their last
+        result.
         """
         self._ready(pending=False)
         given = (
@@ -177,7 +177,7 @@ class EnvPool:
         return self.wait()
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Bring lanes to where they stood when `played.state` of an equal pool returned this."""
+        """Restore lanes to their state when `played.state` of an equal pool returned `arrays`."""
         self._ready(pending=False)
         self.played.restore(arrays)
         self._play_again(range(self.workers))
@@ -210,7 +210,7 @@ class EnvPool:
                 self._replace(number, lost.error)
 
     def _collect(self) -> None:
-        """An answer of every worker. Interrupted half-way, workers and pool are out of step: it closes."""
+        """Receive an answer from every worker; if interrupted, close: pool and workers are out of step."""
         try:
             for number, worker in enumerate(self._workers):
                 try:
@@ -222,10 +222,10 @@ class EnvPool:
             raise
 
     def _replace(self, number: int, error: A2lError) -> None:
-        """Put another process in a worker's place, with its environments where they were.
+        """Replace a worker by another process, with its environments in the same state.
 
-        What they were asked to do last is done then, too. Raises the error, or that of a successor, where one
-        after the other dies.
+        Their last request is then done as well. If one worker after another dies, raises the error of the
+        last one.
         """
         try:
             while (lost := self._put(number, error)) is not None:
@@ -235,7 +235,7 @@ class EnvPool:
             raise
 
     def _put(self, number: int, error: A2lError) -> A2lError | None:
-        """Put a successor in the place of a worker that is lost; what there is to say if it is lost, too."""
+        """Put a successor in the place of a lost worker; returns its error if it is lost as well."""
         before = self._workers[number]
         deaths = 1 + (before.deaths if before.answers < _STEADY else 0)
         if deaths > _DEATHS:
@@ -254,7 +254,7 @@ class EnvPool:
         return None
 
     def _successor(self, number: int, error: A2lError) -> tuple[subprocess.Popen[bytes], socket.socket]:
-        """The process that takes a worker's place: a new one, unless the pool beside has put one there."""
+        """The process that replaces a worker: a new one, unless the pool beside has replaced it already."""
         old = self._workers[number]
         if self._beside:
             if self._beside._workers[number].process is old.process:
@@ -267,7 +267,7 @@ class EnvPool:
         return launch()
 
     def _play_again(self, numbers: Iterable[int]) -> None:
-        """Let environments of these workers, which are in no episode, play what `played` says."""
+        """Replay the episodes in `played` in the environments of these workers, which are in no episode."""
         played, lanes = self.played, self._lanes
         workers = [self._workers[number] for number in numbers]
         mine = np.zeros(self.size, np.bool_)
@@ -287,5 +287,5 @@ class EnvPool:
         lanes.chosen[:] = chosen
 
     def _range(self, begin: int, end: int) -> str:
-        """What a worker is told to make."""
+        """The message that tells a worker which lanes to make."""
         return json.dumps(self._about | {"begin": begin, "end": end})

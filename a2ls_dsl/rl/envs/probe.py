@@ -1,8 +1,7 @@
-"""What `a2l doctor` runs in a process of its own: does physics work here, does a renderer, does Atari?
+"""Checks that `a2l doctor` runs in a separate process: do physics, a renderer and Atari work here?
 
-`python -m a2ls_dsl.rl.envs.probe physics` (or `render`, `ale-py`, `atari-py`) prints one line of JSON. An
-environment library that is broken can take its process with it, and a renderer is chosen before the first
-import.
+`python -m a2ls_dsl.rl.envs.probe physics` (or `render`, `ale-py`, `atari-py`) prints one line of JSON. A
+broken environment library may crash its process, and a renderer must be chosen before the first import.
 """
 
 from __future__ import annotations
@@ -71,8 +70,8 @@ def atari(back_end: str) -> dict[str, str | float]:
     assert isinstance(game, Game)
     env = AtariEnv(replace(game, back_end=back_end))
     env.reset(0)
-    for each in ATARI_100K:
-        check_rom(each)
+    for name in ATARI_100K:
+        check_rom(name)
     seeds = iter(range(1, 10**6))
 
     def frames() -> int:
@@ -91,14 +90,14 @@ def _per_second(frames: Callable[[], int]) -> float:
 
 
 def main(subject: str) -> None:
-    """Print the findings, or `error` and `fix`."""
+    """Print the results, or `error` and `fix`."""
     try:
-        found = atari(subject) if subject in BACK_ENDS else {"physics": physics, "render": render}[subject]()
+        report = atari(subject) if subject in BACK_ENDS else {"physics": physics, "render": render}[subject]()
     except A2lError as error:
-        found = {"error": error.message, "fix": error.fix}
+        report = {"error": error.message, "fix": error.fix}
     except Exception as error:  # noqa: BLE001  (the doctor reports whatever is wrong)
-        found = {"error": f"{type(error).__name__}: {error}", "fix": ""}
-    print(json.dumps(found))
+        report = {"error": f"{type(error).__name__}: {error}", "fix": ""}
+    print(json.dumps(report))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Frames of a simulation: how they look, and what renders them on this machine.
+"""Frames of a simulation: how they look, and which renderer draws them on this machine.
 
-MuJoCo and dm_control choose a renderer while they are imported, by the variable MUJOCO_GL. So it is chosen
-here, in the process that renders, before the first import.
+MuJoCo and dm_control read the renderer from the variable MUJOCO_GL when they are imported. So it is set here,
+in the process that renders, before the first import.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Rendering:
     """How frames look.
 
     size: pixels of the square frame's side; camera: dm_control's number of the camera (CURL has 0);
-    shadow_size: pixels of the shadow map's side. None keeps the task's own and so dm_control's picture; a
-    smaller one renders faster in software and changes the edges of shadows.
+    shadow_size: pixels of the shadow map's side. None keeps the task's own, and so dm_control's picture; a
+    smaller size renders faster in software and changes the edges of shadows.
     """
 
     size: int = 100
@@ -49,16 +49,16 @@ SCREEN = (360, 480)
 
 
 class Camera:
-    """One camera for a simulation's whole life: the picture of `physics.render`, several times faster.
+    """A camera that lives as long as the simulation: the picture of `physics.render`, several times faster.
 
-    Raises A2lError where nothing can be rendered.
+    Raises A2lError if nothing can be rendered.
     """
 
     def __init__(self, physics: Any, rendering: Rendering) -> None:
         from dm_control.mujoco.engine import Camera as EngineCamera
 
         if rendering.shadow_size is not None:
-            physics.model.vis.quality.shadowsize = rendering.shadow_size  # read by the first render
+            physics.model.vis.quality.shadowsize = rendering.shadow_size  # read at the first render
         size = rendering.size
         try:
             self._camera: Any = EngineCamera(physics, height=size, width=size, camera_id=rendering.camera)
@@ -67,12 +67,12 @@ class Camera:
             raise _broken(error) from error
 
     def frame(self) -> NDArray[np.uint8]:
-        """What the camera sees now: (3, size, size)."""
+        """The current frame: (3, size, size)."""
         return np.ascontiguousarray(np.moveaxis(self._camera.render(), 2, 0))
 
 
 def render_screen(physics: Any) -> NDArray[np.uint8]:
-    """A picture for people: (360, 480, 3). Raises A2lError where nothing can be rendered."""
+    """A picture for people: (360, 480, 3). Raises A2lError if nothing can be rendered."""
     try:
         return np.ascontiguousarray(physics.render(*SCREEN, camera_id=0))
     except Exception as error:  # every renderer fails in its own way
@@ -82,13 +82,13 @@ def render_screen(physics: Any) -> NDArray[np.uint8]:
 def use_renderer() -> None:
     """Choose the renderer of this process, before mujoco or dm_control is imported.
 
-    Raises A2lError where there is none.
+    Raises A2lError if there is none.
     """
     os.environ["MUJOCO_GL"] = choose_renderer(os.environ, _is_library, Path("/dev/nvidia0").exists())
 
 
 def choose_renderer(environment: Mapping[str, str], is_library: Callable[[str], bool], gpu: bool) -> str:
-    """The value of MUJOCO_GL: the user's own, else EGL where it is, else OSMesa.
+    """The value of MUJOCO_GL: the user's own, else EGL if it is available, else OSMesa.
 
     is_library: whether a library of that name can be loaded; gpu: whether there is an NVIDIA GPU, whose
     driver brings an EGL of its own.

@@ -1,4 +1,4 @@
-"""Gymnasium's spaces as what agents see and do: vectors, frames, actions in [-1, 1] or numbers."""
+"""Converts Gymnasium's spaces to what agents handle: vectors, frames, actions in [-1, 1] or numbers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.envs.frames import Square
 
 SMALLEST = 32
-"""Pixels of a frame's side; smaller pictures are vectors: convolutions have nothing to do there."""
-_BOUNDED = 1e6  # bounds beyond it are no ranges of values
-_FEW = 16  # channels at most
+"""The least side of a frame, in pixels; smaller pictures are vectors, as convolutions are no use there."""
+_BOUNDED = 1e6  # larger bounds are not ranges of values
+_MOST_CHANNELS = 16
 
 See = Callable[[Any], NDArray[Any]]
 """From an observation of the environment to a float32 vector, or a uint8 frame (channels, size, size)."""
@@ -25,9 +25,9 @@ Do = Callable[[Any], Any]
 
 
 def read_observations(env: str, space: spaces.Space[Any], size: int) -> tuple[See, tuple[int, ...]]:
-    """How observations of a space are seen, and their shape; size: pixels of a frame's side.
+    """A function that converts observations of a space, and their shape; size: a frame's side in pixels.
 
-    Raises `A2lError` for a space that is neither numbers nor one picture.
+    Raises `A2lError` for a space that is neither numbers nor a picture.
     """
     picture = _channels_first(space)
     if picture is not None:
@@ -35,39 +35,41 @@ def read_observations(env: str, space: spaces.Space[Any], size: int) -> tuple[Se
     inner = _pictures_inside(space)
     if inner:
         raise A2lError(
-            f"{env} gives {inner} in a {type(space).__name__} space, which no agent sees beside other things",
-            "wrap it so that its observation is one picture, or numbers alone: "
+            f"{env} returns {inner} in a {type(space).__name__} space, which no agent takes with other parts",
+            "wrap it so that its observation is one picture, or only numbers: "
             "`a2l train --env-arg wrapper=MODULE:NAME`",
         )
     flat = spaces.flatten_space(space) if _is_numbers(space) else None
     if not isinstance(flat, spaces.Box):
         raise A2lError(
-            f"{env} gives observations of {_short(space)}, which no agent sees",
-            "wrap it so that they are a Box, Discrete or Multi... space, or a Dict or Tuple of these",
+            f"{env} returns observations of {_short(space)}, which no agent takes",
+            "wrap it so that they are of a Box, Discrete or Multi... space, or a Dict or Tuple of these",
         )
     middle, half = _range(flat)
 
     def see(observation: Any) -> NDArray[np.float32]:
         numbers = np.asarray(spaces.flatten(space, observation), np.float64)
         if numbers.shape != flat.shape:
-            raise A2lError(f"{env} gave an observation of shape {np.shape(observation)}, not {space.shape}")
+            raise A2lError(
+                f"{env} returned an observation of shape {np.shape(observation)}, not {space.shape}"
+            )
         return ((numbers - middle) / half).astype(np.float32)
 
     return see, (math.prod(flat.shape),)
 
 
 def read_actions(env: str, space: spaces.Space[Any]) -> tuple[Do, int, bool]:
-    """How actions of a space are taken, their size, and whether they are numbers.
+    """A function that converts an agent's actions to a space, their size, and whether they are numbers.
 
-    Vectors in [-1, 1] are stretched to the space's bounds. Raises `A2lError` where no agent can act.
+    Vectors in [-1, 1] are stretched to the space's bounds. Raises `A2lError` if no agent can act.
     """
     if isinstance(space, spaces.Discrete):
         start = int(space.start)
         return (lambda action: start + int(action)), int(space.n), True
     if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating):
         raise A2lError(
-            f"{env} takes actions of {_short(space)}, which no agent gives",
-            "wrap it so that they are a Discrete space, or a Box of floats",
+            f"{env} takes actions of {_short(space)}, which no agent can choose",
+            "wrap it so that they are of a Discrete space, or a Box of floats",
         )
     if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
         raise A2lError(
@@ -77,7 +79,7 @@ def read_actions(env: str, space: spaces.Space[Any]) -> tuple[Do, int, bool]:
     middle, half = _range(space)
 
     def do(action: Any) -> NDArray[Any]:
-        # Of a policy that is no longer finite: the middle.
+        # A policy that is no longer finite acts in the middle.
         inside = np.clip(np.nan_to_num(np.asarray(action, np.float64), posinf=1.0, neginf=-1.0), -1.0, 1.0)
         return (middle + half * inside).reshape(space.shape).astype(space.dtype)
 
@@ -85,7 +87,7 @@ def read_actions(env: str, space: spaces.Space[Any]) -> tuple[Do, int, bool]:
 
 
 def see_rendered(env: str, render: Callable[[], Any], size: int) -> See:
-    """How an environment is seen by what it renders, whatever its observations are."""
+    """A function that gives rendered frames in place of an environment's observations."""
     made: dict[tuple[int, int], Square] = {}
 
     def see(_: Any) -> NDArray[np.uint8]:
@@ -99,8 +101,8 @@ def see_rendered(env: str, render: Callable[[], Any], size: int) -> See:
 
 
 def rendered(env: str, render: Callable[[], Any]) -> NDArray[np.uint8]:
-    """A picture (height, width, 3). Raises `A2lError` where none comes out."""
-    fix = "let it be made with render_mode='rgb_array' and return a picture (height, width, 3) from render()"
+    """The picture (height, width, 3) of `render`. Raises `A2lError` if it is none."""
+    fix = "make it with render_mode='rgb_array' and return a picture (height, width, 3) from render()"
     try:
         frame = render()
     except NotImplementedError:
@@ -108,22 +110,22 @@ def rendered(env: str, render: Callable[[], Any]) -> NDArray[np.uint8]:
     if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3:
         raise A2lError(
             f"{env} renders {type(frame).__name__ if not isinstance(frame, np.ndarray) else frame.shape}, "
-            "no picture",
+            "not a picture",
             fix,
         )
     return frame.astype(np.uint8, copy=False)
 
 
 def _channels_first(space: spaces.Space[Any]) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
-    """How pictures of a space become (channels, height, width); None where it holds no pictures."""
+    """A function that makes pictures (channels, height, width); None for a space without pictures."""
     if not isinstance(space, spaces.Box) or not np.isfinite([space.low.min(), space.high.max()]).all():
         return None
     shape = space.shape
     if len(shape) == 2 and min(shape) >= SMALLEST:
         return lambda picture: picture[None]
-    if len(shape) == 3 and shape[2] <= _FEW and min(shape[:2]) >= SMALLEST:
+    if len(shape) == 3 and shape[2] <= _MOST_CHANNELS and min(shape[:2]) >= SMALLEST:
         return lambda picture: np.moveaxis(picture, 2, 0)
-    if len(shape) == 3 and shape[0] <= _FEW and min(shape[1:]) >= SMALLEST:
+    if len(shape) == 3 and shape[0] <= _MOST_CHANNELS and min(shape[1:]) >= SMALLEST:
         return lambda picture: picture
     return None
 
@@ -147,7 +149,7 @@ def _picture(
 
 
 def _is_numbers(space: spaces.Space[Any]) -> bool:
-    """Whether a space holds a fixed count of numbers, and nothing else."""
+    """Whether a space holds a fixed number of numbers, and nothing else."""
     if isinstance(space, spaces.Dict):
         return all(map(_is_numbers, space.spaces.values()))
     if isinstance(space, spaces.Tuple):
@@ -156,18 +158,18 @@ def _is_numbers(space: spaces.Space[Any]) -> bool:
 
 
 def _pictures_inside(space: spaces.Space[Any]) -> str:
-    """What of a space of several is a picture."""
+    """The pictures in a composite space, in words."""
     if isinstance(space, spaces.Dict):
-        found = [f"a picture `{name}`" for name, each in space.spaces.items() if _channels_first(each)]
+        pictures = [f"a picture `{name}`" for name, part in space.spaces.items() if _channels_first(part)]
     elif isinstance(space, spaces.Tuple):
-        found = ["a picture" for each in space.spaces if _channels_first(each)]
+        pictures = ["a picture" for part in space.spaces if _channels_first(part)]
     else:
         return ""
-    return " and ".join(found)
+    return " and ".join(pictures)
 
 
 def _range(space: spaces.Box) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(numbers,) middles and half widths: numbers with bounds go from -1 to 1, others stay as they are."""
+    """(numbers,) middles and half widths that map bounded numbers to [-1, 1] and leave others unchanged."""
     low, high = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
     bounded = (np.abs(low) < _BOUNDED) & (np.abs(high) < _BOUNDED) & (high > low)
     low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)

@@ -1,4 +1,4 @@
-"""What a suite of tasks is to everything else: an entry in a registry, see `tasks.py`."""
+"""The interface of a suite of tasks; the suites are registered in `tasks.py`."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How long agents train and when they are scored by default, in environment frames."""
+    """Default training length and evaluation times, in environment frames."""
 
     frames: int
     eval_every: int
     eval_episodes: int = 10
-    quick_frames: int = 5_000  # of a candidate in a search of minutes
+    quick_frames: int = 5_000  # for a candidate in a search of minutes
     quick_eval_every: int = 1_000
 
 
 @dataclass(frozen=True)
 class Way:
-    """A way to play a task, to be measured beside others: `name` is of the renderer, or of the emulator.
+    """A way to play a task, to be compared with others; `name` is that of the renderer or emulator.
 
-    observations: the kind that it gives; variables: of the environment of its processes.
+    observations: their kind; variables: environment variables of its processes.
     """
 
     name: str
@@ -40,10 +40,10 @@ class Way:
 
 
 class Suite(ABC):
-    """Tasks that one package plays, or one way to make environments.
+    """Tasks that one package plays, or that are made in one way.
 
-    Another package's suite is found by the entry point group `a2ls_dsl.suites`; its name is the suite's, and
-    `NAME:` stands before the names of its tasks. Nothing but `make` imports the package that plays.
+    Other packages register suites in the entry point group `a2ls_dsl.suites`, under the suite's name; the
+    names of their tasks begin with `NAME:`. Only `make` imports the package that plays.
     """
 
     name: ClassVar[str]
@@ -51,52 +51,51 @@ class Suite(ABC):
     task_type: ClassVar[type[Task]]
     protocol: ClassVar[Protocol]
     shadows: ClassVar[bool] = False
-    """Whether `Rendering.shadow_size` means anything."""
+    """Whether `Rendering.shadow_size` has an effect."""
     prefixed: ClassVar[bool] = True
-    """Whether `NAME:` stands before the names of its tasks."""
+    """Whether the names of its tasks begin with `NAME:`."""
     diverged_return: ClassVar[float | None] = None
-    """The return of a policy that is no longer finite; None: what it gets by whatever it does then."""
+    """The return of a policy that is no longer finite; None: the return that it really gets."""
 
     @abstractmethod
     def find(self, name: str, arguments: Arguments) -> Task | None:
-        """The task of that name, or None. Raises `A2lError` for one that is known and can't be used, and for
-        arguments that mean nothing to it."""
+        """The task of that name, or None. Raises `A2lError` for a known task that can't be used, and for
+        arguments that it doesn't take."""
 
     @abstractmethod
     def make(self, task: Task, rendering: Rendering | None, life_loss: bool, screen: bool = False) -> Env:
         """An environment of a task, in a worker process. Imports the package that plays it.
 
         rendering: observations are frames that look like this. life_loss: a lost life ends an episode.
-        screen: `Env.screen` will be asked for.
-        Raises `A2lError`, with the command that mends it, where the task can't be played.
+        screen: `Env.screen` will be called. Raises `A2lError` with a fix if the task can't be played.
         """
 
     def tasks(self) -> tuple[Task, ...]:
-        """All tasks, where they can be listed."""
+        """All tasks, if they can be listed."""
         return ()
 
     def nearest(self, name: str) -> str | None:
-        """The name of a task that `name` is probably a misspelling of, or None when none is near."""
+        """The name of a task that `name` probably misspells, or None."""
         return None
 
     def hint(self, name: str) -> str:
-        """What there is, for a name that is not a task and near to none, but looks like one of this suite."""
+        """Which tasks exist, for a name that is near no task but looks like one of this suite."""
         return ""
 
     @property
     def listing(self) -> str:
-        """What there is, in a few words, for a name that looks like nothing."""
+        """Which tasks exist, in a few words, for a name that looks like no suite's."""
         return ""
 
     def ways(self, task: Task) -> tuple[Way, ...]:
-        """The ways to play a task: by default one for each kind of observation that it has."""
+        """The ways to play a task: by default one for each kind of observation."""
         from a2ls_dsl.rl.envs.rendering import Rendering
 
         usual, *others = task.observations
         return (Way(usual, task, usual), *(Way(kind, task, kind, Rendering()) for kind in others))
 
     def tuned(self, task: Task) -> Mapping[str, Mapping[str, Any]]:
-        """Settings that suit a task better than an algorithm's usual ones, by the name of the algorithm."""
+        """Settings that suit a task better than an algorithm's defaults, by the algorithm's name."""
         return {}
 
     def scores(self, task: Task, mean_return: float) -> dict[str, float]:
@@ -104,9 +103,9 @@ class Suite(ABC):
         return {}
 
     def conditions(self, task: Task) -> str:
-        """Under which conditions the task is played, in words, to be kept beside scores."""
+        """The conditions under which the task is played, in words, to be stored with scores."""
         return ""
 
     def identity(self, task: Task) -> dict[str, Any]:
-        """JSON values that, besides the task's name, say what a run's results depend on."""
+        """JSON values that a run's results depend on, besides the task's name."""
         return {}

@@ -1,7 +1,7 @@
-"""What a task is, whichever suite it is of, and the one conversion between frames and agent steps.
+"""A task of any suite, and the conversion between frames and agent steps.
 
-Everything a user sees is counted in **environment frames**. An agent acts once in `action_repeat` frames:
-that is an **agent step**. Nothing here imports an environment package, so naming a task costs nothing.
+Everything a user sees is counted in **environment frames**. An agent acts once every `action_repeat` frames:
+that is an **agent step**. Nothing here imports an environment package, so naming a task is cheap.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ OBSERVATIONS = (VECTORS, PIXELS)
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """A task of a suite, which a class of its own derives from this.
+    """A task; each suite derives its own class.
 
     `action_repeat` is the number of frames that an agent step lasts; `episode_frames` the length of a full
-    episode, which one that ends by its task's rules doesn't reach. Two tasks are the same if they are equal,
-    and `find_task(task.name)` gives the task again.
+    episode, one that doesn't end earlier by the task's rules. Equal tasks are the same task, and
+    `find_task(task.name)` returns an equal task.
     """
 
     suite: ClassVar[str]
-    """The name of the suite that it is of: see `tasks.find_suite`."""
+    """The name of its suite: see `tasks.find_suite`."""
 
     domain: str
     task: str
@@ -52,21 +52,21 @@ class Task(ABC):
     @property
     @abstractmethod
     def discrete(self) -> bool:
-        """Whether an action is one of a few, given by its number; else it is a vector in [-1, 1]."""
+        """Whether actions are numbers; otherwise they are vectors in [-1, 1]."""
 
     @property
     @abstractmethod
     def observations(self) -> tuple[str, ...]:
-        """The kinds of observation that there are, of `OBSERVATIONS`; the first is the usual one."""
+        """The kinds of observation that it offers, from `OBSERVATIONS`; the first is the default."""
 
     @property
     def file_name(self) -> str:
-        """The name as that of a file or a folder."""
+        """The name, made fit for a file or a folder."""
         return "".join(letter if letter.isalnum() or letter in "_.=-" else "-" for letter in self.name)
 
     @property
     def episode_steps(self) -> int:
-        """Agent steps of a full episode; the last one is cut short where frames don't divide evenly."""
+        """Agent steps of a full episode; the last is cut short if frames don't divide evenly."""
         return -(-self.episode_frames // self.action_repeat)
 
     def frames_to_steps(self, frames: int) -> int:
@@ -77,7 +77,7 @@ class Task(ABC):
         """Raise A2lError unless a number of frames, called `what`, is a whole number of agent steps."""
         if frames < 1 or frames % self.action_repeat:
             below = frames - frames % self.action_repeat
-            choices = [f"{each:,}" for each in (below, below + self.action_repeat) if each > 0]
+            choices = [f"{count:,}" for count in (below, below + self.action_repeat) if count > 0]
             raise A2lError(
                 f"{what}, {frames:,} frames, is not a whole number of agent steps: one is "
                 f"{self.action_repeat} frames of {self.name}",
@@ -95,7 +95,7 @@ def task_values(task: Task) -> dict[str, Any]:
 
 
 def check_observations(task: Task, obs: str | None) -> None:
-    """Raise `A2lError` where a task has no observations of this kind; None: of its usual one."""
+    """Raise `A2lError` if a task has no observations of this kind; None means its default."""
     if obs is not None and obs not in OBSERVATIONS:
         raise unknown("kind of observation", obs, OBSERVATIONS)
     if obs is not None and obs not in task.observations:
@@ -106,17 +106,17 @@ def check_observations(task: Task, obs: str | None) -> None:
 
 
 Arguments = Mapping[str, Any]
-"""What is said of a task besides its name; values are JSON's, or texts."""
+"""Arguments of a task besides its name; values are JSON's, or texts."""
 
 
 def split_name(text: str) -> tuple[str, dict[str, Any]]:
-    """A name and the arguments behind it: of `Pong?noops=0` `Pong` and {"noops": 0}."""
+    """A name and the arguments after it: `Pong` and {"noops": 0} for `Pong?noops=0`."""
     name, _, query = text.strip().partition("?")
     return name, {key: _value(value) for key, value in parse_qsl(query, keep_blank_values=True)}
 
 
 def join_name(name: str, arguments: Arguments) -> str:
-    """What `split_name` takes apart; arguments stand in the order of their names."""
+    """The inverse of `split_name`; arguments are sorted by name."""
     readable = ':,.[]{}"'
     pairs = sorted((quote(key), quote(_text(value), readable)) for key, value in arguments.items())
     query = "&".join(f"{key}={value}" for key, value in pairs)
@@ -124,7 +124,7 @@ def join_name(name: str, arguments: Arguments) -> str:
 
 
 def read_arguments(given: list[str]) -> dict[str, Any]:
-    """What `--env-arg key=value` gives. Raises `A2lError` for what is not a pair, or stands there twice."""
+    """The arguments of `--env-arg key=value`. Raises `A2lError` for a text without `=`, or a repeated key."""
     arguments: dict[str, Any] = {}
     for text in given:
         key, equals, value = text.partition("=")
@@ -144,7 +144,7 @@ def _value(text: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    """The shortest text that `_value` reads as this value."""
+    """The shortest text that `_value` parses as this value."""
     if isinstance(value, str) and _value(value) == value:
         return value
     return json.dumps(value, separators=(",", ":"))

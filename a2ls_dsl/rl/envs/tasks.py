@@ -1,6 +1,6 @@
-"""All suites and tasks by name: the one place that knows which there are.
+"""The registry of suites and tasks, by name.
 
-A name says all that a task is: `walker-walk`, `Pong?sticky=0.25`. No package that plays is imported here.
+A name describes a task completely: `walker-walk`, `Pong?sticky=0.25`. No package that plays is imported here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Task", "all_tasks", "find_suite", "find_task", "read_task", "suite_of"]
 
 GROUP = "a2ls_dsl.suites"
-"""The entry point group of suites that other packages bring: each names a subclass of `Suite`."""
+"""The entry point group for suites of other packages: each names a subclass of `Suite`."""
 
 OWN: tuple[type[Suite], ...] = (Gymnasium, DmControl, Atari, Own)
 """The suites that come with the package, in the order in which a name is looked up."""
@@ -30,15 +30,15 @@ OWN: tuple[type[Suite], ...] = (Gymnasium, DmControl, Atari, Own)
 
 @cache
 def _others() -> dict[str, EntryPoint]:
-    """The suites of other packages, which are loaded when they are asked for."""
-    from importlib.metadata import entry_points  # here, since it is slow to import
+    """The suites of other packages, which are loaded on demand."""
+    from importlib.metadata import entry_points  # slow to import
 
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
 @cache
 def find_suite(name: str) -> Suite:
-    """The suite of that name. Raises `A2lError` where there is none, or another package's can't be loaded."""
+    """The suite of that name. Raises `A2lError` if there is none, or if another package's can't be loaded."""
     for own in OWN:
         if own.name == name:
             return own()
@@ -47,10 +47,10 @@ def find_suite(name: str) -> Suite:
     entry = _others()[name]
     try:
         made = entry.load()()
-    except Exception as error:  # whatever another package raises
+    except Exception as error:  # another package may raise anything
         raise A2lError(
             f"the suite `{name}` can't be loaded from {entry.value}: {type(error).__name__}: {error}",
-            "fix or uninstall the package that brings it",
+            "fix or uninstall the package that registers it",
         ) from error
     if not isinstance(made, Suite):
         raise A2lError(
@@ -60,15 +60,15 @@ def find_suite(name: str) -> Suite:
 
 
 def suite_of(task: Task) -> Suite:
-    """The suite that a task is of."""
+    """The suite of a task."""
     return find_suite(task.suite)
 
 
 def find_task(name: str, arguments: Arguments | None = None) -> Task:
-    """The task of that name, whatever its case and whether words are joined by `-` or `_`.
+    """The task of that name; case doesn't matter, nor whether words are joined by `-` or `_`.
 
-    arguments: what is said besides the name, and besides what stands behind a `?` in it. Raises A2lError with
-    the nearest name, or with what there is, when there is no such task.
+    arguments: further arguments besides those after a `?` in the name. Raises A2lError with the nearest name,
+    or a list of names, if there is no such task.
     """
     plain, query = split_name(name)
     given = query | dict(arguments or {})
@@ -93,7 +93,7 @@ def all_tasks() -> tuple[Task, ...]:
 
 
 def read_task(values: Mapping[str, Any]) -> Task:
-    """The task that `task.task_values` wrote down."""
+    """The task that `task.task_values` described."""
     return find_suite(values["suite"]).task_type(**values["task"])
 
 

@@ -1,4 +1,4 @@
-"""Plays a task for a moment with random actions, to see that it can be trained on."""
+"""Plays a task briefly with random actions, to check that agents can train on it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Trial:
-    """What was seen. repeats: whether equal seeds and actions gave equal episodes; returns, steps: of whole
-    episodes with random actions; terminated: how many of them ended by the task's own rules; episode_frames:
-    after which one is cut."""
+    """The results. repeats: whether equal seeds and actions gave equal episodes; returns, steps: of whole
+    episodes with random actions; terminated: how many of these ended by the task's own rules; episode_frames:
+    the limit after which an episode is cut."""
 
     observation_shape: tuple[int, ...]
     action_size: int
@@ -32,7 +32,7 @@ class Trial:
 
 
 def try_task(task: Task) -> Trial:
-    """Play up to three episodes, for ten seconds or so, twice at once in two processes. Raises `A2lError`."""
+    """Play up to three episodes for about ten seconds, in two processes at once. Raises `A2lError`."""
     rng, returns, steps, terminated, repeats = np.random.default_rng(0), list[float](), list[int](), 0, True
     with EnvPool(task, 2, 2) as pool:
         begin, played = time.perf_counter(), 0
@@ -45,8 +45,8 @@ def try_task(task: Task) -> Trial:
                     result = pool.step(np.full(2, rng.integers(pool.action_size)))
                 else:
                     result = pool.step(np.tile(rng.uniform(-1, 1, (1, pool.action_size)), (2, 1)))
-                pairs = ((each[0], each[1]) for each in (result.reward, result.last))
-                repeats = repeats and all(one == other for one, other in pairs)
+                pairs = ((values[0], values[1]) for values in (result.reward, result.last))
+                repeats = repeats and all(first == second for first, second in pairs)
                 seen, last = result.observation, bool(result.last.any())
                 total, length, played = total + float(result.reward[0]), length + 1, played + 1
             if last:

@@ -1,8 +1,8 @@
 """A worker process of environment pools: `python -m a2ls_dsl.rl.envs.worker`, started by a pool.
 
-It owns some lanes of that pool, and of those that share its workers. It makes, steps or resets them when told
-to. It ends when the socket closes through which pools are opened, however their process went away: at once,
-whatever it is doing. It never imports torch.
+It owns some lanes of that pool, and of pools that share its workers. It makes, steps or resets them on
+request. It ends at once, whatever it is doing, when the socket through which pools are opened closes, however
+their process ended. It never imports torch.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _GONE = (EOFError, BrokenPipeError, ConnectionResetError)
 
 def main(arguments: list[str]) -> None:
     """Arguments: the descriptor of the socket through which pools are opened."""
-    # Ctrl-C is the pool's business: it closes the sockets.
+    # The pool handles Ctrl-C: it closes the sockets.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # of packages that play, about which no user can do anything
+        warnings.simplefilter("ignore")  # of environment packages, which users can't act on
     with socket.socket(fileno=int(arguments[0])) as door, selectors.DefaultSelector() as selector:
         Thread(target=_end_with, args=(door.fileno(),), daemon=True).start()
         selector.register(door, selectors.EVENT_READ)
@@ -53,9 +53,9 @@ def main(arguments: list[str]) -> None:
 
 
 def _end_with(door: int) -> None:
-    """End this process when the other end of a socket closes: making environments can take long."""
+    """End this process when the other end of a socket closes, even while it makes environments."""
     poll = select.poll()
-    poll.register(door, 0)  # only that it is closed
+    poll.register(door, 0)  # only wait for it to close
     poll.poll()
     os._exit(0)
 
@@ -65,11 +65,11 @@ class _Part:
 
     def __init__(self, channel: socket.socket, memory: int) -> None:
         self.channel, self._memory = channel, memory
-        self._lane = 0  # the one at work
+        self._lane = 0  # the lane in work
         self._envs: dict[int, Env] = {}
 
     def serve(self) -> bool:
-        """Do what the pool asks for; whether it can ask again: it is there, and no environment failed."""
+        """Serve a request of the pool; returns False if the pool is gone or an environment failed."""
         try:
             kind, text = receive(self.channel)
             send(self.channel, DONE, self._do(kind, text))
@@ -77,7 +77,7 @@ class _Part:
             return False
         except A2lError as error:
             return self._report(error.message, error.fix)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  (whatever it is, it is reported where the user looks)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (reported to the user by the pool)
             return self._report(f"{type(error).__name__}: {error}\n{traceback.format_exc()}", "")
         return True
 
@@ -107,12 +107,12 @@ class _Part:
         rendering: dict[str, Any] | None,
         life_loss: bool,
     ) -> str:
-        """Make the lanes from `begin` to `end` (exclusive) of `size`; gives what their sizes are."""
+        """Make the lanes from `begin` to `end` (exclusive) of `size`; returns their sizes as JSON."""
         played = read_task(task)
         look = Rendering(**rendering) if rendering is not None else None
         for self._lane in range(begin, end):
             env = self._envs[self._lane] = suite_of(played).make(played, look, life_loss)
-        trim()  # what reading a model took is more than what an environment keeps
+        trim()  # reading a model takes more memory than an environment keeps
         self._sizes = size, env.observation_shape, env.action_size, env.discrete
         return json.dumps([*self._sizes[1:], getattr(env, "episode_frames", 0)])
 

@@ -1,4 +1,4 @@
-"""The worker processes of environment pools, seen from the pool's side: started, asked, lost, ended."""
+"""The worker processes of environment pools, from the pool's side: start, ask, lose and end them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP
 
 
 class LostError(Exception):
-    """A worker is dead or silent; `error` is what there is to say of it."""
+    """A worker is dead or silent; `error` describes it to the user."""
 
     def __init__(self, error: A2lError) -> None:
         super().__init__(error.message)
@@ -29,10 +29,10 @@ class LostError(Exception):
 
 @dataclass
 class Worker:
-    """A process, the socket through which pools are opened there, and a pool's own.
+    """A process, the socket through which it opens pools, and the socket of a pool.
 
-    task: the name of what it plays; asked: whether it owes an answer; answers: that it gave; deaths: of those
-    before it in the same place that had hardly begun.
+    task: its name; asked: whether the process owes an answer; answers: how many it gave; deaths: of its
+    predecessors in the same place that died early.
     """
 
     task: str
@@ -54,7 +54,7 @@ class Worker:
         return cls(task, process, door, channel, deaths=deaths)
 
     def send(self, kind: bytes, text: str = "") -> None:
-        """Ask for something. Raises `LostError` where the process is gone."""
+        """Send a request. Raises `LostError` if the process is gone."""
         try:
             send(self.channel, kind, text)
         except OSError:
@@ -62,7 +62,7 @@ class Worker:
         self.asked = True
 
     def receive(self, timeout: float) -> str:
-        """The answer, if it was asked. Raises A2lError where an environment failed, and `LostError`."""
+        """The answer, if there was a request. Raises A2lError if an environment failed, and `LostError`."""
         if not self.asked:
             return ""
         try:
@@ -91,12 +91,12 @@ class Worker:
             code = None
         fix = "see its message above; `a2l doctor` checks the environments"
         if code == -signal.SIGKILL:
-            fix = "it was killed; if memory ran out (`dmesg` tells), use fewer environments"
+            fix = "it was killed; if memory ran out (see `dmesg`), use fewer environments"
         return A2lError(f"an environment worker of {self.task} died with exit code {code}", fix)
 
 
 def launch() -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Start a worker's process, and the socket through which pools are opened there.
+    """Start a worker's process, with the socket through which it opens pools.
 
     A fresh interpreter, not `multiprocessing`: a fork would copy torch's threads and locks, and a spawned
     child would import the user's main module again, torch included.
@@ -109,15 +109,15 @@ def launch() -> tuple[subprocess.Popen[bytes], socket.socket]:
             [sys.executable, "-P", "-m", "a2ls_dsl.rl.envs.worker", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,  # A library that prints must not spoil what the user pipes.
+            stdout=subprocess.DEVNULL,  # a library's prints must not mix with the command's output
             env=environment,
-            process_group=0,  # Ctrl-C in a terminal goes to the foreground group, so not to the workers.
+            process_group=0,  # Ctrl-C in a terminal reaches only the foreground group
         )
     return process, door
 
 
 def close(workers: Sequence[Worker], memory: int, own: bool) -> None:
-    """Give up lanes; with workers of the user's own end their processes too."""
+    """Close a pool's sockets and memory; if it owns its workers, end their processes too."""
     os.close(memory)
     for worker in workers:
         worker.channel.close()

@@ -173,7 +173,7 @@ def test_pictures_of_any_layout_are_square_frames(shape: tuple[int, ...], high: 
         ("my_env:Unlike?which=many", "actions of MultiDiscrete"),
         ("my_env:Unlike?which=none", "action_space is a NoneType"),
         ("my_env:Unlike?colour=blue", "missing a required argument: 'which'"),
-        ("my_env:Track?fault=reset", "reset gave a ndarray, not (observation, info)"),
+        ("my_env:Track?fault=reset", "reset returned a ndarray, not (observation, info)"),
     ],
 )
 def test_what_can_not_be_made_is_explained(name: str, words: str) -> None:
@@ -188,7 +188,7 @@ def test_what_can_not_be_made_is_explained(name: str, words: str) -> None:
     [
         ("raises", "step raised ZeroDivisionError: three ("),
         ("exits", "step raised SystemExit: enough ("),
-        ("four", "step gave 4 values, not (observation, reward, terminated, truncated, info)"),
+        ("four", "step returned 4 values, not (observation, reward, terminated, truncated, info)"),
         ("reward", "the reward 'much'"),
     ],
 )
