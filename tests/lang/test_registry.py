@@ -169,7 +169,11 @@ def test_nothing_is_shadowed(name: str, meaning: str) -> None:
             "the default of `size` of `mine` is 0",
         ),
         (view("", parameters=(Number("a b", 1, Range(1, 9)),)), mine, "a number called `a b`"),
-        (view("", uncropped=True), lambda_named("mine", "x", "draws", "size"), "what the agent doesn't see"),
+        (
+            view("", uncropped=True),
+            lambda_named("mine", "x", "draws", "size"),
+            "frames that the agent doesn't see",
+        ),
         (operator("", unary=True), mine, "takes one set and a head"),
         (operator("", sets=Sets.TRANSITION), mine, "takes a transition and a head"),
         (operator("", sets=Sets.DATA_TARGET), mine, "has no option `bins`"),

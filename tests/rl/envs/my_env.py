@@ -1,4 +1,4 @@
-"""Environments as somebody writes them for himself: what a test names as `my_env:NAME`."""
+"""Environments as users write them; tests name them `my_env:NAME`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 
 class Track(gymnasium.Env[Any, Any]):
-    """Stay near the middle; who goes too far has lost."""
+    """Stay near the middle; going too far loses."""
 
     observation_space: spaces.Space[Any] = spaces.Box(-np.inf, np.inf, (2,))
     action_space: spaces.Space[Any] = spaces.Box(-2.0, 2.0, (1,))
@@ -58,7 +58,7 @@ class Track(gymnasium.Env[Any, Any]):
 
 
 class Buttons(Track):
-    """The same with three actions to choose from."""
+    """`Track` with three discrete actions."""
 
     action_space = spaces.Discrete(3, start=-1)
 
@@ -67,7 +67,7 @@ class Buttons(Track):
 
 
 class Seen(Track):
-    """The same as a picture."""
+    """`Track` seen as a picture."""
 
     observation_space = spaces.Box(0, 255, (40, 60, 3), np.uint8)
 
@@ -81,7 +81,7 @@ class SeenButtons(Buttons):
 
 
 class Unlike(Track):
-    """Nothing that an agent takes."""
+    """Spaces that no agent can handle."""
 
     def __init__(self, which: str) -> None:
         super().__init__()
@@ -100,14 +100,14 @@ class Unlike(Track):
 
 
 class Loop(Track):
-    """It never ends by itself."""
+    """An episode that never ends by itself."""
 
     def step(self, action: Any) -> Any:
         return self.seen(), 0.0, False, False, {}
 
 
 class Clock(Track):
-    """It is no function of its seed."""
+    """An episode that isn't a function of its seed."""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         super().reset(seed=int.from_bytes(os.urandom(4)))

@@ -20,9 +20,9 @@ from a2ls_dsl.rl.envs.tasks import find_task
 
 
 def game(name: str, **changes: Any) -> Game:
-    found = find_task(name)
-    assert isinstance(found, Game)
-    return replace(found, **changes)
+    task = find_task(name)
+    assert isinstance(task, Game)
+    return replace(task, **changes)
 
 
 TETRIS = game("Tetris")  # the ROM that its author gave away
@@ -30,7 +30,7 @@ BREAKOUT = game("Breakout")
 
 
 def emulator(name: str) -> Any:
-    """The emulator without anything of ours."""
+    """The bare emulator."""
     from ale_py import ALEInterface, LoggerMode
     from ale_py.roms import get_rom_path
 
@@ -54,25 +54,25 @@ def resized(screen: NDArray[np.uint8], size: int) -> NDArray[np.float64]:
 
 
 def play(env: AtariEnv, seed: int, steps: int, choice: int = 0) -> list[Step]:
-    """An episode's first steps, or all of it, under random actions."""
+    """The first steps of an episode, at most all, under random actions."""
     random = np.random.default_rng(choice)
     env.reset(seed)
-    found: list[Step] = []
-    while len(found) < steps and not (found and found[-1].last and not found[-1].life_lost):
-        found.append(env.step(random.integers(env.action_size)))
-    return found
+    played: list[Step] = []
+    while len(played) < steps and not (played and played[-1].last and not played[-1].life_lost):
+        played.append(env.step(random.integers(env.action_size)))
+    return played
 
 
-def same(one: list[Step], other: list[Step]) -> bool:
-    return len(one) == len(other) and all(
+def same(left: list[Step], right: list[Step]) -> bool:
+    return len(left) == len(right) and all(
         np.array_equal(a.observation, b.observation) and a[1:] == b[1:]
-        for a, b in zip(one, other, strict=True)
+        for a, b in zip(left, right, strict=True)
     )
 
 
 @pytest.mark.parametrize("name", ["Tetris", "Seaquest", "MsPacman"])
 def test_a_step_is_four_frames_of_the_emulator(name: str) -> None:
-    """Rewards are summed, and the picture is the maximum of the last two frames, in grey, resized by area."""
+    """Rewards are summed; the picture is the maximum of the last two frames, in grey, resized by area."""
     env = AtariEnv(game(name, noops=0))
     ale = emulator(env.task.task.lower().replace("mspacman", "ms_pacman"))
     actions = ale.getMinimalActionSet()
@@ -96,7 +96,7 @@ def test_a_step_is_four_frames_of_the_emulator(name: str) -> None:
 
 
 def test_pictures_are_those_of_the_emulators_own_vector_environment() -> None:
-    """Which resizes with OpenCV; they may differ by one where a mean lies between two whole numbers."""
+    """It resizes with OpenCV; pixels may differ by 1 where a mean lies between two whole numbers."""
     from ale_py._ale_py import ALEVectorInterface
     from ale_py.roms import get_rom_path
 
@@ -118,15 +118,15 @@ def test_pictures_are_those_of_the_emulators_own_vector_environment() -> None:
     assert (difference > 0).mean() < 1e-3
 
 
-def test_games_begin_with_frames_of_nothing_that_seeds_name() -> None:
+def test_seeds_set_how_many_no_ops_a_game_begins_with() -> None:
     env, ale = AtariEnv(game("Seaquest")), emulator("seaquest")
-    known = []
+    screens = []
     for _ in range(30):
         ale.act(0)
-        known.append(resized(ale.getScreenGrayscale(), 84))
+        screens.append(resized(ale.getScreenGrayscale(), 84))
     frames = set()
     for seed in range(40):
-        apart = np.abs(np.array(known) - env.reset(seed)).max(axis=(1, 2))
+        apart = np.abs(np.array(screens) - env.reset(seed)).max(axis=(1, 2))
         assert apart.min() <= 0.5 + 1e-4
         frames.add(int(apart.argmin()))
     assert len(frames) > 10
@@ -152,9 +152,9 @@ def test_a_lost_life_ends_an_episode_in_training_and_the_game_goes_on() -> None:
     assert not lives[-1].life_lost
     # The same game: only where episodes end differs.
     assert len(lives) == len(game_over)
-    for one, other in zip(lives, game_over, strict=True):
-        assert one.reward == other.reward
-        np.testing.assert_array_equal(one.observation, other.observation)
+    for step, expected in zip(lives, game_over, strict=True):
+        assert step.reward == expected.reward
+        np.testing.assert_array_equal(step.observation, expected.observation)
 
 
 def test_lives_are_those_of_the_emulator() -> None:
@@ -185,8 +185,8 @@ def test_a_game_is_cut_at_its_limit_without_being_terminated() -> None:
     assert not (env.reset(0), env.step(np.int64(0)))[1].last
 
 
-def test_sticky_actions_repeat_the_one_before() -> None:
-    """By hand, with the same draws; without the stickiness the game is another one."""
+def test_sticky_actions_repeat_the_previous_action() -> None:
+    """Played by hand with the same draws; without stickiness the game differs."""
     env, ale = AtariEnv(game("Breakout", noops=0, sticky=0.5)), emulator("breakout")
     env.reset(4)
     drawn = np.random.default_rng(np.random.SeedSequence(4))

@@ -1,4 +1,4 @@
-"""Games in worker processes: lanes are single games, lives end episodes, failures are told."""
+"""Games in worker processes: lanes equal single games, lives end episodes, failures are reported."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def test_a_pool_of_games_equals_single_games_past_lives_and_ends() -> None:
         for _ in range(260):
             action = random.integers(4, size=3)
             result = pool.step(action)
-            singles = [env.step(each) for env, each in zip(envs, action, strict=True)]
-            np.testing.assert_array_equal(result.observation, [each.observation for each in singles])
+            singles = [env.step(choice) for env, choice in zip(envs, action, strict=True)]
+            np.testing.assert_array_equal(result.observation, [single.observation for single in singles])
             for name in ("reward", "terminated", "last", "life_lost"):
-                assert getattr(result, name).tolist() == [getattr(each, name) for each in singles]
+                assert getattr(result, name).tolist() == [getattr(single, name) for single in singles]
             over = result.last & ~result.life_lost
             lives, games = lives + result.life_lost.sum(), games + over.sum()
             seeds = seeds + np.uint64(1)
@@ -67,7 +67,7 @@ def test_lives_do_not_end_episodes_of_an_evaluation() -> None:
 
 
 @pytest.mark.parametrize("actions", [[0, 99], [-1, 0], [0.5, 0.0]])
-def test_actions_that_are_none_are_refused(actions: list[float]) -> None:
+def test_invalid_actions_are_refused(actions: list[float]) -> None:
     with EnvPool(TETRIS, 2, workers=1) as pool:
         pool.reset([0, 1])
         with pytest.raises(A2lError, match="actions of Tetris must be whole numbers from 0 to 4"):
@@ -78,9 +78,9 @@ def test_actions_that_are_none_are_refused(actions: list[float]) -> None:
 
 def test_a_killed_worker_is_replaced_and_its_game_goes_on() -> None:
     with EnvPool(TETRIS, 2, workers=2) as pool, EnvPool(TETRIS, 2, workers=2) as untouched:
-        for each in (pool, untouched):
-            each.reset([0, 1])
-            each.step([1, 2])
+        for games in (pool, untouched):
+            games.reset([0, 1])
+            games.step([1, 2])
         os.kill(pool._workers[1].process.pid, signal.SIGKILL)
         pool._workers[1].process.wait()
         for _ in range(3):

@@ -1,7 +1,7 @@
-"""The two packages that emulate Atari beside each other; skipped where atari-py isn't installed.
+"""The two packages that emulate Atari, compared; skipped if atari-py isn't installed.
 
-They play the same games frame by frame, but for those that draw their randomness from memory which the
-console leaves as it was when it was switched on: the older emulator fills that from its own seed.
+They play the same games frame by frame, except those that draw their randomness from uninitialised memory:
+the older emulator fills it from its own seed.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ def both(name: str, noops: int = 30) -> tuple[AtariEnv, AtariEnv]:
 
 @pytest.mark.parametrize("name", ["Tetris", "Pong", "Breakout", "MsPacman"])
 def test_frames_rewards_lives_and_ends_are_the_same(name: str) -> None:
-    one, other = both(name)
-    assert one.action_size == other.action_size
+    newer, older = both(name)
+    assert newer.action_size == older.action_size
     random = np.random.default_rng(0)
     for seed in range(2):
-        np.testing.assert_array_equal(one.reset(seed), other.reset(seed))
+        np.testing.assert_array_equal(newer.reset(seed), older.reset(seed))
         for _ in range(200):
-            action = random.integers(one.action_size)
-            mine, its = one.step(action), other.step(action)
-            np.testing.assert_array_equal(mine.observation, its.observation)
-            assert mine[1:] == its[1:]
-            if mine.last and not mine.life_lost:
+            action = random.integers(newer.action_size)
+            step, expected = newer.step(action), older.step(action)
+            np.testing.assert_array_equal(step.observation, expected.observation)
+            assert step[1:] == expected[1:]
+            if step.last and not step.life_lost:
                 break
 
 
 def test_in_seaquest_memory_differs_from_the_start() -> None:
-    """The game's own random numbers come from it: all is the same until it sends the first enemies."""
-    one, other = both("Seaquest", noops=0)
-    np.testing.assert_array_equal(one.reset(0), other.reset(0))
-    assert 123 in np.flatnonzero(one._ale.getRAM() != other._ale.getRAM())
-    assert other._ale.getRAM()[123] == 65  # what the seed says, not the clock
+    """The game draws its random numbers from it: all is equal until the first enemies appear."""
+    newer, older = both("Seaquest", noops=0)
+    np.testing.assert_array_equal(newer.reset(0), older.reset(0))
+    assert 123 in np.flatnonzero(newer._ale.getRAM() != older._ale.getRAM())
+    assert older._ale.getRAM()[123] == 65  # from the seed, not the clock
     for _ in range(30):
-        mine, its = one.step(np.int64(0)), other.step(np.int64(0))
-        np.testing.assert_array_equal(mine.observation, its.observation)
+        step, expected = newer.step(np.int64(0)), older.step(np.int64(0))
+        np.testing.assert_array_equal(step.observation, expected.observation)

@@ -39,7 +39,7 @@ def pool() -> EnvPool:
     return pool
 
 
-def test_workers_that_die_one_after_the_other_are_reported(pool: EnvPool) -> None:
+def test_repeated_deaths_of_workers_are_reported(pool: EnvPool) -> None:
     for death in range(3):
         worker = pool._workers[1]
         worker.process.kill()
@@ -56,7 +56,7 @@ def test_workers_that_die_one_after_the_other_are_reported(pool: EnvPool) -> Non
         pool.step(ZERO)
 
 
-def test_deaths_long_after_each_other_are_not_counted_together(pool: EnvPool) -> None:
+def test_deaths_far_apart_are_not_counted_together(pool: EnvPool) -> None:
     with pool:
         for _ in range(5):
             pool._workers[0].process.kill()
@@ -72,13 +72,13 @@ def test_deaths_long_after_each_other_are_not_counted_together(pool: EnvPool) ->
 def test_a_replaced_worker_goes_on_from_where_its_environments_were(
     sign: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Dead or silent: to the last bit, in the middle of episodes and not, in both pools of its process."""
+    """Dead or silent: bit for bit, in the middle of episodes or not, in both pools of its process."""
     launch = envs_pool.launch
 
     def harm(*pools: EnvPool) -> None:
         def set_patience(seconds: float) -> None:
-            for each in pools:
-                each._timeout = seconds
+            for lanes in pools:
+                lanes._timeout = seconds
 
         def launched() -> Any:
             set_patience(120)
@@ -92,8 +92,8 @@ def test_a_replaced_worker_goes_on_from_where_its_environments_were(
         rng = np.random.default_rng(0)
         seen: list[np.ndarray] = []
         with EnvPool(TASK, 4, workers=2) as pool, EnvPool(TASK, 4, beside=pool) as other:
-            for each in (pool, other):
-                seen.append(each.reset([1, 2, 3, 4]))
+            for lanes in (pool, other):
+                seen.append(lanes.reset([1, 2, 3, 4]))
             for step in range(40):
                 if step == 20:
                     seen.append(pool.reset_where([False, False, True, False], [5, 6, 7, 8]))
@@ -102,14 +102,14 @@ def test_a_replaced_worker_goes_on_from_where_its_environments_were(
                 other.start(rng.uniform(-1, 1, (4, 1)))
                 if harm and step in (10, 30):
                     harm(pool, other)
-                for each in (other, pool) if step == 10 else (pool, other):
-                    result = each.wait()
+                for lanes in (other, pool) if step == 10 else (pool, other):
+                    result = lanes.wait()
                     seen += [result.observation, result.reward, result.last]
             assert len(pool.replaced) == len(other.replaced) == (2 if harm else 0)
         return seen
 
-    for one, expected in zip(played(harm), played(None), strict=True):
-        np.testing.assert_array_equal(one, expected)
+    for array, expected in zip(played(harm), played(None), strict=True):
+        np.testing.assert_array_equal(array, expected)
 
 
 def test_time_in_which_this_process_stood_still_does_not_count() -> None:
@@ -131,18 +131,18 @@ print(len(pool.replaced), flush=True)
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
-        workers = [int(each) for each in parent.stdout.readline().split()]
+        workers = [int(word) for word in parent.stdout.readline().split()]
         os.kill(parent.pid, signal.SIGSTOP)
         time.sleep(2.5)
         os.kill(parent.pid, signal.SIGCONT)
-        time.sleep(0.3)  # it looks before its workers have come to an answer
+        time.sleep(0.3)  # it polls before its workers have answered
         for worker in workers:
             os.kill(worker, signal.SIGCONT)
         assert parent.stdout.readline() == "0\n"
 
 
 def running(process: int) -> bool:
-    """Whether a process is there and goes on: one that has ended may wait for its parent to ask how."""
+    """Whether a process exists and runs: one that has ended may be a zombie until its parent waits."""
     try:
         return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -151,23 +151,23 @@ def running(process: int) -> bool:
 
 @pytest.mark.timeout(60)
 def test_a_worker_does_not_outlive_its_pool_while_it_works() -> None:
-    """Killed while a worker makes environments, which takes minutes: it is gone in time."""
+    """Killed while a worker makes environments, which takes minutes: the worker ends soon."""
     script = """
 from a2ls_dsl.rl.envs import pool, workers
 from a2ls_dsl.rl.envs.tasks import find_task
 receive, calls = workers.receive, []
-def told(channel, patience):
+def reported(channel, patience):
     calls.append(channel)
-    if len(calls) > pool.MEASURED:  # the first are made one by one
+    if len(calls) > pool.MEASURED:  # the first are made one at a time
         print(open(f"/proc/self/task/{__import__('os').getpid()}/children").read(), flush=True)
     return receive(channel, patience)
-workers.receive = told
+workers.receive = reported
 pool.EnvPool(find_task("humanoid-run"), 2_000, workers=1)
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         (worker,) = map(int, parent.stdout.readline().split())
-        time.sleep(0.5)  # it is at those that take long
+        time.sleep(0.5)  # now it makes the others, which takes long
         parent.kill()
         parent.wait()
         while running(worker):
@@ -181,8 +181,8 @@ def test_workers_ignore_an_interrupt(pool: EnvPool) -> None:
         assert not pool.step(ZERO).last.any()
 
 
-def test_a_pool_outlives_one_beside_it(pool: EnvPool) -> None:
-    """Whether that one is closed or fails."""
+def test_a_pool_outlives_a_pool_beside_it(pool: EnvPool) -> None:
+    """Whether the other is closed or fails."""
     with pool:
         EnvPool(TASK, 2, beside=pool).close()
         with pytest.raises(A2lError, match="environment 0 of walker-somersault failed"):

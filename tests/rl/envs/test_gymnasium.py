@@ -32,7 +32,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_a_step_is_gymnasiums() -> None:
-    """Of Pendulum-v1: numbers and actions go from -1 to 1; its limit of 200 steps is no end of its own."""
+    """Pendulum-v1: numbers and actions are scaled to [-1, 1]; its limit of 200 steps is no termination."""
     env, rng = gymnasium.make("Pendulum-v1"), np.random.default_rng(0)
     with EnvPool(find_task("gymnasium:Pendulum-v1"), 1, 1) as pool:
         assert (pool.observation_shape, pool.action_size, pool.discrete) == ((3,), 1, False)
@@ -47,7 +47,7 @@ def test_a_step_is_gymnasiums() -> None:
             assert (ours.last[0], ours.terminated[0]) == (truncated, False) == (step == 199, False)
 
 
-def test_an_end_of_the_task_is_told_from_a_limit_of_time() -> None:
+def test_termination_differs_from_a_time_limit() -> None:
     task = find_task("gymnasium:CartPole-v1?max_episode_steps=30")
     assert (task.discrete, task.observations[0], task.episode_steps) == (True, "vectors", 30)
     with EnvPool(task, 1, 1) as pool:
@@ -84,7 +84,7 @@ def test_every_kind_of_observation_and_action_is_played(
     assert trial.steps_per_second > 0
 
 
-def test_what_renders_nothing_is_told_what_to_write() -> None:
+def test_the_fix_for_a_missing_render_says_what_to_write() -> None:
     for render in (gymnasium.Env[Any, Any]().render, lambda: None):
         with pytest.raises(A2lError, match=r"my_env:Blind (has no render|renders NoneType)") as caught:
             rendered("my_env:Blind", render)
@@ -101,7 +101,7 @@ def test_what_is_rendered_is_seen() -> None:
         assert pool.step([[0.0]]).observation.shape == (1, 3, 60, 60)
 
 
-def test_actions_are_stretched_to_the_space_and_numbers_begin_where_it_says() -> None:
+def test_actions_are_stretched_to_the_space_and_numbers_begin_at_its_start() -> None:
     do, size, discrete = read_actions("", spaces.Box(np.array([0.0, -3.0]), np.array([1.0, 3.0])))
     assert (size, discrete) == (2, False)
     np.testing.assert_allclose(do(np.array([-1, 1])), [0, 3])
@@ -129,13 +129,13 @@ def test_actions_are_stretched_to_the_space_and_numbers_begin_where_it_says() ->
         (spaces.Tuple([spaces.Box(-1, 1, (1,)), spaces.Discrete(2)]), ([0.25], 1), [0.25, -1, 1]),
     ],
 )
-def test_spaces_of_numbers_are_one_vector(space: spaces.Space[Any], value: Any, seen: list[float]) -> None:
+def test_spaces_of_numbers_become_a_vector(space: spaces.Space[Any], value: Any, seen: list[float]) -> None:
     see, shape = read_observations("", space, 84)
     if isinstance(space, spaces.Box | spaces.MultiBinary):
         value = np.array(value, space.dtype)
-    found = see(value)
-    assert (found.shape, found.dtype) == (shape, np.float32)
-    np.testing.assert_allclose(found, seen)
+    vector = see(value)
+    assert (vector.shape, vector.dtype) == (shape, np.float32)
+    np.testing.assert_allclose(vector, seen)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_numbers_that_are_not_finite_end_an_episode() -> None:
     with EnvPool(find_task("my_env:Track?fault=nan"), 1, 1) as pool:
         pool.reset([0])
         results = [pool.step([[0.0]]) for _ in range(3)]
-    assert [bool(each.last[0]) for each in results] == [False, False, True]
+    assert [bool(result.last[0]) for result in results] == [False, False, True]
     assert not results[-1].terminated[0]
     assert np.isfinite([results[-1].reward[0], *results[-1].observation[0]]).all()
 
@@ -258,9 +258,9 @@ def test_a_place_in_an_episode_is_reached_again_to_the_last_bit(name: str) -> No
                 pool.step(actions())
         fresh.restore(pool.played.state(np.ones(2, np.bool_)))
         action = actions()
-        one, other = pool.step(action), fresh.step(action)
-        np.testing.assert_array_equal(one.observation, other.observation)
-        np.testing.assert_array_equal(one.reward, other.reward)
+        played, restored = pool.step(action), fresh.step(action)
+        np.testing.assert_array_equal(played.observation, restored.observation)
+        np.testing.assert_array_equal(played.reward, restored.reward)
 
 
 @pytest.mark.parametrize(

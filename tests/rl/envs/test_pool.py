@@ -1,4 +1,4 @@
-"""The pool gives what single environments give, whatever the number of its workers."""
+"""A pool returns what single environments return, whatever the number of its workers."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_a_pool_equals_single_environments() -> None:
 
 
 def trajectory(workers: int) -> list[NDArray[np.generic]]:
-    """Three episodes a lane, each lane reset where its episode ends."""
+    """Three episodes per lane; a lane is reset when its episode ends."""
     with EnvPool(SHORT, 5, workers=workers) as pool:
         assert pool.workers == workers
         seeds = np.arange(5)
@@ -56,29 +56,29 @@ def trajectory(workers: int) -> list[NDArray[np.generic]]:
 
 
 def test_results_do_not_depend_on_the_number_of_workers() -> None:
-    for one, three in zip(trajectory(1), trajectory(3), strict=True):
-        np.testing.assert_array_equal(one, three)
+    for single, several in zip(trajectory(1), trajectory(3), strict=True):
+        np.testing.assert_array_equal(single, several)
 
 
 def test_a_pool_beside_another_takes_its_own_steps_in_the_same_processes() -> None:
-    """Steps of both are under way at once, of lanes that begin apart."""
+    """Steps of both are in progress at once, in lanes with different bounds."""
     with EnvPool(SHORT, 3, workers=2) as apart:
         expected = [apart.reset([3, 4, 5])]
-        expected += [apart.step(each).observation for each in actions(apart, 3)]
+        expected += [apart.step(action).observation for action in actions(apart, 3)]
     with EnvPool(SHORT, 3, workers=2) as pool, EnvPool(SHORT, 3, beside=pool) as other:
-        mine, its = ([worker.process.pid for worker in each._workers] for each in (pool, other))
+        mine, its = ([worker.process.pid for worker in lanes._workers] for lanes in (pool, other))
         assert mine == its
         pool.reset([0, 1, 2])
-        found = [other.reset([3, 4, 5])]
-        for one, two in zip(actions(pool, 3)[::-1], actions(other, 3), strict=True):
-            pool.start(one)
-            other.start(two)
+        observations = [other.reset([3, 4, 5])]
+        for ignored, action in zip(actions(pool, 3)[::-1], actions(other, 3), strict=True):
+            pool.start(ignored)
+            other.start(action)
             seen = pool.wait().observation
-            found.append(other.wait().observation)
-            assert (seen != found[-1]).any()
+            observations.append(other.wait().observation)
+            assert (seen != observations[-1]).any()
         with EnvPool(SHORT, 1, beside=pool) as smaller:
             assert smaller.workers == 1
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(observations, expected)
     with pytest.raises(A2lError, match="this environment pool is closed"):
         EnvPool(SHORT, 3, beside=pool)
 
@@ -89,7 +89,7 @@ def test_resetting_some_lanes_leaves_the_others() -> None:
         before = pool.step(actions(pool, 1)[0])
         kept = before.observation.copy()
         after = pool.reset_where([False, True, False, True], [9, 1, 9, 3])
-        np.testing.assert_array_equal(before.observation, kept)  # A result is the caller's own.
+        np.testing.assert_array_equal(before.observation, kept)  # A result belongs to the caller.
         np.testing.assert_array_equal(after[[0, 2]], kept[[0, 2]])
         np.testing.assert_array_equal(after[[1, 3]], pool.reset([0, 1, 2, 3])[[1, 3]])
 
@@ -146,14 +146,14 @@ def test_an_empty_pool(size: int, workers: int | None) -> None:
 
 
 @pytest.mark.parametrize("name", ["cheetah-run", pytest.param("dog-run", marks=pytest.mark.slow)])
-def test_the_first_environments_say_what_all_take(name: str) -> None:
-    """Within 15 % of what one process with twelve has taken; steps take nothing more."""
-    told: list[FirstEnvironments] = []
-    with EnvPool(find_task(name), 12, workers=1, admit=told.append) as pool:
+def test_the_first_environments_predict_the_memory_of_all(name: str) -> None:
+    """Within 15 % of what a process with twelve takes; steps take no more."""
+    reports: list[FirstEnvironments] = []
+    with EnvPool(find_task(name), 12, workers=1, admit=reports.append) as pool:
         pool.reset(np.arange(12))
         for action in actions(pool, 20):
             pool.step(action)
         taken = memory_of(pool._workers[0].process.pid)
-    (first,) = told
+    (first,) = reports
     assert first.process + 12 * first.environment == pytest.approx(taken, rel=0.15)
     assert first.environment == pytest.approx((taken - first.process) / 12, rel=0.15)

@@ -1,4 +1,4 @@
-"""Frames by a real renderer; where there is none, the tests that need one are skipped."""
+"""Frames of a real renderer; without a renderer, the tests that need one are skipped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from a2ls_dsl.rl.envs.tasks import find_task
 
 TASK = find_task("cartpole-swingup")
 
-# What dm_control itself renders, through its documented way, at a reset and after two agent steps.
+# Frames that dm_control itself renders at a reset and after two agent steps.
 REFERENCE = """
 import os, sys
 import numpy as np
@@ -33,7 +33,7 @@ for _ in range(2):
     frames.append(env.physics.render(100, 100, camera_id=0))
 np.save(sys.argv[2], np.stack(frames))
 """
-# Where no library is found, as on a machine without OpenGL; sitecustomize is imported by every Python.
+# Hides libraries, as on a machine without OpenGL; every Python process imports sitecustomize.
 NO_LIBRARIES = "import ctypes.util\nctypes.util.find_library = lambda name: None\n"
 
 
@@ -49,19 +49,19 @@ def renderer() -> str:
     return choose_renderer(environment, lambda name: True, gpu=False)
 
 
-def test_one_camera_shows_what_dm_control_renders(renderer: str, tmp_path: Path) -> None:
+def test_a_camera_shows_what_dm_control_renders(renderer: str, tmp_path: Path) -> None:
     path = tmp_path / "frames.npy"
     subprocess.run([sys.executable, "-c", REFERENCE, renderer, str(path)], check=True, timeout=120)
     expected = np.moveaxis(np.load(path), 3, 1)
     with EnvPool(TASK, 2, rendering=Rendering()) as pool:
         assert (pool.observation_shape, pool.action_size) == ((3, 100, 100), 1)
-        found = [pool.reset([7, 8])]
-        found += [pool.step(np.full((2, 1), 0.5)).observation for _ in range(2)]
-    for mine, its in zip(found, expected, strict=True):
-        assert mine.dtype == np.uint8
-        np.testing.assert_array_equal(mine[0], its)
-    assert (found[0][0] != found[1][0]).any()  # the cart has moved
-    assert (found[0][0] != found[0][1]).any()  # episodes of different seeds
+        frames = [pool.reset([7, 8])]
+        frames += [pool.step(np.full((2, 1), 0.5)).observation for _ in range(2)]
+    for frame, picture in zip(frames, expected, strict=True):
+        assert frame.dtype == np.uint8
+        np.testing.assert_array_equal(frame[0], picture)
+    assert (frames[0][0] != frames[1][0]).any()  # the cart has moved
+    assert (frames[0][0] != frames[0][1]).any()  # episodes of different seeds
 
 
 def test_a_smaller_shadow_map_changes_hardly_a_pixel(renderer: str) -> None:
@@ -74,7 +74,7 @@ def test_a_smaller_shadow_map_changes_hardly_a_pixel(renderer: str) -> None:
 
 @pytest.mark.parametrize("loss", ["none", "curl"])
 def test_training_on_frames(renderer: str, loss: str, tmp_path: Path) -> None:
-    """A short run of the command on real frames: it ends, with finite figures, and says what it takes."""
+    """A short run of the command on real frames ends with finite figures and reports its memory."""
     done = a2l("train", *SMOKE, "--loss", loss, "--out", str(tmp_path / "run"))
     assert (done.returncode, done.stderr) == (0, "")
     assert "replay of frames" in done.stdout

@@ -1,4 +1,4 @@
-"""Suites as entries: names with arguments, and a suite that another package brings."""
+"""Suites: names with arguments, and a suite of another package."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ except A2lError as error:
 """
 
 
-def test_a_suite_of_another_package_is_found_and_played(tmp_path: Path) -> None:
+def test_a_suite_of_another_package_is_loaded_and_played(tmp_path: Path) -> None:
     (tmp_path / "lines.py").write_text(SUITE)
     about = tmp_path / "lines-1.0.dist-info"
     about.mkdir()

@@ -40,8 +40,8 @@ def test_names_are_forgiving(name: str) -> None:
     ],
 )
 def test_names_with_underscores(name: str, domain: str, task: str) -> None:
-    found = find_task(name)
-    assert (found.domain, found.task) == (domain, task)
+    match = find_task(name)
+    assert (match.domain, match.task) == (domain, task)
 
 
 @pytest.mark.parametrize(
