@@ -1,4 +1,4 @@
-"""`a2l compile` says what was built, for real environments."""
+"""`a2l compile` reports what it built, for real environments."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_compile_prints_horizon_shapes_parameters_and_passes() -> None:
     assert lines[3].startswith("walker-walk: observation 24, action 6, features 64")
     assert f"predictor {source} -> {hidden} -> {target}; {parameters:,} parameters" in lines[3]
     module = a2ls_dsl.compile(a2ls_dsl.load("a2_winner"), observation=24, action=6, features=64)
-    assert sum(each.numel() for each in module.parameters()) == parameters
+    assert sum(parameter.numel() for parameter in module.parameters()) == parameters
 
 
 def test_a_view_on_vectors_is_a_warning() -> None:

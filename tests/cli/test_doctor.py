@@ -55,7 +55,7 @@ def test_a_machine_that_can_train() -> None:
     assert done.stdout.endswith(f"ready to train on {', '.join(kinds)}\n")
 
 
-def test_a_compiler_that_is_missing_is_told() -> None:
+def test_a_missing_compiler_is_reported() -> None:
     done = doctor(CXX="/nowhere/g++")
     assert done.returncode == 0
     assert re.search(
@@ -67,8 +67,8 @@ def test_a_broken_emulator_is_no_failure(tmp_path: Path) -> None:
     (tmp_path / "ale_py.py").write_text("raise ImportError('libstdc++.so.6: no such file')\n")
     done = doctor(PYTHONPATH=str(tmp_path))
     assert done.returncode == 0
-    found = r"^warning +atari +the emulator of Atari games can't be imported \(libstdc"
-    assert re.search(found, done.stdout, re.M)
+    warning = r"^warning +atari +the emulator of Atari games can't be imported \(libstdc"
+    assert re.search(warning, done.stdout, re.M)
     assert "fix: pip install --force-reinstall --no-deps 'ale-py>=0.12,<0.13'" in done.stdout
     assert "Atari games\n" not in done.stdout[-80:]
 
@@ -90,7 +90,7 @@ def test_mujoco_4_is_recognised(tmp_path: Path) -> None:
 
 
 def test_physics_that_are_not_installed_are_no_failure() -> None:
-    """They are an extra: whoever writes losses, or has environments of another kind, needs none."""
+    """They are an extra, not needed for writing losses or for other environments."""
     hidden = "import sys; sys.modules['dm_control'] = None; sys.modules['ale_py'] = None; "
     done = subprocess.run(
         [sys.executable, "-c", hidden + RUN], capture_output=True, text=True, timeout=280, check=False
@@ -125,7 +125,7 @@ def test_an_old_numpy_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_time_in_which_the_doctor_stands_still_does_not_count() -> None:
-    """Stopped for longer than its patience, as by Ctrl-Z; its probe comes to an answer only after that."""
+    """Stopped for longer than its patience, as by Ctrl-Z; its probe answers only afterwards."""
     script = """
 import subprocess
 from a2ls_dsl.cli.machine import _outputs
@@ -140,6 +140,6 @@ print(_outputs(subprocess.Popen(["sleep", "60"], stdout=-1, text=True), 1))
         os.kill(parent.pid, signal.SIGSTOP)
         time.sleep(2.2)
         os.kill(parent.pid, signal.SIGCONT)
-        time.sleep(0.2)  # it looks before its probe has come to an answer
+        time.sleep(0.2)  # it polls before its probe has answered
         os.kill(probe, signal.SIGCONT)
         assert parent.stdout.read() == "('ready\\n', '')\nNone\n"

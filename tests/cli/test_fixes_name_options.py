@@ -1,8 +1,8 @@
-"""Whatever option a message names, every command that may print the message has it.
+"""If a message names an option, every command that may print the message has it.
 
-A command may print what stands in its own functions and in all modules that these import, however
-indirectly. So a message of a module that several commands share names an option only if all of them have it,
-or says of which command it is: `a2l train --frames`.
+A command may print strings of its own functions and of all modules that these import, directly or not. So a
+message of a module that several commands share names an option only if all of them have it, or names the
+command too: `a2l train --frames`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OTHER_PROGRAMS = ("pip install",)
 
 
 def leaves(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Every command that does something, by its words."""
+    """Every command that isn't a group, with its words."""
     if not hasattr(group, "commands"):
         yield " ".join(path), group
         return
@@ -39,20 +39,20 @@ COMMANDS = dict(leaves(typer.main.get_command(app)))
 
 
 def options(command: Any) -> set[str]:
-    names = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+    names = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     return names | {"--help", "--version"}
 
 
 @cache
 def tree(module: str) -> ast.Module | None:
-    """The source of one of our modules."""
+    """The syntax tree of a module of this package."""
     path = ROOT.parent / module.replace(".", "/")
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     return ast.parse(file.read_text()) if file.is_file() else None
 
 
 def imports(node: ast.AST) -> Iterator[tuple[str, str]]:
-    """Modules of ours and names that are imported from them, but for types only."""
+    """Modules of this package and names imported from them, except for type checking."""
     if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
         return
     if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("a2ls_dsl"):
@@ -64,7 +64,7 @@ def imports(node: ast.AST) -> Iterator[tuple[str, str]]:
 
 
 def texts(node: ast.AST) -> Iterator[str]:
-    """Strings in the code, docstrings and annotations aside; what is put into a string is `{}`."""
+    """Strings in the code, without docstrings and annotations; inserted values are `{}`."""
     if isinstance(node, ast.JoinedStr):
         yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
         return
@@ -78,7 +78,7 @@ def texts(node: ast.AST) -> Iterator[str]:
 
 
 def printable(module: str, function: str) -> Iterator[tuple[str, str]]:
-    """Where what a function of a command may print stands, and its text."""
+    """The strings that a function of a command may print, with their modules."""
     seen, waiting = set[tuple[str, str]](), [(module, function)]
     while waiting:
         module, name = waiting.pop()
@@ -88,15 +88,17 @@ def printable(module: str, function: str) -> Iterator[tuple[str, str]]:
         if not module.startswith("a2ls_dsl.cli"):
             name = ""
         defined = {
-            each.name: each for each in source.body if isinstance(each, ast.FunctionDef | ast.ClassDef)
+            definition.name: definition
+            for definition in source.body
+            if isinstance(definition, ast.FunctionDef | ast.ClassDef)
         }
         node: ast.AST = defined.get(name, source) if name else source
         if name in defined:
-            used = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
-            waiting += [(module, each) for each in used & set(defined)]
+            used = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+            waiting += [(module, other) for other in used & set(defined)]
             for statement in source.body:
                 if isinstance(statement, ast.ImportFrom):
-                    waiting += [found for found in imports(statement) if found[1] in used]
+                    waiting += [imported for imported in imports(statement) if imported[1] in used]
         elif module.startswith("a2ls_dsl.cli") and name:
             continue  # a constant
         waiting += imports(node)
@@ -105,18 +107,18 @@ def printable(module: str, function: str) -> Iterator[tuple[str, str]]:
 
 
 def wrong(command: str, text: str) -> list[str]:
-    """The options in a text that the command it speaks of, by default the one that prints it, lacks."""
+    """The options in a text that its command lacks: the one it names, or else the one that prints it."""
     if any(other in text for other in OTHER_PROGRAMS):
         return []
-    found, spoken_of = [], command
+    missing, spoken_of = [], command
     for part in re.finditer(rf"`?a2l ([a-z .]+)|{OPTION.pattern}", text):
         if part.group(1):
             words = part.group(1).split()
             named = [" ".join(words[:size]) for size in (2, 1) if " ".join(words[:size]) in COMMANDS]
             spoken_of = named[0] if named else spoken_of
         elif part.group() not in options(COMMANDS[spoken_of]):
-            found.append(part.group())
-    return found
+            missing.append(part.group())
+    return missing
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -132,7 +134,7 @@ def test_every_option_that_a_message_names_is_there(name: str) -> None:
     assert sorted(bad) == []
 
 
-def test_the_look_at_messages_sees_what_it_should() -> None:
+def test_the_scan_of_messages_finds_known_ones() -> None:
     seen = dict.fromkeys(printable("a2ls_dsl.cli.evolve", "evolve"))
     modules = {module for module, _ in seen}
     assert {"a2ls_dsl.search.study", "a2ls_dsl.rl.slots", "a2ls_dsl.cli.evolve"} <= modules

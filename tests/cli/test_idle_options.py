@@ -1,4 +1,4 @@
-"""An option that would do nothing is refused: who gives one expects something of it."""
+"""An option without effect is refused, since its user expects one."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ EVOLVE, TRAIN = "evolve --env cartpole-swingup", "train --env cartpole-swingup -
         ("bench --part updates --frames 8000", "--frames would do nothing"),
     ],
 )
-def test_an_option_that_would_do_nothing_is_refused(
+def test_an_option_without_effect_is_refused(
     line: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""The command line as a new user meets it: help, slips, colours, pipes, statuses."""
+"""The command line as a new user meets it: help, typos, colours, pipes, statuses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    """Runs `a2l` in this process; its status."""
+    """Run `a2l` in this process; returns its status."""
     monkeypatch.setattr(sys, "argv", ["a2l", *words])
     with pytest.raises(SystemExit) as leave:
         main()
@@ -47,7 +47,7 @@ def test_every_command_has_help(
     words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(monkeypatch, *words, "--help") == 0
-    text, lines = (found := capsys.readouterr().out), found.splitlines()
+    text, lines = (output := capsys.readouterr().out), output.splitlines()
     assert f"Usage: a2l {' '.join(words)}" in text
     summary = next(line.strip() for line in lines if line.strip() and "Usage:" not in line)
     assert summary[0].isupper(), summary
@@ -71,7 +71,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "hint"),
     [
         (("chek", "curl"), "Did you mean 'check'?"),
         (("trian",), "Did you mean 'train'?"),
@@ -86,15 +86,15 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_slips_are_told_with_what_was_meant(
+def test_typos_get_a_suggestion(
     words: tuple[str, ...],
-    said: str,
+    hint: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert call(monkeypatch, *words) == 2
     out, err = capsys.readouterr()
-    assert said in err
+    assert hint in err
     assert not out
     assert "Traceback" not in err
 
@@ -107,9 +107,9 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.close()
-    said = process.stderr.read()
+    errors = process.stderr.read()
     process.wait()
-    assert said == ""
+    assert errors == ""
 
 
 def test_a_full_disk_behind_stdout_is_explained() -> None:
@@ -127,14 +127,14 @@ def test_a_full_disk_behind_stdout_is_explained() -> None:
 
 
 def test_a_closed_stdout_is_no_error() -> None:
-    """`a2l explain >&-`: there is nobody to say it to."""
+    """`a2l explain >&-`: nobody can read an error."""
     call = ["sh", "-c", 'exec "$0" "$@" >&-', sys.executable, "-c", A2L, "explain"]
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_check_loads_nothing_heavy() -> None:
-    """This is what lets it start in a fraction of a second."""
+    """So it starts in a fraction of a second."""
     heavy = "{'torch', 'numpy', 'scipy', 'rich', 'pygls', 'lsprotocol', 'dm_control', 'mujoco', 'ray'}"
     script = f"""
 import sys
@@ -153,7 +153,7 @@ finally:
 
 
 def test_commands_that_train_say_that_torch_is_missing() -> None:
-    """As after an install without requirements, with which the commands on losses work."""
+    """As after an install without requirements, where only commands on losses work."""
     commands = (
         "analyze x", "bench", "best x", "compile spr --env walker-walk", "evolve --env walker-walk",
         "experiment status x.toml", "play x", "report x", "study show x",
@@ -172,9 +172,9 @@ for words in {commands}:
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines() == [f"{words} 2" for words in commands], done.stderr
-    said = re.findall("^error: .*", done.stderr, re.MULTILINE)
-    assert len(said) == len(commands)
-    assert all(re.search("needs the package (torch|numpy), which is not installed", line) for line in said)
+    errors = re.findall("^error: .*", done.stderr, re.MULTILINE)
+    assert len(errors) == len(commands)
+    assert all(re.search("needs the package (torch|numpy), which is not installed", line) for line in errors)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a pseudo-terminal")

@@ -1,4 +1,4 @@
-"""What is said of results: intervals, verdicts, the page; on results whose meaning is known beforehand."""
+"""Intervals, verdicts and the page, for made-up results with known answers."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def experiment(folder: Path, text: str = SMALL + CLAIMS) -> Experiment:
     return read(written(folder, text.replace("seeds = 2", "seeds = 5")))
 
 
-def fill(found: Experiment, final: Callable[[Run], float]) -> None:
+def fill(plan: Experiment, final: Callable[[Run], float]) -> None:
     """Results of all runs: half of `final` at the first point, all of it at the last."""
-    for run in found.runs:
-        store(found, run, [score(400, final(run) / 2), score(800, final(run))], 1800.0, "cpu")
+    for run in plan.runs:
+        store(plan, run, [score(400, final(run) / 2), score(800, final(run))], 1800.0, "cpu")
 
 
 def score(frames: int, value: float) -> Score:
@@ -48,8 +48,8 @@ def score(frames: int, value: float) -> Score:
 
 
 def final(run: Run, gain: float) -> float:
-    """Seeds 10 apart around 100 (200 on the second environment), more with the loss: the mean of five seeds
-    by `gain`, of each by as much as 6 more or less."""
+    """Scores of seeds lie 10 apart from 100 on (200 on the second environment); the loss adds `gain` on
+    average, and for each seed up to 6 more or less."""
     base = 100.0 if run.env == "cartpole-swingup" else 200.0
     apart = (-6.0, 3.0, 0.0, 6.0, -3.0)[run.seed % 5]
     return base + 10 * run.seed + (gain + apart if run.arm.name == "own" else 0.0)
@@ -59,29 +59,29 @@ def final(run: Run, gain: float) -> float:
     ("gain", "verdict"), [(300, Verdict.HOLDS), (-90, Verdict.OPPOSITE), (1, Verdict.OPEN)]
 )
 def test_a_verdict_is_where_the_interval_lies(tmp_path: Path, gain: float, verdict: Verdict) -> None:
-    found = experiment(tmp_path)
-    fill(found, lambda run: final(run, gain))
-    said, beside = collect(found).judge(found.claims[0])
-    assert said is verdict
-    assert beside is not None
-    assert beside.difference.value == pytest.approx(gain)
+    plan = experiment(tmp_path)
+    fill(plan, lambda run: final(run, gain))
+    judged, comparison = collect(plan).judge(plan.claims[0])
+    assert judged is verdict
+    assert comparison is not None
+    assert comparison.difference.value == pytest.approx(gain)
 
 
 def test_without_runs_a_claim_is_open(tmp_path: Path) -> None:
-    found = experiment(tmp_path)
-    assert collect(found).judge(found.claims[0]) == (Verdict.MISSING, None)
+    plan = experiment(tmp_path)
+    assert collect(plan).judge(plan.claims[0]) == (Verdict.MISSING, None)
 
 
 def test_few_seeds_leave_a_claim_open(tmp_path: Path) -> None:
-    found = read(written(tmp_path, (SMALL + CLAIMS).replace("seeds = 2", "seeds = 1")))
-    fill(found, lambda run: final(run, 300))
-    assert collect(found).judge(found.claims[0])[0] is Verdict.FEW_SEEDS
+    plan = read(written(tmp_path, (SMALL + CLAIMS).replace("seeds = 2", "seeds = 1")))
+    fill(plan, lambda run: final(run, 300))
+    assert collect(plan).judge(plan.claims[0])[0] is Verdict.FEW_SEEDS
 
 
 def test_numbers_equal_those_of_scipy(tmp_path: Path) -> None:
-    found = experiment(tmp_path)
-    fill(found, lambda run: final(run, 15))
-    collected = collect(found)
+    plan = experiment(tmp_path)
+    fill(plan, lambda run: final(run, 15))
+    collected = collect(plan)
     ours = [100 + 15 + 10 * seed + apart for seed, apart in enumerate((-6, 3, 0, 6, -3))]
     theirs = [100 + 10 * seed for seed in range(5)]
     mean = collected.mean("own", "cartpole-swingup")
@@ -90,36 +90,36 @@ def test_numbers_equal_those_of_scipy(tmp_path: Path) -> None:
     assert (mean.value, mean.low, mean.high) == pytest.approx((np.mean(ours), *t))
     total = collected.total("own")
     assert total is not None
-    both = [*ours, *(each + 100 for each in ours)]
+    both = [*ours, *(value + 100 for value in ours)]
     assert total.value == pytest.approx(np.mean(both))
     assert total.high - total.value == pytest.approx(stats.t.ppf(0.975, 8) * stats.sem(ours) / 2**0.5)
     assert collected.iqm("own") == pytest.approx(stats.trim_mean(both, 0.2))  # 2 of 10 from each end
     area = collected.total("own", area=True)
     assert area is not None
     assert area.value == pytest.approx(0.75 * total.value)
-    beside = collected.compare("own", "none")
-    assert beside is not None
-    # Within seeds the arms differ by 15 and what is apart, on both environments: seeds' 10 is none of it.
+    comparison = collected.compare("own", "none")
+    assert comparison is not None
+    # Within seeds the arms differ by 15 and `apart` on both environments; the 10 between seeds don't count.
     half = stats.t.ppf(0.975, 8) * stats.sem(np.subtract(ours, theirs)) / 2**0.5
-    assert (beside.difference.value, beside.difference.high) == pytest.approx((15.0, 15.0 + half))
+    assert (comparison.difference.value, comparison.difference.high) == pytest.approx((15.0, 15.0 + half))
     blocked = collected.blocked("cartpole-swingup", area=False)
     assert blocked is not None
     assert blocked.arms == pytest.approx(stats.ttest_rel(ours, theirs).pvalue)
     wins = stats.mannwhitneyu(ours, theirs).statistic / 25
-    assert beside.improvement.value == pytest.approx(wins)  # the same on both environments
+    assert comparison.improvement.value == pytest.approx(wins)  # the same on both environments
 
 
 def test_an_arm_that_lacks_an_environment_has_no_total(tmp_path: Path) -> None:
-    found = experiment(tmp_path)
-    fill(found, lambda run: final(run, 15))
-    for run in found.runs:
+    plan = experiment(tmp_path)
+    fill(plan, lambda run: final(run, 15))
+    for run in plan.runs:
         if run.arm.name == "own" and run.env == "cartpole-balance":
-            path_of(found, run).unlink()
-    collected = collect(found)
+            path_of(plan, run).unlink()
+    collected = collect(plan)
     assert collected.total("own") is None
-    beside = collected.compare("own", "none")
-    assert beside is not None
-    assert beside.envs == ("cartpole-swingup",)
+    comparison = collected.compare("own", "none")
+    assert comparison is not None
+    assert comparison.envs == ("cartpole-swingup",)
 
 
 def test_the_page(tmp_path: Path) -> None:
@@ -127,15 +127,15 @@ def test_the_page(tmp_path: Path) -> None:
         "method,env,frames,mean,sd,source\nTheirs,cartpole-balance,800,812,30,a paper\n"
         "Theirs,cartpole-balance,9000,999,30,a paper\n"
     )
-    found = experiment(tmp_path, SMALL + PUBLISHED + CLAIMS)
-    fill(found, lambda run: final(run, 300))
-    path_of(found, found.runs[0]).unlink()
-    page, figure = write(tmp_path / "docs" / "results.md", [collect(found)])
+    plan = experiment(tmp_path, SMALL + PUBLISHED + CLAIMS)
+    fill(plan, lambda run: final(run, 300))
+    path_of(plan, plan.runs[0]).unlink()
+    page, figure = write(tmp_path / "docs" / "results.md", [collect(plan)])
     text = page.read_text()
     assert "| The loss helps | holds here | +301 [" in text
-    assert f"19 of 20 runs; `a2l experiment run {found.path}` adds the 1 that are missing" in text
-    assert f"Made by `a2l experiment collect {found.path}`" in text
-    assert found.path.is_file()
+    assert f"19 of 20 runs; `a2l experiment run {plan.path}` adds the 1 that are missing" in text
+    assert f"Made by `a2l experiment collect {plan.path}`" in text
+    assert plan.path.is_file()
     assert "They took 9.5 hours on cpu." in text
     assert "| cartpole-balance | 812 ± 30 |" in text
     assert "| source | a paper |" in text
@@ -156,7 +156,7 @@ def test_wrong_claims_and_tables_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_committed_page_is_what_its_command_writes(tmp_path: Path) -> None:
-    files = [str(each) for each in sorted((ROOT / "results").glob("*.toml"))]
+    files = [str(path) for path in sorted((ROOT / "results").glob("*.toml"))]
     done = a2l("experiment", "collect", *files, "--to", tmp_path / "results.md")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "results.md").read_text() == (ROOT / "docs" / "results.md").read_text()

@@ -41,7 +41,7 @@ eval_every = 400
 eval_episodes = 1
 """
 TRAINED = SMALL.replace(", batch_size = 6", "").replace("stack = 3", "stack = 4")
-"""The same, whose arms share a stack: a piece an environment."""
+"""`SMALL` with arms that share a stack: a piece per environment."""
 
 LOSS = "loss mine = mse({ s[t], a[t] } -> { s[t+1] })\n"
 
@@ -61,7 +61,7 @@ def written(folder: Path, text: str) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an experiment whose runs were all trained, without interruption; tests work on copies."""
+    """The folder of an experiment that was trained without interruption; tests work on copies."""
     folder = tmp_path_factory.mktemp("experiments") / "trained"
     assert run(read(written(folder, TRAINED)), workers=1)
     return folder
@@ -69,12 +69,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def complete(trained: Path, tmp_path: Path) -> Experiment:
-    """A copy of it."""
+    """A copy of the trained experiment."""
     return read(shutil.copytree(trained, tmp_path / "complete") / "small.toml")
 
 
 def files(experiment: Experiment) -> dict[str, list[str]]:
-    """The curves of all runs, without what depends on the clock."""
+    """The curves of all runs, without lines that depend on the clock."""
     return {
         str(path.relative_to(experiment.folder)): path.read_text().splitlines()[1:]
         for path in sorted(experiment.folder.rglob("*.csv"))
@@ -88,7 +88,7 @@ def test_a_file_says_what_is_run(small: Path) -> None:
     assert experiment.training("cartpole-balance", experiment.arms[1]).settings.batch_size == 6
     training = experiment.training("cartpole-balance", experiment.arms[0])
     assert (training.frames, training.settings.hidden, training.evaluation.every_frames) == (800, 8, 400)
-    assert len({experiment.hash(each) for each in experiment.runs}) == 8
+    assert len({experiment.hash(run) for run in experiment.runs}) == 8
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,13 @@ def test_a_file_says_what_is_run(small: Path) -> None:
         (("[arms]", "[arms"), "is not an experiment"),
     ],
 )
-def test_what_makes_no_sense_is_explained(change: tuple[str, str], message: str, tmp_path: Path) -> None:
+def test_invalid_experiments_are_explained(change: tuple[str, str], message: str, tmp_path: Path) -> None:
     with pytest.raises(A2lError, match=message):
         read(written(tmp_path, SMALL.replace(*change)))
 
 
 def test_a_piece_holds_runs_that_can_share_a_stack(tmp_path: Path) -> None:
-    """Those of one environment and one set of settings, as many as the stack may hold."""
+    """Runs of equal environment and settings, as many as the stack may hold."""
 
     def first(text: str) -> list[tuple[str, str, int]]:
         runs, left = next(pieces(read(written(tmp_path, text))))
@@ -163,22 +163,22 @@ def test_results_are_kept_and_only_what_is_missing_is_run(complete: Experiment) 
 def test_results_of_other_settings_are_kept_and_count_again(
     complete: Experiment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Hidden 8, 9 and 8 again: nothing of either is lost, and nothing is trained a third time."""
+    """`hidden` 8, 9 and 8 again: no result is lost, and nothing is trained a third time."""
     folder = complete.path.parent
-    mine = {each: load(complete, each) for each in complete.runs}
+    mine = {run: load(complete, run) for run in complete.runs}
     changed = read(written(folder, TRAINED.replace("hidden = 8", "hidden = 9")))
     assert len(missing(changed)) == 8
     assert len(of_other_settings(changed)) == 8
     run(changed, workers=1)
-    theirs = {each: load(changed, each) for each in changed.runs}
+    theirs = {run: load(changed, run) for run in changed.runs}
     assert missing(changed) == []
     again = read(written(folder, TRAINED))
     assert missing(again) == []
-    assert {each: load(again, each) for each in again.runs} == mine
+    assert {run: load(again, run) for run in again.runs} == mine
     assert len(of_other_settings(again)) == 8
     status(again.path)
     assert "8 results of other settings are kept" in capsys.readouterr().out
-    assert {each: load(changed, each) for each in changed.runs} == theirs
+    assert {run: load(changed, run) for run in changed.runs} == theirs
 
 
 def test_a_broken_result_is_explained(small: Path) -> None:
@@ -194,19 +194,19 @@ def test_a_broken_result_is_explained(small: Path) -> None:
 def test_a_harness_that_is_killed_often_loses_and_repeats_nothing(
     kills: int, trained: Path, tmp_path: Path
 ) -> None:
-    """Killed at random moments: the curves of the uninterrupted run, to the last digit stored."""
+    """Killed at random moments, it has the curves of an uninterrupted run, to the last stored digit."""
     whole, killed = read(trained / "small.toml"), read(written(tmp_path, TRAINED))
     command = ["experiment", "run", killed.path, "--workers", 1, "--save-seconds", 0]
     rng = np.random.default_rng(0)
-    known: dict[str, list[str]] = {}
+    stored: dict[str, list[str]] = {}
     for _ in range(kills):
         process = Started(*command)
         time.sleep(float(rng.uniform(0.5, 4.0)))
         process.kill()
         process.communicate()
         now = files(killed)
-        assert known.items() <= now.items()
-        known = now
+        assert stored.items() <= now.items()
+        stored = now
     done = a2l(*command)
     assert done.returncode == 0, done.stderr
     assert "complete: 8 runs" in done.stdout
@@ -215,29 +215,29 @@ def test_a_harness_that_is_killed_often_loses_and_repeats_nothing(
 
 
 def test_an_experiment_that_is_stopped_loses_nothing(trained: Path, tmp_path: Path) -> None:
-    """In the middle of an episode, long before a checkpoint is due: it goes on from there."""
+    """Stopped in the middle of an episode, long before a checkpoint is due, it resumes from there."""
     whole, stopped = read(trained / "small.toml"), read(written(tmp_path, TRAINED))
     steps = iter(range(40))
-    told: list[object] = []
-    assert not run(stopped, told.append, workers=1, stopping=lambda: next(steps) == 37)
-    assert told[-1] == PieceStored(38 * 8)
-    assert not run(stopped, told.append, workers=1, stopping=lambda: bool(files(stopped)))
-    assert [each.frames for each in told if isinstance(each, PieceStarted)][:2] == [0, 38 * 8]
+    events: list[object] = []
+    assert not run(stopped, events.append, workers=1, stopping=lambda: next(steps) == 37)
+    assert events[-1] == PieceStored(38 * 8)
+    assert not run(stopped, events.append, workers=1, stopping=lambda: bool(files(stopped)))
+    assert [event.frames for event in events if isinstance(event, PieceStarted)][:2] == [0, 38 * 8]
     assert files(stopped).items() < files(whole).items()
 
 
 def test_half_trained_runs_of_other_settings_are_kept_and_go_on(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Hidden 8, stopped; 9, stopped; and 8 again: it goes on from where it was stopped."""
+    """`hidden` 8, stopped; 9, stopped; and 8 again, which resumes where it was stopped."""
 
     def stop(experiment: Experiment, *after: int) -> list[int]:
-        """Stop after some ticks, or with the first results; from how many frames it went on."""
-        told: list[object] = []
+        """Stop after some ticks, or at the first results; returns the frames from which it resumed."""
+        events: list[object] = []
         left = iter(range(*after)) if after else None
         ends = (lambda: next(left, None) is None) if left else (lambda: bool(files(experiment)))
-        assert not run(experiment, told.append, workers=1, stopping=ends)
-        return [each.frames for each in told if isinstance(each, PieceStarted)][:1]
+        assert not run(experiment, events.append, workers=1, stopping=ends)
+        return [event.frames for event in events if isinstance(event, PieceStarted)][:1]
 
     first = read(written(tmp_path, TRAINED))
     assert stop(first, 37) == [0]
@@ -247,7 +247,7 @@ def test_half_trained_runs_of_other_settings_are_kept_and_go_on(
     assert f"half-trained runs of other settings are kept, and go on with those settings: {piece}" in (
         capsys.readouterr().out
     )
-    # As a version before this one named it; and a stack that may hold more goes on as it was begun.
+    # The name that an earlier version used; a larger stack also resumes as it was begun.
     piece.rename(first.folder / ".piece.npz")
     again = read(written(tmp_path, TRAINED.replace("stack = 4", "stack = 5")))
     assert stop(again) == [38 * 8]
@@ -255,18 +255,18 @@ def test_half_trained_runs_of_other_settings_are_kept_and_go_on(
     assert len(unwanted(again)) == 1
 
 
-def test_a_worker_that_was_replaced_is_told(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told: list[Event] = []
+def test_a_replaced_worker_is_reported(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    events: list[Event] = []
     line = StatusLine()
 
     def on_event(event: Event) -> None:
-        told.append(event)
+        events.append(event)
         _show(event, line)
         if isinstance(event, PieceStarted):
             os.kill(environment_workers()[0], signal.SIGKILL)
 
     def replaced() -> bool:
-        return any(isinstance(event, Replaced) for event in told)
+        return any(isinstance(event, Replaced) for event in events)
 
     assert not run(read(small), on_event, workers=1, stopping=replaced)
     assert capsys.readouterr().out.count("died with exit code -9: another took its place") == 1
@@ -286,8 +286,8 @@ def test_status_says_what_is_there(complete: Experiment) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "results").glob("*.toml")), ids=str)
-def test_every_committed_result_is_one_of_its_experiment(path: Path) -> None:
-    """No loss, setting or default that came later takes a stored curve from the run that trained it."""
+def test_every_committed_result_belongs_to_its_experiment(path: Path) -> None:
+    """No later loss, setting or default disconnects a stored curve from the run that trained it."""
     experiment = read(path)
-    found = {path_of(experiment, run) for run in experiment.runs if load(experiment, run) is not None}
-    assert found == set(experiment.folder.rglob("*.csv"))
+    stored = {path_of(experiment, run) for run in experiment.runs if load(experiment, run) is not None}
+    assert stored == set(experiment.folder.rglob("*.csv"))

@@ -1,4 +1,4 @@
-"""What scores are worth: from curves whose order of losses is known, and from a real run's price."""
+"""How reliable scores are, from curves with a known order of losses, and the price of a real run."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def experiment(folder: Path) -> Experiment:
     return read(folder / "worth.toml")
 
 
-def test_a_row_for_every_budget_says_how_well_a_seed_tells_losses_apart(tmp_path: Path) -> None:
+def test_every_budget_has_a_row_on_how_well_a_seed_separates_losses(tmp_path: Path) -> None:
     worth = experiment(tmp_path)
     returns = {"none": [(5.0, 10.0), (6.0, 10.0)], "reward": [(6.0, 30.0), (5.0, 34.0)]}
-    for each in worth.runs:
-        values = enumerate(returns[each.arm.name][each.seed])
+    for trained in worth.runs:
+        values = enumerate(returns[trained.arm.name][trained.seed])
         curve = [Score(0, at, 400 * (at + 1), 0.0, {}, False, (value,)) for at, value in values]
-        store(worth, each, curve, 3.0, "cpu", 6.0 if each.seed else None)
+        store(worth, trained, curve, 3.0, "cpu", 6.0 if trained.seed else None)
     early, whole = signals(collect(worth))
     assert (early.task, early.frames, early.hidden) == ("cartpole-swingup", 400, 4)
     assert (early.losses, early.seeds) == (2, 2)
@@ -45,7 +45,7 @@ def test_a_row_for_every_budget_says_how_well_a_seed_tells_losses_apart(tmp_path
     assert (early.seconds, whole.seconds) == (3.0, 6.0)
 
 
-def test_runs_that_are_missing_say_nothing(tmp_path: Path) -> None:
+def test_missing_runs_give_no_rows(tmp_path: Path) -> None:
     assert list(signals(collect(experiment(tmp_path)))) == []
 
 
@@ -55,5 +55,5 @@ def test_a_run_knows_its_price(tmp_path: Path) -> None:
     row = next(iter(signals(collect(worth))))
     assert 0 < row.seconds < math.inf
     assert row.seconds == pytest.approx(
-        sum(each.about["processor_seconds"] for each in collect(worth).all) / len(worth.runs) / 2
+        sum(result.about["processor_seconds"] for result in collect(worth).all) / len(worth.runs) / 2
     )

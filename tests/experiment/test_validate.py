@@ -40,12 +40,12 @@ def test_the_plan_is_the_study_with_fresh_seeds(study: Path) -> None:
     experiment = plan(study, 3, ["reacher-easy", "cheetah-run", "reacher_easy"], 4)
     assert experiment.envs == ("reacher-easy", "cheetah-run")
     with Records(study) as records:
-        best = [each for each in records.leaderboard(3) if not each.is_reference]
+        best = [candidate for candidate in records.leaderboard(3) if not candidate.is_reference]
         used = {run.seed for run in records.run_records()}
-    names = [f"found_{each.key[:8]}" for each in best]
+    names = [f"found_{candidate.key[:8]}" for candidate in best]
     assert [arm.name for arm in experiment.arms] == ["none", *PUBLISHED, *names]
-    for arm, each in zip(experiment.arms[5:], best, strict=True):
-        assert arm.text == each.text
+    for arm, candidate in zip(experiment.arms[5:], best, strict=True):
+        assert arm.text == candidate.text
         assert load_one(study / "validation" / "losses" / f"{arm.name}.a2l")[1] == arm.loss
     assert len(experiment.runs) == 2 * 4 * 8
     assert not {run.seed for run in experiment.runs} & used
@@ -81,12 +81,12 @@ def test_what_is_missing_is_trained_and_the_rest_is_kept(study: Path) -> None:
     first = a2l(*command)
     assert first.returncode == 0, first.stderr
     assert "6 losses on 1 environment with 2 fresh seeds: 12 of 12 runs are missing" in first.stdout
-    found = load(study)
-    assert found is not None
-    assert found.complete
-    assert len(found.scores) == 12
+    validation = load(study)
+    assert validation is not None
+    assert validation.complete
+    assert len(validation.scores) == 12
     experiment = read(study / "validation" / "experiment.toml")
-    for score, run in zip(found.scores, experiment.runs, strict=True):
+    for score, run in zip(validation.scores, experiment.runs, strict=True):
         lines = path_of(experiment, run).read_text().splitlines()[1:]
         points = [(int(row["frames"]), float(row["return"])) for row in csv.DictReader(lines)]
         assert [frames for frames, _ in points] == [600, 1_200]
@@ -100,7 +100,7 @@ def test_what_is_missing_is_trained_and_the_rest_is_kept(study: Path) -> None:
     again = a2l(*command)
     assert "0 of 12 runs are missing" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in stored} == stored  # nothing is trained a second time
-    assert load(study) == found
+    assert load(study) == validation
     assert "Does it help when trained again on cartpole-swingup?" in again.stdout
 
     assert a2l("report", study).returncode == 0
@@ -115,7 +115,7 @@ def test_what_is_missing_is_trained_and_the_rest_is_kept(study: Path) -> None:
     assert missing(experiment) == [experiment.runs[5]]
     part = collected(experiment)
     assert not part.complete
-    assert part.scores == (*found.scores[:5], *found.scores[6:])
+    assert part.scores == (*validation.scores[:5], *validation.scores[6:])
 
 
 def test_mistakes_are_explained(study: Path) -> None:

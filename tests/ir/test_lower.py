@@ -48,13 +48,13 @@ def test_what_is_of_the_paper() -> None:
     assert not is_paper_shaped(loads("loss it = mse({ s[t] } -> { stop(s[t+1]) })")["it"])
 
 
-def test_rollouts_of_equal_beginnings_are_one() -> None:
+def test_rollouts_with_equal_beginnings_are_shared() -> None:
     """Three terms roll out five steps: the transition is applied five times, not fifteen."""
     program = optimise(lower(load_one("mrq")[1]))
     assert sum(isinstance(node, Predict) and node.role == TRANSITION for node in program.nodes) == 5
 
 
-def test_heads_of_one_name_are_one() -> None:
+def test_heads_of_equal_name_share_a_module() -> None:
     heads = [node.head for node in lower(load_one("svea")[1]).nodes if isinstance(node, Predict)]
     assert heads == [0, 0]
     heads = [node.head for node in lower(load_one("icm")[1]).nodes if isinstance(node, Predict)]

@@ -1,4 +1,4 @@
-"""Passes keep a loss' value and gradients, and do what they say."""
+"""Passes preserve a loss' value and gradients, and do what they promise."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_each_encoder_is_called_once_and_each_view_drawn_once(loss: Loss, seed: 
 
 @settings(max_examples=100)
 @given(LOSSES)
-def test_what_each_pass_leaves(loss: Loss) -> None:
+def test_nodes_after_each_pass(loss: Loss) -> None:
     program = drop_unused(lower(loss))
     assert [index for index, users in program.users().items() if not users] == [len(program.nodes) - 1]
     last = program.nodes[-1]
@@ -135,7 +135,7 @@ def test_what_each_pass_leaves(loss: Loss) -> None:
 
 
 def test_terms_of_weight_zero_vanish() -> None:
-    """Also behind the term that stays."""
+    """Also after the term that stays."""
     curl, winner = (terms_of(load_one(name)[1])[0][1] for name in ("curl_a2ls", "a2_winner"))
     first = Loss((Weighted(1.0, curl), Weighted(0.0, winner)))
     last = Loss((Weighted(0.0, winner), Weighted(1.0, curl)))
@@ -157,7 +157,7 @@ def test_a_loss_of_nothing_but_zeros_stays() -> None:
         # A plain state is one draw, on whichever side and in whichever term it stands.
         ("mse({ s[t] } -> { s[t] })", 0, 2),
         ("inner({ s[t] } -> { s[t] }) + cosine({ s[t] } -> { s[t] })", 0, 2),
-        # Every call of a view is a draw of its own.
+        # Every call of a view is a separate draw.
         ("bilinear({ crop(s[t]) } -> { crop(s[t]) }) against batch", 2, 2),
         ("mse({ crop(s[t]), crop(s[t]) } -> { s[t] })", 2, 3),
         ("mse({ s[t], crop(s[t]) } -> { s[t], crop(s[t]) })", 2, 4),

@@ -1,4 +1,4 @@
-"""The command line in this process: a process a command would spend seconds on importing torch."""
+"""The command line in this process: a new process would spend seconds on importing torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from a2ls_dsl.cli import main
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended, and what it said."""
+    """The status and the output of a command."""
 
     returncode: int
     stdout: str
@@ -22,11 +22,11 @@ class Done:
 
 def a2l(*arguments: object) -> Done:
     """Run `a2l ARGUMENTS` through the entry point that users run."""
-    said, complained, code = io.StringIO(), io.StringIO(), 0
+    printed, errors, code = io.StringIO(), io.StringIO(), 0
     call = ["a2l", *map(str, arguments)]
-    with patch.object(sys, "argv", call), redirect_stdout(said), redirect_stderr(complained):
+    with patch.object(sys, "argv", call), redirect_stdout(printed), redirect_stderr(errors):
         try:
             main()
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else 0
-    return Done(code, said.getvalue(), complained.getvalue())
+    return Done(code, printed.getvalue(), errors.getvalue())

@@ -1,4 +1,4 @@
-"""Studies of any size within moments: the real conductor and store, learning curves out of a table."""
+"""Studies of any size in moments: the real conductor and store, with computed learning curves."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ CASCADE = replace(
     confirm=3,
     confirm_seeds=4,
 )
-"""With all that may stop a candidate, and the best confirmed."""
+"""With everything that may stop a candidate, and with confirmation of the best."""
 
 EFFECTS = {"forward dynamics": 120.0, "reward prediction": 40.0, "more actions in the target": -60.0}
-"""What patterns add to the height of a curve: the truth that an analysis should find."""
+"""How much patterns add to the height of a curve: the truth that an analysis should find."""
 
 
 @dataclass(frozen=True)
 class Every:
-    """Stands for a gate that costs seconds: stops one loss in `number`."""
+    """Stands in for a slow gate: stops one loss in `number`."""
 
     name: str
     number: int
@@ -58,7 +58,7 @@ class Every:
 
 
 def curve(loss: Loss | None, seed: int) -> Sequence[float]:
-    """Rises to a height that the patterns decide, with noise of the seed; one in thirty diverges."""
+    """A curve that rises to a height set by the patterns, with noise by seed; one in thirty diverges."""
     text = print_loss(loss) if loss else "none"
     rng = np.random.default_rng(zlib.crc32(f"{text} {seed}".encode()))
     height = 300.0 + rng.normal(0, 25)
@@ -70,11 +70,11 @@ def curve(loss: Loss | None, seed: int) -> Sequence[float]:
     returns = height * (1 - np.exp(-3 * steps)) + rng.normal(0, 12, POINTS)
     if loss and rng.random() < 1 / 30:
         returns[int(rng.integers(POINTS))] = np.nan
-    return [float(each) for each in returns]
+    return [float(value) for value in returns]
 
 
 def make(folder: Path, settings: SearchSettings = CASCADE, ticks: int | None = None) -> Path:
-    """Search to the end, or for that many ticks."""
+    """Search to the end, or for so many ticks."""
     grammar = settings.space()
     with Study(folder, settings, grammar) as study:
         gates: list[Gate] = [Every("duplicates", 11), Every("batch", 7)] if settings.gates else []

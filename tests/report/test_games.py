@@ -30,27 +30,27 @@ def test_the_players_are_the_ends_of_the_scale() -> None:
 
 
 def test_aggregates_are_the_published_ones() -> None:
-    found = over_games({game: [score] for game, score in zip(PLAYERS, DER, strict=True)})
-    assert found.mean.value == pytest.approx(PRINTED_MEAN, abs=5e-4)
-    assert found.median == pytest.approx(PRINTED_MEDIAN, abs=5e-4)
-    assert (found.games, found.runs) == (26, 26)
-    assert not found.mean.bounded  # one run a game says nothing of its spread
+    aggregates = over_games({game: [score] for game, score in zip(PLAYERS, DER, strict=True)})
+    assert aggregates.mean.value == pytest.approx(PRINTED_MEAN, abs=5e-4)
+    assert aggregates.median == pytest.approx(PRINTED_MEDIAN, abs=5e-4)
+    assert (aggregates.games, aggregates.runs) == (26, 26)
+    assert not aggregates.mean.bounded  # one run per game tells nothing about its spread
 
 
 def test_games_count_alike_whatever_their_number_of_seeds() -> None:
     scores = {"Pong": [14.6, 14.6, 14.6, -20.7], "Boxing": [0.1, 12.1], "Freeway": [29.6, 29.6]}
-    found = over_games(scores)
-    assert found.mean.value == pytest.approx((0.75 + 0.5 + 1.0) / 3)
-    assert found.median == pytest.approx(0.75)
-    assert found.iqm == pytest.approx(iqm([1, 1, 1, 0, 0, 1, 1, 1]))
-    assert found.runs == 8
-    assert found.mean.low < found.mean.value < found.mean.high
+    aggregates = over_games(scores)
+    assert aggregates.mean.value == pytest.approx((0.75 + 0.5 + 1.0) / 3)
+    assert aggregates.median == pytest.approx(0.75)
+    assert aggregates.iqm == pytest.approx(iqm([1, 1, 1, 0, 0, 1, 1, 1]))
+    assert aggregates.runs == 8
+    assert aggregates.mean.low < aggregates.mean.value < aggregates.mean.high
 
 
 def test_the_interval_of_the_mean_is_students() -> None:
-    found = over_games({"Boxing": [0.1, 12.1, 6.1]})
+    aggregates = over_games({"Boxing": [0.1, 12.1, 6.1]})
     low, high = stats.t.interval(0.95, 2, 0.5, stats.sem([0.0, 1.0, 0.5]))
-    assert (found.mean.low, found.mean.high) == pytest.approx((low, high))
+    assert (aggregates.mean.low, aggregates.mean.high) == pytest.approx((low, high))
 
 
 def test_games_without_a_human_have_no_score() -> None:

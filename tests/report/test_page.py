@@ -1,4 +1,4 @@
-"""The report: one file that needs nothing beside it, in a real browser, of a study of any size."""
+"""The report: a single self-contained file, in a real browser, for studies of any size."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ addEventListener("load", () => {
 
 
 class Checker(HTMLParser):
-    """Tags close in their order; what is loaded from elsewhere is collected."""
+    """Checks that tags are closed in order, and collects addresses that are loaded."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,29 +102,29 @@ def checked(text: str) -> Checker:
     return checker
 
 
-def test_a_report_is_one_file_that_needs_nothing(made: Path) -> None:
+def test_a_report_is_a_single_self_contained_file(made: Path) -> None:
     done = a2l("report", made)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith("Is the best loss better than no auxiliary loss? yes: ")
     text = (made / "report.html").read_text(encoding="utf-8")
-    found = checked(text)
-    assert [each for each in found.loaded if not each.startswith("data:")] == []
+    page = checked(text)
+    assert [address for address in page.loaded if not address.startswith("data:")] == []
     assert not re.search(r"url\(|@import|https?://", text)
-    assert len(found.ids) == len(set(found.ids))
-    assert {each.removeprefix("#") for each in found.links} <= set(found.ids)
+    assert len(page.ids) == len(set(page.ids))
+    assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
     assert len(text) < 1_000_000
     names = ["evolution", "curves", "hall", "family", "validation", "patterns", "gates", "cost", "settings"]
-    assert [each.removeprefix("#") for each in found.links] == names
+    assert [link.removeprefix("#") for link in page.links] == names
 
 
-def test_every_chart_says_what_it_shows(made: Path) -> None:
+def test_every_chart_is_labelled(made: Path) -> None:
     text, _ = report(made)
     charts = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
     assert len(charts) >= 14
     for chart in charts:
         root = ElementTree.fromstring(chart)
         labels = root.attrib["aria-labelledby"].split()
-        words = {each.attrib["id"]: each.text for each in root if "id" in each.attrib}
+        words = {element.attrib["id"]: element.text for element in root if "id" in element.attrib}
         assert all(words[label] for label in labels)
         assert root.attrib["role"] == "img"
         assert "nan" not in chart.lower().replace("covariance", "")
@@ -170,7 +170,7 @@ def test_a_browser_shows_it_without_errors_and_without_scrolling_sideways(made: 
     assert width <= 390
     assert wide == []
     assert charts >= 7
-    assert small == 0  # what is drawn for phones is shown in its own size, so that its words can be read
+    assert small == 0  # charts for phones are shown in their own size, so their words are legible
 
 
 @pytest.mark.parametrize("number", [10_000, pytest.param(100_000, marks=pytest.mark.slow)])
@@ -190,7 +190,7 @@ def test_many_candidates_take_little_work_and_memory(number: int, tmp_path: Path
 
 
 def grown(folder: Path, number: int) -> None:
-    """Let a study have that many more candidates, in the shortest way."""
+    """Add `number` candidates to a study directly."""
     rng = np.random.default_rng(0)
     scores = rng.normal(300, 50, number)
     with Study(folder, SETTINGS, SETTINGS.space()) as study, study.deciding(study.clock + 1):
@@ -236,9 +236,9 @@ def test_groups_hold_every_score_once() -> None:
     scores = np.arange(300.0)
     groups = grouped(generations, scores)
     assert len(groups) == 12
-    assert sorted(np.concatenate([each.scores for each in groups])) == list(scores)
+    assert sorted(np.concatenate([group.scores for group in groups])) == list(scores)
     assert groups[0].label == "1-3"
-    assert [each.label for each in grouped(generations[:20], scores[:20])] == ["1", "2"]
+    assert [group.label for group in grouped(generations[:20], scores[:20])] == ["1", "2"]
 
 
 def test_a_smoothed_density_is_high_where_scores_are() -> None:
@@ -252,7 +252,7 @@ def test_ticks_are_round_and_inside() -> None:
     assert svg.Scale(0, 1000, 0, 1).ticks(5) == [0, 200, 400, 600, 800, 1000]
     assert svg.Scale(-0.03, 0.11, 0, 1).ticks(3) == [0, 0.05, 0.1]
     assert svg.Scale(5, 5, 0, 1).ticks(3) == [5]
-    assert [svg.number(each) for each in (0.5, 120, 20_000, 1.5e6)] == ["0.5", "120", "20k", "1.5M"]
+    assert [svg.number(value) for value in (0.5, 120, 20_000, 1.5e6)] == ["0.5", "120", "20k", "1.5M"]
 
 
 def test_labels_keep_their_distance() -> None:
@@ -263,10 +263,10 @@ def test_labels_keep_their_distance() -> None:
 
 def test_every_shipped_loss_is_a_formula() -> None:
     for name in shipped("losses", ".a2l"):
-        found = mathml(latex(name, load_one(name)[1]))
-        assert found is not None, name
-        root = ElementTree.fromstring(found)
-        assert {each.tag for each in root.iter()} <= {
+        formula = mathml(latex(name, load_one(name)[1]))
+        assert formula is not None, name
+        root = ElementTree.fromstring(formula)
+        assert {element.tag for element in root.iter()} <= {
             *("math", "mtable", "mtr", "mtd", "mrow", "mi", "mn", "mo", "mtext", "mfrac", "mover"),
             *("msub", "msup", "msubsup"),
         }
@@ -291,8 +291,8 @@ def test_a_formula_by_hand() -> None:
 def ticks(svg: str) -> list[float]:
     """The numbers on the axes of a chart."""
     texts = [node.text or "" for node in ElementTree.fromstring(svg).iter() if node.tag.endswith("text")]
-    found = (re.fullmatch(r"[+-]?[0-9.]+k?", text) for text in texts)
-    return [float(each[0].replace("k", "e3")) for each in found if each]
+    matches = (re.fullmatch(r"[+-]?[0-9.]+k?", text) for text in texts)
+    return [float(match[0].replace("k", "e3")) for match in matches if match]
 
 
 def test_bands_of_few_seeds_dont_squash_the_curves() -> None:

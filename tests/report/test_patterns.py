@@ -40,24 +40,24 @@ def data(n: int = 40) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_errors_are_those_of_leaving_each_row_out() -> None:
-    """HC3 is the jackknife: the scatter of the coefficients when every row is left out once."""
+    """HC3 is the jackknife: the scatter of coefficients when each row is left out once."""
     columns, y = data()
     x = np.column_stack([np.ones(len(y)), columns])
     whole = np.linalg.lstsq(x, y, rcond=None)[0]
     rest = [np.linalg.lstsq(np.delete(x, i, 0), np.delete(y, i), rcond=None)[0] for i in range(len(y))]
     errors = np.sqrt(((np.array(rest) - whole) ** 2).sum(axis=0))
-    for place, found in enumerate(least_squares(columns, y), start=1):
-        assert found.effect.value == pytest.approx(whole[place])
+    for place, estimate in enumerate(least_squares(columns, y), start=1):
+        assert estimate.effect.value == pytest.approx(whole[place])
         half = stats.t.ppf(0.975, len(y) - 4) * errors[place]
-        assert found.effect.high - found.effect.value == pytest.approx(half)
-        assert found.p == pytest.approx(2 * stats.t.sf(abs(whole[place]) / errors[place], len(y) - 4))
+        assert estimate.effect.high - estimate.effect.value == pytest.approx(half)
+        assert estimate.p == pytest.approx(2 * stats.t.sf(abs(whole[place]) / errors[place], len(y) - 4))
 
 
 def test_one_column_is_the_difference_of_means() -> None:
     columns, y = data()
-    (found,) = least_squares(columns[:, :1], y)
+    (estimate,) = least_squares(columns[:, :1], y)
     has = columns[:, 0] > 0
-    assert found.effect.value == pytest.approx(y[has].mean() - y[~has].mean())
+    assert estimate.effect.value == pytest.approx(y[has].mean() - y[~has].mean())
 
 
 def test_what_the_rows_cannot_tell_is_unknown() -> None:
@@ -67,21 +67,21 @@ def test_what_the_rows_cannot_tell_is_unknown() -> None:
     assert math.isnan(first.effect.value)
     assert math.isnan(second.p)
     assert third.effect.bounded
-    assert all(math.isnan(each.p) for each in none)
-    one = np.zeros(len(y))
-    one[3] = 1.0  # a single row has it: nobody knows how such rows scatter
-    other, alone = least_squares(np.column_stack([columns[:, 0], one]), y)
+    assert all(math.isnan(estimate.p) for estimate in none)
+    rare = np.zeros(len(y))
+    rare[3] = 1.0  # only one row has it, so its scatter is unknown
+    other, alone = least_squares(np.column_stack([columns[:, 0], rare]), y)
     assert other.effect.bounded
     assert not alone.effect.bounded
-    assert all(math.isnan(each.p) for each in least_squares(columns[:3], y[:3]))
+    assert all(math.isnan(estimate.p) for estimate in least_squares(columns[:3], y[:3]))
 
 
 def test_the_t_test_is_scipys() -> None:
     _, y = data()
-    found = t_test(y[:15], y[15:])
+    test = t_test(y[:15], y[15:])
     expected = stats.ttest_ind(y[:15], y[15:])
-    assert found.p == pytest.approx(expected.pvalue)
-    assert found.effect.low == pytest.approx(expected.confidence_interval().low)
+    assert test.p == pytest.approx(expected.pvalue)
+    assert test.effect.low == pytest.approx(expected.confidence_interval().low)
     assert math.isnan(t_test(y[:0], y).p)
     assert math.isnan(t_test(y[:1], y[1:2]).p)
 
@@ -94,13 +94,13 @@ def test_holm_by_hand() -> None:
 @given(p_values)
 def test_corrections_by_their_definitions(p: list[float]) -> None:
     assert benjamini_hochberg(p) == pytest.approx(stats.false_discovery_control(p))
-    # Closed testing: a hypothesis falls when Bonferroni rejects every set of hypotheses that holds it.
-    for value, found in zip(p, holm(p), strict=True):
-        larger = sorted(each for each in p if each >= value)
-        smaller = sorted(each for each in p if each < value)
+    # Closed testing: a hypothesis is rejected if Bonferroni rejects every set that contains it.
+    for value, corrected in zip(p, holm(p), strict=True):
+        larger = sorted(other for other in p if other >= value)
+        smaller = sorted(other for other in p if other < value)
         sets = [value * len(larger)]
-        sets += [each * (len(p) - place) for place, each in enumerate(smaller)]
-        assert found == pytest.approx(min(1.0, max(sets)))
+        sets += [other * (len(p) - place) for place, other in enumerate(smaller)]
+        assert corrected == pytest.approx(min(1.0, max(sets)))
 
 
 def test_stars_are_the_papers() -> None:
@@ -120,11 +120,11 @@ def test_stars_are_the_papers() -> None:
     ],
 )
 def test_the_papers_losses_have_their_patterns(name: str, expected: set[str]) -> None:
-    found = features(print_loss(load_one(name)[1]))
-    assert found is not None
+    present = features(print_loss(load_one(name)[1]))
+    assert present is not None
     if name == "a2_winner":  # {s1, a1..a3} -> {s2, s3, r0, r1}
         expected = expected | {"forward dynamics", "reward prediction"}
-    assert {each for each in MEANING if found[each]} == expected
+    assert {name for name in MEANING if present[name]} == expected
 
 
 def test_losses_are_read_without_the_parser_as_with_it() -> None:
@@ -132,27 +132,29 @@ def test_losses_are_read_without_the_parser_as_with_it() -> None:
     for proposal in proposals:
         text = print_loss(proposal.loss)
         assert plain_sets(text) == next(patterns._sets(loads(f"loss x = {text}")["x"]))
-        found = features(text)
-        assert found is not None
-        assert found["horizon"] == proposal.loss.horizon
-    for each in ("tdmpc2", "unreal_reward", "spr_rollout", "vicreg"):
-        text = print_loss(load_one(each)[1])
+        present = features(text)
+        assert present is not None
+        assert present["horizon"] == proposal.loss.horizon
+    for name in ("tdmpc2", "unreal_reward", "spr_rollout", "vicreg"):
+        text = print_loss(load_one(name)[1])
         assert plain_sets(text) is None
         assert features(text) is not None
     assert features("none") is None
 
 
 def test_a_regression_sees_through_patterns_that_come_together() -> None:
-    """Losses whose height is known: joint effects are near the truth, and lie in their intervals."""
-    found = []
+    """Losses of known height: joint effects are near the truth, which lies in their intervals."""
+    losses = []
     for proposal in first_population(SPACE, 250, EvolutionSettings(), np.random.default_rng(1)):
         text = print_loss(proposal.loss)
-        scores = [each for each in curve(parsed(text), 0) if not math.isnan(each)]
-        each = features(text)
-        assert each is not None
-        found.append((each, float(np.mean(scores))))
-    table = {row.name: row for row in table_of(found).rows}
-    share = float(np.mean(1 - np.exp(-3 * np.arange(1, 9) / 8)))  # of its height that a curve is on average
+        scores = [value for value in curve(parsed(text), 0) if not math.isnan(value)]
+        present = features(text)
+        assert present is not None
+        losses.append((present, float(np.mean(scores))))
+    table = {row.name: row for row in table_of(losses).rows}
+    share = float(
+        np.mean(1 - np.exp(-3 * np.arange(1, 9) / 8))
+    )  # the mean of a curve, as a share of its height
     wrong = 0
     for name, row in table.items():
         assert row.present + row.absent == 250
@@ -168,7 +170,9 @@ def test_the_table_of_a_study_is_over_what_was_trained(
 ) -> None:
     folder = make(tmp_path / "study", SETTINGS)
     with Records(folder) as study:
-        scored = [each for each in study.candidates(status=Status.SCORED) if not each.is_reference]
+        scored = [
+            candidate for candidate in study.candidates(status=Status.SCORED) if not candidate.is_reference
+        ]
         table = pattern_table(study, np.random.default_rng(0))
         assert (table.losses, table.left_out) == (len(scored), 0)
         monkeypatch.setattr(patterns, "_PLAIN", patterns.re.compile("x"))
@@ -181,12 +185,14 @@ def test_the_table_of_a_study_is_over_what_was_trained(
 
 def test_the_score_of_a_loss_with_several_runs_is_their_mean(tmp_path: Path) -> None:
     with Records(make(tmp_path / "study", replace(SETTINGS, race=0.4, confirm=2))) as study:
-        scored = [each for each in study.candidates(status=Status.SCORED) if not each.is_reference]
-        found = [(features(each.text) or {}, each.mean) for each in scored]
+        scored = [
+            candidate for candidate in study.candidates(status=Status.SCORED) if not candidate.is_reference
+        ]
+        losses = [(features(candidate.text) or {}, candidate.mean) for candidate in scored]
         table = pattern_table(study, np.random.default_rng(0))
-        assert repr(table.rows) == repr(table_of(found).rows)
-        assert table.repeated == sum(each.runs > 1 for each in scored) > 1
-        assert any(each.mean != each.score for each in scored)
+        assert repr(table.rows) == repr(table_of(losses).rows)
+        assert table.repeated == sum(candidate.runs > 1 for candidate in scored) > 1
+        assert any(candidate.mean != candidate.score for candidate in scored)
         assert f"The score of {table.repeated} that ran with several seeds" in "".join(
             patterns_table(table).notes
         )
@@ -196,16 +202,15 @@ def test_nothing_scored_has_an_empty_table() -> None:
     assert [row.present for row in table_of([]).rows] == [0] * 8
 
 
-def test_where_there_is_no_pattern_only_the_plain_test_finds_one() -> None:
-    """120 studies whose scores are noise: what the table says beside the paper's test, and why Holm stands
-    first."""
+def test_only_the_plain_test_finds_patterns_in_noise() -> None:
+    """120 studies whose scores are noise: the table against the paper's test, and why Holm comes first."""
     rng, studies = np.random.default_rng(0), 120
     plain = corrected = 0
     for _ in range(studies):
         names = [*MEANING, *CONTROLS]
         present = rng.integers(0, 2, (60, len(names)))
         losses = [dict(zip(names, map(float, row), strict=True)) for row in present]
-        table = table_of([(each, float(rng.normal())) for each in losses])
+        table = table_of([(loss, float(rng.normal())) for loss in losses])
         plain += any(row.plain.p < 0.05 for row in table.rows)
         corrected += any(row.holm < 0.05 for row in table.rows)
     assert plain > 0.2 * studies

@@ -46,5 +46,5 @@ def test_what_a_seed_does_to_all_losses_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("scores", [[[1.0], [2.0]], [[1.0, 2.0]], [[3.0, 3.0], [3.0, 3.0]]])
-def test_it_is_unknown_where_nothing_can_be_said(scores: list[list[float]]) -> None:
+def test_it_is_unknown_for_too_few_or_equal_scores(scores: list[list[float]]) -> None:
     assert math.isnan(reliability(scores).icc)

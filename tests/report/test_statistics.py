@@ -30,7 +30,7 @@ def runs(*scores: float, first: int = 0) -> Runs:
 
 def test_the_interquartile_mean_by_hand() -> None:
     assert iqm([7.0]) == 7
-    assert iqm([1.0, 2.0, 9.0]) == 4  # a quarter of three is none
+    assert iqm([1.0, 2.0, 9.0]) == 4  # a quarter of three rounds to none
     assert iqm([100.0, 1.0, 2.0, -50.0]) == 1.5
     assert iqm([0, 1, 2, 3, 4, 5, 6, 100]) == 3.5
 
@@ -42,32 +42,32 @@ def test_the_interquartile_mean_is_scipys_trimmed_mean(scores: list[float]) -> N
 
 @given(st.lists(st.floats(-1000, 1000), min_size=2, max_size=8), st.floats(0.5, 0.99))
 def test_students_interval_is_scipys(scores: list[float], confidence: float) -> None:
-    found = mean_interval(scores, confidence)
+    interval = mean_interval(scores, confidence)
     if np.std(scores) < 1e-6:
         return
     low, high = stats.t.interval(confidence, len(scores) - 1, np.mean(scores), stats.sem(scores))
-    assert (found.low, found.high) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
+    assert (interval.low, interval.high) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
 
 
 def test_with_few_seeds_a_difference_has_welchs_interval() -> None:
-    one, other = rng().normal(3, 1, 4), rng().normal(0, 4, 4)
-    expected = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.9)
-    found = difference([runs(*one)], [runs(*other)], 0.9)
-    assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
-    apart = difference([runs(*one)], [runs(*other, first=100)], 0.9)
-    assert apart == found  # of seeds that nobody shares, too
+    ours, theirs = rng().normal(3, 1, 4), rng().normal(0, 4, 4)
+    expected = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.9)
+    interval = difference([runs(*ours)], [runs(*theirs)], 0.9)
+    assert (interval.low, interval.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    apart = difference([runs(*ours)], [runs(*theirs, first=100)], 0.9)
+    assert apart == interval  # also for seeds that are not shared
 
 
 def test_from_five_seeds_on_a_difference_is_paired() -> None:
-    seeds = rng().normal(0, 100, 6)  # what a seed brings is the same for both
-    one, other = seeds + rng().normal(3, 1, 6), seeds
-    expected = stats.ttest_rel(one, other).confidence_interval(0.9)
-    found = difference([runs(*one)], [runs(*other)], 0.9)
-    assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
-    assert found.excludes(0)
+    seeds = rng().normal(0, 100, 6)  # a seed has the same effect on both
+    ours, theirs = seeds + rng().normal(3, 1, 6), seeds
+    expected = stats.ttest_rel(ours, theirs).confidence_interval(0.9)
+    interval = difference([runs(*ours)], [runs(*theirs)], 0.9)
+    assert (interval.low, interval.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    assert interval.excludes(0)
 
 
-def test_what_only_one_side_has_says_nothing_of_a_difference() -> None:
+def test_seeds_of_one_side_dont_count_in_a_difference() -> None:
     ours = runs(3.0, 4.0, 5.5)
     theirs = {2: 1.0, 1: 1.5, 0: 0.5, 7: 500.0}  # in another order, and a seed of its own
     assert difference([ours], [theirs]) == difference([ours], [runs(0.5, 1.5, 1.0)])
@@ -76,8 +76,8 @@ def test_what_only_one_side_has_says_nothing_of_a_difference() -> None:
 
 def test_a_difference_over_tasks_is_the_mean_of_the_tasks() -> None:
     ours, theirs = rng().normal([[[3.0]], [[0.0]]], 1, (2, 2, 6))
-    found = difference([runs(*row) for row in ours], [runs(*row) for row in theirs])
-    assert found.value == pytest.approx(np.mean(ours) - np.mean(theirs))
+    interval = difference([runs(*row) for row in ours], [runs(*row) for row in theirs])
+    assert interval.value == pytest.approx(np.mean(ours) - np.mean(theirs))
     # The second task's differences are all 2: only the first task scatters, with five degrees of freedom.
     zeros = runs(*np.zeros(6))
     apart = difference([runs(*(ours[0] - theirs[0])), runs(*np.full(6, 2.0))], [zeros, zeros])
@@ -86,23 +86,23 @@ def test_a_difference_over_tasks_is_the_mean_of_the_tasks() -> None:
 
 
 def test_a_mean_over_tasks_weighs_tasks_alike() -> None:
-    found = mean_over_tasks([runs(0.0, 1.0, 2.0), runs(10.0, 10.0)])
-    assert found.value == 5.5
-    assert found.high - found.value == pytest.approx(stats.t.ppf(0.975, 2) * math.sqrt(1 / 3) / 2)
+    interval = mean_over_tasks([runs(0.0, 1.0, 2.0), runs(10.0, 10.0)])
+    assert interval.value == 5.5
+    assert interval.high - interval.value == pytest.approx(stats.t.ppf(0.975, 2) * math.sqrt(1 / 3) / 2)
 
 
 @given(values, values)
-def test_the_probability_of_improvement_is_mann_and_whitneys(one: list[float], other: list[float]) -> None:
-    found = probability_of_improvement([runs(*one)], [runs(*other)])
-    expected = stats.mannwhitneyu(one, other).statistic / (len(one) * len(other))
-    assert found.value == pytest.approx(expected)
-    if found.bounded:
-        assert 0 <= found.low <= found.value <= found.high <= 1
+def test_the_probability_of_improvement_is_mann_and_whitneys(ours: list[float], theirs: list[float]) -> None:
+    interval = probability_of_improvement([runs(*ours)], [runs(*theirs)])
+    expected = stats.mannwhitneyu(ours, theirs).statistic / (len(ours) * len(theirs))
+    assert interval.value == pytest.approx(expected)
+    if interval.bounded:
+        assert 0 <= interval.low <= interval.value <= interval.high <= 1
 
 
 def test_the_probability_of_improvement_by_hand() -> None:
-    found = probability_of_improvement([runs(1.0, 2.0), runs(4.0, 4.0)], [runs(0.0, 3.0), runs(4.0, 4.0)])
-    assert found.value == 0.5  # task one: 2 of 4 pairs, task two: four ties
+    interval = probability_of_improvement([runs(1.0, 2.0), runs(4.0, 4.0)], [runs(0.0, 3.0), runs(4.0, 4.0)])
+    assert interval.value == 0.5  # task one: 2 of 4 pairs, task two: four ties
     none = probability_of_improvement([runs(*range(10, 17))], [runs(*range(7))])
     assert (none.value, none.high) == (1.0, 1.0)
     assert none.low > 0.5
@@ -112,33 +112,33 @@ def test_the_probability_of_improvement_by_hand() -> None:
 
 
 def test_too_few_seeds_have_no_interval() -> None:
-    for found in (
+    for interval in (
         difference([runs(1.0, 2.0)], [runs(3.0)]),
         difference([runs(1.0, 2.0)], [runs(3.0, 5.0)]),
         probability_of_improvement([runs(1.0)], [runs(3.0, 4.0)]),
         probability_of_improvement([runs(1.0, 2.0)], [runs(3.0, 4.0)]),
         mean_interval([1.0]),
         mean_over_tasks([runs(1.0), runs(2.0, 3.0)]),
-        difference([runs(2.0, 2.0, 2.0)], [runs(1.0, 1.0, 1.0)]),  # no spread: luck looks like that, too
+        difference([runs(2.0, 2.0, 2.0)], [runs(1.0, 1.0, 1.0)]),  # no spread: luck may look like that too
     ):
-        assert math.isfinite(found.value)
-        assert not found.bounded
-        assert not found.excludes(0)
+        assert math.isfinite(interval.value)
+        assert not interval.bounded
+        assert not interval.excludes(0)
 
 
-def test_blocked_by_seed_arms_and_seeds_are_told_apart() -> None:
+def test_blocking_by_seed_separates_arms_from_seeds() -> None:
     """Against the sums of squares of a two-way table, and scipy's test where there are two arms."""
     table = rng().normal(0, 1, (2, 7)) + np.array([[0.0], [0.8]]) + rng().normal(0, 5, 7)
-    found = blocked([runs(*row) for row in table])
-    assert found is not None
-    assert found.arms == pytest.approx(stats.ttest_rel(*table).pvalue)
-    assert found.seeds < 0.01
+    test = blocked([runs(*row) for row in table])
+    assert test is not None
+    assert test.arms == pytest.approx(stats.ttest_rel(*table).pvalue)
+    assert test.seeds < 0.01
     turned = blocked([runs(*column) for column in table.T])
     assert turned is not None
-    assert (turned.arms, turned.seeds) == (pytest.approx(found.seeds), pytest.approx(found.arms))
+    assert (turned.arms, turned.seeds) == (pytest.approx(test.seeds), pytest.approx(test.arms))
     assert turned.intraclass > 0.9
     more = blocked([runs(*table[0], 5.0), runs(*table[1])])
-    assert more == found  # the seeds that both have
+    assert more == test  # the seeds that both have
     assert blocked([runs(1.0, 2.0)]) is None
     assert blocked([]) is None
 
@@ -173,7 +173,7 @@ def test_what_has_no_scores_is_refused(scores: list[Runs]) -> None:
         mean_interval([])
 
 
-def test_an_interval_is_known_or_not() -> None:
+def test_an_interval_is_bounded_or_not() -> None:
     assert Interval(1.0, 0.5, 2.0).excludes(0.4)
     assert not Interval(1.0, 0.5, 2.0).excludes(0.5)
     assert not Interval(1.0).excludes(5.0)

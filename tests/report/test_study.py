@@ -1,4 +1,4 @@
-"""What is in a study, out of it, and several as one: against the tables they come from."""
+"""Summaries, exports and merges of studies, against the tables they come from."""
 
 from __future__ import annotations
 
@@ -80,26 +80,27 @@ def test_the_lineage_holds_every_ancestor_before_its_children(records: Records) 
     assert summary.best is not None
     assert summary.lineage[-1].key == summary.best.key
     seen = set[str]()
-    for each in summary.lineage:
-        assert set(each.parents) <= seen
-        seen.add(each.key)
+    for candidate in summary.lineage:
+        assert set(candidate.parents) <= seen
+        seen.add(candidate.key)
     far = distances(summary.lineage)
     children = {
-        each.key: [c.key for c in summary.lineage if each.key in c.parents] for each in summary.lineage
+        candidate.key: [c.key for c in summary.lineage if candidate.key in c.parents]
+        for candidate in summary.lineage
     }
     assert far == {key: max((1 + far[child] for child in own), default=0) for key, own in children.items()}
     assert [key for key, distance in far.items() if not distance] == [summary.best.key]
 
 
 def test_fresh_scores_are_those_that_the_study_sums_up(records: Records, made: Path) -> None:
-    confirmed = [each for each in records.candidates() if each.fresh_runs]
+    confirmed = [candidate for candidate in records.candidates() if candidate.fresh_runs]
     assert confirmed
-    for each in confirmed:
+    for candidate in confirmed:
         ((score, error, number),) = rows(
-            made, f"SELECT fresh_score, fresh_error, fresh_runs FROM candidates WHERE id = {each.id}"
+            made, f"SELECT fresh_score, fresh_error, fresh_runs FROM candidates WHERE id = {candidate.id}"
         )
-        assert (each.fresh_runs, len(each.fresh)) == (number, 4)
-        assert (each.fresh_score, each.fresh_error) == (pytest.approx(score), pytest.approx(error))
+        assert (candidate.fresh_runs, len(candidate.fresh)) == (number, 4)
+        assert (candidate.fresh_score, candidate.fresh_error) == (pytest.approx(score), pytest.approx(error))
 
 
 def test_exports_hold_every_row(records: Records, made: Path) -> None:
@@ -110,13 +111,13 @@ def test_exports_hold_every_row(records: Records, made: Path) -> None:
         data = json.loads(texts["json"].getvalue())
         table_rows = list(csv.DictReader(io.StringIO(texts["csv"].getvalue())))
         assert len(data) == len(table_rows) == number
-        for one, again in zip(data, table_rows, strict=True):
-            assert one.keys() == again.keys()
-            for name, value in one.items():
+        for record, row in zip(data, table_rows, strict=True):
+            assert record.keys() == row.keys()
+            for name, value in record.items():
                 if isinstance(value, list):
-                    assert again[name] == " ".join(map(str, value))
+                    assert row[name] == " ".join(map(str, value))
                 else:
-                    assert again[name] == ("" if value is None else str(value))
+                    assert row[name] == ("" if value is None else str(value))
 
 
 def test_an_empty_study_exports_and_shows(tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_an_empty_study_exports_and_shows(tmp_path: Path) -> None:
 
 
 def test_gates_counted_from_candidates_are_what_the_search_counted(made: Path, tmp_path: Path) -> None:
-    """A study merged with a copy of itself is the study: nothing is lost, nothing counts twice."""
+    """A study merged with its own copy is unchanged: nothing is lost, nothing counts twice."""
     copy = shutil.copytree(made, tmp_path / "copy")
     merged = merge([made, copy], tmp_path / "merged")
     assert merged.candidates == merged.shared == len(rows(made, "SELECT 1 FROM candidates"))
@@ -148,27 +149,29 @@ def test_gates_counted_from_candidates_are_what_the_search_counted(made: Path, t
         assert rows(made, sql) == rows(tmp_path / "merged", sql)
 
 
-def test_studies_with_other_seeds_become_one(made: Path, other: Path, tmp_path: Path) -> None:
+def test_studies_with_other_seeds_are_merged(made: Path, other: Path, tmp_path: Path) -> None:
     merged = merge([made, other], tmp_path / "merged")
-    keys = [{key for (key,) in rows(each, "SELECT key FROM candidates")} for each in (made, other)]
+    keys = [{key for (key,) in rows(folder, "SELECT key FROM candidates")} for folder in (made, other)]
     assert merged.candidates == len(keys[0] | keys[1])
     assert merged.shared == len(keys[0] & keys[1]) >= 2
     sql = "SELECT key, seed FROM runs JOIN candidates ON candidate = candidates.id"
-    runs = [set(rows(each, sql)) for each in (made, other)]
+    runs = [set(rows(folder, sql)) for folder in (made, other)]
     assert merged.runs == len(runs[0] | runs[1])
     assert len(runs[0] & runs[1]) == 6  # three fresh seeds of both references are the same
     with Records(tmp_path / "merged") as result, Records(made) as first, Records(other) as second:
         assert result.search_seeds == (0, 1)
         (none,) = result.by_key(["none"])
-        (one,), (two,) = first.by_key(["none"]), second.by_key(["none"])
-        assert none.score == pytest.approx((one.score + two.score) / 2)  # type: ignore[operator]
+        (ours,), (theirs,) = first.by_key(["none"]), second.by_key(["none"])
+        assert none.score == pytest.approx((ours.score + theirs.score) / 2)  # type: ignore[operator]
         assert none.fresh_runs == 5
-        assert none.fresh == {**one.fresh, **two.fresh}
-        summaries = [summarise(each) for each in (result, first, second)]
-        assert summaries[0].cost.frames == sum(each.cost.frames for each in summaries[1:]) - 6 * 8_000
+        assert none.fresh == {**ours.fresh, **theirs.fresh}
+        summaries = [summarise(records) for records in (result, first, second)]
+        assert summaries[0].cost.frames == sum(summary.cost.frames for summary in summaries[1:]) - 6 * 8_000
         assert summaries[0].slots == 10
         for name, stopped in {gate.name: gate.stopped for gate in summaries[0].gates}.items():
-            assert stopped == sum(g.stopped for each in summaries[1:] for g in each.gates if g.name == name)
+            assert stopped == sum(
+                g.stopped for summary in summaries[1:] for g in summary.gates if g.name == name
+            )
         assert len(list(result.hall_of_fame.iterdir())) == 10
     again = merge([tmp_path / "merged", other], tmp_path / "again")
     assert (again.candidates, again.runs) == (merged.candidates, merged.runs)
@@ -221,7 +224,7 @@ def test_a_study_is_set_aside_and_never_overwritten(tmp_path: Path) -> None:
 
 @contextmanager
 def full(size: int) -> Iterator[None]:
-    """Files can't grow beyond a size inside: as on a full disk, a write fails halfway."""
+    """Inside, files can't grow beyond `size`: as on a full disk, a write fails halfway."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -231,7 +234,7 @@ def full(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("command", ["merge", "report", "export"])
-def test_a_disk_that_is_full_leaves_nothing_half_and_says_so(
+def test_a_full_disk_leaves_nothing_half_written_and_is_reported(
     command: str, made: Path, other: Path, tmp_path: Path
 ) -> None:
     arguments = {
@@ -270,7 +273,7 @@ def test_the_commands(made: Path, other: Path, tmp_path: Path) -> None:
     assert opened[:60] in page
     assert "surely (95 %) above 0.3" in " ".join(page.split())
     data = json.loads(a2l("study", "show", made, "--json").stdout)
-    assert [each["open"] for each in data["rungs"]] == [True, True]
+    assert [rung["open"] for rung in data["rungs"]] == [True, True]
     place = shown.index(
         f"the best, by the mean of {CASCADE.confirm_seeds} fresh seeds, and its ancestors, the newest first:"
     )
@@ -287,7 +290,7 @@ def test_the_commands(made: Path, other: Path, tmp_path: Path) -> None:
 
 
 def test_a_damaged_study_is_explained(made: Path, tmp_path: Path) -> None:
-    """Whole pages or a few bytes gone, anywhere but in the first: a message, never a traceback."""
+    """Whole pages or a few bytes overwritten, except in the first page: a message, never a traceback."""
     copy = shutil.copytree(made, tmp_path / "copy")
     with sqlite3.connect(copy / "study.db") as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -322,13 +325,12 @@ def exported(folder: Path) -> None:
 def test_a_seed_that_is_kind_to_all_brings_nothing_to_the_top_of_a_merge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With seed 1 every run scores 500 more: the merged order is by the lead over the references of a
-    seed."""
+    """With seed 1 every run scores 500 more; the merged order is by the lead over the seed's references."""
     plain = report_made.curve
     monkeypatch.setattr(
         report_made,
         "curve",
-        lambda loss, seed: [each + 500 * (seed == 1) for each in plain(loss, 7 + seed)],
+        lambda loss, seed: [value + 500 * (seed == 1) for value in plain(loss, 7 + seed)],
     )
     parts = [make(tmp_path / f"{seed}", replace(SETTINGS, seed=seed)) for seed in (0, 1)]
     merge(parts, tmp_path / "merged")
@@ -336,15 +338,16 @@ def test_a_seed_that_is_kind_to_all_brings_nothing_to_the_top_of_a_merge(
     for part in parts:
         with Records(part) as study:
             board = study.leaderboard()
-        (level,) = (each.score for each in board if each.key == "none")  # the other diverged with one seed
-        for each in board:
-            leads.setdefault(each.key, []).append((each.score or 0.0) - (level or 0.0))
+        # The other reference diverged with one seed.
+        (level,) = (candidate.score for candidate in board if candidate.key == "none")
+        for candidate in board:
+            leads.setdefault(candidate.key, []).append((candidate.score or 0.0) - (level or 0.0))
     with Records(tmp_path / "merged") as study:
-        ranked = [each.key for each in study.leaderboard()]
-        runs = {each.key: each.runs for each in study.leaderboard()}
+        ranked = [candidate.key for candidate in study.leaderboard()]
+        runs = {candidate.key: candidate.runs for candidate in study.leaderboard()}
     assert runs == {key: len(scores) for key, scores in leads.items()}  # of both parts, no fresh ones
     assert ranked == sorted(leads, key=lambda key: -np.mean(leads[key]))
-    raw = [{each.key for each in board_of(part)[:10]} for part in parts]
+    raw = [{candidate.key for candidate in board_of(part)[:10]} for part in parts]
     assert len(set(ranked[:10]) & raw[0]) > 2  # not all of them are of the study with the kind seed
 
 

@@ -1,4 +1,4 @@
-"""What is claimed, and what is not: by studies whose truth is known. Tables of it in every format."""
+"""Which claims are made for studies of known truth, and the tables of them in every format."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def records(made: Path) -> Iterator[Records]:
 
 
 def validated(better: float) -> Validation:
-    """Two environments, three arms: `none`, a published loss, and one found that is better by so much."""
-    spread = (-10.0, -6.0, -2.0, 2.0, 6.0, 10.0)  # adds nothing to means
+    """Two environments and three arms: `none`, a published loss, and a found loss that leads by `better`."""
+    spread = (-10.0, -6.0, -2.0, 2.0, 6.0, 10.0)  # its mean is 0
     arms = {"none": 0.0, "curl": 20.0, "found_1": better}
     scores = tuple(
         Score(env, arm, arm == "found_1", seed, base + plus + spread[(seed + len(arm)) % 6])
@@ -62,8 +62,10 @@ def validated(better: float) -> Validation:
 def test_the_best_is_better_than_none_by_what_fresh_seeds_say(records: Records) -> None:
     first, second, third = verdict(records)
     assert first.answer is Answer.YES
-    confirmed = [each for each in records.candidates() if each.fresh_runs and not each.is_reference]
-    best = max(confirmed, key=lambda each: each.fresh_score or 0.0)
+    confirmed = [
+        candidate for candidate in records.candidates() if candidate.fresh_runs and not candidate.is_reference
+    ]
+    best = max(confirmed, key=lambda candidate: candidate.fresh_score or 0.0)
     (none,) = records.by_key(["none"])
     assert best.fresh.keys() == none.fresh.keys()
     expected = difference([best.fresh], [none.fresh], 1 - 0.05 / 3)
@@ -110,11 +112,11 @@ def test_random_search_is_compared_at_its_budget(records: Records, random: Path,
 
 
 def test_the_random_search_beside_a_study_is_found(made: Path, random: Path, records: Records) -> None:
-    with other(records, None) as found:
-        assert found is not None
-        assert found.folder == random.resolve()
-    with Records(random) as study, other(study, None) as found:
-        assert found is None
+    with other(records, None) as against:
+        assert against is not None
+        assert against.folder == random.resolve()
+    with Records(random) as study, other(study, None) as against:
+        assert against is None
 
 
 def test_choices_are_paid_for() -> None:
@@ -132,20 +134,20 @@ def test_a_validation_decides(records: Records, better: float, answer: str) -> N
 
 
 def test_a_validation_compares_every_arm_with_none() -> None:
-    found = {each.arm: each for each in compare(validated(60.0))}
-    assert list(found) == ["found_1", "curl", "none"]
-    assert found["none"].difference is None
-    assert found["found_1"].probability is not None
-    assert found["found_1"].probability.value == 1.0
-    assert 0.5 < found["found_1"].probability.low < 1.0
-    assert found["curl"].difference is not None
-    assert found["curl"].difference.value == pytest.approx(20.0)
-    assert found["none"].iqm == pytest.approx(450)
-    assert found["none"].mean.value == pytest.approx(450)
+    comparisons = {comparison.arm: comparison for comparison in compare(validated(60.0))}
+    assert list(comparisons) == ["found_1", "curl", "none"]
+    assert comparisons["none"].difference is None
+    assert comparisons["found_1"].probability is not None
+    assert comparisons["found_1"].probability.value == 1.0
+    assert 0.5 < comparisons["found_1"].probability.low < 1.0
+    assert comparisons["curl"].difference is not None
+    assert comparisons["curl"].difference.value == pytest.approx(20.0)
+    assert comparisons["none"].iqm == pytest.approx(450)
+    assert comparisons["none"].mean.value == pytest.approx(450)
     half = validated(60.0)
     half = replace(half, scores=half.scores[:20])
     assert not half.complete
-    envs = {each.arm: list(each.per_env) for each in compare(half)}
+    envs = {comparison.arm: list(comparison.per_env) for comparison in compare(half)}
     assert envs == {
         "none": ["reacher-easy", "cartpole-swingup"],
         "curl": ["reacher-easy"],
@@ -154,12 +156,12 @@ def test_a_validation_compares_every_arm_with_none() -> None:
 
 
 def trained_anew(folder: Path, env: str, better: float, frames: int = SETTINGS.frames) -> tuple[str, str]:
-    """Validate the two best of a study, the second to be better than none by so much; their keys."""
+    """Validate the two best of a study, the second with a lead of `better` over none; returns their keys."""
     spread = (-10.0, -6.0, -2.0, 2.0, 6.0, 10.0)
     with Records(folder, validated=False) as study:
-        one, two = (each for each in study.leaderboard(2) if not each.is_reference)
-    arms = {"none": ("none", 0.0), f"found_{one.key[:8]}": (one.text, -5.0)}
-    arms |= {f"found_{two.key[:8]}": (two.text, better)}
+        first, second = (candidate for candidate in study.leaderboard(2) if not candidate.is_reference)
+    arms = {"none": ("none", 0.0), f"found_{first.key[:8]}": (first.text, -5.0)}
+    arms |= {f"found_{second.key[:8]}": (second.text, better)}
     scores = tuple(
         Score(env, arm, arm != "none", 9_000 + seed, 300 + plus + spread[(seed + place) % 6])
         for place, (arm, (_, plus)) in enumerate(arms.items())
@@ -168,7 +170,7 @@ def trained_anew(folder: Path, env: str, better: float, frames: int = SETTINGS.f
     path_of(folder).parent.mkdir(exist_ok=True)
     losses = {arm: text for arm, (text, _) in arms.items()}
     store(folder, Validation(frames, len(scores), losses, scores))
-    return one.key, two.key
+    return first.key, second.key
 
 
 @pytest.mark.parametrize(("better", "answer"), [(60.0, "yes"), (-60.0, "can't be said")])
@@ -178,8 +180,8 @@ def test_a_validation_on_the_studys_own_environment_answers_its_questions(
     folder = make(tmp_path / "study", SETTINGS)
     with Records(folder) as study:
         assert verdict(study)[0].answer is Answer.UNKNOWN
-    one, two = trained_anew(folder, SETTINGS.env, better)
-    best = two if better > -5 else one  # which is 5 below none
+    first, second = trained_anew(folder, SETTINGS.env, better)
+    best = second if better > -5 else first  # which is 5 below none
     with Records(folder) as study:
         claims = verdict(study, None, load(folder))
         claim = claims[0]
@@ -187,7 +189,7 @@ def test_a_validation_on_the_studys_own_environment_answers_its_questions(
         assert f"found_{best[:8]} on 6 common fresh seeds; the best of 2" in claim.why
         assert claim.difference is not None
         assert claim.difference.value == pytest.approx(max(better, -5.0))
-        assert not any("trained again" in each.question for each in claims)  # it is answered once
+        assert not any("trained again" in claim.question for claim in claims)  # it is answered once
         if answer == "can't be said":
             assert "--seeds 12" in claim.fix  # not the same command again
         assert study.leaderboard(5)[0].key in (best, "none")
@@ -199,32 +201,32 @@ def test_a_validation_on_the_studys_own_environment_answers_its_questions(
         assert verdict(study, None, load(folder))[0].difference is None
 
 
-def test_best_against_none_has_one_answer_everywhere(made: Path) -> None:
-    """In the verdict, the hall of fame, the tiles, the header of its file, `a2l best` and the live view."""
+def test_best_against_none_is_answered_alike_everywhere(made: Path) -> None:
+    """In the verdict, the hall of fame, the tiles, the header of the loss file, `a2l best`, the live view."""
     with Records(made) as study:
-        found = standing(study.leaderboard(BOARD))
-        assert found is not None
-        none = next(each for each in found.references if each.key == "none")
-        ahead = found.lead(none)
+        ranking = standing(study.leaderboard(BOARD))
+        assert ranking is not None
+        none = next(reference for reference in ranking.references if reference.key == "none")
+        ahead = ranking.lead(none)
         assert ahead is not None
-        lead, best = f"{ahead.value:+.1f}", f"found_{found.best.key[:8]}"
+        lead, best = f"{ahead.value:+.1f}", f"found_{ranking.best.key[:8]}"
         assert verdict(study)[0].difference == ahead
         assert best in verdict(study)[0].why
-        (row,) = (each for each in hall_table(study, 10).records() if each["rank"] == 1)
+        (row,) = (record for record in hall_table(study, 10).records() if record["rank"] == 1)
         assert f"{row['vs none']['value']:+.1f}" == lead
         tiles = sections.glance(summarise(study))
         assert lead in tiles
         assert best in tiles
         write_hall_of_fame(study)
         header = next(study.hall_of_fame.glob("01-*.a2l")).read_text().splitlines()[0]
-        assert f"{found.best.fresh_score:.1f}" in header
+        assert f"{ranking.best.fresh_score:.1f}" in header
         level = float(re.findall(r"no auxiliary loss ([0-9.]+)", header)[0])
-        assert found.best.fresh_score == pytest.approx(level + ahead.value, abs=0.11)
+        assert ranking.best.fresh_score == pytest.approx(level + ahead.value, abs=0.11)
         first, second = live(study.leaderboard(20))
-    assert found.best.text in first
+    assert ranking.best.text in first
     assert formatted(ahead, 1, True) in second
     text = a2l("best", made).stdout.splitlines()
-    (line,) = (each for each in text if each.split()[:1] == ["1"])
+    (line,) = (line for line in text if line.split()[:1] == ["1"])
     assert line.split()[5] == lead  # behind rank, mean, ±, error, runs
 
 
@@ -239,21 +241,21 @@ def test_a_validation_is_kept(tmp_path: Path) -> None:
 
 
 def test_tables_in_every_format(made: Path, random: Path, tmp_path: Path) -> None:
-    found = {each.name: each for each in tables(made, 3, random)}
-    assert list(found) == ["verdict", "hall", "gates", "patterns"]
+    named = {table.name: table for table in tables(made, 3, random)}
+    assert list(named) == ["verdict", "hall", "gates", "patterns"]
     data = json.loads(a2l("analyze", made, "--format", "json", "-n", 3).stdout)
-    assert list(data) == list(found)
+    assert list(data) == list(named)
     hall = data["hall"]["rows"]
     assert [row["rank"] for row in hall if row["rank"]] == [1, 2, 3]
     assert {row["name"] for row in hall if not row["rank"]} == {"none", "a2_winner_v"}
     csv_file = tmp_path / "hall.csv"
     a2l("analyze", made, "--table", "hall", "--format", "csv", "-n", 3, "-o", csv_file)
-    for one, other_row in zip(hall, csv.DictReader(csv_file.open()), strict=True):
-        ends = one["vs none"] or dict.fromkeys(("value", "low", "high"))
-        flat = [other_row[f"vs none{end}"] for end in ("", " low", " high")]
+    for row, cells in zip(hall, csv.DictReader(csv_file.open()), strict=True):
+        ends = row["vs none"] or dict.fromkeys(("value", "low", "high"))
+        flat = [cells[f"vs none{end}"] for end in ("", " low", " high")]
         assert flat == ["" if value is None else str(value) for value in ends.values()]
     text = a2l("analyze", made, "-n", 3).stdout
-    for row in hall:  # off a terminal nothing is cut, whatever width is assumed there
+    for row in hall:  # without a terminal nothing is cut, whatever its assumed width
         assert any(str(row["name"]) in line and row["loss"] in line for line in text.splitlines())
     assert all(title in text for title in ("Verdict", "Hall of fame", "Gates", "Patterns"))
 
@@ -266,7 +268,7 @@ def test_mistakes_are_explained(made: Path, tmp_path: Path) -> None:
     assert "there is no study" in gone.stderr
 
 
-def test_cells_say_what_is_known() -> None:
+def test_cells_are_formatted() -> None:
     assert formatted(Interval(1.25, -0.5, 2.0), 1, True) == "+1.2 [-0.5, +2.0]"
     assert formatted(Interval(1.25)) == "1.2"
     assert formatted(None) == formatted(float("nan")) == formatted(Interval(float("nan"))) == ""
