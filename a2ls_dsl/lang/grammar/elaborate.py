@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from math import prod
 
@@ -14,7 +14,6 @@ from a2ls_dsl.lang.grammar.compound import ChoiceSpace, ScaledSpace, SumSpace
 from a2ls_dsl.lang.grammar.file import GrammarFile
 from a2ls_dsl.lang.grammar.losses import Filter, Root
 from a2ls_dsl.lang.grammar.sets import (
-    ENCODERS,
     SIDES,
     SOURCE,
     TARGET,
@@ -29,7 +28,7 @@ from a2ls_dsl.lang.rules.comparison import problems, word_problems
 from a2ls_dsl.lang.rules.parts import Parts, Side
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.printer import stream_of
-from a2ls_dsl.lang.syntax.tree import Call, Comparison, Option
+from a2ls_dsl.lang.syntax.tree import Call, Comparison, Option, Rollout
 from a2ls_dsl.words.entry import Operator
 from a2ls_dsl.words.language import NONE
 from a2ls_dsl.words.maps import MAPS
@@ -38,12 +37,16 @@ from a2ls_dsl.words.registry import operators
 
 @dataclass(frozen=True)
 class _Class:
-    """Wordings that differ in numbers only, so that they go with the same sets."""
+    """Wordings that differ in numbers only, so that they go with the same sets.
+
+    single: what they are along a rollout of one step, once that was asked for.
+    """
 
     entry: Operator
     against_batch: bool
     options: tuple[Option, ...]
-    wordings: list[Wording]
+    wordings: list[Wording] = field(default_factory=list)
+    single: list[Wording] = field(default_factory=list)
 
 
 class Elaborator:
@@ -206,11 +209,14 @@ class Elaborator:
         """The wordings of a class beside a source: along a single step, no option weighs steps."""
         if source.lengths != {1}:
             return words.wordings
-        lists, name, against = self._lists(call), words.entry.name, words.against_batch
-        return [
-            Wording(old.picks, kind_of(name, against, _options(lists, call, old.picks), source.items))
-            for old in words.wordings
-        ]
+        if not words.single:
+            lists, name, against = self._lists(call), words.entry.name, words.against_batch
+            rolled = tuple(item for item in source.items if isinstance(item, Rollout))
+            words.single.extend(
+                Wording(old.picks, kind_of(name, against, _options(lists, call, old.picks), rolled))
+                for old in words.wordings
+            )
+        return words.single
 
     def _lists(self, call: surface.Operation) -> tuple[tuple[Word, ...], ...]:
         """What can stand for each word of a call: its operator, its negatives, the value of each option."""
@@ -236,7 +242,7 @@ class Elaborator:
                     against,
                     tuple((option.name, option.value == Call(NONE)) for option in options),
                 )
-                alike = classes.setdefault(key, _Class(entry, against, options, []))
+                alike = classes.setdefault(key, _Class(entry, against, options))
                 alike.wordings.append(wording)
             self._wordings[place] = list(classes.values())
         return self._wordings[place]
@@ -253,7 +259,8 @@ class Elaborator:
                 low = layout.cover(choice.must)
                 high = low | layout.cover(choice.may)
                 cubes.append(Cube.of(choice.path, low, high, layout.clauses))
-                shape = Side.of(layout.chosen(high), ENCODERS[side], fixed=low == high)
+                items = layout.chosen(high)
+                shape = Side.of_canonical(items, items, fixed=low == high)
                 shapes.setdefault(shape, []).append(place)
             alike = {shape: tuple(places) for shape, places in shapes.items()}
             self._sets[key] = SetSpace(layout, tuple(cubes)), alike

@@ -59,6 +59,11 @@ class Side:
         plain = canonical_items(given, side)
         written = dict(zip(map(id, plain), given, strict=True))
         kept = ordered_set(plain)
+        return Side.of_canonical(kept, tuple(written[id(item)] for item in kept), fixed)
+
+    @staticmethod
+    def of_canonical(kept: tuple[Item, ...], written: tuple[Item, ...], fixed: bool = True) -> Side:
+        """The side of a canonical set, and its items as they were written."""
         parts = groups(kept) if fixed else []
         lengths = set(map(run_length, parts))
         return Side(
@@ -68,7 +73,7 @@ class Side:
             tuple(width_of(part[0]) for part in parts),
             lengths.pop() if len(lengths) == 1 else 0,
             sum(type_of(item) in (Type.REWARD, Type.RETURN) for item in kept) if fixed else 0,
-            tuple(written[id(item)] for item in kept),
+            written,
         )
 
 
