@@ -129,6 +129,36 @@ def test_sigreg_is_least_for_a_normal_distribution() -> None:
         assert statistic(other) > 20
 
 
+@pytest.mark.parametrize("name", ["cosine_distance", "nmse", "cosine", "infonce", "simsr", "mico"])
+def test_a_row_of_zeros_has_no_direction_and_a_small_gradient(name: str) -> None:
+    """Quantised and rectified latents may be 0 in all places; a norm cut at 1e-12 gives gradients of 1e12."""
+    y, z = rows(0), rows(1)
+    with torch.no_grad():
+        y[2] = 0
+    several = [y, torch.rand(5, 1, dtype=torch.float64), z] if name in ("simsr", "mico") else [y, z]
+    options = {"discount": 0.9} if len(several) == 3 else {}
+    options |= {"temperature": 0.1} if name in ("cosine", "infonce") else {}
+    value = compare(name, False, several, options=options)
+    (gradient,) = torch.autograd.grad(value, y)
+    assert value.isfinite()
+    assert gradient.abs().max() < 100
+    assert not gradient[2].any()
+
+
+@pytest.mark.parametrize("name", ["l2", "avgl1"])
+def test_a_latent_of_zeros_stays_and_has_no_gradient(name: str) -> None:
+    x = rows(0)
+    with torch.no_grad():
+        x[2] = 0
+    scaled = normaliser(name, (), x)
+    (gradient,) = torch.autograd.grad(scaled.pow(3).sum(), x)
+    assert not scaled[2].any()
+    assert not gradient[2].any()
+    for row, found in zip(x, scaled, strict=True):
+        size = row.square().sum().sqrt() if name == "l2" else row.abs().mean()
+        torch.testing.assert_close(found * size, row, **EXACT)
+
+
 @pytest.mark.parametrize("smoothing", [0.3, 0.75, 2.0])
 def test_smoothing_is_the_mass_of_a_normal_distribution(smoothing: float) -> None:
     """Farebrother et al. 2024, equation 4: the mass in a bin, divided by that in range."""

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from a2ls_dsl.words.entry import Number
 from a2ls_dsl.words.numbers import Range
+from a2ls_dsl.words.operators.a2ls import normalise
 from a2ls_dsl.words.registry import normaliser
 
 if TYPE_CHECKING:
     import torch
-    import torch.nn.functional as F
     from torch import Tensor
 
 
 @normaliser("divides a latent by its Euclidean length", scale_free=True, latex=r"\ell_2")
 def l2(x: Tensor) -> Tensor:
     """Latents divided by their Euclidean length."""
-    return F.normalize(x, dim=-1)
+    return normalise(x)
 
 
 @normaliser(
@@ -28,7 +28,8 @@ def l2(x: Tensor) -> Tensor:
 )
 def avgl1(x: Tensor) -> Tensor:
     """Latents divided by the mean of their absolute values (Fujimoto et al. 2023)."""
-    return x / x.abs().mean(dim=-1, keepdim=True).clamp_min(1e-8)
+    size = x.abs().mean(dim=-1, keepdim=True)
+    return x * torch.where(size > 1e-8, 1 / size.clamp_min(1e-8), 0)  # 0 has no direction, and no gradient
 
 
 @normaliser(

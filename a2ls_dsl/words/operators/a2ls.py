@@ -17,6 +17,7 @@ from a2ls_dsl.words.numbers import Range
 from a2ls_dsl.words.registry import operator
 
 if TYPE_CHECKING:
+    import torch
     import torch.nn.functional as F
     from torch import Tensor
 
@@ -46,8 +47,9 @@ def latex_softmax(match: str, other: str, over: str) -> str:
 
 
 def normalise(rows: Tensor) -> Tensor:
-    """Rows divided by their L2 norm."""
-    return F.normalize(rows, dim=-1)
+    """Rows divided by their L2 norm; one of length 0 has no direction, and no gradient."""
+    length = rows.norm(dim=-1, keepdim=True)
+    return rows * torch.where(length > 1e-8, 1 / length.clamp_min(1e-8), 0)
 
 
 def similarity(logits: Tensor, against_batch: bool) -> Tensor:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from a2ls_dsl.words.entry import Number, Sets
 from a2ls_dsl.words.language import BINS, SMOOTHING
 from a2ls_dsl.words.numbers import Range
+from a2ls_dsl.words.operators.a2ls import normalise
 from a2ls_dsl.words.registry import operator
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def l1(y: Tensor, z: Tensor) -> Tensor:
 )
 def cosine_distance(y: Tensor, z: Tensor) -> Tensor:
     """1 less the cosine of rows, D / 2 times `nmse`."""
-    return 1 - F.cosine_similarity(y, z, dim=-1).mean(dim=-1)
+    return 1 - (normalise(y) * normalise(z)).sum(dim=-1).mean(dim=-1)
 
 
 @operator(

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from a2ls_dsl.words.entry import Number, Sets
 from a2ls_dsl.words.numbers import Range
+from a2ls_dsl.words.operators.a2ls import normalise
 from a2ls_dsl.words.registry import operator
 
 if TYPE_CHECKING:
     import torch
-    import torch.nn.functional as F
     from torch import Tensor
 
 _DISCOUNT = Number("discount", 0.99, Range(0, 1, below=True), "the weight of the next states' distance")
@@ -19,7 +19,7 @@ _DISCOUNT = Number("discount", 0.99, Range(0, 1, below=True), "the weight of the
 def diffuse(x: Tensor, other: Tensor) -> Tensor:
     """The diffuse distance of rows: mean squared lengths plus 0.1 times the angle (Castro et al. 2021)."""
     lengths = (x.square().sum(dim=-1) + other.square().sum(dim=-1)) / 2
-    cosine = F.cosine_similarity(x, other, dim=-1)
+    cosine = (normalise(x) * normalise(other)).sum(dim=-1)
     # The root has no slope at 0, where rows are parallel.
     return lengths + 0.1 * torch.atan2((1 - cosine.square()).clamp_min(1e-9).sqrt(), cosine)
 
@@ -80,6 +80,6 @@ def bisim(y: Tensor, reward: Tensor, z: Tensor, discount: float) -> Tensor:
 def simsr(y: Tensor, reward: Tensor, z: Tensor, discount: float) -> Tensor:
     """Cosine distances of states against those of what follows (Zang et al. 2021)."""
     y_other, r_other, z_other = (rows.roll(1, dims=-2) for rows in (y, reward, z))
-    next_distance = 1 - F.cosine_similarity(z, z_other, dim=-1)
+    next_distance = 1 - (normalise(z) * normalise(z_other)).sum(dim=-1)
     goal = (reward - r_other).abs().squeeze(-1) + discount * next_distance
-    return (1 - F.cosine_similarity(y, y_other, dim=-1) - goal).square().mean(dim=-1)
+    return (1 - (normalise(y) * normalise(y_other)).sum(dim=-1) - goal).square().mean(dim=-1)
