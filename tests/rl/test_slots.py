@@ -23,7 +23,7 @@ from a2ls_dsl.rl.slots import Slots
 from a2ls_dsl.rl.training import Member, Training
 
 # An odd number of random steps, and evaluations that are not done when the next ones are due.
-TASK = find_task("cartpole-swingup")
+TASK = replace(find_task("cartpole-swingup"), episode_frames=8 * 40)
 TRAINING = Training(
     TASK,
     frames=8 * 60,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ from a2ls_dsl.rl.slots import Slots
 from a2ls_dsl.rl.trainer import Evaluation, Plan, Ticked, Trainer, aulc
 from a2ls_dsl.rl.training import Training
 
-SMALL = SacSettings(hidden=32, batch_size=16, random_steps=100)
+SMALL = SacSettings(hidden=32, batch_size=16, random_steps=20)
+TASK = replace(find_task("cartpole-swingup"), episode_frames=200)  # 25 steps, so that evaluations are short
 WINNER = load_one("a2_winner")[1]
 WIDE = load_one("a2_winner_v")[1]
 
@@ -37,8 +39,8 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def plan(*losses: Loss | None, frames: int = 3000, every: int = 1000, seeds: tuple[int, ...] = ()) -> Plan:
-    training = Training(find_task("cartpole-swingup"), frames, SMALL, EvaluationSettings(every, 1))
+def plan(*losses: Loss | None, frames: int = 600, every: int = 200, seeds: tuple[int, ...] = ()) -> Plan:
+    training = Training(TASK, frames, SMALL, EvaluationSettings(every, 1))
     return Plan(training, losses, seeds or tuple(range(len(losses))))
 
 
@@ -90,9 +92,9 @@ def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: object) -> None:
 
 
 def test_evaluation_does_not_disturb_training() -> None:
-    with Trainer(plan(WINNER, every=504, frames=2000)) as often:
+    with Trainer(plan(WINNER, every=104, frames=400)) as often:
         evaluations(often)
-    with Trainer(plan(WINNER, every=2000, frames=2000)) as rarely:
+    with Trainer(plan(WINNER, every=400, frames=400)) as rarely:
         evaluations(rarely)
     mine, its = parameters(often, 0), parameters(rarely, 0)
     assert all(torch.equal(mine[name], its[name]) for name in mine)
@@ -100,16 +102,15 @@ def test_evaluation_does_not_disturb_training() -> None:
 
 def test_evaluations_beside_the_training_score_the_policies_of_their_frames() -> None:
     """Against a plain loop: one environment, the policy as it was, one episode after the other."""
-    task = find_task("cartpole-swingup")
-    training = Training(task, 3000, SMALL, EvaluationSettings(every_frames=1000, episodes=2))
+    training = Training(TASK, 600, SMALL, EvaluationSettings(every_frames=200, episodes=2))
     made = Plan(training, (WINNER, None), (3, 4))
     with Trainer(made) as trainer:
         found = evaluations(trainer)
-    assert [each.frames for each in found] == [1000, 2000, 3000]
+    assert [each.frames for each in found] == [200, 400, 600]
     with Slots(training, made.members) as slots:
-        learner, env = slots.learner, DmcEnv(task)
+        learner, env = slots.learner, DmcEnv(TASK)
         for number, expected in enumerate(found):
-            for _ in range(125):
+            for _ in range(25):
                 slots.tick()
             learner.freeze()
             for member, episode in ((0, 0), (1, 1)):
@@ -126,35 +127,35 @@ def test_evaluations_beside_the_training_score_the_policies_of_their_frames() ->
 
 def test_a_run_goes_on_in_the_middle_of_an_evaluation(tmp_path: Path) -> None:
     """Evaluations that end long after the episode that was stored, at another pace than the training's."""
-    settings = EvaluationSettings(every_frames=2000, episodes=3)
-    made = Plan(Training(find_task("cartpole-swingup"), 6000, SMALL, settings), (WINNER, None), (0, 1))
+    settings = EvaluationSettings(every_frames=400, episodes=3)
+    made = Plan(Training(TASK, 1200, SMALL, settings), (WINNER, None), (0, 1))
     with Trainer(made) as whole:
         expected = evaluations(whole)
     path = tmp_path / "checkpoint.npz"
     with Trainer(made) as first:
         for event in first.run():
-            if isinstance(event, Ticked) and event.frames == 3000:
+            if isinstance(event, Ticked) and event.frames == 600:
                 assert first.slots.first.evaluator.running
                 save(path, *first.state())
                 break
     with Trainer(made) as second:
         second.restore(*load(path))
         resumed = evaluations(second)
-    assert [each.frames for each in resumed] == [2000, 4000, 6000]
+    assert [each.frames for each in resumed] == [400, 800, 1200]
     assert scores(resumed) == scores(expected)
 
 
 def test_a_run_that_has_ended_goes_on_with_more_frames(tmp_path: Path) -> None:
     """In the middle of an episode, with a larger replay: as if it had had them from the start."""
     path = tmp_path / "checkpoint.npz"
-    with Trainer(plan(WINNER, None, every=504, frames=3024)) as whole:
+    with Trainer(plan(WINNER, None, every=104, frames=624)) as whole:
         expected = evaluations(whole)
-    with Trainer(plan(WINNER, None, every=504, frames=1512)) as short:
+    with Trainer(plan(WINNER, None, every=104, frames=312)) as short:
         begun = evaluations(short)
         assert short.finished
         save(path, *short.state())
         rows = short.slots.first.replay_rows
-    with Trainer(plan(WINNER, None, every=504, frames=3024)) as longer:
+    with Trainer(plan(WINNER, None, every=104, frames=624)) as longer:
         assert longer.slots.first.replay_rows > rows
         longer.restore(*load(path))
         assert not longer.finished
@@ -163,7 +164,7 @@ def test_a_run_that_has_ended_goes_on_with_more_frames(tmp_path: Path) -> None:
 
 
 def test_seeds_differ() -> None:
-    with Trainer(plan(None, None, frames=1000)) as trainer:
+    with Trainer(plan(None, None, frames=200)) as trainer:
         (only,) = evaluations(trainer)
     assert only.returns[0] != only.returns[1]
     assert only.scores[0].training_return != only.scores[1].training_return
@@ -171,21 +172,19 @@ def test_seeds_differ() -> None:
 
 def test_a_diverged_member_scores_nothing_and_hurts_nobody() -> None:
     """It stops at the evaluation that finds it, which stands for those that it doesn't come to."""
-    with Trainer(plan(WINNER, WINNER, frames=3504)) as healthy:
+    with Trainer(plan(WINNER, WINNER, frames=704)) as healthy:
         expected = evaluations(healthy)
-    with Trainer(plan(WINNER, WINNER, frames=3504)) as trainer:
+    with Trainer(plan(WINNER, WINNER, frames=704)) as trainer:
         with torch.no_grad():
             trainer.slots.first.learner.stacks[0].log_temperature[1] = float("nan")
         found = evaluations(trainer)
         assert trainer.finished
-        assert trainer.slots.frames.tolist() == [3504, 1000]
-    assert [each.frames for each in found] == [1000, 2000, 3000, 3504]
+        assert trainer.slots.frames.tolist() == [704, 200]
+    assert [each.frames for each in found] == [200, 400, 600, 704]
     for mine, its in zip(found, expected, strict=True):
         assert mine.diverged.tolist() == [False, True]
         assert mine.returns[1] == 0
-        assert [score.number for score in mine.scores] == [
-            mine.frames // 1000 - 1 + (mine.frames == 3504)
-        ] * 2
+        assert [score.number for score in mine.scores] == [mine.frames // 200 - 1 + (mine.frames == 704)] * 2
         np.testing.assert_array_equal(mine.returns[0], its.returns[0])
     assert np.isfinite(found[0].scores[1].training_return)
     assert np.isnan(found[1].scores[1].training_return)
@@ -193,7 +192,7 @@ def test_a_diverged_member_scores_nothing_and_hurts_nobody() -> None:
 
 def test_a_run_ends_with_the_last_member_that_is_finite(tmp_path: Path) -> None:
     """What is interrupted there goes on, too."""
-    short = plan(WINNER, None, frames=3000)
+    short = plan(WINNER, None, frames=600)
     with Trainer(short) as trainer:
         with torch.no_grad():
             trainer.slots.first.learner.stacks[0].log_temperature[:] = float("nan")
@@ -203,8 +202,8 @@ def test_a_run_ends_with_the_last_member_that_is_finite(tmp_path: Path) -> None:
                 break
         found = evaluations(trainer)
         assert trainer.finished
-        assert trainer.frames == 1000
-    assert [each.frames for each in found] == [1000, 2000, 3000]
+        assert trainer.frames == 200
+    assert [each.frames for each in found] == [200, 400, 600]
     assert all(each.diverged.all() for each in found)
     with Trainer(short) as other:
         other.restore(*load(tmp_path / "half.npz"))
@@ -212,8 +211,8 @@ def test_a_run_ends_with_the_last_member_that_is_finite(tmp_path: Path) -> None:
 
 
 def test_the_last_evaluation_is_at_the_end_of_the_budget() -> None:
-    with Trainer(plan(None, frames=2504)) as trainer:
-        assert [each.frames for each in evaluations(trainer)] == [1000, 2000, 2504]
+    with Trainer(plan(None, frames=504)) as trainer:
+        assert [each.frames for each in evaluations(trainer)] == [200, 400, 504]
 
 
 def test_frames_are_whole_agent_steps() -> None:

@@ -47,6 +47,7 @@ class DmcEnv:
         self._middle = (spec.maximum + spec.minimum) / 2.0
         self._half_width = (spec.maximum - spec.minimum) / 2.0
         self._last = True
+        self._left = 0
         self._env.reset()
         self._observation = self._see()
 
@@ -72,7 +73,7 @@ class DmcEnv:
         self._env.task.random.seed(np.random.SeedSequence(seed).generate_state(8))
         self._env.reset()
         self._observation = self._see()
-        self._last = False
+        self._last, self._left = False, self.task.episode_frames
         return self._observation.copy()
 
     def step(self, action: NDArray[np.float32]) -> Step:
@@ -94,11 +95,12 @@ class DmcEnv:
             except self._diverged:
                 return self._cut(reward)
             reward += float(time_step.reward)
-            if time_step.last():
+            self._left -= 1
+            if time_step.last() or not self._left:
                 break
         self._observation = self._see()
-        self._last = bool(time_step.last())
-        terminated = self._last and time_step.discount == 0.0
+        terminated = bool(time_step.last()) and time_step.discount == 0.0
+        self._last = bool(time_step.last()) or not self._left
         return Step(self._observation.copy(), reward, terminated, self._last)
 
     def screen(self) -> NDArray[np.uint8]:

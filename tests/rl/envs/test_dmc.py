@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,6 +94,15 @@ def test_an_episode_ends_on_time() -> None:
     with pytest.raises(A2lError, match="the episode of cartpole-balance is over"):
         env.step(np.zeros(1, np.float32))
     assert not (env.reset(0), env.step(np.zeros(1, np.float32)))[1].last
+
+
+def test_an_episode_lasts_as_long_as_its_task_says() -> None:
+    env = DmcEnv(replace(find_task("cartpole-balance"), episode_frames=20))
+    for _ in range(2):
+        env.reset(0)
+        steps = [env.step(np.zeros(1, np.float32)) for _ in range(3)]
+        assert [(step.last, step.terminated) for step in steps] == [(False, False)] * 2 + [(True, False)]
+        assert steps[2].reward < 0.6 * steps[1].reward  # 4 frames of 8
 
 
 def test_the_last_step_is_cut_at_the_end_of_the_episode() -> None:
