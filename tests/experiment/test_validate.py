@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,14 +119,14 @@ def test_what_is_missing_is_trained_and_the_rest_is_kept(study: Path) -> None:
     assert part.scores == (*validation.scores[:5], *validation.scores[6:])
 
 
-def test_mistakes_are_explained(study: Path) -> None:
+def test_mistakes_are_explained(study: Path, tmp_path: Path) -> None:
     assert "there is no task `reacher-esy`" in a2l("validate", study, "--envs", "reacher-esy").stderr
     assert "no environment to validate on" in a2l("validate", study, "--envs", " , ").stderr
     odd = a2l("validate", study, "--envs", "cartpole-swingup", "--frames", 8_001)
     assert odd.returncode == 2
     assert "not a whole number of agent steps" in odd.stderr
-    full = plan(study, 1, ["cartpole-swingup"], 2)
-    (study / "validation" / "runs").rename(study / "validation" / "kept")
-    (study / "validation" / "runs").write_text("in the way")
+    copy = shutil.copytree(study, tmp_path / "copy", ignore=shutil.ignore_patterns("validation"))
+    full = plan(copy, 1, ["cartpole-swingup"], 2)
+    (copy / "validation" / "runs").write_text("in the way")
     with pytest.raises(A2lError, match="can't be made"):
-        validate(study, full)
+        validate(copy, full)

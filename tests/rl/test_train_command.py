@@ -29,16 +29,16 @@ def curve(path: Path) -> list[dict[str, str]]:
 
 def test_a_run_leaves_curves_scalars_and_a_checkpoint(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = ["train", *QUICK, "--loss", "curl", "--seeds", "2", "--frames", "2000"]
-    command += ["--eval-every", "1000", "--out", str(out)]
+    command = ["train", *QUICK, "--loss", "curl", "--seeds", "2", "--frames", "400"]
+    command += ["--random-steps", "30", "--eval-every", "200", "--out", str(out)]
     done = run(*command)
     assert done.returncode == 0, done.stderr
-    assert "2,000 frames each = 250 agent steps of 8 frames" in done.stdout
+    assert "400 frames each = 50 agent steps of 8 frames" in done.stdout
     assert "`crop` changes nothing on vector observations" in done.stdout
     for seed in (0, 1):
         rows = curve(out / f"seed-{seed}.csv")
-        assert [row["frames"] for row in rows] == ["1000", "2000"]
-        assert tuple(rows[0]) == columns(Training(find_task("cartpole-swingup"), 2000))
+        assert [row["frames"] for row in rows] == ["200", "400"]
+        assert tuple(rows[0]) == columns(Training(find_task("cartpole-swingup"), 400))
         assert all(0 <= float(row["return"]) <= 1000 for row in rows)
         assert list((out / "tensorboard" / f"seed-{seed}").glob("events.*"))
     assert (out / "checkpoint.npz").exists()
@@ -59,8 +59,19 @@ def test_a_run_leaves_curves_scalars_and_a_checkpoint(tmp_path: Path) -> None:
     assert "--out" in other.stderr
 
 
-STOPPED = ["train", *QUICK, "--loss", "a2_winner", "--frames", "1600", "--eval-every", "800"]
-STOPPED += ["--random-steps", "40", "--deterministic", "--workers", "1"]
+# Short episodes: most of so short a run would else be its evaluations.
+STOPPED = ["train", *QUICK, "--env", "gymnasium:Pendulum-v1?max_episode_steps=20", "--loss", "a2_winner"]
+STOPPED += [
+    "--frames",
+    "160",
+    "--eval-every",
+    "80",
+    "--random-steps",
+    "40",
+    "--deterministic",
+    "--workers",
+    "1",
+]
 
 
 @pytest.fixture(scope="module")
@@ -123,14 +134,14 @@ def test_a_run_stops_before_its_hours_are_over_and_goes_on(tmp_path: Path, whole
 
 def test_a_run_that_has_ended_goes_on_with_more_frames(tmp_path: Path, whole: bytes) -> None:
     out = tmp_path / "run"
-    for frames in ("800", "1600"):
+    for frames in ("80", "160"):
         done = run(*STOPPED, "--frames", frames, "--out", str(out))
         assert done.returncode == 0, done.stderr
-    assert "resuming from 800 frames" in done.stdout
+    assert "resuming from 80 frames" in done.stdout
     assert (out / "seed-0.csv").read_bytes() == whole
-    fewer = run(*STOPPED, "--frames", "1200", "--out", str(out))
+    fewer = run(*STOPPED, "--frames", "120", "--out", str(out))
     assert fewer.returncode == 2
-    assert "frames (1600, now 1200)" in fewer.stderr
+    assert "frames (160, now 120)" in fewer.stderr
 
 
 @pytest.mark.usefixtures("started_workers")
@@ -173,14 +184,35 @@ def test_wrong_arguments_are_explained(arguments: list[str], words: str, tmp_pat
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("precision", "obs"), [("bf16", "vectors"), ("tf32", "vectors"), ("bf16", "pixels")])
+def test_bf16_is_advised_against_where_it_saves_nothing(tmp_path: Path, precision: str, obs: str) -> None:
+    """On vectors, not on frames. These end before an environment starts: their replay is too small."""
+    command = ["train", "--env", "walker-walk", "--loss", "none", "--set", "replay_capacity=2"]
+    done = run(*command, "--precision", precision, "--obs", obs, "--out", str(tmp_path / "run"))
+    assert "no step to learn from" in done.stderr
+    warned = "warning: on vectors bf16 saves no bytes, as weights stay in 32 bits" in done.stderr
+    assert warned == (precision == "bf16" and obs == "vectors")
+
+
 def test_evaluations_and_checkpoints_may_fall_into_the_middle_of_episodes(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = ["train", *QUICK, "--loss", "none", "--frames", "2304", "--eval-every", "1104"]
+    command = [
+        "train",
+        *QUICK,
+        "--loss",
+        "none",
+        "--frames",
+        "424",
+        "--eval-every",
+        "200",
+        "--random-steps",
+        "60",
+    ]
     process = Started(*command, "--out", out)
     process.communicate()
     with np.load(out / "checkpoint.npz") as file:
-        assert file["step"].tolist() == [2304 // 8]
-    assert [row["frames"] for row in curve(out / "seed-0.csv")] == ["1104", "2208", "2304"]
+        assert file["step"].tolist() == [424 // 8]
+    assert [row["frames"] for row in curve(out / "seed-0.csv")] == ["200", "400", "424"]
 
 
 def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
@@ -219,7 +251,7 @@ def test_a_folder_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
 
 
 def test_a_broken_checkpoint_is_explained(tmp_path: Path) -> None:
-    command = ["train", *QUICK, "--loss", "none", "--frames", "1000", "--out", str(tmp_path)]
+    command = ["train", *QUICK, "--loss", "none", "--frames", "80", "--out", str(tmp_path)]
     assert run(*command).returncode == 0
     for content in (b"nonsense", b""):
         (tmp_path / "checkpoint.npz").write_bytes(content)

@@ -37,6 +37,7 @@ Machines = pytest.importorskip("ray.cluster_utils").Cluster
 
 SEARCH = replace(
     SETTINGS,
+    env="cartpole-swingup",
     deterministic=False,
     population=4,
     stack=2,

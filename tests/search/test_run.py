@@ -41,7 +41,8 @@ SEARCH = (
     "--generations",
     "1",
     "--frames",
-    "1200",
+    "160",
+    *("--set", "random_steps=16", "--set", "hidden=8", "--set", "batch_size=4"),
 )
 
 
@@ -74,9 +75,9 @@ def ends(process: BaseProcess) -> None:
 def test_a_search_scores_every_candidate_once(whole: Path) -> None:
     candidates = rows(whole, "SELECT status, origin, generation, score FROM candidates")
     assert len(candidates) == 2 + 2 * SETTINGS.population
-    assert {row[0] for row in candidates} <= {"scored", "culled"}
+    assert {row[0] for row in candidates} == {"scored", "culled"}
     assert Counter(row[2] for row in candidates) == {1: 5, 2: 3}
-    assert all(isinstance(row[3], float) and 0 <= row[3] <= 1000 for row in candidates)
+    assert all(isinstance(row[3], float) and -16.3 * 20 <= row[3] <= 0 for row in candidates)
     assert rows(whole, "SELECT count(*) FROM runs WHERE ended IS NULL") == [(0,)]
     best = rows(whole, "SELECT count(*) FROM candidates WHERE status = 'scored' AND origin != 'reference'")
     assert [(len(list((whole / "hall_of_fame").iterdir())),)] == best
@@ -116,7 +117,7 @@ def test_the_same_seed_gives_the_same_search(whole: Path, tmp_path: Path) -> Non
     assert policies(tmp_path / "again") == policies(whole)
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_search_that_is_killed_often_goes_on_as_if_it_had_not_been(
     kills: int, whole: Path, tmp_path: Path
 ) -> None:
@@ -125,7 +126,7 @@ def test_a_search_that_is_killed_often_goes_on_as_if_it_had_not_been(
     kept: set[tuple[object, ...]] = set()
     for _ in range(kills):
         process = start(folder)
-        time.sleep(float(rng.uniform(0.1, 3.0)))
+        time.sleep(float(rng.uniform(0.1, 2.0)))
         process.kill()
         process.join()
         if (folder / "study.db").exists() and (folder / "study.db").stat().st_size:
@@ -159,7 +160,7 @@ def test_random_search_and_the_commands(tmp_path: Path) -> None:
     scores = [row["score"] for row in board["leaderboard"]]
     assert scores == sorted(scores, reverse=True)
     shown = a2l("best", study, "-n", "1", cwd=tmp_path).stdout.splitlines()
-    assert shown[0] == "cartpole-swingup, 1,200 frames: 4 scored; the best by one run, so partly luck"
+    assert shown[0] == "cartpole-swingup, 160 frames: 4 scored; the best by one run, so partly luck"
     assert shown[1].split() == ["rank", "score", "vs", "none,", "one", "run", "gen", "origin", "loss"]
     assert sum(line.lstrip().startswith("1 ") for line in shown) == 1
     assert shown[2].endswith(board["leaderboard"][0]["name"] or board["leaderboard"][0]["loss"])
@@ -168,7 +169,7 @@ def test_random_search_and_the_commands(tmp_path: Path) -> None:
     lines = [line for each in said for line in each.stdout.splitlines() if re.search(r"\bbest\b", line)]
     assert len(lines) >= 3
     assert [line for line in lines if not re.search(r"luck|fresh seeds", line)] == []
-    assert re.search(r"^spent: 4,800 frames in all; \d+ s in this session$", done.stdout, re.MULTILINE)
+    assert re.search(r"^spent: 640 frames in all; \d+ s in this session$", done.stdout, re.MULTILINE)
     assert "the same command with --confirm 3 trains the best three with fresh seeds" in done.stdout
     more = a2l(*SEARCH, "--strategy", "random", "--workers", "1", "--confirm", "2", cwd=tmp_path)
     assert more.returncode == 0, more.stderr
@@ -192,7 +193,7 @@ def test_a_stopped_search_goes_on_with_what_trains(whole: Path, tmp_path: Path) 
 
     # A process of its own: a deterministic search sets torch's threads.
     torch.set_num_threads(1)
-    for count in (40, 97, 133, 61):
+    for count in (26, 63, 51, 37):
         ticks += count + 1
         assert not evolve(SETTINGS, folder, on_event, workers=1, stopping=stops_after(count))
         assert not rows(folder, "SELECT 1 FROM events WHERE kind = 'begun anew'")
@@ -207,10 +208,10 @@ def test_a_stopped_search_goes_on_with_what_trains(whole: Path, tmp_path: Path) 
 def test_slots_that_are_older_than_the_study_are_taken_up(whole: Path, tmp_path: Path) -> None:
     """As after a kill: runs have ended since, others have taken their slots."""
     folder = tmp_path / "killed"
-    for count in (70, 200):
+    for count in (25, 90):
         left = iter(range(count))
         evolve(SETTINGS, folder, workers=1, stopping=lambda left=left: next(left, None) is None)
-        if count == 70:
+        if count == 25:
             shutil.copy(folder / "slots.npz", tmp_path / "older")
     ended = rows(folder, "SELECT count(*) FROM runs WHERE ended IS NOT NULL")
     shutil.copy(tmp_path / "older", folder / "slots.npz")
@@ -277,7 +278,7 @@ def test_without_slots_a_search_begins_runs_anew_and_says_so_until_it_is_where_i
     monkeypatch.setattr(run, "PROGRESS_SECONDS", 0.0)
 
     def killed(event: object) -> None:
-        if isinstance(event, Progress) and event.frames >= 3 * 320:
+        if isinstance(event, Progress) and event.frames >= SETTINGS.frames:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -305,7 +306,7 @@ def test_a_worker_that_was_replaced_is_told(tmp_path: Path) -> None:
         return [event for event in told if isinstance(event, Replaced)]
 
     evolve(replace(SETTINGS, stack=1), tmp_path, on_event, workers=1, stopping=lambda: bool(replaced()))
-    died = "an environment worker of cartpole-swingup died with exit code -9: another took its place"
+    died = f"an environment worker of {SETTINGS.env} died with exit code -9: another took its place"
     assert [event.text for event in replaced()] == [f"{died}, and results stay the same"]
     logged = rows(tmp_path, "SELECT * FROM events")
     assert sum(died in str(row) for row in logged) == 1

@@ -14,17 +14,17 @@ from a2ls_dsl.search.rungs import Rungs
 from a2ls_dsl.search.settings import SearchSettings
 
 SETTINGS = SearchSettings(
-    "cartpole-swingup",
+    "gymnasium:Pendulum-v1?max_episode_steps=20",  # what costs most of a tiny search are its evaluations
     race=0.0,
     population=3,
     generations=2,
-    frames=640,
-    stack=3,
+    frames=40,
+    stack=2,
     strategy="async",
     rungs=Rungs(shares=(0.5,), grace=2, correlation=-2.0),
     deterministic=True,
-    agent=SacSettings(hidden=8, batch_size=4, random_steps=30),
-    evaluation=EvaluationSettings(every_frames=320, episodes=1),
+    agent=SacSettings(hidden=8, batch_size=4, random_steps=12, learning_rate=0.01),
+    evaluation=EvaluationSettings(every_frames=20, episodes=1),
 )
 
 RESULTS = ("meta", "candidates", "runs", "curves", "gates")
