@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch._dynamo import config
 
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl import footprint
@@ -29,6 +28,8 @@ def one_shape(monkeypatch: pytest.MonkeyPatch) -> object:
     """torch compiles a function for one shape, not for 8; no C++ is made of what it traced."""
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
     torch.compiler.reset()
+    from torch._dynamo import config  # takes seconds, which only the process of this test is to spend
+
     with config.patch(recompile_limit=1):
         yield
 
