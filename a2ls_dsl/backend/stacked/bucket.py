@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, islice
 
 import torch
 import torch.nn.functional as F
@@ -13,9 +12,10 @@ from torch import Tensor, nn
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.precision import unrounded
 from a2ls_dsl.backend.stacked.capacity import Room, Size, traits_of
+from a2ls_dsl.backend.stacked.channels import NOTHING, Channels
 from a2ls_dsl.backend.stacked.general import StackEncoder
 from a2ls_dsl.backend.stacked.operators import compare
-from a2ls_dsl.backend.window import Spaces, StackWindow
+from a2ls_dsl.backend.window import StackWindow
 from a2ls_dsl.lang.syntax.tree import Comparison, Element, Item, elements_of
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import operators
@@ -24,63 +24,60 @@ Index = tuple[int | Tensor | slice, ...]
 
 
 class Picks(nn.Module):
-    """Which steps of a stream a side reads: tables (lanes, places) and a mask of used places.
+    """Which states a side reads: tables (lanes, places).
 
-    draw: for states, the number of the view's call in the loss, from 1; 0 where there is none.
+    draw: the number of the view's call in the loss, from 1; 0 where there is none.
     """
 
     step: Tensor
     draw: Tensor
-    mask: Tensor
 
     def __init__(self, lanes: int, places: int) -> None:
         super().__init__()
         self.places = places
         self.register_buffer("step", torch.zeros(lanes, places, dtype=torch.int64))
         self.register_buffer("draw", torch.zeros(lanes, places, dtype=torch.int64))
-        self.register_buffer("mask", torch.zeros(lanes, places))
 
     def write(self, lane: int, offsets: Sequence[int], draws: Sequence[int]) -> None:
-        used = len(offsets)
-        for table, values in ((self.step, offsets), (self.draw, draws), (self.mask, [1] * used)):
+        for table, values in ((self.step, offsets), (self.draw, draws)):
             table[lane] = 0
-            table[lane, :used] = torch.tensor(values, dtype=table.dtype)
-
-    def gather(self, values: Tensor, owner: Tensor) -> Tensor:
-        """(members, B, steps, width) -> (lanes, places, B, width): the steps of the table."""
-        return values.transpose(1, 2)[owner[:, None], self.step]
-
-    def join(self, gathered: Tensor) -> Tensor:
-        """(lanes, places, B, width) -> (lanes, B, places * width), unused places zero."""
-        parts = gathered * self.mask[:, :, None, None]
-        return parts.transpose(1, 2).flatten(2)
+            table[lane, : len(values)] = torch.tensor(values, dtype=table.dtype)
 
 
 class Side(nn.Module):
-    """The source or target sets of all lanes."""
+    """The source or target sets of all lanes. first: the number of its first state in `channels`."""
 
-    def __init__(self, lanes: int, row: Room) -> None:
+    row: Tensor
+    """(lanes, width), the numbers of the channels that a lane's row consists of."""
+
+    def __init__(self, lanes: int, room: Room, channels: Channels, first: int) -> None:
         super().__init__()
-        self.states = Picks(lanes, row.states)
-        self.actions = Picks(lanes, row.actions)
-        self.rewards = Picks(lanes, row.rewards)
+        self.room, self.channels, self.first = room, channels, first
+        self.states = Picks(lanes, room.states)
+        row = torch.full((lanes, channels.width(room)), NOTHING, dtype=torch.int64)
+        self.register_buffer("row", row, persistent=False)  # a function of the losses and where they lie
 
-    def write(self, lane: int, items: tuple[Item, ...], draws: int) -> int:
-        """Make `items` the set of a lane. draws: the views called before it; gives those called so far."""
+    def write(self, lane: int, owner: int, items: tuple[Item, ...], draws: int) -> int:
+        """Make `items` of a member the set of a lane.
+
+        draws: the views called before it; gives those called so far.
+        """
         elements: Sequence[Element] = elements_of(items)
-        numbers = list(accumulate((len(element.calls) for element in elements), initial=draws))
-        called = [
-            number if element.calls else 0
-            for element, number in zip(elements, islice(numbers, 1, None), strict=True)
-        ]
-        for picks, stream in zip(
-            (self.states, self.actions, self.rewards),
-            (Stream.STATE, Stream.ACTION, Stream.REWARD),
-            strict=True,
-        ):
-            own = [index for index, element in enumerate(elements) if element.stream is stream]
-            picks.write(lane, [elements[i].offset for i in own], [called[i] for i in own])
-        return numbers[-1]
+        offsets: dict[Stream, list[int]] = {stream: [] for stream in Stream}
+        called = list[int]()
+        for element in elements:
+            draws += len(element.calls)
+            offsets[element.stream].append(element.offset)
+            if element.stream is Stream.STATE:
+                called.append(draws if element.calls else 0)
+        self.states.write(lane, offsets[Stream.STATE], called)
+        states = self.first + lane * self.room.states
+        row = self.channels.row(
+            self.room,
+            *(range(states, states + len(called)), owner, offsets[Stream.ACTION], offsets[Stream.REWARD]),
+        )
+        self.row[lane] = torch.tensor(row)
+        return draws
 
 
 class Bucket(nn.Module):
@@ -102,13 +99,16 @@ class Bucket(nn.Module):
     bilinear: Tensor
     against: Tensor
 
-    def __init__(self, size: Size, owners: Sequence[int], members: int, spaces: Spaces) -> None:
+    def __init__(self, size: Size, owners: Sequence[int], channels: Channels, first: tuple[int, int]) -> None:
+        """first: the numbers of its first states among those of all buckets' sources, and targets."""
         super().__init__()
+        members, spaces = channels.members, channels.spaces
         self.size, self.spaces = size, spaces
         self._traits = [traits_of(*kind) for kind in size.kinds]
         self.in_order = list(owners) == list(range(members))
         lanes = len(owners)
-        self.source, self.target = Side(lanes, size.source), Side(lanes, size.target)
+        sides = zip((size.source, size.target), first, strict=True)
+        self.source, self.target = (Side(lanes, room, channels, number) for room, number in sides)
         self.register_buffer("owner", torch.tensor(owners, dtype=torch.int64))
         self.register_buffer("weight", torch.zeros(lanes, dtype=torch.float64))
         # A target row's number of values, the divisor of a mean.
@@ -127,14 +127,9 @@ class Bucket(nn.Module):
         self.weight_out, self.bias_out = zeros(outputs, hidden), zeros(outputs, 1)
         self.matrix = zeros(outputs, outputs) if size.uses(bilinear=True) else None
 
-    def forward(self, source: Tensor | None, target: Tensor | None, window: StackWindow) -> Tensor:
-        """The weighted term of every lane, (lanes,).
-
-        source, target: features of the two sides' states (lanes, places, B, features), if they have any.
-        """
-        prediction = self._predict(self._rows(self.source, window, source))
-        with torch.no_grad():
-            target = self._rows(self.target, window, target)
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+        """The weighted term of every lane, (lanes,). source, target: its rows (lanes, width, B)."""
+        prediction = self._predict(source)
         # Differences of like numbers and sums over the batch need all their digits, also under autocast.
         with unrounded(target.device):
             exact = self.bias_out.dtype
@@ -147,8 +142,8 @@ class Bucket(nn.Module):
 
     def write(self, lane: int, owner: int, weight: float, term: Comparison, draws: int) -> int:
         """Make `term` that of a lane. draws: the views its loss called before; gives those called so far."""
-        draws = self.source.write(lane, term.source, draws)
-        draws = self.target.write(lane, term.target, draws)
+        draws = self.source.write(lane, owner, term.source, draws)
+        draws = self.target.write(lane, owner, term.target, draws)
         self.owner[lane] = owner
         self.weight[lane] = weight
         self.width[lane] = Room.of(term.target).width(self.spaces)
@@ -209,22 +204,11 @@ class Bucket(nn.Module):
         features = encode(observations.flatten(1, 2), None if self.in_order else self.owner)
         return features.view(*observations.shape[:3], -1)
 
-    def _rows(self, side: Side, window: StackWindow, features: Tensor | None) -> Tensor:
-        """One side's rows, (lanes, B, width): features of its states, actions and rewards as they are."""
-        parts = []
-        if features is not None:
-            parts.append(side.states.join(features))
-        if side.actions.places:
-            parts.append(side.actions.join(side.actions.gather(window.action, self.owner)))
-        if side.rewards.places:
-            parts.append(side.rewards.join(side.rewards.gather(window.reward[..., None], self.owner)))
-        return torch.cat(parts, dim=2)
-
     def _predict(self, source: Tensor) -> Tensor:
-        """The predictors of all lanes: (lanes, B, source width) -> (lanes, target width, B)."""
-        hidden = torch.baddbmm(self.bias_in, self.weight_in, source.mT)
+        """The predictors of all lanes: (lanes, source width, B) -> (lanes, target width, B)."""
+        hidden = torch.baddbmm(self.bias_in, self.weight_in, source)
         hidden = F.layer_norm(hidden, hidden.shape[2:])
-        hidden = F.relu(hidden * self.norm_weight + self.norm_bias)
+        hidden = F.relu(torch.addcmul(self.norm_bias, hidden, self.norm_weight))
         return torch.baddbmm(self.bias_out, self.weight_out, hidden)
 
     def _places(self, term: Comparison) -> tuple[Tensor, Tensor]:

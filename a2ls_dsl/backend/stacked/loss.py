@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng
-from a2ls_dsl.backend.stacked.bucket import Bucket, Index, Picks
+from a2ls_dsl.backend.stacked.bucket import Bucket, Index, Side
 from a2ls_dsl.backend.stacked.capacity import PADDING, Capacity, Size, exact_cost, paper_terms, views_of
+from a2ls_dsl.backend.stacked.channels import Channels
 from a2ls_dsl.backend.stacked.general import GeneralLosses, StackAgent, StackEncoder
 from a2ls_dsl.backend.window import Spaces, StackWindow, Window, reach
 from a2ls_dsl.diagnostics import A2lError
@@ -70,9 +71,14 @@ class StackedLoss(nn.Module):
                 owners[bucket].append(member)
         self._free = set[Seat]()
         self._buckets = list[Bucket]()
+        self._channels = Channels(self.members, self.capacity.horizon + 1, spaces)
+        sources = targets = 0  # states that are encoded
         for (size, lanes), own in zip(self.capacity.buckets, owners, strict=True):
             self._free |= {(len(self._buckets), lane) for lane in range(len(own), lanes)}
-            self._buckets.append(Bucket(size, own + [0] * (lanes - len(own)), self.members, spaces))
+            whose = own + [0] * (lanes - len(own))
+            self._buckets.append(Bucket(size, whose, self._channels, (sources, targets)))
+            sources += lanes * size.source.states
+            targets += lanes * size.target.states
         self.buckets = nn.ModuleList(self._buckets)
         general = self.capacity.general
         self.general = GeneralLosses(self.members, spaces, general) if general else None
@@ -124,37 +130,42 @@ class StackedLoss(nn.Module):
     def of_paper(self, encode: StackEncoder, encode_target: StackEncoder, window: StackWindow) -> Tensor:
         """The same of the losses of He et al. 2022 alone, 0 for the others."""
         total = window.reward.new_zeros(self.members)
-        sources = self._features([bucket.source.states for bucket in self._buckets], encode, window)
+        if not self._buckets:
+            return total
+        sources = self._rows([bucket.source for bucket in self._buckets], encode, window)
         with torch.no_grad():
-            targets = self._features(
-                [bucket.target.states for bucket in self._buckets], encode_target, window
-            )
-        for bucket, source, target in zip(self._buckets, sources, targets, strict=True):
-            total = total.index_add(0, bucket.owner, bucket(source, target, window))
-        return total
+            targets = self._rows([bucket.target for bucket in self._buckets], encode_target, window)
+        terms = [
+            bucket(source, target)
+            for bucket, source, target in zip(self._buckets, sources, targets, strict=True)
+        ]
+        owner = torch.cat([bucket.owner for bucket in self._buckets])
+        return total.index_add(0, owner, torch.cat(terms).to(total))
 
-    def _features(
-        self, sides: Sequence[Picks], encode: StackEncoder, window: StackWindow
-    ) -> list[Tensor | None]:
-        """The features of the states of one side of every bucket, if it has any; see `Bucket.encoded`.
+    def _rows(self, sides: Sequence[Side], encode: StackEncoder, window: StackWindow) -> list[Tensor]:
+        """The rows of one side of every bucket, (lanes, width, B), picked out of all channels at once."""
+        channels = self._channels.of(window, self._features(sides, encode, window))
+        picked = channels.index_select(0, torch.cat([side.row.flatten() for side in sides]))
+        parts = picked.split_with_sizes([side.row.numel() for side in sides])
+        return [part.view(*side.row.shape, -1) for part, side in zip(parts, sides, strict=True)]
+
+    def _features(self, sides: Sequence[Side], encode: StackEncoder, window: StackWindow) -> Tensor | None:
+        """The features of the states of one side of all buckets, (states, B, features), if there are any.
 
         Encoders of vectors are small and a call costs more than it computes: there is one for all buckets.
         """
-        pairs = [(bucket, side) for bucket, side in zip(self._buckets, sides, strict=True) if side.places]
+        pairs = [
+            (bucket, side.states)
+            for bucket, side in zip(self._buckets, sides, strict=True)
+            if side.states.places
+        ]
         if len(pairs) > 1 and isinstance(window, Window) and window.observation.dim() == _VECTORS:
-            step = torch.cat([side.step.flatten() for _, side in pairs])[:, None]
-            owner = torch.cat([each.owner[:, None].expand_as(side.step).flatten() for each, side in pairs])
+            step = torch.cat([picks.step.flatten() for _, picks in pairs])[:, None]
+            owner = torch.cat([each.owner[:, None].expand_as(picks.step).flatten() for each, picks in pairs])
             observations = window.states(step, torch.zeros_like(step), owner)  # without augmentation
-            features = encode(observations.flatten(1, 2), owner)
-            pieces = features.split_with_sizes([side.step.numel() for _, side in pairs])
-            found = [
-                piece.view(*side.step.shape, *piece.shape[1:])
-                for piece, (_, side) in zip(pieces, pairs, strict=True)
-            ]
-        else:
-            found = [bucket.encoded(side, encode, window) for bucket, side in pairs]
-        computed = iter(found)
-        return [next(computed) if side.places else None for side in sides]
+            return encode(observations.flatten(1, 2), owner)
+        features = [bucket.encoded(picks, encode, window).flatten(0, 1) for bucket, picks in pairs]
+        return torch.cat(features) if features else None
 
     def keeps(self, member: int, loss: Loss | None) -> bool:
         """Whether `reset` to a loss that it `holds` writes numbers only: kernels and tensors stay."""
