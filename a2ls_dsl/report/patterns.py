@@ -15,7 +15,7 @@ import numpy as np
 from numpy.random import Generator
 
 from a2ls_dsl.report.regression import Coefficient, benjamini_hochberg, holm, least_squares, t_test
-from a2ls_dsl.search.candidates import Status
+from a2ls_dsl.search.candidates import Status, levels_of
 from a2ls_dsl.search.patterns import CONTROLS, MEANING, Features, features, features_of, plain_sets
 from a2ls_dsl.search.records import Records
 
@@ -59,15 +59,16 @@ class PatternTable:
 def pattern_table(study: Records, rng: Generator) -> PatternTable:
     """The table over all candidates that trained to their end, without the references."""
     scored, slow, total, repeated = [], [], 0, 0
+    levels = levels_of(study.leaderboard(0))
     for candidate in study.candidates_one_by_one():
         if candidate.status is not Status.SCORED or candidate.is_reference or candidate.score is None:
             continue
         total += 1
         repeated += candidate.runs > 1
         if (sets := plain_sets(candidate.text)) is not None:
-            scored.append((features_of([sets]), candidate.mean))
+            scored.append((features_of([sets]), candidate.mean(levels)))
         else:
-            slow.append((candidate.text, candidate.mean))
+            slow.append((candidate.text, candidate.mean(levels)))
     chosen = slow if len(slow) <= SLOW else [slow[i] for i in rng.choice(len(slow), SLOW, replace=False)]
     scored += [(read, score) for text, score in chosen if (read := features(text)) is not None]
     return replace(table_of(scored, total), repeated=repeated)

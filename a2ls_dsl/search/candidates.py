@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache, lru_cache
+from typing import TypeVar
 
 from a2ls_dsl.lang.load import load_one, loads
 from a2ls_dsl.lang.rules.canonical import key
@@ -15,6 +16,8 @@ from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.search.evolution import Origin
 from a2ls_dsl.search.settings import REFERENCES
+
+Seed = TypeVar("Seed", bound=Hashable)
 
 NO_LOSS = "none"
 """Key and text of the reference without an auxiliary loss."""
@@ -95,10 +98,15 @@ class Candidate:
         """Whether no search run of it is left to train."""
         return self.status not in (Status.QUEUED, Status.RUNNING)
 
-    @property
-    def mean(self) -> float:
-        """The mean of all its runs, the search run included: the score that a strategy sees."""
+    def mean(self, levels: Mapping[int | None, float]) -> float:
+        """The mean of all its runs, the search run included: the score that a strategy sees.
+
+        levels: `levels_of` the references. A fresh seed that is kind to these is as kind to the candidate, so
+        its run counts by its lead over them. The plain mean where the references lack a seed.
+        """
         total = self.searched * (self.score or 0.0) + math.fsum(self.fresh.values())
+        if self.fresh and levels.keys() >= {None, *self.fresh}:
+            total += math.fsum(levels[None] - levels[seed] for seed in self.fresh)
         return total / self.runs
 
     @property
@@ -211,10 +219,20 @@ def best_first(candidates: Iterable[Candidate]) -> list[Candidate]:
     return sorted(given, key=order)
 
 
-def seed_levels(references: Sequence[Mapping[int, float]]) -> dict[int, float]:
+def levels_of(candidates: Iterable[Candidate]) -> dict[int | None, float]:
+    """The mean score of the references among candidates for each seed; None is the seed of the search."""
+    runs: list[dict[int | None, float]] = [
+        {None: each.score, **each.fresh}
+        for each in candidates
+        if each.is_reference and each.score is not None
+    ]
+    return seed_levels(runs)
+
+
+def seed_levels(references: Sequence[Mapping[Seed, float]]) -> dict[Seed, float]:
     """The references' mean score for each seed: of those that have all seeds of any; if none has, of all, for
     the seeds that they share."""
-    seeds = set[int]().union(*references)
+    seeds = set[Seed]().union(*references)
     complete = [runs for runs in references if runs.keys() == seeds] or references
     common = seeds.intersection(*complete)
     return {seed: statistics.fmean(runs[seed] for runs in complete) for seed in common}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from a2ls_dsl.search import race
-from a2ls_dsl.search.candidates import Candidate, Status, references
+from a2ls_dsl.search.candidates import Candidate, Status, levels_of, references
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.strategies import Scored, Strategy
 from a2ls_dsl.search.strategy_calls import ranked
@@ -28,7 +28,7 @@ class Finals:
         if not (settings.race_runs or settings.confirm):
             return False
         scored = self._study.candidates(status=Status.SCORED)
-        ranking = self._ranking([each for each in scored if not each.is_reference])
+        ranking = self._ranking(scored)
         finalists = ranking[: race.finalists(settings.race_runs)]
         (first,) = settings.fresh_seeds(1)
         by_number = [
@@ -51,12 +51,12 @@ class Finals:
         Stored, as who is in the race must not change as its runs end; made anew once more is scored. A study
         with fresh runs and none stored is of a version that ranked by the search's runs alone.
         """
-        by_id = {each.id: each for each in scored}
+        by_id = {each.id: each for each in scored if not each.is_reference}
         ranking = self._study.ranking()
         if set(ranking) != by_id.keys():
-            ids = {loss: each.id for each in scored if (loss := each.loss) is not None}
+            ids = {loss: each.id for each in by_id.values() if (loss := each.loss) is not None}
             known = scored if ranking else [replace(each, fresh={}) for each in scored]
-            losses = ranked(self._strategy, self._settings.strategy, scored_losses(known))
+            losses = ranked(self._strategy, self._settings.strategy, scored_losses(known, levels_of(known)))
             ranking = [ids[loss] for loss in losses]
             self._study.rank(ranking)
         return [by_id[number] for number in ranking]
@@ -80,11 +80,16 @@ def fresh_runs(settings: SearchSettings) -> int:
 
 
 def scored_losses(
-    candidates: Iterable[Candidate], inside: Callable[[Candidate], bool] = lambda candidate: True
+    candidates: Iterable[Candidate],
+    levels: Mapping[int | None, float],
+    inside: Callable[[Candidate], bool] = lambda candidate: True,
 ) -> list[Scored]:
-    """What strategies see of candidates: losses with their means over that many runs, references aside."""
+    """What strategies see of candidates: losses with their means over that many runs, references aside.
+
+    levels: those of the references, with which `Candidate.mean` is made.
+    """
     return [
-        Scored(loss, candidate.mean, candidate.runs, inside(candidate))
+        Scored(loss, candidate.mean(levels), candidate.runs, inside(candidate))
         for candidate in candidates
         if not candidate.is_reference and (loss := candidate.loss) is not None
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from a2ls_dsl.lang.grammar import Grammar
-from a2ls_dsl.search.candidates import Candidate, Status, references
+from a2ls_dsl.search.candidates import Candidate, Status, levels_of, references
 from a2ls_dsl.search.finals import scored_losses
 from a2ls_dsl.search.proposals import FROM_OUTSIDE
 from a2ls_dsl.search.strategies import Scored
@@ -39,11 +39,16 @@ class StudyKnowledge:
 
     def generation(self, number: int) -> Sequence[Scored]:
         """See `Knowledge`."""
-        return scored_losses(self._study.candidates(number, Status.SCORED), self._inside)
+        return self._scored(self._study.candidates(number, Status.SCORED))
 
     def latest(self, number: int) -> Sequence[Scored]:
         """See `Knowledge`."""
-        return scored_losses(self._study.latest(number), self._inside)
+        return self._scored(self._study.latest(number))
+
+    def _scored(self, candidates: Sequence[Candidate]) -> Sequence[Scored]:
+        raced = any(each.fresh for each in candidates)
+        levels = levels_of(self._study.leaderboard(0)) if raced else {}
+        return scored_losses(candidates, levels, self._inside)
 
     def _inside(self, candidate: Candidate) -> bool:
         """Whether the grammar holds a loss; only losses from outside have to be looked up."""

@@ -66,7 +66,8 @@ def standing(own: Sequence[float], fresh: Sequence[Mapping[int, float]], runs: i
     """Where a race stands, by the scores of its finalists' runs.
 
     own: of the search's runs, in the order in which the search ranks them; fresh: of those in the race, by
-    the number of the seed. Finalists are named by their places.
+    the number of the seed. Finalists are named by their places. In a round all have the same seeds, so what a
+    seed brings to all of them is in all of their means.
     """
     racing, out = list(range(len(own))), list[int]()
     for number, seeds in laps(len(own), runs) if own else []:

@@ -98,6 +98,11 @@ class StudyReader:
         """Environment frames trained in all."""
         return int(self._rows("SELECT coalesce(sum(frames), 0) FROM runs")[0][0])
 
+    def frames_of_ended(self) -> int:
+        """The same without runs in training, whose frames are stored at evaluations only."""
+        chosen = "SELECT coalesce(sum(frames), 0) FROM runs WHERE status != ?"
+        return int(self._rows(chosen, Status.RUNNING)[0][0])
+
     def mean_frames(self) -> tuple[float, int]:
         """The mean frames of the search runs that have ended, and their number."""
         ((mean, number),) = self._rows(

@@ -266,12 +266,13 @@ class _Search:
             return
         self._told = now
         self.study.check_there()
-        counts, frames = self.study.counts(), self.study.frames()
+        counts = self.study.counts()
         random_steps = self.settings.agent.random_steps
         # Of this process: frames of all slots since it began.
         rate = self.task.steps_to_frames(self.busy_ticks) / (now - self.began)
         mean, ended = self.study.mean_frames()
         training = [(run, int(slots.frames[slot])) for slot, run in conductor.training.items()]
+        frames = self.study.frames_of_ended() + sum(trained for _, trained in training)
         expected = mean if ended >= self.slots else None
         left = frames_left(self.study, self.settings, training, expected)
         self.tell(

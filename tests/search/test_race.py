@@ -21,10 +21,10 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.search import race
-from a2ls_dsl.search.candidates import Candidate, Status
+from a2ls_dsl.search.candidates import Candidate, Status, levels_of
 from a2ls_dsl.search.conductor import Conductor
 from a2ls_dsl.search.events import Event, Placed
-from a2ls_dsl.search.evolution import RandomSearch
+from a2ls_dsl.search.evolution import Origin, RandomSearch
 from a2ls_dsl.search.finals import fresh_runs
 from a2ls_dsl.search.presets import PRESETS
 from a2ls_dsl.search.reader import StudyReader, stored_settings
@@ -225,6 +225,38 @@ def test_every_preset_ends_in_a_race() -> None:
         assert race.finalists(settings.race_runs) >= 2
 
 
+def candidate(number: int, origin: Origin, score: float, fresh: dict[int, float]) -> Candidate:
+    return Candidate(number, str(number), "t", 1, origin, (), Status.SCORED, score, None, "", 0, fresh)
+
+
 def test_a_candidate_counts_its_runs() -> None:
-    known = Candidate(1, "k", "t", 1, "random", (), Status.SCORED, 4.0, None, "", 0, {7: 1.0, 8: 1.0}, 2)  # type: ignore[arg-type]
-    assert (known.runs, known.mean) == (4, 2.5)
+    known = replace(candidate(1, Origin.RANDOM, 4.0, {7: 1.0, 8: 1.0}), searched=2)
+    assert (known.runs, known.mean({})) == (4, 2.5)
+    # Both fresh seeds are unkind: without that the runs would have had 3 and 5.
+    assert known.mean({None: 6.0, 7: 4.0, 8: 2.0}) == (2 * 4.0 + 3.0 + 5.0) / 4
+    assert known.mean({None: 6.0, 7: 4.0}) == 2.5  # a seed that the references lack
+
+
+def test_a_seed_that_is_kind_to_all_does_not_count_for_a_loss() -> None:
+    """In made-up studies where seeds bring more than losses, and losses have run with unequal many."""
+    rng, numbers = np.random.default_rng(0), (0, 1, 1, 3, 3, 7)
+    errors: dict[str, list[float]] = {"centred": [], "plain": []}
+    for _ in range(300):
+        truth, seeds = rng.normal(size=len(numbers)), rng.normal(scale=3.0, size=8)
+
+        def runs(worth: float, number: int, seeds: Sequence[float] = seeds) -> dict[int, float]:
+            return {seed: worth + seeds[seed] + rng.normal(scale=0.5) for seed in range(1, 1 + number)}
+
+        own = seeds[0] + rng.normal(scale=0.5, size=len(numbers) + 2)
+        references = [candidate(i, Origin.REFERENCE, own[-i], runs(0.0, 7)) for i in (1, 2)]
+        levels = levels_of(references)
+        raced = [
+            candidate(9, Origin.RANDOM, worth + luck, runs(worth, number))
+            for worth, luck, number in zip(truth, own, numbers, strict=False)
+        ]
+        for name, given_levels in (("centred", levels), ("plain", {})):
+            means = np.array([each.mean(given_levels) for each in raced]) - truth
+            errors[name] += (means - means.mean()).tolist()
+    # What is left is at most the noise of the runs, of a candidate and of two references.
+    assert np.var(errors["centred"]) < 0.25 * np.mean([(1 + n / 2) / (1 + n) for n in numbers])
+    assert np.var(errors["plain"]) > 5 * np.var(errors["centred"])

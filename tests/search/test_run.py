@@ -286,7 +286,9 @@ def test_without_slots_a_search_begins_runs_anew_and_says_so_until_it_is_where_i
     (tmp_path / "slots.npz").write_bytes(b"nonsense")
     events: list[object] = []
     assert evolve(SETTINGS, tmp_path, events.append, workers=1)
-    taken_up = [event.catching_up for event in events if isinstance(event, Progress)]
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert 0 < progress[0].frames < 320  # before the first evaluation
+    taken_up = [event.catching_up for event in progress]
     assert taken_up == sorted(taken_up, reverse=True)
     assert taken_up[0]
     assert not taken_up[-1]
