@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from a2ls_dsl.rl.bench.floor import Ceilings
     from a2ls_dsl.rl.bench.training import TrainingSpeed
     from a2ls_dsl.rl.bench.updates import UpdateTime
-    from a2ls_dsl.rl.settings import Computation
+    from a2ls_dsl.rl.envs.task import Task
+    from a2ls_dsl.rl.settings import Computation, SacSettings
 
 
 GAME = "game"
@@ -63,6 +64,7 @@ def measured(request: Request) -> Iterator[tuple[str, Rows]]:
         yield "convolutions", _convolutions(request)
     if "search" in request.parts:
         yield "search", _search(request, request.mix)
+        yield "stacks", _stacks(request, request.mix)
     if "environments" in request.parts:
         yield "environments", _environments(request)
     if "training" in request.parts:
@@ -108,12 +110,47 @@ def _data(row: UpdateTime) -> dict[str, Any]:
 
 
 def _search(request: Request, mix: Mix) -> Rows:
+    from a2ls_dsl.rl.bench.mix import measure_mix
+
+    losses, training = _of_search(request, mix)
+    rows = measure_mix(losses, *training)
+    sizes = f"hidden {mix.hidden}, batch {mix.batch_size}, {len(losses)} members"
+    yield {}, f"  a first population of {mix.grammar}: {sizes}; candidates of {mix.frames:,} frames"
+    yield {}, "  padding  buckets   ms/member-update   ratio  candidates/hour by the updates alone"
+    for row in rows:
+        ratio, padded = row.milliseconds / rows[0].milliseconds, math.isfinite(row.padding)
+        data = (
+            asdict(mix) | asdict(row) | {"members": len(losses), "padding": row.padding if padded else None}
+        )
+        data |= {"ratio": ratio, "candidates_per_hour": row.candidates_per_hour}
+        head = f"  {row.padding if padded else 'any':>7}  {row.buckets:>7}"
+        yield data, f"{head}  {row.milliseconds:>17.3f}  {ratio:>6.3f}  {row.candidates_per_hour:>15,.1f}"
+
+
+def _stacks(request: Request, mix: Mix) -> Rows:
+    from a2ls_dsl.rl.bench.stacks import measure_stacks
+
+    losses, training = _of_search(request, mix)
+    yield {}, "  processes   ms/member-update   ratio  candidates/hour with physics, without evaluations"
+    first = math.nan
+    for row in measure_stacks(losses, *training):
+        first = row.milliseconds if math.isnan(first) else first
+        ratio = row.milliseconds / first
+        data = asdict(mix) | asdict(row) | {"members": len(losses)}
+        data |= {"ratio": ratio, "candidates_per_hour": row.candidates_per_hour}
+        line = f"  {row.stacks:>9}  {row.milliseconds:>17.3f}  {ratio:>6.3f}"
+        yield data, f"{line}  {row.candidates_per_hour:>15,.1f}"
+
+
+def _of_search(
+    request: Request, mix: Mix
+) -> tuple[list[Loss], tuple[Task, int, SacSettings, str, Computation, float]]:
+    """The losses of a search's stack, and how they train."""
     from dataclasses import replace
 
     import numpy as np
 
     from a2ls_dsl.lang.grammar import load_grammar
-    from a2ls_dsl.rl.bench.mix import measure_mix
     from a2ls_dsl.rl.envs.tasks import find_task
     from a2ls_dsl.rl.settings import paper_settings
     from a2ls_dsl.search.evolution import first_population
@@ -122,19 +159,8 @@ def _search(request: Request, mix: Mix) -> Rows:
     task, rng = find_task(request.env), np.random.default_rng(0)
     drawn = first_population(load_grammar(mix.grammar), mix.members, EvolutionSettings(), rng)
     settings = replace(paper_settings(task), batch_size=mix.batch_size, hidden=mix.hidden)
-    rows = measure_mix(
-        [proposal.loss for proposal in drawn],
-        *(task, mix.frames, settings, request.device, request.computation, request.seconds),
-    )
-    sizes = f"hidden {mix.hidden}, batch {mix.batch_size}, {len(drawn)} members"
-    yield {}, f"  a first population of {mix.grammar}: {sizes}; candidates of {mix.frames:,} frames"
-    yield {}, "  padding  buckets   ms/member-update   ratio  candidates/hour by the updates alone"
-    for row in rows:
-        ratio, padded = row.milliseconds / rows[0].milliseconds, math.isfinite(row.padding)
-        data = asdict(mix) | asdict(row) | {"members": len(drawn), "padding": row.padding if padded else None}
-        data |= {"ratio": ratio, "candidates_per_hour": row.candidates_per_hour}
-        head = f"  {row.padding if padded else 'any':>7}  {row.buckets:>7}"
-        yield data, f"{head}  {row.milliseconds:>17.3f}  {ratio:>6.3f}  {row.candidates_per_hour:>15,.1f}"
+    training = task, mix.frames, settings, request.device, request.computation, request.seconds
+    return [each.loss for each in drawn], training
 
 
 def _convolutions(request: Request) -> Rows:

@@ -12,10 +12,12 @@ from forked import a2l
 from a2ls_dsl.backend.stacked import PADDING
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.agents import observations_of
+from a2ls_dsl.rl.bench import stacks
 from a2ls_dsl.rl.bench.floor import Ceilings, count_work
 from a2ls_dsl.rl.bench.updates import ACTION, GAME, VECTORS
+from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
-from a2ls_dsl.rl.settings import SacSettings
+from a2ls_dsl.rl.settings import Computation, SacSettings
 
 A2_WINNER = load_one("a2_winner")[1]
 
@@ -38,7 +40,7 @@ def test_a_report_as_data() -> None:
     done = bench(*size, "--seconds", "2", "--env", "cartpole-swingup", "--device", "cpu", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     report = parts(done.stdout)
-    assert list(report) == ["machine", "ceilings", "updates", "search", "environments", "training"]
+    assert list(report) == ["machine", "ceilings", "updates", "search", "stacks", "environments", "training"]
     assert [row["members"] for row in report["updates"]] == [1, 2]
     # No time is compared with another: on a busy machine any may come out as the longer one.
     work = count_work(A2_WINNER, VECTORS, ACTION, SacSettings(batch_size=4))
@@ -61,7 +63,7 @@ def test_a_search_is_measured_on_unequal_losses_in_buckets_and_in_one() -> None:
     done = bench(*mix, *size, "--device", "cpu", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     report = parts(done.stdout)
-    assert list(report) == ["machine", "search"]
+    assert list(report) == ["machine", "search", "stacks"]
     padded, bucketed = report["search"]
     assert (padded["padding"], padded["buckets"], padded["ratio"]) == (None, 1, 1)
     assert bucketed["padding"] == PADDING
@@ -72,6 +74,20 @@ def test_a_search_is_measured_on_unequal_losses_in_buckets_and_in_one() -> None:
         # 8,000 frames are 2,000 agent steps, of which the first 1,000 act at random and learn nothing.
         assert row["updates"] == 1_000
         assert row["candidates_per_hour"] == 3_600_000 / (row["milliseconds"] * 1_000)
+
+    (alone,) = report["stacks"]  # candidates as short as these don't pay for another process
+    assert (alone["stacks"], alone["updates"], alone["members"], alone["ratio"]) == (1, 1_000, 6, 1)
+    assert alone["candidates_per_hour"] == 3_600_000 / (alone["milliseconds"] * 1_000)
+
+
+def test_training_is_measured_in_as_many_processes_as_a_search_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stacks, "stacks_for", lambda *_: 2)
+    settings = SacSettings(batch_size=4, hidden=8)
+    losses, task = [A2_WINNER, A2_WINNER], find_task("cheetah-run")
+    one, two = stacks.measure_stacks(losses, task, 8_000, settings, "cpu", Computation(), 0.1)
+    assert (one.stacks, two.stacks) == (1, 2)
+    assert one.updates == two.updates == 1_000
+    assert min(one.milliseconds, two.milliseconds) > 0
 
 
 def test_convolutions_are_measured_in_every_way() -> None:

@@ -1,0 +1,60 @@
+"""A search's training as it runs, physics included: in one stack, and in as many processes as it takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from a2ls_dsl.lang.syntax.tree import Loss
+from a2ls_dsl.rl.envs.tasks import Task
+from a2ls_dsl.rl.settings import Computation, EvaluationSettings, SacSettings
+from a2ls_dsl.rl.stacks import Stacks, stacks_for
+from a2ls_dsl.rl.training import Member, Training
+
+_LONG = 100_000  # agent steps: more than are measured
+
+
+@dataclass(frozen=True)
+class StacksTime:
+    """What training took in so many stacks: milliseconds per member-update; updates: of a candidate."""
+
+    stacks: int
+    milliseconds: float
+    updates: int
+
+    @property
+    def candidates_per_hour(self) -> float:
+        """Without evaluations."""
+        return 3.6e6 / (self.milliseconds * self.updates)
+
+
+def measure_stacks(
+    losses: Sequence[Loss],
+    task: Task,
+    frames: int,
+    settings: SacSettings,
+    device: str,
+    computation: Computation,
+    budget: float,
+) -> Iterator[StacksTime]:
+    """One after the other, for about `budget` seconds in all; frames: of training a candidate."""
+    updates = (task.frames_to_steps(frames) - settings.random_steps) * settings.updates_per_step
+    members = [Member(loss, number) for number, loss in enumerate(losses)]
+    whole = Training(task, frames, settings, computation=computation)
+    short = replace(settings, random_steps=max(settings.batch_size, 32), replay_capacity=5_000)
+    long = task.steps_to_frames(_LONG)
+    training = replace(whole, frames=long, settings=short, evaluation=EvaluationSettings(every_frames=long))
+    counts = dict.fromkeys((1, stacks_for(whole, len(members), device)))
+    for count in counts:
+        with Stacks(training, members, device, refill=True, stacks=count) as stacks:
+            for _ in range(short.random_steps + 2 * short.cycle):
+                stacks.tick()
+            ticks, begin = 0, time.perf_counter()
+            while not ticks or time.perf_counter() - begin < budget / len(counts):
+                for _ in range(short.cycle):  # updates with the actor's part and without
+                    stacks.tick()
+                ticks += short.cycle
+            seconds = time.perf_counter() - begin
+        made = ticks * short.updates_per_step * len(members)
+        yield StacksTime(count, 1e3 * seconds / made, updates)
