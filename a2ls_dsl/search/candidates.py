@@ -221,12 +221,8 @@ def best_first(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 def levels_of(candidates: Iterable[Candidate]) -> dict[int | None, float]:
     """The mean score of the references among candidates for each seed; None is the seed of the search."""
-    runs: list[dict[int | None, float]] = [
-        {None: each.score, **each.fresh}
-        for each in candidates
-        if each.is_reference and each.score is not None
-    ]
-    return seed_levels(runs)
+    references = [each for each in candidates if each.is_reference and each.score is not None]
+    return seed_levels([{None: each.score or 0.0} | dict(each.fresh) for each in references])
 
 
 def seed_levels(references: Sequence[Mapping[Seed, float]]) -> dict[Seed, float]:

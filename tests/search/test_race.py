@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from search.test_conductor import CASCADE, RACED, SETTINGS, curve, searched
 from search.tiny_search import SETTINGS as TINY
 
@@ -172,8 +173,12 @@ def test_more_generations_are_raced_anew_and_know_all_runs(tmp_path: Path) -> No
         assert {each.id for each in scored} == set(study.ranking())
         raced = [each for each in scored if each.fresh]
         known = {each.loss: each for each in Conductor(longer, longer.space(), study).known.latest(100)}
+        references = [each for each in study.candidates(status=Status.SCORED) if each.is_reference]
+        own = np.mean([each.score or 0.0 for each in references])
         for each in raced:
-            runs = [each.score or 0.0, *each.fresh.values()]
+            runs = [each.score or 0.0]
+            for seed, score in each.fresh.items():  # what a seed brings to the references is not the loss'
+                runs.append(own + score - np.mean([reference.fresh[seed] for reference in references]))
             assert (known[each.loss].score, known[each.loss].runs) == (
                 pytest.approx(np.mean(runs)),
                 len(runs),
@@ -244,7 +249,7 @@ def test_a_seed_that_is_kind_to_all_does_not_count_for_a_loss() -> None:
     for _ in range(300):
         truth, seeds = rng.normal(size=len(numbers)), rng.normal(scale=3.0, size=8)
 
-        def runs(worth: float, number: int, seeds: Sequence[float] = seeds) -> dict[int, float]:
+        def runs(worth: float, number: int, seeds: NDArray[np.float64] = seeds) -> dict[int, float]:
             return {seed: worth + seeds[seed] + rng.normal(scale=0.5) for seed in range(1, 1 + number)}
 
         own = seeds[0] + rng.normal(scale=0.5, size=len(numbers) + 2)
@@ -254,9 +259,9 @@ def test_a_seed_that_is_kind_to_all_does_not_count_for_a_loss() -> None:
             candidate(9, Origin.RANDOM, worth + luck, runs(worth, number))
             for worth, luck, number in zip(truth, own, numbers, strict=False)
         ]
-        for name, given_levels in (("centred", levels), ("plain", {})):
-            means = np.array([each.mean(given_levels) for each in raced]) - truth
-            errors[name] += (means - means.mean()).tolist()
+        for name, error in errors.items():
+            means = np.array([each.mean(levels if name == "centred" else {}) for each in raced]) - truth
+            error += (means - means.mean()).tolist()
     # What is left is at most the noise of the runs, of a candidate and of two references.
     assert np.var(errors["centred"]) < 0.25 * np.mean([(1 + n / 2) / (1 + n) for n in numbers])
     assert np.var(errors["plain"]) > 5 * np.var(errors["centred"])

@@ -45,7 +45,7 @@ class Picks(nn.Module):
 
 
 class Side(nn.Module):
-    """The source or target sets of all lanes. first: the number of its first state in `channels`."""
+    """The source or target sets of all lanes. first: the number of its first state among those encoded."""
 
     row: Tensor
     """(lanes, width), the numbers of the channels that a lane's row consists of."""
@@ -71,12 +71,13 @@ class Side(nn.Module):
             if element.stream is Stream.STATE:
                 called.append(draws if element.calls else 0)
         self.states.write(lane, offsets[Stream.STATE], called)
-        states = self.first + lane * self.room.states
-        row = self.channels.row(
-            self.room,
-            *(range(states, states + len(called)), owner, offsets[Stream.ACTION], offsets[Stream.REWARD]),
+        first = self.first + lane * self.room.states
+        states, actions, rewards = (
+            range(first, first + len(called)),
+            offsets[Stream.ACTION],
+            offsets[Stream.REWARD],
         )
-        self.row[lane] = torch.tensor(row)
+        self.row[lane] = torch.tensor(self.channels.row(self.room, states, owner, actions, rewards))
         return draws
 
 
