@@ -21,7 +21,7 @@ from a2ls_dsl.report.patterns import pattern_table, table_of
 from a2ls_dsl.report.regression import benjamini_hochberg, holm, least_squares, stars, t_test
 from a2ls_dsl.report.tables import patterns_table
 from a2ls_dsl.search import patterns
-from a2ls_dsl.search.candidates import Status, parsed
+from a2ls_dsl.search.candidates import Status, levels_of, parsed
 from a2ls_dsl.search.evolution import first_population
 from a2ls_dsl.search.patterns import CONTROLS, MEANING, features, plain_sets
 from a2ls_dsl.search.records import Records
@@ -188,11 +188,12 @@ def test_the_score_of_a_loss_with_several_runs_is_their_mean(tmp_path: Path) -> 
         scored = [
             candidate for candidate in study.candidates(status=Status.SCORED) if not candidate.is_reference
         ]
-        losses = [(features(candidate.text) or {}, candidate.mean) for candidate in scored]
+        levels = levels_of(study.candidates(status=Status.SCORED))
+        losses = [(features(candidate.text) or {}, candidate.mean(levels)) for candidate in scored]
         table = pattern_table(study, np.random.default_rng(0))
         assert repr(table.rows) == repr(table_of(losses).rows)
         assert table.repeated == sum(candidate.runs > 1 for candidate in scored) > 1
-        assert any(candidate.mean != candidate.score for candidate in scored)
+        assert any(candidate.mean(levels) != candidate.score for candidate in scored)
         assert f"The score of {table.repeated} that ran with several seeds" in "".join(
             patterns_table(table).notes
         )

@@ -153,7 +153,7 @@ def test_fresh_runs_are_summed_up_and_decide_the_ranks(study: Study) -> None:
     confirmed = study.candidate(4)
     assert (confirmed.score, confirmed.fresh_score, confirmed.fresh_runs) == (8.0, 3.0, 3)
     assert confirmed.fresh_error == pytest.approx(2 / 3**0.5)
-    assert confirmed.mean == pytest.approx((8 + 1 + 3 + 5) / 4)
+    assert confirmed.mean({}) == pytest.approx((8 + 1 + 3 + 5) / 4)
     assert confirmed.fresh == {100: 1.0, 101: 3.0, 102: 5.0}
     assert [each.id for each in study.leaderboard()] == [4, 5, 3]
 
