@@ -210,7 +210,7 @@ def test_a_strategy_learns_from_all_runs_of_a_loss(tmp_path: Path) -> None:
             scores = [each.score or 0.0]
             scores += [score - level[seed] + own for seed, score in each.fresh.items()]
             (known,) = [one for one in seen if one.loss == each.loss]
-            assert (known.score, known.runs) == (pytest.approx(sum(scores) / 3), 3)  # type: ignore[arg-type]
+            assert (known.score, known.runs) == (pytest.approx(sum(scores) / 3), 3)
         assert sum(one.runs == 1 for one in seen) == len(seen) - len(confirmed)
 
 
