@@ -20,6 +20,7 @@ from pygls.workspace import Workspace
 
 from a2ls_dsl.editor.protocol.document import Document
 from a2ls_dsl.editor.protocol.features import Answer, features
+from a2ls_dsl.editor.protocol.server import create
 from a2ls_dsl.editor.symbols import symbols
 from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.messages.codes import explanations
@@ -58,6 +59,7 @@ def ask(answer: Answer, document: Document, asked: Any) -> None:
 
 
 def main() -> None:
+    create("0")  # which also says what the garbage collector looks at
     for path in largest():
         explanations()
         symbols(path.read_text(encoding="utf-8"), path.suffix == ".a2g")  # as when it is opened

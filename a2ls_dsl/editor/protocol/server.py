@@ -7,6 +7,7 @@ in one place only (`text.py`). Files are checked in a thread, so that a large gr
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -76,6 +77,7 @@ def create(version: str) -> Server:
     _register_checks(server)
     for method, (answer, options) in features(server.takes_snippets).items():
         _register(server, method, answer, options)
+    gc.freeze()  # what is loaded stays; looking through it again and again took most of some answers
     return server
 
 
