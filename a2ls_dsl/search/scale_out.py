@@ -343,7 +343,7 @@ def _ray(address: str) -> Any:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 (a busy machine, too, is told by a bare one)
         reason = str(error).strip().splitlines()[0]
         raise A2lError(
             f"the Ray cluster `{address}` can't be used: {reason}", "name its address, or `local`"

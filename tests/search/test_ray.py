@@ -156,6 +156,17 @@ def test_what_a_cluster_cannot_do_is_explained(tmp_path: Path) -> None:
         evolve(SEARCH, tmp_path / "two", cluster=Cluster("127.0.0.1:1"))
 
 
+def test_a_cluster_that_does_not_start_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine too busy for it Ray raises a bare Exception, which a test can't bring about at will."""
+
+    def busy(*_: object, **__: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", busy)
+    with pytest.raises(A2lError, match="the Ray cluster `local` can't be used: The current node timed out"):
+        RayStacks(TRAINING, 1, Cluster(), STACK)
+
+
 def test_without_ray_the_extra_is_named(tmp_path: Path) -> None:
     (tmp_path / "ray.py").write_text("raise ModuleNotFoundError(\"No module named 'ray'\")\n")
     command = "from a2ls_dsl.cli import main; main()"
