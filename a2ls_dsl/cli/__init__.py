@@ -23,8 +23,7 @@ def main() -> None:
     try:
         # A polite kill ends as Ctrl-C does: cleanly, with a note on how to resume.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        from a2ls_dsl.cli import commands  # noqa: F401  (registers the commands)
-
+        _register(sys.argv[1:2])
         try:
             app(prog_name="a2l")  # however it was started
         except OSError as error:
@@ -53,6 +52,17 @@ def main() -> None:
     except BrokenPipeError:
         _discard()  # the reader (`head`, a pager) went away
         sys.exit(1)
+
+
+def _register(words: list[str]) -> None:
+    """Import the commands: all of them, but for what is called often and takes less time than that."""
+    match words:
+        case ["check" | "fmt" | "show"]:
+            from a2ls_dsl.cli import language as language
+        case ["grammar"]:
+            from a2ls_dsl.cli import grammar as grammar
+        case _:
+            from a2ls_dsl.cli import commands as commands
 
 
 _OUT_OF_MEMORY = A2lError(

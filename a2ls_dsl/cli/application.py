@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(
+from a2ls_dsl.cli.plugin import Commands
+
+app = Commands(
     name="a2l",
     help="Write, compile, search for and trust auxiliary losses for reinforcement learning.",
     no_args_is_help=True,

@@ -18,7 +18,6 @@ from a2ls_dsl.cli import tasks as tasks
 from a2ls_dsl.cli import train as train
 from a2ls_dsl.cli import validate as validate
 from a2ls_dsl.cli.application import app
-from a2ls_dsl.cli.plugin import give_plugins
 
 PANELS = {
     "Losses": ("check", "explain", "fmt", "show", "compile", "grammar", "lsp"),
@@ -54,4 +53,3 @@ def _arrange() -> None:
 
 
 _arrange()
-give_plugins(app)

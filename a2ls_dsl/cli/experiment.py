@@ -11,6 +11,7 @@ import typer
 
 from a2ls_dsl.cli.agent_options import Device
 from a2ls_dsl.cli.application import app
+from a2ls_dsl.cli.plugin import Commands
 from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
 from a2ls_dsl.english import count
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from a2ls_dsl.experiment.plan import Experiment
     from a2ls_dsl.experiment.run import Event
 
-commands = typer.Typer(help="Run experiments (a .toml file each), and collect their results.")
+commands = Commands(help="Run experiments (a .toml file each), and collect their results.")
 app.add_typer(commands, name="experiment", no_args_is_help=True)
 
 File = Annotated[Path, typer.Argument(metavar="FILE.toml", help="The experiment; its results lie beside it.")]

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from a2ls_dsl.cli.application import app
+from a2ls_dsl.cli.plugin import Commands
 
 if TYPE_CHECKING:
     from a2ls_dsl.lang.grammar import Grammar
 
-commands = typer.Typer(help="Count, sample and query loss grammars (.a2g): search spaces of losses.")
+commands = Commands(help="Count, sample and query loss grammars (.a2g): search spaces of losses.")
 app.add_typer(commands, name="grammar", no_args_is_help=True)
 
 GrammarName = Annotated[

@@ -1,13 +1,14 @@
-"""`--plugin`, an option of every command."""
+"""Groups of commands, each of which takes `--plugin`."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from typer.models import CommandFunctionType
 
 Plugin = Annotated[
     list[str] | None,
@@ -19,18 +20,20 @@ Plugin = Annotated[
 ]
 
 
-def give_plugins(app: typer.Typer) -> None:
-    """Add `--plugin` to every command of an app, and load the plugins that a user names before it runs."""
-    for command in _commands(app):
-        if command.callback is not None:
-            command.callback = _with_plugins(command.callback)
+class Commands(typer.Typer):
+    """Commands that load what the user names behind `--plugin` before they run."""
 
+    def command(
+        self, name: str | None = None, **options: Any
+    ) -> Callable[[CommandFunctionType], CommandFunctionType]:
+        """Register a function as a command; the function itself stays as it is."""
+        register = super().command(name, **options)
 
-def _commands(app: typer.Typer) -> Iterator[Any]:
-    yield from app.registered_commands
-    for group in app.registered_groups:
-        if group.typer_instance is not None:
-            yield from _commands(group.typer_instance)
+        def registered(callback: CommandFunctionType) -> CommandFunctionType:
+            register(_with_plugins(callback))
+            return callback
+
+        return registered
 
 
 def _with_plugins(callback: Callable[..., None]) -> Callable[..., None]:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from a2ls_dsl.cli.application import app
+from a2ls_dsl.cli.plugin import Commands
 from a2ls_dsl.english import count
 
 if TYPE_CHECKING:
     from a2ls_dsl.report.summary import Summary
     from a2ls_dsl.search.candidates import Candidate
 
-commands = typer.Typer(help="See what is in a study, export it, merge several.")
+commands = Commands(help="See what is in a study, export it, merge several.")
 app.add_typer(commands, name="study", no_args_is_help=True)
 
 StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The folder of a study.")]
