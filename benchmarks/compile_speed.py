@@ -13,7 +13,7 @@ import numpy as np
 from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.ir.passes import optimise
 from a2ls_dsl.lang.files import shipped
-from a2ls_dsl.lang.grammar.load import load_grammar
+from a2ls_dsl.lang.grammar.grammar import load_grammar
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.rules.canonical import canonical, key
 from a2ls_dsl.lang.syntax.tree import Loss

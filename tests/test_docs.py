@@ -14,7 +14,7 @@ from forked import a2l, script
 
 from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.grammar import parse_grammar
-from a2ls_dsl.lang.grammar.check_names import WORDS
+from a2ls_dsl.lang.grammar.file import WORDS
 from a2ls_dsl.lang.load import loads
 from a2ls_dsl.lang.messages.codes import WARNINGS
 from a2ls_dsl.lang.syntax.tree import Comparison

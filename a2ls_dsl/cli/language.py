@@ -134,7 +134,7 @@ def _print_json(findings: Iterable[Diagnostic]) -> None:
 
 
 def _is_grammar(file: str) -> bool:
-    from a2ls_dsl.lang.grammar.load import SUFFIX
+    from a2ls_dsl.lang.grammar.grammar import SUFFIX
 
     return file.endswith(SUFFIX)
 

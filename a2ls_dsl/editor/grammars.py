@@ -13,8 +13,8 @@ from a2ls_dsl.editor.project import Analysis, Finding, plain
 from a2ls_dsl.editor.symbols import Kind, comment_above, outline, symbol_at
 from a2ls_dsl.editor.words import STREAMS, function_page, operator_page, stream_page
 from a2ls_dsl.lang.grammar import Grammar, parse_grammar
-from a2ls_dsl.lang.grammar.check_names import STREAM_WORDS
-from a2ls_dsl.lang.grammar.check_names import STREAMS as GRAMMAR_STREAMS
+from a2ls_dsl.lang.grammar.file import STREAM_WORDS
+from a2ls_dsl.lang.grammar.file import STREAMS as GRAMMAR_STREAMS
 from a2ls_dsl.lang.grammar.sets import SIDES
 from a2ls_dsl.lang.messages.codes import GrammarRule, report
 from a2ls_dsl.words.language import Stream

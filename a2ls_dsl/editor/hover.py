@@ -16,9 +16,9 @@ from a2ls_dsl.editor.words import (
     page,
     syntax_page,
 )
+from a2ls_dsl.lang.load import Unit
 from a2ls_dsl.lang.messages.codes import place
 from a2ls_dsl.lang.rules.canonical import comparisons, key
-from a2ls_dsl.lang.rules.imports import Unit
 from a2ls_dsl.lang.rules.types import Width, rollouts, steps, widths
 from a2ls_dsl.lang.syntax.printer import print_loss, print_weight
 from a2ls_dsl.lang.syntax.tree import Comparison, Definition, Item, Loss, head_of

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, LanguageError, Source, Span
 from a2ls_dsl.lang.files import MAX_SIZE, read, too_large
+from a2ls_dsl.lang.load import Importer, Unit
 from a2ls_dsl.lang.messages.codes import Rule, place, report
-from a2ls_dsl.lang.rules.imports import Importer, Unit
 from a2ls_dsl.lang.syntax.tree import Definition, Import
 
 Buffers = Mapping[str, str]

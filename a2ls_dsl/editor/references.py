@@ -15,7 +15,7 @@ from a2ls_dsl.editor.project import Analysis, Buffers, analyse
 from a2ls_dsl.editor.scan import token_at
 from a2ls_dsl.editor.symbols import Chars, Kind, Symbol, replaced, symbol_at, symbols
 from a2ls_dsl.lang.files import SUFFIX, read, shipped
-from a2ls_dsl.lang.grammar.load import name_errors
+from a2ls_dsl.lang.grammar.grammar import name_errors
 from a2ls_dsl.lang.messages.codes import place
 
 _MANY = 200

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from a2ls_dsl.lang.grammar import Grammar
-from a2ls_dsl.lang.grammar.draw import Prior, pick
+from a2ls_dsl.lang.grammar.combinatorics import Prior, pick
 from a2ls_dsl.lang.rules.canonical import key
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.search.settings import EvolutionSettings

@@ -21,7 +21,7 @@ from a2ls_dsl.editor.symbols import Kind as Symbols
 from a2ls_dsl.editor.symbols import folds, outline, replaced, symbols
 from a2ls_dsl.editor.words import SYNTAX, page
 from a2ls_dsl.lang.files import MAX_SIZE, shipped
-from a2ls_dsl.lang.grammar.check_names import WORDS
+from a2ls_dsl.lang.grammar.file import WORDS
 from a2ls_dsl.lang.load import loads
 from a2ls_dsl.lang.rules.canonical import key
 from a2ls_dsl.lang.syntax.tree import Comparison

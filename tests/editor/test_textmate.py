@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from a2ls_dsl.lang.files import shipped
-from a2ls_dsl.lang.grammar.check_names import STREAM_WORDS, STREAMS, WORDS
+from a2ls_dsl.lang.grammar.file import STREAM_WORDS, STREAMS, WORDS
 from a2ls_dsl.lang.grammar.sets import SIDES
 from a2ls_dsl.words.language import KEYWORDS, SCHEDULE, Stream
 from a2ls_dsl.words.maps import MAPS

@@ -10,8 +10,7 @@ import pytest
 from a2ls_dsl.cli import main
 from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Source
 from a2ls_dsl.lang.files import MAX_SIZE, read
-from a2ls_dsl.lang.load import analyse, load, loads
-from a2ls_dsl.lang.rules.imports import MAX_FILES
+from a2ls_dsl.lang.load import MAX_FILES, analyse, load, loads
 from a2ls_dsl.lang.syntax.layout import format_file
 from a2ls_dsl.lang.syntax.printer import print_loss
 

@@ -1,4 +1,4 @@
-"""Exact counting and listing of a union of cubes.
+"""Counting, listing and drawing: unions of cubes, subsets of bits, one of several choices.
 
 A cube is a pair of bit masks `(low, high)` with low inside high: it stands for every mask between the two,
 that is, all bits of `low` on, all bits outside `high` off, the others free. Clauses are masks of which at
@@ -7,8 +7,14 @@ least one bit has to be on. Everything here is exact, on integers of any size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from a2ls_dsl.words.language import Stream
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
 
 Cube: TypeAlias = tuple[int, int]
 
@@ -132,3 +138,50 @@ def split(mask: int) -> Iterator[int]:
         lowest = mask & -mask
         yield lowest
         mask ^= lowest
+
+
+ATTEMPTS = 100
+"""How often a proposal that breaks a requirement is drawn again."""
+
+Prior: TypeAlias = Mapping[tuple[str, Stream], float]
+"""How probable an optional element is, by side (`source`, `target`) and stream; 1/2 where nothing is said."""
+
+T = TypeVar("T")
+
+
+def pick(rng: Generator, choices: Sequence[T]) -> T:
+    """One of several, each as probable as the others."""
+    return choices[int(rng.integers(len(choices)))] if len(choices) > 1 else choices[0]
+
+
+def draw(rng: Generator, bits: int, rate: float) -> int:
+    """Each of the bits with probability `rate`."""
+    offered = tuple(split(bits))
+    mask = 0
+    for bit, number in zip(offered, rng.random(len(offered)).tolist(), strict=True):
+        if number < rate:
+            mask |= bit
+    return mask
+
+
+def weighted(rng: Generator, sizes: Sequence[int]) -> int:
+    """A place, as probable as its size says; sizes may be larger than any machine number."""
+    if len(sizes) == 1:
+        return 0
+    number = below(rng, sum(sizes))
+    for place, size in enumerate(sizes):
+        if number < size:
+            return place
+        number -= size
+    raise ValueError("no size is above 0")
+
+
+def below(rng: Generator, limit: int) -> int:
+    """A whole number from 0 to below `limit`, each as probable as the others, however large the limit is."""
+    if limit < 1 << 62:
+        return int(rng.integers(limit))
+    length = limit.bit_length()
+    while True:
+        number = int.from_bytes(rng.bytes((length + 7) // 8)) >> (-length % 8)
+        if number < limit:
+            return number

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from a2ls_dsl.lang.grammar.draw import ATTEMPTS, draw, pick, weighted
+from a2ls_dsl.lang.grammar.combinatorics import ATTEMPTS, draw, pick, weighted
 from a2ls_dsl.lang.grammar.sets import Atom, Cube, Drawer, Kind, Layouts, Product, SetSpace
 from a2ls_dsl.lang.grammar.space import Derivation, Search, Space, spaces_of
 from a2ls_dsl.lang.syntax.tree import Comparison, Weight, Weighted

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
+from a2ls_dsl.lang.grammar.combinatorics import pick, weighted
 from a2ls_dsl.lang.grammar.comparison import leaves_of
-from a2ls_dsl.lang.grammar.draw import pick, weighted
 from a2ls_dsl.lang.grammar.sets import Atom, Drawer
 from a2ls_dsl.lang.grammar.space import MAX_BAGS, Derivation, Space
 from a2ls_dsl.lang.rules.weights import WEIGHT, canonical_weight, ends, product, times

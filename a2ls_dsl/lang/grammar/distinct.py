@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import combinations, product
 from typing import TypeAlias
 
-from a2ls_dsl.lang.grammar.counting import Cube as Bits
-from a2ls_dsl.lang.grammar.counting import members, under, union_size
+from a2ls_dsl.lang.grammar.combinatorics import Cube as Bits
+from a2ls_dsl.lang.grammar.combinatorics import members, under, union_size
 from a2ls_dsl.lang.grammar.sets import Atom, Kind, Layout, Layouts, Product
 from a2ls_dsl.lang.grammar.space import MAX_BAGS, Space
 from a2ls_dsl.lang.syntax.tree import Loss, Weight, Weighted

@@ -8,10 +8,9 @@ from itertools import product
 from math import prod
 
 from a2ls_dsl.lang.grammar.alternatives import Alternatives, SetChoice, Word
-from a2ls_dsl.lang.grammar.check_names import STREAM_WORDS
 from a2ls_dsl.lang.grammar.comparison import ComparisonSpace, Group, Wording
 from a2ls_dsl.lang.grammar.compound import ChoiceSpace, ScaledSpace, SumSpace
-from a2ls_dsl.lang.grammar.file import GrammarFile
+from a2ls_dsl.lang.grammar.file import STREAM_WORDS, GrammarFile
 from a2ls_dsl.lang.grammar.losses import Filter, Root
 from a2ls_dsl.lang.grammar.sets import (
     SIDES,
@@ -25,7 +24,7 @@ from a2ls_dsl.lang.grammar.sets import (
 )
 from a2ls_dsl.lang.grammar.space import Space
 from a2ls_dsl.lang.rules.comparison import problems, word_problems
-from a2ls_dsl.lang.rules.parts import Parts, Side
+from a2ls_dsl.lang.rules.types import Parts, Side
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.printer import stream_of
 from a2ls_dsl.lang.syntax.tree import Call, Comparison, Option, Rollout

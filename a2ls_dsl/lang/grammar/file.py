@@ -1,15 +1,29 @@
-"""A loss grammar as a whole: its rules by name, in which order they can be read, its parameters' values."""
+"""A loss grammar as a whole: its rules by name, their order, the values of its parameters, and their checks.
+
+Checked are the names of rules and parameters, and whether steps lie in the window; `check_sorts.py` looks at
+what stands where.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from itertools import product
 from typing import TypeVar
 
+from a2ls_dsl.diagnostics import Diagnostic
+from a2ls_dsl.lang.grammar.check_sorts import check_sorts
+from a2ls_dsl.lang.grammar.sets import SIDES
+from a2ls_dsl.lang.messages.codes import Findings, GrammarRule, report
+from a2ls_dsl.lang.messages.unknown_names import LISTED, suggestion
 from a2ls_dsl.lang.syntax import surface
+from a2ls_dsl.lang.syntax.items import applied_outside, is_inside, is_sound, misused, shapes
+from a2ls_dsl.lang.syntax.tree import MAX_OFFSET
+from a2ls_dsl.words.agent import RETURN, ROLLOUTS
+from a2ls_dsl.words.language import Stream
+from a2ls_dsl.words.registry import functions, heads, operators
 
 T = TypeVar("T")
 
@@ -73,3 +87,164 @@ class GrammarFile:
             for name, rule in self.by_name.items()
         }
         return list(TopologicalSorter(graph).static_order())
+
+
+STREAM_WORDS = {"state": Stream.STATE, "action": Stream.ACTION, "reward": Stream.REWARD, "element": None}
+"""What a `require` line may ask for; an element is of any stream."""
+
+STREAMS = tuple(Stream)
+"""The streams of the losses that a grammar describes."""
+
+WORDS = (
+    "grammar",
+    "for",
+    "in",
+    "require",
+    "at",
+    "most",
+    "none",
+    "against",
+    "batch",
+    "with",
+    "some",
+    "of",
+    "and",
+)
+"""Words of the language; no rule can have such a name."""
+
+MAX_DEPTH = 8
+"""How deep a rule may stand inside itself at most."""
+
+
+def check(file: GrammarFile) -> list[Diagnostic]:
+    """All findings about the names, kinds and steps of a grammar, in the order of the text."""
+    rules, findings = file.by_name, Findings(of_grammar=True)
+    findings.found += _horizons(file)
+    values = [] if findings.found else list(file.corners())
+    findings.found += [*_rule_names(file), *_requires(file)]
+    for rule in file.rules:
+        for part in surface.walk(rule.body):
+            if isinstance(part, surface.Elements):
+                for item in part.items:
+                    _item(item, file, values, findings)
+    try:
+        order = file.ordered()
+    except CycleError as cycle:
+        findings.found.append(_recursion(rules, cycle.args[1]))
+    else:
+        findings.found += check_sorts(rules, order, file.bounds)
+    if not findings.found:  # a rule may seem unused only because its name was misspelled where it is used
+        findings.found += _unused(file)
+    return sorted(findings.found, key=lambda finding: finding.span.start)
+
+
+def _horizons(file: GrammarFile) -> Iterator[Diagnostic]:
+    seen: set[str] = set()
+    for given in file.horizons:
+        name = given.parameter
+        if name.text == "t":
+            fix = "use another, as k"
+            yield report(GrammarRule.NAME_TAKEN, "`t` is the present step, not a parameter", name.span, fix)
+        elif name.text in seen:
+            yield report(
+                GrammarRule.NAME_TWICE, f"the parameter `{name.text}` is given twice", name.span, "remove one"
+            )
+        seen.add(name.text)
+        if given.last < given.first:
+            fix = f"write {given.last}..{given.first}"
+            yield report(
+                GrammarRule.HORIZON_EMPTY, f"no number lies in {given.first}..{given.last}", given.span, fix
+            )
+        if max(given.first, given.last) > MAX_OFFSET:
+            yield report(
+                GrammarRule.OFFSET, f"no horizon is longer than {MAX_OFFSET}", given.span, "shorten the range"
+            )
+
+
+def _rule_names(file: GrammarFile) -> Iterator[Diagnostic]:
+    seen: set[str] = set()
+    for rule in file.rules:
+        name, span = rule.name.text, rule.name.span
+        if name in seen:
+            yield report(
+                GrammarRule.NAME_TWICE, f"the rule `{name}` is defined above", span, "join both with `|`"
+            )
+        elif what := _taken(name):
+            yield report(
+                GrammarRule.NAME_TAKEN,
+                f"`{name}` is {what}, no rule can have its name",
+                span,
+                "rename the rule",
+            )
+        seen.add(name)
+    if "loss" not in seen:
+        fix = "add a line such as `loss = mse(source -> target)`"
+        yield report(GrammarRule.NO_LOSS, "no rule `loss` says what a loss is", file.name.span, fix)
+
+
+def _taken(name: str) -> str:
+    if name in operators:
+        return "an operator"
+    if name in functions:
+        return "a function"
+    return "a word of the language" if name in WORDS or name in heads else ""
+
+
+def _requires(file: GrammarFile) -> Iterator[Diagnostic]:
+    for line in file.requires:
+        for word, choices in ((line.what, STREAM_WORDS), (line.side, SIDES)):
+            if word.text not in choices:
+                message = f"`require` does not know `{word.text}`"
+                yield report(GrammarRule.REQUIRE, message, word.span, suggestion(word.text, choices))
+    names = file.by_name
+    for bound in file.bounds:
+        if bound.rule.text not in names:
+            message = f"there is no rule `{bound.rule.text}`"
+            yield report(GrammarRule.BOUND, message, bound.rule.span, suggestion(bound.rule.text, names))
+        elif not 1 <= bound.most <= MAX_DEPTH:
+            message = f"a rule stands inside itself from 1 to {MAX_DEPTH} deep, not {bound.most}"
+            yield report(GrammarRule.BOUND, message, bound.span, f"e.g. require at most 3 {bound.rule.text}")
+
+
+def _item(item: surface.Item, file: GrammarFile, values: list[dict[str, int]], findings: Findings) -> None:
+    """The calls and runs of an item; values: those of the parameters for which the runs are looked at."""
+    for call in surface.applied(item):
+        _arguments(call, findings)
+    parameters = [given.parameter.text for given in file.horizons]
+    for run in surface.runs(item):
+        if is_sound(run, parameters, findings):
+            all(is_inside(run, binding, findings) for binding in values)  # up to the first that is not
+
+
+def _arguments(call: surface.Apply, findings: Findings) -> None:
+    """What stands in a call."""
+    name = call.function.text
+    if misuse := misused(name, shapes(call)):
+        span = call.span if misuse.argument is None else call.arguments[misuse.argument].span
+        findings.note(misuse.code, misuse.message, span, misuse.fix)
+        return
+    for inner in call.arguments:
+        if isinstance(inner, surface.Apply) and inner.function.text in (*ROLLOUTS, RETURN):
+            outside = applied_outside(name, inner.function.text)
+            findings.note(outside.code, outside.message, call.span, outside.fix)
+
+
+def _recursion(rules: Mapping[str, surface.Equation], cycle: list[str]) -> Diagnostic:
+    # Told from the rule that stands first in the file, so that the message does not depend on the search.
+    names = cycle[:-1]
+    first = min(range(len(names)), key=lambda i: rules[names[i]].name.span.start)
+    path = [*names[first:], *names[:first], names[first]]
+    path = path if any(use.text == path[1] for use in surface.names_in(rules[path[0]].body)) else path[::-1]
+    shown = path if len(path) <= LISTED else [*path[: LISTED - 2], "...", path[-1]]
+    message = f"rules must not be recursive without a bound: {' -> '.join(shown)}"
+    use = next(use for use in surface.names_in(rules[path[0]].body) if use.text == path[1])
+    fix = f"for sums, add `require at most 3 {path[0]}`; else list the alternatives"
+    return report(GrammarRule.RECURSION, message, use.span, fix)
+
+
+def _unused(file: GrammarFile) -> Iterator[Diagnostic]:
+    used = {use.text for rule in file.rules for use in surface.names_in(rule.body)} | {"loss"}
+    for rule in file.rules:
+        if rule.name.text not in used:
+            message = f"the rule `{rule.name.text}` is never used"
+            yield report(GrammarRule.RULE_UNUSED, message, rule.name.span, "remove it, or refer to it")

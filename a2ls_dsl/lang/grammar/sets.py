@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
-from a2ls_dsl.lang.grammar.counting import members, split, total_size, under
-from a2ls_dsl.lang.grammar.draw import Prior, draw, pick, weighted
+from a2ls_dsl.lang.grammar.combinatorics import Prior, draw, members, pick, split, total_size, under, weighted
 from a2ls_dsl.lang.rules.canonical import canonical_comparison
 from a2ls_dsl.lang.syntax.printer import stream_of
 from a2ls_dsl.lang.syntax.tree import Comparison, Item, Option, Weight

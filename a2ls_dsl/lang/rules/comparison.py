@@ -15,8 +15,18 @@ from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.messages.codes import Rule
 from a2ls_dsl.lang.messages.unknown_names import unknown_option
 from a2ls_dsl.lang.rules.canonical import SOURCE, TARGET, canonical_items
-from a2ls_dsl.lang.rules.parts import Parts, Place, Problem, Side, run_length
-from a2ls_dsl.lang.rules.types import Width, groups, is_latent, type_of, width_of
+from a2ls_dsl.lang.rules.types import (
+    Parts,
+    Place,
+    Problem,
+    Side,
+    Width,
+    groups,
+    is_latent,
+    run_length,
+    type_of,
+    width_of,
+)
 from a2ls_dsl.lang.syntax.printer import print_item, print_option, print_runs
 from a2ls_dsl.lang.syntax.tree import Call, Element, Option, Rollout
 from a2ls_dsl.words.entry import LAYER, MAX_LAYERS, Needs, Negatives, Operator, Sets, Type

@@ -16,8 +16,7 @@ from a2ls_dsl.lang.rules.canonical import (
     ordered_set,
     without_effect,
 )
-from a2ls_dsl.lang.rules.parts import Parts
-from a2ls_dsl.lang.rules.types import Width, is_latent, trains_encoder, type_of
+from a2ls_dsl.lang.rules.types import Parts, Width, is_latent, trains_encoder, type_of
 from a2ls_dsl.lang.syntax.printer import print_anew, print_run, print_runs
 from a2ls_dsl.lang.syntax.tree import Call, Comparison, Element, Item, Return, Rollout, elements_of
 from a2ls_dsl.words.agent import ONLINE, STOP, VALUE

@@ -7,9 +7,9 @@ Names are kept as they were written. `elaborate.py` makes of a loss file the ter
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from a2ls_dsl.diagnostics import A2lError, Span
 from a2ls_dsl.lang.syntax.tree import Import
@@ -18,8 +18,7 @@ Binding: TypeAlias = Mapping[str, int]
 """The values of a grammar's parameters."""
 
 
-@dataclass(frozen=True)
-class Name:
+class Name(NamedTuple):
     """A word: a rule, an operator, a function or a head where an expression stands."""
 
     text: str
@@ -59,8 +58,7 @@ class Step:
         return self.constant + sum(sign * binding.get(name.text, 0) for sign, name in self.parameters)
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """`s[t]`, `a[t..t+k]`: the steps `first` to `last`, both included."""
 
     stream: Name
@@ -69,8 +67,7 @@ class Run:
     span: Span
 
 
-@dataclass(frozen=True)
-class Apply:
+class Apply(NamedTuple):
     """`crop(s[t])`, `view(s[t..t+k], 4)`, `rollout(s[t], a[t..t+k])`: a function or a rule of functions."""
 
     function: Name
@@ -81,8 +78,7 @@ class Apply:
 Item: TypeAlias = Run | Apply
 
 
-@dataclass(frozen=True)
-class Elements:
+class Elements(NamedTuple):
     """`{ ... }`, exactly these elements; or `some of { ... }`, any subset of them."""
 
     items: tuple[Item, ...]
@@ -90,71 +86,62 @@ class Elements:
     span: Span
 
 
-@dataclass(frozen=True)
-class Number:
+class Number(NamedTuple):
     """`0.1`: a weight, or a number of a function, a head or an option."""
 
     value: float
     span: Span
-    fault: A2lError | None = field(default=None, compare=False)
+    fault: A2lError | None = None
     """What is wrong with a number that has no value."""
 
 
-@dataclass(frozen=True)
-class Nothing:
+class Nothing(NamedTuple):
     """`none`; also what an optional part is when it is left out."""
 
     span: Span
 
 
-@dataclass(frozen=True)
-class Broken:
+class Broken(NamedTuple):
     """What can't be parsed."""
 
     span: Span
 
 
-@dataclass(frozen=True)
-class Against:
+class Against(NamedTuple):
     """`against batch`"""
 
     span: Span
 
 
-@dataclass(frozen=True)
-class Both:
+class Both(NamedTuple):
     """`x and y`: the union of sets."""
 
     parts: tuple[Expression, ...]
     span: Span
 
 
-@dataclass(frozen=True)
-class Optional:
+class Optional(NamedTuple):
     """`[ x ]`: x or nothing."""
 
     inner: Expression
     span: Span
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """`x | y`"""
 
     alternatives: tuple[Expression, ...]
     span: Span
 
 
-@dataclass(frozen=True)
-class Sum:
+class Sum(NamedTuple):
     """`x + y`: losses added."""
 
     parts: tuple[Expression, ...]
     span: Span
 
 
-@dataclass(frozen=True)
-class Scaled:
+class Scaled(NamedTuple):
     """`0.1 * x`"""
 
     weight: Expression
@@ -162,8 +149,7 @@ class Scaled:
     span: Span
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """`head = linear`, of a loss file also `head = linear as q`: an option and what it is set to."""
 
     name: Name
@@ -172,8 +158,7 @@ class Setting:
     span: Span
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(NamedTuple):
     """`operator(source -> target) negatives with options`; or a function, head, schedule and its numbers."""
 
     name: Name
@@ -189,8 +174,7 @@ Expression: TypeAlias = Leaf | Elements | Both | Optional | Choice | Sum | Scale
 Argument: TypeAlias = Item | Expression
 
 
-@dataclass(frozen=True)
-class Equation:
+class Equation(NamedTuple):
     """`loss name = body` of a loss file, `name = body` of a grammar."""
 
     name: Name
@@ -198,8 +182,7 @@ class Equation:
     span: Span
 
 
-@dataclass(frozen=True)
-class Require:
+class Require(NamedTuple):
     """`require a state in source`"""
 
     what: Name
@@ -207,8 +190,7 @@ class Require:
     span: Span
 
 
-@dataclass(frozen=True)
-class Bound:
+class Bound(NamedTuple):
     """`require at most 3 terms`: how deep a rule may stand inside itself."""
 
     most: int
@@ -216,8 +198,7 @@ class Bound:
     span: Span
 
 
-@dataclass(frozen=True)
-class Horizon:
+class Horizon(NamedTuple):
     """`k in first..last`"""
 
     parameter: Name
@@ -226,8 +207,7 @@ class Horizon:
     span: Span
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """`grammar mine for k in 1..10, n in 1..3`"""
 
     name: Name

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from a2ls_dsl.diagnostics import LanguageError
 from a2ls_dsl.lang.grammar import Grammar, parse_grammar
-from a2ls_dsl.lang.grammar.counting import union_size
+from a2ls_dsl.lang.grammar.combinatorics import union_size
 from a2ls_dsl.lang.rules.canonical import canonical, single
 from a2ls_dsl.lang.syntax.tree import Call, Comparison, Element, Loss
 from a2ls_dsl.words.language import Stream
