@@ -22,7 +22,7 @@ from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.rl.stacks import Stacks
 from a2ls_dsl.rl.training import Member, Training
-from a2ls_dsl.search.scale_out import StackActor
+from a2ls_dsl.search.stack_actor import StackActor
 from a2ls_dsl.words import registry
 
 PLUGINS = Path(__file__).parent.parent / "examples" / "plugins"

@@ -98,7 +98,7 @@ class Learner:
 
     def _split(self, stack: Agent) -> None:
         """One loss that no graph can hold doesn't keep the others out of it."""
-        if self._splits and stack.SPLITS:
+        if self._splits:
             stack.split(self._looks)
 
     def close(self) -> None:

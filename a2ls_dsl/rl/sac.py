@@ -15,7 +15,7 @@ from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.backend.window import StackWindow
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.adam import StackedAdam
-from a2ls_dsl.rl.agent import Agent, Parts
+from a2ls_dsl.rl.agent import Parts, SplitAgent
 from a2ls_dsl.rl.encoders import Encoder, make_encoder
 from a2ls_dsl.rl.members import called, copy_members, follow, of_members
 from a2ls_dsl.rl.networks import Actor, TwinCritic
@@ -24,14 +24,13 @@ from a2ls_dsl.rl.replay import Replay, Transitions
 from a2ls_dsl.rl.settings import ENCODER_GRADIENTS, Computation, SacSettings
 
 
-class SacStack(Agent):
+class SacStack(SplitAgent):
     """SAC as an `Agent`; action: size of an action.
 
     On frames actor and critics share the convolutions, and each has a head of its own.
     """
 
     ACTING = ("encoder", "actor")
-    SPLITS = True
     METRICS = (
         "critic_loss",
         "actor_loss",

@@ -18,7 +18,8 @@ from torch import Tensor
 from a2ls_dsl.backend.module import compile_loss
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.rules.canonical import canonical, is_fresh, key, shared_names
+from a2ls_dsl.lang.rules.canonical import canonical, is_fresh, key
+from a2ls_dsl.lang.rules.sums import shared_names
 from a2ls_dsl.lang.syntax.printer import print_item, print_weight
 from a2ls_dsl.lang.syntax.tree import Comparison, Loss, Weighted
 

@@ -22,13 +22,10 @@ from numpy.typing import NDArray
 from a2ls_dsl import plugins
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.evaluation import Score
-from a2ls_dsl.rl.rings import Appended, Known, Memory, Rows, Sent
+from a2ls_dsl.rl.rings import Memory, Rows, Sent
 from a2ls_dsl.rl.slot_sets import State, divided, joined
-from a2ls_dsl.rl.slots import Slots
 from a2ls_dsl.rl.training import Member, TrainedNetworks, Training
-
-TICKS = 50
-"""Agent steps that a stack takes between two messages."""
+from a2ls_dsl.search.stack_actor import Report, StackActor
 
 WAIT_SECONDS = 1.0
 CONNECT_SECONDS = 5.0
@@ -49,68 +46,6 @@ class Cluster:
     gpus: float = 0.0
 
 
-@dataclass(frozen=True)
-class Report:
-    """What a stack says after some ticks: evaluations that ended, its slots' state, workers replaced.
-
-    trained: what acted in the evaluations, by slot, of members that have come to their end.
-    """
-
-    scores: list[Score]
-    busy: NDArray[np.bool_]
-    frames: NDArray[np.int64]
-    replaced: list[str]
-    trained: dict[int, TrainedNetworks]
-
-
-class StackActor:
-    """A stack in a process of its own; Ray makes an actor of it."""
-
-    def start(self, training: Training, slots: int, settings: Mapping[str, Any]) -> int:
-        """Make the stack; gives the bytes of memory that it takes, its environments included.
-
-        Not done by the constructor, whose errors reach the driver as text alone.
-        """
-        plugins.load(settings["plugins"])
-        others = {name: value for name, value in settings.items() if name != "plugins"}
-        self._slots = Slots(training, [None] * slots, refill=True, **others)
-        return self._slots.memory_bytes
-
-    def advance(self, fills: Mapping[int, Member], clears: Sequence[int]) -> Report:
-        """Clear and fill slots, then take steps, up to an evaluation that ends."""
-        self._change(fills, clears)
-        scores, told = list[Score](), len(self._slots.replaced)
-        for _ in range(TICKS):
-            scores += self._slots.tick()
-            if scores:
-                break
-        slots, last = self._slots, self._slots.training.frames
-        ended = {score.member: slots.trained(score.member) for score in scores if score.frames == last}
-        return Report(scores, slots.busy.copy(), slots.frames.copy(), slots.replaced[told:], ended)
-
-    def state(self, fills: Mapping[int, Member], clears: Sequence[int], known: Mapping[str, Known]) -> State:
-        """Clear and fill slots; then their state, of rings of frames the rows that aren't known there."""
-        self._change(fills, clears)
-        arrays, values = self._slots.state()
-        rings = {
-            name: array.since(known.get(name, {}))
-            for name, array in arrays.items()
-            if isinstance(array, Appended)
-        }
-        return arrays | rings, values
-
-    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> list[int]:
-        """Take over a state; gives the slots that are taken."""
-        self._slots.restore(arrays, values)
-        return [slot for slot, member in enumerate(self._slots.members) if member]
-
-    def _change(self, fills: Mapping[int, Member], clears: Sequence[int]) -> None:
-        for slot in clears:
-            self._slots.clear(slot)
-        for slot, member in fills.items():
-            self._slots.fill(slot, member)
-
-
 @dataclass
 class _Stack:
     """The driver's view of an actor: its number, what it is to do next, what it is doing.
@@ -129,11 +64,11 @@ class _Stack:
     members: set[int] = field(default_factory=set)
     rings: dict[str, Memory] = field(default_factory=dict)
 
-    def told(self) -> tuple[dict[int, Member], list[int]]:
-        """Whom to fill in and which slots to clear, which it is told now."""
-        told = self.fills, self.clears
+    def orders(self) -> tuple[dict[int, Member], list[int]]:
+        """Whom to fill in and which slots to clear, to be passed on: nothing is left to do then."""
+        orders = self.fills, self.clears
         self.fills, self.clears = {}, []
-        return told
+        return orders
 
 
 class RayStacks:
@@ -204,7 +139,7 @@ class RayStacks:
         """
         for stack in self._stacks:
             if stack.doing is None and not self._resting and (stack.members or stack.clears):
-                stack.doing = stack.actor.advance.remote(*stack.told())
+                stack.doing = stack.actor.advance.remote(*stack.orders())
         doing = {stack.doing: stack for stack in self._stacks if stack.doing is not None}
         if not doing:
             time.sleep(0.01)
@@ -235,10 +170,9 @@ class RayStacks:
         """
         self._resting = False
         there = [stack for stack in self._stacks if stack.memory_bytes]
-        asked = [
-            stack.actor.state.remote(*stack.told(), {name: ring.known for name, ring in stack.rings.items()})
-            for stack in there
-        ]
+        known = ({name: ring.known for name, ring in stack.rings.items()} for stack in there)
+        calls = zip(there, known, strict=True)
+        asked = [stack.actor.state.remote(*stack.orders(), rings) for stack, rings in calls]
         parts: list[State | None] = [None] * len(self._stacks)
         for stack, (arrays, values) in zip(there, self._answers(asked, "stored"), strict=True):
             for name, array in arrays.items():

@@ -30,7 +30,8 @@ from a2ls_dsl.search import scale_out
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.events import Event, Placed
 from a2ls_dsl.search.run import evolve
-from a2ls_dsl.search.scale_out import DEATHS, Cluster, RayStacks, StackActor
+from a2ls_dsl.search.scale_out import DEATHS, Cluster, RayStacks
+from a2ls_dsl.search.stack_actor import StackActor
 
 ray = pytest.importorskip("ray")
 Machines = pytest.importorskip("ray.cluster_utils").Cluster

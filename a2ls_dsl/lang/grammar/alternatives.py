@@ -15,7 +15,7 @@ from typing import TypeAlias
 from a2ls_dsl.lang.grammar.file import GrammarFile
 from a2ls_dsl.lang.grammar.sets import ENCODERS, Path
 from a2ls_dsl.lang.rules.canonical import canonical_items
-from a2ls_dsl.lang.rules.weights import schedule_of
+from a2ls_dsl.lang.rules.sums import schedule_of
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import applied
 from a2ls_dsl.lang.syntax.tree import Call, Element, Item, Schedule, Weight

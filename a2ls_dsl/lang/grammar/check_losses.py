@@ -16,9 +16,9 @@ from a2ls_dsl.lang.grammar.space import Space, spaces_of
 from a2ls_dsl.lang.messages.codes import Findings, GrammarRule, report
 from a2ls_dsl.lang.rules.comparison import range_problem
 from a2ls_dsl.lang.rules.items import ItemChecker
+from a2ls_dsl.lang.rules.sums import NO_SCHEDULE, SCHEDULE_FIX, WEIGHT, weight_problem
 from a2ls_dsl.lang.rules.terms import TermChecker
 from a2ls_dsl.lang.rules.types import trains_encoder
-from a2ls_dsl.lang.rules.weights import NO_SCHEDULE, SCHEDULE_FIX, WEIGHT, weight_problem
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import MAX_ELEMENTS
 from a2ls_dsl.lang.syntax.printer import print_item, print_option

@@ -11,7 +11,7 @@ from a2ls_dsl.lang.grammar.combinatorics import pick, weighted
 from a2ls_dsl.lang.grammar.comparison import leaves_of
 from a2ls_dsl.lang.grammar.sets import Atom, Drawer
 from a2ls_dsl.lang.grammar.space import MAX_BAGS, Derivation, Space
-from a2ls_dsl.lang.rules.weights import WEIGHT, canonical_weight, ends, product, times
+from a2ls_dsl.lang.rules.sums import WEIGHT, canonical_weight, ends, product, times
 from a2ls_dsl.lang.syntax.tree import Schedule, Weight
 
 _times = lru_cache(maxsize=10_000)(times)

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 from a2ls_dsl.lang.grammar.sets import Atom, Drawer
-from a2ls_dsl.lang.rules.canonical import ordered_terms
+from a2ls_dsl.lang.rules.sums import ordered_terms
 from a2ls_dsl.lang.syntax.tree import Comparison, Loss, Weight, Weighted
 
 MAX_BAGS = 300

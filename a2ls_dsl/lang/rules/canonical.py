@@ -9,14 +9,12 @@ terms. A view is a new draw each time it is called, so repeated views stay.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TypeAlias
 
-from a2ls_dsl.lang.rules.weights import canonical_weight, times
-from a2ls_dsl.lang.syntax.printer import print_loss, print_term
+from a2ls_dsl.lang.rules.sums import canonical_weight, default_of, named_apart, ordered_terms, times
+from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import (
     Call,
     Comparison,
@@ -27,7 +25,6 @@ from a2ls_dsl.lang.syntax.tree import (
     Ref,
     Return,
     Rollout,
-    Schedule,
     Weight,
     Weighted,
     elements_of,
@@ -38,68 +35,6 @@ from a2ls_dsl.words.entry import Kind
 from a2ls_dsl.words.language import DECAY, TEMPERATURE, Stream
 from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.registry import contrasts, functions, operators
-
-_TermKey: TypeAlias = tuple[str, tuple[float, ...]]
-
-
-def shared_names(term: Comparison | Ref) -> list[str]:
-    """The names that a comparison's heads have behind `as`."""
-    options = term.options if isinstance(term, Comparison) else ()
-    return [option.shared for option in options if option.shared]
-
-
-def named_apart(loss: Loss, place: int) -> Loss:
-    """A loss whose heads have names that no other part has: a head's name counts in its definition only."""
-    if not any(shared_names(weighted.term) for weighted in loss.terms):
-        return loss
-    return Loss(tuple(_renamed(weighted, lambda name: f"{place}.{name}") for weighted in loss.terms))
-
-
-def ordered_terms(terms: Iterable[Weighted]) -> tuple[Weighted, ...]:
-    """Terms in canonical order; heads that only one term names lose their name, the others get h1, h2, ..."""
-    given = list(terms)
-    uses = Counter(name for weighted in given for name in shared_names(weighted.term))
-    if not uses:
-        return tuple(sorted(given, key=_key))
-    given = [_renamed(weighted, lambda name: name if uses[name] > 1 else None) for weighted in given]
-    keys = [_key(_renamed(weighted, lambda name: "h")) for weighted in given]
-    contents: dict[str, list[_TermKey]] = {}
-    for each, key in zip(given, keys, strict=True):
-        for name in shared_names(each.term):
-            contents.setdefault(name, []).append(key)
-    blocks = sorted(contents, key=lambda name: sorted(contents[name]))
-    ranks = {name: rank for rank, name in enumerate(blocks, start=1)}
-
-    def order(place: int) -> tuple[_TermKey, int]:
-        return keys[place], max((ranks[name] for name in shared_names(given[place].term)), default=0)
-
-    ranked = [given[place] for place in sorted(range(len(given)), key=order)]
-    names: dict[str, str] = {}
-    for weighted in ranked:
-        for name in shared_names(weighted.term):
-            names.setdefault(name, f"h{len(names) + 1}")
-    return tuple(_renamed(weighted, names.get) for weighted in ranked)
-
-
-def _key(weighted: Weighted) -> _TermKey:
-    return print_term(weighted.term), _numbers(weighted.weight)
-
-
-def _numbers(weight: Weight) -> tuple[float, ...]:
-    return (weight.start, weight.end, weight.frames) if isinstance(weight, Schedule) else (weight,)
-
-
-def _renamed(weighted: Weighted, rename: Callable[[str], str | None]) -> Weighted:
-    term = weighted.term
-    if not isinstance(term, Comparison) or not shared_names(term):
-        return weighted
-    options = [
-        replace(option, shared=rename(option.shared)) if option.shared else option for option in term.options
-    ]
-    # Without its name, a default says nothing.
-    kept = tuple(option for option in options if option.shared or option.value != _default(term, option.name))
-    return replace(weighted, term=replace(term, options=kept))
-
 
 SOURCE, TARGET = ONLINE, EMA
 """The sides of a comparison, named after the encoder that states have there by default."""
@@ -131,7 +66,7 @@ def canonical_comparison(term: Comparison) -> Comparison:
         tuple(
             replace(option, value=value, span=None)
             for option in _sorted_options(term)
-            if (value := _plain(option.value)) != _default(term, option.name) or option.shared
+            if (value := _plain(option.value)) != default_of(term, option.name) or option.shared
             if option.name not in idle
         ),
     )
@@ -292,14 +227,6 @@ def _sorted_options(term: Comparison) -> list[Option]:
     names = [*MAPS, *(option.name for option in entry.options)] if entry else [*MAPS]
     ranks = {name: rank for rank, name in enumerate(names)}
     return sorted(term.options, key=lambda option: (ranks.get(option.name, len(ranks)), option.name))
-
-
-def _default(term: Comparison, name: str) -> float | Call | None:
-    if name in MAPS:
-        return Call(MAPS[name].default)
-    entry = operators.get(term.operator)
-    option = entry.option(name) if entry else None
-    return option.default if option else None
 
 
 def _plain(value: float | Call) -> float | Call:

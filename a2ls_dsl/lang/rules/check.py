@@ -15,9 +15,9 @@ from a2ls_dsl.diagnostics import Diagnostic, Fix, Source, Span
 from a2ls_dsl.lang.files import SUFFIX, shipped
 from a2ls_dsl.lang.messages.codes import Findings, Rule, head, place
 from a2ls_dsl.lang.messages.unknown_names import suggestion
+from a2ls_dsl.lang.rules.sums import WEIGHT, ends, product, weight_problem
 from a2ls_dsl.lang.rules.terms import TermChecker
 from a2ls_dsl.lang.rules.warnings import anchored, collapses
-from a2ls_dsl.lang.rules.weights import WEIGHT, ends, product, weight_problem
 from a2ls_dsl.lang.syntax.items import MAX_ELEMENTS
 from a2ls_dsl.lang.syntax.tree import Comparison, Definition, Import, LossFile, Ref, Schedule, Weighted
 from a2ls_dsl.words.registry import operators

@@ -23,6 +23,7 @@ from a2ls_dsl.lang.rules.types import (
     Width,
     groups,
     is_latent,
+    row_words,
     run_length,
     type_of,
     width_of,
@@ -290,12 +291,6 @@ def _optional(code: Rule, where: str, source: Side) -> Problem:
     message = f"{where} a row counts as a whole, so `some of` does not go with it"
     about = Place.SOURCE if source.row is None else Place.TARGET
     return Problem(code, message, "write the sets out with `|`", about)
-
-
-def row_words(row: tuple[Width, ...]) -> str:
-    """`2 latents and 1 action`."""
-    counts = {width: row.count(width) for width in dict.fromkeys(row)}
-    return " and ".join(f"{n} {width.value}{'s' * (n > 1)}" for width, n in counts.items())
 
 
 Test: TypeAlias = Callable[[Parts], Iterator[Problem]]

@@ -9,9 +9,9 @@ from a2ls_dsl.diagnostics import Fix, Span
 from a2ls_dsl.lang.messages.codes import Findings, Rule, head, place
 from a2ls_dsl.lang.messages.unknown_names import unknown_operator
 from a2ls_dsl.lang.rules.canonical import SOURCE, TARGET
-from a2ls_dsl.lang.rules.comparison import number_of_sets, problems, row_words
+from a2ls_dsl.lang.rules.comparison import number_of_sets, problems
 from a2ls_dsl.lang.rules.items import ItemChecker
-from a2ls_dsl.lang.rules.types import Parts, Place, Problem, Side, Width, trains_encoder
+from a2ls_dsl.lang.rules.types import Parts, Place, Problem, Side, Width, row_words, trains_encoder
 from a2ls_dsl.lang.rules.warnings import Advice
 from a2ls_dsl.lang.syntax.printer import print_map, print_option, stream_of
 from a2ls_dsl.lang.syntax.tree import Call, Comparison, Head, Item, Option, map_of, number_of

@@ -117,6 +117,12 @@ def widths(items: Iterable[Item]) -> tuple[Width, ...]:
     return tuple(width_of(item) for item in items)
 
 
+def row_words(row: tuple[Width, ...]) -> str:
+    """`2 latents and 1 action`."""
+    counts = {width: row.count(width) for width in dict.fromkeys(row)}
+    return " and ".join(f"{n} {width.value}{'s' * (n > 1)}" for width, n in counts.items())
+
+
 def _shape(item: Item) -> object:
     """What items of one group have in common."""
     match item:

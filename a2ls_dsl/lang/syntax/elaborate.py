@@ -8,7 +8,7 @@ from __future__ import annotations
 from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Source, Span
 from a2ls_dsl.lang.files import MAX_SIZE, too_large
 from a2ls_dsl.lang.messages.codes import Findings, Rule
-from a2ls_dsl.lang.rules.weights import NO_SCHEDULE, SCHEDULE_FIX, schedule_of
+from a2ls_dsl.lang.rules.sums import NO_SCHEDULE, SCHEDULE_FIX, schedule_of
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import ItemBuilder, Numbers
 from a2ls_dsl.lang.syntax.parser import LOSSES, read

@@ -13,8 +13,9 @@ from torch import Tensor
 from a2ls_dsl.diagnostics import LanguageError, Severity, Source
 from a2ls_dsl.lang.grammar import parse_grammar
 from a2ls_dsl.lang.load import loads
-from a2ls_dsl.lang.rules.canonical import is_fresh, key, shared_names, single
+from a2ls_dsl.lang.rules.canonical import is_fresh, key, single
 from a2ls_dsl.lang.rules.check import check
+from a2ls_dsl.lang.rules.sums import shared_names
 from a2ls_dsl.lang.syntax.elaborate import recover
 from a2ls_dsl.lang.syntax.printer import print_loss, print_option, print_set, print_term
 from a2ls_dsl.lang.syntax.tree import Comparison, Loss
