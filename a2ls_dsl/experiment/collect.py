@@ -7,23 +7,15 @@ interval is a 95 % one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from a2ls_dsl.experiment.claims import Claim
 from a2ls_dsl.experiment.plan import Arm, Experiment
 from a2ls_dsl.experiment.store import Result, load
-from a2ls_dsl.report.statistics import (
-    Blocked,
-    Interval,
-    blocked,
-    difference,
-    iqm,
-    mean_interval,
-    mean_over_tasks,
-    probability_of_improvement,
-)
+from a2ls_dsl.report.comparison import Comparison, Scores
+from a2ls_dsl.report.statistics import Blocked, Interval, blocked, mean_interval
 from a2ls_dsl.rl.scores import has_human_score, human_normalised
 
 
@@ -35,19 +27,6 @@ class Verdict(StrEnum):
     OPEN = "open: the interval holds 0"
     FEW_SEEDS = "open: too few seeds for an interval"
     MISSING = "open: not run"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One arm beside another on the environments where both have runs.
-
-    difference: within seeds, the mean over environments; improvement: the probability that a run of the first
-    arm is better.
-    """
-
-    envs: tuple[str, ...]
-    difference: Interval
-    improvement: Interval
 
 
 @dataclass(frozen=True)
@@ -76,10 +55,6 @@ class Collected:
         """Every result."""
         return [run for arm in self.results.values() for runs in arm.values() for run in runs]
 
-    def envs_of(self, *arms: str) -> tuple[str, ...]:
-        """The environments on which all these arms have a result."""
-        return tuple(env for env in self.experiment.envs if all(self.results[arm][env] for arm in arms))
-
     def mean(self, arm: str, env: str) -> Interval | None:
         """The mean final return of an arm on an environment with Student's interval; None without runs."""
         runs = self.results[arm][env]
@@ -87,31 +62,21 @@ class Collected:
 
     def total(self, arm: str, area: bool = False) -> Interval | None:
         """The mean over all environments; None if one of them has no run."""
-        if self.envs_of(arm) != self.experiment.envs:
-            return None
-        return mean_over_tasks(self._scores(arm, self.experiment.envs, area))
+        scores, envs = self.scores(area), self.experiment.envs
+        return scores.total(arm, envs) if scores.envs_of(arm) == envs else None
 
     def iqm(self, arm: str) -> float | None:
         """The interquartile mean of all runs of all environments; None as for `total`."""
-        if self.envs_of(arm) != self.experiment.envs:
-            return None
-        return iqm([run for runs in self._scores(arm, self.experiment.envs) for run in runs.values()])
+        scores, envs = self.scores(), self.experiment.envs
+        return scores.iqm(arm, envs) if scores.envs_of(arm) == envs else None
 
     def blocked(self, env: str, area: bool) -> Blocked | None:
         """Whether arms, compared within seeds, differ on an environment, and whether seeds do."""
-        return blocked([self._scores(arm, [env], area)[0] for arm in self.results if self.results[arm][env]])
+        return blocked([runs for by_env in self.scores(area).runs.values() if (runs := by_env[env])])
 
     def compare(self, arm: str, other: str) -> Comparison | None:
         """An arm beside another; None where no environment has runs of both."""
-        envs = self.envs_of(arm, other)
-        if not envs:
-            return None
-        ours, theirs = self._scores(arm, envs), self._scores(other, envs)
-        return Comparison(
-            envs,
-            difference(ours, theirs),
-            probability_of_improvement(ours, theirs),
-        )
+        return self.scores().compare(arm, other)
 
     def judge(self, claim: Claim) -> tuple[Verdict, Comparison | None]:
         """Whether the interval of the difference lies above 0, below, or around it."""
@@ -129,15 +94,17 @@ class Collected:
         """Whether all environments are games, whose scores are combined human-normalised."""
         return all(has_human_score(env) for env in self.experiment.envs)
 
-    def _scores(self, arm: str, envs: Sequence[str], area: bool = False) -> list[dict[int, float]]:
-        """By seed, for each environment."""
-        return [
+    def scores(self, area: bool = False) -> Scores:
+        """The final returns of all runs, or the areas under their curves; of games human-normalised."""
+        return Scores(
             {
-                result.seed: self._scaled(env, result.area if area else result.final)
-                for result in self.results[arm][env]
+                arm: {
+                    env: {run.seed: self._scaled(env, run.area if area else run.final) for run in runs}
+                    for env, runs in by_env.items()
+                }
+                for arm, by_env in self.results.items()
             }
-            for env in envs
-        ]
+        )
 
     def _scaled(self, env: str, score: float) -> float:
         return human_normalised(env, score) if self.normalised else score

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from a2ls_dsl.experiment.claims import Published
-from a2ls_dsl.experiment.collect import Collected, Comparison, Verdict
+from a2ls_dsl.experiment.collect import Collected, Verdict
 from a2ls_dsl.experiment.figure import figure
 from a2ls_dsl.experiment.plan import Experiment
 from a2ls_dsl.lang import files
+from a2ls_dsl.report.comparison import Comparison
 from a2ls_dsl.report.statistics import Interval
 
 _HEAD = """\

@@ -202,5 +202,5 @@ def _restored(path: Path, trainer: Trainer, scores: Sequence[list[Score]]) -> fl
     with checkpoint.fitting(path, "experiment"):
         trainer.restore(arrays, values["trainer"])
         for own, stored in zip(scores, values["scores"], strict=True):
-            own += [Score(**{**score, "returns": tuple(score["returns"])}) for score in stored]
+            own += map(Score.of, stored)
         return float(values["seconds"])

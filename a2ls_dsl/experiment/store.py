@@ -9,21 +9,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-import a2ls_dsl
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.plan import Experiment, Run
 from a2ls_dsl.lang.files import write
+from a2ls_dsl.rl.curve import area
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.evaluation import Score
-from a2ls_dsl.search.candidates import area
+from a2ls_dsl.rl.stored import versions
 
 COLUMNS = ("frames", "return", "return_std", "training_return")
 
@@ -75,18 +71,14 @@ def store(
         "seconds": round(seconds, 1),
         **({} if processor_seconds is None else {"processor_seconds": round(processor_seconds, 1)}),
         "device": device,
-        "versions": {
-            "a2ls_dsl": a2ls_dsl.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": versions(),
     }
     text = io.StringIO()
     text.write(f"# {json.dumps(about)}\n")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for score in scores:
-        row = (np.mean(score.returns), np.std(score.returns), score.training_return)
+        row = (score.mean_return, score.return_std, score.training_return)
         writer.writerow([score.frames, *(f"{value:.2f}" for value in row)])
     path = path_of(experiment, run)
     path.parent.mkdir(parents=True, exist_ok=True)

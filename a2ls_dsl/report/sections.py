@@ -15,13 +15,13 @@ from a2ls_dsl.lang.views.timeline import timeline
 from a2ls_dsl.report import page, series
 from a2ls_dsl.report.charts import Curve, Line, evolution, learning, occupancy
 from a2ls_dsl.report.charts_parts import Bar, Part, family, intervals, stacked
+from a2ls_dsl.report.comparison import compare
 from a2ls_dsl.report.digits import duration
 from a2ls_dsl.report.mathml import mathml
 from a2ls_dsl.report.patterns import PatternTable
 from a2ls_dsl.report.standing import Standing, lead, named, no_loss, standing
 from a2ls_dsl.report.summary import Summary
 from a2ls_dsl.report.tables import Table, formatted
-from a2ls_dsl.report.validation import compare
 from a2ls_dsl.report.verdict import Answer, Claim
 from a2ls_dsl.search.candidates import FOUND, Candidate, Status, ranked
 from a2ls_dsl.search.records import Records

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from a2ls_dsl.english import count
+from a2ls_dsl.report.comparison import compare
 from a2ls_dsl.report.patterns import PatternTable
 from a2ls_dsl.report.regression import stars
 from a2ls_dsl.report.standing import lead, named, no_loss
 from a2ls_dsl.report.statistics import Interval, mean_interval
 from a2ls_dsl.report.summary import Summary
-from a2ls_dsl.report.validation import compare
 from a2ls_dsl.report.verdict import Claim
 from a2ls_dsl.search.candidates import NO_LOSS, ranked
 from a2ls_dsl.search.patterns import MEANING

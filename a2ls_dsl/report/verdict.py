@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from a2ls_dsl.english import count
+from a2ls_dsl.report.comparison import Scores, compare, seeds
 from a2ls_dsl.report.standing import BOARD, Standing, chosen_confidence, standing
 from a2ls_dsl.report.statistics import Interval, difference
-from a2ls_dsl.report.validation import compare, seeds
 from a2ls_dsl.search.candidates import FOUND, NO_LOSS, Candidate, references
 from a2ls_dsl.search.records import Records
 from a2ls_dsl.search.validation import Validation
@@ -147,7 +147,8 @@ def elsewhere(validation: Validation) -> Claim:
     if not arms:
         return Claim(question, Answer.UNKNOWN, "no loss of the study is trained yet", fix="a2l validate")
     best = arms[0]
-    mine, none = ([validation.of(arm, env) for env in best.per_env] for arm in (best.arm, NO_LOSS))
+    scores = Scores(validation.runs)
+    mine, none = (scores.on(list(best.per_env), arm) for arm in (best.arm, NO_LOSS))
     lead = difference(mine, none, chosen_confidence(len(arms)))
     part = "" if validation.complete else f" ({len(validation.scores)} of {validation.wanted} runs are there)"
     why = (

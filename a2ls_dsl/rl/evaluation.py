@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.rl.checkpoint import prefixed, without_prefix
+from a2ls_dsl.rl.curve import Point
 from a2ls_dsl.rl.envs.played import Arrays
 from a2ls_dsl.rl.envs.pool import EnvPool
 from a2ls_dsl.rl.envs.tasks import suite_of
@@ -24,21 +25,22 @@ _OF_MEMBERS = ("_playing", "_total", "_step")
 
 
 @dataclass(frozen=True)
-class Score:
-    """One member's evaluation after `frames` frames of training.
+class Score(Point):
+    """One member's evaluation.
 
-    returns: of the episodes, undiscounted; training_return: mean over the member's training episodes since
-    its last evaluation (NaN without any); metrics: means of its learner's figures by name; diverged: its
-    policy is no longer finite (see `Suite.diverged_return`).
+    metrics: means of its learner's figures by name; diverged: its policy is no longer finite (see
+    `Suite.diverged_return`).
     """
 
     member: int
     number: int
-    frames: int
-    training_return: float
     metrics: dict[str, float]
     diverged: bool
-    returns: tuple[float, ...] = ()
+
+    @property
+    def point(self) -> Point:
+        """The point of the member's learning curve."""
+        return Point(self.frames, self.returns, self.training_return)
 
 
 @dataclass
@@ -78,7 +80,7 @@ class Evaluator:
         """
         self.learner.freeze([member])
         metrics = self.learner.pop_metrics(member)
-        self._open[member] = _Open(Score(member, number, frames, training_return, metrics, diverged))
+        self._open[member] = _Open(Score(frames, (), training_return, member, number, metrics, diverged))
 
     def cancel(self, member: int) -> None:
         """Forget a member's evaluation, if one is running."""
@@ -131,7 +133,7 @@ class Evaluator:
         self.pool.restore(without_prefix("played", arrays))
         self._open = {}
         for each in values:
-            score = Score(**{**each, "returns": ()})
+            score = Score.of({**each, "returns": ()})
             self._open[score.member] = _Open(score, [float(value) for value in each["returns"]])
 
     def _begin_episodes(self, chosen: NDArray[np.bool_]) -> None:
@@ -157,7 +159,7 @@ class Evaluator:
         if len(known.returns) < self.episodes:
             return None
         del self._open[member]
-        return Score(**{**vars(known.score), "returns": tuple(known.returns)})
+        return Score.of({**vars(known.score), "returns": known.returns})
 
 
 def as_played(pool: EnvPool, action: NDArray[np.float32]) -> NDArray[Any]:

@@ -5,16 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import platform
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-import a2ls_dsl
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import write
 from a2ls_dsl.lang.syntax.printer import print_loss
@@ -23,7 +18,7 @@ from a2ls_dsl.rl.agents import algorithm_of
 from a2ls_dsl.rl.envs.tasks import Task, read_task, suite_of
 from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.lock import held
-from a2ls_dsl.rl.stored import training_values
+from a2ls_dsl.rl.stored import training_values, versions
 from a2ls_dsl.rl.tracking import tracker
 from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer
 from a2ls_dsl.rl.training import Training
@@ -89,12 +84,7 @@ class RunFolder:
                 )
             fix = "wait for it, end it, or choose another folder with --out"
             self._open.enter_context(held(path / LOCK, f"the run {path}", fix))
-            versions = {
-                "a2ls_dsl": a2ls_dsl.__version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            }
-            about = {"plan": plan, "protocol": protocol(trainer.plan.training), "versions": versions}
+            about = {"plan": plan, "protocol": protocol(trainer.plan.training), "versions": versions()}
             if known:
                 about |= self._resume(plan)
             self._write("run.json", json.dumps(about | {"plan": plan}, indent=2) + "\n")
@@ -198,11 +188,11 @@ class RunFolder:
 
 
 def _row(score: Score, task: Task) -> dict[str, float]:
-    mean = float(np.mean(score.returns))
+    mean = score.mean_return
     return {
         "frames": score.frames,
         "return": mean,
-        "return_std": float(np.std(score.returns)),
+        "return_std": score.return_std,
         **suite_of(task).scores(task, mean),
         "training_return": score.training_return,
         **score.metrics,

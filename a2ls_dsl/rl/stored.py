@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import torch
+
+from a2ls_dsl import __version__
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.agents import algorithm_of, read_tagged, told
 from a2ls_dsl.rl.arithmetic import Precision
@@ -14,6 +18,11 @@ from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import find_task, read_task, suite_of
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings
 from a2ls_dsl.rl.training import Training
+
+
+def versions() -> dict[str, str]:
+    """What results were computed with, to be kept beside them."""
+    return {"a2ls_dsl": __version__, "torch": torch.__version__, "python": platform.python_version()}
 
 
 def training_values(training: Training) -> dict[str, Any]:

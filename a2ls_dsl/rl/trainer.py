@@ -158,7 +158,7 @@ class Trainer:
         self.slots.restore(arrays, values["slots"])
         self._scores = {}
         for value in values["scores"]:
-            self._keep(Score(**{**value, "returns": tuple(value["returns"])}))
+            self._keep(Score.of(value))
 
     def run(self) -> Iterator[Progress | Evaluation | Replaced | Ticked]:
         """Train to the end of the plan from wherever the state stands; raises `A2lError` if a worker dies."""
@@ -222,8 +222,3 @@ class _Speed:
             self._marks.popleft()
         begin, before = self._marks[0]
         return (frames - before) / (now - begin)
-
-
-def aulc(returns: Sequence[float]) -> float:
-    """Area under the learning curve: the mean of evaluation returns at equal distances (He et al. 2022)."""
-    return float(np.mean(returns))

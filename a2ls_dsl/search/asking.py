@@ -104,7 +104,7 @@ class AskedStudy:
             )
         value = math.nan if score is None else float(score)
         failed = not math.isfinite(value)
-        result = Score(trial.slot, 0, self._frames, math.nan, {}, failed, (0.0 if failed else value,))
+        result = Score(self._frames, (0.0 if failed else value,), math.nan, trial.slot, 0, {}, failed)
         _, ended = self._conductor.score((self._conductor.stored + 1) // 2, [result])
         write_hall_of_fame(self._study)
         return ended[0].candidate

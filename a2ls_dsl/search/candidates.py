@@ -151,29 +151,6 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Point:
-    """One evaluation on a learning curve, after `frames` frames. training_return: NaN without an episode."""
-
-    frames: int
-    returns: tuple[float, ...]
-    training_return: float
-
-    @property
-    def mean_return(self) -> float:
-        """The mean over the evaluation's episodes."""
-        return math.fsum(self.returns) / len(self.returns)
-
-
-def area(curve: Iterable[tuple[int, float]], after: int, last: float = math.inf) -> float:
-    """The area under a curve of (frames, return): the mean of its points after `after`, up to `last` frames.
-
-    AULC (He et al. 2022), for points at equal distances. NaN without a point.
-    """
-    values = [value for frames, value in curve if after < frames <= last]
-    return math.fsum(values) / len(values) if values else math.nan
-
-
-@dataclass(frozen=True)
 class Reference:
     """A loss that every study scores besides its candidates."""
 

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from a2ls_dsl.lang.grammar import Grammar
+from a2ls_dsl.rl.curve import Point
 from a2ls_dsl.rl.evaluation import Score
-from a2ls_dsl.search.candidates import Candidate, Point, Run, Status
+from a2ls_dsl.search.candidates import Candidate, Run, Status
 from a2ls_dsl.search.evolution import Proposal
 from a2ls_dsl.search.finals import Finals
 from a2ls_dsl.search.gates import Gate
-from a2ls_dsl.search.judge import Judge, point_of
+from a2ls_dsl.search.judge import Judge
 from a2ls_dsl.search.knowledge import StudyKnowledge
 from a2ls_dsl.search.proposals import check_from_outside, given
 from a2ls_dsl.search.settings import SearchSettings
@@ -120,7 +121,7 @@ class Conductor:
         half = 2 * tick + 1
         if half <= self.stored:
             for score in scores:
-                self._points[self._running[score.member].id].append(point_of(score))
+                self._points[self._running[score.member].id].append(score.point)
             return [], []
         with self.study.deciding(half):
             ended = [each for score in scores if (each := self._take(tick, score)) is not None]
@@ -163,10 +164,7 @@ class Conductor:
             return None
         for (slot, number, _), run in begun.items():
             self._running[slot] = run
-            self._points[number] = [
-                Point(**{**each, "returns": tuple(each["returns"])})
-                for each in inside[slot, number, run.began]
-            ]
+            self._points[number] = [Point.of(point) for point in inside[slot, number, run.began]]
         self._resume = [run for run in self._resume if run not in begun.values()]
         self._taken_up = state["tick"]
         if not self._repeats:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from a2ls_dsl.rl.curve import Point, area
 from a2ls_dsl.rl.evaluation import Score
-from a2ls_dsl.search.candidates import Point, Run, Status, area
+from a2ls_dsl.search.candidates import Run, Status
 from a2ls_dsl.search.reader import RUNG
 from a2ls_dsl.search.rungs import foresight
 from a2ls_dsl.search.settings import SearchSettings
@@ -31,7 +32,7 @@ class Judge:
 
         points: the run's evaluations so far, to which this one is added.
         """
-        points.append(point_of(score))
+        points.append(score.point)
         self._study.point(run, points[-1])
         begin = self._settings.learning
         reached = area(_curve(points), begin)
@@ -85,11 +86,6 @@ class _Rung:
     areas: list[float]
     halves: list[tuple[float, float]]
     open: bool
-
-
-def point_of(score: Score) -> Point:
-    """An evaluation as a point of a learning curve."""
-    return Point(score.frames, score.returns, score.training_return)
 
 
 def _curve(points: Iterable[Point], training: bool = False) -> list[tuple[int, float]]:

@@ -14,7 +14,8 @@ from typing import Any, Self, TypeVar
 
 from a2ls_dsl import plugins
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.search.candidates import Candidate, Point, Run, Status, area, best_first
+from a2ls_dsl.rl.curve import Point, area
+from a2ls_dsl.search.candidates import Candidate, Run, Status, best_first
 from a2ls_dsl.search.evolution import Origin
 from a2ls_dsl.search.rows import Part, candidate_columns, candidate_of, point_of, run_of
 from a2ls_dsl.search.rungs import Foresight, RungState, foresight
@@ -244,7 +245,8 @@ class StudyReader:
         settings = self.settings
         if validation is None or validation.frames != settings.frames:
             return {}
-        return {text: validation.of(arm, settings.env) for arm, text in validation.losses.items()}
+        runs = validation.runs
+        return {text: runs[arm].get(settings.env, {}) for arm, text in validation.losses.items()}
 
     def _candidates(self, chosen: str, *values: object) -> list[Candidate]:
         rows = self._rows(f"SELECT {self._columns} FROM candidates {chosen}", *values)

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from a2ls_dsl.search.candidates import Candidate, Point, Status
+from a2ls_dsl.rl.curve import Point
+from a2ls_dsl.search.candidates import Candidate, Status
 from a2ls_dsl.search.reader import StudyReader
 from a2ls_dsl.search.rows import candidate_of, point_of
 from a2ls_dsl.search.store import explained

@@ -43,7 +43,7 @@ def rehearse(
             frames = min((done + 1) * settings.evaluation.every_frames, settings.frames)
             diverged = math.isnan(returns[done])
             value = 0.0 if diverged else returns[done]
-            scores.append(Score(slot, done, frames, value, {}, diverged, (value,)))
+            scores.append(Score(frames, (value,), value, slot, done, {}, diverged))
             inside[slot] = run, returns, done + 1
         cleared, ended = conductor.score(tick, scores)
         for slot in cleared:

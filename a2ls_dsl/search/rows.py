@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.search.candidates import Candidate, Point, Run, Status, parsed
+from a2ls_dsl.rl.curve import Point
+from a2ls_dsl.search.candidates import Candidate, Run, Status, parsed
 from a2ls_dsl.search.evolution import Origin
 
 

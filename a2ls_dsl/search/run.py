@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from a2ls_dsl.diagnostics import A2lError
@@ -205,7 +204,7 @@ class _Search:
                 training_of(self.settings),
                 each.run.seed,
                 self.settings.frames,
-                float(np.mean(last[each.run.slot].returns)),
+                last[each.run.slot].mean_return,
                 slots.trained(each.run.slot),
             )
             for each in ended

@@ -21,7 +21,8 @@ from a2ls_dsl import __version__, plugins
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar import Grammar
 from a2ls_dsl.lang.syntax.printer import print_loss
-from a2ls_dsl.search.candidates import Point, Run, Status, references
+from a2ls_dsl.rl.curve import Point
+from a2ls_dsl.search.candidates import Run, Status, references
 from a2ls_dsl.search.evolution import Origin, Proposal
 from a2ls_dsl.search.reader import MERGED, PLUGINS, RUNG, StudyReader
 from a2ls_dsl.search.rungs import Foresight

@@ -52,9 +52,15 @@ class Validation:
         """Whether an arm is a loss of the study."""
         return any(score.found for score in self.scores if score.arm == arm)
 
-    def of(self, arm: str, env: str) -> dict[int, float]:
-        """An arm's scores on an environment, by seed."""
-        return {score.seed: score.score for score in self.scores if (score.arm, score.env) == (arm, env)}
+    @property
+    def runs(self) -> dict[str, dict[str, dict[int, float]]]:
+        """The scores by arm, environment and seed."""
+        runs: dict[str, dict[str, dict[int, float]]] = {
+            arm: {env: {} for env in self.envs} for arm in self.arms
+        }
+        for score in self.scores:
+            runs[score.arm][score.env][score.seed] = score.score
+        return runs
 
 
 def path_of(study: Path) -> Path:

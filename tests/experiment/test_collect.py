@@ -44,7 +44,7 @@ def fill(plan: Experiment, final: Callable[[Run], float]) -> None:
 
 
 def score(frames: int, value: float) -> Score:
-    return Score(0, 0, frames, value, {}, False, (value,))
+    return Score(frames, (value,), value, 0, 0, {}, False)
 
 
 def final(run: Run, gain: float) -> float:

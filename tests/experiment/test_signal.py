@@ -34,7 +34,7 @@ def test_every_budget_has_a_row_on_how_well_a_seed_separates_losses(tmp_path: Pa
     returns = {"none": [(5.0, 10.0), (6.0, 10.0)], "reward": [(6.0, 30.0), (5.0, 34.0)]}
     for trained in worth.runs:
         values = enumerate(returns[trained.arm.name][trained.seed])
-        curve = [Score(0, at, 400 * (at + 1), 0.0, {}, False, (value,)) for at, value in values]
+        curve = [Score(400 * (at + 1), (value,), 0.0, 0, at, {}, False) for at, value in values]
         store(worth, trained, curve, 3.0, "cpu", 6.0 if trained.seed else None)
     early, whole = signals(collect(worth))
     assert (early.task, early.frames, early.hidden) == ("cartpole-swingup", 400, 4)

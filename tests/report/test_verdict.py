@@ -16,12 +16,12 @@ from report.made import CASCADE, SETTINGS, make
 from a2ls_dsl.cli.evolve_view import standing as live
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.report import sections
+from a2ls_dsl.report.comparison import compare
 from a2ls_dsl.report.gather import other, tables
 from a2ls_dsl.report.standing import BOARD, chosen_confidence, standing
 from a2ls_dsl.report.statistics import Interval, difference
 from a2ls_dsl.report.summary import summarise
 from a2ls_dsl.report.tables import Table, formatted, hall_table
-from a2ls_dsl.report.validation import compare
 from a2ls_dsl.report.verdict import Answer, verdict
 from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
 from a2ls_dsl.search.records import Records

@@ -16,11 +16,12 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.checkpoint import load, save
+from a2ls_dsl.rl.curve import area
 from a2ls_dsl.rl.envs.dmc import DmcEnv
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings, paper_settings
 from a2ls_dsl.rl.slots import Slots
-from a2ls_dsl.rl.trainer import Evaluation, Plan, Ticked, Trainer, aulc
+from a2ls_dsl.rl.trainer import Evaluation, Plan, Ticked, Trainer
 from a2ls_dsl.rl.training import Training
 
 SMALL = SacSettings(hidden=32, batch_size=16, random_steps=20)
@@ -227,5 +228,5 @@ def test_cheetah_has_settings_of_its_own() -> None:
     assert paper_settings(find_task("walker-walk")).learning_rate == 1e-3
 
 
-def test_aulc_is_the_mean_of_the_curve() -> None:
-    assert aulc([0.0, 100.0, 500.0]) == 200.0
+def test_the_area_is_the_mean_of_the_curve() -> None:
+    assert area([(1, 0.0), (2, 100.0), (3, 500.0)]) == 200.0

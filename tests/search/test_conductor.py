@@ -231,7 +231,7 @@ def test_where_ticks_do_not_repeat_runs_go_on_from_where_slots_were_stored(tmp_p
         return Conductor(SETTINGS, grammar, study, repeat=False)
 
     def scores(frames: dict[int, int]) -> list[Score]:
-        return [Score(slot, 0, each, 1.0, {}, False, (float(each),)) for slot, each in frames.items()]
+        return [Score(each, (float(each),), 1.0, slot, 0, {}, False) for slot, each in frames.items()]
 
     with Study(tmp_path, SETTINGS, grammar) as study:
         first = conductor(study)

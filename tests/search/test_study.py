@@ -20,7 +20,8 @@ from a2ls_dsl.lang.files import folder as folder_of
 from a2ls_dsl.lang.grammar import parse_grammar
 from a2ls_dsl.lang.load import load
 from a2ls_dsl.lang.rules.canonical import key
-from a2ls_dsl.search.candidates import Point, Status, ranked, references
+from a2ls_dsl.rl.curve import Point
+from a2ls_dsl.search.candidates import Status, ranked, references
 from a2ls_dsl.search.evolution import Origin, first_population
 from a2ls_dsl.search.hall_of_fame import SIZE, write_hall_of_fame
 from a2ls_dsl.search.presets import quick

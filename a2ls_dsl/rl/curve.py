@@ -1,0 +1,47 @@
+"""Learning curves: an evaluation is a point, and the mean of the points is the area under the curve."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Point:
+    """One evaluation, after `frames` frames of training.
+
+    returns: of its episodes, undiscounted; training_return: the mean over the training episodes since the
+    evaluation before, NaN without any.
+    """
+
+    frames: int
+    returns: tuple[float, ...]
+    training_return: float
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """A point from its fields as JSON has them."""
+        return cls(**{**values, "returns": tuple(values["returns"])})
+
+    @property
+    def mean_return(self) -> float:
+        """The mean over its episodes."""
+        return math.fsum(self.returns) / len(self.returns)
+
+    @property
+    def return_std(self) -> float:
+        """The standard deviation over its episodes."""
+        return float(np.std(self.returns))
+
+
+def area(curve: Iterable[tuple[int, float]], after: int = 0, last: float = math.inf) -> float:
+    """The area under a curve of (frames, return): the mean of its points after `after`, up to `last` frames.
+
+    AULC (He et al. 2022), for points at equal distances. NaN without a point.
+    """
+    values = [value for frames, value in curve if after < frames <= last]
+    return math.fsum(values) / len(values) if values else math.nan
