@@ -113,10 +113,11 @@ def _check(file: str, allowed: Collection[str], json: bool) -> None:
 def _checked(file: str) -> tuple[str, Sequence[Diagnostic]]:
     """What a file without errors holds, and its warnings. Raises `LanguageError`."""
     from a2ls_dsl.lang.files import read
-    from a2ls_dsl.lang.grammar import load_grammar
     from a2ls_dsl.lang.load import analyse, locate
 
     if _is_grammar(file):
+        from a2ls_dsl.lang.grammar import load_grammar
+
         grammar = load_grammar(file)
         return f"{file}: grammar {grammar.name}", grammar.warnings
     path = locate(file)
@@ -134,9 +135,9 @@ def _print_json(findings: Iterable[Diagnostic]) -> None:
 
 
 def _is_grammar(file: str) -> bool:
-    from a2ls_dsl.lang.grammar.grammar import SUFFIX
+    from a2ls_dsl.lang.files import GRAMMAR_SUFFIX
 
-    return file.endswith(SUFFIX)
+    return file.endswith(GRAMMAR_SUFFIX)
 
 
 def _warning(code: str) -> str:
@@ -156,11 +157,15 @@ def _warning(code: str) -> str:
 def _format(file: str, only_check: bool, changed: list[str]) -> None:
     """Format one file, or note in `changed` that it isn't formatted."""
     from a2ls_dsl.lang.files import read, write
-    from a2ls_dsl.lang.grammar.layout import format_grammar
     from a2ls_dsl.lang.syntax.layout import format_file
 
     source = read(file)
-    text = format_grammar(source) if _is_grammar(file) else format_file(source)
+    if _is_grammar(file):
+        from a2ls_dsl.lang.grammar.layout import format_grammar
+
+        text = format_grammar(source)
+    else:
+        text = format_file(source)
     if text == source.text:
         return
     changed.append(file)

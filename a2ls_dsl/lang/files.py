@@ -27,7 +27,7 @@ def shipped(kind: str, suffix: str) -> Mapping[str, Path]:
     return MappingProxyType({path.stem: path for path in sorted(folder(kind).glob(f"*{suffix}"))})
 
 
-SUFFIX = ".a2l"
+SUFFIX, GRAMMAR_SUFFIX = ".a2l", ".a2g"
 
 MAX_SIZE = 30_000
 """The size of the largest file that is looked at, in bytes. The longest shipped loss has some thousand.

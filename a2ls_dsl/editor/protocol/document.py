@@ -16,8 +16,7 @@ from a2ls_dsl.editor.project import Analysis, Finding
 from a2ls_dsl.editor.references import File, Places, Target
 from a2ls_dsl.editor.symbols import Chars
 from a2ls_dsl.editor.text import Text
-from a2ls_dsl.lang.files import read
-from a2ls_dsl.lang.grammar.grammar import SUFFIX as GRAMMAR_SUFFIX
+from a2ls_dsl.lang.files import GRAMMAR_SUFFIX, read
 
 
 class Document:

@@ -27,7 +27,7 @@ from itertools import chain
 
 from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Severity, Source, Span, unknown
 from a2ls_dsl.lang import files
-from a2ls_dsl.lang.files import MAX_SIZE, shipped, too_large
+from a2ls_dsl.lang.files import GRAMMAR_SUFFIX, MAX_SIZE, shipped, too_large
 from a2ls_dsl.lang.grammar.alternatives import Alternatives
 from a2ls_dsl.lang.grammar.check_losses import (
     item_findings,
@@ -182,8 +182,6 @@ def _flipped(derivation: Derivation, rate: float, drawer: Drawer) -> Derivation 
     return derivation._replace(parts=kept) if len(kept) == len(parts) else None
 
 
-SUFFIX = ".a2g"
-
 _COMMENT = re.compile(r"#[^\n]*")
 
 
@@ -193,8 +191,10 @@ def load_grammar(path_or_name: str | os.PathLike[str]) -> Grammar:
     Raises `LanguageError` with every error in the file, `A2lError` if it can't be read.
     """
     name = os.fspath(path_or_name)
-    library = shipped("grammars", SUFFIX)
-    if name not in library and not (name.endswith(SUFFIX) or os.path.dirname(name) or os.path.exists(name)):
+    library = shipped("grammars", GRAMMAR_SUFFIX)
+    if name not in library and not (
+        name.endswith(GRAMMAR_SUFFIX) or os.path.dirname(name) or os.path.exists(name)
+    ):
         raise unknown("file or shipped loss grammar", name, library)
     return _load(files.read(library.get(name, name)))
 
