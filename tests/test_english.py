@@ -1,8 +1,23 @@
-"""Counts in sentences."""
+"""Counts in sentences, and names that are words of the field."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import a2ls_dsl
 from a2ls_dsl.english import count
+
+PACKAGE = Path(a2ls_dsl.__file__).parent
+
+VAGUE = {"each", "found", "one", "told"}
+"""What says nothing of the thing that is called so."""
+
+STORED = {"search/validation.py: Score.found"}
+"""Names in files that users have: these stay."""
 
 
 @pytest.mark.parametrize(
@@ -15,5 +30,34 @@ from a2ls_dsl.english import count
         (1200, ("row",), "1,200 rows"),
     ],
 )
-def test_a_noun_agrees_with_its_number(number, nouns, text):
+def test_a_noun_agrees_with_its_number(number: int, nouns: tuple[str, ...], text: str) -> None:
     assert count(number, *nouns) == text
+
+
+def names(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """The functions, classes, parameters and fields of a module: where each stands, and its name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name, node.name
+        if isinstance(node, ast.FunctionDef):
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            yield from ((f"{node.name}({argument.arg})", argument.arg) for argument in arguments)
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            for line in node.body:
+                if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+                    yield f"{node.name}.{line.target.id}", line.target.id
+
+
+def test_names_are_words_of_the_field() -> None:
+    vague = {
+        f"{path.relative_to(PACKAGE)}: {where}"
+        for path in PACKAGE.rglob("*.py")
+        for where, name in names(ast.parse(path.read_text(encoding="utf-8")))
+        if name in VAGUE
+    }
+    assert vague <= STORED, "call them what they are: candidate, term, row"
+
+
+def test_a_vague_name_is_noticed() -> None:
+    text = "class Row:\n    found: int\n    def of(self, each: int) -> int: ...\n"
+    assert [where for where, name in names(ast.parse(text)) if name in VAGUE] == ["Row.found", "of(each)"]

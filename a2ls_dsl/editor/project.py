@@ -76,7 +76,7 @@ def analyse(text: str, path: Path | None, buffers: Buffers | None = None) -> Ana
         return Analysis(
             (Finding(report(Rule.CHARACTER, error.message, Span(source, at, at + 1), error.fix)),)
         )
-    own = [each for each in unit.found if each.span.source is source]
+    own = [each for each in unit.diagnostics if each.span.source is source]
     findings = [Finding(each) for each in own]
     findings += _inside(unit, {place(each.path_span).start for each in unit.file.imports} & _starts(own))
     return Analysis(tuple(sorted(findings, key=lambda finding: finding.diagnostic.span.start)), unit)
@@ -91,31 +91,31 @@ def plain(text: str, name: str) -> str:
     return text
 
 
-def _starts(found: Iterable[Diagnostic]) -> set[int]:
-    return {each.span.start for each in found}
+def _starts(diagnostics: Iterable[Diagnostic]) -> set[int]:
+    return {diagnostic.span.start for diagnostic in diagnostics}
 
 
-def _inside(unit: Unit, told: set[int]) -> Iterator[Finding]:
-    """One finding for every import whose file, or what that imports, has errors; `told` are those known."""
-    for each in unit.file.imports:
-        broken = _broken(unit, each)
-        where = place(each.path_span)
-        if broken and where.start not in told:
+def _inside(unit: Unit, reported: set[int]) -> Iterator[Finding]:
+    """One finding for every import whose file, or what that imports, has errors, but those `reported`."""
+    for statement in unit.file.imports:
+        broken = _broken(unit, statement)
+        where = place(statement.path_span)
+        if broken and where.start not in reported:
             first = broken[0]
             more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
-            message = f'"{each.path}" has errors: {first.message}{more}'
+            message = f'"{statement.path}" has errors: {first.message}{more}'
             fix = f"see {first.span.source.name}:{first.span.line}"
             yield Finding(report(Rule.IMPORT_UNREADABLE, message, where, fix), tuple(broken))
 
 
-def _broken(unit: Unit, each: Import) -> list[Related]:
+def _broken(unit: Unit, statement: Import) -> list[Related]:
     """The errors of what an import names and of what that imports, each file once."""
-    waiting, seen, found = [unit.brought.get(each)], {id(unit)}, list[Related]()
+    waiting, seen, errors = [unit.brought.get(statement)], {id(unit)}, list[Related]()
     while waiting:
         inner = waiting.pop()
         if inner is None or id(inner) in seen or inner.path is None:
             continue
         seen.add(id(inner))
-        found += [Related(inner.path, error.span, error.message) for error in inner.errors]
+        errors += [Related(inner.path, error.span, error.message) for error in inner.errors]
         waiting += inner.brought.values()
-    return found
+    return errors

@@ -34,7 +34,7 @@ from a2ls_dsl.experiment.claims import Claim, Published, read_claims, read_publi
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.agents import ALGORITHMS, algorithm_named, told
+from a2ls_dsl.rl.agents import ALGORITHMS, algorithm_named, identity_of
 from a2ls_dsl.rl.algorithm import Algorithm
 from a2ls_dsl.rl.arithmetic import Precision
 from a2ls_dsl.rl.envs.task import Task, check_observations
@@ -146,7 +146,7 @@ class Experiment:
             "loss": run.arm.text,
             "seed": run.seed,
             "frames": training.frames,
-            "settings": told(training.settings),
+            "settings": identity_of(training.settings),
             "evaluation": asdict(training.evaluation),
             "pixels": asdict(training.pixels) if training.pixels else None,
             "precision": str(training.computation.precision),

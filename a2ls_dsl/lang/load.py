@@ -30,8 +30,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, Loss]:
     Raises `LanguageError` with every error in the file and in those that it imports, `A2lError` if it can't
     be read.
     """
-    found = locate(path)
-    losses, _ = analyse(read(found), found)
+    place = locate(path)
+    losses, _ = analyse(read(place), place)
     return losses
 
 
@@ -59,12 +59,12 @@ def analyse(source: Source, path: Path | None = None) -> tuple[dict[str, Loss], 
     """
     importer = Importer()
     unit = importer.unit(source, path)
-    found = list(unit.found)
-    for each in importer.units.values():
-        found += each.errors if each is not unit else []
-    if any(diagnostic.severity is Severity.ERROR for diagnostic in found):
-        raise LanguageError(found)
-    return unit.losses, found
+    diagnostics = list(unit.diagnostics)
+    for other in importer.units.values():
+        diagnostics += other.errors if other is not unit else []
+    if any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics):
+        raise LanguageError(diagnostics)
+    return unit.losses, diagnostics
 
 
 def locate(path: str | os.PathLike[str]) -> Path:
@@ -110,14 +110,14 @@ class Unit:
     path: Path | None = None
     file: LossFile = field(default_factory=lambda: LossFile(()))
     brought: dict[Import, Unit] = field(default_factory=dict)
-    found: list[Diagnostic] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
     summaries: dict[str, Summary] = field(default_factory=dict)
     losses: dict[str, Loss] = field(default_factory=dict)
 
     @property
     def errors(self) -> list[Diagnostic]:
         """What makes the file unusable."""
-        return [diagnostic for diagnostic in self.found if diagnostic.severity is Severity.ERROR]
+        return [diagnostic for diagnostic in self.diagnostics if diagnostic.severity is Severity.ERROR]
 
 
 class Importer:
@@ -140,7 +140,7 @@ class Importer:
         unit.file, mistakes = recover(source)
         file = unit.file
         self._elements += _elements(file)
-        unit.found += mistakes
+        unit.diagnostics += mistakes
         imported, losses = dict[str, Imported](), dict[str, Loss]()
         complete = not any(diagnostic.code == Rule.IMPORT for diagnostic in mistakes)
         for statement in dict.fromkeys(file.imports):  # imports are equal if their paths are
@@ -150,32 +150,34 @@ class Importer:
                 unit.brought[statement] = inner
                 self._bring(statement, inner, imported, unit)
                 losses |= inner.losses
-        checker = FileChecker(unit.found)
+        checker = FileChecker(unit.diagnostics)
         checker.check(file, imported, complete)
-        unit.found = sorted([*unit.found, *checker.found], key=lambda one: one.span.start)
+        unit.diagnostics = sorted(
+            [*unit.diagnostics, *checker.diagnostics], key=lambda diagnostic: diagnostic.span.start
+        )
         unit.summaries = checker.summaries
         if not any(unit.errors for unit in self.units.values()):
             unit.losses = _canonical(file, losses)
         self._open.pop()
         return unit
 
-    def _imported(self, each: Import, path: Path | None, unit: Unit) -> Unit | None:
+    def _imported(self, statement: Import, path: Path | None, unit: Unit) -> Unit | None:
         """The unit that an import names, or None after noting why there is none."""
         try:
-            target = find(each.path, path, self._library, guess=len(unit.found) < _FEW)
+            target = find(statement.path, path, self._library, guess=len(unit.diagnostics) < _FEW)
             key = os.path.realpath(target)
             if key in self._open:
-                names = [self.units[one].source.name for one in [*self._open[self._open.index(key) :], key]]
+                names = [self.units[name].source.name for name in [*self._open[self._open.index(key) :], key]]
                 message = f"this import closes a circle: {' -> '.join(map(os.path.basename, names))}"
                 fix = "put what both files need into a third one"
-                unit.found.append(report(Rule.IMPORT_CIRCLE, message, place(each.path_span), fix))
+                unit.diagnostics.append(report(Rule.IMPORT_CIRCLE, message, place(statement.path_span), fix))
                 return None
             if key in self.units:
                 return self.units[key]
-            source = self._read(target, self._called(each.path, target, unit.source))
+            source = self._read(target, self._called(statement.path, target, unit.source))
         except A2lError as error:
-            unit.found.append(
-                report(Rule.IMPORT_UNREADABLE, error.message, place(each.path_span), _edit(error.fix))
+            unit.diagnostics.append(
+                report(Rule.IMPORT_UNREADABLE, error.message, place(statement.path_span), _edit(error.fix))
             )
             return None
         fits = len(self.units) <= MAX_FILES and self._size + len(source.text) <= MAX_SIZE
@@ -183,7 +185,9 @@ class Importer:
         if not fits or self._elements > MAX_ELEMENTS:
             message = f"a file imports at most {MAX_FILES} files, {MAX_SIZE // 1000} kB"
             message += f" and {MAX_ELEMENTS:,} elements, directly and through others"
-            unit.found.append(report(Rule.IMPORT_LIMITS, message, place(each.path_span), "import less"))
+            unit.diagnostics.append(
+                report(Rule.IMPORT_LIMITS, message, place(statement.path_span), "import less")
+            )
             return None
         return inner
 
@@ -192,14 +196,14 @@ class Importer:
         beside = os.path.join(os.path.dirname(importer.name), text.removesuffix(SUFFIX) + SUFFIX)
         return target.name if target in self._library.values() else os.path.normpath(beside)
 
-    def _bring(self, each: Import, inner: Unit, imported: dict[str, Imported], unit: Unit) -> None:
+    def _bring(self, statement: Import, inner: Unit, imported: dict[str, Imported], unit: Unit) -> None:
         """Make the losses of `inner` known."""
         for name, summary in inner.summaries.items():
-            before = imported.setdefault(name, Imported(each, inner.source, summary))
+            before = imported.setdefault(name, Imported(statement, inner.source, summary))
             if before.source is not inner.source:
-                message = f'`{name}` is a loss of "{before.by.path}" and of "{each.path}"'
+                message = f'`{name}` is a loss of "{before.by.path}" and of "{statement.path}"'
                 fix = "rename one of the two, or import one of the files only"
-                unit.found.append(report(Rule.NAME_TAKEN, message, place(each.path_span), fix))
+                unit.diagnostics.append(report(Rule.NAME_TAKEN, message, place(statement.path_span), fix))
                 return
 
 

@@ -18,7 +18,7 @@ from a2ls_dsl.rl.rainbow.algorithm import Rainbow
 from a2ls_dsl.rl.sac_algorithm import Sac, Simba
 from a2ls_dsl.rl.settings import Computation, PixelSettings
 
-__all__ = ["ALGORITHMS", "AgentSettings", "algorithm_for", "algorithm_of", "make_agent", "told"]
+__all__ = ["ALGORITHMS", "AgentSettings", "algorithm_for", "algorithm_of", "identity_of", "make_agent"]
 
 ALGORITHMS: dict[str, Algorithm[Any]] = {made.name: made for made in (Sac(), Rainbow(), Simba())}
 """Every algorithm by name. The first that takes the actions of a task is the usual one there."""
@@ -92,7 +92,7 @@ def make_agent(
     return made
 
 
-def told(settings: AgentSettings) -> dict[str, Any]:
+def identity_of(settings: AgentSettings) -> dict[str, Any]:
     """Settings as values that name a run. Those that came later are left out where they have their default.
 
     So what was stored before they came is still what the same settings name now.

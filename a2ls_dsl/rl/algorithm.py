@@ -49,7 +49,7 @@ class Algorithm(ABC, Generic[S]):
 
     discrete: whether it chooses among numbered actions, else it gives vectors in [-1, 1]. parities: settings
     under which an update is a published code's, by the name of the code. later: settings that came after runs
-    were stored: see `agents.told`.
+    were stored: see `agents.identity_of`.
     """
 
     name: ClassVar[str]

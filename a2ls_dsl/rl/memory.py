@@ -90,9 +90,9 @@ def memory_of(process: int) -> int:
     return 0
 
 
-def free_of_groups(told: str, root: Path) -> Iterator[int]:
-    """What control groups and those around them have left; told: /proc/self/cgroup, root: where they lie."""
-    for line in told.splitlines():
+def free_of_groups(groups: str, root: Path) -> Iterator[int]:
+    """What control groups and those around have left. groups: /proc/self/cgroup; root: where they lie."""
+    for line in groups.splitlines():
         _, kinds, place = line.split(":", 2)
         if not kinds:  # version 2
             yield from _free_of_group(root, place, "memory.max", "memory.current", "inactive_file")

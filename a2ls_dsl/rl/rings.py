@@ -161,10 +161,10 @@ def _write(path: Path, shape: tuple[int, ...], pieces: Iterable[NDArray[np.gener
         os.fsync(file.fileno())
 
 
-def read(folder: Path, told: Told) -> NDArray[np.generic]:
-    """The ring that was told of, all rows in their places. Raises OSError, ValueError, LookupError."""
-    ring: NDArray[Any] = np.zeros(told["shape"], np.dtype(told["dtype"]))
-    for each in told["files"]:
+def read(folder: Path, stored: Told) -> NDArray[np.generic]:
+    """A ring of a checkpoint, all rows in their places. Raises OSError, ValueError, LookupError."""
+    ring: NDArray[Any] = np.zeros(stored["shape"], np.dtype(stored["dtype"]))
+    for each in stored["files"]:
         if Path(each["file"]).name != each["file"]:
             raise ValueError(f"{each['file']} is not a file of its folder")
         rows = np.load(folder / each["file"], mmap_mode="r", allow_pickle=False)
@@ -175,9 +175,9 @@ def read(folder: Path, told: Told) -> NDArray[np.generic]:
     return ring
 
 
-def clean(folder: Path, told: Mapping[str, Told]) -> None:
+def clean(folder: Path, rings: Mapping[str, Told]) -> None:
     """Delete the files that no ring needs, and with the last one the folder."""
-    needed = {each["file"] for ring in told.values() for each in ring["files"]}
+    needed = {each["file"] for ring in rings.values() for each in ring["files"]}
     for path in folder.glob("*.npy"):
         if path.name not in needed:
             path.unlink(missing_ok=True)

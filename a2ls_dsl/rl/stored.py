@@ -12,7 +12,7 @@ import torch
 
 from a2ls_dsl import __version__
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.agents import algorithm_of, read_tagged, told
+from a2ls_dsl.rl.agents import algorithm_of, identity_of, read_tagged
 from a2ls_dsl.rl.arithmetic import Precision
 from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import find_task, read_task, suite_of
@@ -30,7 +30,7 @@ def training_values(training: Training) -> dict[str, Any]:
     values: dict[str, Any] = {
         "env": training.task.name,
         "frames": training.frames,
-        "settings": told(training.settings),
+        "settings": identity_of(training.settings),
         "evaluation": asdict(training.evaluation),
         "pixels": asdict(training.pixels) if training.pixels else None,
         "precision": training.computation.precision,

@@ -72,14 +72,14 @@ class Document:
 
     def locations(self, places: Places) -> dict[str, list[lsp.Range]]:
         """The places of a symbol by URI."""
-        return {self._uri(real): list(self._ranges(real, found)) for real, found in places.items()}
+        return {self._uri(real): list(self._ranges(real, chars)) for real, chars in places.items()}
 
-    def _ranges(self, real: str, found: Sequence[Chars]) -> list[lsp.Range]:
+    def _ranges(self, real: str, places: Sequence[Chars]) -> list[lsp.Range]:
         if real == self.file.real:
-            return [self.range(*each) for each in found]
+            return [self.range(*place) for place in places]
         text = (self.file.buffers or {}).get(real)
         there = Text(read(real).text if text is None else text, self._encoding)
-        return [_range(there, *each) for each in found]
+        return [_range(there, *place) for place in places]
 
     def _uri(self, real: str) -> str:
         return self.uri if real == self.file.real else self._uris.get(real) or from_fs_path(real) or ""

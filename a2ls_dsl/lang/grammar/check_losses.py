@@ -79,13 +79,13 @@ def number_findings(alternatives: Alternatives) -> Iterator[Diagnostic]:
 
 def item_findings(alternatives: Alternatives) -> Iterator[Diagnostic]:
     """Functions called on what they don't take, or with other numbers."""
-    told: set[surface.Item] = set()
+    reported: set[surface.Item] = set()
     for item, (origin, binding) in alternatives.origins.items():
         findings = Findings()
-        if origin in told or ItemChecker(findings).check((item,)):
+        if origin in reported or ItemChecker(findings).check((item,)):
             continue
-        told.add(origin)
-        first = findings.found[0]
+        reported.add(origin)
+        first = findings.diagnostics[0]
         message = f"{first.message}: {print_item(item)}{surface.for_values(binding)}"
         yield report(GrammarRule.FUNCTION, message, origin.span, first.fix)
 
@@ -142,7 +142,7 @@ def _mismatch(elaborator: Elaborator, call: surface.Operation) -> Diagnostic:
     """Why the first combination of a comparison is no loss, in the words of the checker of losses."""
     findings = Findings()
     TermChecker(findings).check(elaborator.example(call))
-    errors = [finding for finding in findings.found if finding.severity is Severity.ERROR]
+    errors = [finding for finding in findings.diagnostics if finding.severity is Severity.ERROR]
     fix = "offer alternatives that go together"
     if not errors:
         message = "no combination of this comparison is a loss: `some of` doesn't go with the rest of it"

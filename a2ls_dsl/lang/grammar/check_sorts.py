@@ -66,7 +66,7 @@ def check_sorts(
         if sorts.sorts.get(bound.rule.text) not in (Sort.LOSS, None):
             message = f"`{bound.rule.text}` is no sum of losses, only those are bounded"
             sorts.note(GrammarRule.BOUND, message, bound.rule.span, "remove the line")
-    return list(dict.fromkeys(sorts.findings.found))
+    return list(dict.fromkeys(sorts.findings.diagnostics))
 
 
 class _Sorts:
@@ -120,11 +120,11 @@ class _Sorts:
 
     def choice(self, alternatives: Sequence[surface.Expression]) -> Sort | None:
         sorts = [self.of(alternative) for alternative in alternatives]
-        told = [sort for sort in sorts if sort not in (None, Sort.NOTHING)]
-        first = next(iter(told), None)
+        proper = [sort for sort in sorts if sort not in (None, Sort.NOTHING)]
+        first = next(iter(proper), None)
         if first is None:
             return Sort.NOTHING if Sort.NOTHING in sorts else None
-        if first is Sort.NUMBER and Sort.WEIGHT in told:
+        if first is Sort.NUMBER and Sort.WEIGHT in proper:
             first = Sort.WEIGHT
         for alternative, sort in zip(alternatives, sorts, strict=True):
             self.expect(alternative, sort, first)
@@ -250,7 +250,7 @@ class _Sorts:
     @property
     def few(self) -> bool:
         """Whether to look for near names: that takes long in a long file, and nobody reads so many."""
-        return len(self.findings.found) < LISTED
+        return len(self.findings.diagnostics) < LISTED
 
     def note(self, rule: RuleTable, message: str, span: Span, fix: str | Fix) -> None:
         """Complain about a place."""

@@ -83,15 +83,15 @@ class ComparisonSpace(Space):
 
     @cached_property
     def elements(self) -> int:
-        return sum(max((cube.high.bit_count() for cube in each.cubes), default=0) for each in self.sets)
+        return sum(max((cube.high.bit_count() for cube in space.cubes), default=0) for space in self.sets)
 
     def cubes(self, choice: Chosen) -> tuple[Cube, ...]:
         """The cubes that were taken."""
-        return tuple(each.cubes[place] for each, place in zip(self.sets, choice.places, strict=True))
+        return tuple(space.cubes[place] for space, place in zip(self.sets, choice.places, strict=True))
 
     def allows(self, choice: Chosen) -> bool:
         """Whether the sets keep the `require` lines."""
-        return all(each.layout.allows(mask) for each, mask in zip(self.sets, choice.masks, strict=True))
+        return all(space.layout.allows(mask) for space, mask in zip(self.sets, choice.masks, strict=True))
 
     def pick(self, drawer: Drawer) -> Chosen:
         """Alternatives that go together, each combination alike, then the elements."""
@@ -100,13 +100,13 @@ class ComparisonSpace(Space):
                 return choice
         choice = self._proposed(drawer)
         sets = zip(self.sets, choice.places, choice.masks, strict=True)
-        return choice._replace(masks=tuple(each.mend(place, mask, drawer) for each, place, mask in sets))
+        return choice._replace(masks=tuple(space.mend(place, mask, drawer) for space, place, mask in sets))
 
     def pick_evenly(self, drawer: Drawer) -> Chosen:
         group = self.live[weighted(drawer.rng, [group.valid for group in self.live])]
         word = pick(drawer.rng, group.words)
         sets = zip(self.sets, group.sets, strict=True)
-        return _chosen_of(word, [each.draw_evenly(places, drawer) for each, places in sets])
+        return _chosen_of(word, [space.draw_evenly(places, drawer) for space, places in sets])
 
     def _proposed(self, drawer: Drawer) -> Chosen:
         group = self.live[weighted(drawer.rng, self._combinations)]
@@ -143,24 +143,24 @@ class ComparisonSpace(Space):
         yield Weighted(outer, self.layouts.decode(choice.word.kind, choice.masks))
 
     def find(self, search: Search, left: int, outer: Weight) -> dict[int, Derivation]:
-        found: dict[int, Derivation] = {}
+        derivations: dict[int, Derivation] = {}
         for number, (weight, term, masks) in enumerate(search.terms):
             if left >> number & 1 and weight == outer and (choice := self.choice_of(term, masks)):
-                found[left & ~(1 << number)] = Derivation(self, choice)
-        return found
+                derivations[left & ~(1 << number)] = Derivation(self, choice)
+        return derivations
 
     def choice_of(self, term: Comparison, masks: tuple[int, ...]) -> Chosen | None:
         """The choice that gives a comparison whose masks keep the `require` lines, if there is one."""
         for word, group in self.kinds.get((term.operator, term.against_batch, term.options), ()):
             if len(self.sets) == 1 and term.target:
                 continue
-            found = []
-            for each, places, mask in zip(self.sets, group.sets, masks, strict=False):
-                if (place := each.place_of(mask, places)) is None:
+            chosen = []
+            for space, places, mask in zip(self.sets, group.sets, masks, strict=False):
+                if (place := space.place_of(mask, places)) is None:
                     break
-                found.append((place, mask))
+                chosen.append((place, mask))
             else:
-                return _chosen_of(word, found)
+                return _chosen_of(word, chosen)
         return None
 
     def optional(self, choice: Chosen) -> tuple[int, ...]:
@@ -175,7 +175,7 @@ class ComparisonSpace(Space):
 
     def sites(self) -> Iterable[int]:
         words = [number for number, count in enumerate(self.lists) if count > 1]
-        sets = [len(self.lists) + number for number, each in enumerate(self.sets) if len(each.cubes) > 1]
+        sets = [len(self.lists) + number for number, space in enumerate(self.sets) if len(space.cubes) > 1]
         return words + sets
 
     def other(self, old: Derivation, site: int, drawer: Drawer) -> Derivation | None:
@@ -192,7 +192,7 @@ class ComparisonSpace(Space):
         choice: Chosen = old.choice
         if old.space is self:
             return choice
-        if any(place >= len(each.cubes) for place, each in zip(choice.places, self.sets, strict=True)):
+        if any(place >= len(space.cubes) for place, space in zip(choice.places, self.sets, strict=True)):
             return None
         return self._taken(choice.word.picks, choice.places, old, drawer)
 
@@ -217,13 +217,13 @@ class ComparisonSpace(Space):
             return None
         before: ComparisonSpace = old.space  # type: ignore[assignment]
         moved = zip(self.sets, old.choice.masks, before.cubes(old.choice), places, strict=True)
-        masks = tuple(each.move(mask, cube, place, drawer) for each, mask, cube, place in moved)
+        masks = tuple(space.move(mask, cube, place, drawer) for space, mask, cube, place in moved)
         choice = Chosen(word, places, masks)
         return choice if self.allows(choice) else None
 
     def _fitting(self, picks: Places, places: Places) -> Wording | None:
         """The word of these picks if it goes with these cubes in some loss."""
-        if not all(each.cubes[place].valid for each, place in zip(self.sets, places, strict=True)):
+        if not all(space.cubes[place].valid for space, place in zip(self.sets, places, strict=True)):
             return None
         for word, group in self._by_picks.get(picks, ()):
             if all(place in among for place, among in zip(places, group.sets, strict=True)):
@@ -268,7 +268,7 @@ class ComparisonSpace(Space):
 
     def largest(self) -> list[Derivation]:
         """Comparisons with each word and each alternative of a set in one at least, all elements in them."""
-        found: list[Derivation] = []
+        derivations: list[Derivation] = []
         words = set[Wording]()
         seen: list[set[int]] = [set() for _ in self.sets]
         for group in self.live:
@@ -281,11 +281,11 @@ class ComparisonSpace(Space):
                     fresh[i] if i < len(fresh) else every[0] for fresh, every in zip(new, live, strict=True)
                 )
                 masks = tuple(s.cubes[place].high for s, place in zip(self.sets, places, strict=True))
-                found.append(Derivation(self, Chosen(word, places, masks)))
+                derivations.append(Derivation(self, Chosen(word, places, masks)))
             words.update(group.words)
             for old, every in zip(seen, live, strict=True):
                 old.update(every)
-        return found
+        return derivations
 
 
 def leaves_of(root: Space) -> list[ComparisonSpace]:

@@ -97,15 +97,15 @@ class ChoiceSpace(Space):
 
     def largest(self) -> list[Derivation]:
         """The largest derivations of the options that hold comparisons which no larger option holds, too."""
-        found: list[Derivation] = []
+        derivations: list[Derivation] = []
         held: set[int] = set()
         leaves = {place: [leaf.place for leaf in leaves_of(space)] for place, space in self.live.items()}
         size = {place: (len(leaves[place]), space.lengths[1]) for place, space in self.live.items()}
         for place in sorted(self.live, key=size.__getitem__, reverse=True):
-            if not found or not held.issuperset(leaves[place]):
-                found += [Derivation(self, place, (inner,)) for inner in self.live[place].largest()]
+            if not derivations or not held.issuperset(leaves[place]):
+                derivations += [Derivation(self, place, (inner,)) for inner in self.live[place].largest()]
                 held.update(leaves[place])
-        return found
+        return derivations
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +160,9 @@ class ScaledSpace(Space):
         return (0,) if len(self.factors) > 1 else ()
 
     def other(self, old: Derivation, site: int, drawer: Drawer) -> Derivation:
-        return old._replace(choice=pick(drawer.rng, [each for each in self.choices() if each != old.choice]))
+        return old._replace(
+            choice=pick(drawer.rng, [choice for choice in self.choices() if choice != old.choice])
+        )
 
     def adopt(self, old: Derivation, drawer: Drawer) -> int | None:
         return old.choice if old.choice < len(self.factors) else None

@@ -30,9 +30,9 @@ _NO_TARGET: frozenset[Bits] = frozenset({(0, 0)})
 
 def distinct(roots: Sequence[Space], layouts: Layouts) -> Range:
     """The least and the greatest number of distinct losses of all roots together."""
-    found = [bag for root in roots for bag in root.bags(_ONE)]
-    if len(found) < MAX_BAGS * max(1, len(roots)):
-        least, greatest = _counted(found, layouts)
+    bags = [bag for root in roots for bag in root.bags(_ONE)]
+    if len(bags) < MAX_BAGS * max(1, len(roots)):
+        least, greatest = _counted(bags, layouts)
         if least == greatest:
             return least, greatest
     else:
@@ -59,8 +59,8 @@ def listed(roots: Sequence[Space], layouts: Layouts) -> Iterator[Loss]:
                 yield loss
 
 
-def _counted(found: list[tuple[Atom, ...]], layouts: Layouts) -> Range:
-    bags = list({tuple(sorted((a.content for a in bag), key=hash)): bag for bag in found}.values())
+def _counted(given: list[tuple[Atom, ...]], layouts: Layouts) -> Range:
+    bags = list({tuple(sorted((a.content for a in bag), key=hash)): bag for bag in given}.values())
     singles = [bag[0] for bag in bags if len(bag) == 1]
     sums = _largest([tuple(sorted(bag, key=lambda a: a.place)) for bag in bags if len(bag) > 1])
     least, greatest = _union(singles, layouts)
@@ -105,9 +105,9 @@ def _covered(small: Atom, big: Atom) -> bool:
         return True
     products = dict(big.kinds)
     return small.weights <= big.weights and all(
-        any(_inside(each, other) for other in products.get(kind, ()))
+        any(_inside(own, other) for other in products.get(kind, ()))
         for kind, given in small.kinds
-        for each in given
+        for own in given
     )
 
 
@@ -125,9 +125,9 @@ def _apart(a: Atom, b: Atom) -> bool:
         return True
     others = dict(b.kinds)
     return not any(
-        all(map(_meet, one, other))
+        all(map(_meet, own, other))
         for kind, products in a.kinds
-        for one in products
+        for own in products
         for other in others.get(kind, ())
     )
 
@@ -140,16 +140,16 @@ def _meet(ours: Collection[Bits], theirs: Collection[Bits]) -> bool:
 
 def _union(atoms: Iterable[Atom], layouts: Layouts) -> Range:
     """The number of distinct weighted comparisons in some atoms."""
-    found: dict[tuple[Weight, Kind], set[Product]] = {}
+    products_of: dict[tuple[Weight, Kind], set[Product]] = {}
     for atom in atoms:
         for weight, (kind, products) in product(atom.weights, atom.kinds):
-            found.setdefault((weight, kind), set()).update(products)
-    known: dict[frozenset[Product], Range] = {}
+            products_of.setdefault((weight, kind), set()).update(products)
+    sizes: dict[frozenset[Product], Range] = {}
     least = greatest = 0
-    for each in map(frozenset, found.values()):
-        if each not in known:
-            known[each] = _size(each, layouts)
-        least, greatest = least + known[each][0], greatest + known[each][1]
+    for products_of_kind in map(frozenset, products_of.values()):
+        if products_of_kind not in sizes:
+            sizes[products_of_kind] = _size(products_of_kind, layouts)
+        least, greatest = least + sizes[products_of_kind][0], greatest + sizes[products_of_kind][1]
     return least, greatest
 
 
@@ -158,7 +158,7 @@ def _size(products: Collection[Product], layouts: Layouts) -> Range:
     kept = [a for a in products if not any(a != b and _inside(a, b) and not _inside(b, a) for b in products)]
     if len(kept) > 1 and sum(math.prod(map(len, sides)) for sides in kept) <= MAX_CUBES:
         cubes, clauses, bits = _joined(kept, layouts)
-        number = under(clauses, cubes, lambda each: union_size(each, bits))
+        number = under(clauses, cubes, lambda rest: union_size(rest, bits))
         return number, number
     sizes = [tuple(map(_side, sides, (layouts.source, layouts.target))) for sides in kept]
     lows = [math.prod(low for low, _ in ranges) for ranges in sizes]
@@ -169,9 +169,9 @@ def _side(cubes: Collection[Bits], layout: Layout) -> Range:
     if all(low == high for low, high in cubes):
         number = sum(layout.allows(low) for low, _ in cubes)
     elif len(cubes) <= MAX_CUBES:
-        number = under(layout.clauses, cubes, lambda each: union_size(each, tuple(layout.bits.values())))
+        number = under(layout.clauses, cubes, lambda rest: union_size(rest, tuple(layout.bits.values())))
     else:
-        sizes = [under(layout.clauses, [cube], lambda each: union_size(each, ())) for cube in cubes]
+        sizes = [under(layout.clauses, [cube], lambda rest: union_size(rest, ())) for cube in cubes]
         return max(sizes), sum(sizes)
     return number, number
 
@@ -192,13 +192,13 @@ def _joined(products: Collection[Product], layouts: Layouts) -> tuple[list[Bits]
 
 def _singles(bags: Sequence[tuple[Atom, ...]]) -> dict[tuple[Weight, Kind], set[Product]] | None:
     """The products by weight and kind, if no loss is a sum."""
-    found: dict[tuple[Weight, Kind], set[Product]] = {}
+    products_of: dict[tuple[Weight, Kind], set[Product]] = {}
     for bag in bags:
         if len(bag) != 1:
             return None
         for weight, (kind, products) in product(sorted(bag[0].weights, key=repr), bag[0].kinds):
-            found.setdefault((weight, kind), set()).update(products)
-    return found
+            products_of.setdefault((weight, kind), set()).update(products)
+    return products_of
 
 
 def _masks(singles: dict[tuple[Weight, Kind], set[Product]], layouts: Layouts) -> Iterator[Loss]:

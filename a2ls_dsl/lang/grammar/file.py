@@ -119,9 +119,9 @@ MAX_DEPTH = 8
 def check(file: GrammarFile) -> list[Diagnostic]:
     """All findings about the names, kinds and steps of a grammar, in the order of the text."""
     rules, findings = file.by_name, Findings(of_grammar=True)
-    findings.found += _horizons(file)
-    values = [] if findings.found else list(file.corners())
-    findings.found += [*_rule_names(file), *_requires(file)]
+    findings.diagnostics += _horizons(file)
+    values = [] if findings.diagnostics else list(file.corners())
+    findings.diagnostics += [*_rule_names(file), *_requires(file)]
     for rule in file.rules:
         for part in surface.walk(rule.body):
             if isinstance(part, surface.Elements):
@@ -130,12 +130,14 @@ def check(file: GrammarFile) -> list[Diagnostic]:
     try:
         order = file.ordered()
     except CycleError as cycle:
-        findings.found.append(_recursion(rules, cycle.args[1]))
+        findings.diagnostics.append(_recursion(rules, cycle.args[1]))
     else:
-        findings.found += check_sorts(rules, order, file.bounds)
-    if not findings.found:  # a rule may seem unused only because its name was misspelled where it is used
-        findings.found += _unused(file)
-    return sorted(findings.found, key=lambda finding: finding.span.start)
+        findings.diagnostics += check_sorts(rules, order, file.bounds)
+    if (
+        not findings.diagnostics
+    ):  # a rule may seem unused only because its name was misspelled where it is used
+        findings.diagnostics += _unused(file)
+    return sorted(findings.diagnostics, key=lambda finding: finding.span.start)
 
 
 def _horizons(file: GrammarFile) -> Iterator[Diagnostic]:

@@ -221,8 +221,8 @@ def _read(source: Source) -> tuple[GrammarFile, list[Diagnostic]]:
     statements = read(source, GRAMMARS, findings)
     header = next(iter(statements), None)
     if not isinstance(header, surface.Header):
-        raise LanguageError(findings.found[:1])
-    return GrammarFile.of(header, statements), findings.found
+        raise LanguageError(findings.diagnostics[:1])
+    return GrammarFile.of(header, statements), findings.diagnostics
 
 
 def _load(source: Source) -> Grammar:

@@ -25,17 +25,17 @@ def format_grammar(source: Source) -> str:
     """The text of a loss grammar in its one layout. Raises `LanguageError` if it doesn't parse."""
     text, findings = plain(source.text), Findings(of_grammar=True)
     statements = read(Source(source.name, text), GRAMMARS, findings)
-    if findings.found:
-        raise LanguageError(findings.found)
-    found = blocks(text, [(statement, statement.span) for statement in statements])
-    columns = _columns(found)
-    return join(found, lambda statement: list(_statement(statement, columns)))
+    if findings.diagnostics:
+        raise LanguageError(findings.diagnostics)
+    parts = blocks(text, [(statement, statement.span) for statement in statements])
+    columns = _columns(parts)
+    return join(parts, lambda statement: list(_statement(statement, columns)))
 
 
-def _columns(found: Iterable[Block[surface.Statement]]) -> dict[str, int]:
+def _columns(parts: Iterable[Block[surface.Statement]]) -> dict[str, int]:
     """How wide the name of each rule is written."""
     columns, together = dict[str, int](), list[str]()
-    for block in found:
+    for block in parts:
         rule = block.content.name.text if isinstance(block.content, surface.Equation) else ""
         if block.parted or block.above or not rule:
             together = []

@@ -36,7 +36,7 @@ class Filter:
         if operators is None:
             operators = self.operators
         elif self.operators is not None:
-            operators = [each for each in operators if each in self.operators]
+            operators = [operator for operator in operators if operator in self.operators]
         if against_batch is None:
             against_batch = self.against_batch
         elif self.against_batch not in (None, against_batch):
@@ -112,7 +112,7 @@ class LossSet:
             if all(value in (min(end), max(end)) for value, end in zip(binding.values(), ends, strict=True))
         ]
         chosen = corners or [root for _, root in self.live]
-        return list(dict.fromkeys(each.loss() for root in chosen for each in root.largest()))
+        return list(dict.fromkeys(derivation.loss() for root in chosen for derivation in root.largest()))
 
     def contains(self, loss: Loss) -> bool:
         """Whether the grammar can produce a loss."""
@@ -150,8 +150,8 @@ class LossSet:
     @cached_property
     def kinds(self) -> tuple[tuple[str, bool], ...]:
         """The operators of the grammar's comparisons, with and without negatives."""
-        found = {kind[:2]: None for _, root in self.live for leaf in leaves_of(root) for kind in leaf.kinds}
-        return tuple(found)
+        kinds = {kind[:2]: None for _, root in self.live for leaf in leaves_of(root) for kind in leaf.kinds}
+        return tuple(kinds)
 
     @cached_property
     def _bounds(self) -> tuple[int, int]:
@@ -171,8 +171,8 @@ class LossSet:
         if terms := self._encoded(loss):
             for number, (_, root) in enumerate(self.live):
                 least, greatest = root.lengths
-                if least <= len(terms) <= greatest and (found := Search(terms).derivation(root)):
-                    located = number, found
+                if least <= len(terms) <= greatest and (derivation := Search(terms).derivation(root)):
+                    located = number, derivation
                     break
         if len(self._remembered) >= REMEMBERED:
             del self._remembered[next(iter(self._remembered))]
@@ -205,5 +205,5 @@ class LossSet:
 
 
 def _canonical(loss: Loss) -> Loss | None:
-    terms = [each for each in loss.terms if isinstance(each.term, Comparison)]
+    terms = [weighted for weighted in loss.terms if isinstance(weighted.term, Comparison)]
     return canonical(Loss(tuple(terms))) if len(terms) == len(loss.terms) else None

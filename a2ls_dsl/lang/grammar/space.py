@@ -113,7 +113,7 @@ class Space(ABC):
 
     def find(self, search: Search, left: int, outer: Weight) -> dict[int, Derivation]:
         """What can be left of the terms `left` of a loss, with a derivation of those that were taken."""
-        found: dict[int, Derivation] = {}
+        derivations: dict[int, Derivation] = {}
         for choice in self.choices():
             weight = self.weight(choice, outer)
             if self.last_weight and weight not in search.weights:
@@ -126,8 +126,8 @@ class Space(ABC):
                         following.setdefault(rest, (*parts, part))
                 states = following
             for rest, parts in states.items():
-                found.setdefault(rest, Derivation(self, choice, parts))
-        return found
+                derivations.setdefault(rest, Derivation(self, choice, parts))
+        return derivations
 
     # moves
 
@@ -161,7 +161,9 @@ class Space(ABC):
         if not self.alike(b.space) or len(a.parts) != len(b.parts):
             return a
         pairs = zip(a.parts, b.parts, strict=True)
-        return a._replace(parts=tuple(one.space.cross(one, two, equal, drawer) for one, two in pairs))
+        return a._replace(
+            parts=tuple(mine.space.cross(mine, theirs, equal, drawer) for mine, theirs in pairs)
+        )
 
     def alike(self, other: Space) -> bool:
         """Whether both stand in one place of the text."""

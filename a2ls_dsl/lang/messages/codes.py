@@ -193,19 +193,19 @@ class Findings:
     """
 
     def __init__(self, earlier: Sequence[Diagnostic] = (), of_grammar: bool = False) -> None:
-        self.found: list[Diagnostic] = []
+        self.diagnostics: list[Diagnostic] = []
         self._of_grammar = of_grammar
         self._earlier = sorted(diagnostic.span.start for diagnostic in earlier)
 
     @property
     def few(self) -> bool:
         """Whether there is time to look for a near name."""
-        return len(self.found) < _FEW
+        return len(self.diagnostics) < _FEW
 
     def note(self, code: str, message: str, span: Span | None, fix: str | Fix) -> None:
         """Add a diagnostic; its severity follows from its code."""
         code = _IN_GRAMMARS.get(code, code) if self._of_grammar else code
-        self.found.append(report(code, message, place(span), fix))
+        self.diagnostics.append(report(code, message, place(span), fix))
 
     def damaged(self, where: Span | None) -> bool:
         """Whether an earlier diagnostic lies in this place."""

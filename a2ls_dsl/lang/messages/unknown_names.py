@@ -29,12 +29,12 @@ LISTED = 12
 """How many names a message lists."""
 
 
-def suggestion(name: str, known: Iterable[str], listed: str = "", guess: bool = True) -> str | Fix:
+def suggestion(name: str, existing: Iterable[str], listed: str = "", guess: bool = True) -> str | Fix:
     """The fix for a name that does not exist: the near one, else `listed`, by default what there is.
 
     Without `guess` only what there is (that is cheap).
     """
-    names = list(dict.fromkeys(known))
+    names = list(dict.fromkeys(existing))
     if close := near(name, names) if guess else None:
         return Fix(f"did you mean `{close}`?", close)
     more = ", ..." if len(names) > LISTED else ""
@@ -67,21 +67,23 @@ def unknown_operator(name: str, guess: bool = True) -> str | Fix:
     return what + fix if isinstance(fix, str) else replace(fix, words=what + fix.words)
 
 
-def unknown_option(name: str, known: Iterable[str], listed: str = "") -> str | Fix:
-    """The fix for an option that the operator does not have; `known` are those it has."""
-    known = list(known)
-    listed = listed or (f"it has {', '.join(known)}" if known else "it has none")
+def unknown_option(name: str, existing: Iterable[str], listed: str = "") -> str | Fix:
+    """The fix for an option that the operator does not have; `existing` are those it has."""
+    existing = list(existing)
+    listed = listed or (f"it has {', '.join(existing)}" if existing else "it has none")
     hints = {
         alias: hint
         for alias, hint in _foreign("options").items()
-        if any(f"`{option}`" in hint for option in known)
+        if any(f"`{option}`" in hint for option in existing)
     }
-    return _fix(name, hints, known, listed, True)
+    return _fix(name, hints, existing, listed, True)
 
 
-def _fix(name: str, aliases: Mapping[str, str], known: Iterable[str], listed: str, guess: bool) -> str | Fix:
+def _fix(
+    name: str, aliases: Mapping[str, str], existing: Iterable[str], listed: str, guess: bool
+) -> str | Fix:
     if name.lower() in aliases:
         words = aliases[name.lower()]
         meant = re.search(r"did you mean `(\w+)`|(\w+)\(", words)
         return Fix(words, meant[1] or meant[2]) if meant and not words.startswith("e.g.") else words
-    return suggestion(name, known, listed, guess)
+    return suggestion(name, existing, listed, guess)

@@ -46,7 +46,7 @@ def canonical(loss: Loss, scope: Mapping[str, Loss] | None = None) -> Loss:
     for place, weighted in enumerate(loss.terms):
         if isinstance(weighted.term, Ref):
             inner = named_apart((scope or {})[weighted.term.name], place)
-            terms += [Weighted(times(weighted.weight, each.weight), each.term) for each in inner.terms]
+            terms += [Weighted(times(weighted.weight, part.weight), part.term) for part in inner.terms]
         else:
             terms.append(Weighted(canonical_weight(weighted.weight), canonical_comparison(weighted.term)))
     return Loss(ordered_terms(terms))
@@ -93,13 +93,13 @@ def canonical_set(items: Iterable[Item], side: str) -> tuple[Item, ...]:
 
 def canonical_items(items: Iterable[Item], side: str) -> list[Item]:
     """Items without places and defaults, in the order given."""
-    known: dict[int, tuple[Call, ...]] = {}  # the elements of a run have one tuple of calls together
+    cached: dict[int, tuple[Call, ...]] = {}  # the elements of a run have one tuple of calls together
 
     def calls_of(element: Element) -> tuple[Call, ...]:
         place = id(element.calls)
-        if place not in known:
-            known[place] = _canonical_calls(drawn_calls(element), side)
-        return known[place]
+        if place not in cached:
+            cached[place] = _canonical_calls(drawn_calls(element), side)
+        return cached[place]
 
     def bare(item: Item) -> Item:
         match item:
@@ -118,8 +118,8 @@ def canonical_items(items: Iterable[Item], side: str) -> list[Item]:
 
 def drawn_calls(element: Element) -> tuple[Call, ...]:
     """The calls around an element, without the draw of one step out of one."""
-    one = element.until is None and element.calls and element.calls[0].name in DRAWS
-    return element.calls[1:] if one else element.calls
+    single = element.until is None and element.calls and element.calls[0].name in DRAWS
+    return element.calls[1:] if single else element.calls
 
 
 def ordered_set(items: Iterable[Item]) -> tuple[Item, ...]:
@@ -151,15 +151,15 @@ def is_fresh(item: Item) -> bool:
 
 def without_effect(calls: Sequence[Call]) -> dict[int, str]:
     """The calls around a state that change nothing, by their places in a chain, and why; innermost first."""
-    found = dict[int, str]()
+    reasons = dict[int, str]()
     for place, (inner, outer) in enumerate(pairwise(calls)):
         if inner.name in DRAWS and outer.name in functions and functions[outer.name].uncropped:
-            found[place + 1] = "of a step that is drawn, only what the agent sees is known"
+            reasons[place + 1] = "of a step that is drawn, only what the agent sees is known"
         if _is_scale_free(inner) and _is_scale_free(outer):
-            found[place] = f"`{outer.name}` divides by the size anew"
+            reasons[place] = f"`{outer.name}` divides by the size anew"
         if _kind(inner) is Kind.VIEW and outer.name in functions and functions[outer.name].uncropped:
-            found[place + 1] = f"what `{inner.name}` gives is as large as the agent's frames already"
-    return found
+            reasons[place + 1] = f"what `{inner.name}` gives is as large as the agent's frames already"
+    return reasons
 
 
 def explicit_calls(element: Element, side: str) -> tuple[Call, ...]:

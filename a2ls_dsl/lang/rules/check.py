@@ -55,7 +55,7 @@ def check(file: LossFile, earlier: Sequence[Diagnostic] = ()) -> list[Diagnostic
     """Errors and warnings of a parsed file in the order of their places, without the `earlier` ones."""
     checker = FileChecker(earlier)
     checker.check(file, {})
-    return checker.found
+    return checker.diagnostics
 
 
 class FileChecker:
@@ -72,9 +72,9 @@ class FileChecker:
         self._complete = True
 
     @property
-    def found(self) -> list[Diagnostic]:
+    def diagnostics(self) -> list[Diagnostic]:
         """Errors and warnings in the order of their places."""
-        return sorted(self._findings.found, key=lambda diagnostic: diagnostic.span.start)
+        return sorted(self._findings.diagnostics, key=lambda diagnostic: diagnostic.span.start)
 
     def check(self, file: LossFile, imported: Mapping[str, Imported], complete: bool = True) -> None:
         """Check every definition of a file that may refer to `imported` losses.
@@ -183,10 +183,10 @@ class FileChecker:
         self._note(Rule.COLLAPSE, message, summary.collapsing, fix)
 
     def _unused(self, file: LossFile) -> None:
-        brought = {each.by for name, each in self._imported.items() if name in self._used}
-        known = {loss.by for loss in self._imported.values()}
+        brought = {loss.by for name, loss in self._imported.items() if name in self._used}
+        imports = {loss.by for loss in self._imported.values()}
         for statement in file.imports:
-            if statement in known and statement not in brought:
+            if statement in imports and statement not in brought:
                 message = f'no loss of "{statement.path}" is used'
                 self._note(Rule.IMPORT_UNUSED, message, statement.span, Fix("remove the import", ""))
 

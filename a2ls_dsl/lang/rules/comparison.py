@@ -40,8 +40,8 @@ from a2ls_dsl.words.registry import heads
 def problems(parts: Parts) -> list[Problem]:
     """What is wrong with a comparison; where something is, what follows from it is not looked at."""
     for test in TESTS:
-        if found := list(test(parts)):
-            return found
+        if wrong := list(test(parts)):
+            return wrong
     return []
 
 
@@ -162,15 +162,15 @@ _TRANSITION = sorted([Width.NUMBER, Width.LATENT])
 
 def _words(parts: Parts) -> Iterator[Problem]:
     """Negatives and options fit the operator and the sets."""
-    found = list(word_problems(parts.entry, parts.against_batch, parts.options))
-    yield from found
+    wrong = list(word_problems(parts.entry, parts.against_batch, parts.options))
+    yield from wrong
     for option in parts.options:
-        known = parts.entry.option(option.name)
-        told = any(problem.about is option for problem in found)
-        if known and known.needs is Needs.ROLLOUT and not parts.rolled and not told:
+        parameter = parts.entry.option(option.name)
+        reported = any(problem.about is option for problem in wrong)
+        if parameter and parameter.needs is Needs.ROLLOUT and not parts.rolled and not reported:
             message = f"`{option.name}` weighs the steps of a rollout; there is none"
             yield Problem(Rule.OPTION_UNKNOWN, message, _left_out(option), option)
-        if option.name == TRANSITION and not parts.rolls and not told:
+        if option.name == TRANSITION and not parts.rolls and not reported:
             message = f"a `{TRANSITION}` is what a rollout applies; there is none"
             yield Problem(Rule.OPTION_UNKNOWN, message, _left_out(option), option)
 
@@ -218,8 +218,8 @@ _WITHOUT = {
 
 
 def _number(option: Option, entry: Operator, against_batch: bool) -> Iterator[Problem]:
-    known = entry.option(option.name)
-    if known is None:
+    parameter = entry.option(option.name)
+    if parameter is None:
         names = [*entry.maps, *(option.name for option in entry.options)]
         message = f"`{entry.name}` has no option `{option.name}`"
         fix = unknown_option(option.name, names)
@@ -229,9 +229,9 @@ def _number(option: Option, entry: Operator, against_batch: bool) -> Iterator[Pr
     elif problem := range_problem(option, entry):
         yield problem
     elif option.shared:
-        message = f"`as` names a head; `{known.name}` is none"
+        message = f"`as` names a head; `{parameter.name}` is none"
         yield Problem(Rule.OPTION_VALUE, message, _unshared(option), option)
-    elif known.needs is Needs.NEGATIVES and not against_batch:
+    elif parameter.needs is Needs.NEGATIVES and not against_batch:
         message = f"`{option.name}` divides similarities to the batch; there are none"
         yield Problem(Rule.OPTION_UNKNOWN, message, "add `against batch`", option)
 
@@ -242,11 +242,11 @@ def range_problem(option: Option, entry: Operator) -> Problem | None:
         if isinstance(option.value, Call) and all(map(LAYER.holds, option.value.numbers)):
             return None
         return Problem(Rule.OPTION_VALUE, f"the width of a layer is {LAYER}", "e.g. mlp(256)", option)
-    known = entry.option(option.name)
-    if known is None or (not isinstance(option.value, Call) and known.range.holds(option.value)):
+    parameter = entry.option(option.name)
+    if parameter is None or (not isinstance(option.value, Call) and parameter.range.holds(option.value)):
         return None
-    fix = Fix.write(f"{known.name} = {print_number(known.default)}")
-    return Problem(Rule.OPTION_VALUE, f"`{known.name}` is {known.range}", fix, option)
+    fix = Fix.write(f"{parameter.name} = {print_number(parameter.default)}")
+    return Problem(Rule.OPTION_VALUE, f"`{parameter.name}` is {parameter.range}", fix, option)
 
 
 def _unshared(option: Option) -> Fix:

@@ -156,11 +156,13 @@ class ItemChecker:
             where = call.spans[1 + len(parameters)] if call.spans else element.span
             self._findings.note(Rule.ARGUMENTS, message, where, f"e.g. {function.example}")
             return False
-        for place, (value, each) in enumerate(zip(call.numbers, parameters, strict=False)):
-            if not each.range.holds(value):
-                message = f"`{each.name}` of `{call.name}` is {each.range}, not {print_number(value)}"
+        for place, (value, parameter) in enumerate(zip(call.numbers, parameters, strict=False)):
+            if not parameter.range.holds(value):
+                message = (
+                    f"`{parameter.name}` of `{call.name}` is {parameter.range}, not {print_number(value)}"
+                )
                 where = call.spans[1 + place] if call.spans else element.span
-                fix = Fix.write(print_number(each.default))
+                fix = Fix.write(print_number(parameter.default))
                 self._findings.note(Rule.NUMBER_RANGE, message, where, fix)
                 return False
         return True

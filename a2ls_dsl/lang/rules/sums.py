@@ -117,8 +117,8 @@ def ordered_terms(terms: Iterable[Weighted]) -> tuple[Weighted, ...]:
     given = [_renamed(weighted, lambda name: name if uses[name] > 1 else None) for weighted in given]
     keys = [_key(_renamed(weighted, lambda name: "h")) for weighted in given]
     contents: dict[str, list[_TermKey]] = {}
-    for each, key in zip(given, keys, strict=True):
-        for name in shared_names(each.term):
+    for weighted, key in zip(given, keys, strict=True):
+        for name in shared_names(weighted.term):
             contents.setdefault(name, []).append(key)
     blocks = sorted(contents, key=lambda name: sorted(contents[name]))
     ranks = {name: rank for rank, name in enumerate(blocks, start=1)}

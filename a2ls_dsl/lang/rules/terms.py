@@ -108,9 +108,9 @@ class TermChecker:
             self._findings.note(Rule.OPERATOR_UNKNOWN, message, head(term.span, term.operator), fix)
         elif self._noted(number_of_sets(entry, _written(term, entry)), term):
             return False
-        one = entry.unary if entry else len(term.sides or (0, 0)) == 1
+        unary = entry.unary if entry else len(term.sides or (0, 0)) == 1
         source = self._set(Place.SOURCE, term)
-        target = one or self._set(Place.TARGET, term)
+        target = unary or self._set(Place.TARGET, term)
         if not source or not self._gradient(term) or not target or entry is None:
             return False
         parts = Parts(
@@ -118,7 +118,7 @@ class TermChecker:
             term.against_batch,
             term.options,
             Side.of(term.source, SOURCE),
-            None if one else Side.of(term.target, TARGET),
+            None if unary else Side.of(term.target, TARGET),
         )
         clean = not self._noted(problems(parts), term) and self._heads.check(term, parts)
         if clean:
@@ -133,19 +133,19 @@ class TermChecker:
         for made, term in self._transitions[1:]:
             first, before = self._transitions[0]
             if made != first:
-                here, there = (print_map(each.kind, each.layers) for each in (made, first))
+                here, there = (print_map(head.kind, head.layers) for head in (made, first))
                 named = " of another name" if here == there else ""
                 message = f"this rollout's transition is {here}{named}, that of line "
                 message += f"{place(before.span).line} is {there}: these are two models"
                 self._findings.note(Rule.TRANSITIONS, message, term.span, "give both the same")
                 return
 
-    def _noted(self, found: Iterable[Problem], term: Comparison) -> bool:
+    def _noted(self, given: Iterable[Problem], term: Comparison) -> bool:
         """Report the problems of a term, each at what it is about; whether there is one."""
-        told = list(found)
-        for problem in told:
+        reported = list(given)
+        for problem in reported:
             self._findings.note(problem.code, problem.message, _span(problem.about, term), problem.fix)
-        return bool(told)
+        return bool(reported)
 
     def _set(self, side: Place, term: Comparison) -> bool:
         """Check one set; False if something is wrong with it, so that nothing more is said about it."""

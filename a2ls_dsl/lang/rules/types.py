@@ -95,10 +95,10 @@ def groups(items: Iterable[Item]) -> list[list[Item]]:
 
     These are the parts of a set that is read step by step.
     """
-    found: dict[object, list[Item]] = {}
+    alike: dict[object, list[Item]] = {}
     for item in items:
-        found.setdefault(_shape(item), []).append(item)
-    return [sorted(group, key=lambda item: item.last) for group in found.values()]
+        alike.setdefault(_shape(item), []).append(item)
+    return [sorted(group, key=lambda item: item.last) for group in alike.values()]
 
 
 def steps(term: Comparison) -> list[tuple[tuple[Item, ...], tuple[Item, ...]]]:

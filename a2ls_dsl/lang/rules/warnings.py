@@ -33,12 +33,12 @@ class Advice:
 
     def set(self, items: Iterable[Item], side: str) -> None:
         """Repetition, and calls without effect."""
-        seen, told, items = set[Item](), False, list(items)
+        seen, reported, items = set[Item](), False, list(items)
         for item, bare in zip(items, canonical_items(items, side), strict=True):
-            if bare in seen and not is_fresh(bare) and not told:
+            if bare in seen and not is_fresh(bare) and not reported:
                 message = f"{_words([item])} is named twice in this set; it counts once"
                 self._findings.note(Rule.REPEATED, message, item.span, "remove one")
-                told = True
+                reported = True
             seen.add(bare)
         for item in {item.span or item: item for item in items}.values():
             self._idle(item)
@@ -67,12 +67,12 @@ class Advice:
                 self._no_effect(f"`{outer}`", f"`{entry.name}` divides each row by its length", only, fix)
 
     def _overlap(self, term: Comparison, parts: Parts) -> None:
-        known = {_named(item, SOURCE) for item in term.source} - {None}
-        both = [item for item in term.target if _named(item, TARGET) in known]
+        sources = {_named(item, SOURCE) for item in term.source} - {None}
+        both = [item for item in term.target if _named(item, TARGET) in sources]
         if not both:
             return
-        one = len({_named(item, TARGET) for item in both}) == 1
-        verb, pronoun, own = ("is", "it", "itself") if one else ("are", "them", "themselves")
+        single = len({_named(item, TARGET) for item in both}) == 1
+        verb, pronoun, own = ("is", "it", "itself") if single else ("are", "them", "themselves")
         message = f"{_words(both)} {verb} in the source and in the target"
         message += f"; the predictor can copy {pronoun}" if not parts.headless else f", compared with {own}"
         self._findings.note(Rule.COPIED, message, both[0].span, "allowed, as in a2_winner_v")
@@ -93,8 +93,8 @@ class Advice:
         if parts.headless or any(option.name == HEAD for option in term.options):
             return
         match term.source, term.target:
-            case (Element() as one,), (Element() as other,) if is_fresh(one) and is_fresh(other):
-                if one.offset == other.offset and is_latent(other) and trains_encoder(other, TARGET):
+            case (Element() as first,), (Element() as second,) if is_fresh(first) and is_fresh(second):
+                if first.offset == second.offset and is_latent(second) and trains_encoder(second, TARGET):
                     message = "a head foretells one view of a state from the other, both of them learning"
                     fix = f"`with {HEAD} = {NONE}` asks that they are alike"
                     self._findings.note(Rule.PREDICTED_VIEW, message, term.span, fix)

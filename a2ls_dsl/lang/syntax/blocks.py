@@ -65,10 +65,10 @@ def blocks(text: str, statements: Iterable[tuple[T, Span | None]]) -> list[Block
     return merged
 
 
-def join(found: Iterable[Block[T]], lines: Callable[[T], list[str]]) -> str:
+def join(blocks: Iterable[Block[T]], lines: Callable[[T], list[str]]) -> str:
     """The text of blocks, with each statement as these lines."""
     written = list[str]()
-    for block in found:
+    for block in blocks:
         written += [""] * block.parted + block.above
         if block.content is not None:
             *first, last = lines(block.content)

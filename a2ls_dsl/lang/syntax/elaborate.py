@@ -49,11 +49,11 @@ def recover(source: Source) -> tuple[LossFile, list[Diagnostic]]:
     statements = read(source, LOSSES, findings)
     losses = LossBuilder(findings)
     definitions = tuple(losses.build(line) for line in statements if isinstance(line, surface.Equation))
-    if not definitions and not findings.found:
+    if not definitions and not findings.diagnostics:
         end = Span(source, len(source.text), len(source.text))
         findings.note(Rule.NO_LOSS, "there is no loss in this file", end, f"e.g. {EXAMPLE}")
     imports = tuple(line for line in statements if isinstance(line, Import))
-    return LossFile(definitions, imports, Span(source, 0, len(source.text))), findings.found
+    return LossFile(definitions, imports, Span(source, 0, len(source.text))), findings.diagnostics
 
 
 class LossBuilder:

@@ -22,16 +22,16 @@ Finding: TypeAlias = tuple[str, str, str | Fix, int, int]
 
 @dataclass(frozen=True)
 class ParseFailure:
-    """Where parsing of a piece of text failed: `text[start:end]` is the token `found`.
+    """Where parsing of a piece of text failed: `text[start:end]` is a token that can't stand there.
 
-    `found` is the name of a terminal, `$END` at the end of the piece, or empty for a character that begins
+    `terminal` is its kind, `$END` at the end of the piece, or empty for a character that begins
     no token. `expected` are the terminals that could have stood there.
     """
 
     text: str
     start: int
     end: int
-    found: str
+    terminal: str
     expected: frozenset[str]
 
     @property
@@ -56,13 +56,13 @@ class ParseFailure:
 
     def opened(self) -> list[int]:
         """Where the brackets stand that are still open, the innermost last."""
-        found: list[int] = []
+        places: list[int] = []
         for match in re.finditer(r"[(){}\[\]]", self.text[: self.start]):
             if match[0] in "({[":
-                found.append(match.start())
-            elif found:
-                found.pop()
-        return found
+                places.append(match.start())
+            elif places:
+                places.pop()
+        return places
 
     def says(self, code: str, message: str, fix: str | Fix) -> Finding:
         """A finding about the token."""
@@ -77,14 +77,14 @@ Slip: TypeAlias = Callable[[ParseFailure], Finding | None]
 
 def slip(failure: ParseFailure, kinds: Sequence[Slip] | None = None) -> Finding | None:
     """The first kind of slip that fits; by default of those of loss files."""
-    return next((found for kind in kinds or _KINDS if (found := kind(failure))), None)
+    return next((finding for kind in kinds or _KINDS if (finding := kind(failure))), None)
 
 
 def _import(failure: ParseFailure) -> Finding | None:
     """More than one file behind an import, or a name for it."""
     if not re.fullmatch(r"\s*import\s+\"[^\"]*\"\s*", failure.before):
         return None
-    if failure.found == "_AS":
+    if failure.terminal == "_AS":
         message = "an import brings losses under their own names"
         end = failure.end + len(failure.behind.split("\n")[0])
         return failure.says(
@@ -96,9 +96,9 @@ def _import(failure: ParseFailure) -> Finding | None:
 
 def _of_reference(failure: ParseFailure) -> Finding | None:
     """Options or negatives behind the name of a loss."""
-    if failure.found not in ("_WITH", "_AGAINST") or not {"PLUS", "_LPAR"} <= failure.expected:
+    if failure.terminal not in ("_WITH", "_AGAINST") or not {"PLUS", "_LPAR"} <= failure.expected:
         return None
-    what = "options" if failure.found == "_WITH" else "negatives"
+    what = "options" if failure.terminal == "_WITH" else "negatives"
     message = f"{what} belong to comparisons; this is the name of a loss"
     return failure.says(
         Rule.OPTIONS if what == "options" else Rule.AGAINST_BATCH, message, "write them where it is defined"
@@ -107,7 +107,7 @@ def _of_reference(failure: ParseFailure) -> Finding | None:
 
 def _negatives_late(failure: ParseFailure) -> Finding | None:
     """`against batch` behind the options."""
-    if failure.found != "_AGAINST" or not _behind_with(failure):
+    if failure.terminal != "_AGAINST" or not _behind_with(failure):
         return None
     message = "`against batch` stands before the options"
     options = re.search(r"\bwith\b(?:(?!\bwith\b)[\s\S])*\Z", failure.before)
@@ -121,10 +121,10 @@ def _negatives_late(failure: ParseFailure) -> Finding | None:
 
 def _without_with(failure: ParseFailure) -> Finding | None:
     """`) head = linear`, and options inside the parentheses."""
-    if failure.found == "NAME" and "_WITH" in failure.expected and re.match(r"\s*=", failure.behind):
+    if failure.terminal == "NAME" and "_WITH" in failure.expected and re.match(r"\s*=", failure.behind):
         fix = Fix(f"write with {failure.shown[1:-1]} = ...", "with ", (failure.start, failure.start))
         return failure.says(Rule.OPTIONS, "options begin with `with`", fix)
-    if failure.found == "_COMMA" and failure.expected == {"_RPAR"}:
+    if failure.terminal == "_COMMA" and failure.expected == {"_RPAR"}:
         message = "an operator takes sets only; options stand behind the parenthesis"
         return failure.says(Rule.OPTIONS, message, _OPTIONS)
     return None
@@ -132,12 +132,12 @@ def _without_with(failure: ParseFailure) -> Finding | None:
 
 def _option(failure: ParseFailure) -> Finding | None:
     """Behind `with` stands nothing else than options."""
-    if failure.found in ("PLUS", "_STAR") or not _behind_with(failure):
+    if failure.terminal in ("PLUS", "_STAR") or not _behind_with(failure):
         return None
-    if failure.found == "$END" and failure.opened():
+    if failure.terminal == "$END" and failure.opened():
         return None  # a bracket that is not closed says more
     called = re.search(r"(\w+)\s*=\s*(\w+)\(\s*\Z", failure.just_before)
-    if called and failure.found != "NUMBER":
+    if called and failure.terminal != "NUMBER":
         message = f"the value of an option is a number or a head; `{called[2]}(...)` is none"
         start = failure.start - len(failure.just_before) + called.start(1)
         return Rule.OPTIONS, message, _OPTIONS, start, failure.end
@@ -147,7 +147,7 @@ def _option(failure: ParseFailure) -> Finding | None:
 
 def _with_again(failure: ParseFailure) -> Finding | None:
     """A second `with`."""
-    if failure.found != "_WITH" or not _behind_with(failure):
+    if failure.terminal != "_WITH" or not _behind_with(failure):
         return None
     before = len(failure.text[: failure.start].rstrip())
     fix = Fix.write(",", (before, failure.end))
@@ -169,7 +169,12 @@ def _bare_stream(failure: ParseFailure) -> Finding | None:
 def _uncalled(failure: ParseFailure) -> Finding | None:
     """`crop s[t]`"""
     name = re.search(r"(\w+)\s*\Z", failure.before)
-    if failure.found != "NAME" or "_LPAR" not in failure.expected or name is None or name[1] not in functions:
+    if (
+        failure.terminal != "NAME"
+        or "_LPAR" not in failure.expected
+        or name is None
+        or name[1] not in functions
+    ):
         return None
     message = f"`{name[1]}` is called with parentheses"
     return failure.says(Rule.ARGUMENTS, message, f"e.g. {functions[name[1]].example}")
@@ -186,7 +191,7 @@ def _in_context(failure: ParseFailure, shared: bool = False) -> Finding | None:
     for slip in texts("slips")["slip"]:
         if (
             (slip.get("shared") or not shared)
-            and failure.found in slip["found"]
+            and failure.terminal in slip["terminals"]
             and failure.expected.issuperset(slip.get("expected", ()))
             and failure.expected <= set(slip.get("at_most", failure.expected))
             and not failure.expected.isdisjoint(slip.get("any", failure.expected))
@@ -194,7 +199,7 @@ def _in_context(failure: ParseFailure, shared: bool = False) -> Finding | None:
             and re.search(slip.get("before", ""), failure.just_before)
             and re.search(slip.get("behind", ""), failure.behind)
         ):
-            message = slip["message"].replace("{found}", failure.shown)
+            message = slip["message"].replace("{shown}", failure.shown)
             return failure.says(Rule[slip["rule"]], message, slip["fix"])
     return None
 

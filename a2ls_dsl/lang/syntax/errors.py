@@ -64,7 +64,7 @@ Explainer: TypeAlias = Callable[[ParseFailure], Finding | None]
 
 def explain(failure: ParseFailure, explainers: Sequence[Explainer]) -> Finding:
     """What is wrong where parsing failed, as the first of some explainers says it; the last knows all."""
-    return next(found for explainer in explainers if (found := explainer(failure)))
+    return next(finding for explainer in explainers if (finding := explainer(failure)))
 
 
 def _habit(failure: ParseFailure, shared: bool = False) -> Finding | None:
@@ -86,7 +86,7 @@ def _habit(failure: ParseFailure, shared: bool = False) -> Finding | None:
 
 def _stranger(failure: ParseFailure) -> Finding | None:
     """A character that no part of the language uses."""
-    if failure.found:
+    if failure.terminal:
         return None
     character = failure.text[failure.start]
     if character == '"':
@@ -135,27 +135,35 @@ def stranger(text: str, start: int, in_set: bool = False) -> tuple[str, str | Fi
 def _bracket(failure: ParseFailure) -> Finding | None:
     """A bracket that is not closed, closed by another's partner, or closed twice."""
     opened = failure.opened()
-    found = failure.text[failure.start : failure.end]
+    written = failure.text[failure.start : failure.end]
     if not opened:
-        if found not in (")", "}", "]"):
+        if written not in (")", "}", "]"):
             return None
-        return Rule.BRACKETS, f"`{found}` closes nothing", Fix("remove it", ""), failure.start, failure.end
+        return Rule.BRACKETS, f"`{written}` closes nothing", Fix("remove it", ""), failure.start, failure.end
     bracket = failure.text[opened[-1]]
     terminal, closer = _CLOSERS[bracket]
-    if failure.found == "$END":
+    if failure.terminal == "$END":
         fix = Fix(f"close it with {closer}", closer, (failure.end, failure.end))
         return Rule.BRACKETS, f"`{bracket}` is never closed", fix, opened[-1], opened[-1] + 1
     # Between items a missing comma is the likelier slip, between two sets a missing arrow.
-    comma = "_COMMA" in failure.expected and failure.found == "NAME"
-    arrow = "_ARROW" in failure.expected and failure.found in ("_COMMA", "_LBRACE", "_EQUAL", "NAME", "MINUS")
-    stray = found in _SIGNS and not failure.text[opened[-1] + 1 : failure.start].strip()
+    comma = "_COMMA" in failure.expected and failure.terminal == "NAME"
+    arrow = "_ARROW" in failure.expected and failure.terminal in (
+        "_COMMA",
+        "_LBRACE",
+        "_EQUAL",
+        "NAME",
+        "MINUS",
+    )
+    stray = written in _SIGNS and not failure.text[opened[-1] + 1 : failure.start].strip()
     if terminal not in failure.expected or comma or arrow or stray:
         return None
     message = f"`{bracket}` is not closed before {failure.shown}"
     outer = failure.text[opened[-2]] if opened[1:] else ""
-    if found in (")", "}", "]") and not (outer and _CLOSERS[outer][1] == found):
+    if written in (")", "}", "]") and not (outer and _CLOSERS[outer][1] == written):
         return Rule.BRACKETS, message, Fix(f"write {closer} in its place", closer), failure.start, failure.end
-    fix = Fix(f"write {closer} first", f"{closer}{' ' * found[:1].isalpha()}", (failure.start, failure.start))
+    fix = Fix(
+        f"write {closer} first", f"{closer}{' ' * written[:1].isalpha()}", (failure.start, failure.start)
+    )
     return Rule.BRACKETS, message, fix, failure.start, failure.end
 
 
@@ -177,21 +185,21 @@ def _part_of_losses(failure: ParseFailure) -> Finding | None:
         return failure.says(Rule.BRACES, f"a set stands in braces; found {shown}", "as in { s[t], a[t] }")
     if "_ARROW" in expected:
         message = f"an arrow stands between source and target; found {shown}"
-        written = failure.found in ("_COMMA", "_EQUAL", "MINUS")
+        written = failure.terminal in ("_COMMA", "_EQUAL", "MINUS")
         fix = Fix.write("->") if written else "as in { source } -> { target }"
         return failure.says(Rule.ARROW, message, fix)
-    if failure.found.startswith("_") and "NAME" in expected and shown[1:-1].isalpha():
+    if failure.terminal.startswith("_") and "NAME" in expected and shown[1:-1].isalpha():
         return failure.says(Rule.SYNTAX, f"{shown} is a word of the language", "choose another name")
     if expected == {"STRING"}:
         message = f"an import names a file in double quotes; found {shown}"
         return failure.says(Rule.IMPORT, message, 'e.g. import "curl.a2l"')
-    if failure.found == "_LBRACE" and "_LPAR" in expected:
+    if failure.terminal == "_LBRACE" and "_LPAR" in expected:
         message = "an operator takes its sets in parentheses"
         return failure.says(Rule.SYNTAX, message, "as in mse({ source } -> { target })")
     if "_LOSS" in expected and "PLUS" not in expected:
         message = f"a definition begins with `loss`; found {shown}"
         return failure.says(Rule.DEFINITION, message, "as in loss NAME = ...")
-    if expected == {"_STAR"} or (failure.found in ("MINUS", "_STAR", "NUMBER") and "PLUS" in expected):
+    if expected == {"_STAR"} or (failure.terminal in ("MINUS", "_STAR", "NUMBER") and "PLUS" in expected):
         message = "terms are added, each with its weight before it"
         return failure.says(Rule.SUM, message, "e.g. 1.0 * a2_winner + 0.1 * curl")
     return None
@@ -214,7 +222,7 @@ def _header(failure: ParseFailure) -> Finding | None:
 def _no_equals(failure: ParseFailure) -> Finding | None:
     """`source { s[t] }`"""
     name = re.search(r"^[^\S\n]*([A-Za-z_]\w*)[^\S\n]*\Z", failure.before, re.MULTILINE)
-    if name is None or failure.found not in ("_LBRACE", "_SOME"):
+    if name is None or failure.terminal not in ("_LBRACE", "_SOME"):
         return None
     fix = Fix(f"write {name[1]} = ...", "= ", (failure.start, failure.start))
     return failure.says(Rule.SYNTAX, "an equals sign stands between the name of a rule and what it is", fix)
@@ -223,7 +231,7 @@ def _no_equals(failure: ParseFailure) -> Finding | None:
 def _unexpected(failure: ParseFailure) -> Finding:
     """Whatever else there is: what the parser waited for."""
     expectation = _expectation(failure.expected)
-    if failure.found == "$END":
+    if failure.terminal == "$END":
         last = max(failure.start - 1, 0)
         return Rule.SYNTAX, "the text ends too early", expectation, last, last + 1
     return failure.says(Rule.SYNTAX, f"{failure.shown} can't stand here", expectation)

@@ -164,7 +164,11 @@ def applied(
         discount = call.numbers[0] if call.numbers else DISCOUNT.default
         ends: list[Element | None] = [*following] or [None]
         return [Return(elements[0].offset, elements[-1].offset, end, discount, span) for end in ends]
-    if call.name in DRAWS and len(elements) == len(items) > 1 and not any(each.calls for each in elements):
+    if (
+        call.name in DRAWS
+        and len(elements) == len(items) > 1
+        and not any(element.calls for element in elements)
+    ):
         return [replace(elements[0], calls=(call,), until=elements[-1].offset)]
     return [replace(item, calls=(*item.calls, call)) if isinstance(item, Element) else item for item in items]
 

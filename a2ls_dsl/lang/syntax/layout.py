@@ -87,7 +87,7 @@ def _term(weighted: Weighted, lead: str, indent: str) -> list[str]:
     return [
         f"{lead}{factor}{term.operator}(",
         *_set(source, f"{indent}{_INDENT}{{ "),
-        *(line for each in target for line in _set(each, f"{indent}{_INDENT}-> {{ ")),
+        *(line for items in target for line in _set(items, f"{indent}{_INDENT}-> {{ ")),
         *_tail(term, indent),
     ]
 

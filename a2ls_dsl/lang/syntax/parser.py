@@ -152,8 +152,8 @@ def failure_of(error: UnexpectedInput, piece: str) -> ParseFailure:
     """What the parser knows about a syntax error, without its words."""
     if isinstance(error, UnexpectedToken) and error.token.type != "$END":
         start = error.token.start_pos or 0
-        found = "NAME" if error.token.type in _WORDS else error.token.type
-        return ParseFailure(piece, start, start + len(error.token), found, frozenset(error.accepts or ()))
+        terminal = "NAME" if error.token.type in _WORDS else error.token.type
+        return ParseFailure(piece, start, start + len(error.token), terminal, frozenset(error.accepts or ()))
     if isinstance(error, UnexpectedCharacters):
         start = error.pos_in_stream or 0
         return ParseFailure(piece, start, start + 1, "", frozenset())

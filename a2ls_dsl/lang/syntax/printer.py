@@ -54,8 +54,8 @@ def print_term(term: Comparison | Ref) -> str:
 
 def sets_of(term: Comparison) -> list[tuple[Item, ...]]:
     """The sets that a comparison is written with: an operator of one set has no target."""
-    one = not term.target and (term.sides is None or len(term.sides) == 1)
-    return [term.source] if one else [term.source, term.target]
+    unary = not term.target and (term.sides is None or len(term.sides) == 1)
+    return [term.source] if unary else [term.source, term.target]
 
 
 def print_tail(term: Comparison) -> str:
@@ -88,11 +88,11 @@ def print_runs(items: Iterable[Item]) -> list[tuple[Stream, str]]:
             groups[-1].append(item)
         else:
             groups.append([item])
-    found = []
+    runs = []
     for group in groups:
         pieces = [group] if len(group) >= RUN_LENGTH else [[item] for item in group]
-        found += [(stream_of(piece[0]), _print_item(piece[0], piece[-1])) for piece in pieces]
-    return found
+        runs += [(stream_of(piece[0]), _print_item(piece[0], piece[-1])) for piece in pieces]
+    return runs
 
 
 def print_item(item: Item) -> str:

@@ -243,16 +243,16 @@ class LossFile:
 
 def elements_of(items: Iterable[Item]) -> list[Element]:
     """Every element in a set that stands for a tensor of its own: also starts and bootstraps."""
-    found = []
+    elements = []
     for item in items:
         match item:
             case Element():
-                found.append(item)
+                elements.append(item)
             case Rollout():
-                found.append(item.start)
+                elements.append(item.start)
             case Return(bootstrap=Element() as bootstrap):
-                found.append(bootstrap)
-    return found
+                elements.append(bootstrap)
+    return elements
 
 
 @dataclass(frozen=True)

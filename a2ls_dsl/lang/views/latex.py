@@ -98,7 +98,9 @@ def latex(name: str, loss: Loss) -> str:
         number = str(place) if len(terms) > 1 else ""
         summands.append(_weight(weight, number) + rf"\mathbb{{E}}\Bigl[{_term(term, number)}\Bigr]")
         lines += _where(term, number)
-        lines += dict.fromkeys(_drawn(each) for each in elements_of(term.items) if each.until is not None)
+        lines += dict.fromkeys(
+            _drawn(element) for element in elements_of(term.items) if element.until is not None
+        )
         if isinstance(weight, Schedule):
             lines.append(_schedule(weight, number))
     total = rf"\mathcal{{L}}_{{\text{{{escaped(name)}}}}} &= " + " \\\\\n  &\\quad + ".join(summands)

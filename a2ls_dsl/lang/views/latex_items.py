@@ -65,10 +65,10 @@ def row(
     for run in runs:
         ends = [run[0], r"\ldots", run[-1]] if len(run) >= RUN_LENGTH else run
         parts += [
-            each
-            if isinstance(each, str)
-            else projected(_scaled(latex_item(each, side), each, symlog), each, side, projector)
-            for each in ends
+            item
+            if isinstance(item, str)
+            else projected(_scaled(latex_item(item, side), item, symlog), item, side, projector)
+            for item in ends
         ]
     text = ", ".join(parts)
     return rf"\bigl({text}\bigr)" if brackets and len(parts) > 1 else text
@@ -127,7 +127,7 @@ def normalised(rollout: Rollout, text: str) -> str:
     """A latent under the normalisers of a rollout's start, which come after every step too."""
     calls = explicit_calls(rollout.start, ONLINE)
     names = [call.name for call in calls]
-    encoded = max(names.index(each) for each in ENCODERS if each in names)
+    encoded = max(names.index(encoder) for encoder in ENCODERS if encoder in names)
     for call in calls[encoded + 1 :]:
         text = _applied(call, text)
     return text

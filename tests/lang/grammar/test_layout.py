@@ -45,7 +45,7 @@ def meaning(text: str) -> Any:
     """The surface tree of a text without its places."""
     findings = Findings(of_grammar=True)
     statements = read(Source("", text), GRAMMARS, findings)
-    assert not findings.found, (findings.found, text)
+    assert not findings.diagnostics, (findings.diagnostics, text)
     return bare(statements)
 
 
