@@ -7,9 +7,9 @@ Names are kept as they were written. `elaborate.py` makes of a loss file the ter
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from a2ls_dsl.diagnostics import A2lError, Span
 from a2ls_dsl.lang.syntax.tree import Import
@@ -18,7 +18,8 @@ Binding: TypeAlias = Mapping[str, int]
 """The values of a grammar's parameters."""
 
 
-class Name(NamedTuple):
+@dataclass(frozen=True)
+class Name:
     """A word: a rule, an operator, a function or a head where an expression stands."""
 
     text: str
@@ -58,7 +59,8 @@ class Step:
         return self.constant + sum(sign * binding.get(name.text, 0) for sign, name in self.parameters)
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True)
+class Run:
     """`s[t]`, `a[t..t+k]`: the steps `first` to `last`, both included."""
 
     stream: Name
@@ -67,7 +69,8 @@ class Run(NamedTuple):
     span: Span
 
 
-class Apply(NamedTuple):
+@dataclass(frozen=True)
+class Apply:
     """`crop(s[t])`, `view(s[t..t+k], 4)`, `rollout(s[t], a[t..t+k])`: a function or a rule of functions."""
 
     function: Name
@@ -78,7 +81,8 @@ class Apply(NamedTuple):
 Item: TypeAlias = Run | Apply
 
 
-class Elements(NamedTuple):
+@dataclass(frozen=True)
+class Elements:
     """`{ ... }`, exactly these elements; or `some of { ... }`, any subset of them."""
 
     items: tuple[Item, ...]
@@ -86,62 +90,71 @@ class Elements(NamedTuple):
     span: Span
 
 
-class Number(NamedTuple):
+@dataclass(frozen=True)
+class Number:
     """`0.1`: a weight, or a number of a function, a head or an option."""
 
     value: float
     span: Span
-    fault: A2lError | None = None
+    fault: A2lError | None = field(default=None, compare=False)
     """What is wrong with a number that has no value."""
 
 
-class Nothing(NamedTuple):
+@dataclass(frozen=True)
+class Nothing:
     """`none`; also what an optional part is when it is left out."""
 
     span: Span
 
 
-class Broken(NamedTuple):
+@dataclass(frozen=True)
+class Broken:
     """What can't be parsed."""
 
     span: Span
 
 
-class Against(NamedTuple):
+@dataclass(frozen=True)
+class Against:
     """`against batch`"""
 
     span: Span
 
 
-class Both(NamedTuple):
+@dataclass(frozen=True)
+class Both:
     """`x and y`: the union of sets."""
 
     parts: tuple[Expression, ...]
     span: Span
 
 
-class Optional(NamedTuple):
+@dataclass(frozen=True)
+class Optional:
     """`[ x ]`: x or nothing."""
 
     inner: Expression
     span: Span
 
 
-class Choice(NamedTuple):
+@dataclass(frozen=True)
+class Choice:
     """`x | y`"""
 
     alternatives: tuple[Expression, ...]
     span: Span
 
 
-class Sum(NamedTuple):
+@dataclass(frozen=True)
+class Sum:
     """`x + y`: losses added."""
 
     parts: tuple[Expression, ...]
     span: Span
 
 
-class Scaled(NamedTuple):
+@dataclass(frozen=True)
+class Scaled:
     """`0.1 * x`"""
 
     weight: Expression
@@ -149,7 +162,8 @@ class Scaled(NamedTuple):
     span: Span
 
 
-class Setting(NamedTuple):
+@dataclass(frozen=True)
+class Setting:
     """`head = linear`, of a loss file also `head = linear as q`: an option and what it is set to."""
 
     name: Name
@@ -158,7 +172,8 @@ class Setting(NamedTuple):
     span: Span
 
 
-class Operation(NamedTuple):
+@dataclass(frozen=True)
+class Operation:
     """`operator(source -> target) negatives with options`; or a function, head, schedule and its numbers."""
 
     name: Name
@@ -174,7 +189,8 @@ Expression: TypeAlias = Leaf | Elements | Both | Optional | Choice | Sum | Scale
 Argument: TypeAlias = Item | Expression
 
 
-class Equation(NamedTuple):
+@dataclass(frozen=True)
+class Equation:
     """`loss name = body` of a loss file, `name = body` of a grammar."""
 
     name: Name
@@ -182,7 +198,8 @@ class Equation(NamedTuple):
     span: Span
 
 
-class Require(NamedTuple):
+@dataclass(frozen=True)
+class Require:
     """`require a state in source`"""
 
     what: Name
@@ -190,7 +207,8 @@ class Require(NamedTuple):
     span: Span
 
 
-class Bound(NamedTuple):
+@dataclass(frozen=True)
+class Bound:
     """`require at most 3 terms`: how deep a rule may stand inside itself."""
 
     most: int
@@ -198,7 +216,8 @@ class Bound(NamedTuple):
     span: Span
 
 
-class Horizon(NamedTuple):
+@dataclass(frozen=True)
+class Horizon:
     """`k in first..last`"""
 
     parameter: Name
@@ -207,7 +226,8 @@ class Horizon(NamedTuple):
     span: Span
 
 
-class Header(NamedTuple):
+@dataclass(frozen=True)
+class Header:
     """`grammar mine for k in 1..10, n in 1..3`"""
 
     name: Name
