@@ -89,12 +89,12 @@ class Compared:
     @property
     def difference(self) -> Interval | None:
         """By how much it is better than `none`."""
-        return self.beside and self.beside.difference
+        return self.beside.difference if self.beside else None
 
     @property
     def probability(self) -> Interval | None:
         """That a run of it is better than one of `none`."""
-        return self.beside and self.beside.improvement
+        return self.beside.improvement if self.beside else None
 
 
 def compare(validation: Validation, confidence: float = CONFIDENCE) -> tuple[Compared, ...]:
