@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from a2ls_dsl.backend.module import CompiledLoss as CompiledLoss
     from a2ls_dsl.backend.window import Window as Window
     from a2ls_dsl.diagnostics import A2lError as A2lError
-    from a2ls_dsl.rl.policy import Policy as Policy
-    from a2ls_dsl.rl.policy import load_policy as load_policy
+    from a2ls_dsl.rl.policies.policy import Policy as Policy
+    from a2ls_dsl.rl.policies.policy import load_policy as load_policy
     from a2ls_dsl.search.asking import open_study as open_study
     from a2ls_dsl.words.entry import Needs as Needs
     from a2ls_dsl.words.entry import Negatives as Negatives
@@ -48,11 +48,11 @@ _DOORS = ("forget", "head", "normaliser", "operator", "view")
 _HOMES = {
     "A2lError": "a2ls_dsl.diagnostics",
     "CompiledLoss": "a2ls_dsl.backend.module",
-    "Policy": "a2ls_dsl.rl.policy",
+    "Policy": "a2ls_dsl.rl.policies.policy",
     "Window": "a2ls_dsl.backend.window",
     "compile": "a2ls_dsl.api",
     "load": "a2ls_dsl.api",
-    "load_policy": "a2ls_dsl.rl.policy",
+    "load_policy": "a2ls_dsl.rl.policies.policy",
     "loads": "a2ls_dsl.api",
     "open_study": "a2ls_dsl.search.asking",
     "Range": "a2ls_dsl.words.numbers",

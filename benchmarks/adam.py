@@ -17,7 +17,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from a2ls_dsl.rl.adam import StackedAdam
+from a2ls_dsl.rl.compute.adam import StackedAdam
 
 
 def shapes(hidden: int, observation: int = 5, features: int = 50, action: int = 1) -> list[tuple[int, int]]:

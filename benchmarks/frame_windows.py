@@ -21,8 +21,8 @@ from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.bench.floor import Ceilings
 from a2ls_dsl.rl.bench.updates import Case, measure_updates
-from a2ls_dsl.rl.observations import Observations
-from a2ls_dsl.rl.replay import PixelWindow, Replay
+from a2ls_dsl.rl.replay.buffer import PixelWindow, Replay
+from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.settings import Computation
 
 ROWS, BATCH, STATES = 600, 32, 3

@@ -14,7 +14,7 @@ import sys
 
 from stacked_learner import milliseconds
 
-from a2ls_dsl.rl import learner
+from a2ls_dsl.rl.slots import learner
 
 
 def measure(keep: bool, members: int, hidden: int, repeats: int) -> float:

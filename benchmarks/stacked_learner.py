@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from a2ls_dsl.lang.grammar import load_grammar
-from a2ls_dsl.rl.learner import Learner
-from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.settings import SacSettings
+from a2ls_dsl.rl.slots.learner import Learner
 
 OBSERVATION, ACTION = 24, 6  # walker-walk
 ROWS = 2000

@@ -35,12 +35,12 @@ from a2ls_dsl.lang.rules.canonical import comparisons, key
 from a2ls_dsl.lang.syntax.tree import Element, Loss
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.search.conductor import Conductor
-from a2ls_dsl.search.evolution import first_population
 from a2ls_dsl.search.patterns import features_of_loss
 from a2ls_dsl.search.race import SHARE
 from a2ls_dsl.search.rehearsal import rehearse
 from a2ls_dsl.search.settings import SearchSettings
-from a2ls_dsl.search.study import Study
+from a2ls_dsl.search.strategies.evolution import first_population
+from a2ls_dsl.search.study.study import Study
 
 SLOTS = 10
 SETTINGS = SearchSettings(

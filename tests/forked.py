@@ -22,7 +22,7 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     [
         "a2ls_dsl.cli.commands",
-        "a2ls_dsl.rl.trainer",
+        "a2ls_dsl.rl.runs.trainer",
         "a2ls_dsl.search.run",
         "rich.table",
         "tensorboard.summary",
@@ -137,7 +137,7 @@ class ForkedStack:
 
 
 def _answer(channel: Connection, threads: int) -> None:
-    from a2ls_dsl.rl.stack_process import main
+    from a2ls_dsl.rl.slots.stack_process import main
 
     os.environ["OMP_NUM_THREADS"] = str(threads)
     main(channel.fileno())

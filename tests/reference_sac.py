@@ -10,10 +10,10 @@ from torch.distributions import Normal, TanhTransform, TransformedDistribution
 
 from a2ls_dsl.backend.module import CompiledLoss, compile_loss
 from a2ls_dsl.backend.window import Spaces, Window
-from a2ls_dsl.rl.layers import Linear
-from a2ls_dsl.rl.observations import Observations
-from a2ls_dsl.rl.replay import Transitions
-from a2ls_dsl.rl.sac import SacStack
+from a2ls_dsl.rl.networks.layers import Linear
+from a2ls_dsl.rl.replay.buffer import Transitions
+from a2ls_dsl.rl.replay.observations import Observations
+from a2ls_dsl.rl.sac.stack import SacStack
 
 OBSERVATION, ACTION, HIDDEN = 5, 2, 16
 VECTORS = Observations((OBSERVATION,))

@@ -159,7 +159,7 @@ OF_A_READER = {"mine.py", "my_ops.py"}
 
 @pytest.mark.parametrize("page", PAPERS, ids=lambda page: page.name)
 def test_files_that_are_named_are_there(page: Path) -> None:
-    """Of the repository, of the package (`rl/slots.py`) or beside the page."""
+    """Of the repository, of the package (`rl/slots/slots.py`) or beside the page."""
     named = re.findall(r"`([\w./-]+\.(?:py|md|toml|lark|csv|svg|a2[lg]))`", page.read_text(encoding="utf-8"))
     named = [name for name in named if ("/" in name or name.endswith(".py")) and name not in OF_A_READER]
     bases = (ROOT, ROOT / "a2ls_dsl", page.parent)

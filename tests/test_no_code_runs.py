@@ -24,11 +24,11 @@ from a2ls_dsl.backend.export import class_name, export
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar import parse_grammar
 from a2ls_dsl.lang.load import load_one, loads
-from a2ls_dsl.rl import checkpoint
+from a2ls_dsl.rl.runs import checkpoint
 from a2ls_dsl.search.presets import quick
-from a2ls_dsl.search.reader import StudyReader
-from a2ls_dsl.search.store import DATABASE
-from a2ls_dsl.search.study import Study
+from a2ls_dsl.search.study.reader import StudyReader
+from a2ls_dsl.search.study.store import DATABASE
+from a2ls_dsl.search.study.study import Study
 
 PACKAGE = Path(a2ls_dsl.__file__).parent
 MODULES = {
@@ -52,7 +52,7 @@ METHODS = {
 # --strategy names, the user's own class, from the working folder too, `plugins.py` what --plugin names, and
 # `gym_make.py` what --env names: an environment of the user's.
 IMPORTERS = {
-    *("__init__.py", "cli/machine.py", "plugins.py", "rl/envs/gym_make.py", "search/strategy_calls.py"),
+    *("__init__.py", "cli/machine.py", "plugins.py", "rl/envs/gym_make.py", "search/strategies/calls.py"),
     "words/__init__.py",
 }
 IMPORTS = {"importlib.import_module", "sys.path.insert"}

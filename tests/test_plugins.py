@@ -18,10 +18,10 @@ from forked import CONTEXT, a2l
 from a2ls_dsl import plugins
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.envs.tasks import find_task
-from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
-from a2ls_dsl.rl.stacks import Stacks
-from a2ls_dsl.rl.training import Member, Training
+from a2ls_dsl.rl.slots.evaluation import Score
+from a2ls_dsl.rl.slots.stacks import Stacks
 from a2ls_dsl.search.stack_actor import StackActor
 from a2ls_dsl.words import registry
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from a2ls_dsl.cli.tables import Fitted
     from a2ls_dsl.lang.syntax.tree import Loss
     from a2ls_dsl.report.arms import Arm, Beside
-    from a2ls_dsl.rl.folder import RunFolder
-    from a2ls_dsl.rl.trainer import Evaluation, Plan
+    from a2ls_dsl.rl.runs.folder import RunFolder
+    from a2ls_dsl.rl.runs.trainer import Evaluation, Plan
 
 CELL = 14
 """Characters of a return with its spread: ` 1000.0 ±100.0`."""

@@ -66,7 +66,7 @@ def bench(
     from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.lang.load import load_one
     from a2ls_dsl.rl.agents import published_settings
-    from a2ls_dsl.rl.device import choose_device
+    from a2ls_dsl.rl.compute.device import choose_device
     from a2ls_dsl.rl.envs.task import read_arguments
     from a2ls_dsl.rl.envs.tasks import find_task
 

@@ -153,8 +153,8 @@ def _of_search(
     from a2ls_dsl.lang.grammar import load_grammar
     from a2ls_dsl.rl.envs.tasks import find_task
     from a2ls_dsl.rl.settings import paper_settings
-    from a2ls_dsl.search.evolution import first_population
     from a2ls_dsl.search.settings import EvolutionSettings
+    from a2ls_dsl.search.strategies.evolution import first_population
 
     task, rng = find_task(request.env), np.random.default_rng(0)
     drawn = first_population(load_grammar(mix.grammar), mix.members, EvolutionSettings(), rng)
@@ -165,7 +165,7 @@ def _of_search(
 
 def _convolutions(request: Request) -> Rows:
     from a2ls_dsl.rl.bench.convolutions import measure_convolutions
-    from a2ls_dsl.rl.convolutions import Arrangement
+    from a2ls_dsl.rl.networks.convolutions import Arrangement
 
     members = request.members or ([1, 8, 32] if request.device != "cpu" else [1])
     yield (

@@ -24,7 +24,7 @@ def best(
     import json
 
     from a2ls_dsl.report.standing import BOARD
-    from a2ls_dsl.search.reader import StudyReader
+    from a2ls_dsl.search.study.reader import StudyReader
 
     with StudyReader(study) as reader:
         board, counts, settings = reader.leaderboard(max(number, BOARD)), reader.counts(), reader.settings

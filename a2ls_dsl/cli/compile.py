@@ -75,9 +75,9 @@ def _build(task: Task, loss: Loss) -> Compilation:
     from a2ls_dsl.backend.module import compile_with_report
     from a2ls_dsl.backend.window import Spaces
     from a2ls_dsl.diagnostics import A2lError
-    from a2ls_dsl.rl.encoders import HIDDEN_ENCODER
     from a2ls_dsl.rl.envs.task import VECTORS
     from a2ls_dsl.rl.envs.tasks import suite_of
+    from a2ls_dsl.rl.networks.encoders import HIDDEN_ENCODER
 
     if task.observations[0] != VECTORS:
         raise A2lError(

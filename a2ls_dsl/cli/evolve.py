@@ -100,8 +100,8 @@ def evolve(
     from a2ls_dsl.rl.envs.task import PIXELS, read_arguments
     from a2ls_dsl.rl.envs.tasks import find_task
     from a2ls_dsl.search.presets import PRESETS
-    from a2ls_dsl.search.reader import require_plugins
     from a2ls_dsl.search.settings import ANY, default_operator
+    from a2ls_dsl.search.study.reader import require_plugins
 
     given: dict[str, Any] = {
         "population": population,
@@ -144,7 +144,7 @@ def evolve(
 
         cluster = Cluster(ray, gpus or stacks or 1, min(gpus or 0, 1))
     if no_capture:
-        from a2ls_dsl.rl.device import choose_device
+        from a2ls_dsl.rl.compute.device import choose_device
 
         on_cpu = deterministic or (cluster is not None and not cluster.gpus)
         refuse_idle_capture(False, "cpu" if on_cpu else "cuda" if cluster else choose_device(device))
@@ -169,7 +169,7 @@ def _default_folder(settings: SearchSettings, preset: str) -> Path:
 def _about_given(settings: SearchSettings) -> list[str]:
     """Notes on the losses that a search starts from. Raises `A2lError` if one can't be trained."""
     from a2ls_dsl.search.candidates import references
-    from a2ls_dsl.search.proposals import check_from_outside, given
+    from a2ls_dsl.search.strategies.proposals import check_from_outside, given
 
     losses, space = given(settings, ()), settings.space()
     check_from_outside(settings, losses)
@@ -192,7 +192,7 @@ def _about_given(settings: SearchSettings) -> list[str]:
 
 def _set_aside(folder: Path, settings: SearchSettings) -> None:
     """Keep an older study under another name, unless the new search could not begin."""
-    from a2ls_dsl.search.store import set_aside
+    from a2ls_dsl.search.study.store import set_aside
 
     settings.space()
     if kept := set_aside(folder):
@@ -218,8 +218,8 @@ def _run(
     from a2ls_dsl.cli.tables import show
     from a2ls_dsl.report.standing import BOARD
     from a2ls_dsl.search.presets import introduction
-    from a2ls_dsl.search.reader import StudyReader
     from a2ls_dsl.search.run import evolve as run
+    from a2ls_dsl.search.study.reader import StudyReader
 
     console, began = Console(highlight=False), time.monotonic()
     view = SearchView(console)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from a2ls_dsl.search.race import MOST_RACED, SHARE
-from a2ls_dsl.search.strategies import STRATEGIES
+from a2ls_dsl.search.strategies.registry import STRATEGIES
 
 if TYPE_CHECKING:
     from a2ls_dsl.diagnostics import A2lError
@@ -102,7 +102,7 @@ StartFrom = Annotated[
 def given_losses(names: list[str]) -> tuple[str, ...]:
     """The losses that --start-from names, as settings hold them. Raises `A2lError`."""
     from a2ls_dsl.lang.load import load
-    from a2ls_dsl.search.proposals import texts_of
+    from a2ls_dsl.search.strategies.proposals import texts_of
 
     return texts_of(loss for name in names for loss in load(name).values())
 
@@ -117,7 +117,7 @@ def with_ending(
     """The settings with the end of the search: as asked for, else as in the study that is there."""
     from dataclasses import replace
 
-    from a2ls_dsl.search.reader import stored_settings
+    from a2ls_dsl.search.study.reader import stored_settings
 
     stored = stored_settings(folder) if folder else None
     asked = {"race": race, "confirm": confirm, "confirm_seeds": confirm_seeds}

@@ -17,14 +17,14 @@ from a2ls_dsl.cli.tables import Column, Fitted, show
 from a2ls_dsl.english import count
 from a2ls_dsl.report import standing as report
 from a2ls_dsl.report.tables import formatted
-from a2ls_dsl.rl.slots import Replaced
+from a2ls_dsl.rl.slots.slots import Replaced
 from a2ls_dsl.search.candidates import NO_LOSS, Candidate, Status, ranked
 from a2ls_dsl.search.conductor import Ended
 from a2ls_dsl.search.events import Event, Placed, Progress, RunsEnded, SearchStarted, StudyBusy
 from a2ls_dsl.search.price import Price
 from a2ls_dsl.search.race import finalists
 from a2ls_dsl.search.settings import SearchSettings
-from a2ls_dsl.search.store import BUSY_SECONDS, BUSY_TIMES
+from a2ls_dsl.search.study.store import BUSY_SECONDS, BUSY_TIMES
 
 PLAIN_SECONDS, PLAIN_SHARE = 10.0, 0.1
 """If the output is not a terminal, lines of progress are at least so many seconds apart, and at least this

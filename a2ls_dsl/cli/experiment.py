@@ -137,8 +137,8 @@ def follow(run: Callable[[Callable[[Event], None], Callable[[], bool]], bool], l
 def _show(event: Event, line: StatusLine) -> None:
     from a2ls_dsl.cli.console import duration
     from a2ls_dsl.experiment.run import PieceEnded, PieceStarted, PieceStored
-    from a2ls_dsl.rl.slots import Replaced
-    from a2ls_dsl.rl.trainer import Progress
+    from a2ls_dsl.rl.runs.trainer import Progress
+    from a2ls_dsl.rl.slots.slots import Replaced
 
     if isinstance(event, PieceStarted):
         again = f", from {event.frames:,} frames" if event.frames else ""

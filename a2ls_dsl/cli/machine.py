@@ -207,7 +207,7 @@ def _memory() -> Finding:
 def _compiler() -> Finding:
     """What --compile needs."""
     from a2ls_dsl.diagnostics import A2lError
-    from a2ls_dsl.rl.compiling import cache_folder, require_tools
+    from a2ls_dsl.rl.compute.compiling import cache_folder, require_tools
 
     try:
         require_tools()

@@ -11,7 +11,7 @@ from a2ls_dsl.cli.application import app
 from a2ls_dsl.english import count
 
 if TYPE_CHECKING:
-    from a2ls_dsl.rl.policy import Policy
+    from a2ls_dsl.rl.policies.policy import Policy
 
 
 @app.command()
@@ -43,14 +43,14 @@ def play(
 ) -> None:
     """Play episodes with a trained policy and print their returns; film them, or write the policy."""
     from a2ls_dsl.diagnostics import A2lError
-    from a2ls_dsl.rl.policy import load_policy
+    from a2ls_dsl.rl.policies.policy import load_policy
 
     if export is not None and (video is not None or episodes is not None):
         raise A2lError("--export plays nothing", "leave out --video and --episodes, or run the command twice")
     policy = load_policy(path, curve)
     print(_about(policy))
     if export is not None:
-        from a2ls_dsl.rl.policy_export import write_policy
+        from a2ls_dsl.rl.policies.export import write_policy
 
         write_policy(policy, export)
         acts = f"{policy.action_size} actions" if policy.discrete else f"actions ({policy.action_size},)"
@@ -70,7 +70,7 @@ def _play(policy: Policy, episodes: int, video: Path | None) -> None:
     from contextlib import nullcontext
 
     from a2ls_dsl.cli.console import StatusLine
-    from a2ls_dsl.rl.play import Video, play
+    from a2ls_dsl.rl.policies.play import Video, play
 
     line, returns = StatusLine(), list[float]()
     repeat = policy.trained.training.task.action_repeat

@@ -52,7 +52,7 @@ def show(
     import json
 
     from a2ls_dsl.report.summary import summarise
-    from a2ls_dsl.search.records import Records
+    from a2ls_dsl.search.study.records import Records
 
     with Records(study) as records:
         summary = summarise(records)
@@ -71,7 +71,7 @@ def export(
 ) -> None:
     """Write candidates, runs or learning curves as CSV or JSON."""
     from a2ls_dsl.report.export import export as write
-    from a2ls_dsl.search.records import Records
+    from a2ls_dsl.search.study.records import Records
 
     with Records(study) as records, opened(output) as file:
         number = write(records, table, kind, file)
@@ -85,7 +85,7 @@ def merge(
     into: Annotated[Path, typer.Option("--into", metavar="DIR", help="The new study's folder.")],
 ) -> None:
     """Merge studies with the same settings but different seeds into a new one; they stay as they are."""
-    from a2ls_dsl.search.merge import merge as unite
+    from a2ls_dsl.search.study.merge import merge as unite
 
     merged = unite(studies, into)
     print(

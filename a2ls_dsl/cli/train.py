@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from a2ls_dsl.rl.agents import AgentSettings
     from a2ls_dsl.rl.algorithm import Algorithm
     from a2ls_dsl.rl.envs.tasks import Task
+    from a2ls_dsl.rl.runs.trainer import Plan
     from a2ls_dsl.rl.settings import Computation, Scale
-    from a2ls_dsl.rl.trainer import Plan
 
 
 class ScaleName(StrEnum):
@@ -119,13 +119,13 @@ def train(
     from a2ls_dsl.cli.arms import losses
     from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.rl.agents import algorithm_named, algorithm_of
-    from a2ls_dsl.rl.device import choose_device
+    from a2ls_dsl.rl.compute.device import choose_device
     from a2ls_dsl.rl.envs.atari_suite import emulated_by
     from a2ls_dsl.rl.envs.task import read_arguments
     from a2ls_dsl.rl.envs.tasks import find_task, suite_of
+    from a2ls_dsl.rl.runs.trainer import Plan
+    from a2ls_dsl.rl.runs.training import Training
     from a2ls_dsl.rl.settings import EvaluationSettings
-    from a2ls_dsl.rl.trainer import Plan
-    from a2ls_dsl.rl.training import Training
 
     task = emulated_by(find_task(env, read_arguments(env_arg or [])), ale)
     usual = suite_of(task).protocol
@@ -217,14 +217,14 @@ def _parity(task: Task, parity: str | None, algorithm: Algorithm[Any]) -> dict[s
 def computation(precision: str, compile: bool, capture: bool, device: str) -> Computation:
     """The meaning of --precision, --compile and --no-capture; checks that torch can compile."""
     from a2ls_dsl.diagnostics import unknown
-    from a2ls_dsl.rl.arithmetic import Precision
+    from a2ls_dsl.rl.compute.arithmetic import Precision
     from a2ls_dsl.rl.settings import Computation
 
     if precision not in list(Precision):
         raise unknown("precision", precision, Precision)
     refuse_idle_capture(capture, device)
     if compile:
-        from a2ls_dsl.rl.compiling import require_compile
+        from a2ls_dsl.rl.compute.compiling import require_compile
 
         require_compile(device)
     return Computation(Precision(precision), capture, compile)
@@ -251,11 +251,11 @@ def _run(
     from a2ls_dsl.cli.arms import evaluation, header
     from a2ls_dsl.cli.console import StatusLine
     from a2ls_dsl.cli.train_view import announce, compare, evaluation_line, progress_line
-    from a2ls_dsl.rl.checkpoint import Pace
-    from a2ls_dsl.rl.device import choose_device, make_deterministic
-    from a2ls_dsl.rl.folder import RunFolder
-    from a2ls_dsl.rl.slots import Replaced
-    from a2ls_dsl.rl.trainer import Evaluation, Progress, Trainer
+    from a2ls_dsl.rl.compute.device import choose_device, make_deterministic
+    from a2ls_dsl.rl.runs.checkpoint import Pace
+    from a2ls_dsl.rl.runs.folder import RunFolder
+    from a2ls_dsl.rl.runs.trainer import Evaluation, Progress, Trainer
+    from a2ls_dsl.rl.slots.slots import Replaced
 
     pace, chosen = Pace(hours=hours), choose_device(device)
     if deterministic:

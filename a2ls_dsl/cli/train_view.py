@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from a2ls_dsl.rl.folder import RunFolder
-    from a2ls_dsl.rl.trainer import Evaluation, Plan, Progress
+    from a2ls_dsl.rl.runs.folder import RunFolder
+    from a2ls_dsl.rl.runs.trainer import Evaluation, Plan, Progress
 
 
 def compare(folder: RunFolder) -> None:
@@ -70,7 +70,7 @@ def progress_line(event: Progress) -> str:
 
 def evaluation_line(event: Evaluation, plan: Plan) -> str:
     """The returns of one loss: the mean and that of each seed. For several losses see `arms.evaluation`."""
-    from a2ls_dsl.rl.scores import has_human_score, human_normalised
+    from a2ls_dsl.rl.envs.scores import has_human_score, human_normalised
 
     env = plan.training.task.name
     values = " ".join(f"{value:.0f}" for value in event.mean_return)

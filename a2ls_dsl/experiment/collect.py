@@ -16,7 +16,7 @@ from a2ls_dsl.experiment.plan import Arm, Experiment
 from a2ls_dsl.experiment.store import Result, load
 from a2ls_dsl.report.comparison import Comparison, Scores
 from a2ls_dsl.report.statistics import Blocked, Interval, blocked, mean_interval
-from a2ls_dsl.rl.scores import has_human_score, human_normalised
+from a2ls_dsl.rl.envs.scores import has_human_score, human_normalised
 
 
 class Verdict(StrEnum):

@@ -36,13 +36,13 @@ from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import ALGORITHMS, algorithm_named, identity_of
 from a2ls_dsl.rl.algorithm import Algorithm
-from a2ls_dsl.rl.arithmetic import Precision
+from a2ls_dsl.rl.compute.arithmetic import Precision
 from a2ls_dsl.rl.envs.task import Task, check_observations
 from a2ls_dsl.rl.envs.tasks import find_task, suite_of
 from a2ls_dsl.rl.given import checked
 from a2ls_dsl.rl.given import settings as given_settings
+from a2ls_dsl.rl.runs.training import Training
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings
-from a2ls_dsl.rl.training import Training
 
 _KEYS = (
     "name",

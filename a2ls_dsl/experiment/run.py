@@ -19,15 +19,15 @@ from typing import TypeAlias
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.plan import Experiment, Run
 from a2ls_dsl.experiment.store import missing, store
-from a2ls_dsl.rl import checkpoint
-from a2ls_dsl.rl.checkpoint import Pace
-from a2ls_dsl.rl.clock import processor_seconds
-from a2ls_dsl.rl.device import choose_device
-from a2ls_dsl.rl.evaluation import Score
-from a2ls_dsl.rl.lock import held
-from a2ls_dsl.rl.slots import Replaced
-from a2ls_dsl.rl.trainer import Evaluation, Plan, Progress, Trainer
-from a2ls_dsl.rl.windows import check_windows
+from a2ls_dsl.rl.compute.device import choose_device
+from a2ls_dsl.rl.replay.windows import check_windows
+from a2ls_dsl.rl.runs import checkpoint
+from a2ls_dsl.rl.runs.checkpoint import Pace
+from a2ls_dsl.rl.runs.lock import held
+from a2ls_dsl.rl.runs.trainer import Evaluation, Plan, Progress, Trainer
+from a2ls_dsl.rl.slots.clock import processor_seconds
+from a2ls_dsl.rl.slots.evaluation import Score
+from a2ls_dsl.rl.slots.slots import Replaced
 
 PIECES = ".piece*.npz"
 LOCK = ".lock"

@@ -16,10 +16,10 @@ from typing import Any
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.plan import Experiment, Run
 from a2ls_dsl.lang.files import write
-from a2ls_dsl.rl.curve import area
 from a2ls_dsl.rl.envs.tasks import find_task
-from a2ls_dsl.rl.evaluation import Score
-from a2ls_dsl.rl.stored import versions
+from a2ls_dsl.rl.runs.curve import area
+from a2ls_dsl.rl.runs.stored import versions
+from a2ls_dsl.rl.slots.evaluation import Score
 
 COLUMNS = ("frames", "return", "return_std", "training_return")
 

@@ -24,12 +24,12 @@ from a2ls_dsl.lang.syntax.layout import format_file
 from a2ls_dsl.rl.agents import algorithm_for, algorithm_of
 from a2ls_dsl.rl.envs.task import PIXELS
 from a2ls_dsl.rl.envs.tasks import find_task
-from a2ls_dsl.search import validation
 from a2ls_dsl.search.candidates import FOUND, NO_LOSS, Candidate
-from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
-from a2ls_dsl.search.records import Records
 from a2ls_dsl.search.settings import FRESH, SearchSettings
-from a2ls_dsl.search.validation import Score, Validation
+from a2ls_dsl.search.study import validation
+from a2ls_dsl.search.study.hall_of_fame import write_hall_of_fame
+from a2ls_dsl.search.study.records import Records
+from a2ls_dsl.search.study.validation import Score, Validation
 
 PUBLISHED = ("curl", "spr", "a2_winner", "a2_winner_v")
 """The losses that those of the search are compared with, besides no auxiliary loss."""

@@ -11,7 +11,7 @@ from a2ls_dsl.report.charts import learning, mean_curve
 from a2ls_dsl.report.standing import chosen_confidence
 from a2ls_dsl.report.statistics import Interval, Runs, difference
 from a2ls_dsl.report.style import standalone
-from a2ls_dsl.rl.curve import area
+from a2ls_dsl.rl.runs.curve import area
 from a2ls_dsl.search.candidates import NO_LOSS
 
 WIDTH = 900.0

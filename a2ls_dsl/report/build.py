@@ -17,8 +17,8 @@ from a2ls_dsl.report.patterns import pattern_table
 from a2ls_dsl.report.summary import Summary, summarise
 from a2ls_dsl.report.tables import Table, gate_table, hall_table, patterns_table, validation_table
 from a2ls_dsl.report.verdict import Claim, verdict
-from a2ls_dsl.search.records import Records
-from a2ls_dsl.search.validation import Validation, load
+from a2ls_dsl.search.study.records import Records
+from a2ls_dsl.search.study.validation import Validation, load
 
 NAME = "report.html"
 

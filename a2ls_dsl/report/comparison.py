@@ -16,7 +16,7 @@ from a2ls_dsl.report.statistics import (
     probability_of_improvement,
 )
 from a2ls_dsl.search.candidates import NO_LOSS
-from a2ls_dsl.search.validation import Validation
+from a2ls_dsl.search.study.validation import Validation
 
 
 @dataclass(frozen=True)

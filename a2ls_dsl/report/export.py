@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 from a2ls_dsl.diagnostics import unknown
-from a2ls_dsl.search.records import Records
+from a2ls_dsl.search.study.records import Records
 
 Row = dict[str, Any]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from a2ls_dsl.report.statistics import Interval, iqm, mean_over_tasks
-from a2ls_dsl.rl.scores import human_normalised
+from a2ls_dsl.rl.envs.scores import human_normalised
 
 
 @dataclass(frozen=True)

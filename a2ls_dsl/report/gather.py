@@ -20,9 +20,9 @@ from a2ls_dsl.report.tables import (
     verdict_table,
 )
 from a2ls_dsl.report.verdict import Claim, verdict
-from a2ls_dsl.search.records import Records
-from a2ls_dsl.search.store import DATABASE
-from a2ls_dsl.search.validation import load
+from a2ls_dsl.search.study.records import Records
+from a2ls_dsl.search.study.store import DATABASE
+from a2ls_dsl.search.study.validation import load
 
 
 def tables(folder: Path, number: int = 10, against: Path | None = None) -> tuple[Table, ...]:

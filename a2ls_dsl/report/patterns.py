@@ -17,7 +17,7 @@ from numpy.random import Generator
 from a2ls_dsl.report.regression import Coefficient, benjamini_hochberg, holm, least_squares, t_test
 from a2ls_dsl.search.candidates import Status, levels_of
 from a2ls_dsl.search.patterns import CONTROLS, MEANING, Features, features, features_of, plain_sets
-from a2ls_dsl.search.records import Records
+from a2ls_dsl.search.study.records import Records
 
 SLOW = 2_000
 """Losses that only the parser can read take many milliseconds each: of more than this many, a random sample

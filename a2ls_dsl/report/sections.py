@@ -24,8 +24,8 @@ from a2ls_dsl.report.summary import Summary
 from a2ls_dsl.report.tables import Table, formatted
 from a2ls_dsl.report.verdict import Answer, Claim
 from a2ls_dsl.search.candidates import FOUND, Candidate, Status, ranked
-from a2ls_dsl.search.records import Records
-from a2ls_dsl.search.validation import Validation
+from a2ls_dsl.search.study.records import Records
+from a2ls_dsl.search.study.validation import Validation
 
 SHOWN = 5
 """How many of the best are shown as formulas."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from a2ls_dsl.report.charts import Curve, Floats, Group, grouped, mean_curve
 from a2ls_dsl.search.candidates import Candidate, Status
-from a2ls_dsl.search.records import Records
+from a2ls_dsl.search.study.records import Records
 
 OTHERS = 40
 """How many curves of other candidates are drawn in grey, chosen at random."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from a2ls_dsl.report.standing import BOARD
 from a2ls_dsl.search.candidates import Candidate, Status
-from a2ls_dsl.search.records import LoggedEvent, Records
-from a2ls_dsl.search.rows import Part
 from a2ls_dsl.search.rungs import RungState
 from a2ls_dsl.search.settings import SearchSettings
+from a2ls_dsl.search.study.records import LoggedEvent, Records
+from a2ls_dsl.search.study.rows import Part
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from a2ls_dsl.report.summary import Summary
 from a2ls_dsl.report.verdict import Claim
 from a2ls_dsl.search.candidates import NO_LOSS, ranked
 from a2ls_dsl.search.patterns import MEANING
-from a2ls_dsl.search.records import Records
-from a2ls_dsl.search.validation import Validation
+from a2ls_dsl.search.study.records import Records
+from a2ls_dsl.search.study.validation import Validation
 
 Cell: TypeAlias = str | int | float | Interval | None
 

@@ -15,8 +15,8 @@ from a2ls_dsl.report.comparison import Scores, compare, seeds
 from a2ls_dsl.report.standing import BOARD, Standing, chosen_confidence, standing
 from a2ls_dsl.report.statistics import Interval, difference
 from a2ls_dsl.search.candidates import FOUND, NO_LOSS, Candidate, references
-from a2ls_dsl.search.records import Records
-from a2ls_dsl.search.validation import Validation
+from a2ls_dsl.search.study.records import Records
+from a2ls_dsl.search.study.validation import Validation
 
 EVEN = 1.1
 """Budgets that differ by less than this factor are equal."""

@@ -19,11 +19,11 @@ from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.backend.stacked import StackAgent
 from a2ls_dsl.backend.stacked.structure import structure_key
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.arithmetic import arithmetic
-from a2ls_dsl.rl.fusion import fused
+from a2ls_dsl.rl.compute.arithmetic import arithmetic
+from a2ls_dsl.rl.compute.fusion import fused
 from a2ls_dsl.rl.member_stack import MemberStack
-from a2ls_dsl.rl.members import of_members
-from a2ls_dsl.rl.replay import Replay
+from a2ls_dsl.rl.networks.members import of_members
+from a2ls_dsl.rl.replay.buffer import Replay
 
 Parts = tuple[bool, ...]
 """Which parts of an algorithm take part in an update; each combination is captured as a graph of its own."""

@@ -13,9 +13,9 @@ from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agent import Agent
 from a2ls_dsl.rl.algorithm import AgentSettings, Algorithm
 from a2ls_dsl.rl.envs.tasks import Task
-from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.algorithm import Rainbow
-from a2ls_dsl.rl.sac_algorithm import Sac, Simba
+from a2ls_dsl.rl.replay.observations import Observations
+from a2ls_dsl.rl.sac.algorithm import Sac, Simba
 from a2ls_dsl.rl.settings import Computation, PixelSettings
 
 __all__ = ["ALGORITHMS", "AgentSettings", "algorithm_for", "algorithm_of", "identity_of", "make_agent"]

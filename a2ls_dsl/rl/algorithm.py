@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from a2ls_dsl.rl.agent import Agent
 from a2ls_dsl.rl.envs.task import Task
-from a2ls_dsl.rl.observations import Observations
-from a2ls_dsl.rl.replay import Replay
+from a2ls_dsl.rl.replay.buffer import Replay
+from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.settings import PixelSettings
 
 

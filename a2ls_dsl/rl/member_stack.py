@@ -17,11 +17,11 @@ from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.backend.stacked import PADDING, PADDING_ON_GPU, Layout, StackedLoss
 from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.adam import StackedAdam
-from a2ls_dsl.rl.members import copy_members
-from a2ls_dsl.rl.metrics import Metrics
-from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.compute.adam import StackedAdam
+from a2ls_dsl.rl.networks.members import copy_members
+from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.settings import Computation
+from a2ls_dsl.rl.slots.metrics import Metrics
 
 _DRAWN_AT_ONCE = 8  # members; numbers are drawn as 64 bits, and more would fill a cache or a memory
 

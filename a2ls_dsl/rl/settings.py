@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError, unknown
-from a2ls_dsl.rl.arithmetic import Precision
+from a2ls_dsl.rl.compute.arithmetic import Precision
 from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import Task, suite_of
 

@@ -16,14 +16,14 @@ from typing import Any, Self
 from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.rl.slots.evaluation import Score
 from a2ls_dsl.search.candidates import Candidate, Run
 from a2ls_dsl.search.conductor import Conductor
-from a2ls_dsl.search.evolution import Origin, Proposal
-from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
-from a2ls_dsl.search.proposals import loss_of, texts_of
 from a2ls_dsl.search.settings import SearchSettings, default_operator
-from a2ls_dsl.search.study import Study
+from a2ls_dsl.search.strategies.evolution import Origin, Proposal
+from a2ls_dsl.search.strategies.proposals import loss_of, texts_of
+from a2ls_dsl.search.study.hall_of_fame import write_hall_of_fame
+from a2ls_dsl.search.study.study import Study
 
 
 @dataclass(frozen=True)

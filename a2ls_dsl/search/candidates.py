@@ -14,8 +14,8 @@ from a2ls_dsl.lang.load import load_one, loads
 from a2ls_dsl.lang.rules.canonical import key
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.search.evolution import Origin
 from a2ls_dsl.search.settings import REFERENCES
+from a2ls_dsl.search.strategies.evolution import Origin
 
 Seed = TypeVar("Seed", bound=Hashable)
 

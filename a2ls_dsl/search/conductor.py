@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 
 from a2ls_dsl.lang.grammar import Grammar
-from a2ls_dsl.rl.curve import Point
-from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.rl.runs.curve import Point
+from a2ls_dsl.rl.slots.evaluation import Score
 from a2ls_dsl.search.candidates import Candidate, Run, Status
-from a2ls_dsl.search.evolution import Proposal
 from a2ls_dsl.search.finals import Finals
-from a2ls_dsl.search.gates import Gate
+from a2ls_dsl.search.gates.batch import Gate
 from a2ls_dsl.search.judge import Judge
-from a2ls_dsl.search.knowledge import StudyKnowledge
-from a2ls_dsl.search.proposals import check_from_outside, given
 from a2ls_dsl.search.settings import SearchSettings
-from a2ls_dsl.search.strategy_calls import proposed, strategy_of
-from a2ls_dsl.search.study import Study
+from a2ls_dsl.search.strategies.calls import proposed, strategy_of
+from a2ls_dsl.search.strategies.evolution import Proposal
+from a2ls_dsl.search.strategies.knowledge import StudyKnowledge
+from a2ls_dsl.search.strategies.proposals import check_from_outside, given
+from a2ls_dsl.search.study.study import Study
 
 PROPOSALS = 5
 """At most this many losses are proposed for each that may train; what gates stop is replaced."""

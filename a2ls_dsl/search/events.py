@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from a2ls_dsl.rl.slots import Replaced
+from a2ls_dsl.rl.slots.slots import Replaced
 from a2ls_dsl.search.candidates import Candidate, Run, Status
 from a2ls_dsl.search.conductor import Ended
 from a2ls_dsl.search.price import Price

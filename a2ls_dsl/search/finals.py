@@ -8,9 +8,9 @@ from dataclasses import replace
 from a2ls_dsl.search import race
 from a2ls_dsl.search.candidates import Candidate, Status, levels_of, references
 from a2ls_dsl.search.settings import SearchSettings
-from a2ls_dsl.search.strategies import Scored, Strategy
-from a2ls_dsl.search.strategy_calls import ranked
-from a2ls_dsl.search.study import Study
+from a2ls_dsl.search.strategies.calls import ranked
+from a2ls_dsl.search.strategies.registry import Scored, Strategy
+from a2ls_dsl.search.study.study import Study
 
 
 class Finals:

@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from a2ls_dsl.rl.curve import Point, area
-from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.rl.runs.curve import Point, area
+from a2ls_dsl.rl.slots.evaluation import Score
 from a2ls_dsl.search.candidates import Run, Status
-from a2ls_dsl.search.reader import RUNG
 from a2ls_dsl.search.rungs import foresight
 from a2ls_dsl.search.settings import SearchSettings
-from a2ls_dsl.search.study import Study
+from a2ls_dsl.search.study.reader import RUNG
+from a2ls_dsl.search.study.study import Study
 
 DIVERGED = "diverged: parameters are no longer finite"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from a2ls_dsl.search.candidates import Run, Status, references
 from a2ls_dsl.search.finals import fresh_runs
-from a2ls_dsl.search.reader import StudyReader
 from a2ls_dsl.search.settings import SearchSettings
+from a2ls_dsl.search.study.reader import StudyReader
 
 
 def frames_left(

@@ -13,9 +13,9 @@ from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import observations_of
 from a2ls_dsl.rl.bench.environments import seconds_of_step
 from a2ls_dsl.rl.bench.floor import synchronize
+from a2ls_dsl.rl.compute.footprint import small_learner
 from a2ls_dsl.rl.envs.pool import EnvPool, usable_cores
-from a2ls_dsl.rl.footprint import small_learner
-from a2ls_dsl.rl.training import Training
+from a2ls_dsl.rl.runs.training import Training
 
 _BATCH = 8  # frames per batch at most on a CPU, where time is proportional to their number
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.rl.slots.evaluation import Score
 from a2ls_dsl.search.candidates import Run
 from a2ls_dsl.search.conductor import Conductor, Ended
 from a2ls_dsl.search.settings import SearchSettings

@@ -16,18 +16,17 @@ import torch
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar import Grammar
-from a2ls_dsl.rl.checkpoint import Pace
-from a2ls_dsl.rl.device import choose_device, make_deterministic
-from a2ls_dsl.rl.evaluation import Score
-from a2ls_dsl.rl.policy import Trained
+from a2ls_dsl.rl.compute.device import choose_device, make_deterministic
+from a2ls_dsl.rl.policies.policy import Trained
+from a2ls_dsl.rl.replay.windows import check_windows
+from a2ls_dsl.rl.runs.checkpoint import Pace
+from a2ls_dsl.rl.runs.training import Member
 from a2ls_dsl.rl.settings import Computation
-from a2ls_dsl.rl.slot_sets import SlotSet
-from a2ls_dsl.rl.slots import Replaced
-from a2ls_dsl.rl.stacks import Stacks
-from a2ls_dsl.rl.training import Member
-from a2ls_dsl.rl.windows import check_windows
+from a2ls_dsl.rl.slots.evaluation import Score
+from a2ls_dsl.rl.slots.slot_sets import SlotSet
+from a2ls_dsl.rl.slots.slots import Replaced
+from a2ls_dsl.rl.slots.stacks import Stacks
 from a2ls_dsl.search.candidates import Status, references
-from a2ls_dsl.search.chosen_gates import gates_of
 from a2ls_dsl.search.conductor import Conductor, Ended
 from a2ls_dsl.search.events import (
     OnEvent,
@@ -39,14 +38,15 @@ from a2ls_dsl.search.events import (
     StudyBusy,
 )
 from a2ls_dsl.search.expected import expected_losses
-from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
+from a2ls_dsl.search.gates.chosen import gates_of
 from a2ls_dsl.search.outlook import frames_left
 from a2ls_dsl.search.price import Price, price
-from a2ls_dsl.search.proposals import training_of
 from a2ls_dsl.search.scale_out import Cluster, RayStacks
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.standing import Standing
-from a2ls_dsl.search.study import Study
+from a2ls_dsl.search.strategies.proposals import training_of
+from a2ls_dsl.search.study.hall_of_fame import write_hall_of_fame
+from a2ls_dsl.search.study.study import Study
 
 PROGRESS_SECONDS = 0.5
 SAVE_SECONDS = 60.0

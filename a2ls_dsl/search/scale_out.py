@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from a2ls_dsl import plugins
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.evaluation import Score
-from a2ls_dsl.rl.rings import Memory, Rows, Sent
-from a2ls_dsl.rl.slot_sets import State, divided, joined
-from a2ls_dsl.rl.training import Member, TrainedNetworks, Training
+from a2ls_dsl.rl.replay.rings import Memory, Rows, Sent
+from a2ls_dsl.rl.runs.training import Member, TrainedNetworks, Training
+from a2ls_dsl.rl.slots.evaluation import Score
+from a2ls_dsl.rl.slots.slot_sets import State, divided, joined
 from a2ls_dsl.search.stack_actor import Report, StackActor
 
 WAIT_SECONDS = 1.0

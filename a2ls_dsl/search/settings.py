@@ -20,7 +20,7 @@ from a2ls_dsl.rl.envs.tasks import Task, find_task
 from a2ls_dsl.rl.settings import EvaluationSettings, PixelSettings
 from a2ls_dsl.search.race import MOST_RACED, SHARE
 from a2ls_dsl.search.rungs import Rungs
-from a2ls_dsl.search.strategies import check_name
+from a2ls_dsl.search.strategies.registry import check_name
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import operators
 

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2ls_dsl import plugins
-from a2ls_dsl.rl.evaluation import Score
-from a2ls_dsl.rl.rings import Appended, Known
-from a2ls_dsl.rl.slot_sets import State
-from a2ls_dsl.rl.slots import Slots
-from a2ls_dsl.rl.training import Member, TrainedNetworks, Training
+from a2ls_dsl.rl.replay.rings import Appended, Known
+from a2ls_dsl.rl.runs.training import Member, TrainedNetworks, Training
+from a2ls_dsl.rl.slots.evaluation import Score
+from a2ls_dsl.rl.slots.slot_sets import State
+from a2ls_dsl.rl.slots.slots import Slots
 
 TICKS = 50
 """Agent steps that a stack takes between two messages."""

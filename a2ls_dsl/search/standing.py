@@ -6,11 +6,11 @@ from pathlib import Path
 
 import a2ls_dsl
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl import checkpoint
-from a2ls_dsl.rl.slot_sets import SlotSet
+from a2ls_dsl.rl.runs import checkpoint
+from a2ls_dsl.rl.slots.slot_sets import SlotSet
 from a2ls_dsl.search.conductor import Conductor
-from a2ls_dsl.search.store import SLOTS
-from a2ls_dsl.search.study import Study
+from a2ls_dsl.search.study.store import SLOTS
+from a2ls_dsl.search.study.study import Study
 
 
 class Standing:

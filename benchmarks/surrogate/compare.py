@@ -34,13 +34,13 @@ from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.settings import EvaluationSettings
 from a2ls_dsl.search.candidates import parsed
 from a2ls_dsl.search.conductor import Conductor
-from a2ls_dsl.search.features import parts
 from a2ls_dsl.search.race import SHARE
 from a2ls_dsl.search.rehearsal import rehearse
 from a2ls_dsl.search.rungs import Rungs
 from a2ls_dsl.search.settings import SearchSettings, default_operator
-from a2ls_dsl.search.strategies import STRATEGIES
-from a2ls_dsl.search.study import Study
+from a2ls_dsl.search.strategies.features import parts
+from a2ls_dsl.search.strategies.registry import STRATEGIES
+from a2ls_dsl.search.study.study import Study
 
 SLOTS = 16
 Matrix = NDArray[np.float64]

@@ -30,13 +30,13 @@ from a2ls_dsl.lang.rules.canonical import key
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.envs.tasks import find_task
+from a2ls_dsl.rl.runs.trainer import Evaluation, Plan, Trainer
+from a2ls_dsl.rl.runs.training import Training
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
-from a2ls_dsl.rl.trainer import Evaluation, Plan, Trainer
-from a2ls_dsl.rl.training import Training
 from a2ls_dsl.search.candidates import parsed
-from a2ls_dsl.search.evolution import best, child_of, first_population
 from a2ls_dsl.search.presets import quick
 from a2ls_dsl.search.settings import EvolutionSettings, SearchSettings, default_operator
+from a2ls_dsl.search.strategies.evolution import best, child_of, first_population
 
 HERE = Path(__file__).parent
 SPACE, TABLE = HERE / "space.a2g", HERE / "curves.csv"

@@ -137,7 +137,7 @@ def test_every_option_that_a_message_names_is_there(name: str) -> None:
 def test_the_scan_of_messages_finds_known_ones() -> None:
     seen = dict.fromkeys(printable("a2ls_dsl.cli.evolve", "evolve"))
     modules = {module for module, _ in seen}
-    assert {"a2ls_dsl.search.study", "a2ls_dsl.rl.slots", "a2ls_dsl.cli.evolve"} <= modules
+    assert {"a2ls_dsl.search.study.study", "a2ls_dsl.rl.slots.slots", "a2ls_dsl.cli.evolve"} <= modules
     assert any("would do nothing" in text for _, text in seen)
     assert wrong("best", "name another with --study") == ["--study"]
     assert wrong("best", "run `a2l evolve {} --study DIR` or pip it") == []

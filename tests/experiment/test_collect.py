@@ -17,7 +17,7 @@ from a2ls_dsl.experiment.collect import Verdict, collect
 from a2ls_dsl.experiment.page import write
 from a2ls_dsl.experiment.plan import Experiment, Run, read
 from a2ls_dsl.experiment.store import path_of, store
-from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.rl.slots.evaluation import Score
 
 ROOT = Path(__file__).parents[2]
 CLAIMS = """

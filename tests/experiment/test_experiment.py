@@ -19,7 +19,7 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.plan import Experiment, read
 from a2ls_dsl.experiment.run import Event, PieceStarted, PieceStored, pieces, run, unwanted
 from a2ls_dsl.experiment.store import load, missing, of_other_settings, path_of
-from a2ls_dsl.rl.slots import Replaced
+from a2ls_dsl.rl.slots.slots import Replaced
 
 SMALL = """
 name = "small"

@@ -12,7 +12,7 @@ from a2ls_dsl.experiment.plan import Experiment, read
 from a2ls_dsl.experiment.run import run
 from a2ls_dsl.experiment.signal import signals
 from a2ls_dsl.experiment.store import store
-from a2ls_dsl.rl.evaluation import Score
+from a2ls_dsl.rl.slots.evaluation import Score
 
 FILE = """
 name = "worth"

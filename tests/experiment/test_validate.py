@@ -17,11 +17,11 @@ from a2ls_dsl.experiment.plan import read
 from a2ls_dsl.experiment.store import missing, path_of
 from a2ls_dsl.experiment.validate import PUBLISHED, collected, plan, validate
 from a2ls_dsl.lang.load import load_one
+from a2ls_dsl.rl.sac.simba import SimbaSettings
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
-from a2ls_dsl.rl.simba import SimbaSettings
-from a2ls_dsl.search.records import Records
-from a2ls_dsl.search.study import Study
-from a2ls_dsl.search.validation import load
+from a2ls_dsl.search.study.records import Records
+from a2ls_dsl.search.study.study import Study
+from a2ls_dsl.search.study.validation import load
 
 SMALL = replace(
     SETTINGS,

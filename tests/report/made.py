@@ -13,12 +13,12 @@ from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.search.conductor import Conductor
-from a2ls_dsl.search.gates import Gate
+from a2ls_dsl.search.gates.batch import Gate
 from a2ls_dsl.search.patterns import features
 from a2ls_dsl.search.rehearsal import rehearse
 from a2ls_dsl.search.rungs import Rungs
 from a2ls_dsl.search.settings import SearchSettings
-from a2ls_dsl.search.study import Study
+from a2ls_dsl.search.study.study import Study
 
 POINTS = 8
 SETTINGS = SearchSettings(

@@ -9,7 +9,7 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.report.games import over_games
 from a2ls_dsl.report.statistics import iqm
 from a2ls_dsl.rl.envs.games import ATARI_100K
-from a2ls_dsl.rl.scores import PLAYERS, has_human_score, human_normalised
+from a2ls_dsl.rl.envs.scores import PLAYERS, has_human_score, human_normalised
 
 # Data-efficient Rainbow, raw scores and aggregates as Laskin et al. 2020 print them (CURL, table 2).
 DER = (739.9, 188.6, 431.2, 470.8, 51.0, 10124.6, 0.2, 1.9, 861.8, 16185.3, 508.0, 27.9, 866.8, 349.5)

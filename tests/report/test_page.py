@@ -27,9 +27,9 @@ from a2ls_dsl.report.charts import Curve, grouped, learning, smoothed
 from a2ls_dsl.report.charts_parts import Bar, intervals
 from a2ls_dsl.report.mathml import mathml
 from a2ls_dsl.report.statistics import Interval
-from a2ls_dsl.search.records import Records
-from a2ls_dsl.search.study import Study
-from a2ls_dsl.search.validation import Score, Validation, path_of, store
+from a2ls_dsl.search.study.records import Records
+from a2ls_dsl.search.study.study import Study
+from a2ls_dsl.search.study.validation import Score, Validation, path_of, store
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 EMPTY = {"meta", "link", "br", "img", "input", "hr", "rect", "line", "path", "circle"}

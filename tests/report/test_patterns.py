@@ -22,10 +22,10 @@ from a2ls_dsl.report.regression import benjamini_hochberg, holm, least_squares, 
 from a2ls_dsl.report.tables import patterns_table
 from a2ls_dsl.search import patterns
 from a2ls_dsl.search.candidates import Status, levels_of, parsed
-from a2ls_dsl.search.evolution import first_population
 from a2ls_dsl.search.patterns import CONTROLS, MEANING, features, plain_sets
-from a2ls_dsl.search.records import Records
 from a2ls_dsl.search.settings import EvolutionSettings
+from a2ls_dsl.search.strategies.evolution import first_population
+from a2ls_dsl.search.study.records import Records
 
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 SPACE = load_grammar("a2ls")

@@ -28,10 +28,10 @@ from a2ls_dsl.report.export import export
 from a2ls_dsl.report.gather import tables
 from a2ls_dsl.report.summary import distances, summarise
 from a2ls_dsl.search.candidates import Candidate, Status
-from a2ls_dsl.search.merge import merge
-from a2ls_dsl.search.records import Records
-from a2ls_dsl.search.store import DATABASE, set_aside
-from a2ls_dsl.search.study import Study
+from a2ls_dsl.search.study.merge import merge
+from a2ls_dsl.search.study.records import Records
+from a2ls_dsl.search.study.store import DATABASE, set_aside
+from a2ls_dsl.search.study.study import Study
 
 
 def rows(folder: Path, sql: str) -> list[tuple[object, ...]]:

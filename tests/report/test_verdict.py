@@ -23,10 +23,10 @@ from a2ls_dsl.report.statistics import Interval, difference
 from a2ls_dsl.report.summary import summarise
 from a2ls_dsl.report.tables import Table, formatted, hall_table
 from a2ls_dsl.report.verdict import Answer, verdict
-from a2ls_dsl.search.hall_of_fame import write_hall_of_fame
-from a2ls_dsl.search.records import Records
-from a2ls_dsl.search.study import Study
-from a2ls_dsl.search.validation import Score, Validation, load, path_of, store
+from a2ls_dsl.search.study.hall_of_fame import write_hall_of_fame
+from a2ls_dsl.search.study.records import Records
+from a2ls_dsl.search.study.study import Study
+from a2ls_dsl.search.study.validation import Score, Validation, load, path_of, store
 
 
 @pytest.fixture(scope="module")

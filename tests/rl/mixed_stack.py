@@ -10,9 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.learner import Learner
-from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.settings import Computation, SacSettings
+from a2ls_dsl.rl.slots.learner import Learner
 
 NAMES = (None, "a2_winner", "curl_a2ls", "atc", "spr")
 VECTORS, FRAMES = Observations((5,)), Observations((3, 20, 20), 3, 17)

@@ -15,9 +15,9 @@ import a2ls_dsl as a2l
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.search.asking import AskedStudy, Trial
 from a2ls_dsl.search.candidates import Status
-from a2ls_dsl.search.evolution import Origin
-from a2ls_dsl.search.reader import StudyReader
-from a2ls_dsl.search.strategies import STRATEGIES
+from a2ls_dsl.search.strategies.evolution import Origin
+from a2ls_dsl.search.strategies.registry import STRATEGIES
+from a2ls_dsl.search.study.reader import StudyReader
 
 DOCS = Path(__file__).parents[2] / "docs" / "search.md"
 ONE = replace(

@@ -15,15 +15,15 @@ import pytest
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
+from a2ls_dsl.rl.slots.evaluation import Score
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.conductor import Conductor
-from a2ls_dsl.search.reader import StudyReader
 from a2ls_dsl.search.rehearsal import rehearse
 from a2ls_dsl.search.rungs import Rungs
 from a2ls_dsl.search.settings import SearchSettings
-from a2ls_dsl.search.study import Study
+from a2ls_dsl.search.study.reader import StudyReader
+from a2ls_dsl.search.study.study import Study
 
 SETTINGS = SearchSettings(
     "cartpole-swingup",

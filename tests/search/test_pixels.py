@@ -12,13 +12,13 @@ from forked import a2l
 from a2ls_dsl.cli.agent_options import with_set
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.validate import plan
+from a2ls_dsl.rl.compute.memory import free_of_machine
 from a2ls_dsl.rl.envs.rendering import Rendering
-from a2ls_dsl.rl.memory import free_of_machine
 from a2ls_dsl.rl.settings import EvaluationSettings, PixelSettings, SacSettings
 from a2ls_dsl.search.presets import PRESETS, introduction, paper
 from a2ls_dsl.search.price import Price
-from a2ls_dsl.search.reader import StudyReader
 from a2ls_dsl.search.settings import SearchSettings
+from a2ls_dsl.search.study.reader import StudyReader
 
 SEEN = PixelSettings(Rendering(shadow_size=64), random_crops=False)
 COMMAND = (

@@ -25,15 +25,15 @@ from a2ls_dsl.search import race
 from a2ls_dsl.search.candidates import Candidate, Status, levels_of
 from a2ls_dsl.search.conductor import Conductor
 from a2ls_dsl.search.events import Event, Placed
-from a2ls_dsl.search.evolution import Origin, RandomSearch
 from a2ls_dsl.search.finals import fresh_runs
 from a2ls_dsl.search.presets import PRESETS
-from a2ls_dsl.search.reader import StudyReader, stored_settings
 from a2ls_dsl.search.run import evolve
 from a2ls_dsl.search.settings import SearchSettings
-from a2ls_dsl.search.strategies import Scored
-from a2ls_dsl.search.strategy_calls import ranked
-from a2ls_dsl.search.study import Study
+from a2ls_dsl.search.strategies.calls import ranked
+from a2ls_dsl.search.strategies.evolution import Origin, RandomSearch
+from a2ls_dsl.search.strategies.registry import Scored
+from a2ls_dsl.search.study.reader import StudyReader, stored_settings
+from a2ls_dsl.search.study.study import Study
 
 
 @given(st.integers(1, 400))

@@ -18,14 +18,14 @@ from search.tiny_search import SETTINGS, rows
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.load import load_one
-from a2ls_dsl.rl import checkpoint
 from a2ls_dsl.rl.envs.tasks import find_task
-from a2ls_dsl.rl.evaluation import Score
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
-from a2ls_dsl.rl.rings import Memory, Rows, Sent
+from a2ls_dsl.rl.replay.rings import Memory, Rows, Sent
+from a2ls_dsl.rl.runs import checkpoint
+from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
-from a2ls_dsl.rl.slot_sets import divided, joined
-from a2ls_dsl.rl.training import Member, Training
+from a2ls_dsl.rl.slots.evaluation import Score
+from a2ls_dsl.rl.slots.slot_sets import divided, joined
 from a2ls_dsl.search import scale_out
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.events import Event, Placed

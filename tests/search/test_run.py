@@ -25,9 +25,9 @@ from rich.console import Console
 from search.tiny_search import SETTINGS, policies, results, rows, start
 
 from a2ls_dsl.cli.evolve_view import SearchView
-from a2ls_dsl.rl.play import play
-from a2ls_dsl.rl.policy import load_policy
-from a2ls_dsl.rl.slots import Replaced
+from a2ls_dsl.rl.policies.play import play
+from a2ls_dsl.rl.policies.policy import load_policy
+from a2ls_dsl.rl.slots.slots import Replaced
 from a2ls_dsl.search import run
 from a2ls_dsl.search.events import Event, Placed, Progress, RunsEnded, SearchStarted, SpaceExhausted
 from a2ls_dsl.search.run import evolve

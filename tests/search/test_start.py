@@ -13,10 +13,10 @@ from search.test_conductor import SETTINGS, searched, tables
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.load import load, load_one, loads
 from a2ls_dsl.search.candidates import references
-from a2ls_dsl.search.evolution import Origin
-from a2ls_dsl.search.proposals import texts_of
-from a2ls_dsl.search.reader import StudyReader
-from a2ls_dsl.search.strategies import STRATEGIES
+from a2ls_dsl.search.strategies.evolution import Origin
+from a2ls_dsl.search.strategies.proposals import texts_of
+from a2ls_dsl.search.strategies.registry import STRATEGIES
+from a2ls_dsl.search.study.reader import StudyReader
 
 INSIDE = loads("loss x = mse({ s[t], a[t] } -> { s[t+1] })")["x"]
 OUTSIDE = load_one("spr_rollout")[1]

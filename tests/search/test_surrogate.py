@@ -11,9 +11,9 @@ import pytest
 
 from a2ls_dsl.lang.grammar import load_grammar
 from a2ls_dsl.lang.syntax.printer import print_loss
-from a2ls_dsl.search.evolution import first_population
-from a2ls_dsl.search.features import parts
 from a2ls_dsl.search.settings import EvolutionSettings
+from a2ls_dsl.search.strategies.evolution import first_population
+from a2ls_dsl.search.strategies.features import parts
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "surrogate"))
 

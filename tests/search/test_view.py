@@ -18,8 +18,8 @@ from a2ls_dsl.report.tables import formatted
 from a2ls_dsl.search.candidates import Candidate, Run, Status, references
 from a2ls_dsl.search.conductor import Ended
 from a2ls_dsl.search.events import Event, Placed, Progress, RunsEnded, SearchStarted, SpaceExhausted
-from a2ls_dsl.search.evolution import Origin
 from a2ls_dsl.search.presets import quick
+from a2ls_dsl.search.strategies.evolution import Origin
 
 LOSS = "mse({ s[t], s[t+2], s[t+8], a[t..t+5], a[t+7], a[t+8], r[t+3] } -> { s[t+1], s[t+3], s[t+6] })"
 

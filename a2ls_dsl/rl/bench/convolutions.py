@@ -1,4 +1,4 @@
-"""Compares ways to compute the convolutions of a stack: see `rl/convolutions.py`."""
+"""Compares ways to compute the convolutions of a stack: see `rl/networks/convolutions.py`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from a2ls_dsl.backend.counter_rng import CounterRng
-from a2ls_dsl.rl.arithmetic import arithmetic
 from a2ls_dsl.rl.bench.updates import FRAMES, reason
-from a2ls_dsl.rl.convolutions import Arrangement, measure
-from a2ls_dsl.rl.encoders import PixelEncoder
+from a2ls_dsl.rl.compute.arithmetic import arithmetic
+from a2ls_dsl.rl.networks.convolutions import Arrangement, measure
+from a2ls_dsl.rl.networks.encoders import PixelEncoder
 from a2ls_dsl.rl.settings import Computation
 
 

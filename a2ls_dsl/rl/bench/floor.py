@@ -21,9 +21,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agent import Agent
 from a2ls_dsl.rl.agents import AgentSettings, make_agent
-from a2ls_dsl.rl.arithmetic import Precision, arithmetic
-from a2ls_dsl.rl.observations import Observations
-from a2ls_dsl.rl.sac import SacStack
+from a2ls_dsl.rl.compute.arithmetic import Precision, arithmetic
+from a2ls_dsl.rl.replay.observations import Observations
+from a2ls_dsl.rl.sac.stack import SacStack
 from a2ls_dsl.rl.settings import SacSettings
 
 FLOAT = 4  # bytes

@@ -13,10 +13,10 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.bench.floor import synchronize
 from a2ls_dsl.rl.bench.updates import ACTION, ROWS, VECTORS, check_reach, fill_replay, warm_up
+from a2ls_dsl.rl.compute.footprint import footprint_of
 from a2ls_dsl.rl.envs.tasks import Task
-from a2ls_dsl.rl.footprint import footprint_of
-from a2ls_dsl.rl.learner import Learner
 from a2ls_dsl.rl.settings import Computation, SacSettings
+from a2ls_dsl.rl.slots.learner import Learner
 
 _MOST_TURNS = 20
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.envs.tasks import Task
+from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, SacSettings
-from a2ls_dsl.rl.stacks import Stacks, stacks_for
-from a2ls_dsl.rl.training import Member, Training
+from a2ls_dsl.rl.slots.stacks import Stacks, stacks_for
 
 _LONG = 100_000  # agent steps: more than are measured
 

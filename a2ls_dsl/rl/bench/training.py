@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import AgentSettings
 from a2ls_dsl.rl.bench.floor import synchronize
-from a2ls_dsl.rl.capture import WARM_UP
+from a2ls_dsl.rl.compute.capture import WARM_UP
 from a2ls_dsl.rl.envs.tasks import Task
+from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings
-from a2ls_dsl.rl.slots import Slots
-from a2ls_dsl.rl.training import Member, Training
+from a2ls_dsl.rl.slots.slots import Slots
 
 CANDIDATE_FRAMES = 100_000
 

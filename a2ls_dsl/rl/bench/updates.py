@@ -21,13 +21,13 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import AgentSettings, observations_of
 from a2ls_dsl.rl.bench.floor import Ceilings, count_work, synchronize
-from a2ls_dsl.rl.capture import WARM_UP
-from a2ls_dsl.rl.footprint import footprint_of
-from a2ls_dsl.rl.learner import Learner
-from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.compute.capture import WARM_UP
+from a2ls_dsl.rl.compute.footprint import footprint_of
 from a2ls_dsl.rl.rainbow.settings import VECTORS as RAINBOW_VECTORS
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
+from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.settings import Computation, SacSettings
+from a2ls_dsl.rl.slots.learner import Learner
 
 VECTORS = Observations((17,))  # cheetah-run
 FRAMES = Observations((3, 100, 100), stack=3, crop=84)

@@ -10,9 +10,9 @@ from a2ls_dsl.diagnostics import A2lError, near, unknown
 from a2ls_dsl.rl.envs.game import ARGUMENTS, BACK_ENDS, FRAME_SKIP, GAME_FRAMES, USUAL, Game
 from a2ls_dsl.rl.envs.games import GAMES, game_key
 from a2ls_dsl.rl.envs.packages import installed
+from a2ls_dsl.rl.envs.scores import has_human_score, human_normalised
 from a2ls_dsl.rl.envs.suite import Protocol, Suite, Way
 from a2ls_dsl.rl.envs.task import PIXELS, Arguments, Task
-from a2ls_dsl.rl.scores import has_human_score, human_normalised
 
 if TYPE_CHECKING:
     from a2ls_dsl.rl.envs.atari import AtariEnv

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from a2ls_dsl.rl.compute.memory import memory_of
 from a2ls_dsl.rl.envs.lanes import MAKE
 from a2ls_dsl.rl.envs.workers import Worker
-from a2ls_dsl.rl.memory import memory_of
 
 MEASURED = 4
 """How many environments are measured to estimate the memory of the others."""

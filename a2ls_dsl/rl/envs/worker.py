@@ -21,11 +21,11 @@ from threading import Thread
 from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.compute.memory import trim
 from a2ls_dsl.rl.envs.env import Env
 from a2ls_dsl.rl.envs.lanes import DONE, FAILED, MAKE, MAP, RESET, Lanes, receive, receive_opening, send
 from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import read_task, suite_of
-from a2ls_dsl.rl.memory import trim
 
 _GONE = (EOFError, BrokenPipeError, ConnectionResetError)
 

@@ -8,10 +8,10 @@ from a2ls_dsl.rl.algorithm import Algorithm
 from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.task import PIXELS, Task
 from a2ls_dsl.rl.envs.tasks import suite_of
-from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.replay import PrioritisedReplay
 from a2ls_dsl.rl.rainbow.settings import EFFICIENT, PRESETS, VECTORS, RainbowSettings
 from a2ls_dsl.rl.rainbow.stack import RainbowStack
+from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.settings import PixelSettings
 
 

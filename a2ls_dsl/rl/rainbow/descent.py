@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from a2ls_dsl.rl.adam import StackedAdam
+from a2ls_dsl.rl.compute.adam import StackedAdam
 
 
 class Descent(NamedTuple):

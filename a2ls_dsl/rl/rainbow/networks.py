@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.precision import unrounded
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.arithmetic import product_dtype
-from a2ls_dsl.rl.convolutions import Conv
-from a2ls_dsl.rl.encoders import DenseEncoder
-from a2ls_dsl.rl.layers import LayerNorm, Linear, Rows
-from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.compute.arithmetic import product_dtype
+from a2ls_dsl.rl.networks.convolutions import Conv
+from a2ls_dsl.rl.networks.encoders import DenseEncoder
+from a2ls_dsl.rl.networks.layers import LayerNorm, Linear, Rows
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
+from a2ls_dsl.rl.replay.observations import Observations
 
 
 class FrameEncoder(nn.Module):

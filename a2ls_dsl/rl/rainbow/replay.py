@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
-from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.priorities import Priorities
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
-from a2ls_dsl.rl.replay import Replay
+from a2ls_dsl.rl.replay.buffer import Replay
+from a2ls_dsl.rl.replay.observations import Observations
 
 
 @dataclass(frozen=True)

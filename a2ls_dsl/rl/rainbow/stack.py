@@ -18,10 +18,9 @@ from torch import Tensor, nn
 from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.backend.window import StackWindow
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.adam import StackedAdam
 from a2ls_dsl.rl.agent import Agent, Parts
-from a2ls_dsl.rl.members import called, copy_members, follow, of_members
-from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.compute.adam import StackedAdam
+from a2ls_dsl.rl.networks.members import called, copy_members, follow, of_members
 from a2ls_dsl.rl.rainbow.descent import Descent, descend
 from a2ls_dsl.rl.rainbow.distribution import project, support
 from a2ls_dsl.rl.rainbow.networks import (
@@ -35,7 +34,8 @@ from a2ls_dsl.rl.rainbow.networks import (
 )
 from a2ls_dsl.rl.rainbow.replay import Experience, PrioritisedReplay
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
-from a2ls_dsl.rl.replay import Replay
+from a2ls_dsl.rl.replay.buffer import Replay
+from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.settings import Computation
 
 

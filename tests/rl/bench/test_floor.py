@@ -9,8 +9,8 @@ import pytest
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.agents import observations_of
 from a2ls_dsl.rl.bench.floor import Ceilings, Work, count_work
-from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
+from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.settings import SacSettings
 
 BATCH, HIDDEN, OBS, ACTION = 8, 16, 5, 2

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from a2ls_dsl.lang.load import load_one
-from a2ls_dsl.rl import footprint
-from a2ls_dsl.rl.arithmetic import Precision
 from a2ls_dsl.rl.bench.floor import Ceilings
 from a2ls_dsl.rl.bench.updates import ACTION, ROWS, VECTORS, Case, measure_updates
-from a2ls_dsl.rl.learner import Learner
-from a2ls_dsl.rl.observations import Observations
+from a2ls_dsl.rl.compute import footprint
+from a2ls_dsl.rl.compute.arithmetic import Precision
+from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.settings import Computation, SacSettings
+from a2ls_dsl.rl.slots.learner import Learner
 
 COMPILED = Computation(Precision.FLOAT32, compile=True)
 

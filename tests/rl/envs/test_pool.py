@@ -5,11 +5,11 @@ import pytest
 from numpy.typing import NDArray
 
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.compute.memory import memory_of
 from a2ls_dsl.rl.envs.dmc import DmcEnv
 from a2ls_dsl.rl.envs.dmc_suite import ControlTask
 from a2ls_dsl.rl.envs.pool import EnvPool, FirstEnvironments
 from a2ls_dsl.rl.envs.tasks import find_task
-from a2ls_dsl.rl.memory import memory_of
 
 # Four agent steps an episode, so that a few steps cross episodes' ends.
 SHORT = ControlTask("cartpole", "swingup", action_repeat=250)

@@ -10,9 +10,9 @@ import torch
 
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.learner import Learner
-from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
+from a2ls_dsl.rl.replay.observations import Observations
+from a2ls_dsl.rl.slots.learner import Learner
 
 ROWS, COLUMNS, SIDE = 10, 5, 20
 FRAMES = Observations((1, SIDE, SIDE), 1, SIDE, random_crops=False)

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.distribution import project, support
 from a2ls_dsl.rl.rainbow.networks import ActionValues, FrameEncoder, NoisyLinear, shaped
 from a2ls_dsl.rl.rainbow.priorities import Priorities
 from a2ls_dsl.rl.rainbow.settings import PRESETS, RainbowSettings
+from a2ls_dsl.rl.replay.observations import Observations
 
 RNG = CounterRng(torch.tensor([3, 4]))
 MEMBERS, BATCH, ACTIONS = 2, 5, 3

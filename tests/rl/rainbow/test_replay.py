@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from a2ls_dsl.backend.counter_rng import CounterRng
-from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.replay import PrioritisedReplay
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
+from a2ls_dsl.rl.replay.observations import Observations
 
 SIZE, ACTIONS, GAMMA, STACK = 15, 3, 0.9, 2
 FRAMES = Observations((1, SIZE, SIZE), STACK, SIZE, random_crops=False, border=2)

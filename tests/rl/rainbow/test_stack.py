@@ -15,11 +15,11 @@ from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.window import Window
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.learner import Learner
-from a2ls_dsl.rl.observations import Observations
 from a2ls_dsl.rl.rainbow.replay import PrioritisedReplay
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.rainbow.stack import RainbowStack
+from a2ls_dsl.rl.replay.observations import Observations
+from a2ls_dsl.rl.slots.learner import Learner
 
 SIZE, ACTIONS = 18, 4
 FRAMES = Observations((1, SIZE, SIZE), 2, SIZE, random_crops=False, border=2)

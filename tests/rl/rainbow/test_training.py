@@ -16,14 +16,14 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import published_settings
-from a2ls_dsl.rl.checkpoint import load, save
 from a2ls_dsl.rl.envs.tasks import find_task, suite_of
-from a2ls_dsl.rl.folder import RunFolder, columns
 from a2ls_dsl.rl.rainbow.settings import EFFICIENT, RainbowSettings
+from a2ls_dsl.rl.runs.checkpoint import load, save
+from a2ls_dsl.rl.runs.folder import RunFolder, columns
+from a2ls_dsl.rl.runs.trainer import Evaluation, Plan, Ticked, Trainer
+from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
-from a2ls_dsl.rl.slots import Slots
-from a2ls_dsl.rl.trainer import Evaluation, Plan, Ticked, Trainer
-from a2ls_dsl.rl.training import Member, Training
+from a2ls_dsl.rl.slots.slots import Slots
 
 pytest.importorskip("ale_py")
 
