@@ -18,7 +18,7 @@ from a2ls_dsl.rl.slots.slots import Slots
 from a2ls_dsl.search.presets import quick
 from a2ls_dsl.search.settings import SearchSettings
 
-MODULE = Path(__file__).parent / "envs" / "my_env.py"
+MODULE = Path(__file__).parent / "my_env.py"
 SMALL = ["--hidden", "8", "--batch-size", "4", "--eval-episodes", "1", "--workers", "1", "--device", "cpu"]
 
 
