@@ -272,28 +272,33 @@ def test_what_is_to_go_is_never_more_than_was_announced(
 
 
 def test_without_slots_a_search_begins_runs_anew_and_says_so_until_it_is_where_it_was(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed before it stored any; a file that isn't its own is left alone."""
     monkeypatch.setattr(run, "PROGRESS_SECONDS", 0.0)
+    settings = replace(SETTINGS, frames=4 * SETTINGS.evaluation.every_frames)
+    whole, folder = tmp_path / "whole", tmp_path / "killed"
+    assert evolve(settings, whole, workers=1)
 
     def killed(event: object) -> None:
-        if isinstance(event, Progress) and event.frames >= SETTINGS.frames:
+        if (
+            isinstance(event, Progress) and event.frames > 1.5 * settings.frames
+        ):  # no run of either slot has ended
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        evolve(SETTINGS, tmp_path, killed, workers=1)
-    (tmp_path / "slots.npz").write_bytes(b"nonsense")
+        evolve(settings, folder, killed, workers=1)
+    (folder / "slots.npz").write_bytes(b"nonsense")
     events: list[object] = []
-    assert evolve(SETTINGS, tmp_path, events.append, workers=1)
+    assert evolve(settings, folder, events.append, workers=1)
     progress = [event for event in events if isinstance(event, Progress)]
-    assert 0 < progress[0].frames < 320  # before the first evaluation
+    assert 0 < progress[0].frames < settings.evaluation.every_frames
     taken_up = [event.catching_up for event in progress]
     assert taken_up == sorted(taken_up, reverse=True)
     assert taken_up[0]
     assert not taken_up[-1]
-    assert ("begun anew",) in rows(tmp_path, "SELECT kind FROM events")
-    assert results(tmp_path) == results(whole)
+    assert ("begun anew",) in rows(folder, "SELECT kind FROM events")
+    assert results(folder) == results(whole)
 
 
 def test_a_worker_that_was_replaced_is_told(tmp_path: Path) -> None:
