@@ -5,7 +5,7 @@
 Runs `a2l evolve --preset laptop` with half of its runs (100 on cheetah-run, the race among them), for every
 strategy and search seed. A search leaves in `results/searches/` its candidates (`model-0.csv`), what it says
 of patterns (`model-0-patterns.csv`) and the loss that it names (`model-0.a2l`), to be trained with seeds that
-no search used. Studies are kept in `studies/for-real/`: stop the command whenever you like and repeat it.
+no search used. Studies are kept beside them: stop the command whenever you like and repeat it.
 Prints a row for every search that has ended.
 """
 
@@ -26,8 +26,8 @@ FOLDER = Path(__file__).parent.parent / "results" / "searches"
 def search(strategy: str, seed: int) -> None:
     """Search to the end, from where its study stands, and leave the two files."""
     name = f"{strategy}-{seed}"
-    table, study = FOLDER / f"{name}.csv", Path("studies") / "for-real" / name
-    if table.exists():
+    table, study = FOLDER / f"{name}.csv", FOLDER / name
+    if table.exists() and not study.exists():
         return
     budget = ["--population", str(POPULATION), "--generations", str(GENERATIONS)]
     how = ["--preset", "laptop", "--strategy", strategy, "--seed", str(seed), *budget]
@@ -46,10 +46,10 @@ def row(table: Path) -> str:
     with table.open(newline="", encoding="utf-8") as file:
         candidates = list(csv.DictReader(file))
     (key,) = re.findall("loss found_([0-9a-f]+)", table.with_suffix(".a2l").read_text(encoding="utf-8"))
-    best = next(each for each in candidates if each["key"].startswith(key))
-    fresh = {each["name"]: float(each["fresh_score"]) for each in candidates if each["origin"] == "reference"}
-    figures = [float(best["score"]), float(best["fresh_score"]), fresh["none"], fresh["a2_winner_v"]]
-    said = "".join(f"{figure:13.1f}" for figure in figures)
+    best = next(row for row in candidates if row["key"].startswith(key))
+    fresh = {row["name"]: row["fresh_score"] for row in candidates if row["origin"] == "reference"}
+    figures = [best["score"], best["fresh_score"], fresh["none"], fresh["a2_winner_v"]]
+    said = "".join(f"{float(figure):13.1f}" if figure else f"{'-':>13}" for figure in figures)
     return f"{table.stem:<10}{said}{best['fresh_runs']:>7}  {best['loss']}"
 
 
