@@ -56,8 +56,8 @@ def test_a_module_is_an_ordinary_module(tmp_path: object) -> None:
     ("change", "words"),
     [
         (lambda w: a2l.Window(w.observation[:, :3], w.action[:, :3], w.reward[:, :3]), "windows of 4 steps"),
-        (lambda w: a2l.Window(w.observation[..., :5], w.action, w.reward), "observations here 24 numbers"),
-        (lambda w: a2l.Window(w.observation, w.action[..., :5], w.reward), "actions here 6 numbers"),
+        (lambda w: a2l.Window(w.observation[..., :5], w.action, w.reward), "observations here have 24"),
+        (lambda w: a2l.Window(w.observation, w.action[..., :5], w.reward), "actions here have 6 numbers"),
         (lambda w: a2l.Window(w.observation[0], w.action[0], w.reward[0]), "first dimension"),
         (lambda w: a2l.Window(w.observation[:1], w.action[:1], w.reward[:1]), "two windows or more"),
     ],

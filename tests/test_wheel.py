@@ -103,7 +103,8 @@ for name in ("sched_getaffinity", "sched_setaffinity", "memfd_create", "pidfd_op
 sys.modules.update(dict.fromkeys(["dm_control", "mujoco", "gymnasium", "ale_py", "ray", "av", "safetensors"]))
 sys.platform = "darwin"
 import a2ls_dsl
-behind_extras = ["__main__", "editor.server", "editor.protocol", "rl.adam_kernel"]
+behind_extras = ["__main__", "editor.protocol", "rl.compute.adam_kernel"]
+behind_extras += [f"editor.protocol.{name}" for name in ("document", "features", "messages", "server")]
 behind_extras += [f"rl.envs.{name}" for name in ("dm_adapter", "gym_env", "gym_make", "spaces")]
 for module in pkgutil.walk_packages(a2ls_dsl.__path__, "a2ls_dsl."):
     if module.name.removeprefix("a2ls_dsl.") not in behind_extras:
