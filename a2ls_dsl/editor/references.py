@@ -13,7 +13,7 @@ from typing import TypeAlias
 from a2ls_dsl.diagnostics import A2lError, Severity, Source, Span
 from a2ls_dsl.editor.project import Analysis, Buffers, analyse
 from a2ls_dsl.editor.scan import token_at
-from a2ls_dsl.editor.symbols import Chars, Kind, Symbol, replaced, symbol_at, symbols
+from a2ls_dsl.editor.symbols import Chars, Kind, Symbol, replaced, statements, symbol_at, symbols
 from a2ls_dsl.lang.files import SUFFIX, read, shipped
 from a2ls_dsl.lang.grammar.grammar import name_errors
 from a2ls_dsl.lang.messages.codes import place
@@ -169,7 +169,7 @@ def _open(file: File, paths: Iterable[str]) -> Iterator[File]:
 
 def _errors(file: File) -> list[str]:
     if file.grammar:
-        return name_errors(file.text)
+        return name_errors(*statements(file.text, True))
     found = (finding.diagnostic for finding in file.analysis.findings)
     return [f"{each.message}; {each.fix}" for each in found if each.severity is Severity.ERROR]
 

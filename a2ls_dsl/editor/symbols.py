@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TypeAlias
 
-from a2ls_dsl.diagnostics import Source
+from a2ls_dsl.diagnostics import Diagnostic, Source
 from a2ls_dsl.lang.files import MAX_SIZE
 from a2ls_dsl.lang.messages.codes import Findings
 from a2ls_dsl.lang.syntax import surface
@@ -54,17 +54,20 @@ _COMMENT = re.compile(r"#[^\r\n]*")
 
 
 @lru_cache(maxsize=64)
+def statements(text: str, grammar: bool) -> tuple[tuple[surface.Statement, ...], tuple[Diagnostic, ...]]:
+    """What a text consists of, and what is wrong with the rest; nothing of a text that no file may have."""
+    if len(text) > MAX_SIZE or "\0" in text:
+        return (), ()
+    findings = Findings(of_grammar=grammar)
+    source = Source("", text.replace("\ufeff", " ", 1))
+    return tuple(read(source, GRAMMARS if grammar else LOSSES, findings)), tuple(findings.diagnostics)
+
+
+@lru_cache(maxsize=64)
 def symbols(text: str, grammar: bool) -> tuple[Symbol, ...]:
     """Every symbol of a text, in the order of their first places."""
-    if len(text) > MAX_SIZE or "\0" in text:
-        return ()
     index = _Index(text)
-    statements = read(
-        Source("", text.replace("\ufeff", " ", 1)),
-        GRAMMARS if grammar else LOSSES,
-        Findings(of_grammar=grammar),
-    )
-    for statement in statements:
+    for statement in statements(text, grammar)[0]:
         index.add(statement, grammar)
     for piece in index.broken:
         index.search(piece)

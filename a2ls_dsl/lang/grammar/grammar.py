@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Severity, Source, Span, unknown
@@ -206,29 +206,31 @@ def parse_grammar(text: str, name: str = "<string>") -> Grammar:
     return _load(Source(name, text))
 
 
-def name_errors(text: str) -> list[str]:
-    """What is wrong with a text as far as names and syntax go; its sets are not looked at."""
+def name_errors(statements: Sequence[surface.Statement], mistakes: Sequence[Diagnostic]) -> list[str]:
+    """What is wrong with a grammar as far as names and syntax go; its sets are not looked at.
+
+    mistakes: what is wrong with statements that don't parse.
+    """
     try:
-        file, mistakes = _read(Source("", text))
+        file = _file(statements, mistakes)
     except LanguageError as error:
         return [finding.message for finding in error.diagnostics]
     return [finding.message for finding in (*mistakes, *check(file)) if finding.severity is Severity.ERROR]
 
 
-def _read(source: Source) -> tuple[GrammarFile, list[Diagnostic]]:
-    """A grammar's lines, and what is wrong with those that don't parse."""
-    findings = Findings(of_grammar=True)
-    statements = read(source, GRAMMARS, findings)
+def _file(statements: Sequence[surface.Statement], mistakes: Sequence[Diagnostic]) -> GrammarFile:
+    """A grammar's lines. Raises `LanguageError` if it doesn't begin as one."""
     header = next(iter(statements), None)
     if not isinstance(header, surface.Header):
-        raise LanguageError(findings.diagnostics[:1])
-    return GrammarFile.of(header, statements), findings.diagnostics
+        raise LanguageError(mistakes[:1])
+    return GrammarFile.of(header, statements)
 
 
 def _load(source: Source) -> Grammar:
-    file, mistakes = _read(source)
+    findings = Findings(of_grammar=True)
+    file = _file(read(source, GRAMMARS, findings), findings.diagnostics)
     try:
-        return _checked(file, source, mistakes)
+        return _checked(file, source, findings.diagnostics)
     except RecursionError:
         deep = report(
             GrammarRule.SYNTAX, "rules refer to finding other too deeply", file.name.span, "use fewer rules"
