@@ -53,7 +53,7 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _COMMENT = re.compile(r"#[^\r\n]*")
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4)
 def statements(text: str, grammar: bool) -> tuple[tuple[surface.Statement, ...], tuple[Diagnostic, ...]]:
     """What a text consists of, and what is wrong with the rest; nothing of a text that no file may have."""
     if len(text) > MAX_SIZE or "\0" in text:

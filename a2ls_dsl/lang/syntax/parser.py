@@ -126,7 +126,7 @@ def _placeholders(source: Source, piece: str, start: int, dialect: Dialect) -> I
         yield surface.Equation(surface.Name(text, place), surface.Broken(whole), whole)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _tree(dialect: Dialect, rule: str, piece: str) -> Node:
     """What lark makes of a piece. An editor reads a text again and again, of which a piece has changed."""
     return _parser(dialect).parse(piece, start=rule)
