@@ -200,6 +200,17 @@ class LanguageError(A2lError):
         return self.message
 
 
+def reason(error: BaseException) -> str:
+    """What an exception of another library says, on one line: up to the first line that doesn't end in a
+    colon; the name of its type if it says nothing."""
+    text = list[str]()
+    for line in str(error).strip().splitlines():
+        text.append(line.strip())
+        if not text[-1].endswith(":"):
+            break
+    return " ".join(text) or type(error).__name__
+
+
 def render_all(diagnostics: Sequence[Diagnostic], limit: int = 20) -> str:
     """Findings as text, errors first, a blank line between two; beyond `limit` they are only counted."""
     ordered = sorted(diagnostics, key=lambda diagnostic: diagnostic.severity is Severity.WARNING)

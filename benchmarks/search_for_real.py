@@ -67,7 +67,7 @@ def main() -> None:
         + "".join(f"{name:>13}" for name in ("one run", "fresh", "none", "a2_winner_v"))
         + "  seeds  loss"
     )
-    for table in sorted(FOLDER.glob("*-[0-9].csv")):
+    for table in sorted(FOLDER.glob("*-*[0-9].csv")):
         print(row(table))
 
 

@@ -202,10 +202,9 @@ def _speed(speed: EnvironmentSpeed, repeat: int) -> str:
 def _training(request: Request, best: dict[tuple[str, int], UpdateTime]) -> Rows:
     from dataclasses import replace
 
-    from a2ls_dsl.diagnostics import A2lError
+    from a2ls_dsl.diagnostics import A2lError, reason
     from a2ls_dsl.rl.agents import algorithm_for, published_settings
     from a2ls_dsl.rl.bench.training import measure_training
-    from a2ls_dsl.rl.bench.updates import reason
     from a2ls_dsl.rl.envs.tasks import find_task
 
     task = find_task(request.env)

@@ -198,8 +198,13 @@ def best_first(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 def levels_of(candidates: Iterable[Candidate]) -> dict[int | None, float]:
     """The mean score of the references among candidates for each seed; None is the seed of the search."""
-    references = [each for each in candidates if each.is_reference and each.score is not None]
-    return seed_levels([{None: each.score or 0.0} | dict(each.fresh) for each in references])
+    return seed_levels(
+        [
+            {None: candidate.score} | dict(candidate.fresh)
+            for candidate in candidates
+            if candidate.is_reference and candidate.score is not None
+        ]
+    )
 
 
 def seed_levels(references: Sequence[Mapping[Seed, float]]) -> dict[Seed, float]:

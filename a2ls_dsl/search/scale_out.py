@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2ls_dsl import plugins
-from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.diagnostics import A2lError, reason
 from a2ls_dsl.rl.replay.rings import Memory, Rows, Sent
 from a2ls_dsl.rl.runs.training import Member, TrainedNetworks, Training
 from a2ls_dsl.rl.slots.evaluation import Score
@@ -278,9 +278,8 @@ def _ray(address: str) -> Any:
             logging_level=logging.ERROR,
         )
     except Exception as error:  # noqa: BLE001 (a busy machine, too, is told by a bare one)
-        reason = str(error).strip().splitlines()[0]
         raise A2lError(
-            f"the Ray cluster `{address}` can't be used: {reason}", "name its address, or `local`"
+            f"the Ray cluster `{address}` can't be used: {reason(error)}", "name its address, or `local`"
         ) from None
     return ray
 

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from a2ls_dsl.diagnostics import Diagnostic, Edit, LanguageError, Severity, Source, columns, render_all
+from a2ls_dsl.diagnostics import (
+    Diagnostic,
+    Edit,
+    LanguageError,
+    Severity,
+    Source,
+    columns,
+    reason,
+    render_all,
+)
 from a2ls_dsl.lang.files import MAX_SIZE
 from a2ls_dsl.lang.load import analyse, loads
 from a2ls_dsl.lang.messages.codes import RULES, Rule, report
@@ -151,6 +160,18 @@ def test_the_caret_stands_below_wide_characters_and_cuts_show() -> None:
     assert line.split("| ")[1].startswith("...")
     assert line.endswith("...")
     assert line[caret.index("^")] == "x"
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (RuntimeError(""), "RuntimeError"),
+        (RuntimeError("\n  no kernel image\ndetails"), "no kernel image"),
+        (RuntimeError("inductor raised:\nno compiler\ndetails"), "inductor raised: no compiler"),
+    ],
+)
+def test_the_reason_of_another_library_is_one_line(error: Exception, text: str) -> None:
+    assert reason(error) == text
 
 
 def test_every_code_has_a_bad_program() -> None:

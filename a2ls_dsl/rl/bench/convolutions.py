@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from a2ls_dsl.backend.counter_rng import CounterRng
-from a2ls_dsl.rl.bench.updates import FRAMES, reason
+from a2ls_dsl.diagnostics import reason
+from a2ls_dsl.rl.bench.updates import FRAMES
 from a2ls_dsl.rl.compute.arithmetic import arithmetic
 from a2ls_dsl.rl.networks.convolutions import Arrangement, measure
 from a2ls_dsl.rl.networks.encoders import PixelEncoder

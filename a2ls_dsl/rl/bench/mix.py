@@ -21,22 +21,41 @@ from a2ls_dsl.rl.slots.learner import Learner
 _MOST_TURNS = 20
 
 
-@dataclass(frozen=True)
-class MixTime:
-    """A way to compute a stack: its padding limit (see `StackedLoss`), and the time of an update.
+@dataclass(frozen=True, kw_only=True)
+class CandidateTime:
+    """What a candidate costs: milliseconds per member-update; updates: per candidate."""
 
-    milliseconds: per member-update; buckets: their number; updates: per candidate.
-    """
-
-    padding: float
-    buckets: int
     milliseconds: float
     updates: int
 
     @property
     def candidates_per_hour(self) -> float:
-        """Candidates per hour if only updates took time."""
+        """Candidates per hour if only what was measured took time."""
         return 3.6e6 / (self.milliseconds * self.updates)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixTime(CandidateTime):
+    """A way to compute a stack, without physics: its padding limit (see `StackedLoss`) and its buckets."""
+
+    padding: float
+    buckets: int
+
+
+def updates_of(task: Task, frames: int, settings: SacSettings) -> int:
+    """The updates of a candidate that is trained for so many frames of a task.
+
+    Raises `A2lError` for frames that are not whole agent steps or end before learning begins.
+    """
+    task.check_frames("the budget of a candidate", frames)
+    updates = (task.frames_to_steps(frames) - settings.random_steps) * settings.updates_per_step
+    if updates <= 0:
+        begin_at = task.steps_to_frames(settings.random_steps)
+        raise A2lError(
+            f"a candidate of {frames:,} frames makes no update: learning begins after {begin_at:,}",
+            f"give it more than {begin_at:,} frames",
+        )
+    return updates
 
 
 def measure_mix(
@@ -51,18 +70,11 @@ def measure_mix(
     """Measure padding to the largest loss and the padding of `computation`, in turns for `budget` seconds.
 
     frames: for training a candidate of the task. Raises `A2lError` for a loss that looks beyond the made-up
-    episodes, and for frames that are not whole agent steps or end before learning begins.
+    episodes, and for frames without an update.
     """
     for loss in losses:
         check_reach(loss)
-    task.check_frames("the budget of a candidate", frames)
-    updates = (task.frames_to_steps(frames) - settings.random_steps) * settings.updates_per_step
-    if updates <= 0:
-        begin_at = task.steps_to_frames(settings.random_steps)
-        raise A2lError(
-            f"a candidate of {frames:,} frames makes no update: learning begins after {begin_at:,}",
-            f"give it more than {begin_at:,} frames",
-        )
+    updates = updates_of(task, frames, settings)
     fitting = (
         footprint_of(settings, losses, VECTORS, ACTION, ROWS, device=device).fitting(
             2 * len(losses), 1, device
@@ -93,7 +105,14 @@ def measure_mix(
         auxiliary = learner.stacks[0].auxiliary
         with closing(learner):
             milliseconds = 1e3 * statistics.median(spent) / len(losses)
-        rows.append(MixTime(auxiliary.padding, len(auxiliary.buckets), milliseconds, updates))
+        rows.append(
+            MixTime(
+                padding=auxiliary.padding,
+                buckets=len(auxiliary.buckets),
+                milliseconds=milliseconds,
+                updates=updates,
+            )
+        )
     return rows
 
 

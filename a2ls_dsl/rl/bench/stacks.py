@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from a2ls_dsl.lang.syntax.tree import Loss
+from a2ls_dsl.rl.bench.mix import CandidateTime, updates_of
 from a2ls_dsl.rl.envs.tasks import Task
 from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, SacSettings
@@ -15,18 +16,11 @@ from a2ls_dsl.rl.slots.stacks import Stacks, stacks_for
 _LONG = 100_000  # agent steps: more than are measured
 
 
-@dataclass(frozen=True)
-class StacksTime:
-    """What training took in so many stacks: milliseconds per member-update; updates: of a candidate."""
+@dataclass(frozen=True, kw_only=True)
+class StacksTime(CandidateTime):
+    """What training took in so many stacks, without evaluations."""
 
     stacks: int
-    milliseconds: float
-    updates: int
-
-    @property
-    def candidates_per_hour(self) -> float:
-        """Without evaluations."""
-        return 3.6e6 / (self.milliseconds * self.updates)
 
 
 def measure_stacks(
@@ -38,8 +32,11 @@ def measure_stacks(
     computation: Computation,
     budget: float,
 ) -> Iterator[StacksTime]:
-    """One after the other, for about `budget` seconds in all; frames: of training a candidate."""
-    updates = (task.frames_to_steps(frames) - settings.random_steps) * settings.updates_per_step
+    """One after the other, for about `budget` seconds in all; frames: of training a candidate.
+
+    Raises `A2lError` for frames without an update.
+    """
+    updates = updates_of(task, frames, settings)
     members = [Member(loss, number) for number, loss in enumerate(losses)]
     whole = Training(task, frames, settings, computation=computation)
     short = replace(settings, random_steps=max(settings.batch_size, 32), replay_capacity=5_000)
@@ -57,4 +54,4 @@ def measure_stacks(
                 ticks += short.cycle
             seconds = time.perf_counter() - begin
         made = ticks * short.updates_per_step * len(members)
-        yield StacksTime(count, 1e3 * seconds / made, updates)
+        yield StacksTime(stacks=count, milliseconds=1e3 * seconds / made, updates=updates)

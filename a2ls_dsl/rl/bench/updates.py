@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from a2ls_dsl.backend.window import reach
-from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.diagnostics import A2lError, reason
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import AgentSettings, observations_of
 from a2ls_dsl.rl.bench.floor import Ceilings, count_work, synchronize
@@ -109,16 +109,6 @@ def measure_updates(
             continue
         costs[case.observations] = seconds / samples
         yield UpdateTime(case, 1e3 * seconds / case.members, 1e3 * floor)
-
-
-def reason(error: Exception) -> str:
-    """An exception on one line: its type and its message up to the first line without a final colon."""
-    text = [type(error).__name__ + ":"]
-    for line in str(error).strip().splitlines():
-        text.append(line.strip())
-        if not line.rstrip().endswith(":"):
-            break
-    return " ".join(text)
 
 
 def _measured(case: Case, loss: Loss | None, device: str, computation: Computation, budget: float) -> float:

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
+from a2ls_dsl.diagnostics import reason
 from a2ls_dsl.rl.compute.memory import give_back
 
 T = TypeVar("T")
@@ -158,8 +159,7 @@ class _Variant(Generic[T]):
                     failed = error  # the capture can't be ended then, which says less
                     raise
         except RuntimeError as error:
-            why = failed or error
-            raise _NotCaptured((str(why).strip() or type(why).__name__).splitlines()[0]) from None
+            raise _NotCaptured(reason(failed or error)) from None
         return graph, output
 
 

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.diagnostics import A2lError, reason
 
 CACHE = "TORCHINDUCTOR_CACHE_DIR"
 _ROOM = 16 * 2**20
@@ -50,10 +50,7 @@ def require_compile(device: str) -> None:
         torch.compile(_small, fullgraph=True)(torch.ones(8, device=device))
     # Whatever stands behind it fails in its own ways: compilers, headers, Triton, the driver.
     except Exception as error:  # noqa: BLE001
-        raise A2lError(
-            f"torch.compile doesn't work here: {str(error).strip().splitlines()[0]}",
-            "leave it out",
-        ) from None
+        raise A2lError(f"torch.compile doesn't work here: {reason(error)}", "leave it out") from None
 
 
 def _small(x: object) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.diagnostics import A2lError, reason
 
 
 def choose_device(name: str | None = None) -> str:
@@ -17,8 +17,7 @@ def choose_device(name: str | None = None) -> str:
             raise RuntimeError("only cpu and cuda are supported")
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise A2lError(f"the device `{name}` cannot be used: {reason}", "use the device cpu") from None
+        raise A2lError(f"the device `{name}` cannot be used: {reason(error)}", "use the device cpu") from None
     return "cpu" if device.type == "cpu" else name
 
 
