@@ -133,8 +133,14 @@ def test_a_stack_whose_actors_die_one_after_the_other_ends_the_search() -> None:
 
 def test_a_machine_that_is_lost_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """No other has room for its stack: the search ends, with what it trained reported as lost."""
+    local = (
+        "from a2ls_dsl.search.scale_out import _ray; print(_ray('local').get_runtime_context().gcs_address)"
+    )
     machines = Machines(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
+        # A search with a cluster of its own doesn't join one that runs here: it would end with it.
+        own = subprocess.run([sys.executable, "-c", local], capture_output=True, text=True, check=True)
+        assert own.stdout.strip() not in ("", machines.address)
         machine = machines.add_node(num_gpus=1, num_cpus=1)
         with RayStacks(TRAINING, 1, Cluster(machines.address, gpus=1.0), STACK) as stacks:
             stacks.fill(0, Member(None, 0))
