@@ -10,31 +10,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import product
-from typing import TypeAlias
 
 from a2ls_dsl.lang.grammar.file import GrammarFile
-from a2ls_dsl.lang.grammar.sets import ENCODERS, Path
+from a2ls_dsl.lang.grammar.sets import ENCODERS
 from a2ls_dsl.lang.rules.canonical import canonical_items
 from a2ls_dsl.lang.rules.sums import schedule_of
 from a2ls_dsl.lang.syntax import surface
-from a2ls_dsl.lang.syntax.items import applied
-from a2ls_dsl.lang.syntax.tree import Call, Element, Item, Schedule, Weight
-from a2ls_dsl.words.language import SCHEDULE, Stream
+from a2ls_dsl.lang.syntax.items import Path, Value, Word, built, join, numbers_of
+from a2ls_dsl.lang.syntax.tree import Call, Item, Schedule, Weight
+from a2ls_dsl.words.language import SCHEDULE
 from a2ls_dsl.words.registry import functions, operators
 
 MANY = 10**30
 """Where counting alternatives ends."""
-
-Value: TypeAlias = str | float | bool | Call | Schedule | None
-"""An operator's name, a number, whether against the batch, a function or head, a schedule, `none`."""
-
-
-@dataclass(frozen=True)
-class Word:
-    """One thing that a word can be, and which alternatives lead to it."""
-
-    path: Path
-    value: Value
 
 
 @dataclass(frozen=True)
@@ -44,11 +32,6 @@ class SetChoice:
     path: Path
     must: frozenset[Item]
     may: frozenset[Item]
-
-
-def join(paths: Iterable[Path]) -> Path:
-    """The alternatives of several parts together."""
-    return tuple(sorted({step for path in paths for step in path}))
 
 
 class Alternatives:
@@ -86,7 +69,7 @@ class Alternatives:
                 )
             case surface.Operation(name, arguments):
                 return tuple(
-                    Word(join(word.path for word in words), _called(name.text, _numbers(words)))
+                    Word(join(word.path for word in words), _called(name.text, numbers_of(words)))
                     for words in product(*map(self.words, arguments))
                 )
         return (Word((), None),)
@@ -186,39 +169,15 @@ class Alternatives:
     def _item(
         self, item: surface.Item, side: str, binding: surface.Binding
     ) -> list[tuple[Path, tuple[Item, ...]]]:
-        built = []
-        for path, items in self._built(item, binding):
+        def steps(run: surface.Run) -> range:
+            return range(run.first.at(binding), run.last.at(binding) + 1)
+
+        alternatives = []
+        for path, items in built(item, self.words, steps, placed=False):
             for made in items:
                 self.origins.setdefault(made, (item, binding))
-            built.append((path, tuple(canonical_items(items, ENCODERS[side]))))
-        return built
-
-    def _built(self, item: surface.Item, binding: surface.Binding) -> Iterator[tuple[Path, list[Item]]]:
-        match item:
-            case surface.Run(stream, first, last):
-                steps = range(first.at(binding), last.at(binding) + 1)
-                yield (), [Element(Stream(stream.text), step) for step in steps]
-            case surface.Apply(function, arguments):
-                inner, *rest = arguments
-                if not isinstance(inner, surface.Run | surface.Apply):
-                    raise TypeError("the checker lets an item stand first only")
-                numbers = [
-                    argument for argument in rest if not isinstance(argument, surface.Run | surface.Apply)
-                ]
-                more = [argument for argument in rest if isinstance(argument, surface.Run | surface.Apply)]
-                name = function.text
-                nothing: tuple[Path, list[Item]] = ((), [])
-                names = self.words(function) if name in self.rules else (Word((), Call(name)),)
-                for given in product(*map(self.words, numbers)):
-                    values = _numbers(given)
-                    for word, (path, items) in product(names, list(self._built(inner, binding))):
-                        call = word.value
-                        for end_path, end in list(self._built(more[0], binding)) if more else [nothing]:
-                            whole = join([path, word.path, end_path, *(number.path for number in given)])
-                            if isinstance(call, Call):
-                                yield whole, applied(Call(call.name, call.numbers or values), items, end)
-                            else:
-                                yield whole, items
+            alternatives.append((path, tuple(canonical_items(items, ENCODERS[side]))))
+        return alternatives
 
     def _alternatives(self, start: int, lists: Iterable[tuple[Word, ...]]) -> tuple[Word, ...]:
         return tuple(
@@ -226,10 +185,6 @@ class Alternatives:
             for place, words in enumerate(lists)
             for word in words
         )
-
-
-def _numbers(words: Iterable[Word]) -> tuple[float, ...]:
-    return tuple(float(word.value) for word in words if isinstance(word.value, float | int))
 
 
 def _called(name: str, numbers: tuple[float, ...]) -> Value:

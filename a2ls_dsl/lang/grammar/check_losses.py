@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from a2ls_dsl.diagnostics import Diagnostic, Severity
-from a2ls_dsl.lang.grammar.alternatives import MANY, Alternatives, Value
+from a2ls_dsl.lang.grammar.alternatives import MANY, Alternatives
 from a2ls_dsl.lang.grammar.comparison import ComparisonSpace, leaves_of
 from a2ls_dsl.lang.grammar.compound import ScaledSpace
 from a2ls_dsl.lang.grammar.elaborate import Elaborator, calls_of
@@ -20,7 +20,7 @@ from a2ls_dsl.lang.rules.sums import NO_SCHEDULE, SCHEDULE_FIX, WEIGHT, weight_p
 from a2ls_dsl.lang.rules.terms import TermChecker
 from a2ls_dsl.lang.rules.types import trains_encoder
 from a2ls_dsl.lang.syntax import surface
-from a2ls_dsl.lang.syntax.items import MAX_ELEMENTS
+from a2ls_dsl.lang.syntax.items import MAX_ELEMENTS, Value
 from a2ls_dsl.lang.syntax.printer import print_item, print_option
 from a2ls_dsl.lang.syntax.tree import Call, Option, Schedule
 from a2ls_dsl.words.registry import operators

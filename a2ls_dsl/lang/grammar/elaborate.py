@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from math import prod
 
-from a2ls_dsl.lang.grammar.alternatives import Alternatives, SetChoice, Word
+from a2ls_dsl.lang.grammar.alternatives import Alternatives, SetChoice
 from a2ls_dsl.lang.grammar.comparison import ComparisonSpace, Group, Wording
 from a2ls_dsl.lang.grammar.compound import ChoiceSpace, ScaledSpace, SumSpace
 from a2ls_dsl.lang.grammar.file import STREAM_WORDS, GrammarFile
@@ -26,6 +26,7 @@ from a2ls_dsl.lang.grammar.space import Space
 from a2ls_dsl.lang.rules.comparison import problems, word_problems
 from a2ls_dsl.lang.rules.types import Parts, Side
 from a2ls_dsl.lang.syntax import surface
+from a2ls_dsl.lang.syntax.items import Word
 from a2ls_dsl.lang.syntax.printer import stream_of
 from a2ls_dsl.lang.syntax.tree import Call, Comparison, Option, Rollout
 from a2ls_dsl.words.entry import Operator

@@ -19,9 +19,8 @@ from a2ls_dsl.lang.grammar.sets import SIDES
 from a2ls_dsl.lang.messages.codes import Findings, GrammarRule, report
 from a2ls_dsl.lang.messages.unknown_names import LISTED, suggestion
 from a2ls_dsl.lang.syntax import surface
-from a2ls_dsl.lang.syntax.items import applied_outside, is_inside, is_sound, misused, shapes
+from a2ls_dsl.lang.syntax.items import is_sound
 from a2ls_dsl.lang.syntax.tree import MAX_OFFSET
-from a2ls_dsl.words.agent import RETURN, ROLLOUTS
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions, heads, operators
 
@@ -120,13 +119,14 @@ def check(file: GrammarFile) -> list[Diagnostic]:
     """All findings about the names, kinds and steps of a grammar, in the order of the text."""
     rules, findings = file.by_name, Findings(of_grammar=True)
     findings.diagnostics += _horizons(file)
+    parameters = [given.parameter.text for given in file.horizons]
     values = [] if findings.diagnostics else list(file.corners())
     findings.diagnostics += [*_rule_names(file), *_requires(file)]
     for rule in file.rules:
         for part in surface.walk(rule.body):
             if isinstance(part, surface.Elements):
                 for item in part.items:
-                    _item(item, file, values, findings)
+                    is_sound(item, parameters, values, findings)
     try:
         order = file.ordered()
     except CycleError as cycle:
@@ -206,29 +206,6 @@ def _requires(file: GrammarFile) -> Iterator[Diagnostic]:
         elif not 1 <= bound.most <= MAX_DEPTH:
             message = f"a rule stands inside itself from 1 to {MAX_DEPTH} deep, not {bound.most}"
             yield report(GrammarRule.BOUND, message, bound.span, f"e.g. require at most 3 {bound.rule.text}")
-
-
-def _item(item: surface.Item, file: GrammarFile, values: list[dict[str, int]], findings: Findings) -> None:
-    """The calls and runs of an item; values: those of the parameters for which the runs are looked at."""
-    for call in surface.applied(item):
-        _arguments(call, findings)
-    parameters = [given.parameter.text for given in file.horizons]
-    for run in surface.runs(item):
-        if is_sound(run, parameters, findings):
-            all(is_inside(run, binding, findings) for binding in values)  # up to the first that is not
-
-
-def _arguments(call: surface.Apply, findings: Findings) -> None:
-    """What stands in a call."""
-    name = call.function.text
-    if misuse := misused(name, shapes(call)):
-        span = call.span if misuse.argument is None else call.arguments[misuse.argument].span
-        findings.note(misuse.code, misuse.message, span, misuse.fix)
-        return
-    for inner in call.arguments:
-        if isinstance(inner, surface.Apply) and inner.function.text in (*ROLLOUTS, RETURN):
-            outside = applied_outside(name, inner.function.text)
-            findings.note(outside.code, outside.message, call.span, outside.fix)
 
 
 def _recursion(rules: Mapping[str, surface.Equation], cycle: list[str]) -> Diagnostic:

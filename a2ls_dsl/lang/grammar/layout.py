@@ -3,7 +3,7 @@
 Rules that follow each other without a blank line or a comment have their `=` in one column. A rule stands on
 one line up to `WIDTH` columns; else alternatives that are names or numbers fill lines, others begin one, and
 a comparison that is too long has its target, its negatives and its options on lines of their own. Elements,
-alternatives and numbers stay as they were written, comments too (`syntax/blocks.py`).
+alternatives and numbers stay as they were written, comments too, as in loss files (`syntax/layout.py`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from a2ls_dsl.diagnostics import LanguageError, Source
 from a2ls_dsl.lang.messages.codes import Findings
 from a2ls_dsl.lang.syntax import surface
-from a2ls_dsl.lang.syntax.blocks import Block, blocks, join, plain
-from a2ls_dsl.lang.syntax.layout import WIDTH
+from a2ls_dsl.lang.syntax.layout import WIDTH, Block, blocks, join, plain
 from a2ls_dsl.lang.syntax.parser import GRAMMARS, read
 
 _INDENT = 4
@@ -48,7 +47,9 @@ def _columns(parts: Iterable[Block[surface.Statement]]) -> dict[str, int]:
 def _statement(statement: surface.Statement, columns: dict[str, int]) -> Iterator[str]:
     match statement:
         case surface.Header(name, horizons):
-            given = ", ".join(f"{each.parameter.text} in {each.first}..{each.last}" for each in horizons)
+            given = ", ".join(
+                f"{horizon.parameter.text} in {horizon.first}..{horizon.last}" for horizon in horizons
+            )
             yield f"grammar {name.text}" + (f" for {given}" if given else "")
         case surface.Equation(name, body):
             lead = f"{name.text:<{columns[name.text]}} = "
@@ -73,12 +74,12 @@ def _lines(part: surface.Expression, column: int, outer: int = 0) -> list[str]:
     margin = " " * (column - outer)
     match part:
         case surface.Choice(inside):
-            parts = [_grouped(each, 1, column) for each in inside]
+            parts = [_grouped(inner, 1, column) for inner in inside]
             return _filled(parts, column, margin + "| ", " | ", list(map(_is_loss, inside)))
         case surface.Sum(inside):
-            return _listed([_grouped(each, 2, column) for each in inside], margin + "+ ")
+            return _listed([_grouped(inner, 2, column) for inner in inside], margin + "+ ")
         case surface.Both(inside):
-            return _listed([_grouped(each, 4, column) for each in inside], margin + "and ")
+            return _listed([_grouped(inner, 4, column) for inner in inside], margin + "and ")
         case surface.Scaled(weight, body):
             lead = f"{_flat(weight, 3)} * "
             first, *others = _grouped(body, 3, column + len(lead))
@@ -183,11 +184,11 @@ def _flat(part: surface.Expression, level: int = 0) -> str:
         case surface.Against():
             return "against batch"
         case surface.Choice(inside):
-            return " | ".join(_flat(each, 1) for each in inside)
+            return " | ".join(_flat(inner, 1) for inner in inside)
         case surface.Sum(inside):
-            return " + ".join(_flat(each, 2) for each in inside)
+            return " + ".join(_flat(inner, 2) for inner in inside)
         case surface.Both(inside):
-            return " and ".join(_flat(each, 4) for each in inside)
+            return " and ".join(_flat(inner, 4) for inner in inside)
         case surface.Scaled(weight, body):
             return f"{_flat(weight, 3)} * {_flat(body, 3)}"
         case surface.Optional(inner):
@@ -232,10 +233,10 @@ def _step(step: surface.Step) -> str:
 
 def _is_loss(part: surface.Expression) -> bool:
     """Whether a comparison is in it; heads and schedules have numbers only."""
-    inside = [each for each in surface.walk(part) if isinstance(each, surface.Operation)]
-    return any(each.target or not _is_number(each.arguments[0]) for each in inside)
+    calls = [inner for inner in surface.walk(part) if isinstance(inner, surface.Operation)]
+    return any(call.target or not _is_number(call.arguments[0]) for call in calls)
 
 
 def _is_number(part: surface.Expression) -> bool:
     inside = part.alternatives if isinstance(part, surface.Choice) else (part,)
-    return all(isinstance(each, surface.Number) for each in inside)
+    return all(isinstance(inner, surface.Number) for inner in inside)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from a2ls_dsl.lang.grammar.combinatorics import Prior, draw, members, pick, split, total_size, under, weighted
 from a2ls_dsl.lang.rules.canonical import canonical_comparison
+from a2ls_dsl.lang.syntax.items import Path
 from a2ls_dsl.lang.syntax.printer import stream_of
 from a2ls_dsl.lang.syntax.tree import Comparison, Item, Option, Weight
 from a2ls_dsl.words.agent import EMA, ONLINE
@@ -155,10 +156,6 @@ class Drawer:
             if bits & column:
                 mask |= draw(self.rng, bits & column, (self.prior or {}).get((layout.side, stream), 0.5))
         return mask
-
-
-Path: TypeAlias = tuple[tuple[int, int], ...]
-"""Which alternative was taken at which place of the text."""
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def _unlike(rollout: Rollout, side: Side, place: Place) -> Problem:
     """The first part of a set that is no run as long as the rollout."""
     plain = canonical_items(side.items, TARGET if place is Place.TARGET else SOURCE)
     written = dict(zip(plain, side.items, strict=True))
-    part = [written[each] for each in next(p for p in groups(plain) if run_length(p) != rollout.length)]
+    part = [written[item] for item in next(p for p in groups(plain) if run_length(p) != rollout.length)]
     named = ", ".join(text for _, text in print_runs(part))
     count = f"{rollout.length} step" + "s" * (rollout.length > 1)
     where = "of its target" if place is Place.TARGET else "beside it"

@@ -1,20 +1,23 @@
-"""What stands inside sets: runs become elements, steps become offsets, nested calls become chains of calls.
+"""What stands inside sets: which calls and runs are sound, and which items they stand for.
 
-What a tree can hold and still be wrong (an unknown function, a view of a latent) is the checker's business.
+Runs become elements, steps become offsets, nested calls become chains of calls. In a grammar, a function or a
+number may be one of several: an item stands for other ones in each combination of them. What a tree can hold
+and still be wrong (an unknown function, a view of a latent) is the checker's business.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple, TypeAlias
 
-from a2ls_dsl.diagnostics import Fix, Span
+from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.messages.codes import Findings, Rule
 from a2ls_dsl.lang.messages.unknown_names import unknown_function, unknown_stream
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.printer import print_step
-from a2ls_dsl.lang.syntax.tree import MAX_OFFSET, Call, Element, Item, Return, Rollout
+from a2ls_dsl.lang.syntax.tree import MAX_OFFSET, Call, Element, Item, Return, Rollout, Schedule
 from a2ls_dsl.words.agent import DISCOUNT, DRAWS, RETURN, ROLLOUTS, VISITED
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions
@@ -22,162 +25,143 @@ from a2ls_dsl.words.registry import functions
 MAX_ELEMENTS = 10_000
 """How many elements a file may name; a run of a thousand is written in a dozen characters."""
 
+SEQUENCES = (RETURN, *ROLLOUTS)
+"""The functions of more than one item."""
+
+Path: TypeAlias = tuple[tuple[int, int], ...]
+"""Which alternative was taken at which place of a grammar; in a loss file there are none."""
+
+Value: TypeAlias = str | float | bool | Call | Schedule | None
+"""An operator's name, a number, whether against the batch, a function or head, a schedule, `none`."""
+
+
+class Word(NamedTuple):
+    """One thing that a word can be, and which alternatives lead to it."""
+
+    path: Path
+    value: Value
+
+
+Words: TypeAlias = Callable[[surface.Expression], Iterable[Word]]
+"""What can stand for a function or a number."""
+
+Steps: TypeAlias = Callable[[surface.Run], range]
+"""The offsets of a run."""
+
+
+def join(paths: Iterable[Path]) -> Path:
+    """The alternatives of several parts together."""
+    return tuple(sorted({step for path in paths for step in path}))
+
+
+def numbers_of(words: Iterable[Word]) -> tuple[float, ...]:
+    """The numbers among some words."""
+    return tuple(float(word.value) for word in words if isinstance(word.value, float | int))
+
 
 def short(text: str, limit: int = 40) -> str:
     """A text for a message, cut where it is long."""
     return text if len(text) <= limit else text[:limit] + "..."
 
 
-class Numbers:
-    """The values of the numbers of a loss file; of one that has none, `findings` say why."""
+def built(
+    item: surface.Argument, words: Words, steps: Steps, placed: bool = True
+) -> Iterator[tuple[Path, list[Item]]]:
+    """The items that a sound one stands for, in each combination of its alternatives.
 
-    def __init__(self, findings: Findings) -> None:
-        self._findings = findings
-
-    def value(self, number: surface.Argument, rule: Rule) -> float | None:
-        """The value of a number, or None after noting under a rule that it has none."""
-        if not isinstance(number, surface.Number):
-            raise TypeError("the syntax of loss files lets numbers stand here only")
-        if number.fault is None:
-            return number.value
-        self._findings.note(rule, number.fault.message, number.span, number.fault.fix)
-        return None
-
-    def values(self, numbers: Iterable[surface.Argument], rule: Rule) -> tuple[float, ...] | None:
-        """The values of several numbers, or None if one of them has none."""
-        values = [self.value(number, rule) for number in numbers]
-        given = tuple(value for value in values if value is not None)
-        return given if len(given) == len(values) else None
-
-
-class ItemBuilder:
-    """Builds the items of the sets of a loss file, and notes what is wrong with them."""
-
-    def __init__(self, findings: Findings) -> None:
-        self._findings = findings
-        self._numbers = Numbers(findings)
-        self._elements = 0
-
-    def build(self, item: surface.Argument) -> list[Item]:
-        """The items that a written item stands for: none if something is wrong with it."""
-        outer, calls = item, list[Call]()
-        while isinstance(item, surface.Apply):
-            if item.function.text in (RETURN, *ROLLOUTS):
-                return self._sequence(item, calls)
-            call = self._call(item)
-            if call is None:
-                return []
-            calls.append(call)
-            item = item.arguments[0]
-        if not isinstance(item, surface.Run):
-            return []  # what is nested too deeply was noted by the parser
-        return list(self._run(item, outer.span, tuple(reversed(calls))))
-
-    def _call(self, item: surface.Apply) -> Call | None:
-        """A call of a function of one item."""
-        name, arguments = item.function.text, item.arguments
-        if misuse := misused(name, shapes(item)):
-            if name in functions:
-                self._findings.note(misuse.code, misuse.message, item.span, misuse.fix)
-            else:
-                fix = unknown_function(name, self._findings.few)
-                message = f"there is no function `{short(name)}`"
-                self._findings.note(Rule.FUNCTION_UNKNOWN, message, item.function.span, fix)
-            return None
-        numbers = self._numbers.values(arguments[1:], Rule.NUMBER_RANGE)
-        if numbers is None:
-            return None
-        return Call(name, numbers, (item.function.span, *(number.span for number in arguments[1:])))
-
-    def _sequence(self, call: surface.Apply, calls: list[Call]) -> list[Item]:
-        name, arguments = call.function.text, call.arguments
-        misuse = misused(name, shapes(call))
-        if misuse and misuse.argument is None:
-            self._findings.note(misuse.code, misuse.message, call.span, misuse.fix)
-            return []
-        items = [self.build(argument) for argument in arguments if not isinstance(argument, surface.Number)]
-        if [] in items:
-            return []
-        if misuse and misuse.argument is not None:
-            self._findings.note(misuse.code, misuse.message, arguments[misuse.argument].span, misuse.fix)
-            return []
-        numbers = self._numbers.values(arguments[len(items) :], Rule.NUMBER_RANGE)
-        if not self._single(call, *items) or numbers is None:
-            return []
-        if calls:
-            outside = applied_outside(calls[-1].name, name)
-            self._findings.note(outside.code, outside.message, call.span, outside.fix)
-            return []
-        first, *more = items
-        return applied(Call(name, numbers), first, more[0] if more else (), call.span)
-
-    def _single(self, call: surface.Apply, first: list[Item], second: Sequence[Item] = ()) -> bool:
-        """Whether a rollout starts at one state, and a return ends in one value."""
-        rolled = call.function.text in ROLLOUTS
-        single = first if rolled else second or first[:1]
-        if len(single) == 1 and isinstance(single[0], Element):
-            return True
-        if rolled:
-            place, message = call.arguments[0].span, "a rollout starts at one state"
-            self._findings.note(Rule.ARGUMENTS, message, place, "e.g. s[t]")
+    placed: whether they keep the place where they are written.
+    """
+    span = item.span if placed else None
+    layers = list[list[tuple[Path, Call | None]]]()
+    while isinstance(item, surface.Apply):
+        if item.function.text in SEQUENCES:  # nothing is called on what these give
+            yield from _sequences(item, words, steps, placed)
+            return
+        layers.append(list(_calls(item, words)))
+        item = item.arguments[0]
+    if not isinstance(item, surface.Run):
+        raise TypeError("the checks let an item stand first only")
+    stream, offsets = Stream(item.stream.text), steps(item)
+    for combination in product(*layers):
+        calls = tuple(call for _, call in reversed(combination) if call)
+        if calls and calls[0].name in DRAWS and len(offsets) > 1:
+            items = [Element(stream, offsets[0], calls, span, offsets[-1])]
         else:
-            fix = Fix.write(f"value(s[{print_step(first[-1].last + 1)}])")
-            message = "a return ends in one value"
-            self._findings.note(Rule.RETURN, message, call.arguments[1].span, fix)
+            items = [Element(stream, offset, calls, span) for offset in offsets]
+        yield join(path for path, _ in combination), [*items]
+
+
+def _calls(call: surface.Apply, words: Words) -> Iterator[tuple[Path, Call | None]]:
+    """What a call of a function of one item can be; None where no function is called."""
+    name = call.function
+    numbers = [part for part in call.arguments if not isinstance(part, surface.Run | surface.Apply)]
+    spans = (name.span, *(number.span for number in numbers))
+    for given in product(*map(words, numbers)):
+        for path, value in words(name):
+            function = value if isinstance(value, Call) else None
+            numbered = function and Call(function.name, function.numbers or numbers_of(given), spans)
+            yield join([path, *(number.path for number in given)]), numbered
+
+
+def _sequences(
+    call: surface.Apply, words: Words, steps: Steps, placed: bool
+) -> Iterator[tuple[Path, list[Item]]]:
+    """The rollouts or returns that a call stands for: one for each start, or each value at the end."""
+    name, span = call.function.text, call.span if placed else None
+    inner = [part for part in call.arguments if isinstance(part, surface.Run | surface.Apply)]
+    numbers = [part for part in call.arguments if not isinstance(part, surface.Run | surface.Apply)]
+    for given in product(*map(words, numbers)):
+        for parts in product(*(list(built(part, words, steps, placed)) for part in inner)):
+            path = join([*(path for path, _ in parts), *(number.path for number in given)])
+            first, *more = ([item for item in items if isinstance(item, Element)] for _, items in parts)
+            if name == RETURN:
+                discount = next(iter(numbers_of(given)), DISCOUNT.default)
+                ends: list[Element | None] = [*more[0]] if more else [None]
+                yield path, [Return(first[0].offset, first[-1].offset, end, discount, span) for end in ends]
+            else:
+                begin, length = more[0][0].offset, len(more[0])
+                yield path, [Rollout(start, begin, length, name == VISITED, span) for start in first]
+
+
+def is_sound(
+    item: surface.Item,
+    parameters: Collection[str] | None,
+    bindings: Collection[surface.Binding],
+    findings: Findings,
+) -> bool:
+    """Whether an item is called as it may be and lies in the window; says what is wrong with it.
+
+    parameters: those that steps of a grammar may count with; None in a loss file. bindings: their values.
+    """
+    calls = [_is_called(call, parameters is None, findings) for call in surface.applied(item)]
+    runs = [
+        _is_run(run, parameters, findings) and all(_is_inside(run, binding, findings) for binding in bindings)
+        for run in surface.runs(item)
+    ]
+    return all(calls + runs)
+
+
+def _is_called(call: surface.Apply, of_loss: bool, findings: Findings) -> bool:
+    """Whether a call has the arguments that its function takes."""
+    name = call.function.text
+    if misuse := misused(name, shapes(call)):
+        if of_loss and name not in functions:
+            message, fix = f"there is no function `{short(name)}`", unknown_function(name, findings.few)
+            findings.note(Rule.FUNCTION_UNKNOWN, message, call.function.span, fix)
+        else:
+            place = call.span if misuse.argument is None else call.arguments[misuse.argument].span
+            findings.note(misuse.code, misuse.message, place, misuse.fix)
         return False
-
-    def _run(self, run: surface.Run, span: Span, calls: tuple[Call, ...]) -> list[Element]:
-        """The elements of a run, each under the same chain of calls."""
-        if not is_sound(run, None, self._findings) or not is_inside(run, {}, self._findings):
-            return []
-        first, last = run.first.at({}), run.last.at({})
-        if not self._affordable(last - first + 1, run):
-            # One element stands for the run, so that the set isn't called empty on top.
-            last = first
-        stream = Stream(run.stream.text)
-        if calls and last > first and calls[0].name in DRAWS:
-            return [Element(stream, first, calls, span, last)]
-        return [Element(stream, offset, calls, span) for offset in range(first, last + 1)]
-
-    def _affordable(self, elements: int, run: surface.Run) -> bool:
-        """Count the elements of a run, before it is expanded."""
-        before, self._elements = self._elements, self._elements + elements
-        if before <= MAX_ELEMENTS < self._elements:
-            message = f"a file names at most {MAX_ELEMENTS:,} elements"
-            self._findings.note(Rule.ELEMENTS, message, run.span, "split the file")
-        return self._elements <= MAX_ELEMENTS
+    for inner in call.arguments:
+        if isinstance(inner, surface.Apply) and inner.function.text in SEQUENCES:
+            outside = applied_outside(name, inner.function.text)
+            findings.note(outside.code, outside.message, inner.span, outside.fix)
+            return False
+    return True
 
 
-def applied(
-    call: Call, items: Sequence[Item], more: Sequence[Item] = (), span: Span | None = None
-) -> list[Item]:
-    """What a call makes of items; `more` are the actions of a rollout, or what a return ends in.
-
-    What can't be made stays as it is.
-    """
-    elements = [item for item in items if isinstance(item, Element)]
-    following = [item for item in more if isinstance(item, Element)]
-    if call.name in ROLLOUTS:
-        first, length, visited = following[0].offset, len(following), call.name == VISITED
-        return [Rollout(start, first, length, visited, span) for start in elements]
-    if call.name == RETURN:
-        discount = call.numbers[0] if call.numbers else DISCOUNT.default
-        ends: list[Element | None] = [*following] or [None]
-        return [Return(elements[0].offset, elements[-1].offset, end, discount, span) for end in ends]
-    if (
-        call.name in DRAWS
-        and len(elements) == len(items) > 1
-        and not any(element.calls for element in elements)
-    ):
-        return [replace(elements[0], calls=(call,), until=elements[-1].offset)]
-    return [replace(item, calls=(*item.calls, call)) if isinstance(item, Element) else item for item in items]
-
-
-def is_sound(run: surface.Run, parameters: Collection[str] | None, findings: Findings) -> bool:
-    """Whether a run names a stream, and steps from t; says what is wrong with it.
-
-    parameters: those that steps of a grammar may count with; None in a loss file.
-    """
+def _is_run(run: surface.Run, parameters: Collection[str] | None, findings: Findings) -> bool:
+    """Whether a run names a stream, and steps from t."""
     stream = run.stream.text in STREAM_NAMES
     if not stream:
         message = f"there is no stream `{short(run.stream.text)}`"
@@ -215,7 +199,7 @@ def _counts(step: surface.Step, parameters: Collection[str] | None, findings: Fi
     return not unknown
 
 
-def is_inside(run: surface.Run, binding: surface.Binding, findings: Findings) -> bool:
+def _is_inside(run: surface.Run, binding: surface.Binding, findings: Findings) -> bool:
     """Whether a sound run lies in the window and holds a step; `binding`: the values of the parameters."""
     first, last, where = run.first.at(binding), run.last.at(binding), surface.for_values(binding)
     if min(first, last) < 0:
@@ -288,7 +272,7 @@ def applied_outside(name: str, inner: str) -> Misuse:
 
 
 def shapes(call: surface.Apply) -> list[Shape]:
-    """What argument argument of a call is."""
+    """What each argument of a call is."""
     return [
         argument.stream.text
         if isinstance(argument, surface.Run)

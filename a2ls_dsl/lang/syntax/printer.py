@@ -82,6 +82,11 @@ def print_set(items: Iterable[Item]) -> str:
 
 def print_runs(items: Iterable[Item]) -> list[tuple[Stream, str]]:
     """The items of a set with their streams, elements in a row joined into runs."""
+    return [(stream_of(run[0]), _print_item(run[0], run[-1])) for run in runs_of(items)]
+
+
+def runs_of(items: Iterable[Item]) -> list[list[Item]]:
+    """The items of a set, of which `RUN_LENGTH` or more elements in a row stand together."""
     groups: list[list[Item]] = []
     for item in items:
         if groups and _follows(groups[-1][-1], item):
@@ -90,8 +95,7 @@ def print_runs(items: Iterable[Item]) -> list[tuple[Stream, str]]:
             groups.append([item])
     runs = []
     for group in groups:
-        pieces = [group] if len(group) >= RUN_LENGTH else [[item] for item in group]
-        runs += [(stream_of(piece[0]), _print_item(piece[0], piece[-1])) for piece in pieces]
+        runs += [group] if len(group) >= RUN_LENGTH else [[item] for item in group]
     return runs
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from a2ls_dsl.lang.rules.canonical import SOURCE, TARGET, comparisons
 from a2ls_dsl.lang.rules.types import is_latent, rollouts, steps, trains_encoder
+from a2ls_dsl.lang.syntax.printer import print_step
 from a2ls_dsl.lang.syntax.tree import (
     Comparison,
     Element,
@@ -30,8 +31,6 @@ from a2ls_dsl.lang.views.latex_items import (
     numbered,
     projected,
     row,
-    start_of,
-    step,
 )
 from a2ls_dsl.words.entry import Sets
 from a2ls_dsl.words.language import BINS, HEAD, NONE, PROJECTOR, SMOOTHING, TRANSITION
@@ -186,20 +185,21 @@ def _letter(term: Comparison, name: str, letter: str, number: str) -> str:
 def _along(item: Item) -> str:
     """An item of the first step of a source, as that of the i-th."""
     if isinstance(item, Rollout):
-        return rf"\hat z_{{{step(item.first + (not item.visited))}+i}}"
+        return rf"\hat z_{{{print_step(item.first + (not item.visited))}+i}}"
     return re.sub(r"_\{(t(?:\+\d+)?)\}", r"_{\1+i}", latex_item(item, SOURCE))
 
 
 def _transition(rollout: Rollout, term: Comparison) -> str:
-    start, here = step(rollout.first), rf"{step(rollout.first)}+i"
+    start, here = print_step(rollout.first), rf"{print_step(rollout.first)}+i"
     following = normalised(rollout, _applied(term, rf"\hat z_{{{here}}}", rf"a_{{{here}}}"))
-    first = rf"\hat z_{{{start}}} = {start_of(rollout, SOURCE)}"
-    return rf"\hat z_{{{step(rollout.first + 1)}+i}} &= {following}, \quad {first}"
+    first = rf"\hat z_{{{start}}} = {latex_item(rollout.start, SOURCE)}"
+    return rf"\hat z_{{{print_step(rollout.first + 1)}+i}} &= {following}, \quad {first}"
 
 
 def _next(rollout: Rollout, side: str, term: Comparison) -> str:
     """The latent that a model predicts for the next step."""
-    return normalised(rollout, _applied(term, start_of(rollout, side), f"a_{{{step(rollout.first)}}}"))
+    following = _applied(term, latex_item(rollout.start, side), f"a_{{{print_step(rollout.first)}}}")
+    return normalised(rollout, following)
 
 
 def _applied(term: Comparison, latent: str, action: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from a2ls_dsl.lang.rules.canonical import explicit_calls
 from a2ls_dsl.lang.rules.types import is_latent, trains_encoder, type_of
-from a2ls_dsl.lang.syntax.printer import RUN_LENGTH
+from a2ls_dsl.lang.syntax.printer import print_step, runs_of
 from a2ls_dsl.lang.syntax.tree import Call, Element, Item, Return, Rollout
 from a2ls_dsl.words.agent import ENCODERS, GEOMETRIC, ONLINE, VALUE
 from a2ls_dsl.words.entry import Kind, Type
@@ -55,15 +55,9 @@ def row(
 
     projector: the letter of what latents go through first.
     """
-    runs: list[list[Item]] = []
-    for item in items:
-        if runs and _follows(runs[-1][-1], item):
-            runs[-1].append(item)
-        else:
-            runs.append([item])
     parts = list[str]()
-    for run in runs:
-        ends = [run[0], r"\ldots", run[-1]] if len(run) >= RUN_LENGTH else run
+    for run in runs_of(items):
+        ends = [run[0], r"\ldots", run[-1]] if run[1:] else run
         parts += [
             item
             if isinstance(item, str)
@@ -95,15 +89,15 @@ def latex_item(item: Item, side: str) -> str:
     match item:
         case Rollout(_, first, length, visited):
             first += not visited
-            return rf"\hat z_{{{step(first)}}}, \ldots, \hat z_{{{step(first + length - 1)}}}"
+            return rf"\hat z_{{{print_step(first)}}}, \ldots, \hat z_{{{print_step(first + length - 1)}}}"
         case Return(first, last, bootstrap, discount):
             gamma = print_number(discount)
-            text = rf"\sum_{{i=0}}^{{{last - first}}} {gamma}^{{i}}\, r_{{{step(first)}+i}}"
+            text = rf"\sum_{{i=0}}^{{{last - first}}} {gamma}^{{i}}\, r_{{{print_step(first)}+i}}"
             if bootstrap is None:
                 return text
             return rf"{text} + {gamma}^{{{last - first + 1}}}\, {latex_item(bootstrap, side)}"
         case Element(stream, offset, _):
-            place = step(offset) if item.until is None else f"{step(offset)}+{letter_of(item)}"
+            place = print_step(offset) if item.until is None else f"{print_step(offset)}+{letter_of(item)}"
             text = f"{_SYMBOLS[stream]}_{{{place}}}"
             calls = explicit_calls(item, side) if stream is Stream.STATE else ()
             calls = calls[item.until is not None :]
@@ -118,11 +112,6 @@ def letter_of(element: Element) -> str:
     return "G" if element.calls[0].name == GEOMETRIC else "K"
 
 
-def start_of(rollout: Rollout, side: str) -> str:
-    """The latent that a rollout starts from."""
-    return latex_item(rollout.start, side)
-
-
 def normalised(rollout: Rollout, text: str) -> str:
     """A latent under the normalisers of a rollout's start, which come after every step too."""
     calls = explicit_calls(rollout.start, ONLINE)
@@ -131,11 +120,6 @@ def normalised(rollout: Rollout, text: str) -> str:
     for call in calls[encoded + 1 :]:
         text = _applied(call, text)
     return text
-
-
-def step(offset: int) -> str:
-    """`t`, `t+3`."""
-    return f"t+{offset}" if offset else "t"
 
 
 def escaped(name: str) -> str:
@@ -151,11 +135,3 @@ def _applied(call: Call, text: str) -> str:
     name = plain + DRAW if entry.kind is Kind.VIEW else entry.latex or plain
     index = ",".join(map(print_number, call.numbers))
     return f"{name}_{{{index}}}({text})" if index else f"{name}({text})"
-
-
-def _follows(before: Item, after: Item) -> bool:
-    return (
-        isinstance(before, Element)
-        and isinstance(after, Element)
-        and (before.stream, before.calls, before.offset + 1) == (after.stream, after.calls, after.offset)
-    )
