@@ -16,12 +16,18 @@ from typing import TypeAlias
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, Fix, LanguageError, Severity, Source, near, unknown
 from a2ls_dsl.lang.files import MAX_SIZE, SUFFIX, read, shipped
-from a2ls_dsl.lang.messages.codes import Rule, place, report
+from a2ls_dsl.lang.messages.codes import FEW, Rule, place, report
 from a2ls_dsl.lang.rules.canonical import canonical
 from a2ls_dsl.lang.rules.check import FileChecker, Imported, Summary
 from a2ls_dsl.lang.syntax.elaborate import recover
 from a2ls_dsl.lang.syntax.items import MAX_ELEMENTS
 from a2ls_dsl.lang.syntax.tree import Comparison, Import, Loss, LossFile
+
+MAX_FILES = 50
+"""How many files one file may import, directly and through others."""
+
+Read: TypeAlias = Callable[[Path, str], Source]
+"""Gives the text of a file, which in messages is called as the second argument says; raises `A2lError`."""
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Loss]:
@@ -77,25 +83,14 @@ def locate(path: str | os.PathLike[str]) -> Path:
     if os.path.lexists(text) or os.path.dirname(text):
         return Path(text)
     stem = text.removesuffix(SUFFIX)
-    guess = near(stem, library)
     shown = text.encode(errors="backslashreplace").decode()
-    if guess:
-        fix = f"did you mean the shipped loss `{guess}`?"
+    if close := near(stem, library):
+        fix = f"did you mean the shipped loss `{close}`?"
     elif text.endswith(SUFFIX):
         fix = "check the path; the shipped losses go by name"
     else:
         fix = f"shipped are {', '.join(library)}"
     raise A2lError(f"there is no file or shipped loss {shown}", fix)
-
-
-MAX_FILES = 50
-"""How many files one file may import, directly and through others."""
-
-_FEW = 50
-"""Until so many findings, a near name is looked for."""
-
-Read: TypeAlias = Callable[[Path, str], Source]
-"""Gives the text of a file, which in messages is called as the second argument says; raises `A2lError`."""
 
 
 @dataclass
@@ -164,7 +159,7 @@ class Importer:
     def _imported(self, statement: Import, path: Path | None, unit: Unit) -> Unit | None:
         """The unit that an import names, or None after noting why there is none."""
         try:
-            target = find(statement.path, path, self._library, guess=len(unit.diagnostics) < _FEW)
+            target = find(statement.path, path, self._library, guess=len(unit.diagnostics) < FEW)
             key = os.path.realpath(target)
             if key in self._open:
                 names = [self.units[name].source.name for name in [*self._open[self._open.index(key) :], key]]
@@ -222,8 +217,7 @@ def find(text: str, path: Path | None, library: Mapping[str, Path], guess: bool 
         return beside
     if stem in library:
         return library[stem]
-    close = near(stem, library) if guess else None
-    if close:
+    if close := near(stem, library) if guess else None:
         fix = f"did you mean the shipped loss `{close}`?"
     elif path is None:
         fix = "a text imports shipped losses only; save it in a file beside the other"

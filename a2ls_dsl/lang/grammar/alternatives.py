@@ -89,13 +89,13 @@ class Alternatives:
 
     def names(self, expression: surface.Expression) -> frozenset[str]:
         """The parameters that the sets in an expression depend on."""
-        used = [part.text for part in surface.walk(expression) if isinstance(part, surface.Name)]
-        return frozenset(self._own(expression)).union(*(self._names.get(name, ()) for name in used))
+        used = [self._names.get(name.text, ()) for name in surface.names_in(expression)]
+        return frozenset(self._own(expression)).union(*used)
 
     def reached(self, expression: surface.Expression) -> set[str]:
         """The rules that an expression leads to."""
         reached: set[str] = set()
-        waiting = [part.text for part in surface.walk(expression) if isinstance(part, surface.Name)]
+        waiting = [use.text for use in surface.names_in(expression)]
         while waiting:
             name = waiting.pop()
             if name in self.rules and name not in reached:
@@ -127,13 +127,9 @@ class Alternatives:
         return before != self._names[name]
 
     def _own(self, body: surface.Expression) -> Iterator[str]:
-        for part in surface.walk(body):
-            if isinstance(part, surface.Elements):
-                for item in part.items:
-                    for run in surface.runs(item):
-                        yield from (
-                            name.text for step in (run.first, run.last) for _, name in step.parameters
-                        )
+        for item in surface.items_in(body):
+            for run in surface.runs(item):
+                yield from (name.text for step in (run.first, run.last) for _, name in step.parameters)
 
     def _rule(self, name: str, side: str, binding: surface.Binding) -> list[SetChoice]:
         key = name, side, tuple(sorted((parameter, binding[parameter]) for parameter in self._names[name]))

@@ -8,7 +8,7 @@ from a2ls_dsl.diagnostics import Diagnostic, Severity
 from a2ls_dsl.lang.grammar.alternatives import MANY, Alternatives
 from a2ls_dsl.lang.grammar.comparison import ComparisonSpace, leaves_of
 from a2ls_dsl.lang.grammar.compound import ScaledSpace
-from a2ls_dsl.lang.grammar.elaborate import Elaborator, calls_of
+from a2ls_dsl.lang.grammar.elaborate import Elaborator, calls_of, sets_of
 from a2ls_dsl.lang.grammar.file import GrammarFile
 from a2ls_dsl.lang.grammar.losses import Root
 from a2ls_dsl.lang.grammar.sets import ENCODERS, SOURCE
@@ -39,8 +39,7 @@ def too_large_findings(file: GrammarFile, alternatives: Alternatives) -> Iterato
     """What is too large, without building it."""
     loss = next(rule.name for rule in file.rules if rule.name.text == "loss")
     calls = calls_of(alternatives)
-    sets = [written for call in calls for written in (*call.arguments, call.target) if written]
-    number = min(MANY, sum(map(alternatives.measure, sets)))
+    number = min(MANY, sum(alternatives.measure(written) for call in calls for written in sets_of(call)))
     for call in calls:
         words = 1
         for part in (call.name, call.negatives, *(option.value for option in call.options)):
@@ -160,7 +159,7 @@ def _empty_or_idle(leaf: ComparisonSpace, trained: tuple[int, ...]) -> Iterator[
 
     trained: the items of source and target through which a gradient reaches the encoder.
     """
-    written = [leaf.call.arguments[0].span, *([leaf.call.target.span] if leaf.call.target else [])]
+    written = [given.span for given in sets_of(leaf.call)]
     for group in leaf.live:
         sets = [(s, [s.cubes[p] for p in places]) for s, places in zip(leaf.sets, group.sets, strict=True)]
         source, target = sets[0], sets[1:]
@@ -201,10 +200,7 @@ def _weights(root: Space) -> Iterator[Diagnostic]:
 
 def _elements(file: GrammarFile) -> int:
     """The elements in all sets for all horizons together, without building them."""
-    literals = [
-        part for rule in file.rules for part in surface.walk(rule.body) if isinstance(part, surface.Elements)
-    ]
-    runs = [run for part in literals for item in part.items for run in surface.runs(item)]
+    runs = [run for rule in file.rules for item in surface.items_in(rule.body) for run in surface.runs(item)]
     # A run's length is linear in the parameters: the mean over all values is that of the corners.
     corners = list(file.corners())
     ends = sum(1 + run.last.at(corner) - run.first.at(corner) for run in runs for corner in corners)

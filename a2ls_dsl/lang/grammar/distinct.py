@@ -47,9 +47,9 @@ def distinct(roots: Sequence[Space], layouts: Layouts) -> Range:
 
 def listed(roots: Sequence[Space], layouts: Layouts) -> Iterator[Loss]:
     """Every distinct loss once: of single comparisons kind by kind, short horizons first. Lazy."""
-    singles = _singles([bag for root in roots for bag in root.bags(_ONE)])
-    if singles is not None:
-        yield from _masks(singles, layouts)
+    bags = [bag for root in roots for bag in root.bags(_ONE)]
+    if all(len(bag) == 1 for bag in bags):
+        yield from _masks(_by_kind(atom for (atom,) in bags), layouts)
         return
     seen: set[Loss] = set()
     for root in roots:
@@ -140,13 +140,9 @@ def _meet(ours: Collection[Bits], theirs: Collection[Bits]) -> bool:
 
 def _union(atoms: Iterable[Atom], layouts: Layouts) -> Range:
     """The number of distinct weighted comparisons in some atoms."""
-    products_of: dict[tuple[Weight, Kind], set[Product]] = {}
-    for atom in atoms:
-        for weight, (kind, products) in product(atom.weights, atom.kinds):
-            products_of.setdefault((weight, kind), set()).update(products)
     sizes: dict[frozenset[Product], Range] = {}
     least = greatest = 0
-    for products_of_kind in map(frozenset, products_of.values()):
+    for products_of_kind in map(frozenset, _by_kind(atoms).values()):
         if products_of_kind not in sizes:
             sizes[products_of_kind] = _size(products_of_kind, layouts)
         least, greatest = least + sizes[products_of_kind][0], greatest + sizes[products_of_kind][1]
@@ -190,13 +186,11 @@ def _joined(products: Collection[Product], layouts: Layouts) -> tuple[list[Bits]
     return cubes, clauses, bits
 
 
-def _singles(bags: Sequence[tuple[Atom, ...]]) -> dict[tuple[Weight, Kind], set[Product]] | None:
-    """The products by weight and kind, if no loss is a sum."""
+def _by_kind(atoms: Iterable[Atom]) -> dict[tuple[Weight, Kind], set[Product]]:
+    """The products of some atoms by weight and kind."""
     products_of: dict[tuple[Weight, Kind], set[Product]] = {}
-    for bag in bags:
-        if len(bag) != 1:
-            return None
-        for weight, (kind, products) in product(sorted(bag[0].weights, key=repr), bag[0].kinds):
+    for atom in atoms:
+        for weight, (kind, products) in product(sorted(atom.weights, key=repr), atom.kinds):
             products_of.setdefault((weight, kind), set()).update(products)
     return products_of
 

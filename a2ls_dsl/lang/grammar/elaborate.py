@@ -73,7 +73,7 @@ class Elaborator:
         """The first combination of a comparison, whether its parts go together or not."""
         binding, lists = next(self.file.bindings()), self._lists(call)
         sets = [
-            self._set(written, side, binding)[0] for written, side in zip(_sets(call), SIDES, strict=False)
+            self._set(written, side, binding)[0] for written, side in zip(sets_of(call), SIDES, strict=False)
         ]
         kind = str(lists[0][0].value), bool(lists[1][0].value), _options(lists, call, (0,) * len(lists))
         return self.layouts.decode(kind, tuple(space.cubes[0].high for space in sets))
@@ -82,7 +82,7 @@ class Elaborator:
         choices = [
             choice
             for call in calls_of(self.alternatives)
-            for written in _sets(call)[slice(1) if side == SOURCE else slice(1, 2)]
+            for written in sets_of(call)[slice(1) if side == SOURCE else slice(1, 2)]
             for binding in self.file.bindings()
             for choice in self._set_choices(written, side, binding)
         ]
@@ -185,7 +185,9 @@ class Elaborator:
         return self._space(part, binding, depths)
 
     def _comparison(self, call: surface.Operation, binding: surface.Binding) -> ComparisonSpace:
-        sets = [self._set(written, side, binding) for written, side in zip(_sets(call), SIDES, strict=False)]
+        sets = [
+            self._set(written, side, binding) for written, side in zip(sets_of(call), SIDES, strict=False)
+        ]
         spaces = tuple(space for space, _ in sets)
         groups = []
         for combination in product(*(shapes.items() for _, shapes in sets)):
@@ -279,7 +281,7 @@ def _choice(place: int, options: Sequence[Space | None]) -> ChoiceSpace | None:
     return ChoiceSpace(place, tuple(options)) if any(options) else None
 
 
-def _sets(call: surface.Operation) -> list[surface.Expression]:
+def sets_of(call: surface.Operation) -> list[surface.Expression]:
     """The sets of a comparison, one or two."""
     return [call.arguments[0], *([call.target] if call.target else [])]
 

@@ -62,15 +62,15 @@ class GrammarFile:
 
     def bindings(self) -> Iterator[dict[str, int]]:
         """Every combination of the parameters' values, the last parameter changing fastest."""
-        names = [given.parameter.text for given in self.horizons]
-        for values in product(*(range(given.first, given.last + 1) for given in self.horizons)):
-            yield dict(zip(names, values, strict=True))
+        return self._values(range(given.first, given.last + 1) for given in self.horizons)
 
     def corners(self) -> Iterator[dict[str, int]]:
         """The combinations of first and last values: steps are linear, so these tell about all between."""
+        return self._values(dict.fromkeys((given.first, given.last)) for given in self.horizons)
+
+    def _values(self, offered: Iterable[Iterable[int]]) -> Iterator[dict[str, int]]:
         names = [given.parameter.text for given in self.horizons]
-        for values in product(*(dict.fromkeys((given.first, given.last)) for given in self.horizons)):
-            yield dict(zip(names, values, strict=True))
+        return (dict(zip(names, values, strict=True)) for values in product(*offered))
 
     @cached_property
     def by_name(self) -> dict[str, surface.Equation]:
@@ -123,10 +123,8 @@ def check(file: GrammarFile) -> list[Diagnostic]:
     values = [] if findings.diagnostics else list(file.corners())
     findings.diagnostics += [*_rule_names(file), *_requires(file)]
     for rule in file.rules:
-        for part in surface.walk(rule.body):
-            if isinstance(part, surface.Elements):
-                for item in part.items:
-                    is_sound(item, parameters, values, findings)
+        for item in surface.items_in(rule.body):
+            is_sound(item, parameters, values, findings)
     try:
         order = file.ordered()
     except CycleError as cycle:

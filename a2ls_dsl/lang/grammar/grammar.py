@@ -7,25 +7,14 @@ generator's state.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.grammar.combinatorics import ATTEMPTS, Prior, below, pick
-from a2ls_dsl.lang.grammar.comparison import ComparisonSpace
-from a2ls_dsl.lang.grammar.losses import LossSet
-from a2ls_dsl.lang.grammar.sets import Drawer
-from a2ls_dsl.lang.grammar.space import Derivation
-from a2ls_dsl.lang.syntax.tree import Loss
-
-if TYPE_CHECKING:
-    from numpy.random import Generator
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
-from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Severity, Source, Span, unknown
+from a2ls_dsl.diagnostics import A2lError, Diagnostic, LanguageError, Severity, Source, Span, unknown
 from a2ls_dsl.lang import files
 from a2ls_dsl.lang.files import GRAMMAR_SUFFIX, MAX_SIZE, shipped, too_large
 from a2ls_dsl.lang.grammar.alternatives import Alternatives
@@ -35,13 +24,25 @@ from a2ls_dsl.lang.grammar.check_losses import (
     root_findings,
     too_large_findings,
 )
+from a2ls_dsl.lang.grammar.combinatorics import ATTEMPTS, Prior, below, pick
+from a2ls_dsl.lang.grammar.comparison import ComparisonSpace
 from a2ls_dsl.lang.grammar.elaborate import Elaborator
 from a2ls_dsl.lang.grammar.file import GrammarFile, check
-from a2ls_dsl.lang.grammar.losses import Filter, Root
-from a2ls_dsl.lang.grammar.sets import Layouts
+from a2ls_dsl.lang.grammar.losses import Filter, LossSet, Root
+from a2ls_dsl.lang.grammar.sets import Drawer, Layouts
+from a2ls_dsl.lang.grammar.space import Derivation
 from a2ls_dsl.lang.messages.codes import Findings, GrammarRule, report
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.parser import GRAMMARS, read
+from a2ls_dsl.lang.syntax.tree import Loss
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+REPLACEMENTS = 5
+"""The paper's evolution replaces elements five times as often as it changes the horizon."""
+
+_COMMENT = re.compile(r"#[^\n]*")
 
 
 @dataclass(frozen=True)
@@ -158,10 +159,6 @@ class Grammar(LossSet):
         return child
 
 
-REPLACEMENTS = 5
-"""The paper's evolution replaces elements five times as often as it changes the horizon."""
-
-
 def _optional(derivation: Derivation) -> int:
     """How many optional elements a derivation's comparisons have."""
     return sum(
@@ -180,9 +177,6 @@ def _flipped(derivation: Derivation, rate: float, drawer: Drawer) -> Derivation 
     parts = [_flipped(part, rate, drawer) for part in derivation.parts]
     kept = tuple(part for part in parts if part)
     return derivation._replace(parts=kept) if len(kept) == len(parts) else None
-
-
-_COMMENT = re.compile(r"#[^\n]*")
 
 
 def load_grammar(path_or_name: str | os.PathLike[str]) -> Grammar:
@@ -233,7 +227,7 @@ def _load(source: Source) -> Grammar:
         return _checked(file, source, findings.diagnostics)
     except RecursionError:
         deep = report(
-            GrammarRule.SYNTAX, "rules refer to finding other too deeply", file.name.span, "use fewer rules"
+            GrammarRule.SYNTAX, "rules refer to each other too deeply", file.name.span, "use fewer rules"
         )
         raise LanguageError([deep]) from None
 

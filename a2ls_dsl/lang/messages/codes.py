@@ -182,7 +182,7 @@ def report(code: str, message: str, span: Span, fix: str | Fix = "") -> Diagnost
     return Diagnostic.of(code, message, span, fix, severity)
 
 
-_FEW = 50
+FEW = 50
 """Until so many findings, names are compared with others to suggest one; nobody reads more suggestions."""
 
 
@@ -200,7 +200,7 @@ class Findings:
     @property
     def few(self) -> bool:
         """Whether there is time to look for a near name."""
-        return len(self.diagnostics) < _FEW
+        return len(self.diagnostics) < FEW
 
     def note(self, code: str, message: str, span: Span | None, fix: str | Fix) -> None:
         """Add a diagnostic; its severity follows from its code."""

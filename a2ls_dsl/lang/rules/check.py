@@ -145,11 +145,9 @@ class FileChecker:
 
     def _reference(self, ref: Ref) -> Summary:
         self._used.add(ref.name)
-        if ref.name in self.summaries:
-            summary = self.summaries[ref.name]
-            return replace(summary, collapsing=summary.collapsing and (ref.span or summary.collapsing))
-        if ref.name in self._imported:
-            summary = self._imported[ref.name].summary
+        if ref.name in self.summaries or ref.name in self._imported:
+            above = self.summaries.get(ref.name)
+            summary = above or self._imported[ref.name].summary
             return replace(summary, collapsing=summary.collapsing and (ref.span or summary.collapsing))
         if not self._complete and ref.name not in self._everywhere:
             return Summary(anchored=True)

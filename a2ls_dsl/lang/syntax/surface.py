@@ -269,6 +269,11 @@ def names_in(expression: Expression) -> list[Name]:
     return [part for part in walk(expression) if isinstance(part, Name)]
 
 
+def items_in(expression: Expression) -> list[Item]:
+    """The items of all sets in an expression."""
+    return [item for part in walk(expression) if isinstance(part, Elements) for item in part.items]
+
+
 def runs(item: Item) -> Iterator[Run]:
     """Every run of an item."""
     if isinstance(item, Run):
