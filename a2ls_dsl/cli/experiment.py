@@ -12,7 +12,7 @@ import typer
 from a2ls_dsl.cli.agent_options import Device
 from a2ls_dsl.cli.application import app
 from a2ls_dsl.cli.plugin import Commands
-from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
+from a2ls_dsl.cli.stopping import Hours, follow
 from a2ls_dsl.english import count
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def run(
     device: Device = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes for physics.")] = None,
     save_seconds: Annotated[
-        float, typer.Option(min=0.0, help="The least time between two checkpoints.")
+        float, typer.Option(min=0.0, help="The time between two checkpoints, if no evaluation lies there.")
     ] = 60.0,
     hours: Hours = None,
 ) -> None:
@@ -45,7 +45,7 @@ def run(
     experiment, line = read(file), StatusLine()
     _announce(experiment, len(missing(experiment)))
     _report_other_settings(experiment)
-    follow(
+    train(
         lambda tell, stop: run_missing(experiment, tell, device, workers, save_seconds, stop, hours),
         line,
     )
@@ -108,36 +108,30 @@ def _announce(experiment: Experiment, left: int) -> None:
     )
 
 
-def follow(run: Callable[[Callable[[Event], None], Callable[[], bool]], bool], line: StatusLine) -> None:
+def train(run: Callable[[Callable[[Event], None], Callable[[], bool]], bool], line: StatusLine) -> None:
     """Run an experiment and show its progress; if stopped, end with a note on how to continue.
 
     run: takes a callback for events and one that says whether to stop; returns whether it ran to the end.
     """
-    from a2ls_dsl.experiment.run import PieceStarted, PieceStored
+    from a2ls_dsl.experiment.run import PieceStarted
+    from a2ls_dsl.rl.runs.keeping import Stored
 
-    frames, interrupted = 0, False
+    frames = 0
 
     def tell(event: Event) -> None:
         nonlocal frames
-        if isinstance(event, (PieceStarted, PieceStored)):
+        if isinstance(event, (PieceStarted, Stored)):
             frames = event.frames
         _show(event, line)
 
-    try:
-        with interrupts() as asked:
-            ended = run(tell, asked)
-            interrupted = asked()
-    except KeyboardInterrupt:
-        ended, interrupted = False, True
-    if not ended:
-        line.say(f"stopped; run the same command again to go on from {frames:,} frames of these runs")
-        raise typer.Exit(exit_code(interrupted))
+    again = "stopped; run the same command again to go on from {:,} frames of these runs"
+    follow(lambda stop: run(tell, stop), line.say, lambda: again.format(frames))
 
 
 def _show(event: Event, line: StatusLine) -> None:
     from a2ls_dsl.cli.console import duration
-    from a2ls_dsl.experiment.run import PieceEnded, PieceStarted, PieceStored
-    from a2ls_dsl.rl.runs.trainer import Progress
+    from a2ls_dsl.experiment.run import PieceEnded, PieceStarted
+    from a2ls_dsl.rl.runs.trainer import Evaluation, Progress
     from a2ls_dsl.rl.slots.slots import Replaced
 
     if isinstance(event, PieceStarted):
@@ -145,8 +139,6 @@ def _show(event: Event, line: StatusLine) -> None:
         line.say(f"{event.runs[0].env}: {len(event.runs)} of {event.left} missing runs as one stack{again}")
     elif isinstance(event, PieceEnded):
         line.say(f"  stored {count(len(event.runs), 'run')} after {duration(event.seconds)}")
-    elif isinstance(event, PieceStored):
-        pass
     elif isinstance(event, Replaced):
         line.say(f"  {event.text}")
     elif isinstance(event, Progress):
@@ -154,5 +146,5 @@ def _show(event: Event, line: StatusLine) -> None:
             f"  {event.frames:,}/{event.total_frames:,} frames  {event.frames_per_second:,.0f} frames/s a run"
             f"  {duration(event.seconds_left)} to go"
         )
-    else:
+    elif isinstance(event, Evaluation):
         line.say(f"  {event.frames:>9,} frames  mean return {event.mean_return.mean():6.1f}")

@@ -42,6 +42,24 @@ def interrupts(on_first: Callable[[], None] = lambda: None) -> Iterator[Callable
             signal.signal(number, handler)
 
 
+def follow(
+    run: Callable[[Callable[[], bool]], bool], say: Callable[[str], None], stopped: Callable[[], str]
+) -> None:
+    """Run to the end; if stopped before, end the command with the words of `stopped`.
+
+    run: takes a function that says whether to stop, and returns whether it ran to the end.
+    """
+    try:
+        with interrupts() as asked:
+            ended = run(asked)
+            interrupted = asked()
+    except KeyboardInterrupt:
+        ended, interrupted = False, True
+    if not ended:
+        say(stopped())
+        raise typer.Exit(exit_code(interrupted))
+
+
 def exit_code(interrupted: bool) -> int:
     """The exit code of a command with more to do, as it was interrupted or its time was up."""
     return 130 if interrupted else AGAIN

@@ -22,12 +22,13 @@ from a2ls_dsl.cli.agent_options import (
     with_set,
 )
 from a2ls_dsl.cli.application import app
-from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
+from a2ls_dsl.cli.stopping import Hours, follow
 
 if TYPE_CHECKING:
     from a2ls_dsl.rl.agents import AgentSettings
     from a2ls_dsl.rl.algorithm import Algorithm
     from a2ls_dsl.rl.envs.tasks import Task
+    from a2ls_dsl.rl.runs.keeping import Event
     from a2ls_dsl.rl.runs.trainer import Plan
     from a2ls_dsl.rl.settings import Computation, Scale
 
@@ -252,6 +253,7 @@ def _run(
     from a2ls_dsl.cli.console import StatusLine
     from a2ls_dsl.cli.train_view import announce, compare, evaluation_line, progress_line
     from a2ls_dsl.rl.compute.device import choose_device, make_deterministic
+    from a2ls_dsl.rl.runs import keeping
     from a2ls_dsl.rl.runs.checkpoint import Pace
     from a2ls_dsl.rl.runs.folder import RunFolder
     from a2ls_dsl.rl.runs.trainer import Evaluation, Progress, Trainer
@@ -261,38 +263,28 @@ def _run(
     if deterministic:
         make_deterministic(chosen)
     line = StatusLine()
+
+    def show(event: Event) -> None:
+        if isinstance(event, Evaluation):
+            line.say((evaluation if plan.compares else evaluation_line)(event, plan))
+        elif isinstance(event, Progress):
+            line.show(progress_line(event))
+        elif isinstance(event, Replaced):
+            line.say(event.text)
+
     with (
         Trainer(plan, chosen, workers, exact=deterministic) as trainer,
-        RunFolder(out, trainer, pace, track) as folder,
+        RunFolder(out, trainer, track) as folder,
     ):
         announce(plan, folder, chosen)
         if plan.compares and not folder.finished:
             line.say(header(plan))
-        interrupted = False
-        try:
-            with interrupts() as asked:
-                for event in trainer.run():
-                    if isinstance(event, Evaluation):
-                        folder.record(event)
-                        line.say((evaluation if plan.compares else evaluation_line)(event, plan))
-                    elif isinstance(event, Progress):
-                        line.show(progress_line(event))
-                    elif isinstance(event, Replaced):
-                        line.say(event.text)
-                    elif (asked() or pace.over) and not folder.finished:
-                        interrupted = asked()
-                        folder.save()
-                        break
-                    else:
-                        folder.ticked()
-        except KeyboardInterrupt:
-            interrupted = True
-        if not folder.finished:
-            line.say(
-                f"stopped at {trainer.frames:,} frames; run the same command again to go on from "
-                f"{folder.checkpoint_frames:,} frames"
-            )
-            raise typer.Exit(exit_code(interrupted))
+        again = "stopped at {:,} frames; run the same command again to go on from {:,} frames"
+        follow(
+            lambda stop: keeping.train(trainer, folder, show, stop, pace),
+            line.say,
+            lambda: again.format(trainer.frames, folder.checkpoint_frames),
+        )
         if plan.compares:
             compare(folder)
         else:

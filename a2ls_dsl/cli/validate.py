@@ -23,7 +23,7 @@ def validate(
     device: Device = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes for physics.")] = None,
     save_seconds: Annotated[
-        float, typer.Option(min=0.0, help="The least time between two checkpoints.")
+        float, typer.Option(min=0.0, help="The time between two checkpoints, if no evaluation lies there.")
     ] = 60.0,
     hours: Hours = None,
 ) -> None:
@@ -32,7 +32,7 @@ def validate(
     from rich.text import Text
 
     from a2ls_dsl.cli.console import StatusLine
-    from a2ls_dsl.cli.experiment import follow
+    from a2ls_dsl.cli.experiment import train
     from a2ls_dsl.cli.tables import fitted, show
     from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.experiment.store import missing
@@ -50,7 +50,7 @@ def validate(
         f"{count(len(experiment.envs), 'environment')} with {count(seeds, 'fresh seed')}: "
         f"{left} of {len(experiment.runs)} runs are missing, {left * experiment.frames:,} frames"
     )
-    follow(
+    train(
         lambda tell, stop: run(study, experiment, tell, device, workers, save_seconds, stop, hours),
         line,
     )

@@ -24,7 +24,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -34,13 +34,14 @@ from a2ls_dsl.experiment.claims import Claim, Published, read_claims, read_publi
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.agents import ALGORITHMS, algorithm_named, identity_of
+from a2ls_dsl.rl.agents import ALGORITHMS, algorithm_named
 from a2ls_dsl.rl.algorithm import Algorithm
 from a2ls_dsl.rl.compute.arithmetic import Precision
 from a2ls_dsl.rl.envs.task import Task, check_observations
 from a2ls_dsl.rl.envs.tasks import find_task, suite_of
 from a2ls_dsl.rl.given import checked
 from a2ls_dsl.rl.given import settings as given_settings
+from a2ls_dsl.rl.runs.stored import training_values
 from a2ls_dsl.rl.runs.training import Training
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings
 
@@ -140,19 +141,10 @@ class Experiment:
 
     def identity(self, run: Run) -> dict[str, Any]:
         """All that a run's result depends on, as JSON values."""
-        training = self.training(run.env, run.arm)
-        values = {
-            "env": run.env,
-            "loss": run.arm.text,
-            "seed": run.seed,
-            "frames": training.frames,
-            "settings": identity_of(training.settings),
-            "evaluation": asdict(training.evaluation),
-            "pixels": asdict(training.pixels) if training.pixels else None,
-            "precision": str(training.computation.precision),
-        }
-        normal: dict[str, Any] = json.loads(json.dumps(values))
-        return normal
+        values = training_values(self.training(run.env, run.arm))
+        named = {"game", "algorithm"}  # the task's name and the settings say as much
+        kept = {name: value for name, value in values.items() if name not in named}
+        return kept | {"loss": run.arm.text, "seed": run.seed}
 
     def hash(self, run: Run) -> str:
         """16 hexadecimal digits that name a run: two runs with the same ones compute the same."""

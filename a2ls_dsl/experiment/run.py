@@ -21,13 +21,13 @@ from a2ls_dsl.experiment.plan import Experiment, Run
 from a2ls_dsl.experiment.store import missing, store
 from a2ls_dsl.rl.compute.device import choose_device
 from a2ls_dsl.rl.replay.windows import check_windows
-from a2ls_dsl.rl.runs import checkpoint
+from a2ls_dsl.rl.runs import checkpoint, keeping
 from a2ls_dsl.rl.runs.checkpoint import Pace
+from a2ls_dsl.rl.runs.keeping import Keeper
 from a2ls_dsl.rl.runs.lock import held
-from a2ls_dsl.rl.runs.trainer import Evaluation, Plan, Progress, Trainer
+from a2ls_dsl.rl.runs.trainer import Evaluation, Plan, Trainer
 from a2ls_dsl.rl.slots.clock import processor_seconds
 from a2ls_dsl.rl.slots.evaluation import Score
-from a2ls_dsl.rl.slots.slots import Replaced
 
 PIECES = ".piece*.npz"
 LOCK = ".lock"
@@ -51,14 +51,7 @@ class PieceEnded:
     seconds: float
 
 
-@dataclass(frozen=True)
-class PieceStored:
-    """The state of a stack is stored: after a stop it resumes at `frames`."""
-
-    frames: int
-
-
-Event: TypeAlias = PieceStarted | PieceStored | PieceEnded | Progress | Evaluation | Replaced
+Event: TypeAlias = PieceStarted | PieceEnded | keeping.Event
 
 
 def run(
@@ -86,9 +79,15 @@ def run(
         fix = "wait for it, or end it"
         stack.enter_context(held(experiment.folder / LOCK, f"the experiment {experiment.name}", fix))
         _rename_older(experiment)
-        for piece, left in pieces(experiment):
-            if not _run_piece(experiment, piece, left, on_event, chosen, workers, stopping, pace):
-                return False
+        for runs, left in pieces(experiment):
+            piece, begun = Piece(experiment, runs), time.perf_counter()
+            with Trainer(piece.plan, chosen, workers) as trainer:
+                piece.resume(trainer)
+                on_event(PieceStarted(runs, trainer.frames, left))
+                if not keeping.train(trainer, piece, on_event, stopping, pace):
+                    return False
+            piece.store(chosen)
+            on_event(PieceEnded(runs, time.perf_counter() - begun))
     return True
 
 
@@ -132,75 +131,54 @@ def _rename_older(experiment: Experiment) -> None:
         older.rename(_path_of(experiment, checkpoint.load(older)[1].get("runs", ())))
 
 
-def _run_piece(
-    experiment: Experiment,
-    runs: Sequence[Run],
-    left: int,
-    on_event: Callable[[Event], None],
-    device: str,
-    workers: int | None,
-    stopping: Callable[[], bool],
-    pace: Pace,
-) -> bool:
-    """False if it was stopped before its end."""
-    plan = Plan(
-        experiment.training(runs[0].env, runs[0].arm),
-        tuple(run.arm.loss for run in runs),
-        tuple(run.seed for run in runs),
-    )
-    names = [experiment.hash(run) for run in runs]
-    path = _path_of(experiment, names)
-    scores: list[list[Score]] = [[] for _ in runs]
-    begun, processor = time.perf_counter(), processor_seconds()
-    spent = 0.0  # seconds in earlier processes
-    with Trainer(plan, device, workers) as trainer:
-        if path.exists():
-            spent = _restored(path, trainer, scores)
-        on_event(PieceStarted(tuple(runs), trainer.frames, left))
-        for event in trainer.run():
-            if isinstance(event, Evaluation):
-                for member, score in enumerate(event.scores):
-                    scores[member].append(score)
-                on_event(event)
-            elif isinstance(event, (Progress, Replaced)):
-                on_event(event)
-            elif not trainer.finished:
-                stop = stopping() or pace.over
-                if stop or pace.due:
-                    with pace.storing():
-                        _save(path, trainer, names, scores, spent + time.perf_counter() - begun)
-                    on_event(PieceStored(event.frames))
-                if stop:
-                    return False
-    seconds = time.perf_counter() - begun
-    # The workers have ended, so their time counts. The processor time of earlier processes is unknown.
-    price = None if spent else (processor_seconds() - processor) / len(runs)
-    for run, own in zip(runs, scores, strict=True):
-        store(experiment, run, own, (spent + seconds) / len(runs), device, price)
-    checkpoint.remove(path)
-    on_event(PieceEnded(tuple(runs), seconds))
-    return True
+class Piece(Keeper):
+    """A stack of runs in training; its state is a file beside the results until these are there."""
 
+    def __init__(self, experiment: Experiment, runs: Sequence[Run]) -> None:
+        self._experiment, self._runs = experiment, runs
+        self._names = [experiment.hash(run) for run in runs]
+        self._path = _path_of(experiment, self._names)
+        self._curves: list[list[Score]] = [[] for _ in runs]
+        self._begun, self._processor = time.perf_counter(), processor_seconds()
+        self._spent = 0.0  # seconds in earlier processes
 
-def _save(
-    path: Path,
-    trainer: Trainer,
-    names: Sequence[str],
-    scores: Sequence[Sequence[Score]],
-    seconds: float,
-) -> None:
-    arrays, values = trainer.state()
-    curves = [[vars(score) for score in own] for own in scores]
-    checkpoint.save(
-        path, arrays, {"trainer": values, "runs": list(names), "scores": curves, "seconds": seconds}
-    )
+    @property
+    def plan(self) -> Plan:
+        """What is trained."""
+        first, losses = self._runs[0], tuple(run.arm.loss for run in self._runs)
+        training = self._experiment.training(first.env, first.arm)
+        return Plan(training, losses, tuple(run.seed for run in self._runs))
 
+    def resume(self, trainer: Trainer) -> None:
+        """Train with a trainer of the plan, which goes on from an earlier state if there is one."""
+        self._trainer = trainer
+        if not self._path.exists():
+            return
+        arrays, values = checkpoint.load(self._path)
+        with checkpoint.fitting(self._path, "experiment"):
+            trainer.restore(arrays, values["trainer"])
+            self._curves = [list(map(Score.of, scores)) for scores in values["scores"]]
+            self._spent = float(values["seconds"])
 
-def _restored(path: Path, trainer: Trainer, scores: Sequence[list[Score]]) -> float:
-    """Restore a stored piece; the seconds that were spent on it."""
-    arrays, values = checkpoint.load(path)
-    with checkpoint.fitting(path, "experiment"):
-        trainer.restore(arrays, values["trainer"])
-        for own, stored in zip(scores, values["scores"], strict=True):
-            own += map(Score.of, stored)
-        return float(values["seconds"])
+    @property
+    def _seconds(self) -> float:
+        """What the piece has taken so far, in all processes."""
+        return self._spent + time.perf_counter() - self._begun
+
+    def record(self, evaluation: Evaluation) -> None:
+        for scores, score in zip(self._curves, evaluation.scores, strict=True):
+            scores.append(score)
+
+    def save(self) -> None:
+        arrays, values = self._trainer.state()
+        curves = [[vars(score) for score in scores] for scores in self._curves]
+        values = {"trainer": values, "runs": self._names, "scores": curves, "seconds": self._seconds}
+        checkpoint.save(self._path, arrays, values)
+
+    def store(self, device: str) -> None:
+        """Store the results in place of the state, once the workers have ended and their time counts."""
+        # The processor time of earlier processes is unknown.
+        price = None if self._spent else (processor_seconds() - self._processor) / len(self._runs)
+        for run, scores in zip(self._runs, self._curves, strict=True):
+            store(self._experiment, run, scores, self._seconds / len(self._runs), device, price)
+        checkpoint.remove(self._path)

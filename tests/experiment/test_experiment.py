@@ -17,8 +17,9 @@ from a2ls_dsl.cli.console import StatusLine
 from a2ls_dsl.cli.experiment import _show, status
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.plan import Experiment, read
-from a2ls_dsl.experiment.run import Event, PieceStarted, PieceStored, pieces, run, unwanted
+from a2ls_dsl.experiment.run import Event, PieceStarted, pieces, run, unwanted
 from a2ls_dsl.experiment.store import load, missing, of_other_settings, path_of
+from a2ls_dsl.rl.runs.keeping import Stored
 from a2ls_dsl.rl.slots.slots import Replaced
 
 SMALL = """
@@ -227,7 +228,7 @@ def test_an_experiment_that_is_stopped_loses_nothing(trained: Path, tmp_path: Pa
     steps = iter(range(40))
     events: list[object] = []
     assert not run(stopped, events.append, workers=1, stopping=lambda: next(steps) == 37)
-    assert events[-1] == PieceStored(38)
+    assert events[-1] == Stored(38)
     assert not run(stopped, events.append, workers=1, stopping=lambda: bool(files(stopped)))
     assert [event.frames for event in events if isinstance(event, PieceStarted)][:2] == [0, 38]
     assert files(stopped).items() < files(whole).items()

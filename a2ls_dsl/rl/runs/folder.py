@@ -16,6 +16,7 @@ from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.rl.agents import algorithm_of
 from a2ls_dsl.rl.envs.tasks import Task, read_task, suite_of
 from a2ls_dsl.rl.runs import checkpoint
+from a2ls_dsl.rl.runs.keeping import Keeper
 from a2ls_dsl.rl.runs.lock import held
 from a2ls_dsl.rl.runs.stored import training_values, versions
 from a2ls_dsl.rl.runs.tracking import tracker
@@ -51,7 +52,7 @@ def plan_values(plan: Plan, deterministic: bool) -> dict[str, Any]:
     return values
 
 
-class RunFolder:
+class RunFolder(Keeper):
     """Writes what a trainer yields. An existing run of the same plan is resumed, any other is left alone.
 
     A plan with more frames goes on with it, too.
@@ -60,24 +61,17 @@ class RunFolder:
     use, or can't be written.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        trainer: Trainer,
-        pace: checkpoint.Pace | None = None,
-        track: str | None = None,
-    ) -> None:
+    def __init__(self, path: Path, trainer: Trainer, track: str | None = None) -> None:
         """track: a service that is told of every evaluation, too; see `tracking.py`."""
-        self.path, self.trainer, self.pace = path, trainer, pace or checkpoint.Pace()
+        self.path, self.trainer = path, trainer
         self.rows: list[list[dict[str, float]]] = [[] for _ in trainer.plan.seeds]
         self.checkpoint_frames = 0
-        self._stored = 0  # evaluations in the checkpoint
         plan = plan_values(trainer.plan, trainer.exact)
         self._open = ExitStack()
         try:
             path.mkdir(parents=True, exist_ok=True)
             known = (path / "run.json").exists()
-            strange = sorted(each.name for each in path.iterdir() if each.name != LOCK)
+            strange = sorted(file.name for file in path.iterdir() if file.name != LOCK)
             if strange and not known:
                 raise A2lError(
                     f"{path} is not a run: it holds {strange[0]}", "choose another folder with --out"
@@ -114,7 +108,6 @@ class RunFolder:
         return self.trainer.finished
 
     def record(self, evaluation: Evaluation) -> None:
-        """Store an evaluation in the curves."""
         for member, rows in enumerate(self.rows):
             rows.append(_row(evaluation.scores[member], self.trainer.plan.training.task))
             self._write_curve(member)
@@ -125,17 +118,10 @@ class RunFolder:
         if self.finished:
             self.save()
 
-    def ticked(self) -> None:
-        """Store a checkpoint after an evaluation, and now and then."""
-        if self.pace.due or (len(self.rows[0]) > self._stored and self.pace.affordable):
-            self.save()
-
     def save(self) -> None:
-        """Store a checkpoint: a later process goes on from here."""
-        with self.pace.storing():
-            arrays, values = self.trainer.state()
-            checkpoint.save(self.path / "checkpoint.npz", arrays, {"trainer": values, "rows": self.rows})
-        self.checkpoint_frames, self._stored = self.trainer.frames, len(self.rows[0])
+        arrays, values = self.trainer.state()
+        checkpoint.save(self.path / "checkpoint.npz", arrays, {"trainer": values, "rows": self.rows})
+        self.checkpoint_frames = self.trainer.frames
 
     def _resume(self, plan: dict[str, Any]) -> dict[str, Any]:
         """Go on with what is there; gives what is said of it in `run.json`."""
@@ -161,7 +147,7 @@ class RunFolder:
             with checkpoint.fitting(self.path / "checkpoint.npz", "run"):
                 self.trainer.restore(arrays, values["trainer"])
                 self.rows = values["rows"]
-            self.checkpoint_frames, self._stored = self.trainer.frames, len(self.rows[0])
+            self.checkpoint_frames = self.trainer.frames
         for member in range(len(self.rows)):
             self._write_curve(member)
         return about

@@ -22,7 +22,8 @@ from a2ls_dsl.rl.policies.export import write_policy
 from a2ls_dsl.rl.policies.policy import Policy, load_policy, load_trained
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.runs.folder import RunFolder
-from a2ls_dsl.rl.runs.trainer import Evaluation, Plan, Trainer
+from a2ls_dsl.rl.runs.keeping import train
+from a2ls_dsl.rl.runs.trainer import Plan, Trainer
 from a2ls_dsl.rl.runs.training import Training
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings, SacSettings
 
@@ -34,9 +35,7 @@ def trained(folder: Path, training: Training, seeds: tuple[int, ...] = (0,), exa
     """A short run in `folder`; the trainer that made it, closed, whose networks can still be asked."""
     plan = Plan(training, (None,) * len(seeds), seeds)
     with Trainer(plan, "cpu", 1, exact=exact) as trainer, RunFolder(folder, trainer) as run:
-        for event in trainer.run():
-            if isinstance(event, Evaluation):
-                run.record(event)
+        train(trainer, run)
     return trainer
 
 

@@ -20,6 +20,7 @@ from a2ls_dsl.rl.envs.tasks import find_task, suite_of
 from a2ls_dsl.rl.rainbow.settings import EFFICIENT, RainbowSettings
 from a2ls_dsl.rl.runs.checkpoint import load, save
 from a2ls_dsl.rl.runs.folder import RunFolder, columns
+from a2ls_dsl.rl.runs.keeping import train
 from a2ls_dsl.rl.runs.trainer import Evaluation, Plan, Ticked, Trainer
 from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
@@ -120,9 +121,7 @@ def test_an_evaluation_is_a_plain_loop_with_its_own_chances() -> None:
 def test_a_runs_folder_holds_rainbows_figures(tmp_path: Path) -> None:
     made = plan(None, seeds=(0,))
     with Trainer(made, workers=1) as trainer, RunFolder(tmp_path / "run", trainer) as folder:
-        for event in trainer.run():
-            if isinstance(event, Evaluation):
-                folder.record(event)
+        train(trainer, folder)
     header = (tmp_path / "run" / "seed-0.csv").read_text().splitlines()[0]
     assert tuple(header.split(",")) == columns(made.training)
     stored = json.loads((tmp_path / "run" / "run.json").read_text())["plan"]["settings"]

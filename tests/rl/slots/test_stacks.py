@@ -17,7 +17,8 @@ from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.policies.policy import load_policy
 from a2ls_dsl.rl.runs import checkpoint
 from a2ls_dsl.rl.runs.folder import RunFolder
-from a2ls_dsl.rl.runs.trainer import Evaluation, Plan, Trainer
+from a2ls_dsl.rl.runs.keeping import train
+from a2ls_dsl.rl.runs.trainer import Plan, Trainer
 from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import EvaluationSettings, PixelSettings, SacSettings
 from a2ls_dsl.rl.slots import stack_process
@@ -107,9 +108,7 @@ def test_policies_are_found_in_whatever_process_they_were_trained(
     losses, seeds = tuple(each.loss for each in MEMBERS[:SLOTS]), tuple(range(SLOTS))
     with Trainer(Plan(TRAINING, losses, seeds), workers=1) as trainer:
         with RunFolder(tmp_path / "run", trainer) as folder:
-            for event in trainer.run():
-                if isinstance(event, Evaluation):
-                    folder.record(event)
+            train(trainer, folder)
         assert trainer.slots.count == 2
         for seed in seeds:
             stored = load_policy(tmp_path / "run", f"seed-{seed}").trained.networks
