@@ -22,7 +22,7 @@ from a2ls_dsl.backend.stacked import PADDING_ON_GPU
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import AgentSettings, algorithm_of
-from a2ls_dsl.rl.compute.memory import free_bytes, free_of_machine
+from a2ls_dsl.rl.compute.memory import free_bytes, free_of_machine, give_back
 from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.settings import Computation
 from a2ls_dsl.rl.slots.learner import Learner
@@ -60,7 +60,17 @@ class Footprint:
         return self.of_learner(members) + self.of_environments(members, workers)
 
     def fitting(self, members: int, workers: int, device: str) -> int:
-        """How many of so many members fit into what is free."""
+        """How many of so many members fit into what is free.
+
+        What this process has freed and kept counts, and is given back where not all fit without it.
+        """
+        fitting = self._fitting(members, workers, device)
+        if fitting < members:
+            give_back(device)  # not always: it looks through all objects of the process
+            fitting = self._fitting(members, workers, device)
+        return fitting
+
+    def _fitting(self, members: int, workers: int, device: str) -> int:
         on_device, on_machine = free_bytes(device), free_of_machine()
 
         def fits(members: int) -> bool:

@@ -16,7 +16,7 @@ _ANOTHER_LIBRARY = (AttributeError, OSError, TypeError)
 
 
 def keep_freed_memory() -> None:
-    """Let this process keep the memory that it frees, until `free_bytes` looks at what is free.
+    """Let this process keep the memory that it frees, until `give_back`.
 
     An update on the CPU frees what the next one asks for again, and between them the C library gives it back
     to the system, which clears it page by page. For glibc; elsewhere nothing changes.
@@ -50,19 +50,17 @@ def trim() -> None:
 def free_bytes(device: str) -> int:
     """Free bytes of a device's memory; for the CPU also within the limits of this process and its container.
 
-    What this process has freed and kept counts: see `give_back`.
+    Without what this process has freed and kept: see `give_back`.
     """
     if device == "cpu":
         return min(free_of_machine(), free_of_process())
     import torch
 
-    give_back(device)
     return torch.cuda.mem_get_info(device)[0]
 
 
 def free_of_machine() -> int:
     """Bytes that this process and its workers may take together, of the machine and of their container."""
-    give_back()
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with suppress(OSError, KeyError, ValueError):  # Another system: all there is.
         free = _table("/proc/meminfo")["MemAvailable"]

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from a2ls_dsl.rl.compute.memory import free_bytes, keep_freed_memory
+from a2ls_dsl.rl.compute.footprint import Footprint
+from a2ls_dsl.rl.compute.memory import free_bytes, give_back, keep_freed_memory
 from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.settings import SacSettings
 from a2ls_dsl.rl.slots.learner import Learner
@@ -61,13 +62,15 @@ def memory_that_is_kept_counts_as_free() -> None:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     keep_freed_memory()
-    free_bytes("cpu")  # what others have left would be used again
+    give_back()  # what others have left would be used again
     before = used()
     pieces = [torch.ones(2**24) for _ in range(16)]
     pinned = torch.ones(2**20)  # behind them, so that they are no end that could be cut
     assert used() - before > 1e9
     del pieces
     assert used() - before > 1e9
-    free_bytes("cpu")
+    half = free_bytes("cpu") + 2**29
+    member = Footprint(replay=half, networks=0, update=0, exact=False, environment=0, process=0)
+    assert member.fitting(1, 1, "cpu") == 1
     assert used() - before < 1e8
     assert pinned.sum() == 2**20
