@@ -45,11 +45,13 @@ def best(
 
 def _as_data(board: list[Candidate], settings: SearchSettings, number: int) -> dict[str, Any]:
     """The leaderboard as plain data; a reference has no rank."""
-    from a2ls_dsl.search.candidates import ranked
+    from a2ls_dsl.search.candidates import centred, fresh_levels, ranked
 
+    levels = fresh_levels(board)
     rows = [
         {
             "rank": rank,
+            "ranked_by": centred(candidate.fresh, levels) if candidate.fresh else candidate.score,
             "score": candidate.score,
             "training_score": candidate.training_score,
             "fresh_score": candidate.fresh_score,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -18,7 +18,7 @@ from a2ls_dsl.english import count
 from a2ls_dsl.report import standing as report
 from a2ls_dsl.report.tables import formatted
 from a2ls_dsl.rl.slots.slots import Replaced
-from a2ls_dsl.search.candidates import NO_LOSS, Candidate, Status, ranked
+from a2ls_dsl.search.candidates import NO_LOSS, Candidate, Status, centred, fresh_levels, ranked
 from a2ls_dsl.search.conductor import Ended
 from a2ls_dsl.search.events import Event, Placed, Progress, RunsEnded, SearchStarted, StudyBusy
 from a2ls_dsl.search.price import Price
@@ -36,12 +36,12 @@ LIVE_ROWS = 8
 def leaderboard(candidates: Sequence[Candidate], limit: int) -> Fitted:
     """Rank, score, difference to no auxiliary loss, origin and loss: the best `limit`, and the references.
 
-    candidates: scored, the best first. Long losses wrap. If there are fresh seeds, their mean, its standard
-    error and their number come first, and the difference is that on common fresh seeds; else all figures are
-    of one run.
+    candidates: scored, the best first. Long losses wrap. If there are fresh seeds, their mean (`centred`, as
+    it ranks), its standard error and their number come first, and the difference is that on common fresh
+    seeds; else all figures are of one run.
     """
     none = report.no_loss(candidates)
-    confirmed = any(candidate.fresh for candidate in candidates)
+    confirmed, levels = any(candidate.fresh for candidate in candidates), fresh_levels(candidates)
     scores = (
         ("fresh seeds", "runs", "vs none", "search score") if confirmed else ("score", "vs none, one run")
     )
@@ -51,7 +51,7 @@ def leaderboard(candidates: Sequence[Candidate], limit: int) -> Fitted:
         ahead = "" if none is None or candidate is none else _ahead(candidate, none, confirmed)
         score = f"{candidate.score or 0.0:.1f}"
         runs = str(candidate.fresh_runs or "")
-        figures = (_fresh(candidate), runs, ahead, score) if confirmed else (score, ahead)
+        figures = (_fresh(candidate, levels), runs, ahead, score) if confirmed else (score, ahead)
         generation = "" if candidate.is_reference else str(candidate.generation)
         rows.append((str(rank or ""), *figures, generation, str(candidate.origin), named(candidate)))
         dim |= {place} if candidate.is_reference else set()
@@ -72,12 +72,12 @@ def named(candidate: Candidate) -> str:
     return candidate.name or candidate.text
 
 
-def _fresh(candidate: Candidate) -> str:
-    """The mean over fresh seeds and its standard error: `402.1 ± 5.3`."""
-    if candidate.fresh_score is None:
+def _fresh(candidate: Candidate, levels: Mapping[int, float] = MappingProxyType({})) -> str:
+    """The mean over fresh seeds, with `levels` of the references centred, and its error: `402.1 ± 5.3`."""
+    if not candidate.fresh:
         return ""
     error = "" if candidate.fresh_error is None else f" ± {candidate.fresh_error:.1f}"
-    return f"{candidate.fresh_score:.1f}{error}"
+    return f"{centred(candidate.fresh, levels):.1f}{error}"
 
 
 def standing(board: Sequence[Candidate]) -> list[str]:
@@ -104,7 +104,16 @@ def standing(board: Sequence[Candidate]) -> list[str]:
 def ranking(board: Sequence[Candidate]) -> str:
     """What the ranks of a leaderboard rest on; empty without a candidate."""
     best = next((candidate for candidate in board if not candidate.is_reference), None)
-    return f"the best {best.grounds}" if best else ""
+    if best is None:
+        return ""
+    levels = fresh_levels(board)
+    moved = any(
+        round(centred(candidate.fresh, levels) - (candidate.fresh_score or 0.0), 1)
+        for candidate in board
+        if candidate.fresh
+    )
+    note = "; means of fewer seeds are shown as with all, by what the references score with them"
+    return f"the best {best.grounds}{note * moved}"
 
 
 def _confirming(settings: SearchSettings) -> str:

@@ -101,13 +101,13 @@ class Candidate:
     def mean(self, levels: Mapping[int | None, float]) -> float:
         """The mean of all its runs, the search run included: the score that a strategy sees.
 
-        levels: `levels_of` the references. A fresh seed that is kind to these is as kind to the candidate, so
-        its run counts by its lead over them. The plain mean where the references lack a seed.
+        levels: `levels_of` the references. The fresh runs are `centred` at the level of the search's seed.
         """
-        total = self.searched * (self.score or 0.0) + math.fsum(self.fresh.values())
-        if self.fresh and levels.keys() >= {None, *self.fresh}:
-            total += math.fsum(levels[None] - levels[seed] for seed in self.fresh)
-        return total / self.runs
+        searched = self.score or 0.0
+        if not self.fresh:
+            return searched
+        fresh = centred(self.fresh, levels, levels.get(None))
+        return (self.searched * searched + self.fresh_runs * fresh) / self.runs
 
     @property
     def grounds(self) -> str:
@@ -186,7 +186,7 @@ def best_first(candidates: Iterable[Candidate]) -> list[Candidate]:
     """
     given = list(candidates)
     most = max((candidate.fresh_runs for candidate in given if not candidate.is_reference), default=0)
-    levels = seed_levels([candidate.fresh for candidate in given if candidate.is_reference])
+    levels = fresh_levels(given)
 
     def order(candidate: Candidate) -> tuple[int, float, int]:
         if not candidate.fresh:
@@ -207,6 +207,11 @@ def levels_of(candidates: Iterable[Candidate]) -> dict[int | None, float]:
     )
 
 
+def fresh_levels(candidates: Iterable[Candidate]) -> dict[int, float]:
+    """The mean score of the references among candidates for each fresh seed."""
+    return seed_levels([candidate.fresh for candidate in candidates if candidate.is_reference])
+
+
 def seed_levels(references: Sequence[Mapping[Seed, float]]) -> dict[Seed, float]:
     """The references' mean score for each seed: of those that have all seeds of any; if none has, of all, for
     the seeds that they share."""
@@ -216,13 +221,21 @@ def seed_levels(references: Sequence[Mapping[Seed, float]]) -> dict[Seed, float]
     return {seed: statistics.fmean(runs[seed] for runs in complete) for seed in common}
 
 
-def centred(runs: Mapping[int, float], levels: Mapping[int, float]) -> float:
+def centred(
+    runs: Mapping[int, float],
+    levels: Mapping[int, float] | Mapping[int | None, float],
+    level: float | None = None,
+) -> float:
     """The mean of runs as it would be with all seeds: their lead over the references with the same seeds,
-    plus the references' mean over all seeds. The plain mean if the references lack one of the seeds."""
+    plus the references' mean over all seeds, or another `level` of theirs.
+
+    A seed that is kind to the references is as kind to others. The plain mean if the references lack a seed.
+    """
     plain = statistics.fmean(runs.values())
     if not runs.keys() <= levels.keys():
         return plain
-    return plain + (statistics.fmean(levels.values()) - statistics.fmean(levels[seed] for seed in runs))
+    level = statistics.fmean(levels.values()) if level is None else level
+    return plain + (level - statistics.fmean(levels[seed] for seed in runs))
 
 
 def ranked(board: Iterable[Candidate], limit: int) -> list[tuple[int | None, Candidate]]:

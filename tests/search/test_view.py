@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 
 from a2ls_dsl.cli import evolve_view
-from a2ls_dsl.cli.evolve_view import SearchView, leaderboard, standing
+from a2ls_dsl.cli.evolve_view import SearchView, leaderboard, ranking, standing
 from a2ls_dsl.cli.tables import show
 from a2ls_dsl.report.statistics import difference
 from a2ls_dsl.report.tables import formatted
-from a2ls_dsl.search.candidates import Candidate, Run, Status, references
+from a2ls_dsl.search.candidates import Candidate, Run, Status, best_first, references
 from a2ls_dsl.search.conductor import Ended
 from a2ls_dsl.search.events import Event, Placed, Progress, RunsEnded, SearchStarted, SpaceExhausted
 from a2ls_dsl.search.presets import quick
@@ -210,3 +210,17 @@ def test_confirmed_candidates_show_their_fresh_runs() -> None:
     assert first.split()[:7] == ["1", "50.0", "±", "0.9", "3", "+18.8", "52.2"]
     assert second.split()[:5] == ["32.0", "±", "2.0", "2", "30.0"]
     assert third.split()[:3] == ["2", "10.0", "1"]  # one run says nothing beside fresh seeds
+
+
+def test_a_leaderboard_shows_the_means_that_it_ranks_by() -> None:
+    """A loss that ran with the kind seeds only has no lead by them."""
+    none = replace(NONE, fresh={101: 30.0, 102: 34.0, 103: 50.0})
+    every = replace(CONFIRMED, fresh={101: 40.0, 102: 45.0, 103: 50.0})
+    kind = replace(WORST, fresh={102: 40.0, 103: 56.0})
+    board = best_first([kind, none, every])
+    file = io.StringIO()
+    Console(file=file, width=160).print(leaderboard(board, 5))
+    rows = [line.split() for line in file.getvalue().splitlines()[1:]]
+    assert [row[:2] for row in rows if row[0] in "12"] == [["1", "45.0"], ["2", "44.0"]]
+    assert "as with all" in ranking(board)
+    assert "as with all" not in ranking([every, none])
