@@ -13,6 +13,7 @@ import torch
 from hypothesis import strategies as st
 
 from a2ls_dsl.backend.window import Spaces, Window
+from a2ls_dsl.diagnostics import Diagnostic, Severity
 from a2ls_dsl.ir.lower import is_paper_shaped
 from a2ls_dsl.lang.files import shipped
 from a2ls_dsl.lang.load import load_one
@@ -25,14 +26,18 @@ from a2ls_dsl.lang.rules.canonical import (
     is_fresh,
     single,
 )
+from a2ls_dsl.lang.rules.check import check
+from a2ls_dsl.lang.rules.sums import with_elements
 from a2ls_dsl.lang.rules.types import Width, rollouts, steps, widths
 from a2ls_dsl.lang.syntax.tree import (
     Call,
     Comparison,
+    Definition,
     Element,
     Head,
     Item,
     Loss,
+    LossFile,
     Option,
     Return,
     Rollout,
@@ -269,8 +274,7 @@ def rewritten(draw: st.DrawFn, term: Comparison) -> Comparison:
     def spelled(item: Item, side: str) -> Item:
         match item:
             case Element(Stream.STATE) if draw(st.booleans()):
-                numbers = tuple(Call(each.name, each.numbers) for each in explicit_calls(item, side))
-                return replace(item, calls=numbers)
+                return replace(item, calls=explicit_calls(item, side))
             case Rollout(start):
                 inner = spelled(start, side)
                 return replace(item, start=inner if isinstance(inner, Element) else start)
@@ -310,6 +314,7 @@ def any_losses(draw: st.DrawFn, horizon: int = 4, terms: int = 3) -> Loss:
     """Canonical losses of the whole language, some of whose learned maps are shared."""
     drawn = draw(st.lists(any_comparisons(horizon), min_size=1, max_size=terms))
     drawn += draw(st.lists(st.sampled_from(drawn), max_size=1))  # equal terms are allowed, and share well
+    drawn = draw(named_views(drawn))
     named: dict[object, str] = {}
     for place, term in enumerate(drawn):
         for each in MAPS:
@@ -323,6 +328,37 @@ def any_losses(draw: st.DrawFn, horizon: int = 4, terms: int = 3) -> Loss:
                 others = [option for option in drawn[place].options if option.name != each]
                 drawn[place] = replace(drawn[place], options=(option, *others))
     return canonical(Loss(tuple(Weighted(draw(WEIGHTS), term) for term in drawn)))
+
+
+@st.composite
+def named_views(draw: st.DrawFn, terms: list[Comparison]) -> list[Comparison]:
+    """The terms with views that stand in several places; a term that needs other rows stays as it is."""
+    pool = draw(st.lists(st.lists(calls_of(Kind.VIEW), min_size=1, max_size=2), max_size=2))
+    views = [
+        (draw(st.integers(0, 1)), (*calls[:-1], replace(calls[-1], shared=f"x{place}")))
+        for place, calls in enumerate(pool)
+    ]
+
+    def viewed(element: Element) -> Element:
+        at = [calls for offset, calls in views if offset == element.offset]
+        if not at or element.stream is not S or element.until is not None or draw(st.booleans()):
+            return element
+        rest = [call for call in element.calls if functions[call.name].kind not in (Kind.VIEW, Kind.DRAW)]
+        return replace(element, calls=(*draw(st.sampled_from(at)), *rest))
+
+    changed = list[Comparison]()
+    for term in terms:
+        source, target = (
+            tuple(with_elements(item, viewed) for item in items) for items in (term.source, term.target)
+        )
+        other = canonical_comparison(replace(term, source=source, target=target))
+        changed.append(term if _errors(other) else other)
+    return changed
+
+
+def _errors(term: Comparison) -> list[Diagnostic]:
+    file = LossFile((Definition("mine", Loss((Weighted(1.0, term),))),))
+    return [each for each in check(file) if each.severity is Severity.ERROR]
 
 
 def _make(term: Comparison, name: str, made: Head) -> object:

@@ -97,7 +97,7 @@ def rename(file: File, offset: int, new: str) -> Places:
     """The places where the new name goes. Raises `A2lError` if it would mean something else there."""
     symbol = renamed(file, offset)
     if symbol is None:
-        raise A2lError("there is no name of a loss, a rule, a parameter or a shared map", "choose one")
+        raise A2lError("there is no name of a loss, a rule, a parameter, a map or a view", "choose one")
     if not _NAME.match(new):
         raise A2lError(f"`{new}` is no name", "use letters, digits and underscores")
     found = places(file, offset)

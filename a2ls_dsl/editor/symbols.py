@@ -28,6 +28,7 @@ class Kind(StrEnum):
 
     LOSS = "loss"
     MAP = "learned map"
+    VIEW = "view"
     RULE = "rule"
     PARAMETER = "parameter"
 
@@ -47,7 +48,7 @@ class Symbol:
 
 
 _Key: TypeAlias = tuple[Kind, str, int]
-"""Kind, name, and where the definition begins that a learned map belongs to."""
+"""Kind, name, and where the definition begins that a learned map or a view belongs to."""
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _COMMENT = re.compile(r"#[^\r\n]*")
@@ -115,7 +116,7 @@ class _Index:
         """Names that are known, in a piece that can't be parsed."""
         start, end = piece
         clean = _COMMENT.sub(lambda comment: " " * len(comment[0]), self._text[:end])
-        defined = {name: kind for kind, name, _ in self._defined if kind is not Kind.MAP}
+        defined = {name: kind for kind, name, _ in self._defined if kind not in (Kind.MAP, Kind.VIEW)}
         for word in _WORD.finditer(clean, start):
             if word[0] in defined and not clean.startswith("[", word.end()):
                 self._places[defined[word[0]], word[0], 0].add(word.span())
@@ -142,9 +143,16 @@ class _Index:
             inner = term.body if isinstance(term, surface.Scaled) else term
             if isinstance(inner, surface.Name):
                 self._use(Kind.LOSS, inner)
-            for option in inner.options if isinstance(inner, surface.Operation) else ():
+            if not isinstance(inner, surface.Operation):
+                continue
+            for option in inner.options:
                 if option.shared:
                     self._define(Kind.MAP, option.shared, option.shared, scope)
+            for items in (*inner.arguments, inner.target):
+                for item in items.items if isinstance(items, surface.Elements) else ():
+                    for call in surface.applied(item):
+                        if call.shared:
+                            self._define(Kind.VIEW, call.shared, call.shared, scope)
 
     def _define(
         self,

@@ -35,7 +35,7 @@ SYNTAX = {
     ),
     "with": ("begins the options of a comparison", "... with head = mlp(256), decay = 0.9"),
     "as": (
-        "names a head; heads of one name in one loss are one module",
+        "names a learned map or a view: maps of one name in one loss are one module, views one draw",
         "... with head = mlp(256) as reward",
     ),
     SCHEDULE: (
@@ -49,7 +49,7 @@ SYNTAX["batch"] = SYNTAX["against"]
 
 _SHAPES = {
     Kind.DRAW: "a run -> the one of its steps that is drawn; one draw for all such calls of a term",
-    Kind.VIEW: "an observation -> an observation of the same shape; every occurrence is a new draw",
+    Kind.VIEW: "an observation -> an observation of the same shape; each occurrence without a name is a draw",
     Kind.ENCODER: "an observation -> a latent (B, F)",
     Kind.NORMALISER: "a latent (B, F) -> a latent (B, F)",
     Kind.ESTIMATE: "a state or a latent (B, F) -> a number (B, 1)",

@@ -89,8 +89,8 @@ def _is_paper_shaped(weight: Weight, term: Comparison) -> bool:
 
 
 def _only_cropped(calls: tuple[Call, ...]) -> bool:
-    """Whether a state is cropped at most: a window already holds the draws of its crops."""
-    return not calls or (len(calls) == 1 and functions[calls[0].name].uncropped)
+    """Whether a state is cropped at most: a window already holds the draws of its crops, each of its own."""
+    return not calls or (len(calls) == 1 and functions[calls[0].name].uncropped and not calls[0].shared)
 
 
 class _Lowering:
@@ -101,6 +101,7 @@ class _Lowering:
         self._maps = Maps(self.builder, terms)
         self._draws = 0
         self._chosen: dict[object, int] = {}
+        self._views: dict[str, int] = {}
 
     def term(self, number: int, term: Comparison) -> int:
         """The scalar of a comparison. Equal draws from runs of equal length are a single draw."""
@@ -233,16 +234,21 @@ class _Lowering:
 
     def _element(self, element: Element, side: str) -> int:
         add = self.builder.add
-        value = self._sample(element.stream, element)
-        if element.stream is not Stream.STATE:
-            return value
+        calls = explicit_calls(element, side) if element.stream is Stream.STATE else ()
+        made = [place for place, call in enumerate(calls, start=1) if call.shared in self._views]
+        if made:  # a view that has a name is made once
+            value = self._views[calls[made[-1] - 1].shared or ""]
+        else:
+            value = self._sample(element.stream, element)
         seen = value
-        for call in explicit_calls(element, side):
+        for call in calls[made[-1] if made else 0 :]:
             match functions[call.name].kind:
                 case Kind.VIEW:
                     self._draws += 1
                     augment = Augment(inputs=(value,), view=call.name, draw=self._draws, numbers=call.numbers)
                     value = seen = add(augment)
+                    if call.shared:
+                        self._views[call.shared] = value
                 case Kind.ENCODER:
                     value = add(Encode(inputs=(value,), encoder=call.name))
                 case Kind.NORMALISER:

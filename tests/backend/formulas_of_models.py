@@ -168,10 +168,16 @@ def vcr(p: Problem) -> Tensor:
 
 
 def vicreg(p: Problem) -> Tensor:
-    # Two views of a vector are that vector: their distance is 0.
-    c = covariances(head(p, 0, p.g(0)))
-    spread = torch.clamp(1 - torch.sqrt(c.diagonal() + 1e-4), min=0).mean()
-    return 50 * spread + 2 * (off_diagonal(c) ** 2).sum() / len(c)
+    # Two views of a vector are that vector.
+    return vicreg_of(head(p, 0, p.g(0)), head(p, 0, p.g(0)))
+
+
+def vicreg_of(x: Tensor, y: Tensor) -> Tensor:
+    total = 25 * ((x - y) ** 2).mean()
+    for c in map(covariances, (x, y)):
+        spread = torch.clamp(1 - torch.sqrt(c.diagonal() + 1e-4), min=0).mean()
+        total = total + 25 * spread + (off_diagonal(c) ** 2).sum() / len(c)
+    return total
 
 
 FORMULAS: tuple[Callable[[Problem], Tensor], ...] = (

@@ -322,6 +322,12 @@ NAMED = {
         "grammar k for «k» in 1..2, n in 1..3\nloss = mse({ s[t], a[t..t+«k»-n] } -> { r[t+n+«k»] })",
         True,
     ),
+    "a view": (
+        "loss one = mse({ noise(s[t]) as «x» } -> { l2(noise(s[t]) as «x») })"
+        " + variance({ noise(s[t]) as «x» })\n"
+        "loss two = mse({ noise(s[t]) as x } -> { ema(noise(s[t]) as x) })",
+        False,
+    ),
     "in what does not parse": (
         "loss «one» = mse({ s[t] } -> { r[t] })\nloss b = «one» + mse({ one[t] + ",
         False,
@@ -391,6 +397,13 @@ def test_a_rename_reaches_files_that_import(tmp_path: Path) -> None:
             f" + {PAIR} with head = linear as g + {PAIR} with head = linear as g",
             False,
             "g",
+            "has a meaning",
+        ),
+        (
+            "loss one = mse({ noise(s[t]) as «x» } -> { noise(s[t]) as y })"
+            " + variance({ noise(s[t]) as x }) + variance({ noise(s[t]) as y })",
+            False,
+            "y",
             "has a meaning",
         ),
         ("grammar g\nloss = «x»\nx = mse({ s[t] } -> { r[t] })", True, "mse", "operator"),
@@ -531,7 +544,7 @@ def test_any_text_has_meanings_and_proposals(text: str, at: int) -> None:
         folds(text, grammar)
         for symbol in symbols(text, grammar):
             assert all(text[slice(*place)] == symbol.name for place in symbol.places)
-            assert symbol.kind is not Symbols.MAP or symbol.named
+            assert symbol.kind not in (Symbols.MAP, Symbols.VIEW) or symbol.named
         assert list(places(file, at)) == [""] * bool(file.symbol(at))
     for proposal in complete(text, at, None, analysis):
         assert 0 <= proposal.start <= at

@@ -21,6 +21,7 @@ from a2ls_dsl.lang.rules.canonical import (
     key,
 )
 from a2ls_dsl.lang.rules.check import check
+from a2ls_dsl.lang.rules.sums import with_elements
 from a2ls_dsl.lang.rules.types import Width, steps, trains_encoder, widths
 from a2ls_dsl.lang.syntax.elaborate import parse
 from a2ls_dsl.lang.syntax.printer import print_loss
@@ -147,15 +148,21 @@ def test_terms_that_share_heads_crosswise_have_one_form() -> None:
 @settings(max_examples=150)
 @given(any_losses(terms=4), st.data())
 def test_neither_names_nor_order_matter(loss: Loss, data: st.DataObject) -> None:
-    names = data.draw(st.permutations(["h1", "h2", "h3", "x"]))
-    renamed = dict(zip(["h1", "h2", "h3", "h4"], names, strict=True))
+    names = data.draw(st.permutations(["h1", "h2", "h3", "x", "v1", "v2"]))
+    renamed = dict(zip(["h1", "h2", "h3", "h4", "v1", "v2"], names, strict=True))
+
+    def viewed(element: Element) -> Element:
+        calls = (replace(call, shared=renamed.get(call.shared or "")) for call in element.calls)
+        return replace(element, calls=tuple(calls))
+
     terms = []
     for weighted in data.draw(st.permutations(loss.terms)):
         term = weighted.term
         assert isinstance(term, Comparison)
         options = [replace(each, shared=renamed.get(each.shared or "")) for each in term.options]
         source, target = (
-            data.draw(st.permutations(items)) if items else () for items in (term.source, term.target)
+            data.draw(st.permutations([with_elements(item, viewed) for item in items])) if items else ()
+            for items in (term.source, term.target)
         )
         shuffled = replace(
             term,

@@ -60,10 +60,17 @@ def test_any_formula_is_well_formed(loss: Loss) -> None:
 
 
 def test_different_draws_have_different_symbols() -> None:
-    lines = latex(*load_one("vicreg")).split("\n")
-    (y,) = (line.split("&= ")[1] for line in lines if line.startswith("y_{2}"))
-    (z,) = (line.split("&= ")[1] for line in lines if line.startswith("z_{2}"))
+    lines = latex(*load_one("barlow_twins")).split("\n")
+    (y,) = (line.split("&= ")[1] for line in lines if line.startswith("y "))
+    (z,) = (line.split("&= ")[1] for line in lines if line.startswith("z "))
     assert y.rstrip(" \\") != z.rstrip(" \\")
+
+
+def test_a_draw_that_terms_share_has_one_symbol() -> None:
+    lines = latex(*load_one("vicreg")).split("\n")
+    rows = dict(line.rstrip(" \\").split(" &= ") for line in lines if line[:1] in "yz")
+    assert rows["y_{1}"] == rows["y_{3}"] == rows["y_{4}"]
+    assert rows["y_{2}"] == rows["z_{3}"] == rows["y_{5}"] != rows["y_{1}"]
 
 
 def test_masks_and_symlog_are_part_of_the_formula() -> None:

@@ -4,7 +4,8 @@ Canonical means: references replaced by what they name, nested weights multiplie
 (numbers, encoders, options), two ways to write one computation joined (the return of one reward, the decay of
 one step, `infonce` and `cosine`), the items of every set sorted (s, a, r, o, done, then time) and free of
 repetition, the terms of a sum sorted by their print, shared heads called h1, h2, ... in the order of the
-terms. A view is a new draw each time it is called, so repeated views stay.
+terms. A view is a new draw each time it is called, so repeated views stay; those of one name are one, and are
+called v1, v2, ...
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from a2ls_dsl.lang.rules.sums import canonical_weight, default_of, named_apart, ordered_terms, times
+from a2ls_dsl.lang.rules.sums import (
+    canonical_weight,
+    default_of,
+    named_apart,
+    ordered_terms,
+    times,
+    view_names,
+)
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import (
     Call,
@@ -49,7 +57,12 @@ def canonical(loss: Loss, scope: Mapping[str, Loss] | None = None) -> Loss:
             terms += [Weighted(times(weighted.weight, part.weight), part.term) for part in inner.terms]
         else:
             terms.append(Weighted(canonical_weight(weighted.weight), canonical_comparison(weighted.term)))
-    return Loss(ordered_terms(terms))
+    ordered = Loss(ordered_terms(terms))
+    if not any(view_names(part.term) for part in terms):
+        return ordered
+    # A view that has lost its name may be one without effect.
+    again = [Weighted(weight, canonical_comparison(term)) for weight, term in comparisons(ordered)]
+    return Loss(ordered_terms(again))
 
 
 def canonical_comparison(term: Comparison) -> Comparison:
@@ -144,9 +157,16 @@ def ordered_comparison(term: Comparison) -> Comparison:
     )
 
 
+def views_of(item: Item) -> list[Call]:
+    """The views that an item calls, innermost first."""
+    calls = (call for element in elements_of([item]) for call in element.calls)
+    return [call for call in calls if _kind(call) is Kind.VIEW]
+
+
 def is_fresh(item: Item) -> bool:
-    """Whether an item calls a view, so that each occurrence is a draw of its own."""
-    return any(_kind(call) is Kind.VIEW for element in elements_of([item]) for call in element.calls)
+    """Whether each occurrence of an item is a draw of its own: it calls a view, and the last has no name."""
+    views = views_of(item)
+    return bool(views) and not views[-1].shared
 
 
 def without_effect(calls: Sequence[Call]) -> dict[int, str]:
@@ -157,7 +177,8 @@ def without_effect(calls: Sequence[Call]) -> dict[int, str]:
             reasons[place + 1] = "of a step that is drawn, only what the agent sees is known"
         if _is_scale_free(inner) and _is_scale_free(outer):
             reasons[place] = f"`{outer.name}` divides by the size anew"
-        if _kind(inner) is Kind.VIEW and outer.name in functions and functions[outer.name].uncropped:
+        uncropped = outer.name in functions and functions[outer.name].uncropped
+        if _kind(inner) is Kind.VIEW and uncropped and not outer.shared:
             reasons[place + 1] = f"what `{inner.name}` gives is as large as the agent's frames already"
     return reasons
 
@@ -167,7 +188,7 @@ def explicit_calls(element: Element, side: str) -> tuple[Call, ...]:
 
     What backends read. A state under `value` is encoded by the target encoder unless it says otherwise.
     """
-    calls = [Call(call.name, _with_defaults(call)) for call in element.calls]
+    calls = [replace(call, numbers=_with_defaults(call)) for call in element.calls]
     if any(_kind(call) is Kind.ENCODER for call in calls):
         return tuple(calls)
     encoder = EMA if any(call.name == VALUE for call in calls) else side
@@ -195,7 +216,7 @@ def key(loss: Loss) -> str:
 
 
 def _canonical_calls(calls: Iterable[Call], side: str) -> tuple[Call, ...]:
-    written = [Call(call.name, _without_defaults(call)) for call in calls]
+    written = [replace(call, numbers=_without_defaults(call), spans=()) for call in calls]
     if any(call.name == STOP for call in written):
         # No gradient passes a normaliser of what has none: `stop` around one is `stop` inside it.
         order = list(Kind)

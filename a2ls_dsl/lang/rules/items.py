@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from a2ls_dsl.diagnostics import Fix, Span
 from a2ls_dsl.lang.messages.codes import Findings, Rule, head
+from a2ls_dsl.lang.messages.codes import place as where
 from a2ls_dsl.lang.messages.unknown_names import unknown_function
 from a2ls_dsl.lang.rules.types import STREAM_TYPES
 from a2ls_dsl.lang.syntax.printer import print_anew, print_item, print_run, print_step
-from a2ls_dsl.lang.syntax.tree import Call, Element, Item, Return, Rollout
+from a2ls_dsl.lang.syntax.tree import Call, Element, Item, Return, Rollout, elements_of
 from a2ls_dsl.words.agent import DISCOUNT, STOP, VALUE
 from a2ls_dsl.words.entry import GIVES, Function, Kind, Type
 from a2ls_dsl.words.language import Stream
@@ -30,13 +31,44 @@ class ItemChecker:
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
+        self._views: dict[str, list[Element]] = {}
 
     def check(self, items: tuple[Item, ...]) -> bool:
         """Check the items of a set; the elements of a run are checked once."""
         clean = True
         for item in {item.span or item: item for item in reversed(items)}.values():
             clean = self._item(item) and clean
-        return clean
+        return clean and all(map(self._named, elements_of(items)))
+
+    def finish(self) -> None:
+        """Warn of views that share a name with no other in the definition."""
+        for name, views in self._views.items():
+            if len(views) == 1:
+                message = f"the view `{name}` is named once; nothing shares it"
+                fix = "name it where it is meant again, or leave out `as`"
+                self._findings.note(Rule.NAMED_ONCE, message, views[0].span, fix)
+
+    def _named(self, element: Element) -> bool:
+        """Whether the views of an element that have names are written as others of these names."""
+        for place, call in enumerate(element.calls, start=1):
+            if not call.shared:
+                continue
+            view = replace(element, calls=(*element.calls[: place - 1], replace(call, shared=None)))
+            if view.until is not None:
+                message = f"`{call.shared}` is of a step that each term draws anew"
+                self._findings.note(
+                    Rule.VIEW_NAME, message, element.span, "name a view of a step: shift(s[t])"
+                )
+                return False
+            views = self._views.setdefault(call.shared, [])
+            views.append(view)
+            if view != views[0]:
+                message = f"the view `{call.shared}` is {print_item(views[0])} in line "
+                message += f"{where(views[0].span).line}, here {print_item(view)}"
+                fix = "give both the same, or another name"
+                self._findings.note(Rule.VIEW_NAME, message, element.span, fix)
+                return False
+        return True
 
     def _item(self, item: Item) -> bool:
         match item:

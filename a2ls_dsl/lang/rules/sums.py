@@ -6,11 +6,27 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Context, Decimal
+from itertools import chain, groupby, islice, permutations
+from itertools import product as combinations
+from math import factorial, prod
 from typing import TypeAlias
 
 from a2ls_dsl.lang.messages.codes import Rule
 from a2ls_dsl.lang.syntax.printer import print_term, print_weight
-from a2ls_dsl.lang.syntax.tree import Call, Comparison, Loss, Ref, Schedule, Weight, Weighted
+from a2ls_dsl.lang.syntax.tree import (
+    Call,
+    Comparison,
+    Element,
+    Item,
+    Loss,
+    Ref,
+    Return,
+    Rollout,
+    Schedule,
+    Weight,
+    Weighted,
+    elements_of,
+)
 from a2ls_dsl.words.language import SCHEDULE
 from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.numbers import Range, print_number
@@ -101,16 +117,54 @@ def shared_names(term: Comparison | Ref) -> list[str]:
     return [option.shared for option in options if option.shared]
 
 
+def view_names(term: Comparison | Ref) -> list[str]:
+    """The names that a comparison's views have behind `as`."""
+    elements = elements_of(term.items) if isinstance(term, Comparison) else ()
+    return [call.shared for element in elements for call in element.calls if call.shared]
+
+
 def named_apart(loss: Loss, place: int) -> Loss:
-    """A loss whose heads have names that no other part has: a head's name counts in its definition only."""
-    if not any(shared_names(weighted.term) for weighted in loss.terms):
-        return loss
-    return Loss(tuple(_renamed(weighted, lambda name: f"{place}.{name}") for weighted in loss.terms))
+    """A loss whose maps and views have names that no other part has: a name counts in its definition only."""
+
+    def apart(name: str) -> str:
+        return f"{place}.{name}"
+
+    return Loss(tuple(_viewed(_renamed(weighted, apart), apart) for weighted in loss.terms))
 
 
 def ordered_terms(terms: Iterable[Weighted]) -> tuple[Weighted, ...]:
-    """Terms in canonical order; heads that only one term names lose their name, the others get h1, h2, ..."""
+    """Terms in canonical order; names that stand once are lost, the others become h1, ... and v1, ..."""
     given = list(terms)
+    uses = Counter(name for weighted in given for name in view_names(weighted.term))
+    if not uses:
+        return _ordered_maps(given)
+    given = [_viewed(weighted, lambda name: name if uses[name] > 1 else None) for weighted in given]
+    ways = [[_viewed(weighted, names.get) for weighted in given] for names in _names_of_views(given)]
+    return min(map(_ordered_maps, ways), key=lambda way: [_key(weighted) for weighted in way])
+
+
+MAX_WAYS = 120
+"""In so many ways at most alike views are numbered to find the first one in order."""
+
+
+def _names_of_views(terms: list[Weighted]) -> list[dict[str, str]]:
+    """The ways to call the views v1, v2, ... that don't depend on their names: those alike in any order."""
+    names = dict.fromkeys(name for weighted in terms for name in view_names(weighted.term))
+    marks: dict[str, list[_TermKey]] = {name: [] for name in names}
+    for weighted in terms:
+        plain = _renamed(weighted, lambda name: "h")
+        for name in dict.fromkeys(view_names(weighted.term)):
+            marked = {other: "v" if other == name else "w" for other in names}
+            marks[name].append(_key(_viewed(plain, marked.get)))
+    ranks = {name: sorted(marks[name]) for name in names}
+    alike = [list(group) for _, group in groupby(sorted(names, key=ranks.__getitem__), ranks.__getitem__)]
+    ways = combinations(*map(permutations, alike))
+    few = islice(ways, MAX_WAYS if prod(map(factorial, map(len, alike))) <= MAX_WAYS else 1)
+    return [{name: f"v{n}" for n, name in enumerate(chain(*way), start=1)} for way in few]
+
+
+def _ordered_maps(given: list[Weighted]) -> tuple[Weighted, ...]:
+    """Terms in canonical order, with names of their maps that depend on this order alone."""
     uses = Counter(name for weighted in given for name in shared_names(weighted.term))
     if not uses:
         return tuple(sorted(given, key=_key))
@@ -154,6 +208,33 @@ def _renamed(weighted: Weighted, rename: Callable[[str], str | None]) -> Weighte
         option for option in options if option.shared or option.value != default_of(term, option.name)
     )
     return replace(weighted, term=replace(term, options=kept))
+
+
+def with_elements(item: Item, change: Callable[[Element], Element]) -> Item:
+    """An item whose elements (see `elements_of`) are changed."""
+    match item:
+        case Element():
+            return change(item)
+        case Rollout(start):
+            return replace(item, start=change(start))
+        case Return(bootstrap=end):
+            return replace(item, bootstrap=end and change(end))
+
+
+def _viewed(weighted: Weighted, rename: Callable[[str], str | None]) -> Weighted:
+    """A weighted term with other names of its views; its sets are in order."""
+    if not view_names(weighted.term) or not isinstance(weighted.term, Comparison):
+        return weighted
+
+    def renamed(element: Element) -> Element:
+        calls = (replace(call, shared=rename(call.shared)) if call.shared else call for call in element.calls)
+        return replace(element, calls=tuple(calls))
+
+    def items(given: tuple[Item, ...]) -> tuple[Item, ...]:
+        return tuple(sorted((with_elements(item, renamed) for item in given), key=lambda item: item.order))
+
+    term = weighted.term
+    return replace(weighted, term=replace(term, source=items(term.source), target=items(term.target)))
 
 
 def default_of(term: Comparison, name: str) -> float | Call | None:

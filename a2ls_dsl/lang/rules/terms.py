@@ -78,7 +78,7 @@ class HeadChecker:
             if len(uses) == 1:
                 message = f"the {uses[0].option.name} `{name}` is named once; nothing shares it"
                 fix = "name it in another term of this loss too, or leave out `as`"
-                self._findings.note(Rule.HEAD_ONCE, message, uses[0].option.span, fix)
+                self._findings.note(Rule.NAMED_ONCE, message, uses[0].option.span, fix)
 
 
 def _use(option: Option, term: Comparison, parts: Parts) -> _Use:
@@ -130,6 +130,7 @@ class TermChecker:
     def finish(self) -> None:
         """What can be said once all terms were seen."""
         self._heads.finish()
+        self._items.finish()
         for made, term in self._transitions[1:]:
             first, before = self._transitions[0]
             if made != first:

@@ -14,6 +14,7 @@ from a2ls_dsl.lang.rules.canonical import (
     drawn_calls,
     is_fresh,
     ordered_set,
+    views_of,
     without_effect,
 )
 from a2ls_dsl.lang.rules.types import Parts, Width, is_latent, trains_encoder, type_of
@@ -93,7 +94,7 @@ class Advice:
         if parts.headless or any(option.name == HEAD for option in term.options):
             return
         match term.source, term.target:
-            case (Element() as first,), (Element() as second,) if is_fresh(first) and is_fresh(second):
+            case (Element() as first,), (Element() as second,) if views_of(first) and views_of(second):
                 if first.offset == second.offset and is_latent(second) and trains_encoder(second, TARGET):
                     message = "a head foretells one view of a state from the other, both of them learning"
                     fix = f"`with {HEAD} = {NONE}` asks that they are alike"
@@ -151,7 +152,8 @@ def _named(item: Item, side: str) -> object:
     if isinstance(item, Rollout) or is_fresh(item):
         return None
     if isinstance(item, Element) and type_of(item) is not Type.VALUE:
-        return item.stream, item.offset, item.until, item.calls[:1] if item.until is not None else ()
+        drawn = item.calls[:1] if item.until is not None else ()
+        return item.stream, item.offset, item.until, drawn, *[view.shared for view in views_of(item)][-1:]
     return canonical_items([item], side)[0]
 
 

@@ -240,6 +240,7 @@ def _unexpected(failure: ParseFailure) -> Finding:
 def _expectation(wanted: frozenset[str]) -> str:
     """`expected `,` or `}``; nothing when so much may follow that a list helps nobody."""
     last = {"HEAD", "_REQUIRE", "$END"}
+    wanted -= {"_AS"} if "_COMMA" in wanted else set()  # a name is never needed
     if "HEAD" in wanted and wanted <= last:
         return "expected a rule `name = ...` or a `require` line"
     shown = sorted(map(_shown, wanted - last if "HEAD" in wanted else wanted))

@@ -19,6 +19,7 @@ from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.printer import print_step
 from a2ls_dsl.lang.syntax.tree import MAX_OFFSET, Call, Element, Item, Return, Rollout, Schedule
 from a2ls_dsl.words.agent import DISCOUNT, DRAWS, RETURN, ROLLOUTS, VISITED
+from a2ls_dsl.words.entry import Kind
 from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import functions
 
@@ -99,7 +100,8 @@ def _calls(call: surface.Apply, words: Words) -> Iterator[tuple[Path, Call | Non
     for given in product(*map(words, numbers)):
         for path, value in words(name):
             function = value if isinstance(value, Call) else None
-            numbered = function and Call(function.name, function.numbers or numbers_of(given), spans)
+            shared = call.shared.text if call.shared else None
+            numbered = function and Call(function.name, function.numbers or numbers_of(given), spans, shared)
             yield join([path, *(number.path for number in given)]), numbered
 
 
@@ -151,6 +153,12 @@ def _is_called(call: surface.Apply, of_loss: bool, findings: Findings) -> bool:
         else:
             place = call.span if misuse.argument is None else call.arguments[misuse.argument].span
             findings.note(misuse.code, misuse.message, place, misuse.fix)
+        return False
+    if call.shared and name in functions and functions[name].kind is not Kind.VIEW:
+        message = f"`as` names a view or a learned map; `{name}` is neither"
+        before = call.span.source.text[: call.shared.span.start].rstrip().removesuffix("as").rstrip()
+        fix = Fix("leave out `as` and the name", "", (len(before), call.shared.span.end))
+        findings.note(Rule.VIEW_NAME, message, call.span, fix)
         return False
     for inner in call.arguments:
         if isinstance(inner, surface.Apply) and inner.function.text in SEQUENCES:

@@ -269,12 +269,25 @@ class Builder:
             self._findings.note(Rule.NESTING, message, self._span(name), "name fewer functions")
             return surface.Broken(self._span(node))
         arguments = tuple(
-            self._apply(child, depth + 1)
-            if isinstance(child, Tree) and child.data == "apply"
+            getattr(self, f"_{child.data}")(child, depth + 1)
+            if isinstance(child, Tree) and child.data in ("apply", "named")
             else self._built(child)
             for child in given
         )
         return surface.Apply(self._name(name), arguments, self._span(node))
+
+    def _named(self, node: Node, depth: int = 1) -> surface.Item | surface.Broken:
+        inner, name = node.children
+        if isinstance(inner, Tree) and inner.data == "apply":
+            call = self._apply(inner, depth)
+            if isinstance(call, surface.Apply):
+                return replace(call, shared=self._name(name), span=self._span(node))
+            return call
+        message = "`as` names a view or a learned map; an element without is one tensor anyway"
+        behind = Fix("leave out `as` and the name", "", (self._span(inner).end, self._span(name).end))
+        self._findings.note(Rule.VIEW_NAME, message, self._span(name), behind)
+        run: surface.Run = self._built(inner)
+        return run
 
     def _run(self, node: Node) -> surface.Run:
         stream, *steps = self._all(node.children)

@@ -110,8 +110,14 @@ def print_anew(element: Element, calls: Iterable[Call]) -> str:
     run = span and re.search(r"\w+\s*\[[^]]*\]", span.source.text[span.start : span.end])
     text = run[0] if run else print_run(element.stream, element.offset, element.last)
     for call in calls:
-        text = f"{call.name}({', '.join([text, *map(print_number, call.numbers)])})"
+        text = print_call(call, text)
     return text
+
+
+def print_call(call: Call, text: str) -> str:
+    """A call of what a text says: `shift(s[t], 8)`, `shift(s[t]) as x`."""
+    called = f"{call.name}({', '.join([text, *map(print_number, call.numbers)])})"
+    return f"{called} as {call.shared}" if call.shared else called
 
 
 def print_step(offset: int) -> str:
@@ -158,7 +164,7 @@ def _print_item(first: Item, last: Item) -> str:
         case Element(stream, offset, calls):
             text = print_run(stream, offset, last.last)
             for call in calls:
-                text = f"{call.name}({', '.join([text, *map(print_number, call.numbers)])})"
+                text = print_call(call, text)
             return text
 
 

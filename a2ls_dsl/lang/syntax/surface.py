@@ -71,11 +71,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Apply:
-    """`crop(s[t])`, `view(s[t..t+k], 4)`, `rollout(s[t], a[t..t+k])`: a function or a rule of functions."""
+    """`crop(s[t]) as x`, `view(s[t..t+k], 4)`, `rollout(s[t], a[t..t+k])`: a function or a rule of such."""
 
     function: Name
     arguments: tuple[Argument, ...]
     span: Span
+    shared: Name | None = None
 
 
 Item: TypeAlias = Run | Apply

@@ -33,11 +33,14 @@ class Call:
     numbers: tuple[float, ...] = ()
     spans: tuple[Span, ...] = field(default=(), compare=False, repr=False)
     """The places of the name and of each number."""
+    shared: str | None = None
+    """The name behind `as`: views of one name are one tensor."""
 
     @property
     def key(self) -> str:
         """The call as text, for sorting."""
-        return f"{self.name}({','.join(map(repr, self.numbers))})" if self.numbers else self.name
+        text = f"{self.name}({','.join(map(repr, self.numbers))})" if self.numbers else self.name
+        return f"{text} {self.shared}" if self.shared else text
 
 
 Order: TypeAlias = tuple[int, int, str, int, str]

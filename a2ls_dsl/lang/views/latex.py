@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from a2ls_dsl.lang.rules.canonical import SOURCE, TARGET, comparisons
+from a2ls_dsl.lang.rules.canonical import SOURCE, TARGET, comparisons, views_of
 from a2ls_dsl.lang.rules.types import is_latent, rollouts, steps, trains_encoder
 from a2ls_dsl.lang.syntax.printer import print_step
 from a2ls_dsl.lang.syntax.tree import (
@@ -87,6 +87,7 @@ _LEGEND = (
 )
 
 _DRAWS = "\n% A view with another upper index is another draw."
+_NAMED = "\n% Views with a name as upper index are one draw wherever they have it."
 
 
 def latex(name: str, loss: Loss) -> str:
@@ -105,6 +106,8 @@ def latex(name: str, loss: Loss) -> str:
     total = rf"\mathcal{{L}}_{{\text{{{escaped(name)}}}}} &= " + " \\\\\n  &\\quad + ".join(summands)
     block = numbered(" \\\\\n".join([total, *lines]))
     legend = _LEGEND + (_DRAWS if "^{(1)}" in block else "")
+    named = (view.shared for _, term in terms for item in term.items for view in views_of(item))
+    legend += _NAMED if any(named) else ""
     return "\\begin{align*}\n" + block + "\n\\end{align*}\n" + legend
 
 

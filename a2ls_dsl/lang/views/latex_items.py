@@ -132,6 +132,7 @@ def _applied(call: Call, text: str) -> str:
     if entry.kind is Kind.ENCODER:
         return entry.latex % text
     plain = rf"\mathrm{{{escaped(call.name)}}}"
-    name = plain + DRAW if entry.kind is Kind.VIEW else entry.latex or plain
+    named = rf"^{{\text{{{escaped(call.shared)}}}}}" if call.shared else DRAW
+    name = plain + named if entry.kind is Kind.VIEW else entry.latex or plain
     index = ",".join(map(print_number, call.numbers))
     return f"{name}_{{{index}}}({text})" if index else f"{name}({text})"

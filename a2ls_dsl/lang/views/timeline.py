@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from a2ls_dsl.lang.rules.canonical import comparisons, is_fresh
+from a2ls_dsl.lang.rules.canonical import comparisons, is_fresh, views_of
 from a2ls_dsl.lang.rules.types import rollouts
 from a2ls_dsl.lang.syntax.printer import print_item, print_step, print_tail, print_weight, stream_of
 from a2ls_dsl.lang.syntax.tree import Comparison, Element, Item, Loss, Return, Rollout, elements_of
@@ -36,6 +36,8 @@ def timeline(loss: Loss) -> str:
     drawn = any(element.until is not None for element in elements_of(items))
     legend += ["(of a run that is drawn from, one step)"] if drawn else []
     legend += ["(a view is a new draw at each call)"] if any(map(is_fresh, items)) else []
+    named = any(view.shared for item in items for view in views_of(item))
+    legend += ["(views of one name are one draw)"] if named else []
     return "\n\n".join([*grids, "   ".join(legend)])
 
 

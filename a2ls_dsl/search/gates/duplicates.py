@@ -18,7 +18,7 @@ from torch import Tensor
 from a2ls_dsl.backend.module import compile_loss
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.lang.rules.canonical import canonical, is_fresh, key
+from a2ls_dsl.lang.rules.canonical import canonical, key, views_of
 from a2ls_dsl.lang.rules.sums import shared_names
 from a2ls_dsl.lang.syntax.printer import print_item, print_weight
 from a2ls_dsl.lang.syntax.tree import Comparison, Loss, Weighted
@@ -147,4 +147,4 @@ def _rounded(number: Tensor) -> str:
 def _views(term: Comparison) -> Iterable[str]:
     """The random views of each side: values computed on vectors can't tell what they do to frames."""
     for side, items in (("source", term.source), ("target", term.target)):
-        yield from sorted(f"{side} {print_item(item)}" for item in items if is_fresh(item))
+        yield from sorted(f"{side} {print_item(item)}" for item in items if views_of(item))
