@@ -28,6 +28,7 @@ from a2ls_dsl.rl.rainbow.networks import ActionValues
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.sac.networks import Actor, TwinCritic
+from a2ls_dsl.rl.sac.simba import Trunk
 from a2ls_dsl.rl.settings import Computation
 
 
@@ -211,16 +212,27 @@ def test_bf16_does_not_round_values() -> None:
     drawn = CounterRng(torch.tensor([0])).member(0)
     critic, actor = TwinCritic(1, 6, 2, 16), Actor(1, 6, 2, 16, (-10.0, 2.0))
     values = ActionValues(1, 6, 3, RainbowSettings(hidden=16, distributional=False, duelling=False))
-    for network in (critic, actor, values):
+    simba = Trunk(1, 8, 16, 1, Purpose.INIT_CRITIC, outputs=1)
+    for network in (critic, actor, values, simba):
         network.reset(0, drawn)
     features = torch.randn(1, 64, 6, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         critic.trunk.layers[-1].bias += 80
         values.advantage.out.bias += 80
+        assert simba.last is not None
+        simba.last.bias += 80
         results = []
         for precision in (Precision.FLOAT32, Precision.BF16):
             with arithmetic(precision, "cpu"):
-                results.append([critic(features, features[..., :2]), values(features), actor.mean(features)])
+                pairs = torch.cat([features, features[..., :2]], dim=-1)
+                results.append(
+                    [
+                        critic(features, features[..., :2]),
+                        values(features),
+                        actor.mean(features),
+                        simba(pairs),
+                    ]
+                )
     for exact, rounded in zip(*results, strict=True):
         assert rounded.dtype == torch.float32
         assert not torch.equal(rounded, exact)
