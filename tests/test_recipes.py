@@ -34,7 +34,7 @@ from torch import nn
 import a2ls_dsl as a2l
 from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.backend.export import export
-from a2ls_dsl.backend.stacked.general import StackAgent
+from a2ls_dsl.backend.stacked import StackAgent
 from a2ls_dsl.backend.stacked.loss import StackedLoss
 from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.lang.views.latex import latex

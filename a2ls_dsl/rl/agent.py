@@ -10,7 +10,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +33,8 @@ Parts = tuple[bool, ...]
 class Agent(MemberStack):
     """Members that act and learn: what a subclass says of its algorithm, and what it has for that."""
 
-    _fusible: dict[str, Callable[..., Any]]
+    FUSED: ClassVar[tuple[str, ...]]
+    """The parts whose losses, methods `_NAME_losses`, are compiled where that is wanted."""
 
     @property
     @abstractmethod
@@ -118,11 +120,13 @@ class Agent(MemberStack):
         networks, frames = (of_members(encoder), of_members(target)), self.steps * self.action_repeat
         return StackAgent(*networks, self.estimates, frames, self.rng, self.updates)
 
-    def _fused(self, **functions: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
-        """Methods of the class, which take the stack first, compiled if that is wanted.
+    @cached_property
+    def _fusible(self) -> dict[str, Callable[..., Any]]:
+        """The losses of `FUSED`, functions that take the stack first, compiled if that is wanted.
 
         Not bound to this stack: what it holds must not hold it, or its memory would wait for a collection.
         """
+        functions = {name: getattr(type(self), f"_{name}_losses") for name in self.FUSED}
         if not self.computation.compile:
             return functions
         return {name: fused(function) for name, function in functions.items()}

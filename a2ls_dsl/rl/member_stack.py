@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -29,13 +29,14 @@ _DRAWN_AT_ONCE = 8  # members; numbers are drawn as 64 bits, and more would fill
 class MemberStack(nn.Module):
     """N members, each with a loss (None: no auxiliary loss) and a seed of its own, that come and go.
 
-    A member's numbers depend on its loss, its seed and the settings, not on its neighbours. A subclass makes
-    its networks, then calls `_begin`.
+    A member's numbers depend on its loss, its seed and the settings, not on its neighbours.
     """
 
     METRICS: ClassVar[tuple[str, ...]]
     ACTING: ClassVar[tuple[str, ...]]
     """The networks that act, `encoder` the first; of each there is a copy, `frozen_encoder`."""
+    settings: Any
+    """Of the algorithm: how one member learns."""
     updates: Tensor
     active: Tensor
     apart: Tensor
@@ -48,10 +49,12 @@ class MemberStack(nn.Module):
         seeds: Sequence[int],
         observations: Observations,
         action: int,
-        device: torch.device | str,
-        computation: Computation | None,
+        settings: Any,
+        device: torch.device | str = "cpu",
+        computation: Computation | None = None,
     ) -> None:
         super().__init__()
+        self.settings = settings
         self.losses, self.observations, self.action_size = list(losses), observations, action
         self.computation, self.device = computation or Computation(), torch.device(device)
         self.action_repeat = 1  # environment frames an agent step, for losses with schedules
@@ -63,6 +66,7 @@ class MemberStack(nn.Module):
         self._apart = set[str]()  # the structures of the losses of those who are `apart`: see `Agent.split`
         self.metrics = Metrics(self.METRICS, members)
         self.rng = self._numbers = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
+        self._begin(self._make_networks())
 
     def _begin(self, features: int) -> None:
         """Once the networks are there: make loss and optimizers, and fresh parameters on the device."""
@@ -103,6 +107,10 @@ class MemberStack(nn.Module):
     def is_general(self) -> bool:
         """Whether losses beyond those of the paper can be in it; these are not compiled."""
         return bool(self.auxiliary.capacity.general)
+
+    @abstractmethod
+    def _make_networks(self) -> int:
+        """All networks, as attributes; gives how many features the encoder has. Parameters come later."""
 
     @abstractmethod
     def _make_optimizers(self) -> dict[str, StackedAdam]:

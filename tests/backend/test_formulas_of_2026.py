@@ -14,7 +14,7 @@ from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.backend.formulas import compare, normaliser
 from a2ls_dsl.backend.functions import Generated, drawn, spread
 from a2ls_dsl.backend.module import compile_loss
-from a2ls_dsl.backend.stacked.general import StackAgent
+from a2ls_dsl.backend.stacked import StackAgent
 from a2ls_dsl.backend.stacked.loss import StackedLoss
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.lang.load import loads

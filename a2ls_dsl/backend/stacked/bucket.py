@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.precision import unrounded
+from a2ls_dsl.backend.stacked.agent import StackEncoder
 from a2ls_dsl.backend.stacked.capacity import Room, Size, traits_of
 from a2ls_dsl.backend.stacked.channels import NOTHING, Channels
-from a2ls_dsl.backend.stacked.general import StackEncoder
 from a2ls_dsl.backend.stacked.operators import compare
 from a2ls_dsl.backend.window import StackWindow
 from a2ls_dsl.lang.syntax.tree import Comparison, Element, Item, elements_of

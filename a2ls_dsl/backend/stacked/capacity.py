@@ -56,7 +56,8 @@ class Room:
     @staticmethod
     def of(items: tuple[Item, ...]) -> Room:
         """What a set of s, a and r takes."""
-        count = {each: sum(element.stream is each for element in elements_of(items)) for each in Stream}
+        streams = [element.stream for element in elements_of(items)]
+        count = {stream: streams.count(stream) for stream in Stream}
         return Room(count[Stream.STATE], count[Stream.ACTION], count[Stream.REWARD])
 
     def width(self, spaces: Spaces) -> int:
@@ -166,12 +167,12 @@ class Capacity:
         sizes = [Size.of(term) for _, term in places]
         seats: list[list[int]] = [[] for _ in losses]
         buckets = list[tuple[Size, int]]()
-        found = [0] * len(places)
+        bucket_of = [0] * len(places)
         for number, (size, lanes) in enumerate(_grouped(sizes, spaces, padding)):
             buckets.append((size.opened(), len(lanes) + _spares(len(lanes))) if spare else (size, len(lanes)))
             for lane in lanes:
-                found[lane] = number
-        for (member, _), bucket in zip(places, found, strict=True):
+                bucket_of[lane] = number
+        for (member, _), bucket in zip(places, bucket_of, strict=True):
             seats[member].append(bucket)
         structures = {
             structure_key(loss): without_weights(loss) for loss in present if not is_paper_shaped(loss)

@@ -8,65 +8,23 @@ another loss moves rows of a tensor, and builds or compiles no code.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
-from a2ls_dsl.backend.functions import newest_frame
+from a2ls_dsl.backend.counter_rng import CounterRng
 from a2ls_dsl.backend.interpreter import CALLS, Answer, Request, execution
 from a2ls_dsl.backend.precision import unrounded
-from a2ls_dsl.backend.stacked.structure import Structure, forward, structure_key
+from a2ls_dsl.backend.stacked.agent import StackAgent
+from a2ls_dsl.backend.stacked.group import Group, GroupContext, weights_of
+from a2ls_dsl.backend.stacked.structure import Structure, structure_key
 from a2ls_dsl.backend.window import Spaces, StackWindow
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.syntax.printer import print_loss
-from a2ls_dsl.lang.syntax.tree import Loss, Schedule, Weight
+from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.words.agent import EMA, ONLINE, VALUE
-from a2ls_dsl.words.language import Stream
-
-
-class StackEncoder(Protocol):
-    """The encoders of a stack's members, each with its own parameters."""
-
-    def __call__(self, x: Tensor, members: Tensor | None = None) -> Tensor:
-        """(N, M, observation) -> (N, M, features).
-
-        members: (N,) whose encoder row i goes through; None where it is member i's.
-        """
-
-
-class StackValue(Protocol):
-    """The values of a stack's members, each by its own networks."""
-
-    def __call__(self, latents: Tensor, observations: Tensor, members: Tensor | None = None) -> Tensor:
-        """Latents (N, M, features) and the observations they are of -> estimates (N, M).
-
-        members: as for `StackEncoder`.
-        """
-
-
-_CALLS_OF_VIEWS = 1 << 16
-"""More than a loss can have: its draws of one update have counters of their own."""
-
-
-@dataclass(frozen=True)
-class StackAgent:
-    """What a stack of losses asks of its agents; members that ask for the same are called at once.
-
-    frames: (members,) environment frames that each has trained. rng, counter: the streams of views, and
-    (members,) which draw of them this is.
-    """
-
-    encode: StackEncoder
-    encode_target: StackEncoder
-    value: StackValue | None = None
-    frames: Tensor | None = None
-    rng: CounterRng | None = None
-    counter: Tensor | None = None
 
 
 class GeneralLosses(nn.Module):
@@ -84,9 +42,9 @@ class GeneralLosses(nn.Module):
         self.losses: list[Loss | None] = [None] * members
         self._structures: dict[str, Structure] = {}
         self.flat = nn.Parameter(
-            torch.zeros(members, max((self.structure(each).size for each in losses), default=0))
+            torch.zeros(members, max((self.structure(loss).size for loss in losses), default=0))
         )
-        self._groups: list[_Group] | None = None
+        self._groups: list[Group] | None = None
         self._askers: dict[tuple[int, ...], Tensor] = {}
 
     def structure(self, loss: Loss) -> Structure:
@@ -154,22 +112,23 @@ class GeneralLosses(nn.Module):
         results = self.flat.new_zeros(len(self.losses))
         # The agent's networks compute as they are told to; differences of like numbers, sums over the batch
         # and what a loss learns for itself need all their digits, also under autocast.
-        groups = {number: each for number, each in enumerate(self._groups) if among(each.structure.key)}
+        groups = {number: group for number, group in enumerate(self._groups) if among(group.structure.key)}
         if not groups:
             return results
         rows = _TakenApart.apply(self.flat, list(groups.values()))  # type: ignore[no-untyped-call]
         contexts = {
-            number: _GroupContext(self, group, own, agent, window)
+            number: GroupContext(group, own, agent, window)
             for (number, group), own in zip(groups.items(), rows, strict=True)
         }
         with unrounded(self.flat.device):
             runs = {
-                number: execution(each.group.structure.program, each) for number, each in contexts.items()
+                number: execution(context.group.structure.program, context)
+                for number, context in contexts.items()
             }
             pending = {number: next(run) for number, run in runs.items()}
             while pending:
-                name = min((each.name for each in pending.values()), key=CALLS.index)
-                asked = {number: each for number, each in pending.items() if each.name == name}
+                name = min((request.name for request in pending.values()), key=CALLS.index)
+                asked = {number: request for number, request in pending.items() if request.name == name}
                 for number, answer in self._answers(name, asked, agent).items():
                     try:
                         pending[number] = runs[number].send(answer)
@@ -181,23 +140,23 @@ class GeneralLosses(nn.Module):
     def _reweigh(self, member: int, loss: Loss | None) -> None:
         for group in self._groups or ():
             if loss is not None and member in group.places:
-                group.weights[:, group.places[member]] = _weights([loss], self.flat)[:, 0]
+                group.weights[:, group.places[member]] = weights_of([loss], self.flat)[:, 0]
 
-    def _grouped(self) -> list[_Group]:
+    def _grouped(self) -> list[Group]:
         members: dict[str, list[int]] = {}
         for member, loss in enumerate(self.losses):
             if loss is not None:
                 members.setdefault(structure_key(loss), []).append(member)
         return [
-            _Group(
+            Group(
                 self._structures[key],
-                {member: place for place, member in enumerate(each)},
-                torch.tensor(each, device=self.flat.device),
-                len(each) == len(self.losses),
-                _weights([self.losses[member] for member in each], self.flat),
-                self._states(key, len(each)),
+                {member: place for place, member in enumerate(alike)},
+                torch.tensor(alike, device=self.flat.device),
+                len(alike) == len(self.losses),
+                weights_of([self.losses[member] for member in alike], self.flat),
+                self._states(key, len(alike)),
             )
-            for key, each in members.items()
+            for key, alike in members.items()
         ]
 
     def _states(self, key: str, members: int) -> Tensor:
@@ -206,23 +165,22 @@ class GeneralLosses(nn.Module):
 
     def _answers(self, name: str, asked: dict[int, Request], agent: StackAgent) -> dict[int, Answer]:
         """One call of the agent's networks for the requests of several groups."""
-        given = {number: torch.cat(each.inputs, dim=1) for number, each in asked.items()}
-        seen = {number: torch.cat(each.seen, dim=1) for number, each in asked.items() if each.seen}
+        given = {number: torch.cat(request.inputs, dim=1) for number, request in asked.items()}
+        seen = {number: torch.cat(request.seen, dim=1) for number, request in asked.items() if request.seen}
         x, whose = self._below_each_other(given), self._who_asks(tuple(asked))
         if name == VALUE:
             if agent.value is None:
                 raise A2lError("a loss reads `value(...)`, and no value was given", "pass the agent's value=")
-            found = agent.value(x, self._below_each_other(seen), *whose)[..., None]
+            answers = agent.value(x, self._below_each_other(seen), *whose)[..., None]
         elif name == ONLINE:
-            found = agent.encode(x, *whose)
+            answers = agent.encode(x, *whose)
         else:
             with torch.no_grad():
-                found = (agent.encode_target if name == EMA else agent.encode)(x, *whose)
-        found = found.to(self.flat.dtype)
-        rows = torch.split(found, [len(each) for each in given.values()])
+                answers = (agent.encode_target if name == EMA else agent.encode)(x, *whose)
+        rows = torch.split(answers.to(self.flat.dtype), [len(inputs) for inputs in given.values()])
         return {
-            number: own[:, : given[number].shape[1]].chunk(len(each.inputs), dim=1)
-            for own, (number, each) in zip(rows, asked.items(), strict=True)
+            number: own[:, : given[number].shape[1]].chunk(len(request.inputs), dim=1)
+            for own, (number, request) in zip(rows, asked.items(), strict=True)
         }
 
     def _who_asks(self, numbers: tuple[int, ...]) -> tuple[Tensor, ...]:
@@ -238,40 +196,14 @@ class GeneralLosses(nn.Module):
         """(members, M, ...) of what groups ask about, zeros where they ask about less than others."""
         if len(given) == 1:
             return next(iter(given.values()))
-        longest = max(each.shape[1] for each in given.values())
-        kinds = {each.dtype for each in given.values()}
+        longest = max(rows.shape[1] for rows in given.values())
+        kinds = {rows.dtype for rows in given.values()}
         kind = kinds.pop() if len(kinds) == 1 else self.flat.dtype
         parts = []
-        for each in given.values():
-            missing = each.new_zeros(len(each), longest - each.shape[1], *each.shape[2:], dtype=kind)
-            parts.append(torch.cat([each.to(kind), missing], dim=1) if missing.numel() else each.to(kind))
+        for rows in given.values():
+            missing = rows.new_zeros(len(rows), longest - rows.shape[1], *rows.shape[2:], dtype=kind)
+            parts.append(torch.cat([rows.to(kind), missing], dim=1) if missing.numel() else rows.to(kind))
         return torch.cat(parts)
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Members (G,) of one structure, and each one's place among them. all: whether it is the whole stack.
-
-    weights: (3, G, terms), where a term's weight starts, where it ends, and over how many frames. states:
-    (2, G, T), the steps and the draws of the states that it reads.
-    """
-
-    structure: Structure
-    places: dict[int, int]
-    members: Tensor
-    all: bool
-    weights: Tensor
-    states: Tensor
-
-
-def _weights(losses: Sequence[Loss | None], like: Tensor) -> Tensor:
-    def triple(weight: Weight) -> tuple[float, float, float]:
-        if isinstance(weight, Schedule):
-            return weight.start, weight.end, weight.frames
-        return weight, weight, 1.0
-
-    rows = [[triple(each.weight) for each in loss.terms] for loss in losses if loss is not None]
-    return torch.tensor(rows, dtype=torch.float64, device=like.device).movedim(2, 0)
 
 
 class _TakenApart(torch.autograd.Function):
@@ -282,116 +214,13 @@ class _TakenApart(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, flat: Tensor, groups: Sequence[_Group]) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, flat: Tensor, groups: Sequence[Group]) -> tuple[Tensor, ...]:
         ctx.groups, ctx.shape = groups, flat.shape
-        return tuple(flat[each.members, : each.structure.size] for each in groups)
+        return tuple(flat[group.members, : group.structure.size] for group in groups)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         whole = gradients[0].new_zeros(ctx.shape)
-        for group, each in zip(ctx.groups, gradients, strict=True):
-            whole[group.members, : group.structure.size] = each
+        for group, gradient in zip(ctx.groups, gradients, strict=True):
+            whole[group.members, : group.structure.size] = gradient
         return whole, None
-
-
-class _GroupContext:
-    """What the program of a group is evaluated with: see `interpreter.Context`."""
-
-    def __init__(
-        self,
-        losses: GeneralLosses,
-        group: _Group,
-        own: Tensor,
-        agent: StackAgent,
-        window: StackWindow,
-    ) -> None:
-        self.group, self._agent, self._window = group, agent, window
-        self._parameters = group.structure.split(own)
-        self._states = _fetched(group, window)
-        self._dtype = losses.flat.dtype
-
-    def sample(self, stream: Stream, offset: int) -> Tensor:
-        window = self._window
-        match stream:
-            case Stream.STATE:
-                # What only crops are cut out of is not read itself.
-                return self._states.get((offset, 0), self._window.reward)
-            case Stream.RAW:
-                return newest_frame(self._states[offset, 0]).to(self._dtype)
-            case Stream.ACTION:
-                return self._own(window.action)[:, :, offset]
-            case Stream.REWARD:
-                return self._own(window.reward)[:, :, offset, None]
-            case Stream.DONE:
-                if window.done is None:
-                    raise A2lError("a loss reads `done`, and the windows have none", "sample it, too")
-                return self._own(window.done)[:, :, offset, None].to(self._dtype)
-
-    def crop(self, draw: int, offset: int) -> Tensor:
-        return self._states[offset, draw]
-
-    def draws(self, draw: int) -> _Draws:
-        if self._agent.rng is None or self._agent.counter is None:
-            raise A2lError("a loss calls views, and no random numbers were given", "pass rng= and counter=")
-        members = self.group.members
-        return _Draws(self._agent.rng.of(members), self._agent.counter[members] * _CALLS_OF_VIEWS + draw)
-
-    def head(self, number: int, row: Tensor) -> Tensor:
-        return forward(self.group.structure.module.heads[number], self._parameters, f"heads.{number}", row)
-
-    def matrix(self, term: int) -> Tensor | None:
-        return self._parameters.get(f"bilinear.{term}")
-
-    def weights(self, given: Sequence[Weight]) -> Sequence[Tensor]:
-        start, end, length = self.group.weights
-        frames = self._agent.frames
-        if frames is None:
-            if any(isinstance(each, Schedule) for each in given):
-                raise A2lError(
-                    "a weight of a loss follows a schedule, and no frames were given", "pass frames="
-                )
-            return list(start.to(self._dtype).unbind(1))
-        now = frames[self.group.members, None]
-        weights = (start + (end - start) * (now / length).clamp(0, 1)).to(self._dtype)
-        return [weights[:, term] for term in range(len(given))]
-
-    def _own(self, values: Tensor) -> Tensor:
-        return values if self.group.all else values[self.group.members]
-
-
-def _fetched(group: _Group, window: StackWindow) -> dict[tuple[int, int], Tensor]:
-    """The observations that a group reads, (G, B, ...), by step and draw."""
-    wanted = group.structure.states
-    if not wanted:
-        return {}
-    step, draw = group.states
-    return dict(zip(wanted, window.states(step, draw, group.members).unbind(1), strict=True))
-
-
-@dataclass(frozen=True)
-class _Draws:
-    """Random numbers for one view of the members of a group, each from its own streams."""
-
-    rng: CounterRng
-    counter: Tensor
-
-    def uniform(self, x: Tensor, *shape: int) -> Tensor:
-        return self.rng.uniform(Purpose.AUGMENTATION, self.counter, math.prod(shape)).view(-1, *shape)
-
-    def normal(self, x: Tensor, *shape: int) -> Tensor:
-        return self.rng.normal(Purpose.AUGMENTATION, self.counter, math.prod(shape)).view(-1, *shape)
-
-    def member(self, index: int) -> _MemberDraws:
-        """Those of one member, without the leading axis."""
-        return _MemberDraws(_Draws(self.rng.member(index), self.counter[index : index + 1]))
-
-
-@dataclass(frozen=True)
-class _MemberDraws:
-    one: _Draws
-
-    def uniform(self, x: Tensor, *shape: int) -> Tensor:
-        return self.one.uniform(x, *shape)[0]
-
-    def normal(self, x: Tensor, *shape: int) -> Tensor:
-        return self.one.normal(x, *shape)[0]

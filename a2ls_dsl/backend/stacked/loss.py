@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng
+from a2ls_dsl.backend.stacked.agent import StackAgent, StackEncoder
 from a2ls_dsl.backend.stacked.bucket import Bucket, Index, Side
 from a2ls_dsl.backend.stacked.capacity import PADDING, Capacity, Size, exact_cost, paper_terms, views_of
 from a2ls_dsl.backend.stacked.channels import Channels
-from a2ls_dsl.backend.stacked.general import GeneralLosses, StackAgent, StackEncoder
+from a2ls_dsl.backend.stacked.general import GeneralLosses
 from a2ls_dsl.backend.window import Spaces, StackWindow, Window, reach
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.ir.lower import is_paper_shaped
@@ -161,7 +162,9 @@ class StackedLoss(nn.Module):
         ]
         if len(pairs) > 1 and isinstance(window, Window) and window.observation.dim() == _VECTORS:
             step = torch.cat([picks.step.flatten() for _, picks in pairs])[:, None]
-            owner = torch.cat([each.owner[:, None].expand_as(picks.step).flatten() for each, picks in pairs])
+            owner = torch.cat(
+                [bucket.owner[:, None].expand_as(picks.step).flatten() for bucket, picks in pairs]
+            )
             observations = window.states(step, torch.zeros_like(step), owner)  # without augmentation
             return encode(observations.flatten(1, 2), owner)
         features = [bucket.encoded(picks, encode, window).flatten(0, 1) for bucket, picks in pairs]
@@ -218,15 +221,15 @@ class StackedLoss(nn.Module):
 
     def places(self, member: int) -> dict[str, tuple[str, Index]]:
         """Where the parameters of a member's `CompiledLoss` lie: a stacked parameter and an index into it."""
-        found: dict[str, tuple[str, Index]] = {}
+        rows: dict[str, tuple[str, Index]] = {}
         if self.general is not None:
             places = self.general.places(member).items()
-            found |= {name: ("general.flat", (member, at)) for name, at in places}
+            rows |= {name: ("general.flat", (member, at)) for name, at in places}
         terms = zip(self._seats[member], paper_terms(self.losses[member]), strict=True)
         for number, ((bucket, lane), (_, term)) in enumerate(terms):
             for name, (parameter, at) in self._buckets[bucket].places(lane, term, number):
-                found[name] = f"buckets.{bucket}.{parameter}", at
-        return found
+                rows[name] = f"buckets.{bucket}.{parameter}", at
+        return rows
 
     def owners(self) -> list[Tensor | None]:
         """For each parameter, whose its rows are: (rows,), or None where row i is member i's."""

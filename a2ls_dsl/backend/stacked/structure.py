@@ -31,7 +31,7 @@ class Structure:
         self.program = optimise(lower(bare))
         with torch.device("meta"):
             self.module = CompiledLoss(bare, spaces, self.program)
-        self.shapes = {name: each.shape for name, each in self.module.named_parameters()}
+        self.shapes = {name: parameter.shape for name, parameter in self.module.named_parameters()}
         self.places: dict[str, slice] = {}
         self.size = 0
         for name, shape in self.shapes.items():
@@ -41,7 +41,7 @@ class Structure:
 
     def split(self, rows: Tensor) -> dict[str, Tensor]:
         """Parameters (members, *shape) by name, as views into vectors (members, size or more)."""
-        parts = torch.split(rows[:, : self.size], [math.prod(each) for each in self.shapes.values()], dim=1)
+        parts = torch.split(rows[:, : self.size], [math.prod(shape) for shape in self.shapes.values()], dim=1)
         return {
             name: part.view(len(rows), *shape)
             for part, (name, shape) in zip(parts, self.shapes.items(), strict=True)
@@ -63,20 +63,20 @@ class Structure:
 
     def _states(self) -> list[tuple[int, int]]:
         """The (step, draw) of all observations that the program reads."""
-        found: dict[tuple[int, int], None] = {}
+        read: dict[tuple[int, int], None] = {}
         users = self.program.users()
         for index, node in enumerate(self.program.nodes):
             if not isinstance(node, Sample) or node.stream not in (Stream.STATE, Stream.RAW):
                 continue
             for reader in (self.program.nodes[user] for user in users[index]):
                 cut = isinstance(reader, Augment) and functions[reader.view].uncropped
-                found[node.offset, reader.draw if cut and isinstance(reader, Augment) else 0] = None
-        return list(found)
+                read[node.offset, reader.draw if cut and isinstance(reader, Augment) else 0] = None
+        return list(read)
 
 
 def without_weights(loss: Loss) -> Loss:
     """The loss with the weight 1 for every term."""
-    return Loss(tuple(replace(each, weight=1.0) for each in loss.terms))
+    return Loss(tuple(replace(term, weight=1.0) for term in loss.terms))
 
 
 def structure_key(loss: Loss) -> str:
@@ -88,8 +88,8 @@ def forward(layer: nn.Module, parameters: Mapping[str, Tensor], path: str, x: Te
     """What a head computes for rows (members, B, D), with parameters (members, ...) called path.NAME."""
     match layer:
         case nn.Sequential():
-            for name, each in layer.named_children():
-                x = forward(each, parameters, f"{path}.{name}", x)
+            for name, inner in layer.named_children():
+                x = forward(inner, parameters, f"{path}.{name}", x)
             return x
         case nn.Linear():
             weight, bias = parameters[f"{path}.weight"], parameters[f"{path}.bias"]

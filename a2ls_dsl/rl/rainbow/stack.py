@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.backend.window import StackWindow
-from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agent import Agent, Parts
 from a2ls_dsl.rl.compute.adam import StackedAdam
 from a2ls_dsl.rl.networks.members import called, copy_members, follow, of_members
@@ -35,8 +34,6 @@ from a2ls_dsl.rl.rainbow.networks import (
 from a2ls_dsl.rl.rainbow.replay import Experience, PrioritisedReplay
 from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.replay.buffer import Replay
-from a2ls_dsl.rl.replay.observations import Observations
-from a2ls_dsl.rl.settings import Computation
 
 
 class RainbowStack(Agent):
@@ -45,34 +42,21 @@ class RainbowStack(Agent):
     ACTING = ("encoder", "values")
     METRICS = ("critic_loss", "auxiliary_loss", "mean_value", "gradient_norm", "auxiliary_skipped")
 
-    def __init__(
-        self,
-        losses: Sequence[Loss | None],
-        seeds: Sequence[int],
-        observations: Observations,
-        action: int,
-        settings: RainbowSettings,
-        device: torch.device | str = "cpu",
-        computation: Computation | None = None,
-    ) -> None:
-        super().__init__(losses, seeds, observations, action, device, computation)
-        self.settings = settings
+    FUSED = ("critic", "auxiliary")
+    settings: RainbowSettings
 
+    def _make_networks(self) -> int:
         def encoder() -> FrameEncoder | VectorEncoder:
-            return make_encoder(len(losses), observations, settings)
+            return make_encoder(self.members, self.observations, self.settings)
 
         def values() -> ActionValues:
-            return ActionValues(len(losses), self.encoder.width, action, settings)
+            return ActionValues(self.members, self.encoder.width, self.action_size, self.settings)
 
         self.encoder, self.target_encoder, self.frozen_encoder = encoder(), encoder(), encoder()
         self.values, self.target_values, self.frozen_values = values(), values(), values()
         self.slow_encoder = encoder()  # the target encoder of the auxiliary losses
-        self._started = [0] * len(losses)  # each member's first update, by the stack's count
-        self._begin(self.encoder.features)
-        self._fusible = self._fused(
-            critic=RainbowStack._critic_losses,
-            auxiliary=RainbowStack._auxiliary_losses,
-        )
+        self._started = [0] * self.members  # each member's first update, by the stack's count
+        return self.encoder.features
 
     def make_replay(self, rows: int) -> PrioritisedReplay:
         """See `Agent.make_replay`."""

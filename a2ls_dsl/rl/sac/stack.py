@@ -13,15 +13,13 @@ from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.backend.window import StackWindow
-from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agent import Parts, SplitAgent
 from a2ls_dsl.rl.compute.adam import StackedAdam
 from a2ls_dsl.rl.networks.encoders import Encoder, make_encoder
 from a2ls_dsl.rl.networks.members import called, copy_members, follow, of_members
 from a2ls_dsl.rl.replay.buffer import Replay, Transitions
-from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.sac.networks import Actor, TwinCritic
-from a2ls_dsl.rl.settings import ENCODER_GRADIENTS, Computation, SacSettings
+from a2ls_dsl.rl.settings import ENCODER_GRADIENTS, SacSettings
 
 
 class SacStack(SplitAgent):
@@ -41,31 +39,18 @@ class SacStack(SplitAgent):
         "auxiliary_skipped",
     )
 
-    def __init__(
-        self,
-        losses: Sequence[Loss | None],
-        seeds: Sequence[int],
-        observations: Observations,
-        action: int,
-        settings: SacSettings,
-        device: torch.device | str = "cpu",
-        computation: Computation | None = None,
-    ) -> None:
-        super().__init__(losses, seeds, observations, action, device, computation)
-        self.settings = settings
+    FUSED = ("critic", "actor", "auxiliary")
+    settings: SacSettings
+
+    def _make_networks(self) -> int:
         self.encoder, self.target_encoder = self._new_encoder(), self._new_encoder()
         self.actor = self._new_actor(self.encoder)
         self.critic, self.target_critic = self._new_critic(), self._new_critic()
         # The policies as they were when `freeze` was called, for an evaluation beside the training.
         self.frozen_encoder = self._new_encoder()
         self.frozen_actor = self._new_actor(self.frozen_encoder)
-        self.log_temperature = nn.Parameter(torch.zeros(len(losses)))
-        self._begin(self.encoder.features)
-        self._fusible = self._fused(
-            critic=SacStack._critic_losses,
-            actor=SacStack._actor_losses,
-            auxiliary=SacStack._auxiliary_losses,
-        )
+        self.log_temperature = nn.Parameter(torch.zeros(self.members))
+        return self.encoder.features
 
     def _new_encoder(self) -> Encoder:
         shared = self.settings.actor_encoder == "shared"
