@@ -91,7 +91,7 @@ def _shape(name: str, space: Space) -> tuple[int, ...]:
         return _checked(name, (operator.index(choices),))
     kind = type(space).__name__
     whole = shape == () and "int" in str(getattr(space, "dtype", ""))
-    sizes = [_index(each) for each in shape] if isinstance(shape, tuple) else [None]
+    sizes = [_index(size) for size in shape] if isinstance(shape, tuple) else [None]
     if whole or hasattr(space, "nvec") or None in sizes:
         raise A2lError(
             f"the {name} space {kind} has no width: {space!r}",

@@ -235,10 +235,10 @@ def near(name: str, choices: Iterable[str]) -> str | None:
         return None  # comparing takes time that grows with the square of the length
     name = name.lower()
     lowered = {choice.lower(): choice for choice in choices if len(choice) <= _LONGEST}
-    found = difflib.get_close_matches(name, lowered, n=3, cutoff=0.7)
+    close = difflib.get_close_matches(name, lowered, n=3, cutoff=0.7)
     if len(name) >= _SHORTEST:
-        found += [choice for choice in lowered if len(choice) == len(name) and _differ(name, choice) == 1]
-    return lowered[min(found, key=lambda choice: _slips(name, choice))] if found else None
+        close += [choice for choice in lowered if len(choice) == len(name) and _differ(name, choice) == 1]
+    return lowered[min(close, key=lambda choice: _slips(name, choice))] if close else None
 
 
 def _differ(a: str, b: str) -> int:

@@ -52,10 +52,10 @@ class Ring:
         """Raises `A2lError` where arrays don't belong together."""
         shape = self._shape
         for name in ("observation", "action", "terminated", "truncated"):
-            found = tuple(getattr(self, name).shape)
-            if found[: len(shape)] != shape:
+            given = tuple(getattr(self, name).shape)
+            if given[: len(shape)] != shape:
                 raise A2lError(
-                    f"the array {name} has the shape {found}, and that of the rewards is {shape}",
+                    f"the array {name} has the shape {given}, and that of the rewards is {shape}",
                     "pass arrays with a row a step: (rows, ...) or (rows, envs, ...)",
                 )
         if not 0 <= self.used <= shape[0] or not 0 <= self.oldest < max(1, shape[0]):

@@ -160,7 +160,7 @@ def _of_search(
     drawn = first_population(load_grammar(mix.grammar), mix.members, EvolutionSettings(), rng)
     settings = replace(paper_settings(task), batch_size=mix.batch_size, hidden=mix.hidden)
     training = task, mix.frames, settings, request.device, request.computation, request.seconds
-    return [each.loss for each in drawn], training
+    return [member.loss for member in drawn], training
 
 
 def _convolutions(request: Request) -> Rows:

@@ -26,12 +26,12 @@ ALGORITHMS: dict[str, Algorithm[Any]] = {made.name: made for made in (Sac(), Rai
 
 def algorithm_of(settings: AgentSettings) -> Algorithm[Any]:
     """The algorithm that these settings are of."""
-    return next(each for each in ALGORITHMS.values() if type(settings) is each.settings)
+    return next(algorithm for algorithm in ALGORITHMS.values() if type(settings) is algorithm.settings)
 
 
 def algorithm_for(task: Task) -> Algorithm[Any]:
     """The usual algorithm on a task."""
-    return next(each for each in ALGORITHMS.values() if each.discrete == task.discrete)
+    return next(algorithm for algorithm in ALGORITHMS.values() if algorithm.discrete == task.discrete)
 
 
 def algorithm_named(name: str | None, task: Task) -> Algorithm[Any]:
@@ -54,7 +54,7 @@ def _check_actions(algorithm: Algorithm[Any], task: Task) -> None:
         return
     kinds = ("vectors", "numbers")
     wanted, given = kinds[task.discrete], kinds[algorithm.discrete]
-    others = [each.title for each in ALGORITHMS.values() if each.discrete == task.discrete]
+    others = [other.title for other in ALGORITHMS.values() if other.discrete == task.discrete]
     raise A2lError(
         f"{algorithm.title} can't act in {task.name}, whose actions are {wanted}, not {given}",
         f"train {' or '.join(others)} there, or on a task whose actions are {given}",

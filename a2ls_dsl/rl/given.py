@@ -56,16 +56,16 @@ def fits(value: object, kind: Any) -> bool:
     """Whether a value of a TOML file may stand for a field of this type: a whole number for a number, a list
     for a tuple, a text for a choice; true and false are no numbers."""
     if get_origin(kind) is list:
-        return isinstance(value, list) and all(fits(each, *get_args(kind)) for each in value)
+        return isinstance(value, list) and all(fits(element, *get_args(kind)) for element in value)
     if get_origin(kind) is tuple:
         kinds = get_args(kind)
         if not isinstance(value, list | tuple):
             return False
         if kinds[-1] is Ellipsis:
-            return all(fits(each, kinds[0]) for each in value)
+            return all(fits(element, kinds[0]) for element in value)
         return len(value) == len(kinds) and all(map(fits, value, kinds))
     if get_origin(kind) is not None:  # one of several types
-        return any(fits(value, each) for each in get_args(kind))
+        return any(fits(value, choice) for choice in get_args(kind))
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if kind is int:

@@ -163,7 +163,7 @@ class MemberStack(nn.Module):
         fresh.steps.copy_(adam.steps)
         pairs = [(list[Tensor](new.parameters()), list[Tensor](old.parameters()))]
         shared = len(adam.trained) - len(list(old.parameters()))
-        for mine, its in ((fresh.moments(each), adam.moments(each)) for each in ("first", "second")):
+        for mine, its in ((fresh.moments(moment), adam.moments(moment)) for moment in ("first", "second")):
             if shared:
                 torch._foreach_copy_(mine[:shared], its[:shared])
             pairs.append((mine[shared:], its[shared:]))

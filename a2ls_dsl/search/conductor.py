@@ -124,7 +124,7 @@ class Conductor:
                 self._points[self._running[score.member].id].append(score.point)
             return [], []
         with self.study.deciding(half):
-            ended = [each for score in scores if (each := self._take(tick, score)) is not None]
+            ended = [end for score in scores if (end := self._take(tick, score)) is not None]
         self.stored = half
         if ended:
             self.study.settle()
@@ -254,7 +254,7 @@ class Conductor:
             return False
         known, rng = self.known, self._rng()
         first = given(settings, known.taken) if not known.newest else []
-        known.taken |= {each.key for each in first}
+        known.taken |= {proposal.key for proposal in first}
         proposals = proposed(self.strategy, settings.strategy, known, rng)
         proposals = [*first, *proposals][: max(len(first), min(len(proposals), left))]
         if not proposals:

@@ -38,10 +38,12 @@ class Finals:
         wanted = {finalists[place].id: seeds for place, seeds in lap.missing.items()}
         if lap.ended and settings.confirm:
             ordered = [*(finalists[place] for place in lap.order), *ranking[len(finalists) :]]
-            wanted = dict.fromkeys((each.id for each in ordered[: settings.confirm]), settings.confirm_seeds)
+            wanted = dict.fromkeys(
+                (candidate.id for candidate in ordered[: settings.confirm]), settings.confirm_seeds
+            )
         if wanted:
             most = max(wanted.values())
-            wanted |= {each.id: most for each in scored if each.is_reference}
+            wanted |= {candidate.id: most for candidate in scored if candidate.is_reference}
         queued = [self._confirm(number, seeds) for number, seeds in wanted.items()]
         return any(queued)
 
@@ -51,11 +53,11 @@ class Finals:
         Stored, as who is in the race must not change as its runs end; made anew once more is scored. A study
         with fresh runs and none stored is of a version that ranked by the search's runs alone.
         """
-        by_id = {each.id: each for each in scored if not each.is_reference}
+        by_id = {candidate.id: candidate for candidate in scored if not candidate.is_reference}
         ranking = self._study.ranking()
         if set(ranking) != by_id.keys():
-            ids = {loss: each.id for each in by_id.values() if (loss := each.loss) is not None}
-            known = scored if ranking else [replace(each, fresh={}) for each in scored]
+            ids = {loss: candidate.id for candidate in by_id.values() if (loss := candidate.loss) is not None}
+            known = scored if ranking else [replace(candidate, fresh={}) for candidate in scored]
             losses = ranked(self._strategy, self._settings.strategy, scored_losses(known, levels_of(known)))
             ranking = [ids[loss] for loss in losses]
             self._study.rank(ranking)

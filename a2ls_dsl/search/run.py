@@ -199,17 +199,17 @@ class _Search:
         """What the search's own runs have trained that came to their end, by candidates' keys."""
         last = {score.member: score for score in scores}
         return {
-            each.candidate.key: Trained(
-                f"candidate {each.candidate.key[:8]}",
+            end.candidate.key: Trained(
+                f"candidate {end.candidate.key[:8]}",
                 training_of(self.settings),
-                each.run.seed,
+                end.run.seed,
                 self.settings.frames,
-                last[each.run.slot].mean_return,
-                slots.trained(each.run.slot),
+                last[end.run.slot].mean_return,
+                slots.trained(end.run.slot),
             )
-            for each in ended
-            if each.status is Status.SCORED and each.run.seed == self.settings.seed
-            if each.run.slot in last and not each.candidate.is_reference
+            for end in ended
+            if end.status is Status.SCORED and end.run.seed == self.settings.seed
+            if end.run.slot in last and not end.candidate.is_reference
         }
 
     def _tell_of_replaced(self, slots: SlotSet) -> None:

@@ -225,7 +225,7 @@ class RayStacks:
         own = self._slots_of(stack)
         self.busy[own], self.frames[own] = answer.busy, answer.frames
         self.replaced += answer.replaced
-        self._trained |= {self._slot(stack, place): each for place, each in answer.trained.items()}
+        self._trained |= {self._slot(stack, place): networks for place, networks in answer.trained.items()}
         if answer.scores:
             stack.deaths = 0
         return [replace(score, member=self._slot(stack, score.member)) for score in answer.scores]

@@ -53,14 +53,14 @@ class StackActor:
     def advance(self, fills: Mapping[int, Member], clears: Sequence[int]) -> Report:
         """Clear and fill slots, then take steps, up to an evaluation that ends."""
         self._change(fills, clears)
-        scores, told = list[Score](), len(self._slots.replaced)
+        scores, before = list[Score](), len(self._slots.replaced)
         for _ in range(TICKS):
             scores += self._slots.tick()
             if scores:
                 break
         slots, last = self._slots, self._slots.training.frames
         ended = {score.member: slots.trained(score.member) for score in scores if score.frames == last}
-        return Report(scores, slots.busy.copy(), slots.frames.copy(), slots.replaced[told:], ended)
+        return Report(scores, slots.busy.copy(), slots.frames.copy(), slots.replaced[before:], ended)
 
     def state(self, fills: Mapping[int, Member], clears: Sequence[int], known: Mapping[str, Known]) -> State:
         """Clear and fill slots; then their state, of rings of frames the rows that aren't known there."""

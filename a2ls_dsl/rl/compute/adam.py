@@ -45,8 +45,8 @@ class StackedAdam(nn.Module):
         self.trained = list(parameters)
         self.lr, self.betas, self.eps = lr, betas, eps
         for moment in ("first", "second"):
-            for number, each in enumerate(self.trained):
-                self.register_buffer(f"{moment}_{number}", torch.zeros_like(each, requires_grad=False))
+            for number, parameter in enumerate(self.trained):
+                self.register_buffer(f"{moment}_{number}", torch.zeros_like(parameter, requires_grad=False))
         self.members = len(self.trained[0]) if members is None else members
         self.owners = [None] * len(self.trained) if owners is None else list(owners)
         device = self.trained[0].device if self.trained else None
@@ -87,7 +87,7 @@ class StackedAdam(nn.Module):
         states = zip(self.trained, slopes, self.moments("first"), self.moments("second"), strict=True)
         for state, owner in zip(states, self.owners, strict=True):
             rows = of_rows[id(owner)]
-            flat = [each.view(len(rows), each.numel() // len(rows)) for each in state]
+            flat = [values.view(len(rows), values.numel() // len(rows)) for values in state]
             step(*flat, rows=rows, decay=self.lr * self.decay, betas=self.betas, eps=self.eps)
 
     def _descend_on_cpu(self, slopes: Sequence[Tensor], active: Tensor) -> None:
@@ -187,7 +187,7 @@ def plain_step(
 
     rows: (rows, 3), whether a row moves at all, the size of its step, the root of its second correction.
     """
-    moves, size, root = (each[:, None] for each in rows.unbind(1))
+    moves, size, root = (column[:, None] for column in rows.unbind(1))
     size, root = size.to(parameter.dtype), root.to(parameter.dtype)
     mean = torch.lerp(first, slope, 1 - betas[0])
     square = betas[1] * second + (1 - betas[1]) * slope.square()
@@ -231,8 +231,8 @@ class _Pieces:
 
 def _cut(tensors: Sequence[Tensor], lengths: Sequence[list[int]]) -> list[Tensor]:
     pieces = list[Tensor]()
-    for tensor, each in zip(tensors, lengths, strict=True):
-        pieces += [tensor] if len(each) == 1 else torch.split(tensor, each)
+    for tensor, sizes in zip(tensors, lengths, strict=True):
+        pieces += [tensor] if len(sizes) == 1 else torch.split(tensor, sizes)
     return pieces
 
 

@@ -51,7 +51,7 @@ class Captured(Generic[T]):
     def __call__(self, function: Callable[..., T], variant: Hashable, *inputs: Tensor) -> T:
         with _current(self._device):
             if not self._enabled:
-                return function(variant, *(each.to(self._device) for each in inputs))
+                return function(variant, *(tensor.to(self._device) for tensor in inputs))
             if self._stream is None:
                 self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
                 self._pool = torch.cuda.graph_pool_handle()
@@ -81,7 +81,7 @@ class Captured(Generic[T]):
 
     def renew(self) -> None:
         """The function reads other tensors from now on, or runs other kernels: capture all variants anew."""
-        self._known |= {variant for variant, each in self._variants.items() if each.graph is not None}
+        self._known |= {variant for variant, graph in self._variants.items() if graph.graph is not None}
         self.close()
         self._enabled = self._wanted
 
@@ -107,9 +107,9 @@ class _Variant(Generic[T]):
         warm_ups: int,
     ) -> None:
         self._device, self._stream, self._pool = device, stream, pool
-        self.inputs = [torch.empty_like(each, device=device) for each in inputs]
+        self.inputs = [torch.empty_like(tensor, device=device) for tensor in inputs]
         # Pages that the device copies from by itself; an ordinary copy would wait for all that runs there.
-        self._pinned = [torch.empty_like(each, device="cpu", pin_memory=True) for each in inputs]
+        self._pinned = [torch.empty_like(tensor, device="cpu", pin_memory=True) for tensor in inputs]
         self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
         self._warm_ups = warm_ups
         self.graph: torch.cuda.CUDAGraph | None = None

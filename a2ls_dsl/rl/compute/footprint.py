@@ -92,14 +92,14 @@ class Footprint:
             "updates": (1 if self.exact else members) * self.update,
             "environments": self.of_environments(members, workers),
         }
-        told = ", ".join(f"{name} {size / 1e9:.2f}" for name, size in parts.items())
+        listed = ", ".join(f"{name} {size / 1e9:.2f}" for name, size in parts.items())
         free = min(on_machine, free_bytes("cpu"))
         fix = (
             f"train at most {fitting} at once: `a2l evolve --stack {fitting}`, `a2l train --seeds {fitting}`"
         )
         who = f"{members} members take" if members > 1 else "one member takes"
         raise A2lError(
-            f"{who} {self.total(members, workers) / 1e9:.2f} GB of memory ({told}), "
+            f"{who} {self.total(members, workers) / 1e9:.2f} GB of memory ({listed}), "
             f"but {free / 1e9:.2f} GB{where} are free",
             fix if fitting else "use smaller settings, or a machine with more memory",
         )
@@ -142,11 +142,11 @@ def measure_member(
     learner = small_learner(settings, losses, observations, action, batch, device, computation)
     stack = learner.stacks[0]
     state = [*stack.parameters(), *stack.buffers()]
-    networks = sum(each.nbytes for each in state)
+    networks = sum(tensor.nbytes for tensor in state)
     with _Allocations([*state, *learner.replays[0].buffers()]) as made:
         learner.update()
         learner.update()
-    gradients = max(sum(each.nbytes for each in adam.trained) for adam in stack.optimizers.values())
+    gradients = max(sum(parameter.nbytes for parameter in adam.trained) for adam in stack.optimizers.values())
     update = gradients + max(made.peak - gradients, 0) * settings.batch_size // batch
     return networks // len(losses), update // len(losses)
 
@@ -192,7 +192,7 @@ class _Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self, there: Sequence[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._counted = {each.untyped_storage()._cdata for each in there}
+        self._counted = {tensor.untyped_storage()._cdata for tensor in there}
         self._now = self.peak = 0
 
     @classmethod
@@ -202,9 +202,9 @@ class _Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        for each in tree_leaves(result):
-            if isinstance(each, Tensor):
-                self._count(each.untyped_storage())
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self._count(leaf.untyped_storage())
         return result
 
     def _count(self, storage: Any) -> None:

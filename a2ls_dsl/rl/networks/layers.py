@@ -47,7 +47,7 @@ def orthogonal(rows: int, columns: int, rng: CounterRng, purpose: Purpose, draw:
     tall, narrow = max(rows, columns), min(rows, columns)
     normal = rng.normal(purpose, draw, tall * narrow).view(-1, tall, narrow)
     # Of a batch a CPU decomposes one after the other, with digits that depend on where in memory each begins.
-    batches = [each.clone()[None] for each in normal] if normal.device.type == "cpu" else [normal]
+    batches = [matrix.clone()[None] for matrix in normal] if normal.device.type == "cpu" else [normal]
     q, r = (torch.cat(parts) for parts in zip(*map(torch.linalg.qr, batches), strict=True))
     q = q * r.diagonal(dim1=-2, dim2=-1).sign()[:, None]  # a bare QR is not uniform
     matrix: Tensor = q if rows >= columns else q.mT

@@ -34,7 +34,7 @@ class PolicyProgram(nn.Module):
         super().__init__()
         agent, self.discrete = policy.agent, policy.discrete
         for network, frozen in agent.acting_networks():
-            name = next(name for name, each in agent.named_children() if each is network)
+            name = next(name for name, child in agent.named_children() if child is network)
             self.add_module(name, frozen)
         self._arithmetic, self._greedy = agent.arithmetic, agent.greedy
 

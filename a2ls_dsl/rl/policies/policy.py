@@ -111,22 +111,22 @@ class Policy:
         Of a batch (B, *seen) it gives all actions, (B, action_size) or (B,). Raises `A2lError` for other
         shapes.
         """
-        batch, one = self._batch(observation)
+        batch, single = self._batch(observation)
         with self.agent.arithmetic():
             action = self.agent.greedy(batch[None])[0]
         chosen = (action.argmax(dim=-1) if self.discrete else action).numpy()
-        if one:
+        if single:
             return int(chosen[0]) if self.discrete else chosen[0]
         return chosen
 
     @torch.no_grad()
     def encode(self, observation: ArrayLike) -> NDArray[np.float32]:
         """The encoder's features (features,) of an observation (*seen), or of a batch of them."""
-        batch, one = self._batch(observation)
+        batch, single = self._batch(observation)
         with self.agent.arithmetic():
             encoder: nn.Module = self.agent.get_submodule("frozen_encoder")
             features: NDArray[np.float32] = encoder(batch[None])[0].numpy()
-        return features[0] if one else features
+        return features[0] if single else features
 
     def episode(self) -> Callable[[ArrayLike], Any]:
         """A function from what the environment gives, step by step of one episode, to actions.
@@ -242,7 +242,7 @@ def _of_run(folder: Path, curve: str | None) -> Trained:
     )
     with checkpoint.fitting(path, "run"):
         last = [float(own[-1]["return"]) if own else None for own in values["rows"]]
-        levels = [-np.inf if each is None else each for each in last]
+        levels = [-np.inf if level is None else level for level in last]
         member = int(np.argmax(levels)) if curve is None else names.index(curve)
         part, slot = stored_place(values["trainer"]["slots"], member)
         prefix, place = (f"stack/{slot}", 0) if plan["deterministic"] else ("stack/0", slot)

@@ -138,7 +138,7 @@ class ValueHead(nn.Module):
         sigma = settings.noisy_sigma if settings.noisy else 0.0
         self.hidden = NoisyLinear(members, inputs, settings.hidden, sigma)
         self.out = NoisyLinear(members, settings.hidden, outputs, sigma)
-        self.noise = sum(each.inputs + each.outputs for each in (self.hidden, self.out))
+        self.noise = sum(layer.inputs + layer.outputs for layer in (self.hidden, self.out))
 
     def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
         """noise: (members, self.noise)."""

@@ -126,7 +126,7 @@ class Replay(nn.Module):
             for name in ("observation", "age", "action", "reward", "terminated")
         }
         for name, starts in (("steps", self.steps), ("windows", self.windows)):
-            of = {key.removeprefix(f"{name}."): each for key, each in state.items() if key.startswith(name)}
+            of = {key.removeprefix(f"{name}."): array for key, array in state.items() if key.startswith(name)}
             rows |= {f"{name}.{key}": value for key, value in starts.moved(of).items()}
         return {**state, **rows}
 
@@ -270,7 +270,7 @@ class Replay(nn.Module):
         """Several of these at the same rows."""
         places = self._flat(row, members)
         return [
-            each.flatten(0, 1).index_select(0, places).view(*row.shape, *each.shape[2:]) for each in stored
+            ring.flatten(0, 1).index_select(0, places).view(*row.shape, *ring.shape[2:]) for ring in stored
         ]
 
     def _flat(self, row: Tensor, members: Tensor | None = None) -> Tensor:

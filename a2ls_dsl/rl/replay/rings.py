@@ -85,13 +85,13 @@ class Appended(ABC):
         memory = self._memory
         rows = self.since(memory.newest.get(folder, {}))
         kept = [
-            {"file": each["file"], "parts": held}
-            for each in memory.files.get(folder, [])
-            if (held := rows.still_there(each["parts"]))
+            {"file": piece["file"], "parts": held}
+            for piece in memory.files.get(folder, [])
+            if (held := rows.still_there(piece["parts"]))
         ]
         stem = name.replace("/", "-")
         # Also files of which this ring doesn't know: the last checkpoint may be another process'.
-        number = max((int(each.name.split(".")[-2]) for each in folder.glob(f"{stem}.*.npy")), default=0) + 1
+        number = max((int(path.name.split(".")[-2]) for path in folder.glob(f"{stem}.*.npy")), default=0) + 1
         file = f"{stem}.{number:06}.npy"
         _write(folder / file, (rows.number, *rows.shape[2:]), rows.pieces)
         files = [*kept, {"file": file, "parts": rows.parts}]
@@ -164,11 +164,11 @@ def _write(path: Path, shape: tuple[int, ...], pieces: Iterable[NDArray[np.gener
 def read(folder: Path, stored: Told) -> NDArray[np.generic]:
     """A ring of a checkpoint, all rows in their places. Raises OSError, ValueError, LookupError."""
     ring: NDArray[Any] = np.zeros(stored["shape"], np.dtype(stored["dtype"]))
-    for each in stored["files"]:
-        if Path(each["file"]).name != each["file"]:
-            raise ValueError(f"{each['file']} is not a file of its folder")
-        rows = np.load(folder / each["file"], mmap_mode="r", allow_pickle=False)
-        for part in each["parts"]:
+    for piece in stored["files"]:
+        if Path(piece["file"]).name != piece["file"]:
+            raise ValueError(f"{piece['file']} is not a file of its folder")
+        rows = np.load(folder / piece["file"], mmap_mode="r", allow_pickle=False)
+        for part in piece["parts"]:
             numbers = np.arange(part["first"], part["first"] + part["rows"])
             own = rows[part["offset"] : part["offset"] + part["rows"]]
             ring[part["member"], numbers % ring.shape[1]] = own
@@ -177,7 +177,7 @@ def read(folder: Path, stored: Told) -> NDArray[np.generic]:
 
 def clean(folder: Path, rings: Mapping[str, Told]) -> None:
     """Delete the files that no ring needs, and with the last one the folder."""
-    needed = {each["file"] for ring in rings.values() for each in ring["files"]}
+    needed = {piece["file"] for ring in rings.values() for piece in ring["files"]}
     for path in folder.glob("*.npy"):
         if path.name not in needed:
             path.unlink(missing_ok=True)

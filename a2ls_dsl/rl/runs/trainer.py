@@ -191,8 +191,8 @@ class Trainer:
                 self._keep(later)
         ready = [frames for frames, scores in self._scores.items() if len(scores) == len(self.plan.losses)]
         for frames in sorted(ready):
-            found = self._scores.pop(frames)
-            yield Evaluation(frames, tuple(found[member] for member in sorted(found)))
+            complete = self._scores.pop(frames)
+            yield Evaluation(frames, tuple(complete[member] for member in sorted(complete)))
 
     def _repeated(self, score: Score) -> Iterator[Score]:
         """The evaluations still to come of a member that has diverged: it has stopped, its policy stays."""

@@ -114,16 +114,16 @@ class Evaluator:
     def finish(self, only: Iterable[int] | None = None) -> list[Score]:
         """Play what is left of all evaluations that are running, or of these members' alone."""
         asked = range(self.pool.size) if only is None else list(only)
-        found: list[Score] = []
+        scores: list[Score] = []
         while left := [member for member in asked if member in self._open]:
-            found += self.step(np.isin(np.arange(self.pool.size), left))
-        return found
+            scores += self.step(np.isin(np.arange(self.pool.size), left))
+        return scores
 
     def state(self) -> tuple[Arrays, list[dict[str, Any]]]:
         """All that is known so far, as arrays and JSON values."""
         arrays = {name: getattr(self, name) for name in _OF_MEMBERS} | {"seen": self._history.stacked}
         arrays |= prefixed("played", self.pool.played.state(self._playing))
-        return arrays, [asdict(each.score) | {"returns": each.returns} for each in self._open.values()]
+        return arrays, [asdict(begun.score) | {"returns": begun.returns} for begun in self._open.values()]
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Iterable[Mapping[str, Any]]) -> None:
         """Take over what `state` of an equal evaluator returned; the learner holds the frozen policies."""
@@ -132,18 +132,18 @@ class Evaluator:
         self._history.stacked[:] = arrays["seen"]
         self.pool.restore(without_prefix("played", arrays))
         self._open = {}
-        for each in values:
-            score = Score.of({**each, "returns": ()})
-            self._open[score.member] = _Open(score, [float(value) for value in each["returns"]])
+        for stored in values:
+            score = Score.of({**stored, "returns": ()})
+            self._open[score.member] = _Open(score, [float(value) for value in stored["returns"]])
 
     def _begin_episodes(self, chosen: NDArray[np.bool_]) -> None:
         """Start the next episode of those in the mask that have just begun, or ended one."""
         numbers = np.zeros(self.pool.size, np.int64)
         waiting = np.zeros(self.pool.size, np.bool_)
-        for member, each in self._open.items():
+        for member, running in self._open.items():
             if chosen[member] and not self._playing[member]:
                 waiting[member] = True
-                numbers[member] = each.score.number * self.episodes + len(each.returns)
+                numbers[member] = running.score.number * self.episodes + len(running.returns)
         if waiting.any():
             seeds = self.learner.episode_seeds(Purpose.EVALUATION, numbers)
             self._history.begin(self.pool.reset_where(waiting, seeds), waiting)

@@ -103,8 +103,8 @@ class Learner:
 
     def close(self) -> None:
         """Let go of graphs, stacks and replays: it can't be used any more, and their memory is free."""
-        for each in (self._update, self._append, self._act, self._act_frozen):
-            each.close()
+        for graphs in (self._update, self._append, self._act, self._act_frozen):
+            graphs.close()
         self.stacks.clear()
         self.replays.clear()
 
@@ -267,7 +267,7 @@ class Learner:
 
     def _run_append(self, _: None, *step: Tensor) -> None:
         for replay, part in zip(self.replays, self.parts, strict=True):
-            replay.append(*(each[part] for each in step))
+            replay.append(*(tensor[part] for tensor in step))
 
     def _run_act(self, drawn: tuple[bool, bool], seen: Tensor, counter: Tensor, random: Tensor) -> Tensor:
         """drawn: whether any action is a uniform one, and whether all are."""

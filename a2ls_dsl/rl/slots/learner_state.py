@@ -73,7 +73,7 @@ def _as_array(stacks: Sequence[Agent]) -> NDArray[np.uint8]:
 
 
 def _of_array(array: NDArray[np.generic]) -> Iterator[Layout]:
-    for each in json.loads(array.tobytes()):
-        planned = tuple(text and loads(f"loss member = {text}")["member"] for text in each["planned"])
-        seats = tuple(tuple((bucket, lane) for bucket, lane in own) for own in each["seats"])
-        yield Layout(planned, float(each["padding"]), bool(each["spare"]), seats)
+    for layout in json.loads(array.tobytes()):
+        planned = tuple(text and loads(f"loss member = {text}")["member"] for text in layout["planned"])
+        seats = tuple(tuple((bucket, lane) for bucket, lane in own) for own in layout["seats"])
+        yield Layout(planned, float(layout["padding"]), bool(layout["spare"]), seats)

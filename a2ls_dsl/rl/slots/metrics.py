@@ -30,7 +30,7 @@ class Metrics(nn.Module):
             return
         nothing = self.sums.new_zeros(self.sums.shape[2])
         pairs = [self._recorded.get(name, (nothing, nothing.bool())) for name in self.names]
-        values, active = (torch.stack(each) for each in zip(*pairs, strict=True))
+        values, active = (torch.stack(column) for column in zip(*pairs, strict=True))
         self.sums += torch.stack([torch.where(active, values, 0.0), active.to(values)])
         self._recorded = {}
 

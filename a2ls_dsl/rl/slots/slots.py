@@ -188,7 +188,7 @@ class Slots:
             "losses": [_text(loss) for loss in learner.losses],
             "seeds": learner.seeds,
             "taken": [slot for slot, member in enumerate(self.members) if member],
-            "waiting": [[slot, _text(each.loss), each.seed] for slot, each in self._waiting.items()],
+            "waiting": [[slot, _text(member.loss), member.seed] for slot, member in self._waiting.items()],
             "frames": self.training.frames,
             "finished": self.tally.finished,
             "evaluator": values,

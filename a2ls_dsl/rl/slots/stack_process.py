@@ -63,8 +63,8 @@ class Report:
 
 def report(slots: Slots, scores: list[Score]) -> Report:
     """Of a stack's slots, after what gave these scores."""
-    last, told = slots.last_return.copy(), list(slots.replaced)
-    return Report(scores, slots.busy.copy(), slots.frames, last, slots.evaluating, told)
+    last, replaced = slots.last_return.copy(), list(slots.replaced)
+    return Report(scores, slots.busy.copy(), slots.frames, last, slots.evaluating, replaced)
 
 
 class StackProcess:
@@ -158,8 +158,8 @@ def launch(descriptor: int, threads: int) -> subprocess.Popen[bytes]:
 def main(descriptor: int) -> None:
     """The answering end, with its socket."""
     # How to stop is the business of the process that asks: it closes the socket.
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     channel, stack = Connection(descriptor), _Stack()
     with suppress(*_GONE), stack:
         while True:

@@ -168,10 +168,10 @@ class Stacks:
     def _collect(self, own: list[Score]) -> list[Score]:
         reports = [report(self.first, own), *(other.report() for other in self._others)]
         scores = list[Score]()
-        for places, each in zip(self._places, reports, strict=True):
-            self.busy[places], self.frames[places] = each.busy, each.frames
-            self.last_return[places] = each.last_return
-            scores += [replace(score, member=int(places[score.member])) for score in each.scores]
+        for places, news in zip(self._places, reports, strict=True):
+            self.busy[places], self.frames[places] = news.busy, news.frames
+            self.last_return[places] = news.last_return
+            scores += [replace(score, member=int(places[score.member])) for score in news.scores]
         for score in scores:
             if score.frames == self.training.frames:
                 self.members[score.member] = None

@@ -46,7 +46,7 @@ class StudyKnowledge:
         return self._scored(self._study.latest(number))
 
     def _scored(self, candidates: Sequence[Candidate]) -> Sequence[Scored]:
-        raced = any(each.fresh for each in candidates)
+        raced = any(candidate.fresh for candidate in candidates)
         levels = levels_of(self._study.leaderboard(0)) if raced else {}
         return scored_losses(candidates, levels, self._inside)
 
