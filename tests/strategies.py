@@ -49,7 +49,7 @@ from a2ls_dsl.lang.syntax.tree import (
 from a2ls_dsl.words import PAPER_OPERATORS
 from a2ls_dsl.words.agent import VALUE
 from a2ls_dsl.words.entry import Kind, Needs, Negatives, Operator, Sets
-from a2ls_dsl.words.language import HEAD, NONE, TRANSITION, Stream
+from a2ls_dsl.words.language import HEAD, HIGH, LOW, NONE, TRANSITION, Stream
 from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.numbers import Range
 from a2ls_dsl.words.registry import functions, heads, operators
@@ -229,6 +229,9 @@ def any_comparisons(draw: st.DrawFn, horizon: int = 4) -> Comparison:
         and (each.needs is not Needs.NEGATIVES or against)
         and (each.needs is not Needs.ROLLOUT or rollouts(bare))
     ]
+    ends = {each.name: each.value for each in options if each.name in (LOW, HIGH)}
+    if ends and not ends.get(LOW, 0) < ends.get(HIGH, 0):
+        options = [each for each in options if each.name not in ends]
     here, there = steps(bare)[0]
     for name in entry.maps:
         kinds = [each.name for each in heads.values() if name == TRANSITION or not each.residual]

@@ -50,7 +50,19 @@ from a2ls_dsl.lang.syntax.tree import (
     number_of,
 )
 from a2ls_dsl.words.entry import Kind, Needs, Sets, Type
-from a2ls_dsl.words.language import BINS, DECAY, HEAD, NONE, PROJECTOR, SMOOTHING, TRANSITION, Stream
+from a2ls_dsl.words.language import (
+    BINS,
+    DECAY,
+    HEAD,
+    HIGH,
+    LOW,
+    NONE,
+    PROJECTOR,
+    SMOOTHING,
+    SPREAD,
+    TRANSITION,
+    Stream,
+)
 from a2ls_dsl.words.registry import functions, heads, operators
 
 _SYMLOG = (Type.REWARD, Type.VALUE, Type.RETURN)
@@ -116,7 +128,7 @@ class _Lowering:
             ]
             return add(self._compare(number, term, parts))
         if not rollouts(term):
-            source = self._row(number, term, term.source, SOURCE, 0)
+            source = self._row(number, term, term.source, SOURCE)
             return self._step(number, term, source, term.target)
         # Sources are rolled out before targets, so their draws come first, as in a term without rollouts.
         columns: list[Sequence[int | Item]] = [
@@ -139,17 +151,15 @@ class _Lowering:
     def _step(self, number: int, term: Comparison, source: int, target: tuple[Item, ...]) -> int:
         """The operator on a source row and the row of a target."""
         entry = operators[term.operator]
-        bins = int(number_of(term, BINS)) if entry.sets is Sets.DATA_TARGET else 0
         rows = [self._maps.apply(HEAD, number, term, source, predicted(term))]
         if not entry.unary:
-            smoothing = number_of(term, SMOOTHING, 0)
-            rows.append(self._row(number, term, target, TARGET, bins, smoothing))
+            rows.append(self._row(number, term, target, TARGET))
         return self.builder.add(self._compare(number, term, rows))
 
     def _compare(self, number: int, term: Comparison, inputs: list[int]) -> Compare:
         entry = operators[term.operator]
         self._draws += entry.draws
-        elsewhere = (DECAY, SMOOTHING) if entry.sets is Sets.DATA_TARGET else (DECAY,)
+        elsewhere = (DECAY, *SPREAD[1:]) if entry.sets is Sets.DATA_TARGET else (DECAY,)
         options = tuple(
             (option.name, float(number_of(term, option.name)))
             for option in entry.options
@@ -164,32 +174,26 @@ class _Lowering:
             draw=self._draws if entry.draws else 0,
         )
 
-    def _row(
-        self,
-        number: int,
-        term: Comparison,
-        items: tuple[Item, ...],
-        side: str,
-        bins: int,
-        smoothing: float = 0,
-    ) -> int:
-        parts = []
-        for item in items:
-            part = self._projected(number, term, item, side)
-            if bins:
-                kind = type_of(item)
-                low, high = NATURAL_RANGES[kind]
-                spread = Spread(
-                    inputs=(part,),
-                    bins=bins,
-                    low=low,
-                    high=high,
-                    symlog=kind in _SYMLOG,
-                    smoothing=smoothing,
-                )
-                part = self.builder.add(spread)
-            parts.append(part)
+    def _row(self, number: int, term: Comparison, items: tuple[Item, ...], side: str) -> int:
+        parts = [self._projected(number, term, item, side) for item in items]
+        if side == TARGET and operators[term.operator].sets is Sets.DATA_TARGET:
+            parts = [self._spread(term, *part) for part in zip(items, parts, strict=True)]
         return self.builder.add(Concat(inputs=tuple(parts)))
+
+    def _spread(self, term: Comparison, item: Item, part: int) -> int:
+        """The numbers of an item of a target, spread over bins of their natural range or of a given one."""
+        low, high = number_of(term, LOW, 0), number_of(term, HIGH, 0)
+        natural, kind = low == high, type_of(item)
+        low, high = NATURAL_RANGES[kind] if natural else (low, high)
+        spread = Spread(
+            inputs=(part,),
+            bins=int(number_of(term, BINS)),
+            low=low,
+            high=high,
+            symlog=natural and kind in _SYMLOG,
+            smoothing=number_of(term, SMOOTHING, 0),
+        )
+        return self.builder.add(spread)
 
     def _projected(self, number: int, term: Comparison, item: Item, side: str) -> int:
         """An item; a latent goes through its projector, which is trained where the encoder is."""

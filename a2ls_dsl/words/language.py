@@ -27,7 +27,8 @@ HEAD, PROJECTOR, TRANSITION = "head", "projector", "transition"
 HIDDEN = "hidden"
 """The role of hidden layers that several maps share."""
 
-DECAY, BINS, SMOOTHING, TEMPERATURE = "decay", "bins", "smoothing", "temperature"
+DECAY, TEMPERATURE = "decay", "temperature"
+SPREAD = BINS, LOW, HIGH, SMOOTHING = "bins", "low", "high", "smoothing"
 """Options with a meaning for the compiler: see `Operator`."""
 
 PREDICTOR, PLAIN, LINEAR, NONE = "predictor", "plain", "linear", "none"

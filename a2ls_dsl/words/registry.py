@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.words.entry import Formula, Function, Head, Kind, Needs, Negatives, Number, Operator, Sets
-from a2ls_dsl.words.language import BINS, DECAY, KEYWORDS, NONE, SCHEDULE, SMOOTHING, Stream
+from a2ls_dsl.words.language import BINS, DECAY, KEYWORDS, NONE, SCHEDULE, SPREAD, Stream
 from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.numbers import POSITIVE_SHARE
 
@@ -188,7 +188,7 @@ def _check_operator(entry: Operator) -> None:
             )
     _check_numbers(name, entry.options)
     # The compiler handles the steps of a rollout and the bins of a target.
-    spread = [SMOOTHING] if entry.sets is Sets.DATA_TARGET else []
+    spread = SPREAD[1:] if entry.sets is Sets.DATA_TARGET else ()
     named = [option.name for option in entry.options if option != _DECAY and option.name not in spread]
     named += ["against_batch"] * (entry.negatives is Negatives.ON_REQUEST)
     named += ["matrix"] * entry.matrix + ["draws"] * entry.draws

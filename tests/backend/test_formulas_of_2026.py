@@ -189,6 +189,23 @@ def test_ce_smooths_its_target_and_prints_it() -> None:
     torch.testing.assert_close(value, -(target * logits.log_softmax(dim=1)).sum(dim=1).mean(), **EXACT)
 
 
+def test_ce_spreads_numbers_themselves_over_a_range_that_is_given() -> None:
+    """Bins at -5, -3, -1, 1, 3 and 5."""
+    loss = loads("loss it = ce({ s[t] } -> { r[t] }) with bins = 6, low = -5, high = 5, head = linear")["it"]
+    module = compile_loss(loss, Spaces(3, 2, 3)).double()
+    rewards = torch.tensor([[-70.0], [-2.0], [0.0], [1.5], [5.0]], dtype=torch.float64)
+    window = Window(rows(0, 5, 3).detach()[:, None], torch.zeros(5, 1, 2).double(), rewards)
+    value = module(lambda x: x, lambda x: x, window)
+    shares = [{0: 1.0}, {1: 0.5, 2: 0.5}, {2: 0.5, 3: 0.5}, {3: 0.75, 4: 0.25}, {5: 1.0}]
+    logits = module.heads[0](window.observation[:, 0])
+    parts = [
+        share * (torch.logsumexp(row, 0) - row[place])
+        for row, near in zip(logits, shares, strict=True)
+        for place, share in near.items()
+    ]
+    torch.testing.assert_close(value, sum(parts) / 5, **EXACT)
+
+
 @pytest.mark.parametrize("levels", [2, 3, 4, 5, 8, 257])
 def test_fsq_rounds_to_the_nearest_level_and_passes_gradients(levels: int) -> None:
     x = torch.linspace(-4, 4, 201, dtype=torch.float64).requires_grad_()

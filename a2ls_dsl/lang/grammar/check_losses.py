@@ -14,8 +14,8 @@ from a2ls_dsl.lang.grammar.losses import Root
 from a2ls_dsl.lang.grammar.sets import ENCODERS, SOURCE
 from a2ls_dsl.lang.grammar.space import Space, spaces_of
 from a2ls_dsl.lang.messages.codes import Findings, GrammarRule, report
-from a2ls_dsl.lang.rules.comparison import range_problem
 from a2ls_dsl.lang.rules.items import ItemChecker
+from a2ls_dsl.lang.rules.options import range_problem
 from a2ls_dsl.lang.rules.sums import NO_SCHEDULE, SCHEDULE_FIX, WEIGHT, weight_problem
 from a2ls_dsl.lang.rules.terms import TermChecker
 from a2ls_dsl.lang.rules.types import trains_encoder

@@ -23,7 +23,8 @@ from a2ls_dsl.lang.grammar.sets import (
     kind_of,
 )
 from a2ls_dsl.lang.grammar.space import Space
-from a2ls_dsl.lang.rules.comparison import problems, word_problems
+from a2ls_dsl.lang.rules.comparison import problems
+from a2ls_dsl.lang.rules.options import word_problems
 from a2ls_dsl.lang.rules.types import Parts, Side
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import Word

@@ -7,14 +7,12 @@ diagnostics with places, and a grammar leaves out whatever has a problem.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.messages.codes import Rule
-from a2ls_dsl.lang.messages.unknown_names import unknown_option
 from a2ls_dsl.lang.rules.canonical import SOURCE, TARGET, canonical_items
+from a2ls_dsl.lang.rules.options import left_out, word_problems
 from a2ls_dsl.lang.rules.types import (
     Parts,
     Place,
@@ -28,13 +26,10 @@ from a2ls_dsl.lang.rules.types import (
     type_of,
     width_of,
 )
-from a2ls_dsl.lang.syntax.printer import print_item, print_option, print_runs
-from a2ls_dsl.lang.syntax.tree import Call, Element, Option, Rollout
-from a2ls_dsl.words.entry import LAYER, MAX_LAYERS, Needs, Negatives, Operator, Sets, Type
-from a2ls_dsl.words.language import HEAD, NONE, PROJECTOR, TRANSITION, Stream
-from a2ls_dsl.words.maps import MAPS
-from a2ls_dsl.words.numbers import print_number
-from a2ls_dsl.words.registry import heads
+from a2ls_dsl.lang.syntax.printer import print_item, print_runs
+from a2ls_dsl.lang.syntax.tree import Element, Rollout
+from a2ls_dsl.words.entry import Needs, Operator, Sets, Type
+from a2ls_dsl.words.language import HEAD, TRANSITION, Stream
 
 
 def problems(parts: Parts) -> list[Problem]:
@@ -53,23 +48,6 @@ def number_of_sets(entry: Operator, written: int) -> Iterator[Problem]:
     elif not entry.unary and written == 1:
         fix = f"as in {entry.name}({{ source }} -> {{ target }})"
         yield Problem(Rule.NUMBER_OF_SETS, f"`{entry.name}` compares two sets, here is one", fix, Place.TERM)
-
-
-def word_problems(entry: Operator, against_batch: bool, options: Iterable[Option]) -> Iterator[Problem]:
-    """What is wrong with an operator, its negatives and options, whatever its sets are."""
-    if against_batch and entry.negatives is not Negatives.ON_REQUEST:
-        always = entry.negatives is Negatives.ALWAYS
-        message = f"`{entry.name}` " + ("is against the batch by nature" if always else "takes no negatives")
-        yield Problem(Rule.NO_NEGATIVES, message, Fix("leave out `against batch`", ""), Place.NEGATIVES)
-    seen = set[str]()
-    for option in options:
-        if option.name in seen:
-            yield Problem(Rule.OPTION_TWICE, f"`{option.name}` is given twice", _left_out(option), option)
-        elif option.name in MAPS:
-            yield from _map(option, entry)
-        else:
-            yield from _number(option, entry, against_batch)
-        seen.add(option.name)
 
 
 def _sets(parts: Parts) -> Iterator[Problem]:
@@ -169,103 +147,10 @@ def _words(parts: Parts) -> Iterator[Problem]:
         reported = any(problem.about is option for problem in wrong)
         if parameter and parameter.needs is Needs.ROLLOUT and not parts.rolled and not reported:
             message = f"`{option.name}` weighs the steps of a rollout; there is none"
-            yield Problem(Rule.OPTION_UNKNOWN, message, _left_out(option), option)
+            yield Problem(Rule.OPTION_UNKNOWN, message, left_out(option), option)
         if option.name == TRANSITION and not parts.rolls and not reported:
             message = f"a `{TRANSITION}` is what a rollout applies; there is none"
-            yield Problem(Rule.OPTION_UNKNOWN, message, _left_out(option), option)
-
-
-def _map(option: Option, entry: Operator) -> Iterator[Problem]:
-    call = option.value if isinstance(option.value, Call) else None
-    if option.name not in entry.maps:
-        message = f"`{entry.name}` has no {option.name}: {_WITHOUT[option.name]}"
-        yield Problem(Rule.OPTION_UNKNOWN, message, _left_out(option), option)
-    elif call is None or call.name not in heads:
-        message = f"there is no such {option.name}: `{print_option(option)}`"
-        fix = f"a {option.name} is {', '.join(heads)}, e.g. mlp(256)"
-        yield Problem(Rule.OPTION_VALUE, message, fix, option)
-    elif heads[call.name].layers and not 1 <= len(call.numbers) <= MAX_LAYERS:
-        message = f"`{call.name}` takes the widths of 1 to {MAX_LAYERS} hidden layers"
-        yield Problem(Rule.OPTION_VALUE, message, f"e.g. {heads[call.name].example}", option)
-    elif call.numbers and not heads[call.name].layers:
-        yield Problem(
-            Rule.OPTION_VALUE,
-            f"`{call.name}` takes no numbers",
-            Fix.write(f"{option.name} = {call.name}"),
-            option,
-        )
-    elif problem := range_problem(option, entry):
-        yield problem
-    elif call.name == NONE and option.shared:
-        message = f"`none` is no {option.name} that could be shared"
-        yield Problem(Rule.OPTION_VALUE, message, _unshared(option), option)
-    elif call.name == NONE and option.name == TRANSITION:
-        message = "a rollout can't do without a transition"
-        yield Problem(Rule.OPTION_VALUE, message, "e.g. transition = mlp(256)", option)
-    elif heads[call.name].residual and option.name != TRANSITION:
-        message = f"`{call.name}` adds to a latent, as a transition does; no {option.name} can"
-        yield Problem(Rule.OPTION_VALUE, message, "e.g. mlp(256)", option)
-    elif call.name == NONE and option.name == HEAD and entry.needs_head:
-        message = f"`{entry.name}` can't do without a head: its prediction is no row like the target"
-        yield Problem(Rule.OPTION_VALUE, message, "e.g. head = linear", option)
-
-
-_WITHOUT = {
-    HEAD: "it looks at the rows themselves",
-    PROJECTOR: "it looks at the latents themselves",
-    TRANSITION: "it looks at single steps",
-}
-
-
-def _number(option: Option, entry: Operator, against_batch: bool) -> Iterator[Problem]:
-    parameter = entry.option(option.name)
-    if parameter is None:
-        names = [*entry.maps, *(option.name for option in entry.options)]
-        message = f"`{entry.name}` has no option `{option.name}`"
-        fix = unknown_option(option.name, names)
-        if isinstance(fix, Fix) and option.span:
-            fix = replace(fix, at=(option.span.start, option.span.start + len(option.name)))
-        yield Problem(Rule.OPTION_UNKNOWN, message, fix, option)
-    elif problem := range_problem(option, entry):
-        yield problem
-    elif option.shared:
-        message = f"`as` names a head; `{parameter.name}` is none"
-        yield Problem(Rule.OPTION_VALUE, message, _unshared(option), option)
-    elif parameter.needs is Needs.NEGATIVES and not against_batch:
-        message = f"`{option.name}` divides similarities to the batch; there are none"
-        yield Problem(Rule.OPTION_UNKNOWN, message, "add `against batch`", option)
-
-
-def range_problem(option: Option, entry: Operator) -> Problem | None:
-    """What is wrong with the value of an option that an operator has: a number, or widths of layers."""
-    if option.name in MAPS:
-        if isinstance(option.value, Call) and all(map(LAYER.holds, option.value.numbers)):
-            return None
-        return Problem(Rule.OPTION_VALUE, f"the width of a layer is {LAYER}", "e.g. mlp(256)", option)
-    parameter = entry.option(option.name)
-    if parameter is None or (not isinstance(option.value, Call) and parameter.range.holds(option.value)):
-        return None
-    fix = Fix.write(f"{parameter.name} = {print_number(parameter.default)}")
-    return Problem(Rule.OPTION_VALUE, f"`{parameter.name}` is {parameter.range}", fix, option)
-
-
-def _unshared(option: Option) -> Fix:
-    return Fix(f"leave out `as {option.shared}`", print_option(replace(option, shared=None)))
-
-
-def _left_out(option: Option) -> str | Fix:
-    """The edit that removes an option, with the comma or the `with` that is too many then."""
-    words = "remove it"
-    if option.span is None:
-        return words
-    text, start, end = option.span.source.text, option.span.start, option.span.end
-    before, behind = text[:start].rstrip(), text[end:]
-    if before.endswith(","):
-        return Fix(words, "", (len(before) - 1, end))
-    if behind.lstrip().startswith(","):
-        following = behind.lstrip()[1:]
-        return Fix(words, "", (start, len(text) - len(following.lstrip())))
-    return Fix(words, "", (len(before.removesuffix("with").rstrip()), end))
+            yield Problem(Rule.OPTION_UNKNOWN, message, left_out(option), option)
 
 
 def _rows(parts: Parts) -> Iterator[Problem]:

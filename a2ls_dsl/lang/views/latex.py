@@ -33,7 +33,7 @@ from a2ls_dsl.lang.views.latex_items import (
     row,
 )
 from a2ls_dsl.words.entry import Sets
-from a2ls_dsl.words.language import BINS, HEAD, NONE, PROJECTOR, SMOOTHING, TRANSITION
+from a2ls_dsl.words.language import BINS, HEAD, HIGH, LOW, NONE, PROJECTOR, SMOOTHING, TRANSITION
 from a2ls_dsl.words.numbers import print_number
 from a2ls_dsl.words.registry import functions, heads, operators
 
@@ -55,6 +55,8 @@ def formula(term: Comparison, index: str) -> str:
         histogram = rf"\mathrm{{twohot}}_{{{symbols[BINS]}}}"
         if width != "0":
             histogram = rf"\mathrm{{HLGauss}}_{{{symbols[BINS]},{width}}}"
+        if symbols[LOW] != symbols[HIGH]:
+            histogram += rf"^{{[{symbols[LOW]},{symbols[HIGH]}]}}"
         symbols["spread"] = histogram
     text = entry.latex_against if term.against_batch else entry.latex
     if text:
@@ -146,7 +148,8 @@ def _where(term: Comparison, number: str) -> Iterator[str]:
     """What y, z and r are in a term."""
     rolled, index = rollouts(term), _index(number)
     around = _letter(term, PROJECTOR, "p", number)
-    binned = operators[term.operator].sets is Sets.DATA_TARGET
+    symlog = operators[term.operator].sets is Sets.DATA_TARGET
+    symlog = symlog and number_of(term, LOW, 0) == number_of(term, HIGH, 0)
     if operators[term.operator].sets is Sets.TRANSITION:
         yield f"y{index} &= {row(term.source, SOURCE)}"
         for item in reversed(term.target):
@@ -159,13 +162,13 @@ def _where(term: Comparison, number: str) -> Iterator[str]:
         here = [projected(_along(item), item, SOURCE, around) for item in steps(term)[0][0]]
         yield rf"y{index}^{{(i)}} &= {_predicted(term, number, ', '.join(here), len(here) > 1)}"
         yield from dict.fromkeys(_transition(rollout, term) for rollout in rolled)
-        target = row(steps(term)[0][1], TARGET, brackets=True, symlog=binned, projector=around)
+        target = row(steps(term)[0][1], TARGET, brackets=True, symlog=symlog, projector=around)
         yield rf"z{index}^{{(i)}} &= {target} \quad \text{{$i$ steps later}}"
     else:
         source = row(term.source, SOURCE, projector=around)
         yield f"y{index} &= {_predicted(term, number, source, len(term.source) > 1)}"
         if term.target:
-            target = row(term.target, TARGET, brackets=True, symlog=binned, projector=around)
+            target = row(term.target, TARGET, brackets=True, symlog=symlog, projector=around)
             yield f"z{index} &= {target}"
 
 

@@ -19,7 +19,7 @@ from a2ls_dsl.backend.module import compile_loss
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.rules.canonical import canonical, key, views_of
-from a2ls_dsl.lang.rules.sums import shared_names
+from a2ls_dsl.lang.rules.sums import shared_names, view_names
 from a2ls_dsl.lang.syntax.printer import print_item, print_weight
 from a2ls_dsl.lang.syntax.tree import Comparison, Loss, Weighted
 
@@ -62,7 +62,7 @@ def meaning(loss: Loss, frames: bool) -> Meaning | None:
     Every term is evaluated by itself on a fixed batch: its value, and the direction of its gradient for a
     small encoder. Learned parameters are fixed numbers that depend only on their place in the term and their
     shape, so a term gives the same in every loss. Equal terms still count twice, as each has its own head.
-    Which terms share a head counts, too.
+    Which terms share a head or a view counts, too.
     """
     blocks: dict[str, list[tuple[object, ...]]] = {}
     for place, weighted in enumerate(loss.terms):
@@ -74,7 +74,7 @@ def meaning(loss: Loss, frames: bool) -> Meaning | None:
             numbers = _numbers(term)
         except A2lError:
             return None
-        views = tuple(_views(term)) if frames else ()
+        views = tuple(_views(term) if frames else view_names(term))
         blocks.setdefault(name, []).append((print_weight(weighted.weight), *numbers, *views))
     return tuple(sorted((tuple(sorted(block, key=repr)) for block in blocks.values()), key=repr))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from a2ls_dsl.words.entry import Number, Sets
-from a2ls_dsl.words.language import BINS, SMOOTHING
+from a2ls_dsl.words.language import BINS, HIGH, LOW, SMOOTHING
 from a2ls_dsl.words.numbers import Range
 from a2ls_dsl.words.operators.a2ls import normalise
 from a2ls_dsl.words.registry import operator
@@ -66,6 +66,8 @@ def cosine_distance(y: Tensor, z: Tensor) -> Tensor:
         Number(
             BINS, 65, Range(2, 1001, whole=True), "how many bins each number of the target is spread over"
         ),
+        Number(LOW, 0, Range(-1e6, 1e6), "where the bins begin, if not at the end of the natural range"),
+        Number(HIGH, 0, Range(-1e6, 1e6), "where they end"),
         Number(
             SMOOTHING,
             0,
