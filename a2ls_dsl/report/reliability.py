@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import f as f_distribution
+from scipy.special import fdtrc  # scipy.stats takes a second to load
 
 
 @dataclass(frozen=True)
@@ -40,4 +40,4 @@ def reliability(scores: ArrayLike) -> Reliability:
         return Reliability(math.nan, math.nan)
     icc = (between - within) / (between + (seeds - 1) * within)
     ratio = between / within if within else math.inf
-    return Reliability(icc, float(f_distribution.sf(ratio, losses - 1, (losses - 1) * (seeds - 1))))
+    return Reliability(icc, float(fdtrc(losses - 1, (losses - 1) * (seeds - 1), ratio)))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import fdtrc, stdtrit  # scipy.stats takes a second to load
 
 Floats = NDArray[np.float64]
 Runs = Mapping[int, float]
@@ -143,8 +144,6 @@ def blocked(runs: Sequence[Runs]) -> Blocked | None:
     table = np.array([[run[seed] for seed in common] for run in runs])
     if min(table.shape, default=0) < 2 or table.ndim != 2:
         return None
-    from scipy.stats import f  # not at the top: it takes half a second
-
     arms, seeds = table.shape
     by_arm, by_seed = table.mean(axis=1), table.mean(axis=0)
     rest = table - by_arm[:, None] - by_seed[None, :] + table.mean()
@@ -156,8 +155,8 @@ def blocked(runs: Sequence[Runs]) -> Blocked | None:
     of_seeds = float(by_seed.var(ddof=1)) * arms
     effect = max((between - error) / seeds, 0.0)
     return Blocked(
-        float(f.sf(between / error, arms - 1, freedom)),
-        float(f.sf(of_seeds / error, seeds - 1, freedom)),
+        float(fdtrc(arms - 1, freedom, between / error)),
+        float(fdtrc(seeds - 1, freedom, of_seeds / error)),
         effect / (effect + error),
     )
 
@@ -232,6 +231,4 @@ def _end(contradicted: Callable[[float], bool], inside: float, outside: float) -
 
 
 def _student(confidence: float, freedom: float) -> float:
-    from scipy.stats import t  # not at the top: it takes half a second
-
-    return float(t.ppf((1 + confidence) / 2, freedom))
+    return float(stdtrit(freedom, (1 + confidence) / 2))

@@ -81,7 +81,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (("check", "crul"), "did you mean the shipped loss `curl`?"),
         (("check", "nowhere.a2l"), "check the path"),
         (("check", "."), "is a folder"),
-        (("explain", "A2L055"), "did you mean `A2L054`?"),
+        (("explain", "A2LO12"), "did you mean `A2L012`?"),
         (("grammar", "count", "a2l"), "did you mean `a2ls`?"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
