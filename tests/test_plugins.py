@@ -21,6 +21,7 @@ from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.rl.slots.evaluation import Score
+from a2ls_dsl.rl.slots.parts import Running
 from a2ls_dsl.rl.slots.stacks import Stacks
 from a2ls_dsl.search.stack_actor import StackActor
 from a2ls_dsl.words import registry
@@ -147,7 +148,7 @@ def test_processes_that_train_know_it(forgotten: None) -> None:
     scores = []
     for count in (1, 2):
         members = [Member(loss, 0), Member(loss, 1)]
-        with Stacks(training, members, workers=1, exact=True, stacks=count) as stacks:
+        with Stacks(training, members, Running(workers=1, exact=True), count) as stacks:
             found = list[Score]()
             while stacks.busy.any():
                 found += stacks.tick()
@@ -180,7 +181,7 @@ def _trained_by_an_actor(answers: Connection) -> None:
     settings = SacSettings(hidden=8, batch_size=4, random_steps=20)
     training = Training(find_task("cartpole-swingup"), 400, settings, EvaluationSettings(400, 1))
     actor = StackActor()
-    actor.start(training, 1, {"plugins": [str(NORMALITY)], "workers": 1})
+    actor.start(training, 1, Running(workers=1, refill=True), [str(NORMALITY)])
     report = actor.advance({0: Member(load_one(str(LOSS))[1], 0)}, [])
     while not report.scores:
         report = actor.advance({}, [])

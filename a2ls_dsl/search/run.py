@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -23,6 +22,7 @@ from a2ls_dsl.rl.runs.checkpoint import Pace
 from a2ls_dsl.rl.runs.training import Member
 from a2ls_dsl.rl.settings import Computation
 from a2ls_dsl.rl.slots.evaluation import Score
+from a2ls_dsl.rl.slots.parts import Running
 from a2ls_dsl.rl.slots.slot_sets import SlotSet
 from a2ls_dsl.rl.slots.slots import Replaced
 from a2ls_dsl.rl.slots.stacks import Stacks
@@ -153,14 +153,12 @@ class _Search:
     def _stacks(self) -> SlotSet:
         settings = self.settings
         training = replace(training_of(settings), computation=Computation(capture=self.capture))
-        common: dict[str, Any] = {
-            "device": self.device,
-            "workers": self.workers,
-            "expected": expected_losses(self.grammar, settings.seed, self.slots),
-        }
+        expected = expected_losses(self.grammar, settings.seed, self.slots)
+        exact = settings.deterministic and self.cluster is None
+        running = Running(self.device, self.workers, exact, refill=True, expected=tuple(expected))
         if self.cluster is not None:
-            return RayStacks(training, self.stack, self.cluster, common)
-        return Stacks(training, [None] * self.slots, exact=settings.deterministic, refill=True, **common)
+            return RayStacks(training, self.stack, self.cluster, running)
+        return Stacks(training, [None] * self.slots, running)
 
     def _loop(self, conductor: Conductor, slots: SlotSet, stopping: Callable[[], bool]) -> bool:
         standing = Standing(self.study, conductor, slots)

@@ -24,6 +24,7 @@ from a2ls_dsl.diagnostics import A2lError, reason
 from a2ls_dsl.rl.replay.rings import Memory, Rows, Sent
 from a2ls_dsl.rl.runs.training import Member, TrainedNetworks, Training
 from a2ls_dsl.rl.slots.evaluation import Score
+from a2ls_dsl.rl.slots.parts import Running
 from a2ls_dsl.rl.slots.slot_sets import State, divided, joined
 from a2ls_dsl.search.stack_actor import Report, StackActor
 
@@ -74,11 +75,11 @@ class _Stack:
 class RayStacks:
     """The slots of all stacks as one. A context manager; see `Slots` for what it can do."""
 
-    def __init__(self, training: Training, slots: int, cluster: Cluster, settings: Mapping[str, Any]) -> None:
-        """slots: of each stack; settings: further arguments of each stack's `Slots`."""
+    def __init__(self, training: Training, slots: int, cluster: Cluster, running: Running) -> None:
+        """slots: of each stack."""
         self._ray: Any = _ray(cluster.address)
         self._actor = self._ray.remote(StackActor).options(num_gpus=cluster.gpus)
-        self._stack = training, slots, dict(settings) | {"plugins": list(plugins.loaded())}
+        self._stack = training, slots, running, list(plugins.loaded())
         self._size, self._silent = slots, 0.0
         self._stacks = [_Stack(number) for number in range(cluster.stacks)]
         self._resting = False
@@ -154,9 +155,9 @@ class RayStacks:
     @property
     def about(self) -> dict[str, object]:
         """What has to be equal for other slots to take over a state of these."""
-        _, _, settings = self._stack
-        device, exact = settings["device"], settings.get("exact", False)
-        return {"slots": len(self.busy), "exact": exact, "device": device, "stacks": len(self._stacks)}
+        _, _, running, _ = self._stack
+        about = {"slots": len(self.busy), "exact": running.exact, "device": running.device}
+        return about | {"stacks": len(self._stacks)}
 
     def rest(self) -> bool:
         """Whether all stacks that have started stand still; none goes on until `state` is asked for."""

@@ -16,6 +16,7 @@ from a2ls_dsl import plugins
 from a2ls_dsl.rl.replay.rings import Appended, Known
 from a2ls_dsl.rl.runs.training import Member, TrainedNetworks, Training
 from a2ls_dsl.rl.slots.evaluation import Score
+from a2ls_dsl.rl.slots.parts import Running
 from a2ls_dsl.rl.slots.slot_sets import State
 from a2ls_dsl.rl.slots.slots import Slots
 
@@ -40,14 +41,13 @@ class Report:
 class StackActor:
     """A stack in a process of its own; Ray makes an actor of it."""
 
-    def start(self, training: Training, slots: int, settings: Mapping[str, Any]) -> int:
+    def start(self, training: Training, slots: int, running: Running, own: Sequence[str]) -> int:
         """Make the stack; gives the bytes of memory that it takes, its environments included.
 
-        Not done by the constructor, whose errors reach the driver as text alone.
+        own: plugins. Not done by the constructor, whose errors reach the driver as text alone.
         """
-        plugins.load(settings["plugins"])
-        others = {name: value for name, value in settings.items() if name != "plugins"}
-        self._slots = Slots(training, [None] * slots, refill=True, **others)
+        plugins.load(own)
+        self._slots = Slots(training, [None] * slots, running)
         return self._slots.memory_bytes
 
     def advance(self, fills: Mapping[int, Member], clears: Sequence[int]) -> Report:

@@ -25,6 +25,7 @@ from a2ls_dsl.rl.runs import checkpoint
 from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.rl.slots.evaluation import Score
+from a2ls_dsl.rl.slots.parts import Running
 from a2ls_dsl.rl.slots.slot_sets import divided, joined
 from a2ls_dsl.search import scale_out
 from a2ls_dsl.search.candidates import Status
@@ -58,7 +59,7 @@ GAME = Training(
     EvaluationSettings(every_frames=4 * 40, episodes=1),
 )
 MEMBERS = {0: Member(None, 0), 2: Member(WINNER, 1)}
-STACK = {"workers": 1, "device": "cpu"}
+STACK = Running(workers=1, refill=True)
 
 
 @pytest.fixture(autouse=True)
@@ -219,7 +220,7 @@ def test_a_stack_that_is_stored_and_read_goes_on_bit_for_bit(tmp_path: Path) -> 
 
     def made() -> StackActor:
         actor = StackActor()
-        actor.start(GAME, 3, STACK | {"exact": True, "plugins": []})
+        actor.start(GAME, 3, replace(STACK, exact=True), [])
         return actor
 
     def scores(actor: StackActor) -> list[tuple[int, int, tuple[float, ...], float]]:

@@ -11,6 +11,7 @@ from a2ls_dsl.rl.bench.mix import CandidateTime, updates_of
 from a2ls_dsl.rl.envs.tasks import Task
 from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, SacSettings
+from a2ls_dsl.rl.slots.parts import Running
 from a2ls_dsl.rl.slots.stacks import Stacks, stacks_for
 
 _LONG = 100_000  # agent steps: more than are measured
@@ -44,7 +45,7 @@ def measure_stacks(
     training = replace(whole, frames=long, settings=short, evaluation=EvaluationSettings(every_frames=long))
     counts = dict.fromkeys((1, stacks_for(whole, len(members), device)))
     for count in counts:
-        with Stacks(training, members, device, refill=True, stacks=count) as stacks:
+        with Stacks(training, members, Running(device, refill=True), count) as stacks:
             for _ in range(short.random_steps + 2 * short.cycle):
                 stacks.tick()
             ticks, begin = 0, time.perf_counter()

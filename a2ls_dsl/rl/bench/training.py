@@ -12,6 +12,7 @@ from a2ls_dsl.rl.compute.capture import WARM_UP
 from a2ls_dsl.rl.envs.tasks import Task
 from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings
+from a2ls_dsl.rl.slots.parts import Running
 from a2ls_dsl.rl.slots.slots import Slots
 
 CANDIDATE_FRAMES = 100_000
@@ -60,7 +61,7 @@ def measure_training(
     short = replace(settings, random_steps=max(settings.batch_size, 32), replay_capacity=5_000)
     frames = task.steps_to_frames(100_000)
     training = Training(task, frames, short, EvaluationSettings(every_frames=frames), pixels, computation)
-    with Slots(training, [Member(loss, seed) for seed in range(members)], device) as slots:
+    with Slots(training, [Member(loss, seed) for seed in range(members)], Running(device)) as slots:
         first, ticks = short.random_steps + begin, 0
         for _ in range(first):
             slots.tick()

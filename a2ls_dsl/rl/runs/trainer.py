@@ -20,6 +20,7 @@ from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.slots.evaluation import Score
 from a2ls_dsl.rl.slots.learner_state import Arrays
+from a2ls_dsl.rl.slots.parts import Running
 from a2ls_dsl.rl.slots.slots import Replaced
 from a2ls_dsl.rl.slots.stacks import Stacks
 
@@ -117,7 +118,7 @@ class Trainer:
         self, plan: Plan, device: str = "cpu", workers: int | None = None, exact: bool = False
     ) -> None:
         self.plan, self.exact = plan, exact
-        self.slots = Stacks(plan.training, plan.members, device, workers, exact)
+        self.slots = Stacks(plan.training, plan.members, Running(device, workers, exact))
         # By frames and member, until those of all members are there.
         self._scores: dict[int, dict[int, Score]] = {}
         self._told = 0  # of workers that were replaced

@@ -9,7 +9,7 @@ settings.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,17 +19,14 @@ from a2ls_dsl.backend.counter_rng import Purpose
 from a2ls_dsl.lang.load import loads
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.agents import observations_of
-from a2ls_dsl.rl.compute.footprint import footprint_of
-from a2ls_dsl.rl.envs.pool import EnvPool, FirstEnvironments, usable_cores
 from a2ls_dsl.rl.replay.observations import History
 from a2ls_dsl.rl.replay.windows import check_windows
 from a2ls_dsl.rl.runs.checkpoint import prefixed, without_prefix
 from a2ls_dsl.rl.runs.training import Member, TrainedNetworks, Training
 from a2ls_dsl.rl.slots.clock import Clock
 from a2ls_dsl.rl.slots.evaluation import Evaluator, Score, as_played
-from a2ls_dsl.rl.slots.learner import Learner
 from a2ls_dsl.rl.slots.learner_state import Arrays
+from a2ls_dsl.rl.slots.parts import Parts, Running
 from a2ls_dsl.rl.slots.tally import Tally
 
 
@@ -43,72 +40,26 @@ class Replaced:
 class Slots:
     """Slots for members that train alike. `tick` by `tick`, members that `fill` put in train to their end.
 
-    refill: whether slots are given to others than `members`; expected: losses such as may come, to count the
-    memory that they need. exact: a member's results are the same, bit for bit, in any company (see
-    `learner.py`). stacks: that many stacks of this size have to fit into memory. A context manager that ends
-    the worker processes; raises `A2lError` if one of them dies, or
-    where the members don't fit into memory.
+    A context manager that ends the worker processes; raises `A2lError` if one of them dies, or where the
+    members don't fit into memory.
     """
 
     def __init__(
-        self,
-        training: Training,
-        members: Sequence[Member | None],
-        device: str = "cpu",
-        workers: int | None = None,
-        exact: bool = False,
-        refill: bool = False,
-        expected: Sequence[Loss | None] = (),
-        stacks: int = 1,
+        self, training: Training, members: Sequence[Member | None], running: Running | None = None
     ) -> None:
+        running = running or Running()
         check_windows(training, [member.loss for member in members if member])
-        self.training, self.exact, self.clock = training, exact, Clock()
+        self.training, self.exact, self.clock = training, running.exact, Clock()
         self.members = list(members)
-        size = len(members)
-        rendering = training.pixels.rendering if training.pixels else None
-        # An episode takes one row more than it has steps, and one row is being written. Where episodes
-        # end early there are more of them, and the oldest rows are overwritten a little sooner.
-        episodes = training.steps // training.task.episode_steps + 2
-        self.replay_rows = min(training.settings.replay_capacity, training.steps + 2 * episodes)
-        losses = tuple(dict.fromkeys([*(member.loss for member in members if member), *expected]))
-
-        def admit(first: FirstEnvironments) -> None:
-            seen = observations_of(training.settings, first.observation_shape, training.pixels)
-            sizes = seen, first.action_size
-            alone = footprint_of(
-                training.settings, losses or (None,), *sizes, self.replay_rows, exact, device
-            )
-            footprint = replace(alone, environment=first.environment, process=first.process)
-            count = usable_cores() if workers is None else workers
-            footprint.check(stacks * size, stacks * count, device)
-            self.memory_bytes = footprint.total(size, count)
-
-        self.pool = EnvPool(training.task, size, workers, rendering=rendering, life_loss=True, admit=admit)
-        try:
-            self.evaluation_pool = EnvPool(training.task, size, rendering=rendering, beside=self.pool)
-            shape = self.pool.observation_shape
-            sizes = observations_of(training.settings, shape, training.pixels), self.pool.action_size
-            self.learner = Learner(
-                [member.loss if member else None for member in members],
-                [member.seed if member else 0 for member in members],
-                *sizes,
-                self.replay_rows,
-                training.settings,
-                device,
-                exact,
-                training.computation,
-                refill,
-                training.task.steps_to_frames(1),
-            )
-        except BaseException:
-            self.close()
-            raise
+        self.parts = Parts(training, members, running)
+        self.pool, self.learner = self.parts.pool, self.parts.learner
+        self.memory_bytes = self.parts.memory_bytes
         # Learning begins at update 0 for members that are there from the first tick on.
         self.learner.skip(-training.settings.random_steps * training.settings.updates_per_step)
-        self.evaluator = Evaluator(self.evaluation_pool, self.learner, training.evaluation.episodes)
+        self.evaluator = Evaluator(self.parts.evaluation_pool, self.learner, training.evaluation.episodes)
         playing = training.evaluation.episodes * training.task.episode_steps
         self._pace = -(-playing // training.task.frames_to_steps(training.evaluation.every_frames))
-        self._history = History(size, sizes[0])
+        self._history = History(len(members), self.parts.observations)
         self._waiting: dict[int, Member] = {}
         self.tally = Tally([member is not None for member in members])
         for slot in np.flatnonzero(~self.tally.busy):
@@ -116,9 +67,7 @@ class Slots:
 
     def close(self) -> None:
         """End the worker processes."""
-        for name in ("pool", "evaluation_pool"):
-            if hasattr(self, name):
-                getattr(self, name).close()
+        self.parts.close()
 
     def __enter__(self) -> Slots:
         return self

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -28,6 +28,7 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.compute.device import make_deterministic
 from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.slots.evaluation import Score
+from a2ls_dsl.rl.slots.parts import Running
 from a2ls_dsl.rl.slots.slots import Slots
 
 _GONE = (EOFError, BrokenPipeError, ConnectionResetError)
@@ -78,17 +79,17 @@ class StackProcess:
         threads: int,
         training: Training,
         members: Sequence[Member | None],
-        settings: Mapping[str, Any],
+        running: Running,
         deterministic: bool,
     ) -> None:
-        """threads: of torch; settings: further arguments of `Slots`."""
+        """threads: of torch."""
         here, there = socket.socketpair()
         with there:
             self._process = launch(there.fileno(), threads)
         self._channel = Connection(here.detach())
         self._waiting = list[tuple[Ask, tuple[Any, ...]]]()  # what needs no answer
         self.evaluating, self.replaced = False, list[str]()
-        self.ask(Ask.START, training, members, settings, deterministic, list(plugins.loaded()))
+        self.ask(Ask.START, training, members, running, deterministic, list(plugins.loaded()))
 
     def fill(self, place: int, member: Member) -> None:
         """Let a member in, before anything else is asked."""
@@ -218,13 +219,13 @@ class _Stack:
         self,
         training: Training,
         members: Sequence[Member | None],
-        settings: Mapping[str, Any],
+        running: Running,
         deterministic: bool,
         own: Sequence[str],
     ) -> int:
         plugins.load(own)
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
         if deterministic:
-            make_deterministic(settings["device"])
-        self._slots = Slots(training, members, **settings)
+            make_deterministic(running.device)
+        self._slots = Slots(training, members, running)
         return self._slots.memory_bytes

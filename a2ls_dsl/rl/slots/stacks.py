@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 
 from a2ls_dsl import plugins
-from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.envs.pool import usable_cores
 from a2ls_dsl.rl.runs.training import Member, TrainedNetworks, Training
 from a2ls_dsl.rl.slots.evaluation import Score
+from a2ls_dsl.rl.slots.parts import Running
 from a2ls_dsl.rl.slots.slot_sets import State, divided, joined
 from a2ls_dsl.rl.slots.slots import Slots
 from a2ls_dsl.rl.slots.stack_process import Ask, StackProcess, report
@@ -42,28 +42,21 @@ def stacks_for(training: Training, members: int, device: str) -> int:
 class Stacks:
     """Slots in `stacks` stacks; slot i is one of stack i modulo `stacks`. The first is in this process.
 
-    The other arguments are those of `Slots`, and so is what it can do; `workers` are divided among the
-    stacks. first: the stack in this process, all of it where there is one. A context manager that ends the
-    processes; they end with this one in any case. Raises `A2lError` where a stack can't be made, or its
-    process dies.
+    What it can do is what `Slots` can; the workers are divided among the stacks. first: the stack in this
+    process, all of it where there is one. A context manager that ends the processes; they end with this one
+    in any case. Raises `A2lError` where a stack can't be made, or its process dies.
     """
 
     def __init__(
         self,
         training: Training,
         members: Sequence[Member | None],
-        device: str = "cpu",
-        workers: int | None = None,
-        exact: bool = False,
-        refill: bool = False,
-        expected: Sequence[Loss | None] = (),
+        running: Running | None = None,
         stacks: int | None = None,
     ) -> None:
-        self.training, self.device, self.exact = training, device, exact
-        self.members = list(members)
-        self._workers, self._refill, self._expected = workers, refill, tuple(expected)
+        self.training, self.members, self._running = training, list(members), running or Running()
         self._threads = torch.get_num_threads()
-        self._open(stacks or stacks_for(training, len(members), device))
+        self._open(stacks or stacks_for(training, len(members), self._running.device))
 
     def _open(self, count: int) -> None:
         size, cores = len(self.members), usable_cores()
@@ -73,22 +66,16 @@ class Stacks:
         self.last_return = np.full(size, np.nan)
         threads = min(self._threads, max(1, cores // count)) if count > 1 else self._threads
         torch.set_num_threads(threads)
-        common: dict[str, Any] = {
-            "device": self.device,
-            "workers": max(1, (self._workers or cores) // count) if count > 1 else self._workers,
-            "exact": self.exact,
-            "refill": self._refill,
-            "expected": self._expected,
-            "stacks": count,
-        }
+        shared = max(1, (self._running.workers or cores) // count) if count > 1 else self._running.workers
+        running = replace(self._running, workers=shared, stacks=count)
         self._places = [np.arange(number, size, count) for number in range(count)]
         self._others = list[StackProcess]()
         repeats = torch.are_deterministic_algorithms_enabled()
         try:
             for places in self._places[1:]:
                 own = [self.members[slot] for slot in places]
-                self._others.append(StackProcess(threads, self.training, own, common, repeats))
-            self.first = Slots(self.training, self.members[::count], **common)
+                self._others.append(StackProcess(threads, self.training, own, running, repeats))
+            self.first = Slots(self.training, self.members[::count], running)
             self.memory_bytes = self.first.memory_bytes + sum(other.answer() for other in self._others)
         except BaseException:
             self.close()
@@ -184,7 +171,8 @@ class Stacks:
     @property
     def about(self) -> dict[str, object]:
         """What has to be equal for other slots to take over a state of these."""
-        return {"slots": len(self.members), "exact": self.exact, "device": self.device}
+        running = self._running
+        return {"slots": len(self.members), "exact": running.exact, "device": running.device}
 
     def state(self) -> State:
         """Everything that a later process needs to go on with the same members, as arrays and JSON values."""

@@ -112,6 +112,7 @@ from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.settings import SacSettings
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.rl.slots.parts import Running
 
 kind, name = {"AS": (resource.RLIMIT_AS, "VmSize"), "DATA": (resource.RLIMIT_DATA, "VmData")}[sys.argv[1]]
 used = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name)) * 1024
@@ -120,7 +121,7 @@ assert 2**27 < free_of_process() <= 2**28, free_of_process()
 settings = SacSettings(hidden=512, batch_size=64, replay_capacity=1000)
 task = find_task("cartpole-swingup")
 try:
-    Slots(Training(task, 8000, settings), [Member(None, seed) for seed in range(40)], workers=1)
+    Slots(Training(task, 8000, settings), [Member(None, seed) for seed in range(40)], Running(workers=1))
 except A2lError as error:
     print(error)
 """

@@ -14,6 +14,7 @@ from a2ls_dsl.rl.agents import algorithm_for
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import EvaluationSettings
+from a2ls_dsl.rl.slots.parts import Running
 from a2ls_dsl.rl.slots.slots import Slots
 from a2ls_dsl.search.presets import quick
 from a2ls_dsl.search.settings import SearchSettings
@@ -54,7 +55,7 @@ def test_pictures_are_learned_with_either_kind_of_action(folder: Path, name: str
         small = type(settings)(random_steps=30, batch_size=2, hidden=8)
         training = Training(task, 34, small, EvaluationSettings(34, 1), algorithm.pixels(task, obs))
         assert not training.sees_vectors
-        with Slots(training, [Member(None, 0)], workers=1) as slots:
+        with Slots(training, [Member(None, 0)], Running(workers=1)) as slots:
             for _ in range(33):
                 slots.tick()
             assert slots.learner.finite().all()

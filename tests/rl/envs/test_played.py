@@ -16,6 +16,7 @@ from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.rainbow.settings import VECTORS, RainbowSettings
 from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
+from a2ls_dsl.rl.slots.parts import Running
 from a2ls_dsl.rl.slots.slots import Slots
 
 RAINBOW = RainbowSettings(
@@ -26,7 +27,7 @@ MEMBERS = [Member(None, 0), Member(load_one("curl")[1], 1)]
 
 
 def stack(training: Training) -> Slots:
-    return Slots(training, MEMBERS, workers=1, exact=True)
+    return Slots(training, MEMBERS, Running(workers=1, exact=True))
 
 
 def end(slots: Slots) -> dict[str, np.ndarray[Any, Any]]:

@@ -24,6 +24,7 @@ from a2ls_dsl.rl.runs.keeping import train
 from a2ls_dsl.rl.runs.trainer import Evaluation, Plan, Ticked, Trainer
 from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
+from a2ls_dsl.rl.slots.parts import Running
 from a2ls_dsl.rl.slots.slots import Slots
 
 pytest.importorskip("ale_py")
@@ -88,7 +89,7 @@ def test_a_member_is_the_same_in_any_company_and_after_an_interruption(tmp_path:
 
 def test_updates_begin_after_the_random_steps_and_are_so_many_a_step() -> None:
     training = plan(None, seeds=(0,)).training
-    with Slots(training, [Member(None, 0)], workers=1) as slots:
+    with Slots(training, [Member(None, 0)], Running(workers=1)) as slots:
         for _ in range(35):
             slots.tick()
         assert slots.learner.stacks[0].updates.tolist() == [2 * 5]
@@ -98,7 +99,7 @@ def test_updates_begin_after_the_random_steps_and_are_so_many_a_step() -> None:
 def test_an_evaluation_is_a_plain_loop_with_its_own_chances() -> None:
     """Of the frozen policy: episodes by their names, actions by their numbers, returns unclipped."""
     training = replace(plan(None, seeds=(3,)).training, evaluation=EvaluationSettings(4 * 40, 2))
-    with Slots(training, [Member(None, 3)], workers=1) as slots:
+    with Slots(training, [Member(None, 3)], Running(workers=1)) as slots:
         for _ in range(40):
             slots.tick()
         learner = slots.learner

@@ -14,6 +14,7 @@ from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.rl.slots.evaluation import Score
 from a2ls_dsl.rl.slots.learner import Learner
+from a2ls_dsl.rl.slots.parts import Running
 from a2ls_dsl.rl.slots.slots import Slots
 
 NAMES = shipped("losses", ".a2l")
@@ -133,7 +134,7 @@ def test_every_loss_trains_for_2000_steps_on_cartpole(names: tuple[str, ...]) ->
     training = Training(task, frames, settings, EvaluationSettings(frames, 1))
     members = [Member(load_one(name)[1], seed) for seed, name in enumerate(names)]
     scores: dict[int, Score] = {}
-    with Slots(training, members, workers=2) as slots:
+    with Slots(training, members, Running(workers=2)) as slots:
         while len(scores) < len(names):
             for score in slots.tick():
                 scores[score.member] = score

@@ -155,9 +155,9 @@ def test_a_run_that_has_ended_goes_on_with_more_frames(tmp_path: Path) -> None:
         begun = evaluations(short)
         assert short.finished
         save(path, *short.state())
-        rows = short.slots.first.replay_rows
+        rows = short.slots.first.parts.replay_rows
     with Trainer(plan(WINNER, None, every=104, frames=624)) as longer:
-        assert longer.slots.first.replay_rows > rows
+        assert longer.slots.first.parts.replay_rows > rows
         longer.restore(*load(path))
         assert not longer.finished
         found = begun + evaluations(longer)

@@ -20,6 +20,7 @@ from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, SacSettings
 from a2ls_dsl.rl.slots.learner import Learner
+from a2ls_dsl.rl.slots.parts import Running
 from a2ls_dsl.rl.slots.slots import Slots
 
 DEVICES = [
@@ -250,7 +251,7 @@ def test_the_next_member_of_a_slot_is_sound() -> None:
         evaluation=EvaluationSettings(every_frames=8 * 35, episodes=1),
     )
     members = [Member(loss_of(name), seed) for seed, name in enumerate(("a2_winner", "curl_a2ls"))]
-    with Slots(training, members, workers=1, refill=True) as slots:
+    with Slots(training, members, Running(workers=1, refill=True)) as slots:
         refilled, scores = False, []
         for tick in range(200):
             scores += slots.tick()

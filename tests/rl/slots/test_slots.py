@@ -20,6 +20,7 @@ from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, SacSettings
 from a2ls_dsl.rl.slots.evaluation import Score
 from a2ls_dsl.rl.slots.learner import Learner
+from a2ls_dsl.rl.slots.parts import Running
 from a2ls_dsl.rl.slots.slots import Slots
 
 # An odd number of random steps, and evaluations that are not done when the next ones are due.
@@ -49,7 +50,7 @@ MEMBERS = [Member(loss_of(name), seed) for seed, name in enumerate(NAMES)]
 
 
 def alone(member: Member) -> list[Score]:
-    with Slots(TRAINING, [member], workers=1, exact=True) as slots:
+    with Slots(TRAINING, [member], Running(workers=1, exact=True)) as slots:
         scores: list[Score] = []
         while slots.members[0] is not None:
             scores += slots.tick()
@@ -62,7 +63,7 @@ def flow(exact: bool, culled: int | None = None) -> dict[int, list[Score]]:
     inside = {0: waiting.pop(0), 1: waiting.pop(0)}
     found: dict[int, list[Score]] = {member: [] for member in range(len(MEMBERS))}
     first = [MEMBERS[0], MEMBERS[1], None]
-    with Slots(TRAINING, first, workers=1, exact=exact, refill=True) as slots:
+    with Slots(TRAINING, first, Running(workers=1, exact=exact, refill=True)) as slots:
         for tick in range(400):
             if tick >= 7:  # the third slot takes its first member at an odd moment
                 for slot in slots.free():
@@ -178,7 +179,7 @@ def test_members_catch_up_on_their_evaluations_together(monkeypatch: pytest.Monk
 
     def steps(members: list[Member]) -> int:
         played = 0
-        with Slots(TRAINING, members, workers=1) as slots:
+        with Slots(TRAINING, members, Running(workers=1)) as slots:
             act = slots.learner.act_frozen
 
             def counted(seen: NDArray[Any], counter: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
@@ -196,7 +197,7 @@ def test_members_catch_up_on_their_evaluations_together(monkeypatch: pytest.Monk
 
 def test_updates_stay_in_step_with_the_stack() -> None:
     """Members begin at any tick; their first update is one with the actor's part, as alone."""
-    with Slots(TRAINING, [MEMBERS[0], None], workers=1, refill=True) as slots:
+    with Slots(TRAINING, [MEMBERS[0], None], Running(workers=1, refill=True)) as slots:
         for _ in range(3):
             slots.tick()
         slots.fill(1, MEMBERS[2])

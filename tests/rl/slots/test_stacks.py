@@ -24,6 +24,7 @@ from a2ls_dsl.rl.settings import EvaluationSettings, PixelSettings, SacSettings
 from a2ls_dsl.rl.slots import stack_process
 from a2ls_dsl.rl.slots import stacks as stacks_module
 from a2ls_dsl.rl.slots.evaluation import Score
+from a2ls_dsl.rl.slots.parts import Running
 from a2ls_dsl.rl.slots.slots import Slots
 from a2ls_dsl.rl.slots.stacks import Stacks, stacks_for
 
@@ -62,12 +63,12 @@ def flow(slots: Slots | Stacks, stop: int = 10**9) -> list[tuple[int, Score]]:
 
 @pytest.fixture(scope="module")
 def scores() -> list[tuple[int, Score]]:
-    return flow(Slots(TRAINING, [None] * SLOTS, workers=1, exact=True, refill=True))
+    return flow(Slots(TRAINING, [None] * SLOTS, Running(workers=1, exact=True, refill=True)))
 
 
 @pytest.mark.parametrize("stacks", [2, 3])
 def test_stacks_give_what_one_gives(stacks: int, scores: list[tuple[int, Score]]) -> None:
-    slots = Stacks(TRAINING, [None] * SLOTS, workers=2, exact=True, refill=True, stacks=stacks)
+    slots = Stacks(TRAINING, [None] * SLOTS, Running(workers=2, exact=True, refill=True), stacks)
     assert len(scores) > 5
     assert str(flow(slots)) == str(scores)  # as text: numbers that aren't there are equal, too
 
@@ -85,13 +86,13 @@ def test_stored_stacks_go_on_in_any_number_of_processes(tmp_path: Path) -> None:
     """By ones that would have been divided otherwise: they take the number that there was."""
     path = tmp_path / "checkpoint.npz"
     for before, after in ((2, 1), (1, 2)):
-        with Stacks(TRAINING, MEMBERS[:SLOTS], workers=1, stacks=before) as first:
+        with Stacks(TRAINING, MEMBERS[:SLOTS], Running(workers=1), before) as first:
             for _ in range(30):
                 first.tick()
             checkpoint.save(path, *first.state())
             expected, frames = to_the_end(first), first.frames
         arrays, values = checkpoint.load(path)
-        with Stacks(TRAINING, MEMBERS[:SLOTS], workers=1, stacks=after) as second:
+        with Stacks(TRAINING, MEMBERS[:SLOTS], Running(workers=1), after) as second:
             second.restore(arrays, values)
             assert second.count == before
             assert second.busy.all()
@@ -120,7 +121,7 @@ def test_policies_are_found_in_whatever_process_they_were_trained(
 
 
 def test_a_process_that_dies_is_an_error_with_a_way_on() -> None:
-    with Stacks(TRAINING, MEMBERS[:2], workers=1, stacks=2) as slots:
+    with Stacks(TRAINING, MEMBERS[:2], Running(workers=1), 2) as slots:
         slots.tick()
         os.kill(slots._others[0]._process.pid, signal.SIGKILL)
         with pytest.raises(A2lError, match="was killed by SIGKILL") as error:
@@ -132,11 +133,11 @@ def test_what_a_stack_refuses_is_refused() -> None:
     """Also where only another process sees it: here a loss that looks beyond an episode's end."""
     far = Member(loads("loss far = mse({ s[t] } -> { s[t+45] })")["far"], 0)
     with pytest.raises(A2lError, match="45"):
-        Stacks(TRAINING, [MEMBERS[0], far], workers=1, stacks=2)
+        Stacks(TRAINING, [MEMBERS[0], far], Running(workers=1), 2)
 
 
 def test_processes_end_with_the_one_that_started_them() -> None:
-    slots = Stacks(TRAINING, MEMBERS[:2], workers=1, stacks=2)
+    slots = Stacks(TRAINING, MEMBERS[:2], Running(workers=1), 2)
     process = slots._others[0]._process
     slots.close()
     assert process.poll() is not None
