@@ -98,6 +98,8 @@ def test_options_are_those_of_the_operator_and_not_given_yet() -> None:
         "head",
         "projector",
         "transition",
+        "low",
+        "high",
         "smoothing",
         "decay",
     ]

@@ -59,6 +59,12 @@ SAME = {
     "mse({ visited(s[t], a[t..t+1]), a[t], a[t+1] } -> { r[t], r[t+1] }) with transition = plain": (
         "mse({ visited(s[t], a[t..t+1]), a[t], a[t+1] } -> { r[t], r[t+1] })"
     ),
+    "mse({ visited(l2(s[t]), a[t]), a[t] } -> { r[t] }) with transition = linear, decay = 0.5": (
+        "mse({ l2(s[t]), a[t] } -> { r[t] })"
+    ),
+    "mse({ visited(s[t], a[t]), s[t], rollout(s[t], a[t]) } -> { r[t] }) with transition = linear": (
+        "mse({ s[t], rollout(s[t], a[t]) } -> { r[t] }) with transition = linear"
+    ),
     "mse({ s[t] } -> { uniform(s[t+1]), ema(geometric(s[t+1..t+3], 0.99)) })": (
         "mse({ s[t] } -> { s[t+1], geometric(s[t+1..t+3]) })"
     ),

@@ -18,6 +18,7 @@ from a2ls_dsl.lang.rules.sums import schedule_of
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import Path, Value, Word, built, join, numbers_of
 from a2ls_dsl.lang.syntax.tree import Call, Item, Schedule, Weight
+from a2ls_dsl.words.agent import ROLLOUTS
 from a2ls_dsl.words.language import SCHEDULE
 from a2ls_dsl.words.registry import functions, operators
 
@@ -27,11 +28,15 @@ MANY = 10**30
 
 @dataclass(frozen=True)
 class SetChoice:
-    """One combination of the alternatives of a set: what must be in it, and what may."""
+    """One combination of the alternatives of a set: what must be in it, and what may.
+
+    rolls: whether a rollout is written in it.
+    """
 
     path: Path
     must: frozenset[Item]
     may: frozenset[Item]
+    rolls: bool = False
 
 
 class Alternatives:
@@ -155,12 +160,15 @@ class Alternatives:
                 for choices in product(*(list(self._expanded(part, side, binding)) for part in parts)):
                     must = frozenset[Item]().union(*(choice.must for choice in choices))
                     may = frozenset[Item]().union(*(choice.may for choice in choices)) - must
-                    yield SetChoice(join(choice.path for choice in choices), must, may)
+                    rolls = any(choice.rolls for choice in choices)
+                    yield SetChoice(join(choice.path for choice in choices), must, may, rolls)
             case surface.Elements(items, some):
+                called = {call.function.text for item in items for call in surface.applied(item)}
+                rolls = not called.isdisjoint(ROLLOUTS)
                 for chosen_items in product(*(self._item(item, side, binding) for item in items)):
                     held = frozenset(item for _, group in chosen_items for item in group)
                     path = join(path for path, _ in chosen_items)
-                    yield SetChoice(path, frozenset() if some else held, held if some else frozenset())
+                    yield SetChoice(path, frozenset() if some else held, held if some else frozenset(), rolls)
 
     def _item(
         self, item: surface.Item, side: str, binding: surface.Binding

@@ -21,15 +21,17 @@ from a2ls_dsl.lang.grammar.sets import (
     Layouts,
     SetSpace,
     kind_of,
+    without,
 )
 from a2ls_dsl.lang.grammar.space import Space
+from a2ls_dsl.lang.rules.canonical import idle_options
 from a2ls_dsl.lang.rules.comparison import problems
 from a2ls_dsl.lang.rules.options import word_problems
 from a2ls_dsl.lang.rules.types import Parts, Side
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import Word
 from a2ls_dsl.lang.syntax.printer import stream_of
-from a2ls_dsl.lang.syntax.tree import Call, Comparison, Option, Rollout
+from a2ls_dsl.lang.syntax.tree import Call, Comparison, Option
 from a2ls_dsl.words.entry import Operator
 from a2ls_dsl.words.language import NONE
 from a2ls_dsl.words.maps import MAPS
@@ -40,14 +42,22 @@ from a2ls_dsl.words.registry import operators
 class _Class:
     """Wordings that differ in numbers only, so that they go with the same sets.
 
-    single: what they are along a rollout of one step, once that was asked for.
+    shorter: what they are without some options that are idle, once that was asked for.
     """
 
     entry: Operator
     against_batch: bool
     options: tuple[Option, ...]
     wordings: list[Wording] = field(default_factory=list)
-    single: list[Wording] = field(default_factory=list)
+    shorter: dict[tuple[str, ...], list[Wording]] = field(default_factory=dict)
+
+    def beside(self, source: Side, target: Side | None) -> list[Wording]:
+        """The wordings beside these sets: along a single step no option weighs steps, and so on."""
+        idle = idle_options(source.lengths, target.lengths if target else frozenset())
+        given = tuple(option.name for option in self.options if option.name in idle)
+        if given not in self.shorter:
+            self.shorter[given] = [Wording(old.picks, without(old.kind, given)) for old in self.wordings]
+        return self.shorter[given]
 
 
 class Elaborator:
@@ -197,7 +207,7 @@ class Elaborator:
                 wording
                 for words in self._classes(call)
                 if not problems(Parts(words.entry, words.against_batch, words.options, source, target))
-                for wording in self._sized(words, source, call)
+                for wording in words.beside(source, target)
             )
             if wordings:
                 places = tuple(places for _, places in combination)
@@ -207,19 +217,6 @@ class Elaborator:
                 groups.append(Group(wordings, places, total, valid))
         lists = tuple(map(len, self._lists(call)))
         return ComparisonSpace(call.span.start, call, lists, spaces, tuple(groups), self.layouts)
-
-    def _sized(self, words: _Class, source: Side, call: surface.Operation) -> list[Wording]:
-        """The wordings of a class beside a source: along a single step, no option weighs steps."""
-        if source.lengths != {1}:
-            return words.wordings
-        if not words.single:
-            lists, name, against = self._lists(call), words.entry.name, words.against_batch
-            rolled = tuple(item for item in source.items if isinstance(item, Rollout))
-            words.single.extend(
-                Wording(old.picks, kind_of(name, against, _options(lists, call, old.picks), rolled))
-                for old in words.wordings
-            )
-        return words.single
 
     def _lists(self, call: surface.Operation) -> tuple[tuple[Word, ...], ...]:
         """What can stand for each word of a call: its operator, its negatives, the value of each option."""
@@ -263,7 +260,7 @@ class Elaborator:
                 high = low | layout.cover(choice.may)
                 cubes.append(Cube.of(choice.path, low, high, layout.clauses))
                 items = layout.chosen(high)
-                shape = Side.of_canonical(items, items, fixed=low == high)
+                shape = Side.of_canonical(items, items, choice.rolls, fixed=low == high)
                 shapes.setdefault(shape, []).append(place)
             alike = {shape: tuple(places) for shape, places in shapes.items()}
             self._sets[key] = SetSpace(layout, tuple(cubes)), alike

@@ -5,7 +5,7 @@ A set's alternatives are cubes: of a cube's elements some must be there and othe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
@@ -133,13 +133,16 @@ class Layouts:
         return (source, target) if unary or self.target.allows(target) else None
 
 
-def kind_of(operator: str, against: bool, options: tuple[Option, ...], source: tuple[Item, ...] = ()) -> Kind:
-    """The kind of a comparison, its options without defaults and in canonical order.
-
-    source: what it may compare, where that is known: options that mean nothing for it are left out, too.
-    """
-    plain = canonical_comparison(Comparison(operator, source, (), against, options))
+def kind_of(operator: str, against: bool, options: tuple[Option, ...]) -> Kind:
+    """The kind of a comparison, its options without defaults and in canonical order."""
+    plain = canonical_comparison(Comparison(operator, (), (), against, options))
     return plain.operator, plain.against_batch, plain.options
+
+
+def without(kind: Kind, names: Collection[str]) -> Kind:
+    """A kind without the options of these names."""
+    operator, against, options = kind
+    return operator, against, tuple(option for option in options if option.name not in names)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """The canonical form of a loss, and with it the loss' identity.
 
 Canonical means: references replaced by what they name, nested weights multiplied out, defaults left out
-(numbers, encoders, options), two ways to write one computation joined (the return of one reward, the decay of
-one step, `infonce` and `cosine`), the items of every set sorted (s, a, r, o, done, then time) and free of
-repetition, the terms of a sum sorted by their print, shared heads called h1, h2, ... in the order of the
-terms. A view is a new draw each time it is called, so repeated views stay; those of one name are one, and are
-called v1, v2, ...
+(numbers, encoders, options), two ways to write one computation joined (the return of one reward, the decay
+of one step, `visited` of one action and its state, `infonce` and `cosine`), the items of every set sorted
+(s, a, r, o, done, then time) and free of repetition, the terms of a sum sorted by their print, shared heads
+called h1, h2, ... in the order of the terms. A view is a new draw each time it is called, so repeated views
+stay; those of one name are one, and are called v1, v2, ...
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from a2ls_dsl.lang.syntax.tree import (
 )
 from a2ls_dsl.words.agent import DRAWS, EMA, ONLINE, STOP, VALUE
 from a2ls_dsl.words.entry import Kind
-from a2ls_dsl.words.language import DECAY, TEMPERATURE, Stream
+from a2ls_dsl.words.language import DECAY, TEMPERATURE, TRANSITION, Stream
 from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.registry import contrasts, functions, operators
 
@@ -68,13 +68,12 @@ def canonical(loss: Loss, scope: Mapping[str, Loss] | None = None) -> Loss:
 def canonical_comparison(term: Comparison) -> Comparison:
     """A comparison with sorted sets and without defaults; its heads keep their names."""
     term = _plain_contrast(term)
-    source = canonical_set(term.source, SOURCE)
-    rolled = {item.length for item in source if isinstance(item, Rollout)}
-    idle = [DECAY] if rolled == {1} else []
+    source, target = canonical_set(term.source, SOURCE), canonical_set(term.target, TARGET)
+    idle = idle_options(lengths_of(source), lengths_of(target)) if source else []
     return Comparison(
         term.operator,
         source,
-        canonical_set(term.target, TARGET),
+        target,
         term.against_batch,
         tuple(
             replace(option, value=value, span=None)
@@ -83,6 +82,16 @@ def canonical_comparison(term: Comparison) -> Comparison:
             if option.name not in idle
         ),
     )
+
+
+def lengths_of(items: Iterable[Item]) -> frozenset[int]:
+    """How many steps the rollouts of a set have."""
+    return frozenset(item.length for item in items if isinstance(item, Rollout))
+
+
+def idle_options(source: frozenset[int], target: frozenset[int]) -> list[str]:
+    """The options that mean nothing, as rollouts of these lengths have one step, or there are none."""
+    return [DECAY] * (source <= {1}) + [TRANSITION] * (not source | target)
 
 
 def _plain_contrast(term: Comparison) -> Comparison:
@@ -118,6 +127,8 @@ def canonical_items(items: Iterable[Item], side: str) -> list[Item]:
         match item:
             case Element(stream, offset, calls):
                 return Element(stream, offset, calls_of(item) if calls else (), until=item.until)
+            case Rollout(start, _, 1, True):
+                return Element(start.stream, start.offset, calls_of(start))
             case Rollout(start, first, length, visited):
                 return Rollout(Element(start.stream, start.offset, calls_of(start)), first, length, visited)
             case Return(first, last, None) if first == last:

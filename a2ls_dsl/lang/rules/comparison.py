@@ -64,7 +64,7 @@ def _rollouts(parts: Parts) -> Iterator[Problem]:
             message, fix = "the next state of a transition is one step ahead", "e.g. rollout(s[t], a[t])"
         yield Problem(Rule.ROLLOUT_PLACE, message, fix or "e.g. { s[t+1..t+5] }", misplaced)
         return
-    rolled = [item for item in source.items if isinstance(item, Rollout)]
+    rolled = [item for item in source.items if isinstance(item, Rollout) and item.length in source.lengths]
     if not parts.rolled:
         return
     if target is None or entry.pairwise:
@@ -92,6 +92,8 @@ def _unlike(rollout: Rollout, side: Side, place: Place) -> Problem:
     where = "of its target" if place is Place.TARGET else "beside it"
     message = f"this rollout has {count}, and so has each part {where}; not so {named}"
     first, fix = part[0], "e.g. one return a step, each one step later"
+    if isinstance(first, Rollout):
+        fix = "take as many actions in each"
     if isinstance(first, Element):
         later = first.stream not in (Stream.ACTION, Stream.REWARD) and not rollout.visited
         start = rollout.first + later
@@ -140,15 +142,17 @@ _TRANSITION = sorted([Width.NUMBER, Width.LATENT])
 
 def _words(parts: Parts) -> Iterator[Problem]:
     """Negatives and options fit the operator and the sets."""
+    source, target = parts.source, parts.target
+    rolls = source.rolls or (target is not None and target.rolls)
     wrong = list(word_problems(parts.entry, parts.against_batch, parts.options))
     yield from wrong
     for option in parts.options:
         parameter = parts.entry.option(option.name)
         reported = any(problem.about is option for problem in wrong)
-        if parameter and parameter.needs is Needs.ROLLOUT and not parts.rolled and not reported:
+        if parameter and parameter.needs is Needs.ROLLOUT and not source.rolls and not reported:
             message = f"`{option.name}` weighs the steps of a rollout; there is none"
             yield Problem(Rule.OPTION_UNKNOWN, message, left_out(option), option)
-        if option.name == TRANSITION and not parts.rolls and not reported:
+        if option.name == TRANSITION and not rolls and not reported:
             message = f"a `{TRANSITION}` is what a rollout applies; there is none"
             yield Problem(Rule.OPTION_UNKNOWN, message, left_out(option), option)
 

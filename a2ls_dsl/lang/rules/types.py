@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from a2ls_dsl.diagnostics import Fix
-from a2ls_dsl.lang.rules.canonical import canonical_items, explicit_calls, ordered_set
+from a2ls_dsl.lang.rules.canonical import canonical_items, explicit_calls, lengths_of, ordered_set
 from a2ls_dsl.lang.syntax.tree import Call, Comparison, Element, Item, Option, Return, Rollout
 from a2ls_dsl.words.agent import ONLINE, VALUE
 from a2ls_dsl.words.entry import GIVES, Kind, Operator, Type
@@ -158,15 +158,17 @@ class Problem:
 class Side:
     """What of a set matters to the rules; equal sides obey the same ones.
 
-    widths: the widths of its items. lengths: those of its rollouts. row: what a row is made of; None where
-    elements are optional, as in a grammar. step: what a row is made of that has one item of each part. steps:
-    of a set whose parts are all rollouts and runs of one length, this length. rewards: how many rewards and
-    returns there are.
+    widths: the widths of its items. lengths: those of its rollouts. rolls: whether one is written in it,
+    even if `visited` of one action, which is a state. row: what a row is made of; None where elements are
+    optional, as in a grammar. step: what a row is made of that has one item of each part. steps: of a set
+    whose parts are all rollouts and runs of one length, this length. rewards: how many rewards and returns
+    there are.
     items: as they were written, in canonical order without repetition; only messages read them.
     """
 
     widths: frozenset[Width]
     lengths: frozenset[int]
+    rolls: bool
     row: tuple[Width, ...] | None
     step: tuple[Width, ...]
     steps: int
@@ -180,16 +182,20 @@ class Side:
         plain = canonical_items(given, side)
         written = dict(zip(map(id, plain), given, strict=True))
         kept = ordered_set(plain)
-        return Side.of_canonical(kept, tuple(written[id(item)] for item in kept), fixed)
+        rolls = any(isinstance(item, Rollout) for item in given)
+        return Side.of_canonical(kept, tuple(written[id(item)] for item in kept), rolls, fixed)
 
     @staticmethod
-    def of_canonical(kept: tuple[Item, ...], written: tuple[Item, ...], fixed: bool = True) -> Side:
+    def of_canonical(
+        kept: tuple[Item, ...], written: tuple[Item, ...], rolls: bool, fixed: bool = True
+    ) -> Side:
         """The side of a canonical set, and its items as they were written."""
         parts = groups(kept) if fixed else []
         lengths = set(map(run_length, parts))
         return Side(
             frozenset(map(width_of, kept)),
-            frozenset(item.length for item in kept if isinstance(item, Rollout)),
+            lengths_of(kept),
+            rolls,
             widths(kept) if fixed else None,
             tuple(width_of(part[0]) for part in parts),
             lengths.pop() if len(lengths) == 1 else 0,

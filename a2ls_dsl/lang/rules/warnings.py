@@ -18,7 +18,7 @@ from a2ls_dsl.lang.rules.canonical import (
     without_effect,
 )
 from a2ls_dsl.lang.rules.types import Parts, Width, is_latent, trains_encoder, type_of
-from a2ls_dsl.lang.syntax.printer import print_anew, print_run, print_runs
+from a2ls_dsl.lang.syntax.printer import print_anew, print_item, print_run, print_runs
 from a2ls_dsl.lang.syntax.tree import Call, Comparison, Element, Item, Return, Rollout, elements_of
 from a2ls_dsl.words.agent import ONLINE, STOP, VALUE
 from a2ls_dsl.words.entry import Negatives, Operator, Sets, Type
@@ -105,6 +105,10 @@ class Advice:
             message = "the return of one reward is the reward"
             fix = Fix.write(print_run(Stream.REWARD, item.first, item.first))
             self._findings.note(Rule.NO_EFFECT, message, item.span, fix)
+            return
+        if isinstance(item, Rollout) and item.visited and item.length == 1:
+            why, state = "one action is taken, at the state itself", print_item(item.start)
+            self._no_effect(f"`{item.name}`", why, item, f"name {state} itself")
             return
         for element in elements_of([item]):
             calls = element.calls

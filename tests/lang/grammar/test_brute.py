@@ -20,6 +20,7 @@ ITEMS = {
     "s[t]": lambda k: [("s", 0, None)],
     "crop(s[t])": lambda k: [("s", 0, "crop")],
     "s[t+k]": lambda k: [("s", k, None)],
+    "visited(s[t+k], a[t+k..t+k])": lambda k: [("s", k, None)],
     "a[t..t+k]": lambda k: [("a", step, None) for step in range(k + 1)],
     "r[t+1]": lambda k: [("r", 1, None)],
     "uniform(s[t..t+k])": lambda k: [("s", 0, k or None)],
