@@ -83,14 +83,10 @@ class ItemChecker:
         kind = self._type(item.start)
         if kind is None:
             return False
-        if item.start.until is not None:
-            message = f"`{item.name}` starts at a step, not at one that is drawn"
-            fix = f"e.g. {functions[item.name].example}"
-            self._findings.note(Rule.MISAPPLIED, message, item.start.span, fix)
-            return False
-        if kind not in (Type.OBSERVATION, Type.LATENT):
-            message = f"`{item.name}` starts at a state, this is {kind}"
-            fix = f"e.g. {functions[item.name].example}"
+        drawn = item.start.until is not None
+        if drawn or kind not in (Type.OBSERVATION, Type.LATENT):
+            wrong = "a step, not at one that is drawn" if drawn else f"a state, this is {kind}"
+            message, fix = f"`{item.name}` starts at {wrong}", f"e.g. {functions[item.name].example}"
             self._findings.note(Rule.MISAPPLIED, message, item.start.span, fix)
             return False
         if item.first != item.start.offset or item.length < 1:
@@ -148,10 +144,8 @@ class ItemChecker:
                 self._misapplied(element, place, function, current)
                 return None
             if function.kind is Kind.DRAW and place > 0:
-                order = list(Kind)
-                inside = sorted(element.calls, key=lambda call: order.index(functions[call.name].kind))
                 message = f"`{call.name}` draws one of the steps of a run; a function is called on it"
-                fix = Fix.write(print_anew(element, inside))
+                fix = _in_order(element)
                 self._findings.note(Rule.MISAPPLIED, message, element.span, fix)
                 return None
             if not self._numbers(call, function, element):
@@ -173,10 +167,7 @@ class ItemChecker:
         elif kinds.count(Kind.ENCODER) > 1:
             fix = "encode it once: keep one of online, ema and stop"
         else:
-            order = list(Kind)
-            fix = Fix.write(
-                print_anew(element, sorted(calls, key=lambda call: order.index(functions[call.name].kind)))
-            )
+            fix = _in_order(element)
         self._findings.note(Rule.MISAPPLIED, message, element.span, fix)
 
     def _numbers(self, call: Call, function: Function, element: Element) -> bool:
@@ -198,6 +189,13 @@ class ItemChecker:
                 self._findings.note(Rule.NUMBER_RANGE, message, where, fix)
                 return False
         return True
+
+
+def _in_order(element: Element) -> Fix:
+    """The fix that sorts the calls of an element, which all exist, by their kinds."""
+    order = list(Kind)
+    calls = sorted(element.calls, key=lambda call: order.index(functions[call.name].kind))
+    return Fix.write(print_anew(element, calls))
 
 
 def _name(call: Call, element: Element) -> Span | None:

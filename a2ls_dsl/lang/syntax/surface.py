@@ -277,19 +277,18 @@ def items_in(expression: Expression) -> list[Item]:
 
 def runs(item: Item) -> Iterator[Run]:
     """Every run of an item."""
-    if isinstance(item, Run):
-        yield item
-    else:
-        for argument in item.arguments:
-            yield from runs(argument) if isinstance(argument, Run | Apply) else ()
+    return (inner for inner in _items(item) if isinstance(inner, Run))
 
 
 def applied(item: Item) -> Iterator[Apply]:
-    """Every function call of an item."""
-    if isinstance(item, Apply):
-        yield item
-        for argument in item.arguments:
-            yield from applied(argument) if isinstance(argument, Apply) else ()
+    """Every function call of an item, the outermost first."""
+    return (inner for inner in _items(item) if isinstance(inner, Apply))
+
+
+def _items(item: Item) -> Iterator[Item]:
+    yield item
+    for argument in item.arguments if isinstance(item, Apply) else ():
+        yield from _items(argument) if isinstance(argument, Run | Apply) else ()
 
 
 def _inside(item: Item) -> Iterator[Expression]:
