@@ -31,7 +31,7 @@ TRAINING = Training(
     settings=SacSettings(hidden=16, batch_size=8, random_steps=15, replay_capacity=40),
     evaluation=EvaluationSettings(every_frames=8 * 25, episodes=1),
 )
-NAMES = ("a2_winner", "none", "curl_a2ls", "a2_winner_v", "atc", "spr", "forward_dynamics")
+NAMES = ("a2_winner", "none", "curl_a2ls", "a2_winner_v", "spr")
 
 
 @pytest.fixture(autouse=True)
