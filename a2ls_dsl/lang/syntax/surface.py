@@ -1,13 +1,14 @@
 """What is written in a loss file or a loss grammar, as a tree, on one page; every node has its place.
 
-Names are kept as they were written. `elaborate.py` makes of a loss file the terms of `tree.py`, and
-`grammar/elaborate.py` of a grammar a space of such terms.
+A node equals itself only: what is written twice stands in two places. Names are kept as they were written.
+`elaborate.py` makes of a loss file the terms of `tree.py`, and `grammar/elaborate.py` of a grammar a space of
+such terms.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
@@ -18,7 +19,7 @@ Binding: TypeAlias = Mapping[str, int]
 """The values of a grammar's parameters."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Name:
     """A word: a rule, an operator, a function or a head where an expression stands."""
 
@@ -36,7 +37,7 @@ def whole(text: str) -> int:
     return int(digits) if len(digits) < len(str(FAR)) else FAR
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """`t+k-1`: the word it counts from, and numbers and parameters, each with its sign."""
 
@@ -59,7 +60,7 @@ class Step:
         return self.constant + sum(sign * binding.get(name.text, 0) for sign, name in self.parameters)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """`s[t]`, `a[t..t+k]`: the steps `first` to `last`, both included."""
 
@@ -69,7 +70,7 @@ class Run:
     span: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Apply:
     """`crop(s[t]) as x`, `view(s[t..t+k], 4)`, `rollout(s[t], a[t..t+k])`: a function or a rule of such."""
 
@@ -82,7 +83,7 @@ class Apply:
 Item: TypeAlias = Run | Apply
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Elements:
     """`{ ... }`, exactly these elements; or `some of { ... }`, any subset of them."""
 
@@ -91,38 +92,38 @@ class Elements:
     span: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Number:
     """`0.1`: a weight, or a number of a function, a head or an option."""
 
     value: float
     span: Span
-    fault: A2lError | None = field(default=None, compare=False)
+    fault: A2lError | None = None
     """What is wrong with a number that has no value."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Nothing:
     """`none`; also what an optional part is when it is left out."""
 
     span: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Broken:
     """What can't be parsed."""
 
     span: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Against:
     """`against batch`"""
 
     span: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Both:
     """`x and y`: the union of sets."""
 
@@ -130,7 +131,7 @@ class Both:
     span: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Optional:
     """`[ x ]`: x or nothing."""
 
@@ -138,7 +139,7 @@ class Optional:
     span: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Choice:
     """`x | y`"""
 
@@ -146,7 +147,7 @@ class Choice:
     span: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sum:
     """`x + y`: losses added."""
 
@@ -154,7 +155,7 @@ class Sum:
     span: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scaled:
     """`0.1 * x`"""
 
@@ -163,7 +164,7 @@ class Scaled:
     span: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Setting:
     """`head = linear`, of a loss file also `head = linear as q`: an option and what it is set to."""
 
@@ -173,7 +174,7 @@ class Setting:
     span: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
     """`operator(source -> target) negatives with options`; or a function, head, schedule and its numbers."""
 
@@ -190,7 +191,7 @@ Expression: TypeAlias = Leaf | Elements | Both | Optional | Choice | Sum | Scale
 Argument: TypeAlias = Item | Expression
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Equation:
     """`loss name = body` of a loss file, `name = body` of a grammar."""
 
@@ -199,7 +200,7 @@ class Equation:
     span: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Require:
     """`require a state in source`"""
 
@@ -208,7 +209,7 @@ class Require:
     span: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bound:
     """`require at most 3 terms`: how deep a rule may stand inside itself."""
 
@@ -217,7 +218,7 @@ class Bound:
     span: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Horizon:
     """`k in first..last`"""
 
@@ -227,7 +228,7 @@ class Horizon:
     span: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Header:
     """`grammar mine for k in 1..10, n in 1..3`"""
 
