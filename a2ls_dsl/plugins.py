@@ -11,7 +11,6 @@ import contextlib
 import importlib
 import importlib.util
 import sys
-import tomllib
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -87,6 +86,8 @@ def require(of: str, words: Mapping[str, Iterable[str]]) -> None:
 
 def _named(path: Path, text: str) -> list[str]:
     """The plugins that a project file names."""
+    import tomllib  # few projects have any
+
     fix = f'write plugins = ["my_ops.py"] under [{TABLE}]'
     try:
         table = tomllib.loads(text)["tool"]["a2l"]
