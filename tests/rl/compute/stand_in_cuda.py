@@ -17,6 +17,9 @@ import torch
 class StandIn:
     """In the place of torch.cuda. `happened`: calls with what was current; broken: whether captures fail."""
 
+    free = 7
+    """Bytes."""
+
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.device, self.broken = 0, False
         self.streams: dict[int, object] = {}
@@ -54,7 +57,7 @@ class StandIn:
             "graph_pool_handle": object,
             "synchronize": lambda device=None: self.note("synchronize"),
             "empty_cache": lambda: self.note("empty"),
-            "mem_get_info": lambda device: self.note("count") or (7, 9),
+            "mem_get_info": lambda device: self.note("count") or (self.free, 9),
         }.items():
             monkeypatch.setattr(torch.cuda, name, value)
         # Without CUDA torch can't even copy what has no values.

@@ -18,6 +18,7 @@ from a2ls_dsl.cli.train import computation
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.compute.capture import RENEWED, WARM_UP, Captured
 from a2ls_dsl.rl.compute.device import choose_device
+from a2ls_dsl.rl.compute.footprint import Footprint
 from a2ls_dsl.rl.compute.memory import free_bytes
 from a2ls_dsl.rl.runs.training import Training
 from a2ls_dsl.search import run
@@ -100,6 +101,7 @@ class Garbage:
 
 @pytest.mark.parametrize("what", ["capture", "count"])
 def test_garbage_is_gone_and_memory_given_back_before(what: str, cuda: StandIn) -> None:
+    """Before a capture, and before members are said not to fit."""
     captured = Captured[Tensor]("cuda:0")
     gc.disable()
     try:
@@ -107,12 +109,23 @@ def test_garbage_is_gone_and_memory_given_back_before(what: str, cuda: StandIn) 
         for _ in range(WARM_UP + 1 if what == "capture" else 0):
             captured(double, None, torch.zeros(3))
         if what == "count":
-            assert free_bytes("cuda:0") == 7
+            assert taking(cuda.free + 1).fitting(1, 1, "cuda:0") == 0
         assert garbage() is None
     finally:
         gc.enable()
-    order = [each for each, _ in cuda.happened]
-    assert order.index("synchronize") < order.index("empty") < order.index(what)
+    order = [name for name, _ in cuda.happened]
+    last = max(place for place, name in enumerate(order) if name == what)
+    assert order.index("synchronize") < order.index("empty") < last
+
+
+def test_what_fits_is_not_looked_at_twice(cuda: StandIn) -> None:
+    assert taking(cuda.free).fitting(1, 1, "cuda:0") == 1
+    assert [name for name, _ in cuda.happened] == ["count"]
+
+
+def taking(replay: int) -> Footprint:
+    """A member with a replay of so many bytes, and nothing else."""
+    return Footprint(replay, networks=0, update=0, exact=False, environment=0, process=0)
 
 
 def test_what_can_not_be_captured_is_computed_all_the_same(cuda: StandIn) -> None:
