@@ -113,7 +113,7 @@ def ranking(board: Sequence[Candidate]) -> str:
         if candidate.fresh
     )
     note = "; means of fewer seeds are shown as with all, by what the references score with them"
-    return f"the best {best.grounds}{note * moved}"
+    return f"the best {best.grounds}{note if moved else ''}"
 
 
 def _confirming(settings: SearchSettings) -> str:

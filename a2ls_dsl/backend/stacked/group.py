@@ -56,13 +56,7 @@ class GroupContext:
     own: (G, numbers) the parameters of its members.
     """
 
-    def __init__(
-        self,
-        group: Group,
-        own: Tensor,
-        agent: StackAgent,
-        window: StackWindow,
-    ) -> None:
+    def __init__(self, group: Group, own: Tensor, agent: StackAgent, window: StackWindow) -> None:
         self.group, self._agent, self._window = group, agent, window
         self._parameters = group.structure.split(own)
         self._states = _fetched(group, window)

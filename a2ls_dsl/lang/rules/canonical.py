@@ -69,6 +69,7 @@ def canonical_comparison(term: Comparison) -> Comparison:
     """A comparison with sorted sets and without defaults; its heads keep their names."""
     term = _plain_contrast(term)
     source, target = canonical_set(term.source, SOURCE), canonical_set(term.target, TARGET)
+    # Without a source it is the kind of a comparison, whose sets are still to come.
     idle = idle_options(lengths_of(source), lengths_of(target)) if source else []
     return Comparison(
         term.operator,
