@@ -78,10 +78,10 @@ def complete(text: str, offset: int, path: Path | None, analysis: Analysis) -> l
             return []
         if last.kind == "name":
             state, offset = last.state, last.start
-    found = list(_proposals(text, offset, state, tokens, path, analysis))
+    proposals = list(_proposals(text, offset, state, tokens, path, analysis))
     if not text[text.rfind("\n", 0, offset) + 1 : offset].strip() and state.place in _ENDS:
-        found += _beginnings(offset)
-    return found
+        proposals += _beginnings(offset)
+    return proposals
 
 
 _ENDS = (Place.TOP, Place.CALLED, Place.BEHIND_TERM, Place.BEHIND_VALUE)
@@ -104,7 +104,9 @@ def _proposals(
         case Place.BATCH:
             yield Proposal("batch", Sort.WORD, start, SYNTAX["batch"][0])
         case Place.OPTION:
-            rolled = any(each.text in ROLLOUTS and each.state.operator == state.operator for each in tokens)
+            rolled = any(
+                token.text in ROLLOUTS and token.state.operator == state.operator for token in tokens
+            )
             yield from _options(start, state, entry, rolled)
         case Place.VALUE:
             yield from _values(start, state, entry)
@@ -133,11 +135,13 @@ def _terms(start: int, state: State, tokens: Iterable[Token], analysis: Analysis
         yield Proposal(SCHEDULE, Sort.WORD, start, *SYNTAX[SCHEDULE], snippet=snippet)
     if analysis.unit is None:
         return
-    above = [each.text for each in tokens if each.state.place is Place.LOSS_NAME and each.kind == "name"][:-1]
+    above = [token.text for token in tokens if token.state.place is Place.LOSS_NAME and token.kind == "name"][
+        :-1
+    ]
     brought = [
-        (each.name, f'from "{by.path}"')
+        (definition.name, f'from "{by.path}"')
         for by, unit in analysis.unit.brought.items()
-        for each in unit.file.definitions
+        for definition in unit.file.definitions
     ]
     for name, origin in dict([*brought, *((name, "from above") for name in above)]).items():
         yield Proposal(name, Sort.LOSS, start, f"loss {origin}")
@@ -148,7 +152,10 @@ def _items(start: int, state: State) -> Iterator[Proposal]:
     name, argument = state.functions[-1] if state.functions else ("", 0)
     inside = functions.get(name)
     if inside is None:
-        streams, calls = list(Stream), [each for each in functions.values() if _fits_set(each, state)]
+        streams, calls = (
+            list(Stream),
+            [function for function in functions.values() if _fits_set(function, state)],
+        )
     elif inside.kind is Kind.SEQUENCE:
         streams, calls = _of_sequence(inside.name, argument)
     elif argument:
@@ -157,15 +164,15 @@ def _items(start: int, state: State) -> Iterator[Proposal]:
         return
     else:
         streams = [Stream.STATE] if Type.OBSERVATION in inside.takes else []
-        calls = [each for each in functions.values() if GIVES.get(each.kind) in inside.takes]
+        calls = [function for function in functions.values() if GIVES.get(function.kind) in inside.takes]
     for stream in streams:
         detail, _ = STREAMS[stream]
         yield Proposal(
             stream.value, Sort.STREAM, start, detail, stream_page(stream), snippet=f"{stream.value}[t$1]$0"
         )
-    for each in calls:
+    for call in calls:
         yield Proposal(
-            each.name, Sort.FUNCTION, start, each.summary, function_page(each), snippet=f"{each.name}($1)$0"
+            call.name, Sort.FUNCTION, start, call.summary, function_page(call), snippet=f"{call.name}($1)$0"
         )
 
 
@@ -178,7 +185,9 @@ def _fits_set(entry: Function, state: State) -> bool:
 
 def _of_sequence(name: str, argument: int) -> tuple[list[Stream], list[Function]]:
     if name in ROLLOUTS:
-        states = [each for each in functions.values() if each.kind not in (Kind.SEQUENCE, Kind.ESTIMATE)]
+        states = [
+            function for function in functions.values() if function.kind not in (Kind.SEQUENCE, Kind.ESTIMATE)
+        ]
         return ([Stream.STATE], states) if argument == 0 else ([Stream.ACTION], [])
     if argument == 0:
         return [Stream.REWARD], []
@@ -201,11 +210,13 @@ def _options(start: int, state: State, entry: Operator | None, rolled: bool) -> 
         if name not in state.options and (rolled or name != TRANSITION):
             detail = MAPS[name].summary
             yield Proposal(name, Sort.OPTION, start, detail, head_page(name), snippet=f"{name} = $0")
-    for each in entry.options:
+    for option in entry.options:
         missing = {Needs.NEGATIVES: not state.negatives, Needs.ROLLOUT: not rolled}
-        if each.name not in state.options and not missing.get(each.needs):
-            snippet = f"{each.name} = ${{1:{print_number(each.default)}}}$0"
-            yield Proposal(each.name, Sort.OPTION, start, each.summary, option_page(each), snippet=snippet)
+        if option.name not in state.options and not missing.get(option.needs):
+            snippet = f"{option.name} = ${{1:{print_number(option.default)}}}$0"
+            yield Proposal(
+                option.name, Sort.OPTION, start, option.summary, option_page(option), snippet=snippet
+            )
 
 
 def _values(start: int, state: State, entry: Operator | None) -> Iterator[Proposal]:
@@ -217,8 +228,8 @@ def _values(start: int, state: State, entry: Operator | None) -> Iterator[Propos
                 snippet = f"{name}(${{1:256}})$0" if head.layers else ""
                 page = head_page(name, option)
                 yield Proposal(name, Sort.VALUE, start, head.summary, page, snippet=snippet)
-    elif entry is not None and (known := entry.option(option)):
-        yield Proposal(print_number(known.default), Sort.VALUE, start, f"the default; {known.range}")
+    elif entry is not None and (number := entry.option(option)):
+        yield Proposal(print_number(number.default), Sort.VALUE, start, f"the default; {number.range}")
 
 
 def _heads(tokens: Iterable[Token]) -> list[str]:
@@ -254,8 +265,8 @@ def _importable(begun: str, path: Path | None) -> Iterator[tuple[str, str]]:
             inside = sorted(os.listdir(path.parent / folder))
         except (OSError, ValueError):
             inside = []
-        names = [each for each in inside if each.endswith(SUFFIX) and each != path.name][:_MANY]
-        yield from ((folder + each, "a file beside this one") for each in names)
+        names = [name for name in inside if name.endswith(SUFFIX) and name != path.name][:_MANY]
+        yield from ((folder + name, "a file beside this one") for name in names)
     if not folder:
         library = (f"{name}{SUFFIX}" for name in shipped("losses", SUFFIX))
-        yield from ((each, "a shipped loss") for each in library if each not in names)
+        yield from ((name, "a shipped loss") for name in library if name not in names)

@@ -49,7 +49,7 @@ def check(text: str, name: str) -> Analysis:
 
 def hover(text: str, offset: int) -> Page | None:
     """What the word at a character means."""
-    word = next((each for each in _WORD.finditer(_plain(text)) if each.start() <= offset <= each.end()), None)
+    word = next((word for word in _WORD.finditer(_plain(text)) if word.start() <= offset <= word.end()), None)
     said = word and _meaning(text, word[0], word.start())
     return (said, *word.span()) if word and said else None
 
@@ -80,18 +80,18 @@ def complete(text: str, offset: int) -> list[Proposal]:
 def _parsed(text: str, name: str) -> Grammar | LanguageError:
     try:
         return parse_grammar(plain(text, name).replace("\ufeff", " ", 1), name)
-    except LanguageError as found:
-        return found
-    except A2lError as found:
+    except LanguageError as error:
+        return error
+    except A2lError as error:
         at = max(text.find("\0"), 0)
         return LanguageError(
-            [report(GrammarRule.SYNTAX, found.message, Span(Source(name, text), at, at + 1), found.fix)]
+            [report(GrammarRule.SYNTAX, error.message, Span(Source(name, text), at, at + 1), error.fix)]
         )
 
 
 def _plain(text: str) -> str:
     """The text with blanks in place of comments."""
-    return _COMMENT.sub(lambda found: " " * len(found[0]), text)
+    return _COMMENT.sub(lambda comment: " " * len(comment[0]), text)
 
 
 def _meaning(text: str, word: str, start: int) -> str:
@@ -123,10 +123,10 @@ def _requirement(start: int, asked: re.Match[str]) -> Iterator[Proposal]:
     elif what:
         yield Proposal("in", Sort.WORD, start)
     else:
-        for each in STREAM_WORDS:
-            full = f"{'an' if each[0] in 'aeiou' else 'a'} {each}"
+        for stream in STREAM_WORDS:
+            full = f"{'an' if stream[0] in 'aeiou' else 'a'} {stream}"
             if article is None or full.split()[0] == article:
-                yield Proposal(each if article else full, Sort.VALUE, start)
+                yield Proposal(stream if article else full, Sort.VALUE, start)
 
 
 def _items(start: int, before: str) -> Iterator[Proposal]:
@@ -139,9 +139,9 @@ def _items(start: int, before: str) -> Iterator[Proposal]:
         yield Proposal(
             stream.value, Sort.STREAM, start, STREAMS[stream][0], stream_page(stream), snippet=snippet
         )
-    for view, known in functions.items():
+    for view, function in functions.items():
         yield Proposal(
-            view, Sort.FUNCTION, start, known.summary, function_page(known), snippet=f"{view}($1)$0"
+            view, Sort.FUNCTION, start, function.summary, function_page(function), snippet=f"{view}($1)$0"
         )
 
 

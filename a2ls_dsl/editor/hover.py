@@ -54,8 +54,8 @@ def _named(text: str, token: Token, analysis: Analysis) -> str:
             called = text[token.end :].lstrip().startswith("(")
             if called and word == SCHEDULE:
                 return syntax_page(SCHEDULE)
-            known = operators.get(word)
-            return operator_page(known) if called and known else _loss(word, analysis)
+            operator = operators.get(word)
+            return operator_page(operator) if called and operator else _loss(word, analysis)
         case Place.OPTION:
             entry = operators.get(state.operator)
             option = entry and entry.option(word)
@@ -75,8 +75,8 @@ def _file(token: Token, analysis: Analysis) -> str:
     """The page of an import's file."""
     if token.kind != "string" or analysis.unit is None:
         return ""
-    for each, unit in analysis.unit.brought.items():
-        if each.path == token.text.strip('"'):
+    for statement, unit in analysis.unit.brought.items():
+        if statement.path == token.text.strip('"'):
             names = [f"- `{name}`" for name in (loss.name for loss in unit.file.definitions)]
             return "\n".join([f"**{unit.source.name}** (import) brings", "", *names])
     return ""
@@ -84,10 +84,10 @@ def _file(token: Token, analysis: Analysis) -> str:
 
 def _loss(name: str, analysis: Analysis) -> str:
     """The page of a loss; as long as its file has errors, no more than its text."""
-    found = analysis.definition(name)
-    if found is None:
+    target = analysis.definition(name)
+    if target is None:
         return ""
-    unit, definition = found
+    unit, definition = target
     origin = "" if unit is analysis.unit else f", from {unit.source.name}"
     said = [comment] if (comment := comment_above(unit.source.text, place(definition.span).start)) else []
     loss = unit.losses.get(name)
@@ -132,8 +132,8 @@ def shapes(term: Comparison) -> str:
 
 def row(items: Iterable[Item]) -> str:
     """`2F + A + 3`: how many numbers a row has."""
-    found = widths(items)
-    counts = {_LETTERS[each]: found.count(each) for each in Width}
+    columns = widths(items)
+    counts = {_LETTERS[width]: columns.count(width) for width in Width}
     terms = [
         f"{count if count > 1 else ''}{letter}" for letter, count in counts.items() if letter != "1" and count
     ]

@@ -76,9 +76,11 @@ def analyse(text: str, path: Path | None, buffers: Buffers | None = None) -> Ana
         return Analysis(
             (Finding(report(Rule.CHARACTER, error.message, Span(source, at, at + 1), error.fix)),)
         )
-    own = [each for each in unit.diagnostics if each.span.source is source]
-    findings = [Finding(each) for each in own]
-    findings += _inside(unit, {place(each.path_span).start for each in unit.file.imports} & _starts(own))
+    own = [diagnostic for diagnostic in unit.diagnostics if diagnostic.span.source is source]
+    findings = [Finding(diagnostic) for diagnostic in own]
+    findings += _inside(
+        unit, {place(statement.path_span).start for statement in unit.file.imports} & _starts(own)
+    )
     return Analysis(tuple(sorted(findings, key=lambda finding: finding.diagnostic.span.start)), unit)
 
 

@@ -70,10 +70,10 @@ def definition(file: File, offset: int) -> Target | None:
         return None if file.grammar else _imported(file, offset)
     if symbol.named:
         return Target(None, Span(Source("", file.text), *symbol.named))
-    found = file.analysis.definition(symbol.name) if symbol.kind is Kind.LOSS else None
-    if found is None:
+    target = file.analysis.definition(symbol.name) if symbol.kind is Kind.LOSS else None
+    if target is None:
         return None
-    unit, defined = found
+    unit, defined = target
     return Target(unit.path, place(defined.name_span or defined.span))
 
 
@@ -82,15 +82,15 @@ def places(file: File, offset: int) -> Places:
     symbol = file.symbol(offset)
     if symbol is None:
         return {}
-    found = {file.real: symbol.places}
+    spots = {file.real: symbol.places}
     home = _home(file, symbol)
     for other in _neighbours(file, home) if home else ():
         if symbol.name not in other.text:
             continue
-        shared = next((each for each in _losses(other) if each.name == symbol.name), None)
+        shared = next((loss for loss in _losses(other) if loss.name == symbol.name), None)
         if shared and _home(other, shared) == home:
-            found[other.real] = shared.places
-    return found
+            spots[other.real] = shared.places
+    return spots
 
 
 def rename(file: File, offset: int, new: str) -> Places:
@@ -100,9 +100,9 @@ def rename(file: File, offset: int, new: str) -> Places:
         raise A2lError("there is no name of a loss, a rule, a parameter, a map or a view", "choose one")
     if not _NAME.match(new):
         raise A2lError(f"`{new}` is no name", "use letters, digits and underscores")
-    found = places(file, offset)
-    old = {each.real: each for each in (file, *_open(file, found))}
-    texts = {path: replaced(old[path].text, where, new) for path, where in found.items()}
+    spots = places(file, offset)
+    old = {opened.real: opened for opened in (file, *_open(file, spots))}
+    texts = {path: replaced(old[path].text, where, new) for path, where in spots.items()}
     buffers = {**(file.buffers or {}), **texts}
     for path, text in texts.items():
         before, after = old[path], File(text, old[path].path, file.grammar, buffers)
@@ -111,7 +111,7 @@ def rename(file: File, offset: int, new: str) -> Places:
             raise A2lError(f"`{new}` can't be the name: {error}", "choose another")
         if _pattern(before) != _pattern(after):
             raise A2lError(f"`{new}` has a meaning already in {path or 'this file'}", "choose another")
-    return found
+    return spots
 
 
 def renamed(file: File, offset: int) -> Symbol | None:
@@ -145,8 +145,8 @@ def _home(file: File, symbol: Symbol) -> str:
         return ""
     if symbol.named:
         return file.real
-    found = file.analysis.definition(symbol.name)
-    return os.path.realpath(found[0].path) if found and found[0].path else ""
+    definition = file.analysis.definition(symbol.name)
+    return os.path.realpath(definition[0].path) if definition and definition[0].path else ""
 
 
 def _neighbours(file: File, home: str) -> Iterator[File]:
@@ -170,13 +170,17 @@ def _open(file: File, paths: Iterable[str]) -> Iterator[File]:
 def _errors(file: File) -> list[str]:
     if file.grammar:
         return name_errors(*statements(file.text, True))
-    found = (finding.diagnostic for finding in file.analysis.findings)
-    return [f"{each.message}; {each.fix}" for each in found if each.severity is Severity.ERROR]
+    diagnostics = (finding.diagnostic for finding in file.analysis.findings)
+    return [
+        f"{diagnostic.message}; {diagnostic.fix}"
+        for diagnostic in diagnostics
+        if diagnostic.severity is Severity.ERROR
+    ]
 
 
 def _added(before: list[str], after: list[str]) -> str:
     """An error that wasn't there before, if there are more."""
-    return next((each for each in after if each not in before), "") if len(after) > len(before) else ""
+    return next((error for error in after if error not in before), "") if len(after) > len(before) else ""
 
 
 def _pattern(file: File) -> list[tuple[Kind, int]]:

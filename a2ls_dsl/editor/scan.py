@@ -93,10 +93,10 @@ def scan(text: str) -> tuple[list[Token], State]:
 
 def token_at(text: str, offset: int) -> Token | None:
     """The token that a cursor points at: the one it stands in or before, else the one that ends there."""
-    touching = [each for each in scan(text)[0] if each.start <= offset <= each.end]
-    inside = [each for each in touching if each.start <= offset < each.end]
-    words = [each for each in touching if each.kind in ("name", "number", "string")]
-    return next(iter([*(each for each in inside if each in words), *words, *inside]), None)
+    touching = [token for token in scan(text)[0] if token.start <= offset <= token.end]
+    inside = [token for token in touching if token.start <= offset < token.end]
+    words = [token for token in touching if token.kind in ("name", "number", "string")]
+    return next(iter([*(token for token in inside if token in words), *words, *inside]), None)
 
 
 def _after(state: State, kind: str, word: str) -> State:

@@ -83,7 +83,7 @@ def symbol_at(text: str, offset: int, grammar: bool) -> Symbol | None:
         for start, end in symbol.places
         if start <= offset <= end
     ]
-    return min(touching, key=lambda found: found[0])[1] if touching else None
+    return min(touching, key=lambda candidate: candidate[0])[1] if touching else None
 
 
 class _Index:
@@ -177,8 +177,8 @@ def outline(text: str, grammar: bool) -> list[tuple[Symbol, Chars, Chars]]:
         for symbol in symbols(text, grammar)
         if symbol.kind in (Kind.LOSS, Kind.RULE)
     )
-    found = [(symbol, named, whole) for symbol, named, whole in defined if named and whole]
-    return sorted(found, key=lambda each: each[1])
+    entries = [(symbol, named, whole) for symbol, named, whole in defined if named and whole]
+    return sorted(entries, key=lambda entry: entry[1])
 
 
 _COMMENTS = re.compile(r"(?:^[ \t]*#[^\r\n]*(?:\r\n|\n|\r|\Z))+", re.MULTILINE)
@@ -186,7 +186,7 @@ _COMMENTS = re.compile(r"(?:^[ \t]*#[^\r\n]*(?:\r\n|\n|\r|\Z))+", re.MULTILINE)
 
 def folds(text: str, grammar: bool) -> list[tuple[Chars, bool]]:
     """What an editor may fold: definitions and comments of several lines; True where it is a comment."""
-    comments = [(_stripped(text, found.span()), True) for found in _COMMENTS.finditer(text)]
+    comments = [(_stripped(text, comment.span()), True) for comment in _COMMENTS.finditer(text)]
     definitions = [(whole, False) for _, _, whole in outline(text, grammar)]
     return sorted(
         (piece, is_comment) for piece, is_comment in [*comments, *definitions] if _long(text, piece)
@@ -196,10 +196,10 @@ def folds(text: str, grammar: bool) -> list[tuple[Chars, bool]]:
 def comment_above(text: str, start: int) -> str:
     """The comment that stands right above a definition, without its signs."""
     above = text[: text.rfind("\n", 0, start) + 1]
-    found = list(_COMMENTS.finditer(above))
-    if not found or found[-1].end() != len(above):
+    comments = list(_COMMENTS.finditer(above))
+    if not comments or comments[-1].end() != len(above):
         return ""
-    return "\n".join(re.sub(r"^\s*#+ ?", "", line) for line in found[-1][0].splitlines()).strip()
+    return "\n".join(re.sub(r"^\s*#+ ?", "", line) for line in comments[-1][0].splitlines()).strip()
 
 
 def replaced(text: str, places: Iterable[Chars], new: str) -> str:

@@ -76,7 +76,7 @@ def operator_page(entry: Operator) -> str:
     if entry.negatives is Negatives.ALWAYS:
         lines.append("The other samples of the batch are its negatives; `against batch` isn't written.")
     given = [f"`{name} = {MAPS[name].default}`" for name in entry.maps] + [
-        f"`{each.name} = {print_number(each.default)}`" for each in entry.options
+        f"`{option.name} = {print_number(option.default)}`" for option in entry.options
     ]
     if given:
         lines.append(f"Options with their defaults: {', '.join(given)}")
@@ -88,7 +88,8 @@ def function_page(entry: Function) -> str:
     lines = [_title(entry.name, entry.kind.value, entry.summary), f"    {entry.example}"]
     lines.append(f"Shapes: {entry.shapes or _SHAPES[entry.kind]}.")
     lines += [
-        f"`{each.name}`: {each.range}; {print_number(each.default)} if left out." for each in entry.parameters
+        f"`{parameter.name}`: {parameter.range}; {print_number(parameter.default)} if left out."
+        for parameter in entry.parameters
     ]
     if entry.gradient is not None:
         lines.append(f"The encoder is reached {'with' if entry.gradient else 'without'} gradient.")
@@ -137,9 +138,9 @@ def page(name: str) -> str:
 
 def code_page(code: str) -> str:
     """What `a2l explain` says about a code."""
-    found = explanations()[code]
-    lines = [f"**{code}**: {(RULES | GRAMMAR_RULES)[code]}", " ".join(found.why.split())]
-    return _page(*lines, f"```a2l\n{found.right.strip()}\n```" if found.right else "")
+    explanation = explanations()[code]
+    lines = [f"**{code}**: {(RULES | GRAMMAR_RULES)[code]}", " ".join(explanation.why.split())]
+    return _page(*lines, f"```a2l\n{explanation.right.strip()}\n```" if explanation.right else "")
 
 
 def _title(name: str, kind: str, summary: str) -> str:

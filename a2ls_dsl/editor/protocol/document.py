@@ -27,9 +27,9 @@ class Document:
         self.uri, self.version, self.shown = uri, document.version, shown
         encoding = workspace.position_encoding
         self._encoding = str(getattr(encoding, "value", encoding))
-        self._uris = {_real(each): each for each in workspace.text_documents}
+        self._uris = {_real(other): other for other in workspace.text_documents}
         self.text = Text(document.source, self._encoding)
-        opened = ((_real(each.uri), each.source) for each in workspace.text_documents.values())
+        opened = ((_real(other.uri), other.source) for other in workspace.text_documents.values())
         buffers = {real: text for real, text in opened if real}
         grammar = uri.endswith(GRAMMAR_SUFFIX) or document.language_id == "a2g"
         self.file = File(self.text.text, path(uri), grammar, buffers)
@@ -49,18 +49,18 @@ class Document:
 
     def diagnostic(self, finding: Finding) -> lsp.Diagnostic:
         """A finding with its code, place and fix."""
-        found = finding.diagnostic
-        warning = found.severity is Severity.WARNING
-        end = max(found.span.end, found.span.start + 1)
+        diagnostic = finding.diagnostic
+        warning = diagnostic.severity is Severity.WARNING
+        end = max(diagnostic.span.end, diagnostic.span.start + 1)
         return lsp.Diagnostic(
-            self.range(found.span.start, end),
-            f"{found.message}\nfix: {found.fix}" if found.fix else found.message,
+            self.range(diagnostic.span.start, end),
+            f"{diagnostic.message}\nfix: {diagnostic.fix}" if diagnostic.fix else diagnostic.message,
             severity=lsp.DiagnosticSeverity.Warning if warning else lsp.DiagnosticSeverity.Error,
-            code=found.code,
+            code=diagnostic.code,
             source="a2l",
             related_information=[
-                lsp.DiagnosticRelatedInformation(self._elsewhere(each.path, each.span), each.message)
-                for each in finding.related
+                lsp.DiagnosticRelatedInformation(self._elsewhere(note.path, note.span), note.message)
+                for note in finding.related
             ],
         )
 

@@ -53,10 +53,10 @@ def completion(document: Document, params: lsp.CompletionParams, snippets: bool)
     """What may be written; `snippets`: whether the editor fills them in."""
     file, offset = document.file, document.offset(params.position)
     if file.grammar:
-        found = grammars.complete(file.text, offset)
+        proposals = grammars.complete(file.text, offset)
     else:
-        found = complete.complete(file.text, offset, file.path, file.analysis)
-    return [_item(document, each, number, offset, snippets) for number, each in enumerate(found)]
+        proposals = complete.complete(file.text, offset, file.path, file.analysis)
+    return [_item(document, proposal, number, offset, snippets) for number, proposal in enumerate(proposals)]
 
 
 def quick_fixes(document: Document, params: lsp.CodeActionParams) -> list[lsp.CodeAction]:
@@ -64,15 +64,15 @@ def quick_fixes(document: Document, params: lsp.CodeActionParams) -> list[lsp.Co
     first, last = document.offset(params.range.start), document.offset(params.range.end)
     return [
         lsp.CodeAction(
-            found.fix,
+            diagnostic.fix,
             kind=lsp.CodeActionKind.QuickFix,
             diagnostics=[document.diagnostic(finding)],
             is_preferred=True,
-            edit=_edit(document, found.edit.span.start, found.edit.span.end, found.edit.text),
+            edit=_edit(document, diagnostic.edit.span.start, diagnostic.edit.span.end, diagnostic.edit.text),
         )
         for finding in document.shown
-        if (found := finding.diagnostic).span.start <= last and first <= found.span.end
-        if found.edit and found.edit.span.source.text == document.file.text
+        if (diagnostic := finding.diagnostic).span.start <= last and first <= diagnostic.span.end
+        if diagnostic.edit and diagnostic.edit.span.source.text == document.file.text
     ]
 
 
@@ -104,9 +104,11 @@ def outline(document: Document, params: lsp.DocumentSymbolParams) -> list[lsp.Do
 def folding(document: Document, params: lsp.FoldingRangeParams) -> list[lsp.FoldingRange]:
     """Definitions and comments of several lines."""
     kinds = {True: lsp.FoldingRangeKind.Comment, False: lsp.FoldingRangeKind.Region}
-    found = symbols.folds(document.file.text, document.file.grammar)
-    ranges = ((document.range(*piece), comment) for piece, comment in found)
-    return [lsp.FoldingRange(each.start.line, each.end.line, kind=kinds[comment]) for each, comment in ranges]
+    folds = symbols.folds(document.file.text, document.file.grammar)
+    ranges = ((document.range(*piece), comment) for piece, comment in folds)
+    return [
+        lsp.FoldingRange(lines.start.line, lines.end.line, kind=kinds[comment]) for lines, comment in ranges
+    ]
 
 
 def definition(document: Document, params: lsp.DefinitionParams) -> lsp.Location | None:
@@ -118,11 +120,11 @@ def definition(document: Document, params: lsp.DefinitionParams) -> lsp.Location
 def find_references(document: Document, params: lsp.ReferenceParams) -> list[lsp.Location]:
     """Every place of a name, its definition among them if that is asked for."""
     offset = document.offset(params.position)
-    found = document.locations(references.places(document.file, offset))
+    places = document.locations(references.places(document.file, offset))
     target = references.definition(document.file, offset)
     named = document.location(target) if target and not params.context.include_declaration else None
-    every = [lsp.Location(uri, place) for uri, ranges in found.items() for place in ranges]
-    return [each for each in every if each != named]
+    every = [lsp.Location(uri, place) for uri, ranges in places.items() for place in ranges]
+    return [location for location in every if location != named]
 
 
 def highlights(document: Document, params: lsp.DocumentHighlightParams) -> list[lsp.DocumentHighlight]:
@@ -135,19 +137,19 @@ def prepare_rename(document: Document, params: lsp.PrepareRenameParams) -> lsp.R
     """The name under the cursor, if it can have another."""
     offset = document.offset(params.position)
     symbol = references.renamed(document.file, offset)
-    found = (place for place in (symbol.places if symbol else ()) if place[0] <= offset <= place[1])
-    return next((document.range(*place) for place in found), None)
+    touching = (place for place in (symbol.places if symbol else ()) if place[0] <= offset <= place[1])
+    return next((document.range(*place) for place in touching), None)
 
 
 def rename(document: Document, params: lsp.RenameParams) -> lsp.WorkspaceEdit:
     """Another name in all files that share it; an error where it has a meaning already."""
     try:
-        found = references.rename(document.file, document.offset(params.position), params.new_name)
+        places = references.rename(document.file, document.offset(params.position), params.new_name)
     except A2lError as error:
         code = lsp.LSPErrorCodes.RequestFailed
         raise JsonRpcException(str(error), code) from None
-    every = document.locations(found).items()
-    changes = {uri: [lsp.TextEdit(each, params.new_name) for each in ranges] for uri, ranges in every}
+    every = document.locations(places).items()
+    changes = {uri: [lsp.TextEdit(place, params.new_name) for place in ranges] for uri, ranges in every}
     return lsp.WorkspaceEdit(changes=changes)
 
 

@@ -65,9 +65,9 @@ class Server(LanguageServer):
 
     def _show(self, document: Document, findings: Sequence[Finding]) -> None:
         self._shown[document.uri] = findings
-        told = [document.diagnostic(finding) for finding in findings]
+        diagnostics = [document.diagnostic(finding) for finding in findings]
         self.text_document_publish_diagnostics(
-            lsp.PublishDiagnosticsParams(document.uri, told, version=document.version)
+            lsp.PublishDiagnosticsParams(document.uri, diagnostics, version=document.version)
         )
 
 
