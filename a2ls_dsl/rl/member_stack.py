@@ -23,6 +23,7 @@ from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.settings import Computation
 from a2ls_dsl.rl.slots.metrics import Metrics
 
+_APART = ("auxiliary", "adams", "metrics")  # what lies in a state otherwise than a row a slot
 _DRAWN_AT_ONCE = 8  # members; numbers are drawn as 64 bits, and more would fill a cache or a memory
 
 
@@ -157,21 +158,37 @@ class MemberStack(nn.Module):
         old, adam = self.auxiliary, self.optimizers["auxiliary"]
         if old.holds(member, loss):
             return not old.keeps(member, loss)
-        losses = [*self.losses[:member], loss, *self.losses[member + 1 :]]
-        fresh = self._laid_out(losses)
-        new = self.auxiliary
-        fresh.steps.copy_(adam.steps)
-        pairs = [(list[Tensor](new.parameters()), list[Tensor](old.parameters()))]
-        shared = len(adam.trained) - len(list(old.parameters()))
-        for mine, its in ((fresh.moments(moment), adam.moments(moment)) for moment in ("first", "second")):
-            if shared:
-                torch._foreach_copy_(mine[:shared], its[:shared])
-            pairs.append((mine[shared:], its[shared:]))
+        self._laid_out([*self.losses[:member], loss, *self.losses[member + 1 :]])
         for other in range(self.members):
             if other != member:
-                for mine, its in pairs:
-                    new.take(other, old, mine, its)
+                self._take_loss(other, old, adam, other)
         return True
+
+    @torch.no_grad()
+    def take(self, member: int, other: MemberStack, its: int) -> None:
+        """Let a slot go on as slot `its` of another stack, whose loss is the same."""
+        for mine, theirs in zip(self._rows_of_members(), other._rows_of_members(), strict=True):
+            mine[member] = theirs[its]
+        self.metrics.sums[..., member] = other.metrics.sums[..., its]
+        self._take_loss(member, other.auxiliary, other.optimizers["auxiliary"], its)
+
+    def _rows_of_members(self) -> list[Tensor]:
+        """All that has a row a slot, but for what `_take_loss` copies."""
+        own = [tensor for name, tensor in self.state_dict().items() if name.partition(".")[0] not in _APART]
+        adams = (adam for name, adam in self.optimizers.items() if name != "auxiliary")
+        return [*own, *(buffer for adam in adams for buffer in adam.buffers())]
+
+    def _take_loss(self, member: int, loss: StackedLoss, adam: StackedAdam, its: int) -> None:
+        """Copy what slot `its` of other losses has learned, and all that its optimizer knows."""
+        own = self.optimizers["auxiliary"]
+        own.steps[member] = adam.steps[its]
+        shared = len(adam.trained) - len(list(loss.parameters()))
+        self.auxiliary.take(member, loss, its, list(self.auxiliary.parameters()), list(loss.parameters()))
+        for moment in ("first", "second"):
+            here, there = own.moments(moment), adam.moments(moment)
+            for mine, theirs in zip(here[:shared], there[:shared], strict=True):
+                mine[member] = theirs[its]
+            self.auxiliary.take(member, loss, its, here[shared:], there[shared:])
 
     @torch.no_grad()
     def lay_out(self, layout: Layout) -> bool:
@@ -198,6 +215,11 @@ class MemberStack(nn.Module):
     def deactivate(self, member: int) -> None:
         """Leave a member out of all updates from now on."""
         self.active[member] = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody is active. Waits for the device."""
+        return not bool(self.active.any())
 
     def resume(self, ticks: int) -> None:
         """Go on after `ticks` updates of the stack, once the state of an equal stack is loaded."""

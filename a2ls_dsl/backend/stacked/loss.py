@@ -208,15 +208,18 @@ class StackedLoss(nn.Module):
         places = self.places(member).items()
         return {name: parameters[stacked][at].detach().clone() for name, (stacked, at) in places}
 
-    def take(self, member: int, other: StackedLoss, mine: Sequence[Tensor], its: Sequence[Tensor]) -> None:
-        """Copy a member's numbers from `its`, tensors like the parameters of another stack, into `mine`.
+    def take(
+        self, member: int, other: StackedLoss, its: int, mine: Sequence[Tensor], theirs: Sequence[Tensor]
+    ) -> None:
+        """Copy the numbers of member `its` of another stack, out of `theirs` into `mine`.
 
-        Both stacks hold the same loss for the member; `mine` are like this one's parameters, in their order.
+        Both members have the same loss; `mine` are tensors like this stack's parameters, in their order, and
+        `theirs` like those of the other.
         """
         targets = {name: tensor for (name, _), tensor in zip(self.named_parameters(), mine, strict=True)}
-        sources = {name: tensor for (name, _), tensor in zip(other.named_parameters(), its, strict=True)}
+        sources = {name: tensor for (name, _), tensor in zip(other.named_parameters(), theirs, strict=True)}
         here = self.places(member)
-        for name, (stacked, at) in other.places(member).items():
+        for name, (stacked, at) in other.places(its).items():
             targets[here[name][0]][here[name][1]] = sources[stacked][at]
 
     def places(self, member: int) -> dict[str, tuple[str, Index]]:

@@ -119,6 +119,13 @@ class Replay(nn.Module):
         self.steps.reset(member, 0)
         self.windows.reset(member, horizon)
 
+    @torch.no_grad()
+    def take(self, member: int, other: Replay, its: int) -> None:
+        """Let a member's ring be that of member `its` of another replay of equal length."""
+        for mine, theirs in zip(self.state_dict().values(), other.state_dict().values(), strict=True):
+            mine[member] = theirs[its]
+        self._lives[member] += 1
+
     def moved(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The state of a replay with fewer rows as one of this: each row is where it would have been here."""
         rows = {

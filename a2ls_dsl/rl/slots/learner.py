@@ -2,12 +2,13 @@
 
 In one stack a member's sums run over rows as wide as the widest neighbour's, so its last digits depend on
 who the neighbours are, and Adam magnifies them where a gradient is all rounding. Where results must repeat
-bit for bit in any company, members are computed one by one; the price is speed.
+bit for bit in any company, members are computed one by one; the price is speed. Which member is computed
+where is in the `Roster`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,13 +30,15 @@ from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.settings import Computation
 from a2ls_dsl.rl.slots import learner_state
 from a2ls_dsl.rl.slots.learner_state import Arrays
+from a2ls_dsl.rl.slots.roster import Roster
 
 
 class Learner:
     """Stacks and their replay buffers; members are in the order of `losses` throughout.
 
     rows: of replay a member; action: size of an action. refill: slots may be given to other members, by
-    `reset`. action_repeat: see `Agent`.
+    `reset`. action_repeat: see `Agent`. Slots that have no row (see `hold`) do nothing: their actions are 0.
+    narrows: whether it is faster to `hold` only who is there.
     """
 
     def __init__(
@@ -54,123 +57,108 @@ class Learner:
     ) -> None:
         if torch.device(device).type == "cpu":
             keep_freed_memory()
-        self._action_repeat = action_repeat
         self.device, self.observations, self.exact = device, observations, exact
-        self._action, self._rows, self._settings = action, rows, settings
-        self._computation = computation or Computation()
-        self._refill = refill
-        self.seeds = list(seeds)
-        self._rng = CounterRng(torch.tensor(self.seeds, dtype=torch.int64))
-        width = 1 if exact else len(losses)
-        self.parts = [slice(start, start + width) for start in range(0, len(losses), width)]
-        if self._computation.compile:
-            begin_fusing(len(self.parts))
-        self.stacks, self.replays = list[Agent](), list[Replay]()
-        capture = self._computation.capture and not (exact and refill)
-        self._looks = Looks(settings, observations, action)
-        self._splits = capture and torch.device(device).type == "cuda"
-        for part in self.parts:
-            stack, replay = self._made(losses[part], seeds[part])
-            self.stacks.append(stack)
-            self.replays.append(replay)
+        computation = computation or Computation()
+        self._rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
+        self._on_cpu = torch.device(device).type == "cpu"
+        capture = computation.capture and not (exact and refill)
+        looks = None if self._on_cpu or not capture else Looks(settings, observations, action)
+        vectors = observations.crop is None  # frames fill a memory, which two stacks would take twice
+        self.narrows = refill and self._on_cpu and vectors and not (exact or computation.compile)
+
+        def make(losses: Sequence[Loss | None], seeds: Sequence[int]) -> tuple[Agent, Replay]:
+            stack = make_agent(settings, losses, seeds, observations, action, device, computation)
+            stack.action_repeat = action_repeat
+            if observations.crop is not None and stack.device.type == "cuda":
+                with stack.arithmetic():
+                    choose(stack, settings.batch_size, observations.seen, stack.members)
+            return stack, stack.make_replay(rows)
+
+        if computation.compile:
+            begin_fusing(len(losses) if exact else 1)
+        self.roster = Roster(losses, seeds, make, exact, looks)
         self._update = Captured[None](device, capture)
         self._update_apart = Captured[None](device, enabled=False)
         self._append = Captured[None](device, capture)
         self._act = Captured[Tensor](device, capture)
         self._act_frozen = Captured[Tensor](device, capture)
 
-    def _made(self, losses: Sequence[Loss | None], seeds: Sequence[int]) -> tuple[Agent, Replay]:
-        stack = make_agent(
-            self._settings,
-            losses,
-            seeds,
-            self.observations,
-            self._action,
-            self.device,
-            self._computation,
-        )
-        stack.action_repeat = self._action_repeat
-        self._split(stack)
-        if self.observations.crop is not None and stack.device.type == "cuda":
-            with stack.arithmetic():
-                choose(stack, self._settings.batch_size, self.observations.seen, stack.members)
-        return stack, stack.make_replay(self._rows)
-
-    def _split(self, stack: Agent) -> None:
-        """One loss that no graph can hold doesn't keep the others out of it."""
-        if self._splits:
-            stack.split(self._looks)
-
     def close(self) -> None:
         """Let go of graphs, stacks and replays: it can't be used any more, and their memory is free."""
         for graphs in (self._update, self._append, self._act, self._act_frozen):
             graphs.close()
-        self.stacks.clear()
-        self.replays.clear()
+        self.roster.close()
+
+    @property
+    def stacks(self) -> list[Agent]:
+        """In exact mode one a member, otherwise one."""
+        return self.roster.stacks
+
+    @property
+    def replays(self) -> list[Replay]:
+        """One a stack."""
+        return self.roster.replays
 
     @property
     def members(self) -> int:
         """How many members, or slots for them."""
-        return self.parts[-1].stop
+        return len(self.seeds)
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of all members."""
+        return self.roster.seeds
+
+    @property
+    def losses(self) -> list[Loss | None]:
+        """See `Roster.losses`."""
+        return self.roster.losses
 
     @property
     def updates(self) -> int:
         """The number of the next update: it says which parts take part in it."""
         return self.stacks[0].ticks
 
+    def hold(self, losses: Mapping[int, Loss | None], fresh: Container[int] = ()) -> None:
+        """Compute these slots' members alone; see `Roster.hold`."""
+        self.roster.hold(losses, fresh)
+
     def reset(self, member: int, loss: Loss | None, seed: int) -> None:
         """Give a slot to a new member, which learns from its `activate` on. No neighbour is disturbed."""
         self._rng.reseed(member, seed)
-        self.seeds[member] = seed
-        if self.exact:
-            # The memory of the one before is free again before there is another.
-            ticks = self.stacks.pop(member).ticks
-            del self.replays[member]
-            stack, replay = self._made([loss], [seed])
-            stack.ticks = ticks
-            stack.active[0] = False
-            self.stacks.insert(member, stack)
-            self.replays.insert(member, replay)
-        else:
-            stack = self.stacks[0]
-            if stack.refit(member, loss):
-                self._update.renew()
-            stack.reset(member, loss, seed)
-            self._split(stack)
-            self.replays[0].reset(member, int(stack.horizon[member]))
-
-    @property
-    def losses(self) -> list[Loss | None]:
-        """Of all members, also of those who have left and whose slots nobody has yet."""
-        return [loss for stack in self.stacks for loss in stack.losses]
+        if self.roster.reset(member, loss, seed):
+            self._update.renew()
 
     def refill(self, losses: Sequence[Loss | None], seeds: Sequence[int]) -> None:
         """Give the slots to these members, where others have them."""
-        for member, (loss, seed) in enumerate(zip(losses, seeds, strict=True)):
+        for member in self.roster.slots:
+            loss, seed = losses[member], seeds[member]
             if (loss, seed) != (self.losses[member], self.seeds[member]):
                 self.reset(member, loss, seed)
 
     def activate(self, member: int) -> None:
         """Let a member learn from the next update on."""
-        part, place = self._place(member)
-        self.stacks[part].activate(place)
+        part, row = self.roster.place(member)
+        self.stacks[part].activate(row)
 
     def deactivate(self, member: int) -> None:
         """Leave a member out of all updates from now on."""
-        part, place = self._place(member)
-        self.stacks[part].deactivate(place)
+        if member in self.roster.slots:
+            part, row = self.roster.place(member)
+            self.stacks[part].deactivate(row)
 
     def act(
         self, observation: NDArray[Any], counter: NDArray[np.int64], random: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """Actions (members, action) for each member's step `counter`: the policy's, or uniform ones."""
+        seen, counts, uniform = self._rows(observation, counter, random)
         # Whether any action is drawn, and whether nobody asks a policy.
-        drawn = bool(random.any()), bool(random.all())
-        return _host(self._act(self._run_act, drawn, _tensor(observation), _tensor(counter), _tensor(random)))
+        drawn = bool(uniform.any()), bool(uniform.all())
+        return self._of_slots(self._act(self._run_act, drawn, seen, counts, uniform))
 
     def random_actions(self, step: int) -> NDArray[np.float32]:
         """Uniform actions (members, action) for a step."""
-        return _host(torch.cat([stack.random_action(step) for stack in self.stacks]))
+        return self._of_slots(torch.cat([stack.random_action(step) for stack in self.stacks]))
 
     def act_frozen(
         self, observation: NDArray[Any], counter: NDArray[np.int64] | None = None
@@ -181,33 +169,33 @@ class Learner:
         """
         if counter is None:
             counter = np.zeros(self.members, np.int64)
-        return _host(self._act_frozen(self._run_act_frozen, None, _tensor(observation), _tensor(counter)))
+        return self._of_slots(self._act_frozen(self._run_act_frozen, None, *self._rows(observation, counter)))
 
     def freeze(self, members: Iterable[int] | None = None) -> None:
         """Keep policies (by default all) as they are now, to be evaluated while training goes on."""
-        for member in range(self.members) if members is None else members:
-            part, place = self._place(member)
-            self.stacks[part].freeze([place])
+        for member in self.roster.slots if members is None else members:
+            part, row = self.roster.place(member)
+            self.stacks[part].freeze([row])
 
     def policy(self, member: int) -> Arrays:
         """The frozen networks that act for a member, as in a stack of one."""
-        part, place = self._place(member)
+        part, row = self.roster.place(member)
         stack = self.stacks[part]
         return {
-            f"{name}/{key}": value[place : place + 1].cpu().numpy().copy()
+            f"{name}/{key}": value[row : row + 1].cpu().numpy().copy()
             for name in stack.ACTING
             for key, value in getattr(stack, f"frozen_{name}").state_dict().items()
         }
 
     def begin(self, observation: NDArray[Any], where: NDArray[np.bool_]) -> None:
         """Start an episode of the members in the mask."""
-        seen, mask = _tensor(observation).to(self.device), _tensor(where).to(self.device)
-        for replay, part in zip(self.replays, self.parts, strict=True):
+        seen, mask = (rows.to(self.device) for rows in self._rows(observation, where))
+        for replay, part in zip(self.replays, self.roster.parts, strict=True):
             replay.begin(seen[part], mask[part])
 
     def append(self, *step: NDArray[Any]) -> None:
         """Store one step of every member: the arguments of `Replay.append`."""
-        self._append(self._run_append, None, *map(_tensor, step))
+        self._append(self._run_append, None, *self._rows(*step))
 
     def update(self) -> None:
         """One gradient update of every active member."""
@@ -225,16 +213,16 @@ class Learner:
 
     def finite(self, members: Sequence[int] | None = None) -> NDArray[np.bool_]:
         """(M,) whether the policy of each of these members, by default of all, is finite."""
-        if members is None:
-            members = range(self.members)
-        if not self.exact:
-            return np.asarray(self.stacks[0].finite(members).cpu().numpy())
-        return np.array([bool(self.stacks[member].finite()) for member in members], np.bool_)
+        members = self.roster.slots if members is None else members
+        if self.exact:
+            return np.array([bool(self.stacks[member].finite()) for member in members], np.bool_)
+        rows = [self.roster.place(member)[1] for member in members]
+        return np.asarray(self.stacks[0].finite(rows).cpu().numpy())
 
     def pop_metrics(self, member: int) -> dict[str, float]:
         """A member's means since the last call, by name."""
-        part, place = self._place(member)
-        return self.stacks[part].metrics.pop(place)
+        part, row = self.roster.place(member)
+        return self.stacks[part].metrics.pop(row)
 
     def episode_seeds(self, purpose: Purpose, number: NDArray[np.int64]) -> NDArray[np.int64]:
         """(members,) seeds of the episodes with these numbers: a function of each member's own seed."""
@@ -250,15 +238,26 @@ class Learner:
         if learner_state.restore(self.stacks, self.replays, arrays):
             self._update.renew()
 
-    def _place(self, member: int) -> tuple[int, int]:
-        """A member's stack and its place there."""
-        return (member, 0) if self.exact else (0, member)
+    def _rows(self, *arrays: NDArray[Any]) -> tuple[Tensor, ...]:
+        """What belongs to the rows of the stacks, of arrays with an axis of slots first."""
+        whole, slots = self.roster.is_whole, self.roster.slots
+        return tuple(torch.as_tensor(array if whole else array[slots]) for array in arrays)
+
+    def _of_slots(self, rows: Tensor) -> NDArray[np.float32]:
+        """Numbers of all rows as those of all slots, 0 for slots without a row; waits for the device."""
+        own = np.asarray(rows.cpu().numpy())
+        if self.roster.is_whole:
+            return own
+        array = np.zeros((self.members, *own.shape[1:]), own.dtype)
+        array[self.roster.slots] = own
+        return array
 
     # What is captured. The first argument is the variant.
 
     def _run_update(self, parts: tuple[Parts, ...]) -> None:
         for due, stack, replay in zip(parts, self.stacks, self.replays, strict=True):
-            stack.run_update(due, replay)
+            if not (self._on_cpu and stack.is_idle):
+                stack.run_update(due, replay)
 
     def _run_apart(self, parts: tuple[Parts, ...]) -> None:
         for (*_, auxiliary), stack, replay in zip(parts, self.stacks, self.replays, strict=True):
@@ -266,13 +265,13 @@ class Learner:
                 stack.run_apart(replay)
 
     def _run_append(self, _: None, *step: Tensor) -> None:
-        for replay, part in zip(self.replays, self.parts, strict=True):
+        for replay, part in zip(self.replays, self.roster.parts, strict=True):
             replay.append(*(tensor[part] for tensor in step))
 
     def _run_act(self, drawn: tuple[bool, bool], seen: Tensor, counter: Tensor, random: Tensor) -> Tensor:
         """drawn: whether any action is a uniform one, and whether all are."""
         actions, (some, all_of_them) = list[Tensor](), drawn
-        for stack, part in zip(self.stacks, self.parts, strict=True):
+        for stack, part in zip(self.stacks, self.roster.parts, strict=True):
             if all_of_them:
                 actions.append(stack.random_action(counter[part]))
                 continue
@@ -283,14 +282,5 @@ class Learner:
         return torch.cat(actions)
 
     def _run_act_frozen(self, _: None, seen: Tensor, counter: Tensor) -> Tensor:
-        pairs = zip(self.stacks, self.parts, strict=True)
+        pairs = zip(self.stacks, self.roster.parts, strict=True)
         return torch.cat([stack.act_frozen(seen[part], counter[part]) for stack, part in pairs])
-
-
-def _tensor(array: NDArray[Any]) -> Tensor:
-    return torch.as_tensor(array)
-
-
-def _host(tensor: Tensor) -> NDArray[np.float32]:
-    """The numbers of a tensor; waits for the device."""
-    return np.asarray(tensor.cpu().numpy())

@@ -136,6 +136,7 @@ class Slots:
         return arrays | prefixed("evaluator", playing), {
             "losses": [_text(loss) for loss in learner.losses],
             "seeds": learner.seeds,
+            "held": learner.roster.slots,
             "taken": [slot for slot, member in enumerate(self.members) if member],
             "waiting": [[slot, _text(member.loss), member.seed] for slot, member in self._waiting.items()],
             "frames": self.training.frames,
@@ -150,6 +151,8 @@ class Slots:
         self.members = [None] * len(losses)
         for slot in values["taken"]:
             self.members[slot] = self._waiting.get(slot) or Member(losses[slot], seeds[slot])
+        held = values.get("held", range(len(losses)))  # versions before held them all
+        self.learner.hold({slot: losses[slot] for slot in held}, fresh=held)
         self.learner.refill(losses, seeds)
         self.learner.restore(arrays)
         self.tally.restore(arrays, values["finished"])
@@ -189,11 +192,18 @@ class Slots:
         """Let waiting members in at a tick from which their updates are in step with the stack's."""
         settings = self.training.settings
         before = settings.random_steps * settings.updates_per_step
-        if self._waiting and (self.learner.updates + before) % settings.cycle == 0:
+        if (self.learner.updates + before) % settings.cycle == 0:
+            self._narrow()
             for slot, member in self._waiting.items():
                 self.learner.reset(slot, member.loss, member.seed)
                 self.tally.begin(slot)
             self._waiting.clear()
+
+    def _narrow(self) -> None:
+        """Let the learner compute the slots that are taken alone, where that is faster."""
+        losses = {slot: member.loss for slot, member in enumerate(self.members) if member}
+        if losses and self.learner.narrows:
+            self.learner.hold(losses, fresh=self._waiting)
 
     def _begin_episodes(self) -> None:
         """Start the next episode of some members; it is a function of a member's seed and its number.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -210,3 +212,33 @@ def test_updates_stay_in_step_with_the_stack() -> None:
         assert begun in (3, 4)
         assert stack.updates.tolist() == [40 - 15, 40 - begun - 15]
         assert (begun + 15 - 15) % TRAINING.settings.cycle == 0
+
+
+def test_only_slots_that_are_taken_are_computed_and_a_later_process_goes_on_with_them() -> None:
+    """Bit for bit from a state that was stored in a narrow stack."""
+    running = Running(workers=1, refill=True)
+
+    def ended(slots: Slots) -> list[Score]:
+        scores: list[Score] = []
+        while any(slots.members):
+            scores += slots.tick()
+        return scores
+
+    with Slots(TRAINING, [None] * 4, running) as slots:
+        slots.fill(0, MEMBERS[0])
+        slots.fill(3, MEMBERS[2])
+        for _ in range(30):
+            slots.tick()
+        assert slots.learner.roster.slots == [0, 3]
+        slots.clear(0)
+        slots.fill(1, MEMBERS[4])
+        for _ in range(11):
+            slots.tick()
+        assert slots.learner.roster.slots == [1, 3]
+        arrays, values = copy.deepcopy(slots.state())
+        whole = ended(slots)
+        assert slots.learner.roster.slots == [1]
+    assert [score.frames for score in whole if score.member == 1] == [200, 400, 480]
+    with Slots(TRAINING, [None] * 4, running) as later:
+        later.restore(arrays, json.loads(json.dumps(values)))
+        assert [score.returns for score in ended(later)] == [score.returns for score in whole]
