@@ -15,6 +15,7 @@ from a2ls_dsl.rl.runs.trainer import Plan, Trainer
 from a2ls_dsl.rl.runs.training import Training
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.rl.slots.learner import Learner
+from a2ls_dsl.rl.slots.roster import Roster
 
 
 @pytest.fixture(autouse=True)
@@ -62,13 +63,13 @@ def test_a_slot_that_is_computed_alone_is_empty_before_it_is_filled(monkeypatch:
     run = Run("vectors", exact=True)
     run.live(2, learn=True)
     references = [weakref.ref(run.learner.stacks[SICK]), weakref.ref(run.learner.replays[SICK])]
-    made, found = Learner._made, []
+    made, found = Roster._made, []
 
     def watched(*arguments: object) -> object:
         found.append(alive(references))
         return made(*arguments)
 
-    monkeypatch.setattr(Learner, "_made", watched)
+    monkeypatch.setattr(Roster, "_made", watched)
     run.learner.reset(SICK, run.next, 7)
     assert found == [0]
 
