@@ -45,8 +45,8 @@ class Worker:
         self.returncode: int | None = None
 
     def _number(self) -> int:
-        told = self._line.recv(_STATUS.size, socket.MSG_WAITALL)
-        number: int = _STATUS.unpack(told)[0] if told else -signal.SIGKILL
+        status = self._line.recv(_STATUS.size, socket.MSG_WAITALL)
+        number: int = _STATUS.unpack(status)[0] if status else -signal.SIGKILL
         return number
 
     def wait(self, timeout: float | None = None) -> int:
@@ -74,10 +74,10 @@ def launch() -> tuple[Worker | subprocess.Popen[bytes], socket.socket]:
     line.connect(address)
     door, theirs = socket.socketpair()
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    told = json.dumps([os.getcwd(), os.environ | {"PYTHONPATH": path}]).encode()
+    order = json.dumps([os.getcwd(), os.environ | {"PYTHONPATH": path}]).encode()
     with theirs:
-        socket.send_fds(line, [struct.pack("i", len(told))], [theirs.fileno(), 2])
-        line.sendall(told)
+        socket.send_fds(line, [struct.pack("i", len(order))], [theirs.fileno(), 2])
+        line.sendall(order)
     return Worker(line), door
 
 

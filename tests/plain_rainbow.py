@@ -41,8 +41,8 @@ class PlainNoisy(nn.Module):
     def __init__(self, layer: NoisyLinear, member: int) -> None:
         super().__init__()
         self.mu, self.sigma, self.mu_bias, self.sigma_bias = (
-            nn.Parameter(each.detach().clone())
-            for each in (
+            nn.Parameter(parameter.detach().clone())
+            for parameter in (
                 layer.weight[member].T,
                 layer.weight_sigma[member].T,
                 layer.bias[member, 0],
@@ -113,10 +113,10 @@ class PlainRainbow:
     def __init__(self, stack: RainbowStack) -> None:
         self.settings = stack.settings
         self.encoder, self.target_encoder, self.slow_encoder = (
-            PlainFrames(each, 0) for each in (stack.encoder, stack.target_encoder, stack.slow_encoder)
+            PlainFrames(encoder, 0) for encoder in (stack.encoder, stack.target_encoder, stack.slow_encoder)
         )
         self.values, self.target_values = (
-            PlainValues(each, 0) for each in (stack.values, stack.target_values)
+            PlainValues(values, 0) for values in (stack.values, stack.target_values)
         )
         self.loss: CompiledLoss | None = None
         trained = [*self.encoder.parameters(), *self.values.parameters()]

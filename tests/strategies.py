@@ -59,19 +59,19 @@ S, A, R = Stream.STATE, Stream.ACTION, Stream.REWARD
 
 def elements(horizon: int, views: bool = False) -> st.SearchStrategy[tuple[Element, ...]]:
     calls = st.sampled_from([(), (Call("crop"),)]) if views else st.just(())
-    one = st.builds(
+    element = st.builds(
         lambda stream, offset, calls: Element(stream, offset, calls if stream is S else ()),
         st.sampled_from([S, A, R]),
         st.integers(0, horizon),
         calls,
     )
-    return st.lists(one, min_size=1, max_size=3 * (horizon + 1)).map(tuple)
+    return st.lists(element, min_size=1, max_size=3 * (horizon + 1)).map(tuple)
 
 
 def comparisons(horizon: int = 10, views: bool = False) -> st.SearchStrategy[Comparison]:
     """Any comparison of the a2ls space (with `views` also with crops)."""
     with_state = st.tuples(elements(horizon, views), st.integers(0, horizon)).map(
-        lambda each: (*each[0], Element(S, each[1]))
+        lambda pair: (*pair[0], Element(S, pair[1]))
     )
     return st.builds(
         Comparison, st.sampled_from(PAPER_OPERATORS), with_state, elements(horizon, views), st.booleans()
@@ -83,7 +83,7 @@ def losses(horizon: int = 10, terms: int = 1, views: bool = False) -> st.SearchS
     if terms == 1:
         return comparisons(horizon, views).map(single)
     weighted = st.builds(Weighted, st.sampled_from([0.1, 0.5, 1.0, 2.0]), comparisons(horizon, views))
-    return st.lists(weighted, min_size=1, max_size=terms).map(lambda each: canonical(Loss(tuple(each))))
+    return st.lists(weighted, min_size=1, max_size=terms).map(lambda weights: canonical(Loss(tuple(weights))))
 
 
 def paper_shaped() -> list[str]:
@@ -102,8 +102,8 @@ def numbers(allowed: Range, default: float) -> st.SearchStrategy[float]:
 
 @st.composite
 def calls_of(draw: st.DrawFn, kind: Kind) -> Call:
-    function = draw(st.sampled_from([each for each in functions.values() if each.kind is kind]))
-    given = [draw(numbers(each.range, each.default)) for each in function.parameters]
+    function = draw(st.sampled_from([function for function in functions.values() if function.kind is kind]))
+    given = [draw(numbers(parameter.range, parameter.default)) for parameter in function.parameters]
     return Call(function.name, tuple(given[: draw(st.integers(0, len(given)))]))
 
 
@@ -223,18 +223,18 @@ def any_comparisons(draw: st.DrawFn, horizon: int = 4) -> Comparison:
     against = entry.negatives is Negatives.ON_REQUEST and draw(st.booleans())
     bare = canonical_comparison(Comparison(entry.name, source, target, against))
     options = [
-        Option(each.name, draw(numbers(each.range, each.default)))
-        for each in entry.options
+        Option(option.name, draw(numbers(option.range, option.default)))
+        for option in entry.options
         if draw(st.booleans())
-        and (each.needs is not Needs.NEGATIVES or against)
-        and (each.needs is not Needs.ROLLOUT or rollouts(bare))
+        and (option.needs is not Needs.NEGATIVES or against)
+        and (option.needs is not Needs.ROLLOUT or rollouts(bare))
     ]
-    ends = {each.name: each.value for each in options if each.name in (LOW, HIGH)}
+    ends = {option.name: option.value for option in options if option.name in (LOW, HIGH)}
     if ends and not ends.get(LOW, 0) < ends.get(HIGH, 0):
-        options = [each for each in options if each.name not in ends]
+        options = [option for option in options if option.name not in ends]
     here, there = steps(bare)[0]
     for name in entry.maps:
-        kinds = [each.name for each in heads.values() if name == TRANSITION or not each.residual]
+        kinds = [head.name for head in heads.values() if name == TRANSITION or not head.residual]
         needed = entry.needs_head or widths(here) != widths(there)
         if name == TRANSITION or (name == HEAD and needed):
             kinds.remove(NONE)
@@ -263,9 +263,9 @@ def loose_comparisons(draw: st.DrawFn, horizon: int = 2) -> Comparison:
     if draw(st.booleans()):
         values = st.sampled_from([Call(NONE), Call("linear"), Call("mlp"), Call("mlp", (8.0,))])
         given = draw(values) if draw(st.booleans()) else draw(st.sampled_from([0.5, 3.0, 2.0]))
-        names = [each.name for entry in operators.values() for each in entry.options]
+        names = [option.name for entry in operators.values() for option in entry.options]
         option = Option(HEAD if isinstance(given, Call) else draw(st.sampled_from(names)), given)
-        kept = tuple(each for each in term.options if each.name != option.name)
+        kept = tuple(other for other in term.options if other.name != option.name)
         term = replace(term, options=(*kept, option))
     return term
 
@@ -296,12 +296,12 @@ def rewritten(draw: st.DrawFn, term: Comparison) -> Comparison:
         if name not in names and (name != TRANSITION or rollouts(term)) and draw(st.booleans())
     ]
     options += [
-        Option(each.name, float(each.default))
-        for each in entry.options
-        if each.name not in names
+        Option(option.name, float(option.default))
+        for option in entry.options
+        if option.name not in names
         and draw(st.booleans())
-        and (each.needs is not Needs.NEGATIVES or term.against_batch)
-        and (each.needs is not Needs.ROLLOUT or rollouts(term))
+        and (option.needs is not Needs.NEGATIVES or term.against_batch)
+        and (option.needs is not Needs.ROLLOUT or rollouts(term))
     ]
     source, target = scrambled(term.source, SOURCE), scrambled(term.target, TARGET)
     return replace(term, source=source, target=target, options=tuple(options))
@@ -320,15 +320,15 @@ def any_losses(draw: st.DrawFn, horizon: int = 4, terms: int = 3) -> Loss:
     drawn = draw(named_views(drawn))
     named: dict[object, str] = {}
     for place, term in enumerate(drawn):
-        for each in MAPS:
-            made = map_of(term, each)
+        for option_name in MAPS:
+            made = map_of(term, option_name)
             rolls = any(isinstance(item, Rollout) for item in term.items)
-            if made is None or made.kind == NONE or (each == TRANSITION and not rolls):
+            if made is None or made.kind == NONE or (option_name == TRANSITION and not rolls):
                 continue
             if draw(st.booleans()):
-                name = named.setdefault(_make(drawn[place], each, made), f"n{len(named)}")
-                option = Option(each, Call(made.kind, tuple(map(float, made.layers))), name)
-                others = [option for option in drawn[place].options if option.name != each]
+                name = named.setdefault(_make(drawn[place], option_name, made), f"n{len(named)}")
+                option = Option(option_name, Call(made.kind, tuple(map(float, made.layers))), name)
+                others = [option for option in drawn[place].options if option.name != option_name]
                 drawn[place] = replace(drawn[place], options=(option, *others))
     return canonical(Loss(tuple(Weighted(draw(WEIGHTS), term) for term in drawn)))
 
@@ -361,7 +361,7 @@ def named_views(draw: st.DrawFn, terms: list[Comparison]) -> list[Comparison]:
 
 def _errors(term: Comparison) -> list[Diagnostic]:
     file = LossFile((Definition("mine", Loss((Weighted(1.0, term),))),))
-    return [each for each in check(file) if each.severity is Severity.ERROR]
+    return [diagnostic for diagnostic in check(file) if diagnostic.severity is Severity.ERROR]
 
 
 def _make(term: Comparison, name: str, made: Head) -> object:

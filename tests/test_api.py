@@ -163,12 +163,12 @@ def test_a_loss_with_more_weights_than_anybody_meant_is_warned_of() -> None:
 def test_what_else_a_window_may_hold() -> None:
     """Rewards of float64 and actions of whole numbers are taken in the module's own type."""
     module, encoder, target, window = make()
-    found = module(encoder, target, window)
+    value = module(encoder, target, window)
     other = a2l.Window(window.observation, window.action.double(), window.reward.double())
-    torch.testing.assert_close(module(encoder, target, other), found)
+    torch.testing.assert_close(module(encoder, target, other), value)
     torch.testing.assert_close(
         module.double()(encoder.double(), target.double(), a2l.Window(*(x.double() for x in parts(window)))),
-        found.double(),
+        value.double(),
         rtol=1e-4,
         atol=1e-6,
     )

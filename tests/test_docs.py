@@ -41,12 +41,12 @@ encoder, target_encoder = nn.Linear(24, 50), nn.Linear(24, 50)
 
 def blocks(language: str, *pages: Path) -> dict[str, str]:
     """The fenced blocks of a language on some pages, by default all, under their places."""
-    found = {}
+    blocks = {}
     for page in pages or PAGES:
         text = page.read_text(encoding="utf-8")
         for match in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-            found[f"{page.name}:{text.count(chr(10), 0, match.start()) + 1}"] = match[1]
-    return found
+            blocks[f"{page.name}:{text.count(chr(10), 0, match.start()) + 1}"] = match[1]
+    return blocks
 
 
 def commands() -> list[str]:
@@ -77,7 +77,7 @@ def test_losses_check(text: str) -> None:
 
 def test_every_construct_has_an_example_that_checks() -> None:
     words = set(re.findall(r"\w+", "\n".join(LOSSES.values())))
-    options = {each.name for operator in operators.values() for each in operator.options}
+    options = {option.name for operator in operators.values() for option in operator.options}
     names = {*operators, *functions, *Stream, *options, *heads, *KEYWORDS, *MAPS, SCHEDULE}
     assert names <= words
 
@@ -88,7 +88,7 @@ def test_every_word_of_grammars_has_an_example_that_parses() -> None:
 
 def test_the_reference_names_what_the_tables_hold() -> None:
     sections = re.split(r"^### ", REFERENCE, flags=re.MULTILINE)
-    section = {each.split("\n")[0]: each for each in sections}
+    section = {body.split("\n")[0]: body for body in sections}
     for function in functions.values():
         text = section["Functions" if function.kind is not Kind.SEQUENCE else "Rollouts"]
         if function.name in ("value", "return"):
@@ -179,10 +179,12 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = page.parent / file if file else page
         assert target.exists(), file
         if anchor and target.suffix == ".md":
-            known = target.read_text(encoding="utf-8")
-            assert anchor in headings(target) or f'id="{anchor}"' in known or f'name="{anchor}"' in known, (
-                anchor
-            )
+            target_text = target.read_text(encoding="utf-8")
+            assert (
+                anchor in headings(target)
+                or f'id="{anchor}"' in target_text
+                or f'name="{anchor}"' in target_text
+            ), anchor
 
 
 def test_glossary_words_are_used() -> None:

@@ -12,6 +12,7 @@ import a2ls_dsl
 from a2ls_dsl.english import count
 
 PACKAGE = Path(a2ls_dsl.__file__).parent
+TESTS = Path(__file__).parent
 
 VAGUE = {"each", "found", "one", "told"}
 """What says nothing of the thing that is called so."""
@@ -69,10 +70,11 @@ def test_names_are_words_of_the_field() -> None:
     assert vague <= STORED, "call them what they are: candidate, term, row"
 
 
-def test_local_names_are_words_of_the_field() -> None:
+@pytest.mark.parametrize("folder", [PACKAGE, TESTS], ids=["package", "tests"])
+def test_local_names_are_words_of_the_field(folder: Path) -> None:
     vague = {
-        f"{path.relative_to(PACKAGE)}: {where}: {name}"
-        for path in PACKAGE.rglob("*.py")
+        f"{path.relative_to(folder)}: {where}: {name}"
+        for path in folder.rglob("*.py")
         for where, name in local_names(ast.parse(path.read_text(encoding="utf-8")))
         if name in VAGUE and not (name == "found" and path.name == "validation.py")
     }

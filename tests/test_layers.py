@@ -56,14 +56,14 @@ def layer(path: Path) -> str:
 def test_a_layer_imports_only_what_stands_before_it(path: Path) -> None:
     own = "cli" if layer(path) == DOOR else layer(path)
     assert own in LAYERS + FACE, f"{path} belongs to no layer"
-    known = LAYERS[: LAYERS.index("search") + 1] if own in FACE else LAYERS[: LAYERS.index(own) + 1]
+    below = LAYERS[: LAYERS.index("search") + 1] if own in FACE else LAYERS[: LAYERS.index(own) + 1]
     if own in (*FACE, "cli"):
-        known += FACE
+        below += FACE
     for name in imports(path):
         root, _, inner = name.partition(".")
         if root != "a2ls_dsl" or inner in ("", "__version__"):
             continue
-        assert inner.split(".")[0] in known, f"{path} imports {name}"
+        assert inner.split(".")[0] in below, f"{path} imports {name}"
         assert inner.split(".")[0] not in LEAVES or own in (*LEAVES, "cli"), f"{path} imports {name}"
 
 
@@ -74,8 +74,8 @@ def for_type_checkers(path: Path) -> set[str]:
         node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
     ]
     named = [node for block in blocks for node in ast.walk(block)]
-    found = {alias.name for node in named if isinstance(node, ast.Import) for alias in node.names}
-    return found | {node.module or "" for node in named if isinstance(node, ast.ImportFrom)}
+    modules = {alias.name for node in named if isinstance(node, ast.Import) for alias in node.names}
+    return modules | {node.module or "" for node in named if isinstance(node, ast.ImportFrom)}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
@@ -160,7 +160,7 @@ def checks(tree: ast.AST, classes: set[str], names: set[str]) -> Iterator[str]:
         elif isinstance(node, ast.Compare) and isinstance(
             node.ops[0], ast.Eq | ast.NotEq | ast.Is | ast.IsNot
         ):
-            parts = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
+            parts = [constant.value for constant in ast.walk(node) if isinstance(constant, ast.Constant)]
             asked = ast.unparse(node.left).endswith(("algorithm", "agent", "suite", ".name"))
             if asked and names.intersection(part for part in parts if isinstance(part, str)):
                 yield ast.unparse(node)
@@ -177,7 +177,7 @@ def test_few_places_ask_which_algorithm_or_suite_there_is() -> None:
     classes |= {cls for suite in OWN for cls in (suite, suite.task_type)}
     registries = {"a2ls_dsl.rl.agents", "a2ls_dsl.rl.envs.tasks"}
     homes = registries | {cls.__module__ for cls in classes}
-    found = {
+    checked = {
         name: places
         for name, path in NAMES.items()
         if name not in homes
@@ -191,4 +191,4 @@ def test_few_places_ask_which_algorithm_or_suite_there_is() -> None:
             )
         )
     }
-    assert sum(map(len, found.values())) <= MOST_CHECKS, "\n".join(map(str, found.items()))
+    assert sum(map(len, checked.values())) <= MOST_CHECKS, "\n".join(map(str, checked.items()))

@@ -62,12 +62,12 @@ def findings(text: str, importer: bool = False) -> Iterator[str]:
     """What in a Python file can run data as code."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            yield from (each.name for each in node.names if each.name.split(".")[0] in MODULES)
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] in MODULES)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in MODULES:
             yield str(node.module)
         elif isinstance(node, ast.Call):
             called = ast.unparse(node.func)
-            options = {each.arg: ast.unparse(each.value) for each in node.keywords}
+            options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
             if called in CALLS | METHODS and not (importer and called in IMPORTS):
                 yield called
             if called.endswith("import_module") and not importer:
@@ -103,12 +103,12 @@ def test_the_search_of_the_package_finds(text: str) -> None:
 def test_the_package_has_no_way_to_run_data() -> None:
     files = sorted(PACKAGE.rglob("*.py"))
     assert len(files) > 100
-    found = {
+    calls = {
         str(path.relative_to(PACKAGE)): names
         for path in files
         if (names := list(findings(path.read_text(), str(path.relative_to(PACKAGE)) in IMPORTERS)))
     }
-    assert found == {}
+    assert calls == {}
 
 
 class Payload:

@@ -94,8 +94,8 @@ def test_normality_is_the_test_of_epps_and_pulley(forgotten: None) -> None:
     for spread in (0.1, 1.0, 2.0):
         y = spread * torch.randn(32, 3, generator=generator, dtype=torch.float64)
         expected = (epps_pulley(y[:, 0]) + epps_pulley(y[:, 1])) / 2
-        found = float(registry.operators["normality"].formula(y, slices=2, draws=Along()))
-        assert found == pytest.approx(expected, rel=0.02, abs=1e-3)
+        value = float(registry.operators["normality"].formula(y, slices=2, draws=Along()))
+        assert value == pytest.approx(expected, rel=0.02, abs=1e-3)
 
 
 @pytest.mark.parametrize("command", [("check",), ("fmt", "--check"), ("show", "--latex", "--ir")])
@@ -149,13 +149,13 @@ def test_processes_that_train_know_it(forgotten: None) -> None:
     for count in (1, 2):
         members = [Member(loss, 0), Member(loss, 1)]
         with Stacks(training, members, Running(workers=1, exact=True), count) as stacks:
-            found = list[Score]()
+            ended = list[Score]()
             while stacks.busy.any():
-                found += stacks.tick()
+                ended += stacks.tick()
             while stacks.evaluating:
-                found += stacks.evaluate()
+                ended += stacks.evaluate()
         scores.append(
-            sorted((score.member, score.returns, score.metrics["auxiliary_loss"]) for score in found)
+            sorted((score.member, score.returns, score.metrics["auxiliary_loss"]) for score in ended)
         )
     assert scores[0] == scores[1]
 
@@ -265,8 +265,8 @@ def test_a_plugin_that_fails_has_a_message(folder: Path, text: str, words: tuple
     assert "the plugin my_ops.py" in done.stderr
     assert "fix: " in done.stderr
     assert "Traceback" not in done.stderr
-    for each in words:
-        assert each in done.stderr
+    for word in words:
+        assert word in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,9 @@ def test_windows_are_those_of_the_history(capacity: int, envs: int, lengths: lis
 def test_all_windows_are_drawn_evenly() -> None:
     ring, windows = written(12, 2, [4, 7], 31)
     window = ring.sample(3, 20_000, np.random.default_rng(0))
-    counts = Counter((int(each[0, 1]), *map(int, each[:, 0])) for each in window.observation)
+    counts = Counter(
+        (int(window_rows[0, 1]), *map(int, window_rows[:, 0])) for window_rows in window.observation
+    )
     assert counts.keys() == windows
     expected = 20_000 / len(windows)
     chi = sum((count - expected) ** 2 / expected for count in counts.values())
@@ -115,16 +117,16 @@ def test_arrays_without_environments_and_discrete_actions() -> None:
 def test_a_replay_buffer_of_sb3(optimized: bool) -> None:
     buffers = pytest.importorskip("stable_baselines3.common.buffers")
     spaces = pytest.importorskip("gymnasium.spaces")
-    vectors, one = spaces.Box(-1e9, 1e9, (2,)), spaces.Box(-1, 1, (1,))
+    vectors, numbers = spaces.Box(-1e9, 1e9, (2,)), spaces.Box(-1, 1, (1,))
     more = {"optimize_memory_usage": optimized, "handle_timeout_termination": not optimized}
-    buffer = buffers.ReplayBuffer(20, vectors, one, n_envs=2, **more)
+    buffer = buffers.ReplayBuffer(20, vectors, numbers, n_envs=2, **more)
     kept = 9 if optimized else 10  # of each environment
     seen: dict[tuple[int, int], int] = {}
     for step in range(27):
         number = np.array([step, 100 + step], np.float32)
         last = np.array([step % 5 == 4, step % 7 == 6])
         after = np.stack([number + 1, number], axis=1)
-        infos = [{"TimeLimit.truncated": bool(each)} for each in last]
+        infos = [{"TimeLimit.truncated": bool(flag)} for flag in last]
         buffer.add(np.stack([number, number], axis=1), after, number[:, None] / 200, number, last, infos)
         for env, length in enumerate((5, 7)):
             seen[env, step] = step // length
@@ -136,7 +138,7 @@ def test_a_replay_buffer_of_sb3(optimized: bool) -> None:
     }
     drawn = of_sb3(buffer).sample(3, 3000, np.random.default_rng(0))
     starts = {
-        (int(each[0] >= 100), int(each[0] % 100)) for each in drawn.observation[..., 0].tolist() if each
+        (int(steps[0] >= 100), int(steps[0] % 100)) for steps in drawn.observation[..., 0].tolist() if steps
     }
     assert starts == windows
     assert torch.equal(drawn.observation[:, :, 0], drawn.reward)
@@ -159,7 +161,7 @@ def test_a_replay_buffer_of_torchrl() -> None:
     ends = {step for step in range(28) if step % 5 == 4 or step % 7 == 6}
     windows = {step for step in range(18, 26) if not ends & {step, step + 1}}
     drawn = of_torchrl(buffer).sample(3, 500, np.random.default_rng(0))
-    assert {int(each) for each in drawn.reward[:, 0]} == windows
+    assert {int(number) for number in drawn.reward[:, 0]} == windows
     assert torch.equal(drawn.observation[..., 0], drawn.reward)
     assert torch.equal(drawn.reward[:, 2] - drawn.reward[:, 0], torch.full((500,), 2.0))
 

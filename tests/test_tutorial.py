@@ -56,7 +56,7 @@ def shell(script: str, folder: Path) -> str:
 
 def steps(long: bool) -> list[tuple[str, str, str]]:
     """The kind of each block, what is to run of it, and what it prints, if the page shows that."""
-    found = []
+    pieces = []
     following = [*BLOCKS[1:], ("", "")]
     for (kind, text), (next_kind, printed) in zip(BLOCKS, following, strict=True):
         if kind == "sh":
@@ -64,10 +64,10 @@ def steps(long: bool) -> list[tuple[str, str, str]]:
             if not long:
                 lines = [line for line in lines if command_of(line) not in LONG]
             script = "\n".join(f"{line} {SMALL.get(command_of(line), '')}".rstrip() for line in lines)
-            found.append((kind, script, printed if next_kind == "text" else ""))
+            pieces.append((kind, script, printed if next_kind == "text" else ""))
         elif kind == "python":
-            found.append((kind, text, ""))
-    return found
+            pieces.append((kind, text, ""))
+    return pieces
 
 
 def follow(folder: Path, long: bool) -> None:

@@ -18,8 +18,8 @@ def row(*parts: Tensor) -> Tensor:
 
 
 def mean(values: Iterable[Tensor]) -> Tensor:
-    found = list(values)
-    return sum(found[1:], start=found[0]) / len(found)
+    terms = list(values)
+    return sum(terms[1:], start=terms[0]) / len(terms)
 
 
 def through(module: nn.Module, x: Tensor) -> Tensor:
@@ -54,10 +54,10 @@ def rolled(
     start: Tensor | None = None,
 ) -> list[Tensor]:
     """The latents of the steps that follow the first one; the transition is the last of the maps."""
-    found = [after(p.g(0) if start is None else start)]
+    latents = [after(p.g(0) if start is None else start)]
     for step in range(steps):
-        found.append(after(through(p.module.heads[-1], row(found[-1], p.a(step)))))
-    return found[1:]
+        latents.append(after(through(p.module.heads[-1], row(latents[-1], p.a(step)))))
+    return latents[1:]
 
 
 def value(p: Problem, step: int) -> Tensor:

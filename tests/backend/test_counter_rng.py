@@ -35,7 +35,7 @@ def reference(seed: int, purpose: int, counter: int, position: int) -> int:
 
 
 def unsigned(x: torch.Tensor) -> list[int]:
-    return [each & MASK for each in x.flatten().tolist()]
+    return [word & MASK for word in x.flatten().tolist()]
 
 
 def test_splitmix64_gives_its_published_numbers() -> None:

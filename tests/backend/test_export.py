@@ -63,16 +63,16 @@ def same(loss: Loss, module: nn.Module, compiled: CompiledLoss) -> None:
     module.double().load_state_dict(compiled.double().state_dict())
     window = windows(SPACES, 6, loss.horizon + 1, seed=1)
     results = []
-    for each in (module, compiled):
+    for computation in (module, compiled):
         generator = torch.Generator().manual_seed(0)
         online, target = (
             torch.randn(3, 4, dtype=torch.float64, generator=generator, requires_grad=True) for _ in range(2)
         )
         encoders = (lambda x, w=online: torch.tanh(x @ w), lambda x, w=target: torch.tanh(x @ w))
-        if each is module:
-            value = each(*encoders, **arguments(module, window, 3))
+        if computation is module:
+            value = computation(*encoders, **arguments(module, window, 3))
         else:
-            value = each(
+            value = computation(
                 *encoders,
                 window,
                 value=estimate,
@@ -81,9 +81,9 @@ def same(loss: Loss, module: nn.Module, compiled: CompiledLoss) -> None:
             )
         value.backward()
         assert target.grad is None
-        results.append([value.detach(), online.grad, *(p.grad for p in each.parameters())])
-    for one, other in zip(*results, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+        results.append([value.detach(), online.grad, *(p.grad for p in computation.parameters())])
+    for exported, other in zip(*results, strict=True):
+        torch.testing.assert_close(exported, other, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", shipped("losses", ".a2l"))
@@ -171,9 +171,9 @@ def test_every_shipped_loss_is_typed(tmp_path: Path) -> None:
         label, loss = load_one(name)
         (tmp_path / f"{name}.py").write_text(export(label, loss))
     (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = True\npython_version = 3.11\n")
-    known = Path(__file__).parents[2] / ".mypy_cache"
+    cache = Path(__file__).parents[2] / ".mypy_cache"
     done = subprocess.run(
-        [*(sys.executable, "-m", "mypy", "--config-file", "mypy.ini"), "--cache-dir", known, "."],
+        [*(sys.executable, "-m", "mypy", "--config-file", "mypy.ini"), "--cache-dir", cache, "."],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -196,7 +196,7 @@ def test_encoders_may_flatten_by_view() -> None:
             assert x[0].is_contiguous()
             return x.view(len(x), -1)[:, :4].float().requires_grad_()
 
-        given = {name: each for name, each in vars(window).items() if each is not None and name != "done"}
+        given = {name: part for name, part in vars(window).items() if part is not None and name != "done"}
         module = load_class("it", export("it", loss))(2, 4)
         if "crop" not in views:
             del given["uncropped"]
@@ -211,7 +211,7 @@ def test_encoders_may_flatten_by_view() -> None:
             return x.view(*x.shape[:2], -1)[..., :4].float().requires_grad_()
 
         two = Window(
-            *(torch.stack([each, each]) for each in (window.observation, window.action, window.reward))
+            *(torch.stack([tensor, tensor]) for tensor in (window.observation, window.action, window.reward))
         )
         agent = StackAgent(
             encode, encode, rng=CounterRng(torch.tensor([0, 1])), counter=torch.zeros(2).long()
@@ -245,8 +245,8 @@ def test_views_of_frames_are_the_same_outside() -> None:
         ),
     ]
     torch.testing.assert_close(values[0], values[1])
-    for one, other in zip(inputs[:2], inputs[2:], strict=True):
-        assert torch.equal(one, other)
+    for mine, other in zip(inputs[:2], inputs[2:], strict=True):
+        assert torch.equal(mine, other)
     assert not torch.equal(inputs[0][:5], seen[:, 0].float())
 
 
@@ -324,12 +324,16 @@ def test_every_shipped_loss_is_the_same_in_a_process_without_the_package(tmp_pat
             generator=torch.Generator().manual_seed(3),
         )
         value.backward()
-        parts = {key: each for key, each in vars(window).items() if each is not None}
+        parts = {key: tensor for key, tensor in vars(window).items() if tensor is not None}
         case = {
             "state": compiled.state_dict(),
             "window": parts,
             "encoders": [online.detach(), target],
-            "expected": [value.detach(), online.grad, *(each.grad for each in compiled.parameters())],
+            "expected": [
+                value.detach(),
+                online.grad,
+                *(parameter.grad for parameter in compiled.parameters()),
+            ],
         }
         torch.save(case, tmp_path / f"{name}.pt")
         (tmp_path / f"{name}.py").write_text(export(label, loss))
@@ -359,7 +363,7 @@ def test_the_text(name: str, golden: Callable[[Path, str], None]) -> None:
         ({"action": (5, 3, 2)}, r"action has the shape \(5, 3, 2\), expected \(5, 4, 2\)"),
         ({"done": (5, 4, 1)}, r"done has the shape \(5, 4, 1\), expected \(5, 4\)"),
     ],
-    ids=lambda each: str(each) if isinstance(each, dict) else "",
+    ids=lambda case: str(case) if isinstance(case, dict) else "",
 )
 def test_windows_of_another_shape_are_explained(changed: dict[str, tuple[int, ...]], message: str) -> None:
     text = "loss it = mse({ s[t], a[t] } -> { return(r[t..t+2], value(s[t+3])), r[t] })"
@@ -444,4 +448,4 @@ def test_only_python_files_are_written(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
     assert path.read_text().startswith("loss mine")
-    assert [each.name for each in tmp_path.iterdir()] == ["mine.a2l"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.a2l"]

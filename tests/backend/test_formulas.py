@@ -132,8 +132,8 @@ def a2_winner_v(p: Problem) -> Tensor:
 
 
 FORMULAS: dict[str, Callable[[Problem], Tensor]] = {
-    each.__name__: each
-    for each in (
+    formula.__name__: formula
+    for formula in (
         forward_dynamics,
         inverse_dynamics,
         reward_prediction,
@@ -164,8 +164,8 @@ def test_shipped_loss(name: str, batch: int) -> None:
     expected = p.value_and_gradients(FORMULAS[name](p))
     naive = interpret(lower(loss), module, p.encode, p.encode_target, p.window, crop=0.0)
     for value in (naive, module(p.encode, p.encode_target, p.window)):
-        for found, wanted in zip(p.value_and_gradients(value), expected, strict=True):
-            torch.testing.assert_close(found, wanted, **EXACT)
+        for computed, wanted in zip(p.value_and_gradients(value), expected, strict=True):
+            torch.testing.assert_close(computed, wanted, **EXACT)
 
 
 def dot(u: Tensor, v: Tensor) -> Tensor:
@@ -181,7 +181,7 @@ def squared_distance(u: Tensor, v: Tensor) -> Tensor:
 
 
 def negative_log_softmax(logits: list[Tensor], right: int) -> Tensor:
-    return -torch.log(torch.exp(logits[right]) / sum(torch.exp(each) for each in logits))
+    return -torch.log(torch.exp(logits[right]) / sum(torch.exp(logit) for logit in logits))
 
 
 def by_hand(operator: str, against: bool, y: Tensor, z: Tensor, matrix: Tensor) -> Tensor:
@@ -214,15 +214,15 @@ def test_operator(operator: str, against: bool, batch: int) -> None:
     generator = torch.Generator().manual_seed(batch)
     y, z = torch.randn(2, batch, 4, dtype=torch.float64, generator=generator)
     matrix = torch.rand(4, 4, dtype=torch.float64, generator=generator)
-    inputs = [each.requires_grad_() for each in (y, z, matrix)]
-    found, expected = (
+    inputs = [tensor.requires_grad_() for tensor in (y, z, matrix)]
+    computed, expected = (
         compare(operator, against, [y, z], matrix),
         by_hand(operator, against, y, z, matrix),
     )
-    torch.testing.assert_close(found, expected, **EXACT)
+    torch.testing.assert_close(computed, expected, **EXACT)
     gradients = (
         torch.autograd.grad(value, inputs, allow_unused=True, materialize_grads=True)
-        for value in (found, expected)
+        for value in (computed, expected)
     )
     for ours, wanted in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, wanted, **EXACT)

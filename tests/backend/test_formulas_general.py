@@ -171,7 +171,7 @@ def st_dim(p: Problem) -> Tensor:
 def svea(p: Problem) -> Tensor:
     target = p.r(0) + 0.99 * value(p, 1)
     views = (masked(p, 0, 1), p.g(0))
-    return mean(mean_square(head(p, 0, each, p.a(0)), target) for each in views)
+    return mean(mean_square(head(p, 0, view, p.a(0)), target) for view in views)
 
 
 def taco(p: Problem) -> Tensor:
@@ -191,8 +191,8 @@ def unreal_reward(p: Problem) -> Tensor:
 
 
 FORMULAS: dict[str, Callable[[Problem], Tensor]] = {
-    each.__name__: each
-    for each in (
+    formula.__name__: formula
+    for formula in (
         *(
             ac_state,
             byol_gamma,
@@ -232,8 +232,8 @@ def test_shipped_loss(name: str) -> None:
     if name not in WITH_DRAWS:
         values.append(module(*arguments))
     for result in values:
-        for found, wanted in zip(p.value_and_gradients(result), expected, strict=True):
-            torch.testing.assert_close(found, wanted, **EXACT)
+        for computed, wanted in zip(p.value_and_gradients(result), expected, strict=True):
+            torch.testing.assert_close(computed, wanted, **EXACT)
 
 
 def vjepa2_ac(p: Problem) -> Tensor:
@@ -271,6 +271,6 @@ def test_loss_of_a_paper(text: str, formula: Callable[[Problem], Tensor]) -> Non
     loss = loads(f"loss it = {text}")["it"]
     module = compile_loss(loss, SPACES).double()
     p = Problem(module, windows(SPACES, BATCH, loss.horizon + 1, seed=3))
-    found = p.value_and_gradients(module(p.encode, p.encode_target, p.window, estimate))
-    for value_of_it, wanted in zip(found, p.value_and_gradients(formula(p)), strict=True):
+    computed = p.value_and_gradients(module(p.encode, p.encode_target, p.window, estimate))
+    for value_of_it, wanted in zip(computed, p.value_and_gradients(formula(p)), strict=True):
         torch.testing.assert_close(value_of_it, wanted, **EXACT)

@@ -112,7 +112,7 @@ def test_sigreg_is_the_statistic_of_its_directions() -> None:
     value = compare("sigreg", False, [y], options={"slices": 12.0}, draws=draws)
     reference = sigreg(y, directions)
     torch.testing.assert_close(value, reference, rtol=5e-3, atol=0)
-    gradients = [torch.autograd.grad(each, y)[0] for each in (value, reference)]
+    gradients = [torch.autograd.grad(result, y)[0] for result in (value, reference)]
     torch.testing.assert_close(*gradients, rtol=0.03, atol=0.03 * float(gradients[1].abs().max()))
 
 
@@ -154,9 +154,9 @@ def test_a_latent_of_zeros_stays_and_has_no_gradient(name: str) -> None:
     (gradient,) = torch.autograd.grad(scaled.pow(3).sum(), x)
     assert not scaled[2].any()
     assert not gradient[2].any()
-    for row, found in zip(x, scaled, strict=True):
+    for row, unit in zip(x, scaled, strict=True):
         size = row.square().sum().sqrt() if name == "l2" else row.abs().mean()
-        torch.testing.assert_close(found * size, row, **EXACT)
+        torch.testing.assert_close(unit * size, row, **EXACT)
 
 
 @pytest.mark.parametrize("smoothing", [0.3, 0.75, 2.0])
@@ -210,10 +210,10 @@ def test_ce_spreads_numbers_themselves_over_a_range_that_is_given() -> None:
 def test_fsq_rounds_to_the_nearest_level_and_passes_gradients(levels: int) -> None:
     x = torch.linspace(-4, 4, 201, dtype=torch.float64).requires_grad_()
     quantised = normaliser("fsq", (float(levels),), x)
-    known = [-1 + 2 * i / (levels - 1) for i in range(levels)]
+    grid = [-1 + 2 * i / (levels - 1) for i in range(levels)]
     for number, level in zip(x.tolist(), quantised.tolist(), strict=True):
-        nearest = min(abs(math.tanh(number) - each) for each in known)
-        assert min(abs(level - each) for each in known) < 1e-12
+        nearest = min(abs(math.tanh(number) - point) for point in grid)
+        assert min(abs(level - point) for point in grid) < 1e-12
         assert abs(abs(level - math.tanh(number)) - nearest) < 1e-9
     (gradient,) = torch.autograd.grad(quantised.sum(), x)
     torch.testing.assert_close(gradient, 1 - torch.tanh(x.detach()) ** 2)
@@ -244,8 +244,8 @@ def test_steps_are_drawn_as_often_as_is_said(count: int, ratio: float) -> None:
     shares = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
     places = drawn(shares, count, ratio)[:, 0]
     weights = torch.tensor([ratio**i for i in range(count)], dtype=torch.float64)
-    found = torch.bincount(places, minlength=count) / len(places)
-    torch.testing.assert_close(found.double(), weights / weights.sum(), rtol=0, atol=1e-4)
+    frequencies = torch.bincount(places, minlength=count) / len(places)
+    torch.testing.assert_close(frequencies.double(), weights / weights.sum(), rtol=0, atol=1e-4)
 
 
 def test_all_that_a_term_draws_over_runs_of_one_length_is_one_draw() -> None:

@@ -86,7 +86,7 @@ class Stack:
         encoder, target = self.online[member].detach().clone().requires_grad_(), self.target[member]
         whole = self.window
         parts = (whole.observation, whole.action, whole.reward, whole.done)
-        window = Window(*(each[member] for each in parts if each is not None))
+        window = Window(*(part[member] for part in parts if part is not None))
         rng, counter = self.rng.member(member), int(self.counter[member])
 
         class Own(Alone):
@@ -105,7 +105,7 @@ def check(stack: Stack) -> None:
     parameters = [stack.online, *stack.loss.parameters()]
     total = values.sum() + 0 * stack.online.sum()  # also where no member has a loss
     gradients = torch.autograd.grad(total, parameters, allow_unused=True, materialize_grads=True)
-    kept = [each.detach().clone() for each in stack.loss.parameters()]
+    kept = [parameter.detach().clone() for parameter in stack.loss.parameters()]
     references = {i: stack.alone(i, loss) for i, loss in enumerate(stack.members) if loss is not None}
     with torch.no_grad():
         for parameter, gradient in zip(stack.loss.parameters(), gradients[1:], strict=True):
@@ -176,21 +176,21 @@ def test_a_slot_takes_another_loss() -> None:
     stack = Stack([dbc, spr, winner, winner])
     stack.loss.reset(3, None, stack.rng.member(3))  # its lane becomes free
     kept = {i: stack.loss.member_state(i) for i in (1, 2)}
-    known = dict(stack.loss.general._structures)
+    structures = dict(stack.loss.general._structures)
     for loss in (spr, winner, None, dbc):
         stack.loss.reset(0, loss, stack.rng.member(0))
         stack.members = [loss, spr, winner, None]
         check(stack)
         if loss is not None:
             fresh = StackedLoss.of([loss], SPACES, stack.rng.member(0)).member_state(0)
-            found = stack.loss.member_state(0)
-            assert found.keys() == fresh.keys()
+            state = stack.loss.member_state(0)
+            assert state.keys() == fresh.keys()
             for name, value in fresh.items():  # which is in float32
-                torch.testing.assert_close(found[name], value.double(), rtol=1e-6, atol=1e-7)
+                torch.testing.assert_close(state[name], value.double(), rtol=1e-6, atol=1e-7)
     for member, before in kept.items():
         after = stack.loss.member_state(member)
         assert all(torch.equal(after[name], value) for name, value in before.items())
-    assert {key: stack.loss.general._structures[key] for key in known} == known
+    assert {key: stack.loss.general._structures[key] for key in structures} == structures
 
 
 def test_what_does_not_fit_is_refused() -> None:

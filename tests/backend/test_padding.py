@@ -53,7 +53,7 @@ class Counted:
 
 
 def numbers(stack: StackedLoss) -> int:
-    return sum(each.numel() for each in stack.parameters())
+    return sum(parameter.numel() for parameter in stack.parameters())
 
 
 def alone(losses: list[Loss]) -> int:
@@ -69,7 +69,7 @@ def test_padding_costs_at_most_three_tenths(members: int, seed: int) -> None:
     stacked = Counted(losses)
     singles = [Counted([loss]) for loss in losses]
     for name in ("numbers", "states", "operations"):
-        exact = sum(getattr(each, name) for each in singles)
+        exact = sum(getattr(single, name) for single in singles)
         assert exact <= getattr(stacked, name) <= PADDING * exact, name
 
 
@@ -140,7 +140,7 @@ def test_spare_lanes_change_no_number() -> None:
     values = [stack(encode, encode, window) for stack in (plain, spare)]
     torch.testing.assert_close(*values, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(
-        *(torch.autograd.grad(each.sum(), weight)[0] for each in values), rtol=1e-9, atol=1e-9
+        *(torch.autograd.grad(value.sum(), weight)[0] for value in values), rtol=1e-9, atol=1e-9
     )
     for member in range(6):
         assert plain.member_state(member).keys() == spare.member_state(member).keys()

@@ -74,7 +74,7 @@ def test_value_and_gradients_are_those_of_the_published_code(
     expected = published(encoder(query), target(key).detach(), matrix, scale)
     torch.testing.assert_close(value, expected, rtol=1e-12, atol=0)
     learned = [*encoder.parameters(), matrix]
-    ours, theirs = (torch.autograd.grad(each, learned, allow_unused=True) for each in (value, expected))
+    ours, theirs = (torch.autograd.grad(loss, learned, allow_unused=True) for loss in (value, expected))
     for (label, _), mine, its in zip([*encoder.named_parameters(), ("W", matrix)], ours, theirs, strict=True):
         assert (mine is None) == (its is None) == (kind is WithContrastiveHead and "linear" in label)
         if its is not None and mine is not None:
@@ -86,4 +86,4 @@ def test_value_and_gradients_are_those_of_the_published_code(
 def test_the_form_of_the_search_space_is_another_loss(name: str) -> None:
     """It has a predictor, and its header says that CURL's code has none."""
     module = compile_loss(load_one(name)[1], Spaces(4, 2, LATENT))
-    assert {each.split(".")[0] for each, _ in module.named_parameters()} == {"heads", "bilinear"}
+    assert {name.split(".")[0] for name, _ in module.named_parameters()} == {"heads", "bilinear"}

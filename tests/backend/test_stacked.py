@@ -52,7 +52,7 @@ def encoder_of(weights: Tensor) -> StackEncoder:
 
 def member_window(window: Window, member: int) -> Window:
     parts = (window.observation, window.action, window.reward, window.done)
-    return Window(*(each[member] for each in parts if each is not None))
+    return Window(*(part[member] for part in parts if part is not None))
 
 
 def reference(loss: Loss, alone: CompiledLoss, encoder: Tensor, target: Tensor, window: Window) -> Tensor:
@@ -164,12 +164,12 @@ def test_a_loss_beyond_the_capacity_is_refused() -> None:
 
 
 def test_a_stack_holds_what_its_free_lanes_hold() -> None:
-    stack, padded = (StackedLoss([SMALL, LARGE, None], SPACES, each) for each in (PADDING, math.inf))
+    stack, padded = (StackedLoss([SMALL, LARGE, None], SPACES, padding) for padding in (PADDING, math.inf))
     assert (len(stack.buckets), len(padded.buckets)) == (2, 1)
-    for each in (stack, padded):
-        assert each.capacity.horizon == 4
-        assert not each.holds(2, SMALL)  # no lane is free
-        assert each.holds(2, None)
+    for loss in (stack, padded):
+        assert loss.capacity.horizon == 4
+        assert not loss.holds(2, SMALL)  # no lane is free
+        assert loss.holds(2, None)
     assert not stack.holds(0, LARGE)
     assert not stack.holds(1, SMALL)  # it would compute more than thrice what it needs
     assert padded.holds(0, LARGE)
@@ -191,6 +191,6 @@ def test_initialisation_uses_the_fan_in_of_the_member() -> None:
 def test_compiled_loss_is_the_interpreter_after_the_passes() -> None:
     module = compile_loss(LARGE, SPACES).double()
     window = windows(SPACES, BATCH, 5, 0)
-    encoder, target = (each[0] for each in encoders(1, 0))
+    encoder, target = (pair[0] for pair in encoders(1, 0))
     value = module(lambda x: torch.tanh(x @ encoder), lambda x: torch.tanh(x @ target), window)
     torch.testing.assert_close(value, reference(LARGE, module, encoder, target, window))

@@ -34,7 +34,7 @@ def draws(seed: int = 0) -> Generated:
 
 
 def test_a_shift_is_a_crop_of_the_padded_frames() -> None:
-    moved, found = frames.shift(FRAMES, draws(), 3), set()
+    moved, offsets = frames.shift(FRAMES, draws(), 3), set()
     padded = F.pad(FRAMES.float(), (3, 3, 3, 3), mode="replicate").to(torch.uint8)
     for i in range(len(FRAMES)):
         places = [
@@ -44,20 +44,20 @@ def test_a_shift_is_a_crop_of_the_padded_frames() -> None:
             if torch.equal(moved[i], padded[i, :, y : y + 30, x : x + 26])
         ]
         assert places
-        found.add(places[0])
-    assert len(found) > 25  # of 49
+        offsets.add(places[0])
+    assert len(offsets) > 25  # of 49
 
 
 def test_a_crop_is_cut_out_of_the_whole_frames() -> None:
     seen = FRAMES[:, :, 2:22, 2:22]
-    cut, found = frames.crop(seen, draws(), FRAMES), set()
+    cut, corners = frames.crop(seen, draws(), FRAMES), set()
     for i in range(len(FRAMES)):
         for y in range(11):
             for x in range(7):
                 if torch.equal(cut[i], FRAMES[i, :, y : y + 20, x : x + 20]):
-                    found.add((i, y, x))
-    assert len(found) == len({i for i, _, _ in found}) == 64
-    assert {y for _, y, _ in found} >= {0, 10}
+                    corners.add((i, y, x))
+    assert len(corners) == len({i for i, _, _ in corners}) == 64
+    assert {y for _, y, _ in corners} >= {0, 10}
     assert frames.crop(seen, draws(), None) is seen
 
 
@@ -65,8 +65,8 @@ def test_an_intensity_is_one_factor_a_sample_within_two_deviations() -> None:
     factors = frames.intensity(FRAMES, draws(), 0.1)[FRAMES > 0].view(-1) / FRAMES[FRAMES > 0]
     assert factors.min() >= 0.8 - 1e-5
     assert factors.max() <= 1.2 + 1e-5
-    one = frames.intensity(FRAMES, draws(), 0.1)[0][FRAMES[0] > 0] / FRAMES[0][FRAMES[0] > 0]
-    torch.testing.assert_close(one, one[:1].expand_as(one))
+    factor = frames.intensity(FRAMES, draws(), 0.1)[0][FRAMES[0] > 0] / FRAMES[0][FRAMES[0] > 0]
+    torch.testing.assert_close(factor, factor[:1].expand_as(factor))
 
 
 def test_a_mask_drops_patches_of_frames_and_numbers_of_vectors() -> None:
@@ -135,12 +135,12 @@ def test_frames_are_read_as_precisely_as_the_module_computes(dtype: torch.dtype)
     def encoder(x: Tensor) -> Tensor:
         return x.to(dtype).flatten(1)[:, :5] / 255
 
-    found = module(encoder, encoder, Window(frames, action, reward))
-    found.backward()
-    assert found.dtype == dtype
+    value = module(encoder, encoder, Window(frames, action, reward))
+    value.backward()
+    assert value.dtype == dtype
     own = load_class("it", export("it", loss))(2, 5, 27).to(dtype)
     own.load_state_dict(module.state_dict())
-    torch.testing.assert_close(own(encoder, encoder, frames, action, reward), found)
+    torch.testing.assert_close(own(encoder, encoder, frames, action, reward), value)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def python(name: str, code: str, minutes: float = 1.0, output: str = "") -> Step
 def test_a_step_that_is_done_is_not_done_again(tmp_path: Path) -> None:
     step = python("count", "print('x')", output="txt")
     for _ in range(2):
-        assert [each.how for each in run([step], tmp_path, 1)] == ["done"]
+        assert [result.how for result in run([step], tmp_path, 1)] == ["done"]
         (tmp_path / "count.txt").write_text((tmp_path / "count.txt").read_text() + "kept")
     assert (tmp_path / "count.txt").read_text() == "x\nkeptkept"
 
@@ -45,17 +45,17 @@ def test_a_step_out_of_time_is_interrupted_and_a_failed_one_is_told(tmp_path: Pa
         python("last", "pass"),
     ]
     ended = run(wanted, tmp_path, 2)
-    assert [each.how for each in ended] == ["out of time", "failed", "done"]
+    assert [step.how for step in ended] == ["out of time", "failed", "done"]
     assert (tmp_path / "slow.log").read_text() == "begun\nstored\n"
     assert "no such device" in summary(ended, tmp_path)
-    assert [each.how for each in run(wanted[:1], tmp_path, 0.1)] == ["left out"]  # no time to store anything
+    assert [step.how for step in run(wanted[:1], tmp_path, 0.1)] == ["left out"]  # no time to store anything
 
 
 def test_experiments_are_those_that_are_committed(tmp_path: Path) -> None:
     for name in ("vector_100k", "pixel_parity", "atari_100k"):
         copied, committed = read(experiment(name, tmp_path, dry=False)), read(ROOT / f"results/{name}.toml")
-        assert [copied.identity(each) for each in copied.runs] == [
-            committed.identity(each) for each in committed.runs
+        assert [copied.identity(run) for run in copied.runs] == [
+            committed.identity(run) for run in committed.runs
         ]
         assert len(read(experiment(name, tmp_path, dry=True)).runs) == 2
 

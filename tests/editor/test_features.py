@@ -29,7 +29,7 @@ from a2ls_dsl.words.entry import Kind, Negatives
 from a2ls_dsl.words.language import KEYWORDS, SCHEDULE, Stream
 from a2ls_dsl.words.registry import functions, heads, operators
 
-STREAMS = [each.value for each in Stream]
+STREAMS = [stream.value for stream in Stream]
 PAIR = "mse({ s[t], a[t] } -> { s[t+1] })"
 
 
@@ -37,19 +37,19 @@ def offered(marked: str, path: Path | None = None) -> list[str]:
     """The labels that are offered at the `|` of a loss file."""
     before, _, behind = marked.partition("|")
     text = before + behind
-    return [each.label for each in complete(text, len(before), path, analyse(text, path))]
+    return [proposal.label for proposal in complete(text, len(before), path, analyse(text, path))]
 
 
 def offered_in_grammar(marked: str) -> list[str]:
     before, _, behind = marked.partition("|")
-    return [each.label for each in grammars.complete(before + behind, len(before))]
+    return [proposal.label for proposal in grammars.complete(before + behind, len(before))]
 
 
 def said(marked: str, path: Path | None = None) -> str:
     """The page of the word behind the `|` of a loss file."""
     before, _, behind = marked.partition("|")
-    found = hover(before + behind, len(before), analyse(before + behind, path))
-    return found[0] if found else ""
+    page = hover(before + behind, len(before), analyse(before + behind, path))
+    return page[0] if page else ""
 
 
 # proposals
@@ -69,13 +69,15 @@ def test_a_term_is_an_operator_or_a_loss_from_above() -> None:
 def test_a_set_holds_streams_and_functions() -> None:
     assert offered("loss a = mse({ |") == [*STREAMS, *functions]
     assert offered("loss a = mse({ s[t], a|") == [*STREAMS, *functions]
-    in_target = [each for each in functions if each not in ("rollout", "visited")]
+    in_target = [function for function in functions if function not in ("rollout", "visited")]
     assert offered("loss a = simsr({ s[t] } -> { |") == [*STREAMS, *in_target, "rollout"]
     assert offered("loss a = mse({ s[t] } -> { |") == [*STREAMS, *in_target]
 
 
 def test_a_function_takes_what_it_takes() -> None:
-    kinds = {kind: [each.name for each in functions.values() if each.kind is kind] for kind in Kind}
+    kinds = {
+        kind: [function.name for function in functions.values() if function.kind is kind] for kind in Kind
+    }
     assert offered("loss a = mse({ crop(|") == ["s", *kinds[Kind.VIEW]]
     assert offered("loss a = mse({ ema(|") == ["s", *kinds[Kind.VIEW]]
     inner = [*kinds[Kind.VIEW], *kinds[Kind.ENCODER], *kinds[Kind.NORMALISER]]
@@ -128,8 +130,8 @@ def test_imports_are_files_beside_and_shipped_losses(tmp_path: Path) -> None:
     assert offered('import "|', tmp_path / "mine.a2l") == ["other.a2l", *library]
     assert offered('import "below/|', tmp_path / "mine.a2l") == ["below/inner.a2l"]
     text = 'import "cu"'
-    (found, *_) = complete(text, len(text) - 1, None, analyse(text, None))
-    assert (found.start, found.text) == (8, found.label), "the quote that is there stays"
+    (proposal, *_) = complete(text, len(text) - 1, None, analyse(text, None))
+    assert (proposal.start, proposal.text) == (8, proposal.label), "the quote that is there stays"
 
 
 def test_comments_and_finished_strings_get_no_proposals() -> None:
@@ -210,9 +212,9 @@ def test_shapes(term: str, words: str) -> None:
 
 def test_findings_carry_code_place_and_fix() -> None:
     text = "# é😀\nloss a = hubr({ s[t] } -> { s[t+1] })\n"
-    (found,) = analyse(text, None).findings
-    assert (found.diagnostic.code, found.diagnostic.fix) == ("A2L021", "did you mean `huber`?")
-    span = found.diagnostic.span
+    (finding,) = analyse(text, None).findings
+    assert (finding.diagnostic.code, finding.diagnostic.fix) == ("A2L021", "did you mean `huber`?")
+    span = finding.diagnostic.span
     assert text[span.start : span.end] == "hubr"
 
 
@@ -220,7 +222,7 @@ def test_imports_see_unsaved_buffers(tmp_path: Path) -> None:
     inner, outer = tmp_path / "inner.a2l", tmp_path / "outer.a2l"
     inner.write_text(f"loss saved = {PAIR}\n")
     text = 'import "inner.a2l"\nloss b = fresh\n'
-    assert [each.diagnostic.code for each in analyse(text, outer).findings] == ["A2L105", "A2L026"]
+    assert [finding.diagnostic.code for finding in analyse(text, outer).findings] == ["A2L105", "A2L026"]
     buffers = {str(inner.resolve()): f"loss fresh = {PAIR}\n"}
     assert analyse(text, outer, buffers).findings == ()
 
@@ -229,9 +231,9 @@ def test_errors_of_an_import_stand_at_the_import(tmp_path: Path) -> None:
     (tmp_path / "deep.a2l").write_text("\nloss x = mze({ s[t] } -> { s[t+1] })\n")
     (tmp_path / "inner.a2l").write_text(f'import "deep.a2l"\nloss y = x + {PAIR}\n')
     text = 'import "inner.a2l"\nloss b = y\n'
-    (found,) = analyse(text, tmp_path / "outer.a2l").findings
-    assert text[found.diagnostic.span.start : found.diagnostic.span.end] == '"inner.a2l"'
-    (related,) = found.related
+    (finding,) = analyse(text, tmp_path / "outer.a2l").findings
+    assert text[finding.diagnostic.span.start : finding.diagnostic.span.end] == '"inner.a2l"'
+    (related,) = finding.related
     assert (related.path.name, related.span.line) == ("deep.a2l", 2)
 
 
@@ -239,10 +241,10 @@ def test_circles_and_missing_files_are_told_once(tmp_path: Path) -> None:
     outer = tmp_path / "outer.a2l"
     text = f'import "inner.a2l"\nloss b = {PAIR}\n'
     (tmp_path / "inner.a2l").write_text(f'import "outer.a2l"\nloss c = {PAIR}\n')
-    codes = [each.diagnostic.code for each in analyse(text, outer).findings]
+    codes = [finding.diagnostic.code for finding in analyse(text, outer).findings]
     assert codes.count("A2L028") + codes.count("A2L029") == 1
     missing = analyse(f'import "nowhere.a2l"\nloss b = {PAIR}\n', outer).findings
-    assert [each.diagnostic.code for each in missing] == ["A2L028"]
+    assert [finding.diagnostic.code for finding in missing] == ["A2L028"]
 
 
 @pytest.mark.parametrize("text", ["loss a = \0", "\ufeff# only a comment", "x" * (MAX_SIZE + 1), ""])
@@ -263,8 +265,11 @@ def test_symbols_and_definitions(tmp_path: Path) -> None:
     (tmp_path / "inner.a2l").write_text(f"# first\nloss inner = {PAIR}\n")
     path = tmp_path / "outer.a2l"
     file = File(text, path)
-    found = outline(text, False)
-    assert [(each.name, text[slice(*named)]) for each, named, _ in found] == [("one", "one"), ("two", "two")]
+    entries = outline(text, False)
+    assert [(symbol.name, text[slice(*named)]) for symbol, named, _ in entries] == [
+        ("one", "one"),
+        ("two", "two"),
+    ]
     here = definition(file, text.index("one +"))
     assert here is not None
     assert (here.path, here.span.start) == (None, text.index("one"))
@@ -448,10 +453,10 @@ def test_hints_are_horizons_and_widths() -> None:
         "loss a = mse({ s[t], a[t..t+2], s[t] } -> { s[t+1] }) + variance({ s[t] })\n"
         "loss b = ce({ rollout(s[t], a[t..t+1]) } -> { r[t..t+1] }) + a\n"
     )
-    found = {hint.text: text[: hint.at].rpartition("\n")[2] for hint in reversed(hints(analyse(text, None)))}
-    assert found["horizon 2"] == "loss a"
-    assert found["F + 3A"] == "loss a = mse({ s[t], a[t..t+2], s[t] }"
-    assert found["1"] == "loss b = ce({ rollout(s[t], a[t..t+1]) } -> { r[t..t+1] }"
+    lines = {hint.text: text[: hint.at].rpartition("\n")[2] for hint in reversed(hints(analyse(text, None)))}
+    assert lines["horizon 2"] == "loss a"
+    assert lines["F + 3A"] == "loss a = mse({ s[t], a[t..t+2], s[t] }"
+    assert lines["1"] == "loss b = ce({ rollout(s[t], a[t..t+1]) } -> { r[t..t+1] }"
     assert hints(analyse(text + "loss c = ", None)) == []
 
 
@@ -490,8 +495,8 @@ def test_proposals_in_a_grammar() -> None:
 
 def test_meanings_in_a_grammar() -> None:
     def shown(word: str) -> str:
-        found = grammars.hover(GRAMMAR, GRAMMAR.index(word))
-        return found[0] if found else ""
+        page = grammars.hover(GRAMMAR, GRAMMAR.index(word))
+        return page[0] if page else ""
 
     assert "operator = mse | nmse" in shown("operator(")
     assert "(operator)" in shown("nmse")
@@ -503,9 +508,9 @@ def test_meanings_in_a_grammar() -> None:
 
 
 def test_outline_and_definitions_in_a_grammar() -> None:
-    found = outline(GRAMMAR, True)
-    assert [each.name for each, _, _ in found] == ["loss", "operator", "source"]
-    assert GRAMMAR[slice(*found[2][2])] == "source = { s[t] } and some of { a[t..t+k] }"
+    entries = outline(GRAMMAR, True)
+    assert [symbol.name for symbol, _, _ in entries] == ["loss", "operator", "source"]
+    assert GRAMMAR[slice(*entries[2][2])] == "source = { s[t] } and some of { a[t..t+k] }"
     target = definition(File(GRAMMAR, None, True), GRAMMAR.index("operator("))
     assert target is not None
     assert (target.span.line, target.span.column) == (3, 1)
@@ -513,8 +518,8 @@ def test_outline_and_definitions_in_a_grammar() -> None:
 
 def test_findings_in_a_grammar() -> None:
     assert grammars.check(GRAMMAR, "mine.a2g").findings == ()
-    (found,) = grammars.check(GRAMMAR.replace("nmse", "nmze"), "mine.a2g").findings
-    assert found.diagnostic.code == "A2L202"
+    (finding,) = grammars.check(GRAMMAR.replace("nmse", "nmze"), "mine.a2g").findings
+    assert finding.diagnostic.code == "A2L202"
 
 
 # the scanner
@@ -565,7 +570,7 @@ def test_large_texts_are_scanned_with_little_work(text: str) -> None:
     with Profile() as profile:
         tokens, _ = scan(text)
     assert sum(entry.callcount for entry in profile.getstats()) < 40 * len(text)
-    assert max(len(each.state.functions) + len(each.state.options) for each in tokens) < 50
+    assert max(len(token.state.functions) + len(token.state.options) for token in tokens) < 50
 
 
 @pytest.mark.parametrize("name", shipped("losses", ".a2l"))
@@ -573,7 +578,7 @@ def test_the_scanner_agrees_with_the_parser_on_shipped_losses(name: str) -> None
     """Every name that it takes for an operator is one, and so on; nothing is left in a place of its own."""
     text = shipped("losses", ".a2l")[name].read_text(encoding="utf-8")
     losses, (tokens, end) = loads_names(text), scan(text)
-    names = [each.text for each in tokens if each.state.place is Place.LOSS_NAME and each.kind == "name"]
+    names = [token.text for token in tokens if token.state.place is Place.LOSS_NAME and token.kind == "name"]
     assert names == losses
     assert end.place in (Place.BEHIND_TERM, Place.BEHIND_VALUE, Place.CALLED)
     for token in tokens:
@@ -586,11 +591,11 @@ def test_the_scanner_agrees_with_the_parser_on_shipped_losses(name: str) -> None
 def loads_names(text: str) -> list[str]:
     from a2ls_dsl.lang.syntax.elaborate import parse
 
-    return [each.name for each in parse(text).definitions]
+    return [definition.name for definition in parse(text).definitions]
 
 
 def test_a_number_without_bounds_in_a_grammar_is_a_finding() -> None:
     text = "grammar g\nloss = mse({ s[t] } -> { s[t+1] }) with head = mlp(1e999)"
-    (found,) = grammars.check(text, "g.a2g").findings
-    assert found.diagnostic.code == "A2L224"
-    assert found.diagnostic.span.start == text.index("1e999")
+    (finding,) = grammars.check(text, "g.a2g").findings
+    assert finding.diagnostic.code == "A2L224"
+    assert finding.diagnostic.span.start == text.index("1e999")

@@ -85,8 +85,8 @@ class Editor:
         """The next diagnostics of a file, unless some are there already."""
         while self.uri(name) not in self.published:
             self._keep(self._receive())
-        found: list[Any] = self.published.pop(self.uri(name))
-        return found
+        diagnostics: list[Any] = self.published.pop(self.uri(name))
+        return diagnostics
 
     def leave(self) -> int:
         self.ask("shutdown")
@@ -131,9 +131,9 @@ def test_a_session(editor: Editor) -> None:
     assert editor.open("mine.a2l", TEXT) == []
 
     # hover, with its range
-    found = editor.at("hover", "mine.a2l", 2, 10)
-    assert "mean (y − z)²" in found["contents"]["value"]
-    assert found["range"] == {"start": {"line": 2, "character": 9}, "end": {"line": 2, "character": 12}}
+    answer = editor.at("hover", "mine.a2l", 2, 10)
+    assert "mean (y − z)²" in answer["contents"]["value"]
+    assert answer["range"] == {"start": {"line": 2, "character": 9}, "end": {"line": 2, "character": 12}}
 
     # completion
     items = editor.at("completion", "mine.a2l", 3, 17)
@@ -161,7 +161,7 @@ def test_a_session(editor: Editor) -> None:
     editor.open("inner.a2l", INNER)
     assert editor.wait("mine.a2l") == []
     editor.change("inner.a2l", 2, INNER.replace("inner", "other"))
-    assert [each["code"] for each in editor.wait("mine.a2l")] == ["A2L105", "A2L026"]
+    assert [diagnostic["code"] for diagnostic in editor.wait("mine.a2l")] == ["A2L105", "A2L026"]
     editor.tell("textDocument/didClose", textDocument={"uri": editor.uri("inner.a2l")})
     assert editor.wait("mine.a2l") == []
 
@@ -172,19 +172,19 @@ def test_a_session(editor: Editor) -> None:
 
     # a fix that is an edit is offered where its message stands
     editor.change("mine.a2l", 3, "# 😀\nloss near = mze({ s[t] } -> { s[t+1] })")
-    (found,) = editor.wait("mine.a2l")
+    (answer,) = editor.wait("mine.a2l")
     (fix,) = editor.ask(
         "textDocument/codeAction",
         textDocument={"uri": editor.uri("mine.a2l")},
-        range=found["range"],
+        range=answer["range"],
         context={"diagnostics": []},
     )
     assert fix["title"] == "did you mean `mse`?"
-    place = found["range"]["start"]
+    place = answer["range"]["start"]
     said = editor.at("hover", "mine.a2l", place["line"], place["character"])["contents"]["value"]
     assert "**A2L021**" in said  # what `a2l explain` says
     assert fix["edit"]["changes"] == {
-        editor.uri("mine.a2l"): [{"range": found["range"], "newText": "mse"}],
+        editor.uri("mine.a2l"): [{"range": answer["range"], "newText": "mse"}],
     }
     assert editor.leave() == 0
 
@@ -219,14 +219,14 @@ def test_names_in_several_files(editor: Editor) -> None:
 def test_folds_and_hints(editor: Editor) -> None:
     text = "# 😀\n# two\nloss a = mse({ s[t] } -> { s[t+1] })\n    + mse({ s[t] } -> { r[t] })\n"
     assert editor.open("a.a2l", text) == []
-    found = editor.ask("textDocument/foldingRange", textDocument={"uri": editor.uri("a.a2l")})
-    assert [(each["startLine"], each["endLine"], each["kind"]) for each in found] == [
+    folds = editor.ask("textDocument/foldingRange", textDocument={"uri": editor.uri("a.a2l")})
+    assert [(fold["startLine"], fold["endLine"], fold["kind"]) for fold in folds] == [
         (0, 1, "comment"),
         (2, 3, "region"),
     ]
     shown = {"start": {"line": 2, "character": 0}, "end": {"line": 2, "character": 99}}
     hints = editor.ask("textDocument/inlayHint", textDocument={"uri": editor.uri("a.a2l")}, range=shown)
-    assert [(each["position"]["character"], each["label"]) for each in hints] == [
+    assert [(hint["position"]["character"], hint["label"]) for hint in hints] == [
         (6, "horizon 1"),
         (21, "F"),
         (35, "F"),
@@ -237,11 +237,11 @@ def test_folds_and_hints(editor: Editor) -> None:
 def test_columns_are_code_units(editor: Editor) -> None:
     """The comment in front holds an é of one unit and a 😀 of two."""
     text = "loss a = mse( # é😀\n{ s[t] } -> # 😀\n{ q[t] }) # 😀\n loss b = /* 😀 */ mse"
-    found = editor.open("mine.a2l", text)
-    places = {each["code"]: each["range"] for each in found}
+    diagnostics = editor.open("mine.a2l", text)
+    places = {diagnostic["code"]: diagnostic["range"] for diagnostic in diagnostics}
     assert places["A2L022"] == {"start": {"line": 2, "character": 2}, "end": {"line": 2, "character": 3}}
     wide = editor.open("wide.a2l", 'import "😀😀" loss a = hubr({ s[t] } -> { s[t+1] })')
-    (operator,) = [each for each in wide if each["code"] == "A2L021"]
+    (operator,) = [diagnostic for diagnostic in wide if diagnostic["code"] == "A2L021"]
     start = len('import "😀😀" loss a = ') + 2
     assert operator["range"]["start"] == {"line": 0, "character": start}
     assert operator["message"].endswith("fix: did you mean `huber`?")

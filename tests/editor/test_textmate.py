@@ -28,8 +28,8 @@ Coloured = tuple[str, str]
 
 
 def grammar(language: str) -> Rule:
-    found: Rule = json.loads((EDITORS / f"{language}.tmLanguage.json").read_text(encoding="utf-8"))
-    return found
+    grammar: Rule = json.loads((EDITORS / f"{language}.tmLanguage.json").read_text(encoding="utf-8"))
+    return grammar
 
 
 class Engine:
@@ -39,7 +39,7 @@ class Engine:
         self._suffix, self._grammar = f".{language}", grammar(language)
 
     def colour(self, text: str) -> list[Coloured]:
-        found: list[Coloured] = []
+        pieces: list[Coloured] = []
         stack: list[Rule] = [self._grammar]
         for line in text.splitlines():
             at = 0
@@ -49,15 +49,15 @@ class Engine:
                     break
                 if ends:
                     stack.pop()
-                    found += self._pieces(match, rule.get("endCaptures", {}), "")
+                    pieces += self._pieces(match, rule.get("endCaptures", {}), "")
                 elif "begin" in rule:
                     stack.append(rule)
-                    found += self._pieces(match, rule.get("beginCaptures", {}), "")
+                    pieces += self._pieces(match, rule.get("beginCaptures", {}), "")
                 else:
-                    found += self._pieces(match, rule.get("captures", {}), rule.get("name", ""))
+                    pieces += self._pieces(match, rule.get("captures", {}), rule.get("name", ""))
                 assert match.end() > at or ends or "begin" in rule, "no pattern matches nothing"
                 at = match.end()
-        return found
+        return pieces
 
     def _next(self, line: str, at: int, stack: list[Rule]) -> tuple[re.Match[str] | None, Rule, bool]:
         choices: list[tuple[re.Match[str], Rule, bool]] = []
@@ -71,20 +71,20 @@ class Engine:
         return min(choices, key=lambda choice: choice[0].start())
 
     def _flat(self, patterns: list[Rule]) -> Iterator[Rule]:
-        for each in patterns:
-            if "include" in each:
-                yield from self._flat([self._grammar["repository"][each["include"].removeprefix("#")]])
-            elif "patterns" in each and "begin" not in each:
-                yield from self._flat(each["patterns"])
+        for pattern in patterns:
+            if "include" in pattern:
+                yield from self._flat([self._grammar["repository"][pattern["include"].removeprefix("#")]])
+            elif "patterns" in pattern and "begin" not in pattern:
+                yield from self._flat(pattern["patterns"])
             else:
-                yield each
+                yield pattern
 
     def _pieces(self, match: re.Match[str], captures: Rule, name: str) -> Iterator[Coloured]:
         if name:
             yield match[0], name.removesuffix(self._suffix)
-        for number, each in captures.items():
+        for number, capture in captures.items():
             if match[int(number)] is not None:
-                yield match[int(number)], each["name"].removesuffix(self._suffix)
+                yield match[int(number)], capture["name"].removesuffix(self._suffix)
 
 
 def patterns(rule: Any) -> Iterator[str]:
@@ -96,8 +96,8 @@ def patterns(rule: Any) -> Iterator[str]:
             else:
                 yield from patterns(value)
     elif isinstance(rule, list):
-        for each in rule:
-            yield from patterns(each)
+        for inner in rule:
+            yield from patterns(inner)
 
 
 def words(pattern: str) -> set[str]:
@@ -115,7 +115,7 @@ def test_patterns_are_of_the_common_subset(language: str) -> None:
 
 def test_the_words_of_losses_are_those_of_the_tables() -> None:
     rules = grammar("a2l")["repository"]
-    options = {each.name for operator in operators.values() for each in operator.options}
+    options = {option.name for operator in operators.values() for option in operator.options}
     assert words(rules["operator"]["match"]) == set(operators)
     assert words(rules["function"]["match"]) == set(functions)
     assert words(rules["option"]["match"]) == {*MAPS, *options}
@@ -133,7 +133,12 @@ def test_the_words_of_grammars_are_those_of_the_tables() -> None:
     assert words(rules["keyword"]["match"]) == set(WORDS)
     assert words(rules["element"]["begin"]) == set(STREAMS)
     require = re.findall(r"\(([a-z|]+)\)", rules["requirement"]["match"])
-    assert [set(each.split("|")) for each in require] == [{"require"}, set(STREAM_WORDS), {"in"}, set(SIDES)]
+    assert [set(group.split("|")) for group in require] == [
+        {"require"},
+        set(STREAM_WORDS),
+        {"in"},
+        set(SIDES),
+    ]
 
 
 LOSS = """# 1.0 * mse
@@ -277,7 +282,7 @@ def test_nothing_but_names_is_left_without_a_colour(path: Path) -> None:
     """What remains of a shipped file are blanks and names of losses, rules, heads and parameters."""
     text = path.read_text(encoding="utf-8")
     left = list(uncoloured(text, path.suffix.removeprefix(".")))
-    assert all(re.fullmatch(r"[A-Za-z_]\w*", each) for each in left), left
+    assert all(re.fullmatch(r"[A-Za-z_]\w*", word) for word in left), left
 
 
 def uncoloured(text: str, language: str) -> Iterator[str]:
@@ -293,14 +298,15 @@ def uncoloured(text: str, language: str) -> Iterator[str]:
 def test_the_extension_names_files_that_are_there() -> None:
     package = json.loads((EDITORS / "package.json").read_text(encoding="utf-8"))
     contributes = package["contributes"]
-    assert {each["id"] for each in contributes["languages"]} == {"a2l", "a2g"}
-    named = [each["configuration"] for each in contributes["languages"]]
-    named += [each["path"] for each in contributes["grammars"]]
+    assert {language["id"] for language in contributes["languages"]} == {"a2l", "a2g"}
+    named = [language["configuration"] for language in contributes["languages"]]
+    named += [grammar["path"] for grammar in contributes["grammars"]]
     for name in [*named, package["main"]]:
         assert (EDITORS / name).is_file()
-    for each in contributes["grammars"]:
+    for entry in contributes["grammars"]:
         assert (
-            json.loads((EDITORS / each["path"]).read_text(encoding="utf-8"))["scopeName"] == each["scopeName"]
+            json.loads((EDITORS / entry["path"]).read_text(encoding="utf-8"))["scopeName"]
+            == entry["scopeName"]
         )
     configuration = json.loads((EDITORS / "language-configuration.json").read_text(encoding="utf-8"))
     assert configuration["comments"]["lineComment"] == "#"

@@ -40,9 +40,9 @@ def steps_of(episodes: list[int]) -> Iterator[Step]:
 
 def plain(steps: list[Step]) -> Windows:
     replay = importlib.import_module("plain_sac").Replay(CAPACITY, 1, 1)
-    for each in steps:
-        number = torch.tensor([float(each.number)])
-        replay.add(number, -number, each.number / 2, number + 0.5, each.terminated, each.over)
+    for step in steps:
+        number = torch.tensor([float(step.number)])
+        replay.add(number, -number, step.number / 2, number + 0.5, step.terminated, step.over)
     return lambda: replay.windows(50, STEPS)
 
 
@@ -52,10 +52,10 @@ def sb3(steps: list[Step]) -> Windows:
     pytest.importorskip("stable_baselines3")
     box = spaces.Box(-np.inf, np.inf, (1,))
     buffer = importlib.import_module("sb3_sac").WindowReplayBuffer(2 * CAPACITY, box, box, "cpu", n_envs=2)
-    for each in steps:
-        number = np.array([[each.number], [each.number + 1000]], dtype=np.float32)
-        infos = [{"TimeLimit.truncated": each.over and not each.terminated}] * 2
-        buffer.add(number, number + 0.5, -number, number[:, 0] / 2, np.full(2, each.over), infos)
+    for step in steps:
+        number = np.array([[step.number], [step.number + 1000]], dtype=np.float32)
+        infos = [{"TimeLimit.truncated": step.over and not step.terminated}] * 2
+        buffer.add(number, number + 0.5, -number, number[:, 0] / 2, np.full(2, step.over), infos)
     return lambda: buffer.windows(50, STEPS)
 
 
@@ -67,13 +67,13 @@ def torchrl(steps: list[Step]) -> Windows:
     module.CAPACITY = CAPACITY
     buffer, windows = module.make_buffers(STEPS)
     module.CAPACITY = before
-    for each in steps:
-        number = torch.tensor([float(each.number)])
+    for step in steps:
+        number = torch.tensor([float(step.number)])
         after = {
             "observation": number + 0.5,
             "reward": number / 2,
-            "done": torch.tensor([each.over]),
-            "terminated": torch.tensor([each.terminated]),
+            "done": torch.tensor([step.over]),
+            "terminated": torch.tensor([step.terminated]),
         }
         buffer.add(tensordict.TensorDict({"observation": number, "action": -number, "next": after}))
     return lambda: module.sample_windows(windows, STEPS)
@@ -104,5 +104,5 @@ def test_windows_are_the_whole_ones_inside_an_episode(
         torch.testing.assert_close(number, number[:, :1] + torch.arange(STEPS))
         torch.testing.assert_close(action[..., 0], -number)
         torch.testing.assert_close(reward, number / 2)
-        seen |= {int(each) % 1000 for each in number[:, 0]}
+        seen |= {int(entry) % 1000 for entry in number[:, 0]}
     assert seen == expected

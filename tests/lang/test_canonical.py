@@ -147,7 +147,7 @@ def test_terms_that_share_heads_crosswise_have_one_form() -> None:
     first = f"{terms['t']} as p + {terms['t']} as q + {terms['t+1']} as p + {terms['t+1']} as q"
     crossed = f"{terms['t']} as q + {terms['t']} as p + {terms['t+1']} as p + {terms['t+1']} as q"
     apart = f"{terms['t']} as p + {terms['t']} as p + {terms['t+1']} as q + {terms['t+1']} as q"
-    keys = [key(loads(f"loss it = {each}")["it"]) for each in (first, crossed, apart)]
+    keys = [key(loads(f"loss it = {text}")["it"]) for text in (first, crossed, apart)]
     assert keys[0] == keys[1] != keys[2]
 
 
@@ -165,7 +165,7 @@ def test_neither_names_nor_order_matter(loss: Loss, data: st.DataObject) -> None
     for weighted in data.draw(st.permutations(loss.terms)):
         term = weighted.term
         assert isinstance(term, Comparison)
-        options = [replace(each, shared=renamed.get(each.shared or "")) for each in term.options]
+        options = [replace(option, shared=renamed.get(option.shared or "")) for option in term.options]
         source, target = (
             data.draw(st.permutations([with_elements(item, viewed) for item in items])) if items else ()
             for items in (term.source, term.target)
@@ -184,8 +184,8 @@ def test_neither_names_nor_order_matter(loss: Loss, data: st.DataObject) -> None
 @given(any_losses())
 def test_the_form_is_valid_and_its_own(loss: Loss) -> None:
     assert canonical(loss) == loss
-    found = check(LossFile((Definition("it", loss),)))
-    assert not [each for each in found if each.severity is Severity.ERROR]
+    diagnostics = check(LossFile((Definition("it", loss),)))
+    assert not [diagnostic for diagnostic in diagnostics if diagnostic.severity is Severity.ERROR]
     (definition,) = parse(f"loss it = {print_loss(loss)}").definitions
     assert canonical(definition.loss) == loss
     assert key(canonical(definition.loss)) == key(loss)
@@ -198,12 +198,12 @@ def test_weights_and_schedules_multiply() -> None:
         "loss three = linear(1.0, 0.0, 50) * mse({ s[t] } -> { r[t] })\n"
         "loss four = 0.25 * three + two\n"
     )
-    found = loads(text)
-    assert print_loss(found["two"]) == (
+    losses = loads(text)
+    assert print_loss(losses["two"]) == (
         "0.25 * mse({ s[t] } -> { r[t+1] }) + linear(0.0, 1.0, 1000) * mse({ s[t] } -> { r[t] })"
     )
-    assert print_loss(found["four"]) == (
-        f"{print_loss(found['two'])} + linear(0.25, 0.0, 50) * mse({{ s[t] }} -> {{ r[t] }})"
+    assert print_loss(losses["four"]) == (
+        f"{print_loss(losses['two'])} + linear(0.25, 0.0, 50) * mse({{ s[t] }} -> {{ r[t] }})"
     )
 
 

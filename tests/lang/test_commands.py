@@ -111,10 +111,10 @@ def test_check_prints_json(a2l: Shell) -> None:
     assert (second["code"], second["severity"], second["line"]) == ("A2L101", "warning", 2)
     assert a2l("check", "--json", "--allow", "A2L101", "warned.a2l") == (0, "", "")
     Path("near.a2l").write_text("loss one = mze({ s[t] } -> { s[t+1] })\n")
-    (found,) = map(json.loads, a2l("check", "--json", "near.a2l")[1].splitlines())
+    (diagnostic,) = map(json.loads, a2l("check", "--json", "near.a2l")[1].splitlines())
     place = {"line": 1, "column": 12, "end_line": 1, "end_column": 15}
-    assert found["edit"] == {**place, "text": "mse"}
-    assert {name: found[name] for name in place} == place
+    assert diagnostic["edit"] == {**place, "text": "mse"}
+    assert {name: diagnostic[name] for name in place} == place
 
 
 def test_check_and_fmt_of_grammars(a2l: Shell) -> None:

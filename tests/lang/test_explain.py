@@ -28,9 +28,9 @@ def codes(code: str, text: str) -> set[str]:
     else:
         find = lambda: parse_grammar(text, "x.a2g").warnings  # noqa: E731
     try:
-        return {each.code for each in find()}
+        return {diagnostic.code for diagnostic in find()}
     except LanguageError as error:
-        return {each.code for each in error.diagnostics}
+        return {diagnostic.code for diagnostic in error.diagnostics}
 
 
 def explain(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

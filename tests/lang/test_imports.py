@@ -67,7 +67,7 @@ def test_a_text_imports_shipped_losses_only(tmp_path: Path, monkeypatch: pytest.
 
 def test_only_the_files_own_losses_are_known_outside(tmp_path: Path) -> None:
     files(tmp_path, one=ONE, two='import "one.a2l"\nloss two = one\n', main=f'import "two.a2l"\n{USE}')
-    assert [each.code for each in errors(tmp_path / "main.a2l")] == ["A2L105", "A2L026"]
+    assert [error.code for error in errors(tmp_path / "main.a2l")] == ["A2L105", "A2L026"]
 
 
 def test_a_file_that_two_others_import_is_read_once(tmp_path: Path) -> None:
@@ -85,20 +85,22 @@ def test_errors_of_imported_files_have_their_place_and_bring_no_others(tmp_path:
     files(
         tmp_path, lib__one="# one\nloss one = msee({ s[t] } -> { s[t+1] })\n", main=f'import "lib/one"\n{USE}'
     )
-    (found,) = errors(tmp_path / "main.a2l")
-    assert (found.code, found.span.source.name, found.span.line) == ("A2L021", f"{tmp_path}/lib/one.a2l", 2)
+    (error,) = errors(tmp_path / "main.a2l")
+    assert (error.code, error.span.source.name, error.span.line) == ("A2L021", f"{tmp_path}/lib/one.a2l", 2)
 
 
 def test_a_missing_file_brings_no_others(tmp_path: Path) -> None:
     files(tmp_path, main=f'import "gone.a2l"\n{USE}')
-    assert [each.code for each in errors(tmp_path / "main.a2l")] == ["A2L028"]
+    assert [error.code for error in errors(tmp_path / "main.a2l")] == ["A2L028"]
 
 
 def test_warnings_of_imported_files_are_theirs(tmp_path: Path) -> None:
     files(tmp_path, one="loss one = mse({ s[t] } -> { s[t] })\n", main=f'import "one.a2l"\n{USE}')
     path = tmp_path / "main.a2l"
     assert analyse(read(path), path)[1] == []
-    assert [each.code for each in analyse(read(tmp_path / "one.a2l"), tmp_path / "one.a2l")[1]] == ["A2L101"]
+    assert [
+        diagnostic.code for diagnostic in analyse(read(tmp_path / "one.a2l"), tmp_path / "one.a2l")[1]
+    ] == ["A2L101"]
 
 
 @pytest.mark.parametrize("links", [False, True])
@@ -112,10 +114,10 @@ def test_circles_are_found(tmp_path: Path, links: bool) -> None:
     if links:
         (tmp_path / "b.a2l").unlink()
         (tmp_path / "b.a2l").symlink_to("a.a2l")
-    (found,) = errors(tmp_path / "a.a2l")
-    assert found.code == "A2L029"
+    (error,) = errors(tmp_path / "a.a2l")
+    assert error.code == "A2L029"
     chain = "a.a2l -> a.a2l" if links else "a.a2l -> b.a2l -> c.a2l -> a.a2l"
-    assert found.message.endswith(chain)
+    assert error.message.endswith(chain)
 
 
 @pytest.mark.parametrize(
@@ -124,25 +126,25 @@ def test_circles_are_found(tmp_path: Path, links: bool) -> None:
 def test_nothing_but_loss_files_is_read(tmp_path: Path, path: str) -> None:
     (tmp_path / "secret.txt").write_text("a secret")
     files(tmp_path, in__main=f'import "{path}"\n{USE}')
-    (found,) = errors(tmp_path / "in" / "main.a2l")
-    assert (found.code, "a secret" in found.render()) == ("A2L028", False)
+    (error,) = errors(tmp_path / "in" / "main.a2l")
+    assert (error.code, "a secret" in error.render()) == ("A2L028", False)
 
 
 def test_what_cannot_be_read_is_an_error_at_the_import(tmp_path: Path) -> None:
     (tmp_path / "latin.a2l").write_bytes(b"# \xe9")
     (tmp_path / "large.a2l").write_bytes(b"#" * (MAX_SIZE + 1))
     files(tmp_path, main='import "latin"\nimport "large"\nloss x = mse({ s[t] } -> { r[t] })\n')
-    found = errors(tmp_path / "main.a2l")
-    assert [(each.code, each.span.line) for each in found] == [("A2L028", 1), ("A2L028", 2)]
-    assert "latin.a2l is not UTF-8 text" in found[0].message
-    assert "more than 30 kB" in found[1].message
+    both = errors(tmp_path / "main.a2l")
+    assert [(error.code, error.span.line) for error in both] == [("A2L028", 1), ("A2L028", 2)]
+    assert "latin.a2l is not UTF-8 text" in both[0].message
+    assert "more than 30 kB" in both[1].message
 
 
 def test_chains_end_somewhere(tmp_path: Path) -> None:
     for place in range(MAX_FILES + 10):
         files(tmp_path, **{f"f{place}": f'import "f{place + 1}.a2l"\nloss l{place} = l{place + 1}\n'})
     files(tmp_path, **{f"f{MAX_FILES + 10}": f"loss l{MAX_FILES + 10} = mse({{ s[t] }} -> {{ r[t] }})\n"})
-    assert [each.code for each in errors(tmp_path / "f0.a2l")] == ["A2L030"]
+    assert [error.code for error in errors(tmp_path / "f0.a2l")] == ["A2L030"]
     assert len(load(tmp_path / "f20.a2l")) == 1
 
 

@@ -164,7 +164,7 @@ def test_the_layout_keeps_what_a_file_says(text: str) -> None:
     after = layout(text)
     assert layout(after) == after
     assert loads(after) == loads(text)
-    comments = [sorted(line.rstrip() for line in re.findall("#.*", each)) for each in (text, after)]
+    comments = [sorted(line.rstrip() for line in re.findall("#.*", layout)) for layout in (text, after)]
     assert comments[0] == comments[1]
     assert "\n\n\n" not in after
     assert after == after.strip("\n") + "\n"
@@ -180,6 +180,6 @@ def test_lines_are_short(loss: Loss) -> None:
     [("", "1e-3 * "), ("1.0 * ", ""), ("linear(0, 1e0, 5) * ", "0.10 * "), ("", "")],
 )
 def test_weights_stay_as_they_were_written(weights: tuple[str, str]) -> None:
-    one, other = weights
-    text = f"loss f = {one}mse({{ s[t] }} -> {{ s[t+1] }}) + {other}mse({{ s[t] }} -> {{ a[t] }})\n"
+    first, other = weights
+    text = f"loss f = {first}mse({{ s[t] }} -> {{ s[t+1] }}) + {other}mse({{ s[t] }} -> {{ a[t] }})\n"
     assert " ".join(layout(text).split()) == text.rstrip()

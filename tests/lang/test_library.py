@@ -57,7 +57,7 @@ def test_a_shipped_file_holds_the_loss_of_its_name_and_is_formatted(name: str) -
     assert list(losses) == [name]
     assert format_file(source) == source.text
     # The winner of the paper's search on vectors has a[t+4] on both sides; nothing else is warned of.
-    assert [each.code for each in warnings] == (["A2L101"] if name == "a2_winner_v" else [])
+    assert [warning.code for warning in warnings] == (["A2L101"] if name == "a2_winner_v" else [])
 
 
 @pytest.mark.parametrize("name", shipped("losses", ".a2l"))

@@ -34,10 +34,10 @@ PROGRAMS = sorted(BAD.glob("*.a2l"))
 def findings(source: Source) -> str:
     """Everything that is said about a text; lark's own words must never be part of it."""
     try:
-        _, found = analyse(source, BAD / source.name)
+        _, diagnostics = analyse(source, BAD / source.name)
     except LanguageError as error:
         return error.render() + "\n"
-    return render_all(found) + "\n"
+    return render_all(diagnostics) + "\n"
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
@@ -56,17 +56,17 @@ def diagnostics(source: Source) -> list[Diagnostic]:
 
 def edits(source: Source) -> list[tuple[Diagnostic, Edit]]:
     """The findings in a text that can be mended by an edit, with these."""
-    found = ((each, each.edit) for each in diagnostics(source))
-    return [(each, edit) for each, edit in found if edit and edit.span.source == source]
+    pairs = ((diagnostic, diagnostic.edit) for diagnostic in diagnostics(source))
+    return [(diagnostic, edit) for diagnostic, edit in pairs if edit and edit.span.source == source]
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_a_fix_that_is_an_edit_mends_what_it_was_offered_for(path: Path) -> None:
     source = Source(path.name, path.read_text(encoding="utf-8"))
-    for found, edit in edits(source):
+    for diagnostic, edit in edits(source):
         after = diagnostics(Source(path.name, edit.apply()))
-        same = {(each.code, each.message) for each in after if each.span.start == found.span.start}
-        assert (found.code, found.message) not in same, edit
+        same = {(other.code, other.message) for other in after if other.span.start == diagnostic.span.start}
+        assert (diagnostic.code, diagnostic.message) not in same, edit
     for _ in range(12):  # one after the other, edits come to an end
         offered = edits(source)
         if not offered:
@@ -79,9 +79,9 @@ def test_a_fix_that_says_what_to_write_is_an_edit() -> None:
     concrete = re.compile(r"(write|did you mean|remove it|leave out|leave it out)\b")
     template = re.compile(r"FROM|NAME|\.\.\.|source|smaller|shorter|nearer|them|above 0")
     for path in PROGRAMS:
-        for each in diagnostics(Source(path.name, path.read_text(encoding="utf-8"))):
-            if concrete.match(each.fix) and not template.search(each.fix):
-                assert each.edit, (path.stem, each.fix)
+        for diagnostic in diagnostics(Source(path.name, path.read_text(encoding="utf-8"))):
+            if concrete.match(diagnostic.fix) and not template.search(diagnostic.fix):
+                assert diagnostic.edit, (path.stem, diagnostic.fix)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_mistake_is_called_by_its_name(text: str, message: str) -> None:
 def test_a_sound_import_is_not_blamed_for_what_follows() -> None:
     with pytest.raises(LanguageError) as caught:
         loads('import "curl"\nxloss a = curl')
-    assert [each.code for each in caught.value.diagnostics] == [Rule.DEFINITION]
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == [Rule.DEFINITION]
 
 
 def test_errors_stand_before_warnings_and_the_cap() -> None:
@@ -152,11 +152,15 @@ def test_errors_stand_before_warnings_and_the_cap() -> None:
 
 def test_the_caret_stands_below_wide_characters_and_cuts_show() -> None:
     wide = "\u65e5\u672c"
-    found = diagnostics(Source("x", f'import "{wide}"  loss a = huh({{ s[t] }} -> {{ s[t+1] }})'))
-    line, caret = next(each.render() for each in found if each.code == "A2L021").split("\n")[-2:]
+    diagnostics_of_it = diagnostics(Source("x", f'import "{wide}"  loss a = huh({{ s[t] }} -> {{ s[t+1] }})'))
+    line, caret = next(
+        diagnostic.render() for diagnostic in diagnostics_of_it if diagnostic.code == "A2L021"
+    ).split("\n")[-2:]
     assert columns(line[: line.index("huh")]) == caret.index("^")
     long = Source("x", f"loss a = mse({{ s[t], {', '.join(['a[t]'] * 60)} }} -> {{ x[t] }}) # {'-' * 200}")
-    line, caret = next(each.render() for each in diagnostics(long) if each.code == "A2L022").split("\n")[-2:]
+    line, caret = next(
+        diagnostic.render() for diagnostic in diagnostics(long) if diagnostic.code == "A2L022"
+    ).split("\n")[-2:]
     assert line.split("| ")[1].startswith("...")
     assert line.endswith("...")
     assert line[caret.index("^")] == "x"
@@ -219,7 +223,7 @@ def test_a_broken_loss_may_be_referred_to(bad: str) -> None:
 def test_a_tree_without_places_can_be_checked() -> None:
     term = Comparison("l2", (Element(Stream.ACTION, 0),), ())
     file = LossFile((Definition("built", Loss((Weighted(0.0, term),))),))
-    assert sorted(each.code for each in check(file)) == ["A2L021", "A2L035", "A2L036", "A2L037"]
+    assert sorted(diagnostic.code for diagnostic in check(file)) == ["A2L021", "A2L035", "A2L036", "A2L037"]
 
 
 def test_a_reference_to_a_loss_of_many_elements_counts_each_time() -> None:

@@ -42,27 +42,27 @@ def shown(span: Span | None) -> str:
 
 
 def test_the_tree() -> None:
-    one, two = parse(TEXT).definitions
-    assert one.name == "one"
+    single, summed = parse(TEXT).definitions
+    assert single.name == "one"
     source = (Element(S, 1), Element(A, 1), Element(A, 2), Element(A, 3))
     target = (Element(S, 0, (Call("crop"),)), Element(S, 1, (Call("crop"),)), Element(R, 0))
-    assert one.loss == Loss((Weighted(1.0, Comparison("mse", source, target)),))
+    assert single.loss == Loss((Weighted(1.0, Comparison("mse", source, target)),))
     inner = Comparison("inner", (Element(S, 0),), (Element(S, 1),), against_batch=True)
-    assert two.loss == Loss((Weighted(1.0, Ref("one")), Weighted(0.25, inner)))
+    assert summed.loss == Loss((Weighted(1.0, Ref("one")), Weighted(0.25, inner)))
 
 
 def test_places() -> None:
     file = parse(TEXT)
-    one, two = file.definitions
+    single, summed = file.definitions
     assert shown(file.span) == TEXT
-    assert shown(one.span) == TEXT.splitlines()[1]
-    assert (shown(one.name_span), shown(two.name_span)) == ("one", "two")
-    assert two.name_span is not None
-    assert (two.name_span.line, two.name_span.column) == (3, 6)
-    first, second = two.loss.terms
+    assert shown(single.span) == TEXT.splitlines()[1]
+    assert (shown(single.name_span), shown(summed.name_span)) == ("one", "two")
+    assert summed.name_span is not None
+    assert (summed.name_span.line, summed.name_span.column) == (3, 6)
+    first, second = summed.loss.terms
     assert (shown(first.span), shown(first.term.span)) == ("1.0 * one", "one")
     assert shown(second.term.span) == "inner({ s[t] } -> { s[ t + 01 ] }) against batch"
-    term = one.loss.terms[0].term
+    term = single.loss.terms[0].term
     assert isinstance(term, Comparison)
     assert term.sides is not None
     assert shown(term.sides[0]) == "{ s[t+1], a[t+1..t+3], }"
@@ -144,10 +144,10 @@ def test_names_may_begin_with_a_keyword() -> None:
 
 def test_references_are_multiplied_out() -> None:
     text = TEXT + "loss three = 0.5 * two + one\n"
-    found = loads(text)
-    assert [each.weight for each in found["three"].terms] == [0.125, 0.5, 1.0]
-    assert found["three"].horizon == 3
-    assert loads("loss other = " + print_loss(found["three"]))["other"] == found["three"]
+    losses = loads(text)
+    assert [term.weight for term in losses["three"].terms] == [0.125, 0.5, 1.0]
+    assert losses["three"].horizon == 3
+    assert loads("loss other = " + print_loss(losses["three"]))["other"] == losses["three"]
 
 
 @given(losses(terms=3, views=True) | any_losses())

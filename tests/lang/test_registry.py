@@ -87,7 +87,7 @@ def test_files_use_them_like_any_other() -> None:
 def test_their_rules_hold(text: str, code: str) -> None:
     with pytest.raises(LanguageError) as caught:
         loads(f"loss it = {text}")
-    assert [each.code for each in caught.value.diagnostics] == [code]
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == [code]
 
 
 def test_an_operator_of_one_set_may_take_negatives() -> None:

@@ -36,8 +36,8 @@ def told(trial: Trial) -> float | None:
 
 def outcome(folder: Path) -> list[object]:
     """All that is stored of candidates and runs but ids and the returns of training, which nobody tells."""
-    found = tables(folder)
-    return [row[1:8] + row[9:] for row in found["candidates"]] + [row[1:5] for row in found["runs"]]
+    rows = tables(folder)
+    return [row[1:8] + row[9:] for row in rows["candidates"]] + [row[1:5] for row in rows["runs"]]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -63,8 +63,8 @@ def test_asked_one_by_one_a_study_is_that_of_a_search_with_one_slot(strategy: st
         assert study.finished
         assert study.ask() is None
         with StudyReader(tmp_path / "search") as other:
-            assert [each.key for each in study.best(5)] == [
-                each.key for each in other.leaderboard(5) if not each.is_reference
+            assert [candidate.key for candidate in study.best(5)] == [
+                candidate.key for candidate in other.leaderboard(5) if not candidate.is_reference
             ]
     assert outcome(tmp_path / "asked") == outcome(tmp_path / "search")
 
@@ -76,8 +76,8 @@ def test_several_trials_are_out_at_once_and_a_generation_is_waited_for(tmp_path:
             out.append(trial)
         assert len(out) == ONE.population + 2
         assert not study.finished
-        for each in reversed(out):
-            study.tell(each, told(each))
+        for candidate in reversed(out):
+            study.tell(candidate, told(candidate))
         assert study.ask() is not None
 
 
@@ -106,16 +106,16 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_documented_example_runs_and_its_study_is_read(tmp_path: Path) -> None:
-    found = re.search(r"```python\n(# ask_and_tell\.py\n.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
-    assert found
+    block = re.search(r"```python\n(# ask_and_tell\.py\n.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    assert block
     printed = []
     for _ in range(2):  # again: nothing is left to do
-        done = script(found[1], tmp_path)
+        done = script(block[1], tmp_path)
         assert done.returncode == 0, done.stderr
         printed.append(done.stdout)
     assert printed[0] == printed[1]
     with StudyReader(tmp_path / "studies" / "mine") as study:
-        best = next(each for each in study.leaderboard() if not each.is_reference)
+        best = next(candidate for candidate in study.leaderboard() if not candidate.is_reference)
         assert done.stdout.split()[-1] == str(best.fresh_score)
-        assert sum(each.origin is Origin.GIVEN for each in study.candidates()) == 2
+        assert sum(candidate.origin is Origin.GIVEN for candidate in study.candidates()) == 2
         assert sum(study.counts().values()) == 32 + 2

@@ -93,10 +93,10 @@ def test_a_search_trains_its_budget_and_ends(settings: SearchSettings, tmp_path:
         assert trained == settings.candidates + 2
         assert len(study.keys()) == sum(counts.values())
         assert study.generations == settings.generations or settings is CASCADE
-        for each in study.candidates(status=Status.SCORED):
-            run = study.runs(candidate=each.id)[0]
+        for candidate in study.candidates(status=Status.SCORED):
+            run = study.runs(candidate=candidate.id)[0]
             points = study.curve(run.id)
-            assert each.score == pytest.approx(sum(p.mean_return for p in points) / 8)
+            assert candidate.score == pytest.approx(sum(p.mean_return for p in points) / 8)
             assert [point.frames for point in points] == [1000 * (n + 1) for n in range(8)]
 
 
@@ -134,10 +134,10 @@ def test_the_paper_waits_for_a_population_and_async_for_nobody(tmp_path: Path) -
         began = {run[1]: run[8] for run in runs.values()}
         generation = {row[0]: row[3] for row in tables(folder)["candidates"]}
         overlap = [
-            one
-            for one in began
+            early
+            for early in began
             for other in ended
-            if generation[one] == generation[other] + 1 and began[one] < ended[other]  # type: ignore[operator]
+            if generation[early] == generation[other] + 1 and began[early] < ended[other]  # type: ignore[operator]
         ]
         assert bool(overlap) is not waits
         assert all(run[9] is not None for run in runs.values())
@@ -147,12 +147,14 @@ def test_rungs_and_gates_count_what_they_save(tmp_path: Path) -> None:
     searched(CASCADE, tmp_path)
     with Study(tmp_path, CASCADE, CASCADE.space()) as study:
         gates, counts = study.gates(), study.counts()
-        rungs = {name: each for name, each in gates.items() if name.startswith("rung")}
+        rungs = {name: gate for name, gate in gates.items() if name.startswith("rung")}
         assert list(rungs) == ["rung 2000", "rung 4000"]
         assert sum(stopped for _, stopped, _ in rungs.values()) == counts[Status.CULLED] > 0
         assert rungs["rung 2000"][2] == 6_000 * rungs["rung 2000"][1]
         assert gates["even"][1] == counts[Status.REJECTED] > 0
-        assert all(each.reason.startswith("even: ") for each in study.candidates(status=Status.REJECTED))
+        assert all(
+            candidate.reason.startswith("even: ") for candidate in study.candidates(status=Status.REJECTED)
+        )
         full = (CASCADE.candidates + 2) * CASCADE.frames
         assert study.frames() < full - sum(frames for _, _, frames in rungs.values()) + full / 4
 
@@ -160,16 +162,16 @@ def test_rungs_and_gates_count_what_they_save(tmp_path: Path) -> None:
 def test_the_best_are_confirmed_with_fresh_seeds(tmp_path: Path) -> None:
     searched(CASCADE, tmp_path)
     with Study(tmp_path, CASCADE, CASCADE.space()) as study:
-        confirmed = [each for each in study.candidates() if each.fresh_runs]
-        assert all(each.fresh_runs == 2 for each in confirmed)
-        assert sum(not each.is_reference for each in confirmed) == 2
+        confirmed = [candidate for candidate in study.candidates() if candidate.fresh_runs]
+        assert all(candidate.fresh_runs == 2 for candidate in confirmed)
+        assert sum(not candidate.is_reference for candidate in confirmed) == 2
         best = sorted(
-            (each for each in study.candidates(status=Status.SCORED) if not each.is_reference),
-            key=lambda each: -(each.score or 0),
+            (candidate for candidate in study.candidates(status=Status.SCORED) if not candidate.is_reference),
+            key=lambda candidate: -(candidate.score or 0),
         )
-        assert {each.id for each in best[:2]} <= {each.id for each in confirmed}
-        for each in confirmed:
-            seeds = {run.seed for run in study.runs(candidate=each.id)}
+        assert {candidate.id for candidate in best[:2]} <= {candidate.id for candidate in confirmed}
+        for candidate in confirmed:
+            seeds = {run.seed for run in study.runs(candidate=candidate.id)}
             assert seeds == {0, *CASCADE.fresh_seeds(2)}
 
 
@@ -184,9 +186,9 @@ def test_a_search_that_has_ended_is_confirmed_later(tmp_path: Path) -> None:
     more = replace(SETTINGS, confirm=3, confirm_seeds=4)
     searched(more, tmp_path / "later")
     with Study(tmp_path / "later", more, more.space()) as study:
-        confirmed = [each for each in study.candidates() if each.fresh_runs]
-        assert [each.fresh_runs for each in confirmed] == [4] * 5
-        assert sum(not each.is_reference for each in confirmed) == 3
+        confirmed = [candidate for candidate in study.candidates() if candidate.fresh_runs]
+        assert [candidate.fresh_runs for candidate in confirmed] == [4] * 5
+        assert sum(not candidate.is_reference for candidate in confirmed) == 3
     with pytest.raises(A2lError, match="confirm was 3, now 2"):
         searched(whole, tmp_path / "later")
 
@@ -202,16 +204,22 @@ def test_a_strategy_learns_from_all_runs_of_a_loss(tmp_path: Path) -> None:
     searched(settings, tmp_path)
     with Study(tmp_path, settings, settings.space()) as study:
         seen = Conductor(settings, settings.space(), study).known.latest(100)
-        confirmed = [each for each in study.candidates() if each.fresh_runs and not each.is_reference]
-        references = [each for each in study.candidates() if each.is_reference]
-        level = {seed: sum(each.fresh[seed] for each in references) / 2 for seed in references[0].fresh}
-        own = sum(each.score or 0.0 for each in references) / 2
-        for each in confirmed:
-            scores = [each.score or 0.0]
-            scores += [score - level[seed] + own for seed, score in each.fresh.items()]
-            (known,) = [one for one in seen if one.loss == each.loss]
-            assert (known.score, known.runs) == (pytest.approx(sum(scores) / 3), 3)
-        assert sum(one.runs == 1 for one in seen) == len(seen) - len(confirmed)
+        confirmed = [
+            candidate
+            for candidate in study.candidates()
+            if candidate.fresh_runs and not candidate.is_reference
+        ]
+        references = [candidate for candidate in study.candidates() if candidate.is_reference]
+        level = {
+            seed: sum(reference.fresh[seed] for reference in references) / 2 for seed in references[0].fresh
+        }
+        own = sum(reference.score or 0.0 for reference in references) / 2
+        for candidate in confirmed:
+            scores = [candidate.score or 0.0]
+            scores += [score - level[seed] + own for seed, score in candidate.fresh.items()]
+            (entry,) = [scored for scored in seen if scored.loss == candidate.loss]
+            assert (entry.score, entry.runs) == (pytest.approx(sum(scores) / 3), 3)
+        assert sum(scored.runs == 1 for scored in seen) == len(seen) - len(confirmed)
 
 
 def test_fewer_slots_take_up_a_search(tmp_path: Path) -> None:
@@ -231,7 +239,7 @@ def test_where_ticks_do_not_repeat_runs_go_on_from_where_slots_were_stored(tmp_p
         return Conductor(SETTINGS, grammar, study, repeat=False)
 
     def scores(frames: dict[int, int]) -> list[Score]:
-        return [Score(each, (float(each),), 1.0, slot, 0, {}, False) for slot, each in frames.items()]
+        return [Score(count, (float(count),), 1.0, slot, 0, {}, False) for slot, count in frames.items()]
 
     with Study(tmp_path, SETTINGS, grammar) as study:
         first = conductor(study)
@@ -270,7 +278,7 @@ def test_a_space_that_is_exhausted_ends_the_search(tmp_path: Path) -> None:
 def blind(loss: Loss | None, seed: int) -> Sequence[float]:
     """Every evaluation is noise of its own: an early area says nothing of the rest of the curve."""
     digits = hashlib.sha256(f"{print_loss(loss) if loss else 'none'} {seed}".encode()).digest()
-    return [float(each) for each in digits[:8]]
+    return [float(digit) for digit in digits[:8]]
 
 
 def test_a_blind_rung_culls_nobody(tmp_path: Path) -> None:
@@ -308,6 +316,6 @@ def test_what_comes_before_learning_counts_for_nothing(tmp_path: Path) -> None:
         noise[name] for name in TABLES if name != "curves"
     ]
     with StudyReader(tmp_path / "noise") as study:
-        for each in study.candidates(status=Status.SCORED):
-            points = study.curve(study.runs(candidate=each.id)[0].id)
-            assert each.score == pytest.approx(sum(point.mean_return for point in points[1:]) / 7)
+        for candidate in study.candidates(status=Status.SCORED):
+            points = study.curve(study.runs(candidate=candidate.id)[0].id)
+            assert candidate.score == pytest.approx(sum(point.mean_return for point in points[1:]) / 7)

@@ -59,9 +59,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_search_from_pixels_comes_to_its_end(folder: Path) -> None:
     with StudyReader(folder / "study") as study:
         assert study.settings.pixels == SEEN
-        assert [each.status for each in study.candidates()] == ["scored"] * 3
+        assert [candidate.status for candidate in study.candidates()] == ["scored"] * 3
     assert "from pixels, 240 frames" in a2l("best", "study", cwd=folder).stdout
-    other = a2l(*(each for each in COMMAND if each not in ("--shadow-size", "64")), cwd=folder)
+    other = a2l(*(word for word in COMMAND if word not in ("--shadow-size", "64")), cwd=folder)
     assert other.returncode == 2
     assert "pixels.rendering.shadow_size was 64" in other.stderr
 
@@ -97,10 +97,10 @@ def test_what_does_not_fit_into_memory_names_the_stack_that_does(tmp_path: Path)
     assert done.returncode == 2
     if "can't be rendered" in done.stderr:
         pytest.skip("needs a renderer")
-    told = re.search(
+    line = re.search(
         r"5 members take .* \(replay .*\), but .* are free\n.*`a2l evolve --stack ([12])`", done.stderr
     )
-    assert told, done.stderr
+    assert line, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ def test_the_papers_searches_from_images(env: str, generations: int) -> None:
 def test_presets_say_that_they_are_from_pixels(preset: str) -> None:
     settings = PRESETS[preset]("cheetah-run", "pixels")
     assert SearchSettings.from_json(settings.to_json()) == settings
-    told = introduction(preset, settings)
-    assert told.startswith(f"preset {preset} from pixels")
-    assert ("16,000 hours" if preset == "paper" else "scores are noise") in told
+    text = introduction(preset, settings)
+    assert text.startswith(f"preset {preset} from pixels")
+    assert ("16,000 hours" if preset == "paper" else "scores are noise") in text
 
 
 def test_settings_of_frames_by_name() -> None:

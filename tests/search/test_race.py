@@ -64,9 +64,9 @@ def test_a_race_is_that_of_a_plain_loop(runs: int, number: int, seed: int) -> No
     spent = 0
     while not (lap := race.standing(own, fresh, runs)).ended:
         for place, seeds in lap.missing.items():
-            for each in range(seeds):
-                spent += each not in fresh[place]
-                fresh[place][each] = float(scores[place, each])
+            for draw in range(seeds):
+                spent += draw not in fresh[place]
+                fresh[place][draw] = float(scores[place, draw])
     racing, left, done, order = list(range(number)), runs, 0, list[int]()
     for remaining in range(max(1, math.ceil(math.log2(number))), 0, -1):
         more = max(1, left // remaining // len(racing))
@@ -81,8 +81,11 @@ def test_a_race_is_that_of_a_plain_loop(runs: int, number: int, seed: int) -> No
 def fresh(folder: Path) -> dict[int, int]:
     """How many fresh seeds each of those that have any was run with; references by 0."""
     with StudyReader(folder) as study:
-        found = [each for each in study.candidates() if each.fresh_runs]
-        return {each.id if not each.is_reference else -each.id: each.fresh_runs for each in found}
+        confirmed = [candidate for candidate in study.candidates() if candidate.fresh_runs]
+        return {
+            candidate.id if not candidate.is_reference else -candidate.id: candidate.fresh_runs
+            for candidate in confirmed
+        }
 
 
 def test_a_race_is_within_the_budget_and_the_references_run_beside_it(tmp_path: Path) -> None:
@@ -93,8 +96,8 @@ def test_a_race_is_within_the_budget_and_the_references_run_beside_it(tmp_path: 
         assert sum(counts.values()) == RACED.searched + 2
         assert study.fresh_runs() <= RACED.race_runs + 2 * 3 == fresh_runs(RACED)
     seeds = fresh(tmp_path)
-    assert sorted(number for one, number in seeds.items() if one > 0) == [1, 1, 3, 3]
-    assert [number for one, number in seeds.items() if one < 0] == [3, 3]
+    assert sorted(number for place, number in seeds.items() if place > 0) == [1, 1, 3, 3]
+    assert [number for place, number in seeds.items() if place < 0] == [3, 3]
 
 
 def test_a_race_finds_the_better_of_two_that_the_search_took_for_each_other(tmp_path: Path) -> None:
@@ -108,10 +111,10 @@ def test_a_race_finds_the_better_of_two_that_the_search_took_for_each_other(tmp_
         folder = tmp_path / f"{settings.race}"
         searched(replace(settings, strategy="random"), folder, curve=flattered)
         with StudyReader(folder) as study:
-            board = [each for each in study.leaderboard() if not each.is_reference]
-            raced = [each for each in board if each.fresh]
+            board = [candidate for candidate in study.leaderboard() if not candidate.is_reference]
+            raced = [candidate for candidate in board if candidate.fresh]
             assert not raced if luck else len(raced) == race.finalists(16)
-            lengths = [len(each.text) for each in (board if luck else raced)]
+            lengths = [len(candidate.text) for candidate in (board if luck else raced)]
             assert lengths[0] == (max(n for n in lengths if n % 3 == 0) if luck else max(lengths))
 
 
@@ -119,7 +122,7 @@ class Picky:
     """Ranks by its own belief."""
 
     def ranked(self, scored: Sequence[Scored]) -> list[Loss]:
-        return [each.loss for each in sorted(scored, key=lambda each: print_loss(each.loss))][:2]
+        return [entry.loss for entry in sorted(scored, key=lambda entry: print_loss(entry.loss))][:2]
 
 
 def test_the_strategy_chooses_the_finalists_once(tmp_path: Path) -> None:
@@ -131,12 +134,17 @@ def test_the_strategy_chooses_the_finalists_once(tmp_path: Path) -> None:
         from a2ls_dsl.search.rehearsal import rehearse
 
         rehearse(conductor, settings, settings.stack, curve)
-        scored = [each for each in study.candidates(status=Status.SCORED) if not each.is_reference]
-        first = sorted(scored, key=lambda each: each.text)[:2]
-        others = sorted((each for each in scored if each not in first), key=lambda each: -(each.score or 0))
+        scored = [
+            candidate for candidate in study.candidates(status=Status.SCORED) if not candidate.is_reference
+        ]
+        first = sorted(scored, key=lambda candidate: candidate.text)[:2]
+        others = sorted(
+            (candidate for candidate in scored if candidate not in first),
+            key=lambda candidate: -(candidate.score or 0),
+        )
         # What it leaves out follows by its mean.
-        assert study.ranking() == [each.id for each in (*first, *others)]
-        assert {each.id for each in scored if each.fresh} == set(study.ranking()[:4])
+        assert study.ranking() == [candidate.id for candidate in (*first, *others)]
+        assert {candidate.id for candidate in scored if candidate.fresh} == set(study.ranking()[:4])
 
 
 def test_a_strategy_that_ranks_nothing_ranks_by_means() -> None:
@@ -152,14 +160,17 @@ def test_a_study_without_a_race_gets_one_later_and_one_of_more_runs(tmp_path: Pa
     assert fresh(tmp_path) == {}
     searched(RACED, tmp_path)
     first = fresh(tmp_path)
-    assert sum(number for one, number in first.items() if one > 0) == 8
+    assert sum(number for place, number in first.items() if place > 0) == 8
     more = replace(RACED, race=0.5, confirm=2, confirm_seeds=12)
     searched(more, tmp_path)
     second = fresh(tmp_path)
-    assert all(second[one] >= number for one, number in first.items())
+    assert all(second[place] >= number for place, number in first.items())
     with StudyReader(tmp_path) as study:
-        board = [each for each in study.leaderboard() if not each.is_reference]
-        assert sorted((each.fresh_runs for each in board if each.fresh), reverse=True)[:2] == [12, 12]
+        board = [candidate for candidate in study.leaderboard() if not candidate.is_reference]
+        assert sorted((candidate.fresh_runs for candidate in board if candidate.fresh), reverse=True)[:2] == [
+            12,
+            12,
+        ]
     with pytest.raises(A2lError, match=r"race was 0\.5, now 0\.25"):
         searched(replace(RACED, confirm=2, confirm_seeds=12), tmp_path)
 
@@ -169,17 +180,22 @@ def test_more_generations_are_raced_anew_and_know_all_runs(tmp_path: Path) -> No
     longer = replace(RACED, generations=6)
     searched(longer, tmp_path)
     with Study(tmp_path, longer, longer.space()) as study:
-        scored = [each for each in study.candidates(status=Status.SCORED) if not each.is_reference]
-        assert {each.id for each in scored} == set(study.ranking())
-        raced = [each for each in scored if each.fresh]
-        known = {each.loss: each for each in Conductor(longer, longer.space(), study).known.latest(100)}
-        references = [each for each in study.candidates(status=Status.SCORED) if each.is_reference]
-        own = np.mean([each.score or 0.0 for each in references])
-        for each in raced:
-            runs = [each.score or 0.0]
-            for seed, score in each.fresh.items():  # what a seed brings to the references is not the loss'
+        scored = [
+            candidate for candidate in study.candidates(status=Status.SCORED) if not candidate.is_reference
+        ]
+        assert {candidate.id for candidate in scored} == set(study.ranking())
+        raced = [candidate for candidate in scored if candidate.fresh]
+        entries = {entry.loss: entry for entry in Conductor(longer, longer.space(), study).known.latest(100)}
+        references = [
+            candidate for candidate in study.candidates(status=Status.SCORED) if candidate.is_reference
+        ]
+        own = np.mean([reference.score or 0.0 for reference in references])
+        for candidate in raced:
+            runs = [candidate.score or 0.0]
+            # What a seed brings to the references is not the loss'.
+            for seed, score in candidate.fresh.items():
                 runs.append(own + score - np.mean([reference.fresh[seed] for reference in references]))
-            assert (known[each.loss].score, known[each.loss].runs) == (
+            assert (entries[candidate.loss].score, entries[candidate.loss].runs) == (
                 pytest.approx(np.mean(runs)),
                 len(runs),
             )
@@ -216,7 +232,7 @@ def test_a_real_search_is_killed_in_its_race_and_ends_it(tmp_path: Path) -> None
     assert evolve(settings, tmp_path, workers=1)
     assert sorted(fresh(tmp_path).values()) == [1] * 4
     with StudyReader(tmp_path) as study:
-        best = next(each for each in study.leaderboard() if not each.is_reference)
+        best = next(candidate for candidate in study.leaderboard() if not candidate.is_reference)
         assert best.fresh_runs == 1
         assert sum(study.counts().values()) == settings.searched + 2
         text = next(iter(sorted(study.hall_of_fame.glob("01-*.a2l")))).read_text()
@@ -235,11 +251,11 @@ def candidate(number: int, origin: Origin, score: float, fresh: dict[int, float]
 
 
 def test_a_candidate_counts_its_runs() -> None:
-    known = replace(candidate(1, Origin.RANDOM, 4.0, {7: 1.0, 8: 1.0}), searched=2)
-    assert (known.runs, known.mean({})) == (4, 2.5)
+    scored = replace(candidate(1, Origin.RANDOM, 4.0, {7: 1.0, 8: 1.0}), searched=2)
+    assert (scored.runs, scored.mean({})) == (4, 2.5)
     # Both fresh seeds are unkind: without that the runs would have had 3 and 5.
-    assert known.mean({None: 6.0, 7: 4.0, 8: 2.0}) == (2 * 4.0 + 3.0 + 5.0) / 4
-    assert known.mean({None: 6.0, 7: 4.0}) == 2.5  # a seed that the references lack
+    assert scored.mean({None: 6.0, 7: 4.0, 8: 2.0}) == (2 * 4.0 + 3.0 + 5.0) / 4
+    assert scored.mean({None: 6.0, 7: 4.0}) == 2.5  # a seed that the references lack
 
 
 def test_a_seed_that_is_kind_to_all_does_not_count_for_a_loss() -> None:
@@ -260,7 +276,9 @@ def test_a_seed_that_is_kind_to_all_does_not_count_for_a_loss() -> None:
             for worth, luck, number in zip(truth, own, numbers, strict=False)
         ]
         for name, error in errors.items():
-            means = np.array([each.mean(levels if name == "centred" else {}) for each in raced]) - truth
+            means = (
+                np.array([candidate.mean(levels if name == "centred" else {}) for candidate in raced]) - truth
+            )
             error += (means - means.mean()).tolist()
     # What is left is at most the noise of the runs, of a candidate and of two references.
     assert np.var(errors["centred"]) < 0.25 * np.mean([(1 + n / 2) / (1 + n) for n in numbers])

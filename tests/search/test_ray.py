@@ -73,8 +73,8 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def actors() -> list[int]:
     """The processes of the stacks' actors on this machine."""
-    found = subprocess.run(["pgrep", "-f", "ray::StackActor"], capture_output=True, text=True, check=False)
-    return [int(each) for each in found.stdout.split()]
+    listing = subprocess.run(["pgrep", "-f", "ray::StackActor"], capture_output=True, text=True, check=False)
+    return [int(process) for process in listing.stdout.split()]
 
 
 def test_a_killed_stack_is_replaced_and_its_candidates_are_trained_again(
@@ -99,7 +99,7 @@ def test_a_killed_stack_is_replaced_and_its_candidates_are_trained_again(
     two = Cluster("local", stacks=2)
     assert evolve(SEARCH, tmp_path, on_event, workers=1, cluster=two, save_seconds=0.0)
     assert killed
-    assert any(each and all(each["stacks"]) for each in stored)
+    assert any(state and all(state["stacks"]) for state in stored)
     assert not (tmp_path / "slots.npz").exists()
     statuses = Counter(status for (status,) in rows(tmp_path, "SELECT status FROM candidates"))
     assert statuses[Status.SCORED] + statuses[Status.CULLED] == SEARCH.searched + 2
@@ -200,8 +200,8 @@ def test_a_search_on_a_cluster_goes_on_with_what_trains(tmp_path: Path) -> None:
             placed.update(run.id for run in event.runs)
 
     def goes_on(stopping: Callable[[], bool] = lambda: False) -> bool:
-        one = Cluster()
-        return evolve(SEARCH, tmp_path, on_event, workers=1, stopping=stopping, cluster=one)
+        cluster = Cluster()
+        return evolve(SEARCH, tmp_path, on_event, workers=1, stopping=stopping, cluster=cluster)
 
     halfway = "SELECT id FROM runs WHERE status = 'running' AND frames > 0"
     assert not goes_on(stopping=lambda: bool(rows(tmp_path, halfway)))
@@ -224,20 +224,20 @@ def test_a_stack_that_is_stored_and_read_goes_on_bit_for_bit(tmp_path: Path) -> 
         return actor
 
     def scores(actor: StackActor) -> list[tuple[int, int, tuple[float, ...], float]]:
-        found = list[Score]()
-        while len(found) < len(MEMBERS):
-            found += actor.advance({}, []).scores
-        return [(each.member, each.frames, each.returns, each.training_return) for each in found]
+        scores = list[Score]()
+        while len(scores) < len(MEMBERS):
+            scores += actor.advance({}, []).scores
+        return [(score.member, score.frames, score.returns, score.training_return) for score in scores]
 
     actor, rings, sent = made(), dict[str, Memory](), list[int]()
 
     def store(members: dict[int, Member]) -> None:
-        known = {name: each.known for name, each in rings.items()}
-        arrays, values = pickle.loads(pickle.dumps(actor.state(members, [], known)))  # noqa: S301
-        rows = {name: each for name, each in arrays.items() if isinstance(each, Rows)}
-        sent.append(sum(each.number for each in rows.values()))
-        for name, each in rows.items():
-            arrays[name] = Sent(each, rings.setdefault(name, Memory()))
+        sizes = {name: ring.known for name, ring in rings.items()}
+        arrays, values = pickle.loads(pickle.dumps(actor.state(members, [], sizes)))  # noqa: S301
+        rows = {name: array for name, array in arrays.items() if isinstance(array, Rows)}
+        sent.append(sum(row.number for row in rows.values()))
+        for name, row in rows.items():
+            arrays[name] = Sent(row, rings.setdefault(name, Memory()))
         checkpoint.save(tmp_path / "slots.npz", *joined([None, (arrays, values)]))
 
     store(MEMBERS)  # filled, and nothing is done yet

@@ -166,7 +166,7 @@ def test_random_search_and_the_commands(tmp_path: Path) -> None:
     assert shown[2].endswith(board["leaderboard"][0]["name"] or board["leaderboard"][0]["loss"])
 
     said = [done, *(a2l(*words, study, cwd=tmp_path) for words in (("best",), ("study", "show")))]
-    lines = [line for each in said for line in each.stdout.splitlines() if re.search(r"\bbest\b", line)]
+    lines = [line for session in said for line in session.stdout.splitlines() if re.search(r"\bbest\b", line)]
     assert len(lines) >= 3
     assert [line for line in lines if not re.search(r"luck|fresh seeds", line)] == []
     assert re.search(r"^spent: 640 frames in all; \d+ s in this session$", done.stdout, re.MULTILINE)
@@ -302,15 +302,15 @@ def test_without_slots_a_search_begins_runs_anew_and_says_so_until_it_is_where_i
 
 
 def test_a_worker_that_was_replaced_is_told(tmp_path: Path) -> None:
-    told: list[Event] = []
+    events: list[Event] = []
 
     def on_event(event: Event) -> None:
-        told.append(event)
-        if isinstance(event, Placed) and sum(isinstance(each, Placed) for each in told) == 1:
+        events.append(event)
+        if isinstance(event, Placed) and sum(isinstance(earlier, Placed) for earlier in events) == 1:
             os.kill(environment_workers()[0], signal.SIGKILL)
 
     def replaced() -> list[Event]:
-        return [event for event in told if isinstance(event, Replaced)]
+        return [event for event in events if isinstance(event, Replaced)]
 
     evolve(replace(SETTINGS, stack=1), tmp_path, on_event, workers=1, stopping=lambda: bool(replaced()))
     died = f"an environment worker of {SETTINGS.env} died with exit code -9: another took its place"

@@ -45,8 +45,8 @@ def test_a_rung_asks_for_no_unit_of_returns(
 ) -> None:
     """All returns times a factor, or shifted: the same candidates go on. (Exact in floating point.)"""
     rungs = Rungs()
-    other = rungs.goes_on(scale * area + offset, [scale * each + offset for each in before])
-    assert other == rungs.goes_on(float(area), [float(each) for each in before])
+    other = rungs.goes_on(scale * area + offset, [scale * level + offset for level in before])
+    assert other == rungs.goes_on(float(area), [float(level) for level in before])
 
 
 def test_foresight_is_a_rank_correlation_with_an_interval() -> None:
@@ -54,13 +54,13 @@ def test_foresight_is_a_rank_correlation_with_an_interval() -> None:
     for number in (4, 9, 40):
         for _ in range(20):
             early, late = rng.integers(0, 6, (2, number)).astype(float)
-            found = foresight(list(zip(early, late, strict=True)))
+            estimate = foresight(list(zip(early, late, strict=True)))
             expected = float(spearmanr(early, late).statistic)
             if math.isnan(expected):
-                assert found.correlation is None
+                assert estimate.correlation is None
             else:
-                assert found.correlation == pytest.approx(expected, abs=1e-9)
-                assert found.low < expected
+                assert estimate.correlation == pytest.approx(expected, abs=1e-9)
+                assert estimate.low < expected
     assert foresight([(1.0, 2.0)] * 9).correlation is None  # nothing to tell apart
     assert foresight([]).curves == 0
 

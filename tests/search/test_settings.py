@@ -116,8 +116,8 @@ def test_what_makes_no_sense_is_refused(change: dict[str, object], message: str)
 def test_the_operator_is_chosen_before_the_search(
     operator: str, kinds: list[tuple[str, bool]] | None
 ) -> None:
-    found = list(replace(quick("walker-walk"), operator=operator).space().kinds)
-    assert found == kinds if kinds else len(found) == 10
+    operators = list(replace(quick("walker-walk"), operator=operator).space().kinds)
+    assert operators == kinds if kinds else len(operators) == 10
 
 
 def test_a_grammar_without_the_operator_says_what_it_has() -> None:

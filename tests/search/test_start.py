@@ -35,14 +35,14 @@ def test_given_losses_come_first_and_only_those_of_the_grammar_have_children(
     searched(settings, tmp_path / "killed")
     assert tables(tmp_path / "killed") == tables(tmp_path / "whole")
     with StudyReader(tmp_path / "whole") as study:
-        found = [each for each in study.candidates() if not each.is_reference]
-        assert [each.text for each in found[:2]] == list(GIVEN[:2])
-        assert [each.origin for each in found].count(Origin.GIVEN) == 2
-        assert len(found) == settings.searched
-        assert [each.generation for each in found[:2]] == [1, 1]
-        parents = {key for each in found for key in each.parents}
-        assert found[0].key not in parents
-        first = [each for each in found if each.generation == 1]
+        proposed = [candidate for candidate in study.candidates() if not candidate.is_reference]
+        assert [candidate.text for candidate in proposed[:2]] == list(GIVEN[:2])
+        assert [candidate.origin for candidate in proposed].count(Origin.GIVEN) == 2
+        assert len(proposed) == settings.searched
+        assert [candidate.generation for candidate in proposed[:2]] == [1, 1]
+        parents = {key for candidate in proposed for key in candidate.parents}
+        assert proposed[0].key not in parents
+        first = [candidate for candidate in proposed if candidate.generation == 1]
         assert strategy != "paper" or len(first) == settings.population
 
 
@@ -56,10 +56,10 @@ def test_a_good_given_loss_has_children_and_is_named(strategy: str, tmp_path: Pa
     settings = replace(SETTINGS, strategy=strategy, start_from=GIVEN, race=0.25, generations=6)
     searched(settings, tmp_path, curve=height)
     with StudyReader(tmp_path) as study:
-        outside, inside = [each for each in study.candidates() if each.origin is Origin.GIVEN]
-        assert any(inside.key in each.parents for each in study.candidates())
-        best = [each for each in study.leaderboard() if not each.is_reference][:2]
-        assert {each.key for each in best} == {outside.key, inside.key}
+        outside, inside = [candidate for candidate in study.candidates() if candidate.origin is Origin.GIVEN]
+        assert any(inside.key in candidate.parents for candidate in study.candidates())
+        best = [candidate for candidate in study.leaderboard() if not candidate.is_reference][:2]
+        assert {candidate.key for candidate in best} == {outside.key, inside.key}
 
 
 def test_a_search_goes_on_only_from_the_same_losses(tmp_path: Path) -> None:
@@ -90,10 +90,12 @@ def test_the_command_starts_from_files_and_sets_the_agent(tmp_path: Path) -> Non
         settings = study.settings
         assert (settings.agent.hidden, settings.agent.batch_size, settings.learning) == (8, 4, 800)
         assert (settings.evaluation.every_frames, settings.race_runs) == (800, 1)
-        given = [each.text for each in study.candidates() if each.origin is Origin.GIVEN]
+        given = [candidate.text for candidate in study.candidates() if candidate.origin is Origin.GIVEN]
         files = [*load(tmp_path / "mine.a2l").values(), *load("forward_dynamics").values()]
         assert given == list(texts_of(files))
-        assert sum(bool(each.fresh) for each in study.candidates() if not each.is_reference) == 1
+        assert (
+            sum(bool(candidate.fresh) for candidate in study.candidates() if not candidate.is_reference) == 1
+        )
     shown = a2l("best", "study", cwd=tmp_path).stdout
     assert shown.count(" given ") == 3
     changed = a2l(*command, "--set", "learning_rate=0.01", cwd=tmp_path)

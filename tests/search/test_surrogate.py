@@ -25,7 +25,7 @@ NOISE = 2.0
 def made(path: Path, losses: int, spread: float) -> None:
     """A table over losses of the whole a2ls space, whose scores states in the target raise."""
     grammar, rng = load_grammar("a2ls").restricted(("mse",), False), np.random.default_rng(3)
-    drawn = [each.loss for each in first_population(grammar, losses, EvolutionSettings(), rng)]
+    drawn = [proposal.loss for proposal in first_population(grammar, losses, EvolutionSettings(), rng)]
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["loss", "seed", 10_000, 20_000, 30_000])
@@ -43,8 +43,8 @@ def test_a_table_of_a_space_that_is_not_all_in_it(tmp_path: Path, capsys: pytest
     path = tmp_path / "table.csv"
     made(path, 80, 2.0)
     table = compare.read(path)
-    one, other = table.scores.T
-    assert table.correlation == pytest.approx(np.corrcoef(one, other)[0, 1], abs=0.05)
+    first, other = table.scores.T
+    assert table.correlation == pytest.approx(np.corrcoef(first, other)[0, 1], abs=0.05)
     assert table.correlation > 0.5
     means, deviations = table.resampled()
     share = means.mean(axis=1).var() / (means.mean(axis=1).var() + deviations.mean(axis=1).var())

@@ -45,8 +45,8 @@ def every_element(operator: str, horizon: int, against_batch: bool = False) -> L
 
 def flipped(a: Loss, b: Loss) -> set[tuple[str, Element]]:
     both = [
-        {("source", e) for e in term(each).source} | {("target", e) for e in term(each).target}
-        for each in (a, b)
+        {("source", e) for e in term(loss).source} | {("target", e) for e in term(loss).target}
+        for loss in (a, b)
     ]
     return both[0] ^ both[1]
 
@@ -108,7 +108,7 @@ def test_a_parsed_loss_with_places_is_found() -> None:
 
 def test_listing_starts_with_the_shortest() -> None:
     listed = list(islice(A2LS.enumerate(), 500))
-    horizons = [each.horizon for each in listed]
+    horizons = [loss.horizon for loss in listed]
     assert horizons == sorted(horizons)
     assert print_loss(listed[0]) == "mse({ s[t] } -> { s[t] })"
     assert len(set(listed)) == 500
@@ -117,26 +117,26 @@ def test_listing_starts_with_the_shortest() -> None:
 def test_samples_reach_every_horizon_operator_and_element() -> None:
     rng = np.random.default_rng(0)
     sampled = [A2LS.sample(rng) for _ in range(1500)]
-    assert all(canonical(each) == each and A2LS.contains(each) for each in sampled)
-    assert all(loss(print_loss(each)) == each for each in sampled[:100])
-    assert {each.horizon for each in sampled} >= set(range(1, 11))
-    kinds = Counter((term(each).operator, term(each).against_batch) for each in sampled)
+    assert all(canonical(loss) == loss and A2LS.contains(loss) for loss in sampled)
+    assert all(loss(print_loss(drawn)) == drawn for drawn in sampled[:100])
+    assert {loss.horizon for loss in sampled} >= set(range(1, 11))
+    kinds = Counter((term(loss).operator, term(loss).against_batch) for loss in sampled)
     assert set(kinds) == {(operator, against) for operator in PAPER_OPERATORS for against in (False, True)}
     assert chisquare(list(kinds.values())).pvalue > 1e-3
-    seen = {(side, e) for each in sampled for side in ("source", "target") for e in getattr(term(each), side)}
+    seen = {(side, e) for loss in sampled for side in ("source", "target") for e in getattr(term(loss), side)}
     assert len(seen) == 66
 
 
 def test_samples_are_fair_coins_and_follow_a_prior() -> None:
     rng = np.random.default_rng(1)
     fair = [term(A2LS.sample(rng)) for _ in range(1000)]
-    reward = sum(Element(Stream.REWARD, 0) in each.source for each in fair)
+    reward = sum(Element(Stream.REWARD, 0) in loss.source for loss in fair)
     assert binomtest(reward, 1000, 0.5).pvalue > 1e-3
     prior = {("source", Stream.REWARD): 0.0, ("target", Stream.STATE): 1.0, ("target", Stream.ACTION): 0.1}
     leaning = [term(A2LS.sample(rng, prior)) for _ in range(1000)]
-    assert not any(e.stream is Stream.REWARD for each in leaning for e in each.source)
-    assert all(Element(Stream.STATE, 0) in each.target for each in leaning)
-    action = sum(Element(Stream.ACTION, 1) in each.target for each in leaning)
+    assert not any(e.stream is Stream.REWARD for loss in leaning for e in loss.source)
+    assert all(Element(Stream.STATE, 0) in loss.target for loss in leaning)
+    action = sum(Element(Stream.ACTION, 1) in loss.target for loss in leaning)
     assert binomtest(action, 1000, 0.1).pvalue > 1e-3
     with pytest.raises(A2lError):
         A2LS.sample(rng, {("source", Stream.STATE): 2.0})
@@ -146,8 +146,8 @@ def test_a_prior_without_states_still_gives_losses() -> None:
     rng = np.random.default_rng(2)
     never = {(side, stream): 0.0 for side in ("source", "target") for stream in Stream}
     sampled = [A2LS.sample(rng, never) for _ in range(20)]
-    assert all(A2LS.contains(each) for each in sampled)
-    assert {(len(term(each).source), len(term(each).target)) for each in sampled} == {(1, 1)}
+    assert all(A2LS.contains(loss) for loss in sampled)
+    assert {(len(term(loss).source), len(term(loss).target)) for loss in sampled} == {(1, 1)}
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(None, 1 / 24), (0.3, 0.3)])
@@ -158,18 +158,18 @@ def test_replacement_flips_every_element_at_its_rate(rate: float | None, expecte
     assert len(flips) == 24
     assert binomtest(flips.total(), 24 * number, expected).pvalue > 1e-3
     # 24 looks at the same data: the bound for one is that much lower.
-    assert all(binomtest(each, number, expected).pvalue > 1e-3 / 24 for each in flips.values())
+    assert all(binomtest(flip, number, expected).pvalue > 1e-3 / 24 for flip in flips.values())
 
 
 def test_horizon_changes_keep_the_other_steps() -> None:
     rng = np.random.default_rng(4)
     parent, number = every_element("cosine", 4, True), 600
     children = [A2LS.change_horizon(parent, rng) for _ in range(number)]
-    shorter = [each for each in children if each.horizon == 3]
+    shorter = [child for child in children if child.horizon == 3]
     assert set(shorter) == {every_element("cosine", 3, True)}
     assert binomtest(len(shorter), number, 0.5).pvalue > 1e-3
-    longer = [each for each in children if each.horizon != 3]
-    new = [bit for each in longer for bit in flipped(parent, each)]
+    longer = [child for child in children if child.horizon != 3]
+    new = [bit for child in longer for bit in flipped(parent, child)]
     assert {element.offset for _, element in new} == {5}
     assert binomtest(len(new), 6 * len(longer), 0.5).pvalue > 1e-3
 
@@ -186,20 +186,20 @@ def test_crossover_mixes_both_parents() -> None:
     everything = every_element("mse", 3)
     little = loss("nmse({ s[t+3] } -> { r[t+3] }) against batch")
     children = [A2LS.crossover(everything, little, rng) for _ in range(600)]
-    kinds = Counter((term(each).operator, term(each).against_batch) for each in children)
+    kinds = Counter((term(child).operator, term(child).against_batch) for child in children)
     assert set(kinds) == {("mse", False), ("nmse", True)}
     assert binomtest(kinds["mse", False], 600, 0.5).pvalue > 1e-3
-    from_little = sum(len(flipped(everything, each)) for each in children)
+    from_little = sum(len(flipped(everything, child)) for child in children)
     assert binomtest(from_little, 600 * 22, 0.5).pvalue > 1e-3
-    assert all({("source", Element(Stream.STATE, 3))} - flipped(little, each) for each in children)
+    assert all({("source", Element(Stream.STATE, 3))} - flipped(little, child) for child in children)
 
 
 def test_crossover_of_other_horizons_keeps_the_first() -> None:
     rng = np.random.default_rng(7)
     short, long = loss("mse({ s[t] } -> { s[t+2] })"), every_element("inner", 8)
     children = [A2LS.crossover(short, long, rng) for _ in range(50)]
-    assert {term(each).operator for each in children} == {"mse"}
-    assert max(each.horizon for each in children) == 2
+    assert {term(child).operator for child in children} == {"mse"}
+    assert max(child.horizon for child in children) == 2
     assert len(set(children)) > 40
 
 
@@ -207,9 +207,9 @@ def test_mutation_never_gives_its_parent_back() -> None:
     rng = np.random.default_rng(8)
     children = [A2LS.mutate(loss(A2_WINNER), rng) for _ in range(500)]
     assert loss(A2_WINNER) not in children
-    assert all(A2LS.contains(each) and canonical(each) == each for each in children)
-    assert {term(each).operator for each in children} == set(PAPER_OPERATORS)
-    assert {each.horizon for each in children} >= {2, 3, 4}
+    assert all(A2LS.contains(child) and canonical(child) == child for child in children)
+    assert {term(child).operator for child in children} == set(PAPER_OPERATORS)
+    assert {child.horizon for child in children} >= {2, 3, 4}
 
 
 def test_a_grammar_with_one_loss_gives_it_always() -> None:
@@ -226,7 +226,7 @@ def test_restricted_grammars() -> None:
     walk = [mse.sample(rng)]
     for _ in range(100):
         walk.append(mse.mutate(walk[-1], rng))
-    assert {(term(each).operator, term(each).against_batch) for each in walk} == {("mse", False)}
+    assert {(term(loss).operator, term(loss).against_batch) for loss in walk} == {("mse", False)}
     with pytest.raises(A2lError, match="no operator `msee`"):
         A2LS.restricted(["msee"])
     with pytest.raises(A2lError, match="no loss of the grammar a2ls") as caught:

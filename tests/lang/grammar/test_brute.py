@@ -47,7 +47,7 @@ def literals(draw) -> Side:
     some = draw(st.booleans())
 
     def sets(k: int):
-        elements = sorted({each for item in items for each in ITEMS[item](k)}, key=str)
+        elements = sorted({element for item in items for element in ITEMS[item](k)}, key=str)
         return subsets(elements) if some else {frozenset(elements)}
 
     return Side(f"{'some of ' if some else ''}{{ {', '.join(items)} }}", sets)
@@ -91,7 +91,7 @@ def grammars(draw):
         text.append(f"{operator}({names[0]} -> {names[1]}){negatives}")
     lines = [f"grammar g for k in {first}..{last}", "loss = " + " | ".join(text), REQUIRE]
     lines += ["both = mse | nmse", "n = none | against batch", *(f"{n} = {r.text}" for n, r in rules.items())]
-    valid = {each for each in meaning if any(e[0] == "s" for e in each[2]) and each[3]}
+    valid = {term for term in meaning if any(e[0] == "s" for e in term[2]) and term[3]}
     return "\n".join(lines), valid
 
 
@@ -126,14 +126,14 @@ def test_a_grammar_holds_exactly_what_it_means(case) -> None:
     if grammar is None:
         assert not meaning
         return
-    losses = {loss_of(each) for each in meaning}
+    losses = {loss_of(term) for term in meaning}
     listed = list(grammar.enumerate())
     assert grammar.count() == len(losses) == len(listed)
     assert set(listed) == losses
     assert all(grammar.contains(loss) for loss in losses)
     assert grammar.derivations() >= grammar.valid_derivations() >= grammar.count()
-    for kind in {(each[0], each[1]) for each in meaning}:
-        of_kind = {loss_of(each) for each in meaning if each[:2] == kind}
+    for kind in {(term[0], term[1]) for term in meaning}:
+        of_kind = {loss_of(term) for term in meaning if term[:2] == kind}
         assert set(grammar.restricted([kind[0]], kind[1]).enumerate()) == of_kind
 
 
@@ -144,7 +144,7 @@ def test_every_step_stays_inside(case, seed) -> None:
     grammar = parsed(text)
     if grammar is None:
         return
-    losses = {loss_of(each) for each in meaning}
+    losses = {loss_of(term) for term in meaning}
     rng = np.random.default_rng(seed)
     for _ in range(10):
         a, b = grammar.sample(rng), grammar.sample(rng, prior={("source", Stream.STATE): 0.0})

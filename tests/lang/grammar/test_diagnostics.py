@@ -94,10 +94,10 @@ def test_rules_that_join_rules_stay_small() -> None:
 def test_slips_of_losses_are_known_in_grammars(text: str, fix: str, mended: str) -> None:
     with pytest.raises(LanguageError, match=fix) as caught:
         parse_grammar(f"grammar g\nloss = {text}")
-    (found,) = caught.value.diagnostics
-    assert found.edit is not None
-    assert mended in found.edit.apply()
-    assert parse_grammar(found.edit.apply()).count() == 1
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.edit is not None
+    assert mended in diagnostic.edit.apply()
+    assert parse_grammar(diagnostic.edit.apply()).count() == 1
 
 
 @pytest.mark.parametrize(
@@ -139,23 +139,23 @@ def test_what_can_not_be_parsed_hides_nothing_else() -> None:
     for lines in permutations(broken):
         with pytest.raises(LanguageError) as caught:
             parse_grammar("\n".join([GOOD, *lines, "unknown = mze"]))
-        found = caught.value.diagnostics
-        assert [each.code for each in found] == ["A2L201"] * 4 + ["A2L202"]
-        assert [each.span.line for each in found] == [4, 5, 6, 7, 8]
+        diagnostics = caught.value.diagnostics
+        assert [diagnostic.code for diagnostic in diagnostics] == ["A2L201"] * 4 + ["A2L202"]
+        assert [diagnostic.span.line for diagnostic in diagnostics] == [4, 5, 6, 7, 8]
 
 
 def test_a_rule_that_can_not_be_parsed_may_be_referred_to() -> None:
     text = "grammar g for k in 1..2\nloss = mse(x -> y)\nx = { s[t }\ny = { s[t+k] }\nrequire at most 3 loss"
-    (found,) = errors_of(text)
-    assert (found.code, found.span.line) == ("A2L201", 3)
+    (diagnostic,) = errors_of(text)
+    assert (diagnostic.code, diagnostic.span.line) == ("A2L201", 3)
 
 
 def test_nothing_follows_from_what_can_not_be_parsed() -> None:
     term = "mse({ s[t] } -> { s[t+1] })"
     unused = f"grammar g\nloss = {term} | mse(x -> \nx = {{ s[t] }}"
     unbounded = f"grammar g\nloss = a\na = {term} | {term} + a\nrequire at most three a"
-    assert [each.code for each in errors_of(unused)] == ["A2L201"]
-    assert [each.code for each in errors_of(unbounded)] == ["A2L201"]
+    assert [diagnostic.code for diagnostic in errors_of(unused)] == ["A2L201"]
+    assert [diagnostic.code for diagnostic in errors_of(unbounded)] == ["A2L201"]
 
 
 PIECES = [
@@ -189,10 +189,10 @@ def test_a_damaged_grammar_has_a_message_in_its_place(name: str, data: st.DataOb
         at = data.draw(st.integers(0, len(text)))
         cut = data.draw(st.integers(0, 3))
         text = text[:at] + data.draw(st.sampled_from(["", *PIECES])) + text[at + cut :]
-    for found in errors_of(text):
-        assert 0 <= found.span.start < found.span.end <= len(text) + 1
-        assert found.code in GRAMMAR_RULES
-        assert found.render()
+    for diagnostic in errors_of(text):
+        assert 0 <= diagnostic.span.start < diagnostic.span.end <= len(text) + 1
+        assert diagnostic.code in GRAMMAR_RULES
+        assert diagnostic.render()
 
 
 def errors_of(text: str) -> tuple[Diagnostic, ...]:

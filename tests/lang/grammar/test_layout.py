@@ -53,7 +53,7 @@ def bare(node: Any) -> Any:
     if isinstance(node, list | tuple):
         return [bare(part) for part in node]
     if is_dataclass(node) and not isinstance(node, Span):
-        parts = [getattr(node, each.name) for each in fields(node)]
+        parts = [getattr(node, field.name) for field in fields(node)]
         return [type(node).__name__, *(bare(part) for part in parts if not isinstance(part, Span))]
     return node
 
@@ -100,10 +100,10 @@ def test_long_rules() -> None:
 
 @pytest.mark.parametrize("text", [MESSY, *EXAMPLES, *SHIPPED])
 def test_the_layout_is_the_same_grammar_with_all_its_comments(text: str) -> None:
-    found = layout(text)
-    assert layout(found) == found
-    assert meaning(found) == meaning(text)
-    assert sorted(re.findall("#.*", found)) == sorted(line.rstrip() for line in re.findall("#.*", text))
+    formatted = layout(text)
+    assert layout(formatted) == formatted
+    assert meaning(formatted) == meaning(text)
+    assert sorted(re.findall("#.*", formatted)) == sorted(line.rstrip() for line in re.findall("#.*", text))
 
 
 @pytest.mark.parametrize("text", SHIPPED)
@@ -149,9 +149,9 @@ def grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 def test_any_expression_keeps_its_meaning(text: str) -> None:
     """Also nonsense: the layout asks for no more than that a text parses."""
     text = f"grammar g\nrule = {text}\nother = x\n"
-    found = layout(text)
-    assert meaning(found) == meaning(text)
-    assert layout(found) == found
+    formatted = layout(text)
+    assert meaning(formatted) == meaning(text)
+    assert layout(formatted) == formatted
 
 
 def test_lines_are_short_where_they_can_be() -> None:

@@ -35,7 +35,7 @@ def behaviour(text: str, strangers: list[Loss]) -> Iterator[str]:
     try:
         grammar = parse_grammar(text)
     except LanguageError as refused:
-        yield from sorted(each.code for each in refused.diagnostics)
+        yield from sorted(diagnostic.code for diagnostic in refused.diagnostics)
         return
     yield from answers(grammar, strangers, listed=60)
 

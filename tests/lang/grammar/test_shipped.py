@@ -36,7 +36,7 @@ def header(name: str) -> str:
 @settings(max_examples=8)
 def test_whatever_a_grammar_gives_is_a_loss_inside_it(name: str, seed: int) -> None:
     grammar, rng = grammar_of(name), np.random.default_rng(seed)
-    one, two = grammar.sample(rng), grammar.sample_evenly(rng)
+    sampled, even = grammar.sample(rng), grammar.sample_evenly(rng)
     moves = [
         grammar.mutate,
         grammar.replace,
@@ -44,8 +44,8 @@ def test_whatever_a_grammar_gives_is_a_loss_inside_it(name: str, seed: int) -> N
         grammar.change_alternative,
         grammar.regrow,
     ]
-    losses = [one, two, grammar.crossover(one, two, rng), grammar.graft(one, two, rng)]
-    losses += [move(one, rng) for move in moves]
+    losses = [sampled, even, grammar.crossover(sampled, even, rng), grammar.graft(sampled, even, rng)]
+    losses += [move(sampled, rng) for move in moves]
     for loss in losses:
         assert grammar.contains(loss)
         assert canonical(loss) == loss
@@ -113,7 +113,7 @@ def test_even_samples_are_even_over_derivations() -> None:
     expected[shared[0]] = 2.0
     assert grammar.valid_derivations() == sum(expected.values()) == 10
     observed = [drawn[loss] for loss in expected]
-    assert chisquare(observed, [each * number / 10 for each in expected.values()]).pvalue > 1e-3
+    assert chisquare(observed, [share * number / 10 for share in expected.values()]).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("name", ["a2ls", "extended"])

@@ -49,10 +49,10 @@ def terms(draw) -> Part:
     written += f" with head = ({' | '.join(heads)})" if heads else ""
 
     def meaning(k: int) -> list[str]:
-        found = product(
+        products = product(
             operators, sources(k), targets(k), ["", " against batch"] if negatives else [""], heads or [""]
         )
-        return [f"{o}({s} -> {t}){n}" + (f" with head = {h}" if h else "") for o, s, t, n, h in found]
+        return [f"{o}({s} -> {t}){n}" + (f" with head = {h}" if h else "") for o, s, t, n, h in products]
 
     return written, meaning
 
@@ -78,7 +78,7 @@ def sums(draw) -> Part:
     left_out = [""] if kind == "optional" else []
     shown = f"[ {more} ]" if kind == "optional" else more
     return f"{text} + {shown}", lambda k: [
-        f"{a}{b}" for a, b in product(meaning(k), [*left_out, *(f" + {each}" for each in others(k))])
+        f"{a}{b}" for a, b in product(meaning(k), [*left_out, *(f" + {other}" for other in others(k))])
     ]
 
 
@@ -95,7 +95,7 @@ def grammars(draw) -> tuple[str, list[str]]:
             f"terms = term | term + terms\nrequire at most {depth} terms",
             f"term = {text}",
         ]
-        found = [
+        meanings = [
             " + ".join(chosen)
             for k in range(1, last + 1)
             for number in range(1, depth + 1)
@@ -107,32 +107,32 @@ def grammars(draw) -> tuple[str, list[str]]:
     else:
         options = draw(st.lists(sums(), min_size=1, max_size=2))
         lines.append("loss = " + "\n     | ".join(text for text, _ in options))
-        found = [each for k in range(1, last + 1) for _, meaning in options for each in meaning(k)]
-        if len(found) > 200:
+        meanings = [term for k in range(1, last + 1) for _, meaning in options for term in meaning(k)]
+        if len(meanings) > 200:
             return draw(grammars())
     lines += ["view = none | crop", "enc = none | stop | online", "squares = mse | nmse", "both = ce | mse"]
-    return "\n".join([*lines, "odd = infonce | huber"]), found
+    return "\n".join([*lines, "odd = infonce | huber"]), meanings
 
 
 def valid(texts: list[str]) -> list[Loss]:
     """The losses among some texts; what the checker of loss files refuses is none."""
-    known: dict[str, bool] = {}
+    validity: dict[str, bool] = {}
 
     def fits(term: str) -> bool:
-        if term not in known:
+        if term not in validity:
             try:
                 loads(f"loss x = {term}")
-                known[term] = True
+                validity[term] = True
             except LanguageError:
-                known[term] = False
-        return known[term]
+                validity[term] = False
+        return validity[term]
 
     kept = [text for text in texts if all(map(fits, text.split(" + ")))]
     files = (kept[start : start + 50] for start in range(0, len(kept), 50))  # a file has a greatest size
     return [
         loss
-        for each in files
-        for loss in loads("\n".join(f"loss x{i} = {text}" for i, text in enumerate(each))).values()
+        for file in files
+        for loss in loads("\n".join(f"loss x{i} = {text}" for i, text in enumerate(file))).values()
     ]
 
 
@@ -204,16 +204,16 @@ def test_what_a_grammar_does_not_mean_is_outside(case) -> None:
     for loss in list(losses)[:3]:
         for other in (f"0.7 * {print_loss(loss)}", "mse({ s[t], s[t+1] } -> { s[t+9] })"):
             if len(loss.terms) == 1 and loss.terms[0].weight == 1.0:
-                found = loads(f"loss x = {other}")["x"]
-                assert grammar.contains(found) is (found in losses)
+                written = loads(f"loss x = {other}")["x"]
+                assert grammar.contains(written) is (written in losses)
 
 
 def test_of_terms_in_brackets_one_stays() -> None:
     terms = {name: f"mse({{ s[t] }} -> {{ {name}[t] }})" for name in ("a", "r", "o")}
     grammar = parse_grammar(f"grammar g\nloss = {' + '.join(f'[ {term} ]' for term in terms.values())}")
-    found = {print_loss(loss) for loss in grammar.enumerate()}
+    texts = {print_loss(loss) for loss in grammar.enumerate()}
     chosen = [part for n in (1, 2, 3) for part in combinations(terms.values(), n)]
-    assert found == {print_loss(loads(f"loss a = {' + '.join(part)}")["a"]) for part in chosen}
+    assert texts == {print_loss(loads(f"loss a = {' + '.join(part)}")["a"]) for part in chosen}
     assert grammar.derivations() == grammar.count() == 7
     assert all(grammar.contains(loss) for loss in grammar.enumerate())
     rng = np.random.default_rng(0)

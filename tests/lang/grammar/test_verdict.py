@@ -30,16 +30,16 @@ SHARED = "mse({ s[t], a[t] } -> { r[t] }) with head = linear as q"
 def errors(text: str) -> list[str]:
     """The codes of the errors of a loss that is written so, sorted."""
     file, mistakes = recover(Source("x", f"loss mine = {text}"))
-    found = [*mistakes, *check(file, mistakes)]
-    return sorted(each.code for each in found if each.severity is Severity.ERROR)
+    diagnostics = [*mistakes, *check(file, mistakes)]
+    return sorted(diagnostic.code for diagnostic in diagnostics if diagnostic.severity is Severity.ERROR)
 
 
 def grammar_losses(text: str) -> set[Loss]:
     """The losses of a grammar; those that it gives are those that it holds."""
     grammar = parse_grammar(text)
-    found = set(grammar.enumerate())
-    assert all(map(grammar.contains, found))
-    return found
+    losses = set(grammar.enumerate())
+    assert all(map(grammar.contains, losses))
+    return losses
 
 
 def drawn_twice(term: Comparison) -> bool:
@@ -49,7 +49,7 @@ def drawn_twice(term: Comparison) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "other"),
     [
         (
             "mse({ s[t], r[t] } -> { r[t+1], s[t+1] }) with head = none",
@@ -74,9 +74,9 @@ def drawn_twice(term: Comparison) -> bool:
         ),
     ],
 )
-def test_order_repetition_and_defaults_mean_nothing(one: str, other: str) -> None:
-    assert errors(one) == errors(other) == []
-    (here,), (there,) = loads(f"loss a = {one}").values(), loads(f"loss a = {other}").values()
+def test_order_repetition_and_defaults_mean_nothing(first: str, other: str) -> None:
+    assert errors(first) == errors(other) == []
+    (here,), (there,) = loads(f"loss a = {first}").values(), loads(f"loss a = {other}").values()
     assert key(here) == key(there)
 
 
@@ -95,12 +95,12 @@ def test_a_grammar_of_one_loss_stands_where_the_loss_does(term: Comparison) -> N
     if drawn_twice(term):
         return
     try:
-        found = grammar_losses(f"grammar one\nloss = {text}")
+        losses = grammar_losses(f"grammar one\nloss = {text}")
     except LanguageError:
         assert not sound
         return
     assert sound
-    assert found == {single(term)}
+    assert losses == {single(term)}
 
 
 @settings(max_examples=25)
@@ -108,15 +108,15 @@ def test_a_grammar_of_one_loss_stands_where_the_loss_does(term: Comparison) -> N
 def test_of_alternatives_a_grammar_takes_those_that_the_checker_takes(
     terms: list[Comparison], optional: bool
 ) -> None:
-    one, other = terms
-    if any(map(drawn_twice, terms)) or not (one.target and other.target):
+    first, other = terms
+    if any(map(drawn_twice, terms)) or not (first.target and other.target):
         return
     parts = [
-        sorted({one.operator, other.operator}),
-        sorted({print_set(one.source), print_set(other.source)}),
-        sorted({print_set(one.target), print_set(other.target)}),
+        sorted({first.operator, other.operator}),
+        sorted({print_set(first.source), print_set(other.source)}),
+        sorted({print_set(first.target), print_set(other.target)}),
         ["", " against batch"] if optional else [""],
-        sorted({", ".join(map(print_option, each.options)) for each in terms}),
+        sorted({", ".join(map(print_option, term.options)) for term in terms}),
     ]
     texts = [
         f"{operator}({source} -> {target}){negatives}" + (f" with {options}" if options else "")
@@ -124,19 +124,19 @@ def test_of_alternatives_a_grammar_takes_those_that_the_checker_takes(
     ]
     verdicts = {text: errors(text) for text in texts}
     means = {loss for text in texts if not verdicts[text] for loss in loads(f"loss a = {text}").values()}
-    sets = [" | ".join(each) for each in parts[:3]]
+    sets = [" | ".join(part) for part in parts[:3]]
     written = "\n| ".join(
         f"operator(source -> target){' [ against batch ]' if optional else ''}"
-        + (f" with {each}" if each else "")
-        for each in parts[4]
+        + (f" with {part}" if part else "")
+        for part in parts[4]
     )
     text = f"grammar g\nloss = {written}\noperator = {sets[0]}\nsource = {sets[1]}\ntarget = {sets[2]}"
     try:
         assert grammar_losses(text) == means
     except LanguageError as refused:
-        codes = {each.code for each in refused.diagnostics}
+        codes = {diagnostic.code for diagnostic in refused.diagnostics}
         if codes & {"A2L218"}:
-            assert any("A2L036" in found for found in verdicts.values())
+            assert any("A2L036" in verdict for verdict in verdicts.values())
         else:
             # Every comparison of a grammar has to go together in some way, and items and numbers in all.
             assert codes <= {"A2L221", "A2L224", "A2L204"}
@@ -146,7 +146,7 @@ def test_of_alternatives_a_grammar_takes_those_that_the_checker_takes(
 @settings(max_examples=40)
 @given(any_losses(horizon=2))
 def test_every_sound_loss_is_a_grammar(loss: Loss) -> None:
-    terms = [each.term for each in loss.terms if isinstance(each.term, Comparison)]
+    terms = [term.term for term in loss.terms if isinstance(term.term, Comparison)]
     named = [*map(shared_names, terms), *map(view_names, terms)]
     if not any(named) and not any(map(drawn_twice, terms)):
         assert grammar_losses(f"grammar one\nloss = {print_loss(loss)}") == {loss}

@@ -84,10 +84,10 @@ def test_training_is_measured_in_as_many_processes_as_a_search_takes(monkeypatch
     monkeypatch.setattr(stacks, "stacks_for", lambda *_: 2)
     settings = SacSettings(batch_size=4, hidden=8)
     losses, task = [A2_WINNER, A2_WINNER], find_task("cheetah-run")
-    one, two = stacks.measure_stacks(losses, task, 8_000, settings, "cpu", Computation(), 0.1)
-    assert (one.stacks, two.stacks) == (1, 2)
-    assert one.updates == two.updates == 1_000
-    assert min(one.milliseconds, two.milliseconds) > 0
+    single, double = stacks.measure_stacks(losses, task, 8_000, settings, "cpu", Computation(), 0.1)
+    assert (single.stacks, double.stacks) == (1, 2)
+    assert single.updates == double.updates == 1_000
+    assert min(single.milliseconds, double.milliseconds) > 0
 
 
 def test_convolutions_are_measured_in_every_way() -> None:

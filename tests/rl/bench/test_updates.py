@@ -40,7 +40,7 @@ def test_more_shapes_are_measured_than_torch_compiles_a_function_for() -> None:
     for row in measure_updates(cases, None, Ceilings(1e9, 1e9), "cpu", COMPILED, 5.0):
         assert (row.failed, row.left_out) == ("", "")
         assert row.milliseconds > 0
-        assert not [each for each in gc.get_objects() if type(each) is Learner]
+        assert not [item for item in gc.get_objects() if type(item) is Learner]
 
 
 @pytest.mark.usefixtures("one_shape")
@@ -55,7 +55,7 @@ def test_stacks_of_one_learner_may_have_different_shapes() -> None:
 
 def test_a_case_that_fails_says_why_and_the_others_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Any]:
-        if any(7 in each.shape for each in inputs):
+        if any(7 in tensor.shape for tensor in inputs):
             raise NotImplementedError("no kernels for seven")
         return graph.forward
 
@@ -73,9 +73,9 @@ def test_a_case_that_does_not_fit_is_left_out_with_the_number_that_does(
     """Networks, optimizers and updates count, not the replay alone."""
     loss = load_one("a2_winner")[1]
     settings = SacSettings(batch_size=4)
-    one = footprint.footprint_of(settings, [loss], VECTORS, ACTION, ROWS)
-    free = 20 * one.of_learner(1)
-    assert one.replay * 64 < free  # which alone would fit
+    needed = footprint.footprint_of(settings, [loss], VECTORS, ACTION, ROWS)
+    free = 20 * needed.of_learner(1)
+    assert needed.replay * 64 < free  # which alone would fit
     for name in ("free_bytes", "free_of_machine"):
         monkeypatch.setattr(footprint, name, lambda *device: free)
     (row,) = measure_updates([Case("vectors", 4, 64)], loss, Ceilings(1e9, 1e9), "cpu", Computation(), 0.1)

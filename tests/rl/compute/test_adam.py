@@ -17,8 +17,8 @@ SHAPES = [(4, 3), (7,), (), (4, 16)]
 def losses(parameters: list[nn.Parameter], member: int | None = None) -> Tensor:
     """A loss a member, uneven in all numbers; of one member alone a scalar."""
     total = torch.zeros(3 if member is None else 1)
-    for each in parameters:
-        values = each if member is None else each[None]
+    for parameter in parameters:
+        values = parameter if member is None else parameter[None]
         total = total + (values.sin() * (1 + values)).reshape(len(values), -1).sum(dim=1)
     return total
 
@@ -32,8 +32,10 @@ def stack() -> list[nn.Parameter]:
 def test_members_are_updated_as_alone(worth_threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("a2ls_dsl.rl.compute.adam._WORTH_THREADS", worth_threads)
     parameters = stack()
-    alone = [[nn.Parameter(each[member].detach().clone()) for each in parameters] for member in range(3)]
-    singles = [torch.optim.Adam(each, lr=0.1, betas=(0.5, 0.999)) for each in alone]
+    alone = [
+        [nn.Parameter(parameter[member].detach().clone()) for parameter in parameters] for member in range(3)
+    ]
+    singles = [torch.optim.Adam(copies, lr=0.1, betas=(0.5, 0.999)) for copies in alone]
     adam = StackedAdam(parameters, 0.1, (0.5, 0.999))
     for _ in range(7):
         adam.step(losses(parameters))
@@ -49,13 +51,13 @@ def test_members_are_updated_as_alone(worth_threads: int, monkeypatch: pytest.Mo
 def test_a_member_that_begins_later_is_updated_as_from_the_start() -> None:
     """Reset after five steps, with other numbers: as a fresh optimizer; neighbours notice nothing."""
     parameters, undisturbed = stack(), stack()
-    adam, other = (StackedAdam(each, 0.1) for each in (parameters, undisturbed))
+    adam, other = (StackedAdam(trained, 0.1) for trained in (parameters, undisturbed))
     for _ in range(5):
         adam.step(losses(parameters))
         other.step(losses(undisturbed))
     with torch.no_grad():
-        for each in parameters:
-            each[1] = 0.3
+        for parameter in parameters:
+            parameter[1] = 0.3
     adam.reset(1)
     fresh = [nn.Parameter(torch.full(shape, 0.3)) for shape in SHAPES]
     single = torch.optim.Adam(fresh, lr=0.1)
@@ -118,23 +120,23 @@ def test_on_a_gpu_members_with_counts_of_their_own_are_updated_as_alone(decay: f
     adam = StackedAdam(parameters, 0.1, (0.5, 0.999), owners=owners, decay=decay).double()
     rows = [[slice(m, m + 1), slice(m, m + 1), owners[2] == m] for m in range(members)]
     alone = [
-        [nn.Parameter(each[at].detach().clone()) for each, at in zip(parameters, own, strict=True)]
+        [nn.Parameter(parameter[at].detach().clone()) for parameter, at in zip(parameters, own, strict=True)]
         for own in rows
     ]
     kind = torch.optim.AdamW if decay else torch.optim.Adam
-    singles = [kind(each, lr=0.1, betas=(0.5, 0.999), weight_decay=decay) for each in alone]
+    singles = [kind(copies, lr=0.1, betas=(0.5, 0.999), weight_decay=decay) for copies in alone]
     for number in range(6):
-        gradients = [torch.randn(each.shape, generator=generator).double() for each in parameters]
+        gradients = [torch.randn(parameter.shape, generator=generator).double() for parameter in parameters]
         active = torch.tensor([True, number % 2 == 0, number > 2])
         for member in range(members):
-            own = [each[at] for each, at in zip(gradients, rows[member], strict=True)]
+            own = [whole[at] for whole, at in zip(gradients, rows[member], strict=True)]
             if active[member]:
                 for parameter, gradient in zip(alone[member], own, strict=True):
                     parameter.grad = gradient.clone()
                 singles[member].step()
             else:
-                for each, at in zip(gradients, rows[member], strict=True):
-                    each[at] = torch.nan
+                for whole, at in zip(gradients, rows[member], strict=True):
+                    whole[at] = torch.nan
         with torch.no_grad():
             adam.steps += active
             adam._descend_at_once(gradients, active)
@@ -149,9 +151,9 @@ def test_on_a_gpu_many_members_take_no_more_kernels_than_few() -> None:
     for members in (2, 64):
         parameters, owners = members_of_their_own(members, torch.float32)
         adam = StackedAdam(parameters, 0.1, owners=owners).to("meta")
-        adam.trained = [nn.Parameter(each.to("meta")) for each in parameters]
+        adam.trained = [nn.Parameter(parameter.to("meta")) for parameter in parameters]
         adam.owners = [owner if owner is None else owner.to("meta") for owner in owners]
-        gradients = [torch.empty_like(each) for each in adam.trained]
+        gradients = [torch.empty_like(tensor) for tensor in adam.trained]
         with Calls() as calls:
             adam.descend(gradients, torch.ones(members, dtype=torch.bool, device="meta"))
         counts.append(calls.count)
@@ -182,7 +184,7 @@ def test_as_one_kernel_a_step_is_the_plain_one(device: str) -> None:
     generator = torch.Generator().manual_seed(0)
     for kind, numbers in ((torch.float32, 5), (torch.float32, 3000), (torch.float64, 1)):
         states = [torch.rand(4, numbers, generator=generator, dtype=kind).to(device) for _ in range(4)]
-        others = [each.clone() for each in states]
+        others = [state.clone() for state in states]
         rows = torch.tensor(
             [[1, 0.3, 0.2], [0, torch.inf, 0], [1, 0.1, 0.9], [1, 0.2, 1]], dtype=torch.float64
         )
@@ -198,14 +200,14 @@ def test_as_one_kernel_a_step_is_the_plain_one(device: str) -> None:
 def test_parameters_may_be_moved_between_two_steps() -> None:
     """Nothing that a step has kept for the next points to where they lay."""
     parameters, plain = stack(), stack()
-    adam, other = (StackedAdam(each, 0.1) for each in (parameters, plain))
+    adam, other = (StackedAdam(trained, 0.1) for trained in (parameters, plain))
     network = nn.ParameterList(parameters)
-    for each in (adam, other):
-        each.step(losses(each.trained))
+    for optimizer in (adam, other):
+        optimizer.step(losses(optimizer.trained))
     for kind in (torch.float64, torch.float32):
         network.to(kind)
         adam.to(kind)
-    for each in (adam, other):
-        each.step(losses(each.trained))
+    for optimizer in (adam, other):
+        optimizer.step(losses(optimizer.trained))
     for mine, its in zip(parameters, plain, strict=True):
         assert torch.equal(mine, its)

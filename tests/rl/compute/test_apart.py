@@ -71,8 +71,8 @@ def test_what_is_computed_apart_is_what_is_computed_together() -> None:
     together = trained(())
     expected = together.stacks[0].state_dict()
     for apart in (("vcr",), ("vcr", "spr")):
-        found = trained(apart)
-        state = found.stacks[0].state_dict() | {"metrics.sums": expected["metrics.sums"]}
+        separate = trained(apart)
+        state = separate.stacks[0].state_dict() | {"metrics.sums": expected["metrics.sums"]}
         torch.testing.assert_close(state, expected, rtol=1e-6, atol=1e-6)
-        figures = [learner.stacks[0].metrics.sums for learner in (found, together)]
+        figures = [learner.stacks[0].metrics.sums for learner in (separate, together)]
         torch.testing.assert_close(*(sums[0] / sums[1] for sums in figures), equal_nan=True)

@@ -108,8 +108,8 @@ class AllOn(TorchDispatchMode):
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = function(*args, **(kwargs or {}))
-        for each in tree_leaves((args, kwargs, result)):
-            assert not isinstance(each, Tensor) or each.device.type == self.device, function
+        for leaf in tree_leaves((args, kwargs, result)):
+            assert not isinstance(leaf, Tensor) or leaf.device.type == self.device, function
         return result
 
 
@@ -193,7 +193,10 @@ def test_no_graphs_of_the_compiler_nest_with_our_own() -> None:
 @pytest.mark.parametrize("observations", [VECTORS, FRAMES], ids=["vectors", "frames"])
 def test_bf16_rounds_products_and_nothing_else(observations: Observations) -> None:
     """After a few updates it is near float32, but not equal; parameters stay float32."""
-    twins = [filled(observations, "cpu", Computation(each)) for each in (Precision.FLOAT32, Precision.BF16)]
+    twins = [
+        filled(observations, "cpu", Computation(precision))
+        for precision in (Precision.FLOAT32, Precision.BF16)
+    ]
     for learner in twins:
         for _ in range(4):
             learner.update()

@@ -58,9 +58,9 @@ def test_variants_are_captured_on_one_stream_into_one_pool_and_nothing_is_collec
             captured(double, variant, torch.zeros(3))
     assert captured.graphs == len(cuda.captures) == 3
     for name in ("pool", "stream"):
-        assert len({id(each[name]) for each in cuda.captures}) == 1
-    assert {each["mode"] for each in cuda.captures} == {"thread_local"}
-    assert not any(each["collects"] for each in cuda.captures)
+        assert len({id(capture[name]) for capture in cuda.captures}) == 1
+    assert {capture["mode"] for capture in cuda.captures} == {"thread_local"}
+    assert not any(capture["collects"] for capture in cuda.captures)
     assert gc.isenabled()
 
 

@@ -40,7 +40,7 @@ def test_a_stack_takes_so_many_times_what_one_member_takes(name: str) -> None:
         learner.append(action, reward, ~every, seen, ~every)
     stack = learner.stacks[0]
     state = [*stack.parameters(), *stack.buffers()]
-    assert 4 * networks == pytest.approx(sum(each.nbytes for each in state), rel=0.02)
+    assert 4 * networks == pytest.approx(sum(tensor.nbytes for tensor in state), rel=0.02)
     with footprint._Allocations([*state, *learner.replays[0].buffers()]) as made:
         learner.update()
         learner.update()
@@ -55,7 +55,7 @@ def test_on_a_gpu_its_padding_and_its_spare_lanes_are_counted() -> None:
     here, there = (measure_member(settings, losses, observations, 2, on_cpu) for on_cpu in (True, False))
     room = Computation(padding=PADDING_ON_GPU, spare=True)
     stack = make_agent(settings, losses, range(4), observations, 2, computation=room)
-    size = sum(each.nbytes for each in (*stack.parameters(), *stack.buffers()))
+    size = sum(tensor.nbytes for tensor in (*stack.parameters(), *stack.buffers()))
     assert 4 * there[0] == pytest.approx(size, rel=0.01)
     assert there[0] > here[0]
     assert there[1] > here[1]
@@ -148,8 +148,8 @@ def test_groups_of_both_versions_and_those_around_them_limit(tmp_path: Path) -> 
     old = {"memory__limit_in_bytes": "500", "memory__usage_in_bytes": "100"}
     group("memory/job", **old, memory__stat="total_inactive_file 7\n")
     group("memory", **(old | {"memory__limit_in_bytes": str(2**60)}))
-    told = "12:cpu,cpuacct:/job\n4:memory:/job\n0::/elsewhere\n"
-    assert list(free_of_groups(told, tmp_path)) == [407, 2**60 - 100]
+    groups = "12:cpu,cpuacct:/job\n4:memory:/job\n0::/elsewhere\n"
+    assert list(free_of_groups(groups, tmp_path)) == [407, 2**60 - 100]
     # In a container the place is the host's, and the group stands at the root.
     assert list(free_of_groups("4:memory:/docker/8f3\n", tmp_path)) == [2**60 - 100]
 

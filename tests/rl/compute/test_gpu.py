@@ -34,8 +34,8 @@ def trained(device: str, computation: Computation, observations: Observations = 
     return learner
 
 
-def assert_same(one: Learner, other: Learner, tolerance: float) -> None:
-    mine, its = one.stacks[0].state_dict(), other.stacks[0].state_dict()
+def assert_same(first: Learner, other: Learner, tolerance: float) -> None:
+    mine, its = first.stacks[0].state_dict(), other.stacks[0].state_dict()
     for name, value in mine.items():
         torch.testing.assert_close(
             value.cpu(),
@@ -49,15 +49,15 @@ def assert_same(one: Learner, other: Learner, tolerance: float) -> None:
 @pytest.mark.parametrize("observations", [VECTORS, FRAMES], ids=["vectors", "frames"])
 def test_a_gpu_learns_what_the_cpu_learns(observations: Observations) -> None:
     """From the same start: that of a GPU is drawn there, and differs in its last digits."""
-    one, other = (filled(observations, device, EAGER) for device in ("cpu", "cuda"))
-    for learner in (one, other):
+    cpu, other = (filled(observations, device, EAGER) for device in ("cpu", "cuda"))
+    for learner in (cpu, other):
         learner.stacks[0].double()
         learner.replays[0].double()
-    other.restore(one.state())
-    for learner in (one, other):
+    other.restore(cpu.state())
+    for learner in (cpu, other):
         for _ in range(20):
             learner.update()
-    assert_same(one, other, 1e-6)
+    assert_same(cpu, other, 1e-6)
 
 
 @pytest.mark.parametrize("observations", [VECTORS, FRAMES], ids=["vectors", "frames"])
@@ -70,10 +70,11 @@ def test_captured_and_compiled_updates_are_the_eager_ones(observations: Observat
 @pytest.mark.parametrize("observations", [VECTORS, FRAMES], ids=["vectors", "frames"])
 def test_captured_steps_store_and_act_like_eager_ones(observations: Observations) -> None:
     """Every call captured: the ring after 50 steps, sampled and mean actions of several observations."""
-    one, other = (
-        filled(observations, "cuda", Computation(Precision.FLOAT32, capture=each)) for each in (False, True)
+    eager, other = (
+        filled(observations, "cuda", Computation(Precision.FLOAT32, capture=capture))
+        for capture in (False, True)
     )
-    for name, value in one.replays[0].state_dict().items():
+    for name, value in eager.replays[0].state_dict().items():
         assert torch.equal(value, other.replays[0].state_dict()[name]), name
     rng = np.random.default_rng(1)
     for counter in range(8):
@@ -81,27 +82,27 @@ def test_captured_steps_store_and_act_like_eager_ones(observations: Observations
             np.float32 if observations.crop is None else np.uint8
         )
         np.testing.assert_allclose(
-            *(each.act(seen, np.full(5, counter), np.arange(5) == counter) for each in (one, other)),
+            *(learner.act(seen, np.full(5, counter), np.arange(5) == counter) for learner in (eager, other)),
             atol=1e-5,
         )
-        np.testing.assert_allclose(one.act_frozen(seen), other.act_frozen(seen), atol=1e-5)
+        np.testing.assert_allclose(eager.act_frozen(seen), other.act_frozen(seen), atol=1e-5)
 
 
 def test_a_restored_learner_goes_on_from_what_it_restored() -> None:
     computation = Computation(Precision.FLOAT32)
-    one, other = trained("cuda", computation), trained("cuda", computation)
-    one.update()
-    other.restore(one.state())
-    for learner in (one, other):
+    first, other = trained("cuda", computation), trained("cuda", computation)
+    first.update()
+    other.restore(first.state())
+    for learner in (first, other):
         for _ in range(6):
             learner.update()
-    assert_same(one, other, 1e-6)
+    assert_same(first, other, 1e-6)
 
 
 def test_a_gpu_state_is_restored_from_a_cpu_state() -> None:
-    one, other = trained("cpu", EAGER), trained("cuda", EAGER)
-    other.restore(one.state())
-    mine, its = one.state(), other.state()
+    cpu, other = trained("cpu", EAGER), trained("cuda", EAGER)
+    other.restore(cpu.state())
+    mine, its = cpu.state(), other.state()
     assert mine.keys() == its.keys()
     assert all(np.array_equal(mine[name], its[name]) for name in mine)
 
@@ -115,7 +116,7 @@ def lived(case: str, computation: Computation, device: str = "cuda") -> Run:
     for _ in range(12):
         run.learner.update()
     run.refill()
-    for name in [name for name, each in run.tensors().items() if each.is_floating_point()]:
+    for name in [name for name, tensor in run.tensors().items() if tensor.is_floating_point()]:
         if name.startswith("stack."):
             run.poison(name, float("nan"))
     for _ in range(12):
@@ -128,11 +129,11 @@ def lived(case: str, computation: Computation, device: str = "cuda") -> Run:
 def test_refills_and_poison_in_a_graph_are_those_of_an_eager_stack(case: str, compile: bool) -> None:
     eager, fast = lived(case, EAGER), lived(case, Computation(Precision.FLOAT32, compile=compile))
     others = [member for member in range(len(CASES[case][1])) if member != SICK]
-    expected, found = eager.of(others), fast.of(others)
+    expected, computed = eager.of(others), fast.of(others)
     for name, value in expected.items():
         assert not value.is_floating_point() or value.isfinite().all(), name
         torch.testing.assert_close(
-            found[name], value, rtol=1e-6, atol=1e-6, msg=lambda text, n=name: f"{n}: {text}"
+            computed[name], value, rtol=1e-6, atol=1e-6, msg=lambda text, n=name: f"{n}: {text}"
         )
     assert not fast.learner.finite()[SICK]
     learner = fast.learner

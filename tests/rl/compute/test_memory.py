@@ -50,7 +50,7 @@ def an_update_uses_the_memory_of_the_one_before() -> None:
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
     pages(8)
-    gradients = sum(each.numel() * 4 for each in learner.stacks[0].critic.parameters())
+    gradients = sum(parameter.numel() * 4 for parameter in learner.stacks[0].critic.parameters())
     assert pages(10) < gradients / os.sysconf("SC_PAGE_SIZE")
 
 

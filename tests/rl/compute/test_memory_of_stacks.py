@@ -29,12 +29,12 @@ def no_collections() -> Iterator[None]:
 def held(learner: Learner) -> list[weakref.ref[object]]:
     """The learner, its stacks and replays, and all of their tensors."""
     modules = [*learner.stacks, *learner.replays]
-    tensors = [each for module in modules for each in (*module.parameters(), *module.buffers())]
-    return [weakref.ref(each) for each in (*modules, *tensors)]
+    tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
+    return [weakref.ref(item) for item in (*modules, *tensors)]
 
 
 def alive(references: list[weakref.ref[object]]) -> int:
-    return sum(each() is not None for each in references)
+    return sum(reference() is not None for reference in references)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -63,15 +63,15 @@ def test_a_slot_that_is_computed_alone_is_empty_before_it_is_filled(monkeypatch:
     run = Run("vectors", exact=True)
     run.live(2, learn=True)
     references = [weakref.ref(run.learner.stacks[SICK]), weakref.ref(run.learner.replays[SICK])]
-    made, found = Roster._made, []
+    made, survivors = Roster._made, []
 
     def watched(*arguments: object) -> object:
-        found.append(alive(references))
+        survivors.append(alive(references))
         return made(*arguments)
 
     monkeypatch.setattr(Roster, "_made", watched)
     run.learner.reset(SICK, run.next, 7)
-    assert found == [0]
+    assert survivors == [0]
 
 
 def test_a_trainer_leaves_nothing() -> None:

@@ -40,15 +40,15 @@ def end(slots: Slots) -> dict[str, np.ndarray[Any, Any]]:
 def goes_on(slots: Slots) -> None:
     """Slots with the state that these have now do what these do."""
     state = slots.state()
-    arrays = {name: np.array(each) for name, each in state[0].items()}
+    arrays = {name: np.array(entry) for name, entry in state[0].items()}
     values = json.loads(json.dumps(state[1]))
     expected = end(slots)
     with stack(slots.training) as again:
         again.restore(arrays, values)
-        found = end(again)
-    assert found.keys() == expected.keys()
-    for name, each in expected.items():
-        np.testing.assert_array_equal(found[name], each, err_msg=name)
+        arrays = end(again)
+    assert arrays.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(arrays[name], array, err_msg=name)
 
 
 def test_games_are_taken_up_where_they_were() -> None:
@@ -123,6 +123,6 @@ def test_a_place_in_a_simulation_is_reached_again_to_the_last_bit(name: str) -> 
         fresh.restore(pool.played.state(np.ones(2, np.bool_)))
         for _ in range(10):
             action = rng.uniform(-1, 1, shape)
-            one, other = pool.step(action), fresh.step(action)
-            np.testing.assert_array_equal(one.observation, other.observation)
-            np.testing.assert_array_equal(one.reward, other.reward)
+            first, other = pool.step(action), fresh.step(action)
+            np.testing.assert_array_equal(first.observation, other.observation)
+            np.testing.assert_array_equal(first.reward, other.reward)

@@ -68,4 +68,4 @@ def test_an_agent_takes_the_way_that_is_fastest_here(
     monkeypatch.setattr(convolutions, "perf_counter", lambda: now[0])
     choose(agent, BATCH, SEEN, MEMBERS)
     assert asked == set(Arrangement)
-    assert {each.way for each in agent.modules() if isinstance(each, Conv)} == {fastest}
+    assert {module.way for module in agent.modules() if isinstance(module, Conv)} == {fastest}

@@ -159,7 +159,7 @@ def test_a_video_shows_the_episode(run: tuple[Path, Trainer], tmp_path: Path) ->
     assert pictures[0].shape == (360, 480, 3)
     assert pictures[0].std() > 10  # not one colour
     assert np.abs(pictures[0].astype(int) - pictures[60].astype(int)).max() > 30  # something has moved
-    assert [each.name for each in tmp_path.iterdir()] == ["episode.mp4"]
+    assert [path.name for path in tmp_path.iterdir()] == ["episode.mp4"]
 
 
 def test_weights_have_names_and_no_axis_of_members(run: tuple[Path, Trainer], tmp_path: Path) -> None:

@@ -31,13 +31,13 @@ def test_projection_is_the_loop() -> None:
     discount = torch.rand(40, generator=generator, dtype=torch.float64)
     reward[:10], discount[5:15] = 0, 0  # nothing to add, and episodes that ended
     discount[15:18] = 1
-    found = project(probabilities, reward, discount, (-10.0, 10.0))
+    projected = project(probabilities, reward, discount, (-10.0, 10.0))
     for row in range(40):
         expected = looped(probabilities[row].tolist(), float(reward[row]), float(discount[row]), -10.0, 10.0)
         torch.testing.assert_close(
-            found[row], torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-12
+            projected[row], torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-12
         )
-    torch.testing.assert_close(found.sum(dim=1), torch.ones(40, dtype=torch.float64))
+    torch.testing.assert_close(projected.sum(dim=1), torch.ones(40, dtype=torch.float64))
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ def test_noisy_layers_are_plain_ones_member_by_member() -> None:
             ).double()
     normal = RNG.normal(Purpose.NOISE, 5, 11).double()
     x = torch.randn(MEMBERS, BATCH, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
-    found, silent = layer(x, shaped(normal)), layer(x, None)
+    noisy, silent = layer(x, shaped(normal)), layer(x, None)
     for member in range(MEMBERS):
         plain, noise = PlainNoisy(layer, member), normal[member]
-        torch.testing.assert_close(found[member], plain(x[member], noise[:7], noise[7:]))
+        torch.testing.assert_close(noisy[member], plain(x[member], noise[:7], noise[7:]))
         torch.testing.assert_close(silent[member], plain(x[member], torch.zeros(7), torch.zeros(4)))
 
 
@@ -90,7 +90,7 @@ def test_heads_are_plain_networks_member_by_member(duelling: bool) -> None:
     values.double()
     x = torch.randn(MEMBERS, BATCH, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     normal = RNG.normal(Purpose.NOISE, 0, values.noise).double()
-    found = values(x, shaped(normal))
+    computed = values(x, shaped(normal))
     assert values.noise == (5 + 6 + 6 + 12) + (5 + 6 + 6 + 4) * duelling
     for member in range(MEMBERS):
         noise = iter(normal[member].split([5, 6, 6, 12, *([5, 6, 6, 4] if duelling else [])]))
@@ -103,7 +103,7 @@ def test_heads_are_plain_networks_member_by_member(duelling: bool) -> None:
         if duelling:
             value = head(values.value)[:, None]
             expected = value + expected - expected.mean(dim=1, keepdim=True)
-        torch.testing.assert_close(found[member], expected)
+        torch.testing.assert_close(computed[member], expected)
 
 
 def test_the_encoder_is_convolutions_member_by_member() -> None:
@@ -113,15 +113,15 @@ def test_the_encoder_is_convolutions_member_by_member() -> None:
     for member in range(MEMBERS):
         encoder.reset(member, RNG.member(member))
     frames = torch.randint(0, 256, (MEMBERS, 3, 4, 84, 84), generator=torch.Generator().manual_seed(0))
-    found, features = encoder.base(frames.to(torch.uint8)), encoder(frames.to(torch.uint8))
-    assert found.shape == (MEMBERS, 3, 576)
+    latents, features = encoder.base(frames.to(torch.uint8)), encoder(frames.to(torch.uint8))
+    assert latents.shape == (MEMBERS, 3, 576)
     for member in range(MEMBERS):
         x = frames[member] / 255
         for conv in encoder.convs:
             x = F.relu(F.conv2d(x, conv.weight[member], conv.bias[member], stride=conv.stride))
             assert conv.weight[member].abs().max() <= 1 / math.sqrt(conv.weight[0, 0].numel())
         expected = x.permute(0, 2, 3, 1).flatten(1)  # channels last
-        torch.testing.assert_close(found[member], expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(latents[member], expected, rtol=1e-4, atol=1e-5)
         expected = F.layer_norm(expected @ encoder.linear.weight[member, 0], (7,))
         torch.testing.assert_close(features[member], expected, rtol=1e-3, atol=1e-4)
     assert not torch.equal(encoder.convs[0].weight[0], encoder.convs[0].weight[1])
@@ -131,16 +131,16 @@ def test_the_encoder_is_convolutions_member_by_member() -> None:
 def test_sums_are_those_of_the_rows(capacity: int) -> None:
     """After many writes, some of rows that stand twice."""
     rng, tree = np.random.default_rng(0), Priorities(3, capacity)
-    known = np.zeros((3, tree.width**3))
+    plain = np.zeros((3, tree.width**3))
     for _ in range(50):
         row = rng.integers(0, capacity, (3, 4))
         priority = rng.uniform(size=(3, 4)) * rng.integers(0, 2, (3, 4))
         for member in range(3):
-            priority[member] = [priority[member][list(row[member]).index(each)] for each in row[member]]
-            known[member, row[member]] = priority[member]
+            priority[member] = [priority[member][list(row[member]).index(place)] for place in row[member]]
+            plain[member, row[member]] = priority[member]
         tree.write(torch.as_tensor(row), torch.as_tensor(priority))
-    np.testing.assert_array_equal(tree.rows.numpy(), known)
-    blocks = known.reshape(3, -1, tree.width).sum(axis=2)
+    np.testing.assert_array_equal(tree.rows.numpy(), plain)
+    blocks = plain.reshape(3, -1, tree.width).sum(axis=2)
     np.testing.assert_allclose(tree.blocks.numpy(), blocks, rtol=1e-14)
     np.testing.assert_allclose(tree.groups.numpy(), blocks.reshape(3, -1, tree.width).sum(axis=2), rtol=1e-14)
 
@@ -159,10 +159,10 @@ def test_draws_are_in_proportion() -> None:
         share = priority[member] / priority[member].sum()
         assert counts[share == 0].sum() == 0
         likely = share * count > 5
-        found = [*counts[likely], counts[~likely].sum()]
+        drawn = [*counts[likely], counts[~likely].sum()]
         expected = [*(share[likely] * count), share[~likely].sum() * count]
-        assert len(found) > 30
-        assert stats.chisquare(found, expected).pvalue > 1e-3
+        assert len(drawn) > 30
+        assert stats.chisquare(drawn, expected).pvalue > 1e-3
 
 
 def test_draws_at_the_borders_of_shares() -> None:

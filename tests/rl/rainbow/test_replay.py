@@ -51,7 +51,7 @@ class Recording:
 
     def seen(self) -> torch.Tensor:
         """The next frame of every member: its number, in all pixels."""
-        self.frame = [(each + 1) % 256 for each in self.frame]
+        self.frame = [(shade + 1) % 256 for shade in self.frame]
         numbers = torch.tensor(self.frame, dtype=torch.uint8)
         return numbers.view(-1, 1, 1, 1).expand(-1, 1, SIZE, SIZE)
 
@@ -88,14 +88,14 @@ class Recording:
         """Every step that can be drawn, by its row: its frames are stored and its return is known."""
         steps, capacity = self.settings.multi_step, self.replay.capacity
         newest = int(self.replay.written[member])
-        found = {}
+        rows = {}
         for episode in self.memory[member]:
             for position in range(len(episode.actions)):
                 row = episode.first_row + position
                 complete = episode.over or position + steps <= len(episode.actions)
                 if complete and row - (STACK - 1) > newest - capacity:
-                    found[row] = (episode, position)
-        return found
+                    rows[row] = (episode, position)
+        return rows
 
     def outcome(self, episode: Episode, position: int) -> tuple[float, float, int]:
         """Return, discount behind it and the frame there, step by step."""
@@ -124,8 +124,8 @@ def test_what_can_be_drawn_is_what_happened(capacity: int, multi_step: int, step
         recording.step()
     replay = recording.replay
     for member in range(2):
-        known = recording.known(member)
-        places = {row % replay.capacity: row for row in known}
+        rows = recording.known(member)
+        places = {row % replay.capacity: row for row in rows}
         drawable = replay.priorities.rows[member].nonzero()[:, 0].tolist()
         assert sorted(drawable) == sorted(places)
         assert all(replay.priorities.rows[member, place] == 1 for place in drawable)
@@ -133,7 +133,7 @@ def test_what_can_be_drawn_is_what_happened(capacity: int, multi_step: int, step
         return
     batch = replay.sample(CounterRng(torch.tensor([seed, seed + 1])), torch.tensor([0, 7]), 24)
     for member in range(2):
-        places = {row % replay.capacity: each for row, each in recording.known(member).items()}
+        places = {row % replay.capacity: place for row, place in recording.known(member).items()}
         for i, place in enumerate(batch.row[member].tolist()):
             episode, position = places[place]
             total, discount, at = recording.outcome(episode, position)
@@ -151,7 +151,9 @@ def test_new_steps_have_the_top_priority_and_old_ones_that_of_their_errors() -> 
     for _ in range(40):
         recording.step()
     replay = recording.replay
-    row = torch.tensor([[int(each) for each in replay.priorities.rows[m].nonzero()[:2, 0]] for m in range(2)])
+    row = torch.tensor(
+        [[int(place) for place in replay.priorities.rows[m].nonzero()[:2, 0]] for m in range(2)]
+    )
     replay.reprioritise(row, torch.tensor([[4.0, 0.25], [9.0, 1.0]]), torch.tensor([True, False]))
     assert replay.priorities.at(row).tolist() == [[2.0, 0.5], [1.0, 1.0]]
     assert replay.largest.tolist() == [2.0, 1.0]
@@ -231,16 +233,16 @@ def test_random_shifts_move_frames_and_repeat_their_edges() -> None:
     frames = rng.integers(0, 256, (6, 1, SIZE, SIZE), dtype=np.uint8)
     replay.begin(torch.as_tensor(frames[:1]))
     no = torch.zeros(1, dtype=torch.bool)
-    for each in frames[1:]:
-        replay.append(torch.eye(ACTIONS)[:1], torch.zeros(1), no, torch.as_tensor(each[None]), no)
+    for frame in frames[1:]:
+        replay.append(torch.eye(ACTIONS)[:1], torch.zeros(1), no, torch.as_tensor(frame[None]), no)
     places = torch.as_tensor(rng.integers(0, 9, (1, 20, 2)))
     row = torch.as_tensor(rng.integers(1, 6, (1, 20)))
-    found = replay.observations_at(row, places)[0].numpy()
+    crops = replay.observations_at(row, places)[0].numpy()
     for i in range(20):
         stack = frames[[int(row[0, i]) - 1, int(row[0, i])], 0]
         padded = np.pad(stack, ((0, 0), (4, 4), (4, 4)), mode="edge")
         y, x = places[0, i].tolist()
-        np.testing.assert_array_equal(found[i], padded[:, y : y + SIZE, x : x + SIZE])
+        np.testing.assert_array_equal(crops[i], padded[:, y : y + SIZE, x : x + SIZE])
     middle = replay.observations_at(row, torch.full((1, 20, 2), 4))
     assert torch.equal(middle, replay.observations_at(row, None))
 
@@ -248,5 +250,5 @@ def test_random_shifts_move_frames_and_repeat_their_edges() -> None:
 def test_bytes_needed_is_what_is_allocated() -> None:
     observations = Observations((1, 20, 20), 4, 20)
     replay = PrioritisedReplay(torch.zeros(3, dtype=torch.int64), 1000, observations, 6, RainbowSettings())
-    allocated = sum(each.numel() * each.element_size() for each in replay.buffers() if each.dim() > 1)
+    allocated = sum(buffer.numel() * buffer.element_size() for buffer in replay.buffers() if buffer.dim() > 1)
     assert PrioritisedReplay.bytes_needed(3, 1000, observations, 6) == pytest.approx(allocated, rel=1e-4)

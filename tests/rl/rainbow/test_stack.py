@@ -89,12 +89,12 @@ def only(made: Learner) -> tuple[RainbowStack, PrioritisedReplay]:
 def state(stack: RainbowStack, member: int) -> dict[str, Tensor]:
     """All parameters of a member, with those of its loss as they stand alone."""
     networks = ("encoder", "values", "target_encoder", "target_values", "slow_encoder")
-    found = {
+    tensors = {
         f"{network}.{name}": value[member].detach().clone()
         for network in networks
         for name, value in getattr(stack, network).named_parameters()
     }
-    return found | {f"loss.{name}": value for name, value in stack.auxiliary.member_state(member).items()}
+    return tensors | {f"loss.{name}": value for name, value in stack.auxiliary.member_state(member).items()}
 
 
 @pytest.mark.parametrize("name", [None, "a2_winner"])
@@ -179,11 +179,11 @@ def test_the_exact_mode_is_exact() -> None:
     losses = [loss_of(name) for name in names]
 
     def made(which: slice) -> Learner:
-        found = Learner(losses[which], seeds[which], observations, ACTIONS, 70, settings, exact=True)
-        fill(found, seeds[which])
+        learner = Learner(losses[which], seeds[which], observations, ACTIONS, 70, settings, exact=True)
+        fill(learner, seeds[which])
         for _ in range(5):
-            found.update()
-        return found
+            learner.update()
+        return learner
 
     crowd = made(slice(0, 2))
     for member in range(2):

@@ -62,8 +62,8 @@ def plan(*losses: Loss | None, seeds: tuple[int, ...], settings: RainbowSettings
 
 
 def scores(trainer: Trainer) -> list[list[dict[str, object]]]:
-    found = [event for event in trainer.run() if isinstance(event, Evaluation)]
-    return [[vars(score) for score in each.scores] for each in found]
+    evaluations = [event for event in trainer.run() if isinstance(event, Evaluation)]
+    return [[vars(score) for score in evaluation.scores] for evaluation in evaluations]
 
 
 def test_a_member_is_the_same_in_any_company_and_after_an_interruption(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_an_evaluation_is_a_plain_loop_with_its_own_chances() -> None:
         for _ in range(40):
             slots.tick()
         learner = slots.learner
-        found = slots.evaluator.finish()[0]
+        score = slots.evaluator.finish()[0]
         learner.freeze()  # nothing was learned since the evaluation began
         env = suite_of(GAME).make(GAME, None, life_loss=False)
         for episode in range(2):
@@ -116,7 +116,7 @@ def test_an_evaluation_is_a_plain_loop_with_its_own_chances() -> None:
                 frames.append(done.observation)
                 total, last = total + done.reward, done.last
             assert last
-            assert found.returns[episode] == total
+            assert score.returns[episode] == total
 
 
 def test_a_runs_folder_holds_rainbows_figures(tmp_path: Path) -> None:

@@ -48,13 +48,13 @@ class Model:
 
     def starts(self, horizon: int) -> list[int]:
         """All rows from which horizon + 1 steps of one episode, one after the other, are still there."""
-        found = []
+        rows = []
         for first in filter(None, self.slots.values()):
             row, episode, position = first
             window = [self.slots.get((row + i) % self.capacity) for i in range(horizon + 1)]
             if window == [(row + i, episode, position + i) for i in range(horizon + 1)]:
-                found.append(row)
-        return sorted(found)
+                rows.append(row)
+        return sorted(rows)
 
 
 def observed(member: int, episode: int, position: int) -> list[float]:
@@ -65,12 +65,12 @@ class Recording:
     """A replay of several members and their models, filled in lock step."""
 
     def __init__(self, capacity: int, horizons: list[int], lengths: list[list[int]]) -> None:
-        self.models = [Model(capacity, each) for each in lengths]
+        self.models = [Model(capacity, length) for length in lengths]
         self.replay = Replay(torch.tensor(horizons), capacity, Observations((OBSERVATION,)), ACTION)
         self.replay.begin(self.seen([(0, 0)] * len(lengths)))
 
     def seen(self, where: list[tuple[int, int]]) -> torch.Tensor:
-        return torch.tensor([observed(member, *each) for member, each in enumerate(where)])
+        return torch.tensor([observed(member, *place) for member, place in enumerate(where)])
 
     def step(self) -> None:
         """A step's action holds its episode and position, its reward the position; ends of even episodes
@@ -197,9 +197,9 @@ def test_bytes_needed_is_what_is_allocated() -> None:
     """All that grows with the capacity; beside it stand a few counters a member."""
     shape = {"members": 3, "capacity": 1000, "observations": Observations((17,)), "action": 6}
     replay = Replay(torch.tensor([0, 4, 9]), 1000, Observations((17,)), 6)
-    allocated = sum(each.numel() * each.element_size() for each in replay.buffers() if each.dim() > 1)
+    allocated = sum(buffer.numel() * buffer.element_size() for buffer in replay.buffers() if buffer.dim() > 1)
     assert Replay.bytes_needed(**shape) == allocated
-    counters = sum(each.numel() * each.element_size() for each in replay.buffers() if each.dim() == 1)
+    counters = sum(buffer.numel() * buffer.element_size() for buffer in replay.buffers() if buffer.dim() == 1)
     assert counters <= 100 * 3
 
 

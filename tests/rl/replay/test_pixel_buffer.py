@@ -36,11 +36,11 @@ def read(observation: torch.Tensor) -> tuple[list[tuple[int, int]], tuple[int, i
     assert observation.shape == (3 * STACK, CROP, CROP)
     frames = observation.view(STACK, 3, CROP, CROP).int()
     y, x = int(frames[0, 1, 0, 0]), int(frames[0, 2, 0, 0])
-    for each in frames:
-        assert (each[0] == each[0, 0, 0]).all()
-        assert torch.equal(each[1], (y + torch.arange(CROP))[:, None].expand(CROP, CROP).int())
-        assert torch.equal(each[2], (x + torch.arange(CROP)).expand(CROP, CROP).int())
-    return [divmod(int(each[0, 0, 0]), 16) for each in frames], (y, x)
+    for frame in frames:
+        assert (frame[0] == frame[0, 0, 0]).all()
+        assert torch.equal(frame[1], (y + torch.arange(CROP))[:, None].expand(CROP, CROP).int())
+        assert torch.equal(frame[2], (x + torch.arange(CROP)).expand(CROP, CROP).int())
+    return [divmod(int(frame[0, 0, 0]), 16) for frame in frames], (y, x)
 
 
 def expected(episode: int, position: int) -> list[tuple[int, int]]:
@@ -51,7 +51,7 @@ def expected(episode: int, position: int) -> list[tuple[int, int]]:
 def record(
     capacity: int, horizons: list[int], lengths: list[list[int]], steps: int
 ) -> tuple[Replay, list[Model]]:
-    models = [Model(capacity, each) for each in lengths]
+    models = [Model(capacity, length) for length in lengths]
     replay = Replay(torch.tensor(horizons), capacity, FRAMES, 2)
     replay.begin(torch.stack([frame(0, 0)] * len(models)))
     for _ in range(steps):
@@ -104,7 +104,7 @@ def test_stacks_and_windows_never_mix_episodes(
 
 
 def crops(observations: torch.Tensor) -> list[tuple[int, int]]:
-    return [read(each)[1] for each in observations]
+    return [read(observation)[1] for observation in observations]
 
 
 def test_crops_are_drawn_per_sample_step_and_call() -> None:
@@ -113,10 +113,10 @@ def test_crops_are_drawn_per_sample_step_and_call() -> None:
     rng, counter = CounterRng(torch.tensor([5])), torch.tensor([7])
     window = replay.sample_windows(rng, counter, 400, 4, 2)
     seen = window.states(torch.tensor([[1, 1, 1, 1, 2]]), torch.tensor([[0, 0, 1, 2, 0]]))[0]
-    shared, same, first, second, later = (crops(each) for each in seen)
+    shared, same, first, second, later = (crops(frames) for frames in seen)
     assert shared == same
-    for one, other in ((shared, first), (shared, second), (first, second), (shared, later)):
-        equal = sum(a == b for a, b in zip(one, other, strict=True))
+    for left, other in ((shared, first), (shared, second), (first, second), (shared, later)):
+        equal = sum(a == b for a, b in zip(left, other, strict=True))
         assert equal < 40  # of 400: 36 places are equally probable, so about 11
     places = SIZE - CROP + 1
     assert {y for y, _ in shared} == {x for _, x in shared} == set(range(places))
@@ -142,16 +142,16 @@ def test_a_policy_sees_the_newest_frames_and_the_centre() -> None:
     for position in (1, 2, 3):
         history.push(torch.stack([frame(1, position), frame(2, position)]).numpy())
     history.begin(torch.stack([frame(9, 9), frame(3, 0)]).numpy(), torch.tensor([False, True]).numpy())
-    seen = [read(torch.as_tensor(each)) for each in history.seen]
+    seen = [read(torch.as_tensor(frames)) for frames in history.seen]
     assert seen[0] == (expected(1, 3), (2, 2))
     assert seen[1] == ([(3, 0)] * 3, (2, 2))
 
 
 def test_frames_are_stored_once() -> None:
     allocated = sum(
-        each.numel() * each.element_size()
-        for each in Replay(torch.tensor([0, 4]), 100, FRAMES, 6).buffers()
-        if each.dim() > 1
+        buffer.numel() * buffer.element_size()
+        for buffer in Replay(torch.tensor([0, 4]), 100, FRAMES, 6).buffers()
+        if buffer.dim() > 1
     )
     assert Replay.bytes_needed(2, 100, FRAMES, 6) == allocated
     assert FRAMES.bytes == 3 * SIZE * SIZE
@@ -173,7 +173,7 @@ def test_without_random_crops_all_see_the_centre_but_views() -> None:
     for sample, row in enumerate(window.row[0].tolist()):
         stacked = np.concatenate([frames[row + step, 0] for step in range(3)])
         assert np.array_equal(seen[0, sample], center_crop(stacked, CROP))
-    assert len({tuple(each.flatten().tolist()) for each in seen[1]}) > 30
+    assert len({tuple(crop.flatten().tolist()) for crop in seen[1]}) > 30
 
 
 class Gathered(TorchDispatchMode):
@@ -185,8 +185,8 @@ class Gathered(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten.index.Tensor:
-            told = [each.shape for each in args[1] if each is not None]
-            self.places = max(self.places, math.prod(torch.broadcast_shapes(*told)))
+            shapes = [arg.shape for arg in args[1] if arg is not None]
+            self.places = max(self.places, math.prod(torch.broadcast_shapes(*shapes)))
         elif func in (torch.ops.aten.index_select.default, torch.ops.aten.gather.default):
             self.places = max(self.places, args[2].numel())
         return func(*args, **(kwargs or {}))
@@ -209,8 +209,8 @@ def test_frames_are_gathered_square_by_square_and_not_pixel_by_pixel(
     frames = rng.integers(0, 256, (40, 2, *observations.shape), dtype=np.uint8)
     replay.begin(torch.as_tensor(frames[0]))
     zero = torch.zeros(2)
-    for each in frames[1:]:
-        replay.append(torch.zeros(2, 1), zero, zero.bool(), torch.as_tensor(each), zero.bool())
+    for frame in frames[1:]:
+        replay.append(torch.zeros(2, 1), zero, zero.bool(), torch.as_tensor(frame), zero.bool())
     draws, counter = CounterRng(torch.tensor([1, 2])), torch.tensor([0, 5])
     step, draw = torch.tensor([[2, 0, 1], [1, 0, 0]]), torch.tensor([[0, views, 0], [min(views, 1), 0, 0]])
     with Gathered() as gathered:

@@ -70,9 +70,9 @@ def test_what_is_read_is_what_was_there(tmp_path: Path) -> None:
         assert checkpoint.shape(path, "frames") == (MEMBERS, CAPACITY, 3, 20, 20)
         assert rows_in(tmp_path / "slots.rows") <= 2.5 * MEMBERS * CAPACITY
         if copy.exists():  # the rows are appended, and the old checkpoint is there still
-            for each in (tmp_path / "slots.rows").iterdir():
-                if not (copy / "slots.rows" / each.name).exists():
-                    shutil.copy(each, copy / "slots.rows")
+            for ring_file in (tmp_path / "slots.rows").iterdir():
+                if not (copy / "slots.rows" / ring_file.name).exists():
+                    shutil.copy(ring_file, copy / "slots.rows")
             assert np.array_equal(checkpoint.load(copy / "slots.npz")[0]["frames"], before)
             shutil.rmtree(copy)
     checkpoint.remove(path)
@@ -94,11 +94,11 @@ def test_another_process_begins_files_of_its_own(tmp_path: Path) -> None:
     life, path = Life(), tmp_path / "run.npz"
     life.live(20)
     checkpoint.save(path, {"frames": life.replay.frames}, {})
-    names = {each.name for each in (tmp_path / "run.rows").iterdir()}
+    names = {path.name for path in (tmp_path / "run.rows").iterdir()}
     other = Life()
     other.replay.load_state_dict(life.replay.state_dict())
     other.replay.frames.append(tmp_path / "run.rows", "frames")
-    assert names < {each.name for each in (tmp_path / "run.rows").iterdir()}
+    assert names < {path.name for path in (tmp_path / "run.rows").iterdir()}
     assert np.array_equal(checkpoint.load(path)[0]["frames"], life.replay.observation.numpy())
 
 

@@ -203,12 +203,12 @@ def test_who_has_no_window_yet_takes_no_auxiliary_step(
             first, second = seen(), seen()
             action, reward = np.eye(3)[rng.integers(3, size=2)], rng.normal(size=2)
             last = every & (step % length == length - 1)
-            for each in learners:
+            for learner in learners:
                 if step % length == 0:
-                    each.begin(first, every)
+                    learner.begin(first, every)
                 if learn:
-                    each.update()
-                each.append(action, reward, ~every, second, last)
+                    learner.update()
+                learner.append(action, reward, ~every, second, last)
 
     live(12, 3, (with_loss, without), learn=False)
     live(9, 3, (with_loss, without), learn=True)
@@ -216,15 +216,15 @@ def test_who_has_no_window_yet_takes_no_auxiliary_step(
 
     def networks(built: Learner) -> dict[str, Tensor]:
         state = built.stacks[0].named_parameters()
-        return {key: each[0].detach().clone() for key, each in state if not key.startswith("auxiliary.")}
+        return {key: tensor[0].detach().clone() for key, tensor in state if not key.startswith("auxiliary.")}
 
     for key, value in networks(without).items():
         torch.testing.assert_close(networks(with_loss)[key], value, rtol=1e-9, atol=1e-10, msg=key)
     for key, value in with_loss.stacks[0].auxiliary.member_state(0).items():
         assert torch.equal(value, before[key]), key
     metrics = [with_loss.pop_metrics(member) for member in (0, 1)]
-    assert [each["auxiliary_skipped"] for each in metrics] == [1.0, 0.0]
-    assert [np.isfinite(each["auxiliary_loss"]) for each in metrics] == [False, True]
+    assert [metric["auxiliary_skipped"] for metric in metrics] == [1.0, 0.0]
+    assert [np.isfinite(metric["auxiliary_loss"]) for metric in metrics] == [False, True]
 
     live(20, 10, (with_loss,), learn=True)
     metrics = [with_loss.pop_metrics(member) for member in (0, 1)]

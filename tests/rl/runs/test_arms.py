@@ -46,9 +46,11 @@ def test_arms_of_a_stack_learn_as_alone_also_when_interrupted(tmp_path: Path) ->
         for seed in (0, 1):
             together = tmp_path / "both" / f"{arm}-seed-{seed}.csv"
             assert together.read_bytes() == (alone / f"seed-{seed}.csv").read_bytes()
-    pair, one = (json.loads((tmp_path / each / "run.json").read_text())["plan"] for each in ("both", "none"))
+    pair, single = (
+        json.loads((tmp_path / folder / "run.json").read_text())["plan"] for folder in ("both", "none")
+    )
     assert pair["arms"] == ["none", "none", "a2_winner", "a2_winner"]
-    assert "arms" not in one  # as older runs, which are still resumed
+    assert "arms" not in single  # as older runs, which are still resumed
 
     last = a2l(*both).stdout
     assert "already ended" in last

@@ -79,11 +79,11 @@ def test_a_state_is_kept_and_taken_up() -> None:
     for _ in range(3):
         learner.update()
     other.restore(learner.state())
-    for each in (learner, other):
-        each.update()
-    one, two = learner.state(), other.state()
-    assert one.keys() == two.keys()
-    assert all(np.array_equal(one[name], two[name], equal_nan=True) for name in one)
+    for trained in (learner, other):
+        trained.update()
+    first, second = learner.state(), other.state()
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[name], second[name], equal_nan=True) for name in first)
 
 
 def test_slots_take_losses_of_other_structure() -> None:
@@ -94,13 +94,13 @@ def test_slots_take_losses_of_other_structure() -> None:
     stack = learner.stacks[0]
     kept = stack.auxiliary.member_state(0)
     learner.reset(1, load_one("mrq")[1], 7)
-    found = stack.auxiliary.member_state(0)
-    assert all(torch.equal(found[name], value) for name, value in kept.items())
+    state = stack.auxiliary.member_state(0)
+    assert all(torch.equal(state[name], value) for name, value in kept.items())
     assert stack.horizon.tolist() == [4, 4]
     fresh = Learner([load_one("mrq")[1]], [7], observations, 2, 120, SETTINGS)
     expected = fresh.stacks[0].auxiliary.member_state(0)
-    found = stack.auxiliary.member_state(1)
-    assert all(torch.equal(found[name], value) for name, value in expected.items())
+    state = stack.auxiliary.member_state(1)
+    assert all(torch.equal(state[name], value) for name, value in expected.items())
 
 
 def test_a_stack_goes_on_when_its_last_general_loss_has_left() -> None:

@@ -46,18 +46,18 @@ def plan(*losses: Loss | None, frames: int = 600, every: int = 200, seeds: tuple
 
 
 def evaluations(trainer: Trainer, count: int | None = None) -> list[Evaluation]:
-    found: list[Evaluation] = []
+    reached: list[Evaluation] = []
     for event in trainer.run():
         if isinstance(event, Evaluation):
-            found.append(event)
-            if len(found) == count:
+            reached.append(event)
+            if len(reached) == count:
                 break
-    return found
+    return reached
 
 
-def scores(found: list[Evaluation]) -> str:
+def scores(reached: list[Evaluation]) -> str:
     """All that evaluations hold, as a text: NaN equals NaN there."""
-    return json.dumps([vars(score) for each in found for score in each.scores])
+    return json.dumps([vars(score) for evaluation in reached for score in evaluation.scores])
 
 
 def parameters(trainer: Trainer, member: int) -> dict[str, torch.Tensor]:
@@ -72,8 +72,8 @@ def test_a_member_is_the_same_in_any_company() -> None:
     with Trainer(plan(WINNER, seeds=(7,)), workers=1, exact=True) as lonely:
         alone = evaluations(lonely)
     assert len(among) == len(alone) == 3
-    for one, other in zip(among, alone, strict=True):
-        np.testing.assert_array_equal(one.returns[:1], other.returns)
+    for evaluation, other in zip(among, alone, strict=True):
+        np.testing.assert_array_equal(evaluation.returns[:1], other.returns)
     mine, its = parameters(crowd, 0), parameters(lonely, 0)
     assert mine.keys() == its.keys()
     assert all(torch.equal(mine[name], its[name]) for name in mine)
@@ -106,11 +106,11 @@ def test_evaluations_beside_the_training_score_the_policies_of_their_frames() ->
     training = Training(TASK, 600, SMALL, EvaluationSettings(every_frames=200, episodes=2))
     made = Plan(training, (WINNER, None), (3, 4))
     with Trainer(made) as trainer:
-        found = evaluations(trainer)
-    assert [each.frames for each in found] == [200, 400, 600]
+        reached = evaluations(trainer)
+    assert [evaluation.frames for evaluation in reached] == [200, 400, 600]
     with Slots(training, made.members) as slots:
         learner, env = slots.learner, DmcEnv(TASK)
-        for number, expected in enumerate(found):
+        for number, expected in enumerate(reached):
             for _ in range(25):
                 slots.tick()
             learner.freeze()
@@ -142,7 +142,7 @@ def test_a_run_goes_on_in_the_middle_of_an_evaluation(tmp_path: Path) -> None:
     with Trainer(made) as second:
         second.restore(*load(path))
         resumed = evaluations(second)
-    assert [each.frames for each in resumed] == [400, 800, 1200]
+    assert [evaluation.frames for evaluation in resumed] == [400, 800, 1200]
     assert scores(resumed) == scores(expected)
 
 
@@ -160,8 +160,8 @@ def test_a_run_that_has_ended_goes_on_with_more_frames(tmp_path: Path) -> None:
         assert longer.slots.first.parts.replay_rows > rows
         longer.restore(*load(path))
         assert not longer.finished
-        found = begun + evaluations(longer)
-    assert scores(found) == scores(expected)
+        reached = begun + evaluations(longer)
+    assert scores(reached) == scores(expected)
 
 
 def test_seeds_differ() -> None:
@@ -178,17 +178,17 @@ def test_a_diverged_member_scores_nothing_and_hurts_nobody() -> None:
     with Trainer(plan(WINNER, WINNER, frames=704)) as trainer:
         with torch.no_grad():
             trainer.slots.first.learner.stacks[0].log_temperature[1] = float("nan")
-        found = evaluations(trainer)
+        reached = evaluations(trainer)
         assert trainer.finished
         assert trainer.slots.frames.tolist() == [704, 200]
-    assert [each.frames for each in found] == [200, 400, 600, 704]
-    for mine, its in zip(found, expected, strict=True):
+    assert [evaluation.frames for evaluation in reached] == [200, 400, 600, 704]
+    for mine, its in zip(reached, expected, strict=True):
         assert mine.diverged.tolist() == [False, True]
         assert mine.returns[1] == 0
         assert [score.number for score in mine.scores] == [mine.frames // 200 - 1 + (mine.frames == 704)] * 2
         np.testing.assert_array_equal(mine.returns[0], its.returns[0])
-    assert np.isfinite(found[0].scores[1].training_return)
-    assert np.isnan(found[1].scores[1].training_return)
+    assert np.isfinite(reached[0].scores[1].training_return)
+    assert np.isnan(reached[1].scores[1].training_return)
 
 
 def test_a_run_ends_with_the_last_member_that_is_finite(tmp_path: Path) -> None:
@@ -201,19 +201,19 @@ def test_a_run_ends_with_the_last_member_that_is_finite(tmp_path: Path) -> None:
             if trainer.slots.first.evaluator.running:
                 save(tmp_path / "half.npz", *trainer.state())
                 break
-        found = evaluations(trainer)
+        reached = evaluations(trainer)
         assert trainer.finished
         assert trainer.frames == 200
-    assert [each.frames for each in found] == [200, 400, 600]
-    assert all(each.diverged.all() for each in found)
+    assert [evaluation.frames for evaluation in reached] == [200, 400, 600]
+    assert all(evaluation.diverged.all() for evaluation in reached)
     with Trainer(short) as other:
         other.restore(*load(tmp_path / "half.npz"))
-        assert scores(evaluations(other)) == scores(found)
+        assert scores(evaluations(other)) == scores(reached)
 
 
 def test_the_last_evaluation_is_at_the_end_of_the_budget() -> None:
     with Trainer(plan(None, frames=504)) as trainer:
-        assert [each.frames for each in evaluations(trainer)] == [200, 400, 504]
+        assert [evaluation.frames for evaluation in evaluations(trainer)] == [200, 400, 504]
 
 
 def test_frames_are_whole_agent_steps() -> None:

@@ -73,7 +73,7 @@ def test_reset_touches_one_member_and_depends_on_its_seed_alone() -> None:
     crowd, alone = TwinCritic(MEMBERS, 6, ACTION, HIDDEN), TwinCritic(1, 6, ACTION, HIDDEN)
     for member in range(MEMBERS):
         crowd.reset(member, RNG.member(member))
-    before = [each.detach().clone() for each in crowd.parameters()]
+    before = [parameter.detach().clone() for parameter in crowd.parameters()]
     crowd.reset(0, CounterRng(torch.tensor([99])))
     alone.reset(0, RNG.member(1))
     for parameter, old, single in zip(crowd.parameters(), before, alone.parameters(), strict=True):
@@ -85,15 +85,17 @@ def test_reset_touches_one_member_and_depends_on_its_seed_alone() -> None:
 def test_dense_encoder_is_its_formula() -> None:
     encoder = fresh(DenseEncoder(MEMBERS, OBSERVATION))
     x = normal(MEMBERS, BATCH, OBSERVATION)
-    found = encoder(x)
-    assert found.shape == (MEMBERS, BATCH, OBSERVATION + HIDDEN_ENCODER) == (MEMBERS, BATCH, encoder.features)
+    features = encoder(x)
+    assert (
+        features.shape == (MEMBERS, BATCH, OBSERVATION + HIDDEN_ENCODER) == (MEMBERS, BATCH, encoder.features)
+    )
     for member in range(MEMBERS):
         hidden = torch.relu(x[member] @ encoder.hidden.weight[member, 0] + encoder.hidden.bias[member, 0])
         both = torch.cat([x[member], hidden], dim=1)
         norm = nn.LayerNorm(encoder.features, dtype=torch.float64)
         norm.weight.data, norm.bias.data = encoder.norm.weight[member, 0], encoder.norm.bias[member, 0]
         expected = norm(both @ encoder.out.weight[member, 0] + encoder.out.bias[member, 0])
-        torch.testing.assert_close(found[member], expected)
+        torch.testing.assert_close(features[member], expected)
 
 
 def test_actor_is_a_squashed_gaussian() -> None:

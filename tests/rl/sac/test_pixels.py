@@ -121,7 +121,7 @@ def test_a_stack_on_frames_equals_the_interpreter(names: list[str | None]) -> No
         alone.load_state_dict(stack.auxiliary.member_state(member))
 
         def seen(step: int, draw: int, member: int = member) -> Tensor:
-            steps, draws = (torch.full((len(names), 1), each) for each in (step, draw))
+            steps, draws = (torch.full((len(names), 1), number) for number in (step, draw))
             return window.states(steps, draws)[member, 0].double() / 255
 
         class Cut(Alone):

@@ -193,12 +193,12 @@ def test_weights_decay_as_in_adamw() -> None:
     stacked = nn.Parameter(torch.randn(3, 5, generator=torch.Generator().manual_seed(0)))
     plain = [nn.Parameter(row.detach().clone()) for row in stacked]
     adam = StackedAdam([stacked], 1e-2, decay=0.1)
-    adams = [torch.optim.AdamW([each], lr=1e-2, weight_decay=0.1) for each in plain]
+    adams = [torch.optim.AdamW([parameter], lr=1e-2, weight_decay=0.1) for parameter in plain]
     for _ in range(3):
         adam.step(stacked.square().sum(dim=1).sin())
         for own, its in zip(plain, adams, strict=True):
             step(its, loss=own.square().sum().sin())
-    torch.testing.assert_close(stacked.detach(), torch.stack([each.detach() for each in plain]))
+    torch.testing.assert_close(stacked.detach(), torch.stack([parameter.detach() for parameter in plain]))
 
 
 @pytest.mark.parametrize("kind", [SacStack, SimbaStack])
@@ -209,8 +209,8 @@ def test_an_encoder_can_be_trained_by_the_loss_alone(kind: type[SacStack]) -> No
     stack = kind([None, loss_of("a2_winner")], [3, 4], VECTORS, ACTION, settings)
     replay = Replay(stack.horizon, CAPACITY, VECTORS, ACTION)
     fill(replay, [3, 4])
-    before = [each.detach().clone() for each in stack.encoder.parameters()]
-    critic = [each.detach().clone() for each in stack.critic.parameters()]
+    before = [parameter.detach().clone() for parameter in stack.encoder.parameters()]
+    critic = [parameter.detach().clone() for parameter in stack.critic.parameters()]
     for _ in range(2):
         stack.update(replay)
     pairs = list(zip(stack.encoder.parameters(), before, strict=True))
@@ -218,8 +218,8 @@ def test_an_encoder_can_be_trained_by_the_loss_alone(kind: type[SacStack]) -> No
     assert not any(torch.equal(now[1], old[1]) for now, old in pairs)
     pairs = list(zip(stack.critic.parameters(), critic, strict=True))
     assert not any(torch.equal(now[0], old[0]) for now, old in pairs)
-    names = {id(each) for each in stack.optimizers["critic"].trained}
-    assert not names & {id(each) for each in stack.encoder.parameters()}
+    names = {id(parameter) for parameter in stack.optimizers["critic"].trained}
+    assert not names & {id(parameter) for parameter in stack.encoder.parameters()}
 
 
 @pytest.mark.parametrize(("steps", "discount"), [(500, 0.99), (250, 0.98), (60, 0.95), (5_000, 0.995)])

@@ -54,20 +54,24 @@ def fill(replay: Replay, seeds: Sequence[int]) -> None:
 def state(stack: SacStack, member: int) -> dict[str, Tensor]:
     """All parameters of a member, with those of its loss as they stand alone."""
     networks = ("encoder", "actor", "critic", "target_encoder", "target_critic")
-    found = {
+    tensors = {
         f"{network}.{name}": value[member].detach().clone()
         for network in networks
         for name, value in getattr(stack, network).named_parameters()
     }
-    found["log_temperature"] = stack.log_temperature[member].detach().clone()
-    return found | {f"loss.{k}": v for k, v in stack.auxiliary.member_state(member).items()}
+    tensors["log_temperature"] = stack.log_temperature[member].detach().clone()
+    return tensors | {f"loss.{k}": v for k, v in stack.auxiliary.member_state(member).items()}
 
 
-def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor], tolerance: float) -> None:
-    assert found.keys() == expected.keys()
+def assert_close(computed: dict[str, Tensor], expected: dict[str, Tensor], tolerance: float) -> None:
+    assert computed.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(
-            found[name], value, rtol=tolerance, atol=tolerance, msg=lambda text, name=name: f"{name}: {text}"
+            computed[name],
+            value,
+            rtol=tolerance,
+            atol=tolerance,
+            msg=lambda text, name=name: f"{name}: {text}",
         )
 
 
@@ -112,13 +116,13 @@ def test_a_value_is_the_least_target_critic_at_the_policys_mean_action() -> None
     plain = PlainSac(stack)
     seen = torch.randn(1, 7, OBSERVATION, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     latents = stack.target_encoder(seen)
-    found = stack.estimates(latents, seen)
+    estimates = stack.estimates(latents, seen)
     mean, _ = plain.actor(plain.encoder(seen[0])).chunk(2, dim=1)
     pair = torch.cat([plain.target_encoder(seen[0]), torch.tanh(mean)], dim=1)
     expected = torch.minimum(*(critic(pair)[:, 0] for critic in plain.target_critics))
-    torch.testing.assert_close(found[0], expected)
+    torch.testing.assert_close(estimates[0], expected)
     of_one = stack.estimates(latents, seen, torch.tensor([0]))
-    torch.testing.assert_close(of_one, found)
+    torch.testing.assert_close(of_one, estimates)
     with torch.no_grad():
         stack.updates += 4
     stack.action_repeat = 8
@@ -161,9 +165,9 @@ def test_at_parity_with_the_release_a_slot_is_filled_as_if_alone() -> None:
     for _ in range(3):
         stack.update(replay)
     alone.ticks = stack.ticks
-    for each, member in ((stack, 1), (alone, 0)):
-        each.reset(member, loss_of(name), 6)
-        each.activate(member)
+    for agent, member in ((stack, 1), (alone, 0)):
+        agent.reset(member, loss_of(name), 6)
+        agent.activate(member)
     for _ in range(4):
         stack.update(replay)
         alone.update(own)
@@ -198,9 +202,9 @@ def test_the_exact_mode_is_exact(names: tuple[str | None, ...]) -> None:
         fill(alone.replays[0], [seed])
         for _ in range(20):
             alone.update()
-        expected, found = state(alone.stacks[0], 0), state(learner.stacks[member], 0)
-        assert found.keys() == expected.keys()
-        assert [key for key, value in found.items() if not torch.equal(value, expected[key])] == []
+        expected, computed = state(alone.stacks[0], 0), state(learner.stacks[member], 0)
+        assert computed.keys() == expected.keys()
+        assert [key for key, value in computed.items() if not torch.equal(value, expected[key])] == []
         np.testing.assert_array_equal(
             list(learner.pop_metrics(member).values()), list(alone.pop_metrics(0).values())
         )

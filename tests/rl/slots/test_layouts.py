@@ -23,11 +23,11 @@ def learner(losses: list[Loss | None], padding: float | None = None) -> Learner:
     )
 
 
-def live(one: Learner) -> None:
+def live(learner: Learner) -> None:
     rng, every = np.random.default_rng(0), np.ones(MEMBERS, np.bool_)
-    one.begin(rng.normal(size=(MEMBERS, 5)).astype(np.float32), every)
+    learner.begin(rng.normal(size=(MEMBERS, 5)).astype(np.float32), every)
     for _ in range(30):
-        one.append(
+        learner.append(
             rng.uniform(-1, 1, (MEMBERS, 2)).astype(np.float32),
             rng.normal(size=MEMBERS).astype(np.float32),
             ~every,
@@ -53,10 +53,10 @@ def test_where_losses_lie_is_restored_with_them(padding: float | None) -> None:
         assert all(np.array_equal(mine[name], its[name]) for name in mine), number
     live(first)
     second.restore(first.state())
-    for one in (first, second):
+    for trained in (first, second):
         for member in range(MEMBERS):
-            one.activate(member)
+            trained.activate(member)
         for _ in range(3):
-            one.update()
+            trained.update()
     for name, value in first.stacks[0].state_dict().items():
         assert torch.equal(value, second.stacks[0].state_dict()[name]), name

@@ -95,8 +95,8 @@ class Run:
         )
         self.floats = floats
         if floats is np.float64:
-            for each in (*self.learner.stacks, *self.learner.replays):
-                each.double()
+            for part in (*self.learner.stacks, *self.learner.replays):
+                part.double()
         self.shape = observations.shape
         self.rng = np.random.default_rng(0)
         self.step = 0
@@ -133,30 +133,30 @@ class Run:
     def tensors(self) -> dict[str, Tensor]:
         """All numbers of members, by name; their figures have another axis of members."""
         (stack,), (replay,) = self.learner.stacks, self.learner.replays
-        every = {f"stack.{name}": each for name, each in stack.state_dict().items()}
-        every |= {f"replay.{name}": each for name, each in replay.state_dict().items()}
+        every = {f"stack.{name}": tensor for name, tensor in stack.state_dict().items()}
+        every |= {f"replay.{name}": tensor for name, tensor in replay.state_dict().items()}
         every.pop("stack.metrics.sums")
-        return {name: each for name, each in every.items() if len(each)}
+        return {name: tensor for name, tensor in every.items() if len(tensor)}
 
     def owners(self) -> dict[str, Tensor]:
         """Whose the rows of all these numbers are, by name."""
         (stack,) = self.learner.stacks
-        found = dict.fromkeys(self.tensors(), torch.arange(MEMBERS))
+        owners = dict.fromkeys(self.tensors(), torch.arange(MEMBERS))
         for number, bucket in enumerate(stack.auxiliary.buckets):
             prefix = f"stack.auxiliary.buckets.{number}."
-            found |= {prefix + name: bucket.owner.cpu() for name in bucket.state_dict()}
+            owners |= {prefix + name: bucket.owner.cpu() for name in bucket.state_dict()}
         for number, adam in enumerate(stack.adams):
             for place, owner in enumerate(adam.owners):
                 if owner is not None:
                     prefix = f"stack.adams.{number}."
-                    found |= {f"{prefix}{moment}_{place}": owner.cpu() for moment in ("first", "second")}
-        return found
+                    owners |= {f"{prefix}{moment}_{place}": owner.cpu() for moment in ("first", "second")}
+        return owners
 
     def of(self, members: list[int]) -> dict[str, Tensor]:
         owners, wanted = self.owners(), torch.tensor(members)
         return {
-            name: each[torch.isin(owners[name], wanted).to(each.device)].clone()
-            for name, each in self.tensors().items()
+            name: tensor[torch.isin(owners[name], wanted).to(tensor.device)].clone()
+            for name, tensor in self.tensors().items()
         }
 
     def _seen(self) -> np.ndarray:
@@ -166,11 +166,16 @@ class Run:
         return self.rng.integers(0, 256, shape, dtype=np.uint8)
 
 
-def assert_equal(found: dict[str, Tensor], expected: dict[str, Tensor], about: str = "") -> None:
-    assert found.keys() == expected.keys()
+def assert_equal(computed: dict[str, Tensor], expected: dict[str, Tensor], about: str = "") -> None:
+    assert computed.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(
-            found[name], value, rtol=0, atol=0, equal_nan=True, msg=lambda text, n=name: f"{about}{n}: {text}"
+            computed[name],
+            value,
+            rtol=0,
+            atol=0,
+            equal_nan=True,
+            msg=lambda text, n=name: f"{about}{n}: {text}",
         )
 
 
@@ -187,7 +192,7 @@ def test_any_number_that_is_not_finite_stays_with_its_member(case: str) -> None:
     """Its actions, as a diverged policy stores them, then all it has: others and the next are as without."""
     sound = poisoned(case, lambda run: None)
     others = [member for member in range(MEMBERS) if member != SICK]
-    names = [name for name, each in sound.tensors().items() if each.is_floating_point()]
+    names = [name for name, tensor in sound.tensors().items() if tensor.is_floating_point()]
     assert len(names) > 60
     before = sound.of(others)
     sound.refill()
@@ -210,12 +215,12 @@ def test_any_number_that_is_not_finite_stays_with_its_member(case: str) -> None:
 def test_who_is_not_active_changes_by_no_bit(case: str, refill: bool, device: str) -> None:
     """A member that is taken out has moments, and targets on their way; neighbours learn on as beside it."""
     run, other = Run(case, refill, device), Run(case, refill, device)
-    for each in (run, other):
-        each.live(3, learn=True)
+    for life in (run, other):
+        life.live(3, learn=True)
     run.learner.deactivate(SICK)
     before = {name: value for name, value in run.of([SICK]).items() if name.startswith("stack.")}
-    for each in (run, other):
-        each.live(5, learn=True)
+    for life in (run, other):
+        life.live(5, learn=True)
     after = run.of([SICK])
     assert_equal({name: after[name] for name in before}, before)
     moved = other.of([SICK])
@@ -231,7 +236,7 @@ def test_who_is_not_active_changes_by_no_bit(case: str, refill: bool, device: st
 @pytest.mark.parametrize("value", [0.0, float("nan")], ids=["behind a sound one", "behind one that diverged"])
 def test_who_has_not_begun_to_learn_is_as_it_was_made(case: str, device: str, value: float) -> None:
     run = Run(case, device=device)
-    for name in [name for name, each in run.tensors().items() if each.is_floating_point()]:
+    for name in [name for name, tensor in run.tensors().items() if tensor.is_floating_point()]:
         if value:
             run.poison(name, value)
     run.live(3, learn=True)
@@ -258,17 +263,17 @@ def test_the_next_member_of_a_slot_is_sound() -> None:
             if tick == 25:
                 with torch.no_grad():
                     for adam in slots.learner.stacks[0].optimizers.values():
-                        for each, owner in zip(adam.trained, adam.owners, strict=True):
-                            each[SICK if owner is None else owner == SICK] = torch.nan
+                        for tensor, owner in zip(adam.trained, adam.owners, strict=True):
+                            tensor[SICK if owner is None else owner == SICK] = torch.nan
             if not refilled and any(score.diverged for score in scores):
                 slots.clear(SICK)
                 slots.fill(SICK, Member(loss_of("atc"), 5))
                 refilled = True
             if len(slots.free()) == 2:
                 break
-    found = {
-        slot: [(each.frames, each.diverged) for each in scores if each.member == slot] for slot in (0, 1)
+    curves = {
+        slot: [(score.frames, score.diverged) for score in scores if score.member == slot] for slot in (0, 1)
     }
-    assert found[0] == [(280, False), (560, False)]
-    assert found[SICK] == [(280, True), (280, False), (560, False)]
+    assert curves[0] == [(280, False), (560, False)]
+    assert curves[SICK] == [(280, True), (280, False), (560, False)]
     assert slots.learner.finite().all()

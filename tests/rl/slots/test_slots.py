@@ -63,7 +63,7 @@ def flow(exact: bool, culled: int | None = None) -> dict[int, list[Score]]:
     """All members through three slots, the third of which stays empty at first; scores by member."""
     waiting = list(range(len(MEMBERS)))
     inside = {0: waiting.pop(0), 1: waiting.pop(0)}
-    found: dict[int, list[Score]] = {member: [] for member in range(len(MEMBERS))}
+    scores: dict[int, list[Score]] = {member: [] for member in range(len(MEMBERS))}
     first = [MEMBERS[0], MEMBERS[1], None]
     with Slots(TRAINING, first, Running(workers=1, exact=exact, refill=True)) as slots:
         for tick in range(400):
@@ -73,11 +73,11 @@ def flow(exact: bool, culled: int | None = None) -> dict[int, list[Score]]:
                         inside[slot] = waiting.pop(0)
                         slots.fill(slot, MEMBERS[inside[slot]])
             for score in slots.tick():
-                found[inside[score.member]].append(score)
+                scores[inside[score.member]].append(score)
             if tick == 30 and culled is not None:
                 slots.clear(culled)
             if not waiting and len(slots.free()) == 3:
-                return found
+                return scores
     raise AssertionError("the members did not end")
 
 
@@ -109,7 +109,7 @@ def test_in_one_stack_a_new_member_learns_as_alone(padding: float, loss: str) ->
     next_one = Member(loss_of(loss), 3)
 
     def made(members: list[Member], refill: bool, padding: float = padding) -> Learner:
-        losses, seeds = [each.loss for each in members], [each.seed for each in members]
+        losses, seeds = [member.loss for member in members], [member.seed for member in members]
         learner = Learner(
             losses,
             seeds,
@@ -128,11 +128,11 @@ def test_in_one_stack_a_new_member_learns_as_alone(padding: float, loss: str) ->
         """Steps that depend on each member's seed alone; `steps` after an episode's begin."""
         generators = [np.random.default_rng(seed) for seed in seeds]
         every = np.ones(len(seeds), np.bool_)
-        learner.begin(np.stack([each.normal(size=5) for each in generators]), every)
+        learner.begin(np.stack([generator.normal(size=5) for generator in generators]), every)
         for _ in range(steps):
-            action = np.stack([each.uniform(-1, 1, 2) for each in generators])
-            reward = np.array([each.uniform() for each in generators])
-            seen = np.stack([each.normal(size=5) for each in generators])
+            action = np.stack([generator.uniform(-1, 1, 2) for generator in generators])
+            reward = np.array([generator.uniform() for generator in generators])
+            seen = np.stack([generator.normal(size=5) for generator in generators])
             learner.append(action, reward, ~every, seen, ~every)
 
     def updated(learner: Learner) -> None:
@@ -157,8 +157,10 @@ def test_in_one_stack_a_new_member_learns_as_alone(padding: float, loss: str) ->
     updated(single)
     mine, its = crowd.stacks[0], single.stacks[0]
     for name in ("encoder", "actor", "critic", "target_encoder", "target_critic"):
-        for one, other in zip(getattr(mine, name).parameters(), getattr(its, name).parameters(), strict=True):
-            torch.testing.assert_close(one[1], other[0], rtol=1e-6, atol=1e-6)
+        for ours, other in zip(
+            getattr(mine, name).parameters(), getattr(its, name).parameters(), strict=True
+        ):
+            torch.testing.assert_close(ours[1], other[0], rtol=1e-6, atol=1e-6)
     for name, value in its.auxiliary.member_state(0).items():
         torch.testing.assert_close(mine.auxiliary.member_state(1)[name], value, rtol=1e-6, atol=1e-6)
     # Its neighbours are what they are in a stack of the other kind.

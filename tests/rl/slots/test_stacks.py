@@ -106,7 +106,7 @@ def test_policies_are_found_in_whatever_process_they_were_trained(
 ) -> None:
     monkeypatch.setattr(stacks_module, "WORTH", 1)
     monkeypatch.setattr(stacks_module, "usable_cores", lambda: 2)
-    losses, seeds = tuple(each.loss for each in MEMBERS[:SLOTS]), tuple(range(SLOTS))
+    losses, seeds = tuple(member.loss for member in MEMBERS[:SLOTS]), tuple(range(SLOTS))
     with Trainer(Plan(TRAINING, losses, seeds), workers=1) as trainer:
         with RunFolder(tmp_path / "run", trainer) as folder:
             train(trainer, folder)

@@ -28,9 +28,9 @@ def loss(text: str) -> Loss:
 
 def test_no_two_losses_of_the_papers_space_are_taken_for_one() -> None:
     rng, grammar = np.random.default_rng(0), load_grammar("a2ls")
-    losses = {key(each): each for each in (grammar.sample(rng) for _ in range(60))}
-    losses |= {key(each): each for each in (grammar.replace(one, rng) for one in list(losses.values()))}
-    meanings = {meaning(each, False) for each in losses.values()}
+    losses = {key(drawn): drawn for drawn in (grammar.sample(rng) for _ in range(60))}
+    losses |= {key(drawn): drawn for drawn in (grammar.replace(loss, rng) for loss in list(losses.values()))}
+    meanings = {meaning(loss, False) for loss in losses.values()}
     assert len(meanings) == len(losses) > 90
     assert None not in meanings
 
@@ -55,7 +55,7 @@ def test_near_losses_differ(text: str) -> None:
 def test_a_view_without_effect_makes_a_duplicate_on_vectors_only() -> None:
     assert meaning(loss(CROPPED), frames=False) == meaning(loss(FORWARD), frames=False)
     assert meaning(loss(CROPPED), frames=True) != meaning(loss(FORWARD), frames=True)
-    sums = [f"1.0 * {one} + 0.1 * nmse({{ s[t] }} -> {{ a[t] }})" for one in (FORWARD, CROPPED)]
+    sums = [f"1.0 * {term} + 0.1 * nmse({{ s[t] }} -> {{ a[t] }})" for term in (FORWARD, CROPPED)]
     assert meaning(loss(sums[0]), False) == meaning(loss(sums[1]), False)
 
 
@@ -83,12 +83,12 @@ def test_a_search_trains_no_duplicate(tmp_path: Path) -> None:
         assert (passed, stopped, frames) == (4, 4, 4 * settings.frames)
         assert counts[Status.REJECTED] == 4
         assert counts[Status.SCORED] == 4 + len(references())
-        reasons = [each.reason for each in study.candidates(status=Status.REJECTED)]
-        assert all(each.startswith("duplicates: it computes the same as ") for each in reasons)
+        reasons = [candidate.reason for candidate in study.candidates(status=Status.REJECTED)]
+        assert all(reason.startswith("duplicates: it computes the same as ") for reason in reasons)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "other"),
     [
         ("nmse({ s[t] } -> { l2(s[t+1]) })", "nmse({ s[t] } -> { s[t+1] })"),
         (
@@ -97,13 +97,13 @@ def test_a_search_trains_no_duplicate(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_one_computation_written_twice_is_found(one: str, other: str) -> None:
-    assert key(loss(one)) != key(loss(other))
-    assert meaning(loss(one), False) == meaning(loss(other), False) is not None
+def test_one_computation_written_twice_is_found(first: str, other: str) -> None:
+    assert key(loss(first)) != key(loss(other))
+    assert meaning(loss(first), False) == meaning(loss(other), False) is not None
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "other"),
     [
         ("mse({ stop(s[t]), s[t+1] } -> { r[t] })", "mse({ ema(s[t]), s[t+1] } -> { r[t] })"),
         ("ce({ s[t] } -> { r[t] })", "ce({ s[t] } -> { r[t] }) with bins = 64"),
@@ -120,13 +120,13 @@ def test_one_computation_written_twice_is_found(one: str, other: str) -> None:
         ),
     ],
 )
-def test_other_computations_are_not(one: str, other: str) -> None:
-    assert meaning(loss(one), False) != meaning(loss(other), False)
+def test_other_computations_are_not(first: str, other: str) -> None:
+    assert meaning(loss(first), False) != meaning(loss(other), False)
 
 
 def test_no_two_shipped_losses_are_one() -> None:
     losses = [load_one(name)[1] for name in shipped("losses", ".a2l")]
-    meanings = {meaning(each, False) for each in losses}
+    meanings = {meaning(loss, False) for loss in losses}
     assert len(meanings) == len(losses)
     assert None not in meanings
 

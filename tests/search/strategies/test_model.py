@@ -55,7 +55,7 @@ SETTINGS = SearchSettings(
 
 def drawn_from(grammar: Grammar, n: int) -> list[Loss]:
     rng = np.random.default_rng(7)
-    return [each.loss for each in first_population(grammar, n, EvolutionSettings(), rng)]
+    return [proposal.loss for proposal in first_population(grammar, n, EvolutionSettings(), rng)]
 
 
 def made(numbers: int, scored: int) -> tuple[Features, Scores]:
@@ -86,9 +86,9 @@ def test_the_likelihood_is_that_of_the_most_probable_scale() -> None:
     features, scores = made(8, 8)
     covariance = Kernels(features, 8).covariance(MIXES[0]) + 0.4 * np.eye(8)
     scales = np.exp(np.linspace(-4, 4, 4001))
-    found = [multivariate_normal.logpdf(scores.standard, cov=scale * covariance) for scale in scales]
+    likelihoods = [multivariate_normal.logpdf(scores.standard, cov=scale * covariance) for scale in scales]
     constant = 4 * (np.log(8) - np.log(2 * np.pi) - 1)
-    assert max(found) == pytest.approx(log_likelihood(covariance, scores.standard) + constant, abs=1e-4)
+    assert max(likelihoods) == pytest.approx(log_likelihood(covariance, scores.standard) + constant, abs=1e-4)
 
 
 def test_kernels_are_covariances_and_samples_have_them() -> None:
@@ -116,18 +116,19 @@ def test_a_mean_of_more_runs_weighs_more() -> None:
 
 def test_parts_tell_apart_what_losses_are_made_of() -> None:
     """In the a2ls space the distance of two bags is the Hamming distance of the sets."""
-    one, other = (
+    first, other = (
         loads(f"loss x = mse({{ {source} }} -> {{ s[t+1] }})")["x"]
         for source in ("s[t], a[t..t+2]", "s[t], a[t], r[t+1]")
     )
-    bag = features_of([one, other]).bag
+    bag = features_of([first, other]).bag
     assert abs(bag[0] - bag[1]).sum() == 3
     names = set(parts(load_one("spr_rollout")[1]))
     assert {"source rollout", "source s[0]"} <= names
-    assert any(each.startswith("operator ") for each in names)
+    assert any(name.startswith("operator ") for name in names)
     grammar = load_grammar("extended")
     losses = [
-        each.loss for each in first_population(grammar, 20, EvolutionSettings(), np.random.default_rng(0))
+        proposal.loss
+        for proposal in first_population(grammar, 20, EvolutionSettings(), np.random.default_rng(0))
     ]
     bag = features_of(losses).bag
     for place, loss in enumerate(losses):
@@ -140,9 +141,9 @@ def height(loss: Loss | None, seed: int) -> Sequence[float]:
     """An easy truth: states ahead are good to predict, with a little noise of the seed."""
     if loss is None:
         return [0.0]
-    found = parts(loss)
-    good = sum(number for name, number in found.items() if name.startswith("target s"))
-    bad = sum(number for name, number in found.items() if name.startswith(("target a", "source r")))
+    blame = parts(loss)
+    good = sum(number for name, number in blame.items() if name.startswith("target s"))
+    bad = sum(number for name, number in blame.items() if name.startswith(("target a", "source r")))
     return [good - bad + 0.1 * float(np.random.default_rng([seed % 97, good, bad]).normal())]
 
 
@@ -165,7 +166,9 @@ def test_a_model_finds_better_losses_than_random_draws(tmp_path: Path) -> None:
         scores = {}
         for strategy in ("model", "random"):
             settings = replace(SETTINGS, strategy=strategy, seed=seed, generations=6)
-            scores[strategy] = [each.score for each in searched(settings, tmp_path / f"{strategy}{seed}")]
+            scores[strategy] = [
+                candidate.score for candidate in searched(settings, tmp_path / f"{strategy}{seed}")
+            ]
         assert max(scores["model"]) > max(scores["random"]) + 2.5
         assert np.mean(scores["model"][30:]) > np.mean(scores["random"][30:]) + 3
 
@@ -194,10 +197,14 @@ def test_the_model_names_what_is_confirmed(tmp_path: Path) -> None:
     grammar = settings.space()
     searched(settings, tmp_path)
     with Study(tmp_path, settings, grammar) as study:
-        found = [each for each in study.candidates(status=Status.SCORED) if not each.is_reference]
-        known = [Scored(each.loss, each.score or 0.0) for each in found if each.loss]
-        ranked = strategy_of(settings, grammar).ranked(known)
-        assert {each.loss for each in found if each.fresh_runs} == set(ranked[:2])
+        candidates = [
+            candidate for candidate in study.candidates(status=Status.SCORED) if not candidate.is_reference
+        ]
+        scores = [
+            Scored(candidate.loss, candidate.score or 0.0) for candidate in candidates if candidate.loss
+        ]
+        ranked = strategy_of(settings, grammar).ranked(scores)
+        assert {candidate.loss for candidate in candidates if candidate.fresh_runs} == set(ranked[:2])
 
 
 def test_a_model_searches_any_grammar(tmp_path: Path) -> None:
@@ -210,16 +217,16 @@ def test_a_model_searches_any_grammar(tmp_path: Path) -> None:
 
         proposed, newest, waiting, free = 10, 1, False, 3
         losses = first_population(grammar, 10, EvolutionSettings(), np.random.default_rng(0))
-        taken = frozenset(each.key for each in losses)
+        taken = frozenset(loss.key for loss in losses)
 
         def generation(self, number: int) -> Sequence[Scored]:
             return self.latest(number)
 
         def latest(self, number: int) -> Sequence[Scored]:
-            return [Scored(each.loss, float(len(each.key))) for each in self.losses]
+            return [Scored(loss.loss, float(len(loss.key))) for loss in self.losses]
 
     proposals = search.propose(Known(), np.random.default_rng(1))
-    assert len({each.key for each in proposals} - Known.taken) == 3
+    assert len({proposal.key for proposal in proposals} - Known.taken) == 3
     assert proposals == search.propose(Known(), np.random.default_rng(1))
 
 
@@ -252,12 +259,13 @@ def test_the_benchmark_prints_its_table_and_goes_on(
 def test_synthetic_scores_have_the_correlation_named() -> None:
     grammar = synthetic.SETTINGS.space()
     losses = [
-        each.loss for each in first_population(grammar, 300, EvolutionSettings(), np.random.default_rng(7))
+        proposal.loss
+        for proposal in first_population(grammar, 300, EvolutionSettings(), np.random.default_rng(7))
     ]
     for world in synthetic.WORLDS:
         truth = synthetic.truth_of(world, 0.5, 3, grammar)
         values = np.array([truth(loss) for loss in losses])
         assert abs(values.mean()) < 0.25
         assert values.std() == pytest.approx(1.0, abs=0.25)
-        one, other = (np.array([truth.score(loss, seed) for loss in losses]) for seed in (0, 1))
-        assert np.corrcoef(one, other)[0, 1] == pytest.approx(0.5, abs=0.12)
+        first, other = (np.array([truth.score(loss, seed) for loss in losses]) for seed in (0, 1))
+        assert np.corrcoef(first, other)[0, 1] == pytest.approx(0.5, abs=0.12)

@@ -37,9 +37,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def documented() -> str:
     """The example of the guide."""
-    found = re.search(r"```python\n(# mine\.py\n.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
-    assert found
-    return found[1]
+    block = re.search(r"```python\n(# mine\.py\n.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    assert block
+    return block[1]
 
 
 def test_every_entry_is_a_strategy_and_is_documented() -> None:
@@ -59,7 +59,7 @@ def test_the_documented_strategy_searches_and_repeats_itself_when_killed(here: P
     assert tables(here / "killed") == tables(here / "whole")
     with StudyReader(here / "whole") as study:
         assert study.counts()[Status.SCORED] + study.counts()[Status.FAILED] == settings.searched + 2
-        assert {each.origin for each in study.candidates()} == {Origin.REFERENCE, Origin.STRATEGY}
+        assert {candidate.origin for candidate in study.candidates()} == {Origin.REFERENCE, Origin.STRATEGY}
 
 
 PLAIN = """
@@ -83,10 +83,10 @@ def test_a_plain_list_is_searched_to_its_end(here: Path) -> None:
     (here / "listed.py").write_text(PLAIN)
     searched(replace(SETTINGS, strategy="listed:Listed", race=0.25), here / "study")
     with StudyReader(here / "study") as study:
-        found = [each for each in study.candidates() if not each.is_reference]
-        assert [each.text[:6] for each in found] == ["mse({ ", "cosine", "mse({ "]
-        assert all(each.status is Status.SCORED for each in found)
-        assert sum(bool(each.fresh) for each in found) == 3
+        proposed = [candidate for candidate in study.candidates() if not candidate.is_reference]
+        assert [candidate.text[:6] for candidate in proposed] == ["mse({ ", "cosine", "mse({ "]
+        assert all(candidate.status is Status.SCORED for candidate in proposed)
+        assert sum(bool(candidate.fresh) for candidate in proposed) == 3
 
 
 MISTAKES = {

@@ -28,7 +28,7 @@ from a2ls_dsl.search.study.study import Study
 
 def scored(folder: Path) -> list[int]:
     with StudyReader(folder) as study:
-        return [each.id for each in study.candidates(status=Status.SCORED)]
+        return [candidate.id for candidate in study.candidates(status=Status.SCORED)]
 
 
 def killed(folder: Path, copy: Path, names: tuple[str, ...]) -> Path:

@@ -73,12 +73,16 @@ def test_a_study_begins_with_the_references(study: Study) -> None:
     first, second, *rest = study.candidates()
     assert (first.name, second.name) == ("none", "a2_winner_v")
     assert first.loss is None
-    assert all(each.status == "queued" and not each.is_reference for each in rest)
-    assert [key(each.loss) for each in rest if each.loss] == [each.key for each in rest]
-    assert [run.candidate for run in study.runs(Status.QUEUED)] == [each.id for each in study.candidates()]
+    assert all(candidate.status == "queued" and not candidate.is_reference for candidate in rest)
+    assert [key(candidate.loss) for candidate in rest if candidate.loss] == [
+        candidate.key for candidate in rest
+    ]
+    assert [run.candidate for run in study.runs(Status.QUEUED)] == [
+        candidate.id for candidate in study.candidates()
+    ]
     propose(study)
-    assert sum(each.is_reference for each in study.candidates()) == 2
-    assert [each.generation for each in study.candidates(2)] == [2] * 6
+    assert sum(candidate.is_reference for candidate in study.candidates()) == 2
+    assert [candidate.generation for candidate in study.candidates(2)] == [2] * 6
 
 
 def test_scores_clock_and_generator_are_kept(folder: Path) -> None:
@@ -136,7 +140,7 @@ def test_a_full_disk_loses_nothing_and_says_what_to_do(study: Study, folder: Pat
     with pytest.raises(A2lError, match="no space left") as caught:
         much()
     assert "run the same command again" in caught.value.fix
-    assert [each.id for each in study.candidates(status=Status.SCORED)] == [1]
+    assert [candidate.id for candidate in study.candidates(status=Status.SCORED)] == [1]
     assert count(folder, "curves") == 2
     study._connection.execute("PRAGMA max_page_count = 100000")
     end(study, 2, 1.0)
@@ -156,7 +160,7 @@ def test_fresh_runs_are_summed_up_and_decide_the_ranks(study: Study) -> None:
     assert confirmed.fresh_error == pytest.approx(2 / 3**0.5)
     assert confirmed.mean({}) == pytest.approx((8 + 1 + 3 + 5) / 4)
     assert confirmed.fresh == {100: 1.0, 101: 3.0, 102: 5.0}
-    assert [each.id for each in study.leaderboard()] == [4, 5, 3]
+    assert [candidate.id for candidate in study.leaderboard()] == [4, 5, 3]
 
 
 def test_a_study_of_a_hundred_thousand_candidates(study: Study, folder: Path) -> None:
@@ -186,9 +190,14 @@ def test_the_leaderboard_ranks_candidates_and_keeps_references_in_place(study: S
         end(study, number, score)
     end(study, 6, None, "diverged")
     board = study.leaderboard()
-    assert [each.id for each in board] == [4, 5, 1, 3, 2]
-    assert [(rank, each.id) for rank, each in ranked(board, 2)] == [(1, 4), (2, 5), (None, 1), (None, 2)]
-    assert [each.id for each in study.leaderboard(1)] == [4, 1, 2]
+    assert [candidate.id for candidate in board] == [4, 5, 1, 3, 2]
+    assert [(rank, candidate.id) for rank, candidate in ranked(board, 2)] == [
+        (1, 4),
+        (2, 5),
+        (None, 1),
+        (None, 2),
+    ]
+    assert [candidate.id for candidate in study.leaderboard(1)] == [4, 1, 2]
 
 
 def test_the_hall_of_fame_holds_the_best_as_loss_files(study: Study, folder: Path) -> None:
@@ -198,10 +207,10 @@ def test_the_hall_of_fame_holds_the_best_as_loss_files(study: Study, folder: Pat
     write_hall_of_fame(study)
     (study.hall_of_fame / "99-stale.a2l").write_text("")
     write_hall_of_fame(study)
-    best = [each for each in study.leaderboard() if each.origin is not Origin.REFERENCE][:SIZE]
+    best = [candidate for candidate in study.leaderboard() if candidate.origin is not Origin.REFERENCE][:SIZE]
     files = sorted(study.hall_of_fame.iterdir())
     assert [path.name for path in files] == [
-        f"{rank:02}-{one.key[:8]}.a2l" for rank, one in enumerate(best, 1)
+        f"{rank:02}-{candidate.key[:8]}.a2l" for rank, candidate in enumerate(best, 1)
     ]
     for path, candidate in zip(files, best, strict=True):
         assert list(load(path).values()) == [candidate.loss]
@@ -218,7 +227,7 @@ def test_a_strange_name_of_a_grammar_does_not_break_the_files(tmp_path: Path) ->
         propose(study)
         score_all(study)
         write_hall_of_fame(study)
-        assert all(len(load(each)) == 1 for each in study.hall_of_fame.iterdir())
+        assert all(len(load(path)) == 1 for path in study.hall_of_fame.iterdir())
 
 
 def test_more_generations_extend_a_study(study: Study, folder: Path) -> None:
@@ -331,12 +340,12 @@ def test_a_copied_study_can_be_read(study: Study, folder: Path, tmp_path: Path) 
     score_all(study)
     study.__exit__(None, None, None)
     shutil.copytree(folder, tmp_path / "copy")
-    with StudyReader(folder) as one, StudyReader(tmp_path / "copy") as other:
-        assert one.leaderboard() == other.leaderboard()
+    with StudyReader(folder) as original, StudyReader(tmp_path / "copy") as other:
+        assert original.leaderboard() == other.leaderboard()
 
 
 def test_references_are_the_shipped_losses() -> None:
-    assert [each.name for each in references()] == ["none", "a2_winner_v"]
+    assert [reference.name for reference in references()] == ["none", "a2_winner_v"]
 
 
 def count(folder: Path, table: str) -> int:
