@@ -229,9 +229,10 @@ def any_comparisons(draw: st.DrawFn, horizon: int = 4) -> Comparison:
         and (option.needs is not Needs.NEGATIVES or against)
         and (option.needs is not Needs.ROLLOUT or rollouts(bare))
     ]
-    ends = {option.name: option.value for option in options if option.name in (LOW, HIGH)}
-    if ends and not ends.get(LOW, 0) < ends.get(HIGH, 0):
-        options = [option for option in options if option.name not in ends]
+    ends = {option.value for option in options if option.name in (LOW, HIGH)}
+    options = [option for option in options if option.name not in (LOW, HIGH)]
+    if len(ends) == 2:
+        options += map(Option, (LOW, HIGH), sorted(ends))
     here, there = steps(bare)[0]
     for name in entry.maps:
         kinds = [head.name for head in heads.values() if name == TRANSITION or not head.residual]
@@ -299,10 +300,14 @@ def rewritten(draw: st.DrawFn, term: Comparison) -> Comparison:
         Option(option.name, float(option.default))
         for option in entry.options
         if option.name not in names
+        and not option.beside
         and draw(st.booleans())
         and (option.needs is not Needs.NEGATIVES or term.against_batch)
         and (option.needs is not Needs.ROLLOUT or rollouts(term))
     ]
+    pair = [option for option in entry.options if option.beside and not names & {option.name, option.beside}]
+    if draw(st.booleans()):
+        options += [Option(option.name, float(option.default)) for option in pair]
     source, target = scrambled(term.source, SOURCE), scrambled(term.target, TARGET)
     return replace(term, source=source, target=target, options=tuple(options))
 

@@ -213,9 +213,14 @@ def _options(start: int, state: State, entry: Operator | None, rolled: bool) -> 
     for option in entry.options:
         missing = {Needs.NEGATIVES: not state.negatives, Needs.ROLLOUT: not rolled}
         if option.name not in state.options and not missing.get(option.needs):
-            snippet = f"{option.name} = ${{1:{print_number(option.default)}}}$0"
+            together = [option, *(other for other in entry.options if other.name == option.beside)]
+            missing_values = [other for other in together if other.name not in state.options]
+            snippet = ", ".join(
+                f"{other.name} = ${{{number}:{print_number(other.default)}}}"
+                for number, other in enumerate(missing_values, 1)
+            )
             yield Proposal(
-                option.name, Sort.OPTION, start, option.summary, option_page(option), snippet=snippet
+                option.name, Sort.OPTION, start, option.summary, option_page(option), snippet=f"{snippet}$0"
             )
 
 

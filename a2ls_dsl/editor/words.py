@@ -100,6 +100,8 @@ def option_page(option: Number) -> str:
     """A numeric option of an operator."""
     lines = [_title(option.name, "option", option.summary), f"Value: {option.range}."]
     lines.append(f"Default: {print_number(option.default)}.")
+    if option.beside:
+        lines.append(f"It is given together with `{option.beside}`, or not at all.")
     return _page(*lines, f"It needs {option.needs.value}." if option.needs.value else "")
 
 

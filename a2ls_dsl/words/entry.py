@@ -50,7 +50,8 @@ class Form(StrEnum):
 class Number:
     """A number with a default: an option of an operator, or an argument of a function.
 
-    summary: one line. needs: without it, the option is an error.
+    summary: one line. needs: without it, the option is an error. beside: the option that it is given
+    together with, or not at all.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Number:
     range: Range
     summary: str = ""
     needs: Needs = Needs.NOTHING
+    beside: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from backend.by_hand import ce
 from torch import Tensor
 
 from a2ls_dsl.backend.counter_rng import CounterRng
@@ -18,6 +19,7 @@ from a2ls_dsl.backend.stacked import StackAgent
 from a2ls_dsl.backend.stacked.loss import StackedLoss
 from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.lang.load import loads
+from a2ls_dsl.lang.syntax.printer import print_loss
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}
 
@@ -204,6 +206,17 @@ def test_ce_spreads_numbers_themselves_over_a_range_that_is_given() -> None:
         for place, share in near.items()
     ]
     torch.testing.assert_close(value, sum(parts) / 5, **EXACT)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 5), (-5, 0), (-2, 7)])
+def test_a_given_range_may_end_at_0(low: float, high: float) -> None:
+    options = f"bins = 6, low = {low}, high = {high}, head = linear"
+    loss = loads(f"loss it = ce({{ s[t] }} -> {{ r[t] }}) with {options}")["it"]
+    module = compile_loss(loads(f"loss it = {print_loss(loss)}")["it"], Spaces(3, 2, 3)).double()
+    rewards = torch.tensor([[-70.0], [-1.25], [0.0], [1.5], [5.5]], dtype=torch.float64)
+    window = Window(rows(0, 5, 3).detach()[:, None], torch.zeros(5, 1, 2).double(), rewards)
+    expected = ce(module.heads[0](window.observation[:, 0]), rewards, 6, low, high, log=False)
+    torch.testing.assert_close(module(lambda x: x, lambda x: x, window), expected, **EXACT)
 
 
 @pytest.mark.parametrize("levels", [2, 3, 4, 5, 8, 257])

@@ -89,6 +89,12 @@ def test_a_function_takes_what_it_takes() -> None:
     assert offered("loss a = mse({ s[|") == ["t"]
 
 
+def snippet(text: str, label: str) -> str:
+    """What an editor fills in for a proposal at the end of a text."""
+    proposals = complete(text, len(text), None, analyse(text, None))
+    return next(proposal.snippet for proposal in proposals if proposal.label == label)
+
+
 def test_options_are_those_of_the_operator_and_not_given_yet() -> None:
     assert offered(f"loss a = {PAIR} |") == ["against batch", "with"]
     assert offered("loss a = ce({ s[t] } -> { r[t] }) |") == ["with"]
@@ -105,6 +111,10 @@ def test_options_are_those_of_the_operator_and_not_given_yet() -> None:
         "smoothing",
         "decay",
     ]
+    ends = "loss a = ce({ s[t] } -> { r[t] }) with "
+    assert snippet(ends, "low") == "low = ${1:0}, high = ${2:0}$0"
+    assert snippet(f"{ends}low = -5, ", "high") == "high = ${1:0}$0"
+    assert snippet(ends, "bins") == "bins = ${1:65}$0"
     contrast = "loss a = inner({ s[t] } -> { s[t+1] }) against batch"
     assert offered(f"{contrast} with head = mlp(5), |") == ["projector", "temperature"]
     assert offered(f"{contrast} with temperature = |") == ["1"]

@@ -74,6 +74,11 @@ SAME = {
     "mse({ s[t] } -> { s[t+1] }) with projector = none, head = linear as lone": (
         "mse({ s[t] } -> { s[t+1] }) with head = linear"
     ),
+    "ce({ s[t] } -> { r[t] }) with high = 0, low = 0": "ce({ s[t] } -> { r[t] })",
+    "ce({ s[t] } -> { r[t] }) with high = 5, low = 0": "ce({ s[t] } -> { r[t] }) with low = 0, high = 5",
+    "ce({ s[t] } -> { r[t] }) with high = 0, low = -5, head = linear as lone": (
+        "ce({ s[t] } -> { r[t] }) with head = linear, low = -5, high = 0"
+    ),
     "variance({ s[t] }) with projector = mlp(8) as p + covariance({ s[t] }) with projector = mlp(8) as p": (
         "1.0 * covariance({ s[t] }) with projector = mlp(8) as h1"
         " + 1.0 * variance({ s[t] }) with projector = mlp(8) as h1"

@@ -78,6 +78,7 @@ class Rule(RuleTable):
     NO_NEGATIVES = "A2L053", "`against batch` stands behind operators that take negatives"
     SCHEDULE_PRODUCT = "A2L054", "a weight holds at most one schedule, references multiplied out"
     VIEW_NAME = "A2L055", "views of one name are one: a view of one step, written alike"
+    OPTION_ALONE = "A2L056", "`low` and `high` are given together or not at all"
     # warnings
     COPIED = "A2L101", "an element of the source that is in the target too can be copied by the predictor"
     REPEATED = "A2L102", "an element is named once in a set"

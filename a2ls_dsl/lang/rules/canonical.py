@@ -16,11 +16,11 @@ from itertools import pairwise
 
 from a2ls_dsl.lang.rules.sums import (
     canonical_weight,
-    default_of,
     named_apart,
     ordered_terms,
     times,
     view_names,
+    without_defaults,
 )
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import (
@@ -71,18 +71,12 @@ def canonical_comparison(term: Comparison) -> Comparison:
     source, target = canonical_set(term.source, SOURCE), canonical_set(term.target, TARGET)
     # Without a source it is the kind of a comparison, whose sets are still to come.
     idle = idle_options(lengths_of(source), lengths_of(target)) if source else []
-    return Comparison(
-        term.operator,
-        source,
-        target,
-        term.against_batch,
-        tuple(
-            replace(option, value=value, span=None)
-            for option in _sorted_options(term)
-            if (value := _plain(option.value)) != default_of(term, option.name) or option.shared
-            if option.name not in idle
-        ),
-    )
+    options = [
+        replace(option, value=_plain(option.value), span=None)
+        for option in _sorted_options(term)
+        if option.name not in idle
+    ]
+    return Comparison(term.operator, source, target, term.against_batch, without_defaults(term, options))
 
 
 def lengths_of(items: Iterable[Item]) -> frozenset[int]:

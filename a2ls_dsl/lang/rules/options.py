@@ -33,6 +33,7 @@ def word_problems(entry: Operator, against_batch: bool, options: Sequence[Option
         else:
             yield from _number(option, entry, against_batch)
         seen.add(option.name)
+    yield from _pairs(options, entry)
     yield from _ends(options, entry)
 
 
@@ -97,14 +98,24 @@ def _number(option: Option, entry: Operator, against_batch: bool) -> Iterator[Pr
         yield Problem(Rule.OPTION_UNKNOWN, message, "add `against batch`", option)
 
 
+def _pairs(options: Sequence[Option], entry: Operator) -> Iterator[Problem]:
+    """No option is given without the one that belongs to it: nobody would think of its default."""
+    names = {option.name for option in options}
+    for option in options:
+        parameter = entry.option(option.name)
+        if parameter and parameter.beside and parameter.beside not in names:
+            message = f"`{option.name}` is given without `{parameter.beside}`"
+            fix = f"give `{parameter.beside}`, too, or neither"
+            yield Problem(Rule.OPTION_ALONE, message, fix, option)
+
+
 def _ends(options: Sequence[Option], entry: Operator) -> Iterator[Problem]:
-    """A range that is given begins below its end; both are 0 where none is."""
+    """A range that is given begins below its end; from 0 to 0 it is the natural one."""
     given = {option.name: option for option in options if option.name in (LOW, HIGH)}
     values = {name: option.value for name, option in given.items() if not isinstance(option.value, Call)}
-    low, high = values.get(LOW, 0.0), values.get(HIGH, 0.0)
-    if given and entry.option(LOW) and low >= high and (low, high) != (0, 0):
-        message = f"the bins lie from {print_number(low)} to {print_number(high)}"
-        fix = f"let `{LOW}` be less than `{HIGH}`; where one is left out it is 0"
+    if entry.option(LOW) and len(values) == 2 and any(values.values()) and values[LOW] >= values[HIGH]:
+        message = f"the bins lie from {print_number(values[LOW])} to {print_number(values[HIGH])}"
+        fix = f"let `{LOW}` be less than `{HIGH}`"
         yield Problem(Rule.OPTION_VALUE, message, fix, next(iter(given.values())))
 
 

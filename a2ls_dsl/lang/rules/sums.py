@@ -19,6 +19,7 @@ from a2ls_dsl.lang.syntax.tree import (
     Element,
     Item,
     Loss,
+    Option,
     Ref,
     Return,
     Rollout,
@@ -203,11 +204,7 @@ def _renamed(weighted: Weighted, rename: Callable[[str], str | None]) -> Weighte
     options = [
         replace(option, shared=rename(option.shared)) if option.shared else option for option in term.options
     ]
-    # Without its name, a default says nothing.
-    kept = tuple(
-        option for option in options if option.shared or option.value != default_of(term, option.name)
-    )
-    return replace(weighted, term=replace(term, options=kept))
+    return replace(weighted, term=replace(term, options=without_defaults(term, options)))
 
 
 def with_elements(item: Item, change: Callable[[Element], Element]) -> Item:
@@ -237,7 +234,17 @@ def _viewed(weighted: Weighted, rename: Callable[[str], str | None]) -> Weighted
     return replace(weighted, term=replace(term, source=items(term.source), target=items(term.target)))
 
 
-def default_of(term: Comparison, name: str) -> float | Call | None:
+def without_defaults(term: Comparison, options: Sequence[Option]) -> tuple[Option, ...]:
+    """The options that say something: with a name, or not by default, or given together with one of these."""
+    kept = {
+        option.name for option in options if option.shared or option.value != _default_of(term, option.name)
+    }
+    entry = operators.get(term.operator)
+    kept |= {option.beside for option in (entry.options if entry else ()) if option.name in kept}
+    return tuple(option for option in options if option.name in kept)
+
+
+def _default_of(term: Comparison, name: str) -> float | Call | None:
     """The value that an option of a comparison has by default; None if the operator has no such."""
     if name in MAPS:
         return Call(MAPS[name].default)

@@ -66,8 +66,14 @@ def cosine_distance(y: Tensor, z: Tensor) -> Tensor:
         Number(
             BINS, 65, Range(2, 1001, whole=True), "how many bins each number of the target is spread over"
         ),
-        Number(LOW, 0, Range(-1e6, 1e6), "where the bins begin, if not at the end of the natural range"),
-        Number(HIGH, 0, Range(-1e6, 1e6), "where they end"),
+        Number(
+            LOW,
+            0,
+            Range(-1e6, 1e6),
+            "where the bins begin, if not at the end of the natural range",
+            beside=HIGH,
+        ),
+        Number(HIGH, 0, Range(-1e6, 1e6), "where they end", beside=LOW),
         Number(
             SMOOTHING,
             0,

@@ -244,3 +244,17 @@ def test_two_names_of_one_operator_are_one_loss_in_a_grammar(name: str, temperat
     """`infonce` is `cosine` against the batch; a grammar wrote the negatives of the one behind the other."""
     text = f"{name.format('{ s[t] } -> { s[t+1] }')} with temperature = {temperature}"
     assert grammar_losses(f"grammar g\nloss = {text}") == {loads(f"loss a = {text}")["a"]}
+
+
+def test_a_grammar_holds_both_ends_of_a_range_or_neither() -> None:
+    """An alternative without an end goes with none that has the other; 0 and 0 is the natural range."""
+    terms = "ce({ s[t] } -> { r[t] }) with low = (-5 | 0), high = (0 | 5)"
+    losses = grammar_losses(f"grammar ends\nloss = {terms}")
+    assert {print_loss(loss).partition(" with ")[2] for loss in losses} == {
+        "",
+        "low = -5, high = 0",
+        "low = -5, high = 5",
+        "low = 0, high = 5",
+    }
+    with pytest.raises(LanguageError, match="`low` is given without `high`"):
+        parse_grammar("grammar end\nloss = ce({ s[t] } -> { r[t] }) with low = -5")
