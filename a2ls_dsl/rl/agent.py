@@ -97,7 +97,7 @@ class Agent(MemberStack):
     def _losses_of_windows(
         self, replay: Replay, batch: int, encoder: nn.Module, target: nn.Module, apart: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """The auxiliary losses (members,) on windows of their own, and which members have some.
+        """The auxiliary losses (members,) on windows of their own, and which members take a step.
 
         Those of the paper are compiled where that is wanted; the others come and go while it runs. apart: the
         losses that updates leave out, in place of the others.
@@ -149,9 +149,13 @@ class Agent(MemberStack):
         self.metrics.record(name, values, self.active if among is None else among)
 
     def _with_windows(self, replay: Replay) -> Tensor:
-        """(members,) who can take an auxiliary step: those active that have a window. Records who can't."""
-        able = self.active & replay.windows.any
-        self._record("auxiliary_skipped", (~able).to(torch.float32))
+        """(members,) who can take an auxiliary step: those active that have a window. Records who can't.
+
+        Who has no loss takes none and skips none, whoever is beside it.
+        """
+        learning = self.active & self.auxiliary.has_loss
+        able = learning & replay.windows.any
+        self._record("auxiliary_skipped", (~able).to(torch.float32), learning)
         return able
 
 

@@ -48,6 +48,8 @@ class StackedLoss(nn.Module):
 
     horizon: Tensor
     """(members,) how many steps behind its first one each member's windows take."""
+    has_loss: Tensor
+    """(members,) who has a loss; follows from `losses`, so no state holds it."""
 
     def __init__(
         self,
@@ -84,6 +86,7 @@ class StackedLoss(nn.Module):
         general = self.capacity.general
         self.general = GeneralLosses(self.members, spaces, general) if general else None
         self.register_buffer("horizon", torch.zeros(self.members, dtype=torch.int64))
+        self.register_buffer("has_loss", torch.zeros(self.members, dtype=torch.bool), persistent=False)
         for member, loss in enumerate(self._planned):
             self._write(member, loss, self._seats[member])
         if layout is not None:
@@ -279,7 +282,7 @@ class StackedLoss(nn.Module):
         draws = 0
         for (bucket, lane), (weight, term) in zip(seats, paper_terms(loss), strict=True):
             draws = self._buckets[bucket].write(lane, member, weight, term, draws)
-        self.horizon[member] = reach(loss)
+        self.horizon[member], self.has_loss[member] = reach(loss), loss is not None
         if self.general is not None:
             self.general.write(member, _general(loss))
 

@@ -67,7 +67,7 @@ def test_every_loss_trains(names: tuple[str | None, ...], observations: Observat
         learner.update()
     assert learner.finite().all()
     for member, name in enumerate(names):
-        assert np.isfinite(learner.pop_metrics(member)["auxiliary_loss"]), name
+        assert np.isfinite(learner.pop_metrics(member)["auxiliary_loss"]) == (name is not None), name
         for parameter, value in stack.auxiliary.member_state(member).items():
             assert value.isfinite().all(), (name, parameter)
             assert not torch.equal(value, before[member][parameter]), (name, parameter)
