@@ -32,6 +32,7 @@ LONGEST = (
     "rl/slots/test_stacks.py",
     "rl/runs/test_arms.py",
     "backend/test_export.py",
+    "backend/test_export_alone.py",
     "rl/rainbow/test_training.py",
     "examples/test_notebook.py",
     "rl/envs/test_own_env.py",
