@@ -24,6 +24,7 @@ settings.load_profile("repeat")
 
 LONGEST = (
     "search/test_run.py",
+    "search/test_going_on.py",
     "search/test_ray.py",
     "rl/runs/test_train_command.py",
     "rl/envs/test_rendering.py",

@@ -1,7 +1,6 @@
-"""Random losses and data for property tests.
+"""Random losses of the whole language for property tests.
 
-`losses` draws from the space of He et al. 2022, with crops and sums; `any_losses` from the whole language:
-every stream, function, operator and option, rollouts, returns, shared heads and schedules.
+Every stream, function, operator and option, rollouts, returns, shared heads and schedules.
 """
 
 from __future__ import annotations
@@ -9,23 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
 from hypothesis import strategies as st
+from paper_losses import A, R, S
 
-from a2ls_dsl.backend.window import Spaces, Window
 from a2ls_dsl.diagnostics import Diagnostic, Severity
-from a2ls_dsl.ir.lower import is_paper_shaped
-from a2ls_dsl.lang.files import shipped
-from a2ls_dsl.lang.load import load_one
-from a2ls_dsl.lang.rules.canonical import (
-    SOURCE,
-    TARGET,
-    canonical,
-    canonical_comparison,
-    explicit_calls,
-    is_fresh,
-    single,
-)
+from a2ls_dsl.lang.rules.canonical import canonical, canonical_comparison
 from a2ls_dsl.lang.rules.check import check
 from a2ls_dsl.lang.rules.sums import with_elements
 from a2ls_dsl.lang.rules.types import Width, rollouts, steps, widths
@@ -46,49 +33,12 @@ from a2ls_dsl.lang.syntax.tree import (
     map_of,
     number_of,
 )
-from a2ls_dsl.words import PAPER_OPERATORS
 from a2ls_dsl.words.agent import VALUE
 from a2ls_dsl.words.entry import Kind, Needs, Negatives, Operator, Sets
 from a2ls_dsl.words.language import HEAD, HIGH, LOW, NONE, TRANSITION, Stream
 from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.numbers import Range
 from a2ls_dsl.words.registry import functions, heads, operators
-
-S, A, R = Stream.STATE, Stream.ACTION, Stream.REWARD
-
-
-def elements(horizon: int, views: bool = False) -> st.SearchStrategy[tuple[Element, ...]]:
-    calls = st.sampled_from([(), (Call("crop"),)]) if views else st.just(())
-    element = st.builds(
-        lambda stream, offset, calls: Element(stream, offset, calls if stream is S else ()),
-        st.sampled_from([S, A, R]),
-        st.integers(0, horizon),
-        calls,
-    )
-    return st.lists(element, min_size=1, max_size=3 * (horizon + 1)).map(tuple)
-
-
-def comparisons(horizon: int = 10, views: bool = False) -> st.SearchStrategy[Comparison]:
-    """Any comparison of the a2ls space (with `views` also with crops)."""
-    with_state = st.tuples(elements(horizon, views), st.integers(0, horizon)).map(
-        lambda pair: (*pair[0], Element(S, pair[1]))
-    )
-    return st.builds(
-        Comparison, st.sampled_from(PAPER_OPERATORS), with_state, elements(horizon, views), st.booleans()
-    )
-
-
-def losses(horizon: int = 10, terms: int = 1, views: bool = False) -> st.SearchStrategy[Loss]:
-    """Canonical losses; with `terms` > 1 also weighted sums."""
-    if terms == 1:
-        return comparisons(horizon, views).map(single)
-    weighted = st.builds(Weighted, st.sampled_from([0.1, 0.5, 1.0, 2.0]), comparisons(horizon, views))
-    return st.lists(weighted, min_size=1, max_size=terms).map(lambda weights: canonical(Loss(tuple(weights))))
-
-
-def paper_shaped() -> list[str]:
-    """The shipped losses that are of He et al. 2022."""
-    return [name for name in shipped("losses", ".a2l") if is_paper_shaped(load_one(name)[1])]
 
 
 def numbers(allowed: Range, default: float) -> st.SearchStrategy[float]:
@@ -245,73 +195,6 @@ def any_comparisons(draw: st.DrawFn, horizon: int = 4) -> Comparison:
     return canonical_comparison(replace(bare, options=tuple(options)))
 
 
-@st.composite
-def loose_comparisons(draw: st.DrawFn, horizon: int = 2) -> Comparison:
-    """A comparison that may break a rule: a sound one with another operator, item, option or negatives."""
-    term = draw(any_comparisons(horizon))
-    entry = operators[draw(st.sampled_from(sorted(operators)))] if draw(st.booleans()) else None
-    if entry is not None:
-        term = replace(term, operator=entry.name, target=() if entry.unary else term.target or term.source)
-    more = latents(horizon) | data(horizon)
-    for side in ("source", "target"):
-        items = list(getattr(term, side))
-        if draw(st.integers(0, 3)) == 0 and items:
-            items[draw(st.integers(0, len(items) - 1))] = draw(more)
-        if draw(st.integers(0, 3)) == 0 and items:
-            items.append(draw(more))
-        term = replace(term, **{side: tuple(items)})
-    term = replace(term, against_batch=term.against_batch != (draw(st.integers(0, 4)) == 0))
-    if draw(st.booleans()):
-        values = st.sampled_from([Call(NONE), Call("linear"), Call("mlp"), Call("mlp", (8.0,))])
-        given = draw(values) if draw(st.booleans()) else draw(st.sampled_from([0.5, 3.0, 2.0]))
-        names = [option.name for entry in operators.values() for option in entry.options]
-        option = Option(HEAD if isinstance(given, Call) else draw(st.sampled_from(names)), given)
-        kept = tuple(other for other in term.options if other.name != option.name)
-        term = replace(term, options=(*kept, option))
-    return term
-
-
-@st.composite
-def rewritten(draw: st.DrawFn, term: Comparison) -> Comparison:
-    """The same comparison with elements shuffled and repeated, and with defaults written out."""
-
-    def spelled(item: Item, side: str) -> Item:
-        match item:
-            case Element(Stream.STATE) if draw(st.booleans()):
-                return replace(item, calls=explicit_calls(item, side))
-            case Rollout(start):
-                inner = spelled(start, side)
-                return replace(item, start=inner if isinstance(inner, Element) else start)
-        return item
-
-    def scrambled(items: tuple[Item, ...], side: str) -> tuple[Item, ...]:
-        again = [item for item in items if not is_fresh(item) and draw(st.booleans())]
-        return tuple(spelled(item, side) for item in draw(st.permutations([*items, *again])))
-
-    entry = operators[term.operator]
-    options = list(draw(st.permutations(term.options)))
-    names = {option.name for option in options}
-    options += [
-        Option(name, Call(MAPS[name].default))
-        for name in entry.maps
-        if name not in names and (name != TRANSITION or rollouts(term)) and draw(st.booleans())
-    ]
-    options += [
-        Option(option.name, float(option.default))
-        for option in entry.options
-        if option.name not in names
-        and not option.beside
-        and draw(st.booleans())
-        and (option.needs is not Needs.NEGATIVES or term.against_batch)
-        and (option.needs is not Needs.ROLLOUT or rollouts(term))
-    ]
-    pair = [option for option in entry.options if option.beside and not names & {option.name, option.beside}]
-    if draw(st.booleans()):
-        options += [Option(option.name, float(option.default)) for option in pair]
-    source, target = scrambled(term.source, SOURCE), scrambled(term.target, TARGET)
-    return replace(term, source=source, target=target, options=tuple(options))
-
-
 WEIGHTS = st.sampled_from([0.1, 0.5, 1.0, 2.0, 25.0]) | st.builds(
     Schedule, st.sampled_from([0.0, 1.0]), st.sampled_from([0.5, 1.0]), st.integers(1, 10**6)
 )
@@ -380,15 +263,3 @@ def _make(term: Comparison, name: str, made: Head) -> object:
         return made, read, () if made.layers else (Width.LATENT,)
     bins = number_of(term, "bins", 1.0)
     return made, widths(here), () if made.layers else (widths(there), bins)
-
-
-def windows(spaces: Spaces, batch: int, steps: int, seed: int, members: tuple[int, ...] = ()) -> Window:
-    """Random windows in float64."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(*members, batch, steps, *shape, dtype=torch.float64, generator=generator)
-
-    observation, action, reward = normal(spaces.observation), normal(spaces.action).tanh(), normal()
-    done = torch.rand(reward.shape, generator=generator) < 0.3
-    return Window(observation, action, reward, done.double())

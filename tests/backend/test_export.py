@@ -10,7 +10,9 @@ import pytest
 import torch
 from backend.exported import SPACES, arguments, estimate, made
 from hypothesis import given, settings
-from strategies import any_losses, losses, windows
+from paper_losses import losses
+from random_windows import windows
+from strategies import any_losses
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from backend.exported import SPACES, estimate
 from forked import a2l
-from strategies import windows
+from random_windows import windows
 
 from a2ls_dsl.backend.export import class_name, export
 from a2ls_dsl.backend.module import compile_loss

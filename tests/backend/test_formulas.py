@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 import torch
 from interpret import interpret
-from strategies import paper_shaped, windows
+from paper_losses import paper_shaped
+from random_windows import windows
 from torch import Tensor
 
 from a2ls_dsl.backend.formulas import compare

@@ -34,7 +34,8 @@ from backend.by_hand import (
 )
 from backend.test_formulas import EXACT, SPACES, Problem, mean_square
 from interpret import interpret
-from strategies import paper_shaped, windows
+from paper_losses import paper_shaped
+from random_windows import windows
 from torch import Tensor
 
 from a2ls_dsl.backend.module import compile_loss

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from backend.formulas_of_models import vicreg_of
-from strategies import windows
+from random_windows import windows
 from torch import Tensor
 
 from a2ls_dsl.backend.counter_rng import CounterRng

@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from interpret import interpret
-from strategies import losses, windows
+from paper_losses import losses
+from random_windows import windows
 from torch import Tensor, nn
 
 from a2ls_dsl.backend.counter_rng import CounterRng

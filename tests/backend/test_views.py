@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from strategies import windows
+from random_windows import windows
 from torch import Tensor
 
 from a2ls_dsl.backend import functions

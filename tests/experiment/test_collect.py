@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from experiment.test_experiment import SMALL, written
+from experiment.small_experiment import SMALL, written
 from forked import a2l
 from scipy import stats
 

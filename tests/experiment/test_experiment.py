@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from experiment.small_experiment import SHORT, SMALL, TRAINED, written
 from forked import Started, a2l
 from processes import environment_workers
 
@@ -21,64 +21,6 @@ from a2ls_dsl.experiment.run import Event, PieceStarted, pieces, run, unwanted
 from a2ls_dsl.experiment.store import load, missing, of_other_settings, path_of
 from a2ls_dsl.rl.runs.keeping import Stored
 from a2ls_dsl.rl.slots.slots import Replaced
-
-SMALL = """
-name = "small"
-question = "Is it stored?"
-envs = ["cartpole-swingup", "cartpole-balance"]
-seeds = 2
-frames = 800
-stack = 3
-
-[arms]
-none = "none"
-own = { loss = "mine.a2l", batch_size = 6 }
-
-[settings]
-hidden = 8
-batch_size = 4
-random_steps = 20
-eval_every = 400
-eval_episodes = 1
-"""
-SHORT = ("gymnasium:Pendulum-v1?g=5&max_episode_steps=20", "gymnasium:Pendulum-v1?max_episode_steps=20")
-TRAINED = (
-    SMALL.replace(", batch_size = 6", "")
-    .replace("stack = 3", "stack = 4")
-    .replace("cartpole-swingup", SHORT[0])
-    .replace("cartpole-balance", SHORT[1])
-    .replace("00\n", "0\n")
-)
-"""`SMALL` with arms that share a stack, so a piece per environment, and with short episodes."""
-
-LOSS = "loss mine = mse({ s[t], a[t] } -> { s[t+1] })\n"
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    return written(tmp_path, SMALL)
-
-
-def written(folder: Path, text: str) -> Path:
-    folder.mkdir(exist_ok=True)
-    (folder / "mine.a2l").write_text(LOSS)
-    path = folder / "small.toml"
-    path.write_text(text)
-    return path
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an experiment that was trained without interruption; tests work on copies."""
-    folder = tmp_path_factory.mktemp("experiments") / "trained"
-    assert run(read(written(folder, TRAINED)), workers=1)
-    return folder
-
-
-@pytest.fixture
-def complete(trained: Path, tmp_path: Path) -> Experiment:
-    """A copy of the trained experiment."""
-    return read(shutil.copytree(trained, tmp_path / "complete") / "small.toml")
 
 
 def files(experiment: Experiment) -> dict[str, list[str]]:

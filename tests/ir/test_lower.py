@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings
-from strategies import any_losses, paper_shaped
+from paper_losses import paper_shaped
+from strategies import any_losses
 
 from a2ls_dsl.backend.window import ends_in_a_state
 from a2ls_dsl.ir.lower import is_paper_shaped, lower

@@ -11,7 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from interpret import interpret
-from strategies import any_losses, comparisons, losses, windows
+from paper_losses import comparisons, losses
+from random_windows import windows
+from strategies import any_losses
 from torch import Tensor
 
 from a2ls_dsl.backend.module import CompiledLoss

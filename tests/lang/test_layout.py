@@ -7,7 +7,8 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import any_losses, losses
+from paper_losses import losses
+from strategies import any_losses
 
 from a2ls_dsl.diagnostics import LanguageError, Source
 from a2ls_dsl.lang.load import loads

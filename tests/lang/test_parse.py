@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from strategies import any_losses, losses
+from paper_losses import losses
+from strategies import any_losses
 
 from a2ls_dsl.diagnostics import Diagnostic, LanguageError, Span
 from a2ls_dsl.lang.files import shipped

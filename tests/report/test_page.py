@@ -18,15 +18,8 @@ import pytest
 from report.command import a2l
 from report.made import CASCADE, SETTINGS, make
 
-from a2ls_dsl.lang.files import shipped
-from a2ls_dsl.lang.load import load_one
-from a2ls_dsl.lang.views.latex import latex
-from a2ls_dsl.report import series, svg
+from a2ls_dsl.report import series
 from a2ls_dsl.report.build import report
-from a2ls_dsl.report.charts import Curve, grouped, learning, smoothed
-from a2ls_dsl.report.charts_parts import Bar, intervals
-from a2ls_dsl.report.mathml import mathml
-from a2ls_dsl.report.statistics import Interval
 from a2ls_dsl.search.study.records import Records
 from a2ls_dsl.search.study.study import Study
 from a2ls_dsl.search.study.validation import Score, Validation, path_of, store
@@ -229,89 +222,3 @@ def test_slots_in_use_add_up_to_the_time_that_was_trained(made: Path) -> None:
     spent = sum(ended - began for began, ended in runs if began is not None)
     assert busy.mean() * span == pytest.approx(spent)
     assert 0 <= busy.min() <= busy.max() <= CASCADE.stack + 1e-9
-
-
-def test_groups_hold_every_score_once() -> None:
-    generations = np.repeat(np.arange(1, 31), 10)
-    scores = np.arange(300.0)
-    groups = grouped(generations, scores)
-    assert len(groups) == 12
-    assert sorted(np.concatenate([group.scores for group in groups])) == list(scores)
-    assert groups[0].label == "1-3"
-    assert [group.label for group in grouped(generations[:20], scores[:20])] == ["1", "2"]
-
-
-def test_a_smoothed_density_is_high_where_scores_are() -> None:
-    scores = np.concatenate([np.full(90, 10.0), [0.0, 100.0]]) + np.linspace(0, 1, 92)
-    grid, density = smoothed(scores)
-    assert density.max() == 1
-    assert abs(grid[density.argmax()] - 10.5) < 3
-
-
-def test_ticks_are_round_and_inside() -> None:
-    assert svg.Scale(0, 1000, 0, 1).ticks(5) == [0, 200, 400, 600, 800, 1000]
-    assert svg.Scale(-0.03, 0.11, 0, 1).ticks(3) == [0, 0.05, 0.1]
-    assert svg.Scale(5, 5, 0, 1).ticks(3) == [5]
-    assert [svg.number(value) for value in (0.5, 120, 20_000, 1.5e6)] == ["0.5", "120", "20k", "1.5M"]
-
-
-def test_labels_keep_their_distance() -> None:
-    placed = svg.spread([10.0, 11.0, 12.0, 90.0], 15, 0, 100)
-    assert placed == [10.0, 25.0, 40.0, 90.0]
-    assert svg.spread([99.0, 100.0], 15, 0, 100) == [85.0, 100.0]
-
-
-def test_every_shipped_loss_is_a_formula() -> None:
-    for name in shipped("losses", ".a2l"):
-        formula = mathml(latex(name, load_one(name)[1]))
-        assert formula is not None, name
-        root = ElementTree.fromstring(formula)
-        assert {element.tag for element in root.iter()} <= {
-            *("math", "mtable", "mtr", "mtd", "mrow", "mi", "mn", "mo", "mtext", "mfrac", "mover"),
-            *("msub", "msup", "msubsup"),
-        }
-        for parts in root.iter("msubsup"):
-            assert len(parts) == 3
-        for parts in (*root.iter("mfrac"), *root.iter("msub"), *root.iter("msup"), *root.iter("mover")):
-            assert len(parts) == 2
-
-
-def test_a_formula_by_hand() -> None:
-    text = "\\begin{align*}\ny_{2} &= \\tfrac{1}{D} a < b\n\\end{align*}"
-    assert mathml(text) == (
-        '<math display="block"><mtable displaystyle="true"><mtr>'
-        "<mtd><msub><mi>y</mi><mrow><mn>2</mn></mrow></msub></mtd>"
-        "<mtd><mo>=</mo><mfrac><mrow><mn>1</mn></mrow><mrow><mi>D</mi></mrow></mfrac><mi>a</mi><mo>&lt;</mo>"
-        "<mi>b</mi></mtd></mtr></mtable></math>"
-    )
-    for odd in ("x", text.replace("a <", "\\foo"), text.replace("D}", "D"), text.replace("b", "}")):
-        assert mathml(odd) is None
-
-
-def ticks(svg: str) -> list[float]:
-    """The numbers on the axes of a chart."""
-    texts = [node.text or "" for node in ElementTree.fromstring(svg).iter() if node.tag.endswith("text")]
-    matches = (re.fullmatch(r"[+-]?[0-9.]+k?", text) for text in texts)
-    return [float(match[0].replace("k", "e3")) for match in matches if match]
-
-
-def test_bands_of_few_seeds_dont_squash_the_curves() -> None:
-    frames = np.arange(1.0, 6.0)
-    mean = np.linspace(50, 90, 5)
-    wide = Curve("two seeds", frames, mean, mean - 600, mean + 900, 2)
-    svg = learning([wide], [], 900.0)
-    assert max(ticks(svg)) <= 100
-    assert min(ticks(svg)) >= -10
-    points = re.findall(r'<path d="M([^"]*)" class="band', svg)[0]
-    heights = [float(pair.split()[1]) for pair in re.findall(r"[0-9.]+ [0-9.]+", points)]
-    assert min(heights) >= 26 - 0.1  # the plot's upper edge
-    assert max(heights) <= 320 - 40 + 0.1
-
-
-def test_one_wide_interval_doesnt_set_the_axis() -> None:
-    usual = [(f"pattern {i}", [Bar("", Interval(10.0 * i, 10.0 * i - 20, 10.0 * i + 20))]) for i in range(6)]
-    wide = ("few losses", [Bar("", Interval(30.0, -4_000.0, 5_000.0))])
-    svg = intervals([*usual, wide], "Patterns", "score", 900.0)
-    assert max(map(abs, ticks(svg))) <= 200
-    assert svg.count("arrow") == 2  # both of its ends go on
-    assert "arrow" not in intervals(usual, "Patterns", "score", 900.0)

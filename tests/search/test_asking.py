@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from forked import script
-from search.test_conductor import SETTINGS, curve, searched, tables
+from search.stand_in_search import SETTINGS, curve, searched, tables
 
 import a2ls_dsl as a2l
 from a2ls_dsl.lang.syntax.tree import Loss

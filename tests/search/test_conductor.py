@@ -5,82 +5,34 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from search.stand_in_search import (
+    CASCADE,
+    NAMED,
+    RACED,
+    RACED_CASCADE,
+    SETTINGS,
+    TABLES,
+    VARIANTS,
+    curve,
+    searched,
+    tables,
+)
 
-from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
+from a2ls_dsl.rl.settings import SacSettings
 from a2ls_dsl.rl.slots.evaluation import Score
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.conductor import Conductor
-from a2ls_dsl.search.rehearsal import rehearse
 from a2ls_dsl.search.rungs import Rungs
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.study.reader import StudyReader
 from a2ls_dsl.search.study.study import Study
-
-SETTINGS = SearchSettings(
-    "cartpole-swingup",
-    race=0.0,
-    population=8,
-    generations=4,
-    frames=8_000,
-    stack=5,
-    agent=SacSettings(random_steps=10),
-    evaluation=EvaluationSettings(1_000, 1),
-)
-CASCADE = replace(SETTINGS, strategy="async", rungs=Rungs(grace=4), confirm=2, confirm_seeds=2)
-RACED = replace(SETTINGS, race=0.25)
-RACED_CASCADE = replace(CASCADE, race=0.4, confirm=3, confirm_seeds=4)
-VARIANTS = [SETTINGS, replace(SETTINGS, strategy="random"), replace(SETTINGS, strategy="async"), CASCADE]
-NAMED = ["paper", "random", "async", "cascade"]
-TABLES = ("meta", "candidates", "runs", "curves", "gates")
-
-
-def curve(loss: Loss | None, seed: int) -> Sequence[float]:
-    """Rises to a height that the loss decides, with a little noise of the seed; one in twenty diverges."""
-    text = print_loss(loss) if loss else "none"
-    digits = hashlib.sha256(f"{text} {seed}".encode()).digest()
-    height = int.from_bytes(hashlib.sha256(text.encode()).digest()[:2]) / 65.535 + digits[0] / 16
-    returns = [height * (point + 1) / 8 for point in range(8)]
-    if digits[1] < 13:
-        returns[digits[2] % 8] = float("nan")
-    return returns
-
-
-class Even:
-    """A gate with an opinion."""
-
-    name = "even"
-
-    def stops(self, loss: Loss | None) -> str:
-        return "an odd number of characters" if len(print_loss(loss) if loss else "") % 3 == 1 else ""
-
-
-def searched(
-    settings: SearchSettings,
-    folder: Path,
-    ticks: int | None = None,
-    curve: Callable[[Loss | None, int], Sequence[float]] = curve,
-) -> None:
-    grammar = settings.space()
-    with Study(folder, settings, grammar) as study:
-        gates = [Even()] if settings.rungs else []
-        rehearse(Conductor(settings, grammar, study, gates), settings, settings.stack, curve, ticks=ticks)
-
-
-def tables(folder: Path) -> dict[str, list[tuple[object, ...]]]:
-    connection = sqlite3.connect(folder / "study.db")
-    try:
-        return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}
-    finally:
-        connection.close()
 
 
 @pytest.mark.parametrize("settings", VARIANTS, ids=NAMED)
@@ -157,69 +109,6 @@ def test_rungs_and_gates_count_what_they_save(tmp_path: Path) -> None:
         )
         full = (CASCADE.candidates + 2) * CASCADE.frames
         assert study.frames() < full - sum(frames for _, _, frames in rungs.values()) + full / 4
-
-
-def test_the_best_are_confirmed_with_fresh_seeds(tmp_path: Path) -> None:
-    searched(CASCADE, tmp_path)
-    with Study(tmp_path, CASCADE, CASCADE.space()) as study:
-        confirmed = [candidate for candidate in study.candidates() if candidate.fresh_runs]
-        assert all(candidate.fresh_runs == 2 for candidate in confirmed)
-        assert sum(not candidate.is_reference for candidate in confirmed) == 2
-        best = sorted(
-            (candidate for candidate in study.candidates(status=Status.SCORED) if not candidate.is_reference),
-            key=lambda candidate: -(candidate.score or 0),
-        )
-        assert {candidate.id for candidate in best[:2]} <= {candidate.id for candidate in confirmed}
-        for candidate in confirmed:
-            seeds = {run.seed for run in study.runs(candidate=candidate.id)}
-            assert seeds == {0, *CASCADE.fresh_seeds(2)}
-
-
-def test_a_search_that_has_ended_is_confirmed_later(tmp_path: Path) -> None:
-    """As if it had been asked for at once; then more candidates, and more seeds."""
-    whole = replace(SETTINGS, confirm=2, confirm_seeds=2)
-    searched(whole, tmp_path / "whole")
-    searched(SETTINGS, tmp_path / "later")
-    searched(whole, tmp_path / "later")
-    seeds = {folder: outcome(tmp_path / folder) for folder in ("whole", "later")}
-    assert seeds["later"] == seeds["whole"]
-    more = replace(SETTINGS, confirm=3, confirm_seeds=4)
-    searched(more, tmp_path / "later")
-    with Study(tmp_path / "later", more, more.space()) as study:
-        confirmed = [candidate for candidate in study.candidates() if candidate.fresh_runs]
-        assert [candidate.fresh_runs for candidate in confirmed] == [4] * 5
-        assert sum(not candidate.is_reference for candidate in confirmed) == 3
-    with pytest.raises(A2lError, match="confirm was 3, now 2"):
-        searched(whole, tmp_path / "later")
-
-
-def outcome(folder: Path) -> list[tuple[object, ...]]:
-    """Candidate, seed, status and score of every run."""
-    return [(row[1], row[2], row[3], row[4]) for row in tables(folder)["runs"]]
-
-
-def test_a_strategy_learns_from_all_runs_of_a_loss(tmp_path: Path) -> None:
-    """A search that goes on after its best were confirmed doesn't take their luck for worth."""
-    settings = replace(SETTINGS, confirm=2, confirm_seeds=2)
-    searched(settings, tmp_path)
-    with Study(tmp_path, settings, settings.space()) as study:
-        seen = Conductor(settings, settings.space(), study).known.latest(100)
-        confirmed = [
-            candidate
-            for candidate in study.candidates()
-            if candidate.fresh_runs and not candidate.is_reference
-        ]
-        references = [candidate for candidate in study.candidates() if candidate.is_reference]
-        level = {
-            seed: sum(reference.fresh[seed] for reference in references) / 2 for seed in references[0].fresh
-        }
-        own = sum(reference.score or 0.0 for reference in references) / 2
-        for candidate in confirmed:
-            scores = [candidate.score or 0.0]
-            scores += [score - level[seed] + own for seed, score in candidate.fresh.items()]
-            (entry,) = [scored for scored in seen if scored.loss == candidate.loss]
-            assert (entry.score, entry.runs) == (pytest.approx(sum(scores) / 3), 3)
-        assert sum(scored.runs == 1 for scored in seen) == len(seen) - len(confirmed)
 
 
 def test_fewer_slots_take_up_a_search(tmp_path: Path) -> None:

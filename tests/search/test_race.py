@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from search.test_conductor import CASCADE, RACED, SETTINGS, curve, searched
+from search.stand_in_search import CASCADE, RACED, SETTINGS, curve, searched
 from search.tiny_search import SETTINGS as TINY
 
 from a2ls_dsl.diagnostics import A2lError

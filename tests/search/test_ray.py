@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from search.tiny_search import SETTINGS, rows
+from search.tiny_search import SETTINGS
+from study_tables import rows
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.load import load_one

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from forked import a2l
-from search.test_conductor import SETTINGS, searched, tables
+from search.stand_in_search import SETTINGS, searched, tables
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.load import load, load_one, loads

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from forked import CONTEXT
+from study_tables import rows
 
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
 from a2ls_dsl.search.run import evolve
@@ -40,15 +40,6 @@ def start(folder: Path) -> BaseProcess:
 
 def _search(folder: Path) -> None:
     evolve(SETTINGS, folder, workers=1, save_seconds=0.0)
-
-
-def rows(folder: Path, sql: str) -> list[tuple[object, ...]]:
-    """What a query gives; empty while there is no such table yet."""
-    connection = sqlite3.connect(f"{(folder / 'study.db').as_uri()}?mode=ro", uri=True)
-    try:
-        return connection.execute(sql).fetchall()
-    finally:
-        connection.close()
 
 
 def results(folder: Path) -> dict[str, object]:

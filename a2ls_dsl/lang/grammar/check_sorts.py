@@ -14,7 +14,7 @@ from a2ls_dsl.lang.messages.unknown_names import (
     unknown_operator,
     unknown_option,
 )
-from a2ls_dsl.lang.syntax import surface
+from a2ls_dsl.lang.syntax import contents, surface
 from a2ls_dsl.words import PAPER_OPERATORS
 from a2ls_dsl.words.entry import MAX_LAYERS, Kind
 from a2ls_dsl.words.language import SCHEDULE
@@ -205,7 +205,7 @@ class _Sorts:
 
     def item(self, item: surface.Item) -> None:
         """Functions of elements, and the numbers behind them."""
-        for call in surface.applied(item):
+        for call in contents.applied(item):
             name, span = call.function.text, call.function.span
             rule = name in self.rules and name not in functions
             if rule:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from a2ls_dsl.diagnostics import LanguageError, Source
 from a2ls_dsl.lang.messages.codes import Findings
-from a2ls_dsl.lang.syntax import surface
+from a2ls_dsl.lang.syntax import contents, surface
 from a2ls_dsl.lang.syntax.layout import WIDTH, Block, blocks, join, plain
 from a2ls_dsl.lang.syntax.parser import GRAMMARS, read
 
@@ -233,7 +233,7 @@ def _step(step: surface.Step) -> str:
 
 def _is_loss(part: surface.Expression) -> bool:
     """Whether a comparison is in it; heads and schedules have numbers only."""
-    calls = [inner for inner in surface.walk(part) if isinstance(inner, surface.Operation)]
+    calls = [inner for inner in contents.walk(part) if isinstance(inner, surface.Operation)]
     return any(call.target or not _is_number(call.arguments[0]) for call in calls)
 
 

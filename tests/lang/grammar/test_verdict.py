@@ -8,7 +8,9 @@ from itertools import product
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import any_losses
 from torch import Tensor
+from variants import loose_comparisons, rewritten
 
 from a2ls_dsl.diagnostics import LanguageError, Severity, Source
 from a2ls_dsl.lang.grammar import parse_grammar
@@ -22,7 +24,6 @@ from a2ls_dsl.lang.syntax.tree import Comparison, Loss
 from a2ls_dsl.words.entry import Number
 from a2ls_dsl.words.numbers import Range
 from a2ls_dsl.words.registry import forget, operator
-from tests.strategies import any_losses, loose_comparisons, rewritten
 
 SHARED = "mse({ s[t], a[t] } -> { r[t] }) with head = linear as q"
 

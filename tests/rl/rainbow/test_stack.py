@@ -2,88 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from plain_rainbow import PlainRainbow
+from rl.rainbow.small_rainbow import ACTIONS, FRAMES, SETTINGS, fill, learner, loss_of, only
 from torch import Tensor
 
 from a2ls_dsl.backend.counter_rng import CounterRng, Purpose
 from a2ls_dsl.backend.window import Window
-from a2ls_dsl.lang.load import load_one
-from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.rainbow.replay import PrioritisedReplay
-from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.rainbow.stack import RainbowStack
-from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.slots.learner import Learner
-
-SIZE, ACTIONS = 18, 4
-FRAMES = Observations((1, SIZE, SIZE), 2, SIZE, random_crops=False, border=2)
-SETTINGS = RainbowSettings(
-    batch_size=6,
-    hidden=8,
-    atoms=7,
-    value_range=(-3.0, 3.0),
-    multi_step=3,
-    random_steps=4,
-    replay_capacity=70,
-    target_period=3,
-    priority_updates=5,
-    convolutions=((4, 4, 3), (5, 3, 2)),
-    stack=2,
-    projection=6,
-    shift=2,
-    gradient_norm=0.2,
-    encoder_tau=0.1,
-)
-
-
-def loss_of(name: str | None) -> Loss | None:
-    return None if name is None else load_one(name)[1]
-
-
-def learner(
-    names: Sequence[str | None],
-    seeds: Sequence[int],
-    settings: RainbowSettings = SETTINGS,
-    observations: Observations = FRAMES,
-    **more: bool,
-) -> Learner:
-    """In float64, with a ring that has wrapped around; what a member saw depends on its seed alone."""
-    losses = [loss_of(name) for name in names]
-    made = Learner(losses, seeds, observations, ACTIONS, settings.replay_capacity, settings, **more)
-    fill(made, seeds)
-    for stack, replay in zip(made.stacks, made.replays, strict=True):
-        stack.double()
-        replay.double()
-    return made
-
-
-def fill(made: Learner, seeds: Sequence[int]) -> None:
-    rngs = [np.random.default_rng(seed) for seed in seeds]
-    every = np.ones(len(seeds), np.bool_)
-
-    def seen() -> np.ndarray:
-        return np.stack([rng.integers(0, 256, made.observations.shape, dtype=np.uint8) for rng in rngs])
-
-    kind = "float64" if made.replays[0].reward.dtype == torch.float64 else "float32"
-    for step in range(100):
-        if step % 20 == 0:
-            made.begin(seen(), every)
-        action = np.stack([np.eye(ACTIONS, dtype=kind)[rng.integers(ACTIONS)] for rng in rngs])
-        reward = np.array([rng.normal() for rng in rngs], kind)
-        made.append(action, reward, every & (step % 40 == 39), seen(), every & (step % 20 == 19))
-
-
-def only(made: Learner) -> tuple[RainbowStack, PrioritisedReplay]:
-    stack, replay = made.stacks[0], made.replays[0]
-    assert isinstance(stack, RainbowStack)
-    assert isinstance(replay, PrioritisedReplay)
-    return stack, replay
 
 
 def state(stack: RainbowStack, member: int) -> dict[str, Tensor]:
@@ -190,99 +121,6 @@ def test_the_exact_mode_is_exact() -> None:
         alone = made(slice(member, member + 1)).stacks[0]
         for name, value in crowd.stacks[member].state_dict().items():
             assert torch.equal(value, alone.state_dict()[name]), name
-
-
-def test_the_online_network_chooses_and_the_target_network_values() -> None:
-    """Heads that like different actions: doubly learned, the value is the target's of the online choice."""
-    for double, value in ((True, -1.0), (False, 2.0)):
-        chosen = replace(
-            SETTINGS, double=double, distributional=False, duelling=False, noisy=False, epsilon=0.1
-        )
-        stack, _ = only(learner([None], [0], chosen))
-        with torch.no_grad():
-            for network, biases in (
-                (stack.values, [0.0, 5.0, 0.0, 0.0]),
-                (stack.target_values, [2.0, -1.0, 0.0, 1.0]),
-            ):
-                for parameter in network.parameters():
-                    parameter.zero_()
-                network.advantage.out.bias[0, 0] = torch.tensor(biases)
-        seen = torch.zeros(1, 3, *FRAMES.seen, dtype=torch.uint8)
-        action = torch.eye(ACTIONS, dtype=torch.float64)[[1, 1, 2]][None]
-        reward, discount = torch.tensor([[0.5, 0.5, 0.0]]).double(), torch.tensor([[0.9, 0.0, 1.0]]).double()
-        errors, mean = stack._critic_losses(seen, action, reward, discount, seen, None, None)
-        goals = [0.5 + 0.9 * value, 0.5, value]
-        differences = [5.0 - goals[0], 5.0 - goals[1], 0.0 - goals[2]]
-        huber = [0.5 * d * d if abs(d) < 1 else abs(d) - 0.5 for d in differences]
-        torch.testing.assert_close(errors[0], torch.tensor(huber, dtype=torch.float64))
-        assert mean.item() == pytest.approx(10 / 3)
-
-
-@pytest.mark.parametrize(
-    ("random_steps", "updates_per_step", "first"),
-    [(4, 1, [2, 5, 8, 11]), (4, 2, [4, 5, 10, 11]), (6, 1, [3, 6, 9])],
-)
-def test_targets_are_copied_every_so_many_steps_of_each_member(
-    random_steps: int, updates_per_step: int, first: list[int]
-) -> None:
-    """Random steps count. One member begins two updates later: its copies come two updates later."""
-    settings = replace(
-        SETTINGS, target_period=3, random_steps=random_steps, updates_per_step=updates_per_step
-    )
-    made = learner([None, None], [0, 1], settings)
-    stack, _ = only(made)
-    made.deactivate(1)
-    copied: list[list[int]] = [[], []]
-    for number in range(1, 12):
-        if number == 3:
-            made.activate(1)
-        made.update()
-        for member in range(2):
-            online, target = stack.values.advantage.hidden.weight, stack.target_values.advantage.hidden.weight
-            if number > 1 and torch.equal(online[member], target[member]) and bool(stack.active[member]):
-                copied[member].append(number)
-    assert copied == [first, [number + 2 for number in first if number + 2 < 12]]
-
-
-def test_a_run_that_goes_on_copies_at_the_same_updates() -> None:
-    first, second = (learner(["a2_winner", None], [0, 1]) for _ in range(2))
-    for _ in range(4):
-        first.update()
-    second.restore(first.state())
-    for _ in range(4):
-        first.update()
-        second.update()
-    for (name, mine), its in zip(first.state().items(), second.state().values(), strict=True):
-        np.testing.assert_array_equal(mine, its, err_msg=name)
-
-
-def test_actions_are_the_best_the_noise_the_chance() -> None:
-    settings = replace(SETTINGS, epsilon=0.25, noisy=False, evaluation_epsilon=0.5)
-    stack, _ = only(learner([None], [0], settings))
-    seen = torch.full((1, *FRAMES.seen), 30, dtype=torch.uint8)
-    best = int(
-        stack.values(stack.encoder.base(seen[:, None]))[0, 0]
-        .softmax(dim=1)
-        .matmul(torch.linspace(-3, 3, 7, dtype=torch.float64))
-        .argmax()
-    )
-    for act, epsilon in ((stack.act, 0.25), (stack.act_frozen, 0.5)):
-        taken = torch.stack([act(seen, number)[0] for number in range(600)])
-        assert (taken.sum(dim=1) == 1).all()
-        share = taken.mean(dim=0)
-        for action in range(ACTIONS):
-            expected = epsilon / ACTIONS + (1 - epsilon) * (action == best)
-            assert float(share[action]) == pytest.approx(expected, abs=4 * (expected / 600) ** 0.5)
-    drawn = torch.stack([stack.random_action(number)[0] for number in range(600)]).mean(dim=0)
-    assert drawn.tolist() == pytest.approx([0.25] * 4, abs=0.08)
-
-
-def test_noise_acts_in_training_alone() -> None:
-    settings = replace(SETTINGS, noisy_sigma=5.0, evaluation_epsilon=0.0)
-    stack, _ = only(learner([None], [0], settings))
-    seen = torch.full((1, *FRAMES.seen), 30, dtype=torch.uint8)
-    assert len({tuple(stack.act(seen, number)[0].tolist()) for number in range(40)}) > 1
-    assert len({tuple(stack.act_frozen(seen, number)[0].tolist()) for number in range(40)}) == 1
 
 
 @pytest.mark.parametrize("augment", [False, True])

@@ -13,7 +13,7 @@ import pytest
 import torch
 from forked import a2l
 from reference_sac import ACTION, OBSERVATION, VECTORS, linear_pairs, step
-from rl.sac.test_stack import BATCH, CAPACITY, fill, loss_of, state
+from rl.sac.small_sac import BATCH, CAPACITY, fill, loss_of, state
 from torch import Tensor, nn
 from torch.distributions import Normal, TanhTransform, TransformedDistribution
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from search.test_conductor import SETTINGS, searched, tables
+from search.stand_in_search import SETTINGS, searched, tables
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.search.candidates import Status

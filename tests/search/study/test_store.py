@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from search.study.test_study import GRAMMAR, SETTINGS, end, propose
+from search.study.small_study import GRAMMAR, SETTINGS, end, propose
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import folder as folder_of
