@@ -47,8 +47,8 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=100)
     options = parser.parse_args()
-    made = [nn.Parameter(0.1 * torch.randn(options.members, *each)) for each in shapes(options.hidden)]
-    gradients = [torch.randn_like(each) for each in made]
+    made = [nn.Parameter(0.1 * torch.randn(options.members, *shape)) for shape in shapes(options.hidden)]
+    gradients = [torch.randn_like(parameter) for parameter in made]
     for parameter, gradient in zip(made, gradients, strict=True):
         parameter.grad = gradient
     baseline = milliseconds(torch.optim.Adam(made, lr=1e-3, fused=True).step, options.repeats)
@@ -59,8 +59,8 @@ def main() -> None:
     ):
         adam = StackedAdam(made, 1e-3)
         adam.steps += counts
-        found = milliseconds(partial(adam.descend, gradients), options.repeats)
-        print(f"{name:32}{found:8.2f} ms{found / baseline:8.2f}")
+        duration = milliseconds(partial(adam.descend, gradients), options.repeats)
+        print(f"{name:32}{duration:8.2f} ms{duration / baseline:8.2f}")
 
 
 if __name__ == "__main__":

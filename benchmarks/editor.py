@@ -68,7 +68,7 @@ def main() -> None:
             start = time.process_time()
             ask(answer, document, asked)
             slowest[method] = max(slowest.get(method, 0.0), time.process_time() - start)
-        for method, seconds in sorted(slowest.items(), key=lambda each: -each[1]):
+        for method, seconds in sorted(slowest.items(), key=lambda pair: -pair[1]):
             print(f"{path.name:16} {method.partition('/')[2]:20} {seconds * 1e3:6.1f} ms")
 
 

@@ -39,7 +39,7 @@ def main() -> None:
         print(milliseconds(options.members, 128, options.hidden, "cpu", exact=False, repeats=options.repeats))
         return
     turns = [(measure(True, *shared), measure(False, *shared)) for _ in range(options.processes)]
-    kept, given = (min(each) for each in zip(*turns, strict=True))
+    kept, given = (min(times) for times in zip(*turns, strict=True))
     print(f"{options.members} members, {options.hidden} units: ms per member-update")
     print(f"kept {kept:.2f}  given back {given:.2f}  ratio {given / kept:.2f}")
 

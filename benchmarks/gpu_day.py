@@ -216,12 +216,12 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def summary(ended: Sequence[Ended], folder: Path) -> str:
     """A short table, and the last lines of what failed."""
-    width = max(len(each.step.name) for each in ended)
-    lines = [f"{each.step.name:{width}}  {each.how:<11}  {each.seconds:>6.0f} s" for each in ended]
-    for each in ended:
-        if each.how == "failed":
-            log = (folder / f"{each.step.name}.log").read_text(errors="replace").splitlines()
-            lines += ["", f"the end of {each.step.name}.log:", *(f"  {line[:160]}" for line in log[-12:])]
+    width = max(len(ending.step.name) for ending in ended)
+    lines = [f"{ending.step.name:{width}}  {ending.how:<11}  {ending.seconds:>6.0f} s" for ending in ended]
+    for ending in ended:
+        if ending.how == "failed":
+            log = (folder / f"{ending.step.name}.log").read_text(errors="replace").splitlines()
+            lines += ["", f"the end of {ending.step.name}.log:", *(f"  {line[:160]}" for line in log[-12:])]
     return "\n".join(lines)
 
 
@@ -233,7 +233,7 @@ def pack(path: Path, python: str) -> None:
     platforms = [f"manylinux_2_{minor}_x86_64" for minor in (28, 27, 24, 17)]
     platforms += ["manylinux2014_x86_64", "manylinux1_x86_64"]
     chosen = ["--python-version", python, "--implementation", "cp", "--only-binary=:all:", "--no-deps", "-q"]
-    chosen += [word for each in platforms for word in ("--platform", each)]
+    chosen += [word for tag in platforms for word in ("--platform", tag)]
     with tempfile.TemporaryDirectory() as name:
         wheels, site = Path(name) / "wheels", Path(name) / "site"
         for package in LACKING:
@@ -242,7 +242,7 @@ def pack(path: Path, python: str) -> None:
             )
         for wheel in sorted(wheels.glob("*.whl")):
             with zipfile.ZipFile(wheel) as archive:
-                names = [each for each in archive.namelist() if not each.startswith(NEVER_IMPORTED)]
+                names = [name for name in archive.namelist() if not name.startswith(NEVER_IMPORTED)]
                 archive.extractall(site, names)
         with tarfile.open(path, "w:gz") as packed:
             packed.add(site, ".")
@@ -274,7 +274,7 @@ def main() -> int:
         parser.error(f"there is no step {unknown[0]}; there are {', '.join(names)}")
     ended = run([step for step in wanted if step.name in (options.only or names)], folder, options.minutes)
     print("\n" + summary(ended, folder))
-    return 1 if any(each.how == "failed" for each in ended) else 0
+    return 1 if any(ending.how == "failed" for ending in ended) else 0
 
 
 if __name__ == "__main__":

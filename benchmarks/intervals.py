@@ -70,7 +70,7 @@ def cases(repeats: int, resamples: int) -> Iterator[Case]:
                         probability_of_improvement(ours, theirs).excludes(0.5),
                         _bootstrap_excludes(arms, rng, resamples),
                     )
-                yield Case(name, shared, tasks, seeds, *(float(each) for each in missed / repeats))
+                yield Case(name, shared, tasks, seeds, *(float(share) for share in missed / repeats))
 
 
 def _runs(scores: Floats) -> Runs:
@@ -89,7 +89,7 @@ def _bootstrap_excludes(arms: Floats, rng: Generator, resamples: int) -> bool:
 
 
 @dataclass(frozen=True)
-class Found:
+class Shares:
     """The shares of studies without a pattern in which each column finds one at p < 0.05."""
 
     plain: float
@@ -97,18 +97,18 @@ class Found:
     joint_holm: float
 
 
-def patterns(repeats: int, losses: int) -> Found:
+def patterns(repeats: int, losses: int) -> Shares:
     """Studies of random losses whose scores have nothing to do with them."""
     rng, grammar = np.random.default_rng(0), load_grammar("a2ls").restricted(("mse",), False)
     prior = EvolutionSettings().first_prior
-    found = np.zeros(3)
+    hits = np.zeros(3)
     for _ in range(repeats):
         texts = [print_loss(grammar.sample(rng, prior)) for _ in range(losses)]
-        known = [one for text in texts if (one := features(text)) is not None]
-        rows = table_of([(one, float(rng.normal())) for one in known]).rows
+        readable = [traits for text in texts if (traits := features(text)) is not None]
+        rows = table_of([(traits, float(rng.normal())) for traits in readable]).rows
         columns = [[r.plain.p for r in rows], [r.holm for r in rows], [r.joint_holm for r in rows]]
-        found += [any(p < 0.05 for p in column) for column in columns]
-    return Found(*(float(each) for each in found / repeats))
+        hits += [any(p < 0.05 for p in column) for column in columns]
+    return Shares(*(float(share) for share in hits / repeats))
 
 
 def main() -> None:
@@ -120,17 +120,19 @@ def main() -> None:
     parser.add_argument("--losses", type=int, default=100, help="of a study")
     options = parser.parse_args()
     if options.patterns:
-        found = patterns(options.repeats, options.losses)
+        shares = patterns(options.repeats, options.losses)
         print(
             f"{options.repeats} studies of {options.losses} losses without any pattern; p < 0.05 somewhere in"
         )
-        print(f"  plain t-tests {found.plain:.2f}  Holm {found.holm:.2f}  joint, Holm {found.joint_holm:.2f}")
+        print(
+            f"  plain t-tests {shares.plain:.2f}  Holm {shares.holm:.2f}  joint, Holm {shares.joint_holm:.2f}"
+        )
         return
     print("| returns | shared | tasks | seeds | difference | P(better) | bootstrap of IQM |")
     print("|---|---|---|---|---|---|---|")
-    for one in cases(options.repeats, options.resamples):
-        figures = " | ".join(f"{each:.3f}" for each in (one.difference, one.better, one.bootstrap))
-        print(f"| {one.returns} | {one.shared:g} | {one.tasks} | {one.seeds} | {figures} |")
+    for case in cases(options.repeats, options.resamples):
+        figures = " | ".join(f"{share:.3f}" for share in (case.difference, case.better, case.bootstrap))
+        print(f"| {case.returns} | {case.shared:g} | {case.tasks} | {case.seeds} | {figures} |")
 
 
 if __name__ == "__main__":

@@ -57,10 +57,10 @@ TABLE = Path(__file__).with_suffix(".csv")
 COLUMNS = ("world", "icc", "evaluations", "search", "named", "quality")
 KNOWN = "the best draw, if known"
 DIFFERENCES = (
-    *((f"{each}, race", each) for each in STRATEGIES),
+    *((f"{strategy}, race", strategy) for strategy in STRATEGIES),
     ("model, race", "model, its own pick"),
-    *(("model, race", f"{each}, race") for each in STRATEGIES[:-1]),
-    *(("model", each) for each in STRATEGIES[:-1]),
+    *(("model, race", f"{strategy}, race") for strategy in STRATEGIES[:-1]),
+    *(("model", strategy) for strategy in STRATEGIES[:-1]),
 )
 WORLDS = ("patterns", "elements")
 CENSUS = 400
@@ -114,7 +114,7 @@ class Truth:
 def truth_of(world: str, icc: float, search: int, grammar: Grammar) -> Truth:
     """The truth of a search: the same for all strategies."""
     rng = np.random.default_rng([search, WORLDS.index(world)])
-    census = [each.loss for each in first_population(grammar, CENSUS, SETTINGS.evolution, rng)]
+    census = [proposal.loss for proposal in first_population(grammar, CENSUS, SETTINGS.evolution, rng)]
     columns = np.array([described(loss, world) for loss in census])
     size, deviation = len(columns[0]), columns.std(axis=0)
     # What is there or not has one scale: by their own deviations, what is rare would outweigh all.
@@ -133,8 +133,8 @@ def truth_of(world: str, icc: float, search: int, grammar: Grammar) -> Truth:
         np.array(rng.standard_normal(size)),
         pairs,
     )
-    found = np.array([truth.parts(loss) for loss in census])
-    levels = list(zip(found.mean(axis=0).tolist(), found.std(axis=0).tolist(), strict=True))
+    parts = np.array([truth.parts(loss) for loss in census])
+    levels = list(zip(parts.mean(axis=0).tolist(), parts.std(axis=0).tolist(), strict=True))
     return replace(truth, levels=levels)
 
 
@@ -165,15 +165,19 @@ def named(strategy: str, race: bool, truth: Truth, evaluations: int) -> dict[str
             lambda loss, seed: [0.0 if loss is None else truth.score(loss, seed)],
         )
         scored = conductor.known.latest(evaluations)
-        best = next(each.loss for each in study.leaderboard() if each.loss and not each.is_reference)
+        best = next(
+            candidate.loss
+            for candidate in study.leaderboard()
+            if candidate.loss and not candidate.is_reference
+        )
     if race:
         return {f"{strategy}, race": truth(best)}
-    found = {strategy: truth(best)}
+    qualities = {strategy: truth(best)}
     if hasattr(conductor.strategy, "ranked"):
-        found[f"{strategy}, its own pick"] = truth(conductor.strategy.ranked(scored)[0])
+        qualities[f"{strategy}, its own pick"] = truth(conductor.strategy.ranked(scored)[0])
     if strategy == "random":
-        found[KNOWN] = max(truth(each.loss) for each in scored)
-    return found
+        qualities[KNOWN] = max(truth(entry.loss) for entry in scored)
+    return qualities
 
 
 def fill(table: Path, searches: int, evaluations: int, iccs: Sequence[float]) -> None:
@@ -192,10 +196,10 @@ def fill(table: Path, searches: int, evaluations: int, iccs: Sequence[float]) ->
     ]
     for place, (search, world, icc, strategy, race) in enumerate(wanted):
         truth = truth_of(world, icc, search, grammar)
-        found = named(strategy, race, truth, evaluations)
+        qualities = named(strategy, race, truth, evaluations)
         with table.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            for name, quality in found.items():
+            for name, quality in qualities.items():
                 writer.writerow([world, icc, evaluations, search, name, f"{quality:.4f}"])
         if place % 50 == 0:
             print(f"{place} of {len(wanted)} searches", file=sys.stderr, flush=True)
@@ -217,25 +221,25 @@ def cell(values: Sequence[float]) -> str:
 
 def show(rows: Sequence[dict[str, str]], iccs: Sequence[float]) -> None:
     """Print the true quality of what was named, and differences within searches."""
-    found: dict[tuple[str, float], dict[str, dict[str, float]]] = {}
+    tables: dict[tuple[str, float], dict[str, dict[str, float]]] = {}
     for row in rows:
-        world = found.setdefault((row["world"], float(row["icc"])), {})
+        world = tables.setdefault((row["world"], float(row["icc"])), {})
         world.setdefault(row["named"], {})[row["search"]] = float(row["quality"])
-    worlds = [each for each in product(WORLDS, iccs) if each in found]
+    worlds = [pair for pair in product(WORLDS, iccs) if pair in tables]
     head = " | ".join(f"{world} {icc:g}" for world, icc in worlds)
     print(f"| named by | {head} |\n|---|" + "---|" * len(worlds))
-    names = dict.fromkeys(name for world in worlds for name in found[world])
+    names = dict.fromkeys(name for world in worlds for name in tables[world])
     for name in names:
-        print(f"| {name} | " + " | ".join(cell([*found[world][name].values()]) for world in worlds) + " |")
+        print(f"| {name} | " + " | ".join(cell([*tables[world][name].values()]) for world in worlds) + " |")
     print(f"\n| difference within searches | {head} |\n|---|" + "---|" * len(worlds))
-    for one, other in DIFFERENCES:
-        if one in names and other in names:
-            cells = [cell(_paired(found[world][one], found[world][other])) for world in worlds]
-            print(f"| {one} − {other} | " + " | ".join(cells) + " |")
+    for first, other in DIFFERENCES:
+        if first in names and other in names:
+            cells = [cell(_paired(tables[world][first], tables[world][other])) for world in worlds]
+            print(f"| {first} − {other} | " + " | ".join(cells) + " |")
 
 
-def _paired(one: dict[str, float], other: dict[str, float]) -> list[float]:
-    return [one[search] - other[search] for search in one.keys() & other.keys()]
+def _paired(first: dict[str, float], other: dict[str, float]) -> list[float]:
+    return [first[search] - other[search] for search in first.keys() & other.keys()]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,7 +12,7 @@ import a2ls_dsl
 from a2ls_dsl.english import count
 
 PACKAGE = Path(a2ls_dsl.__file__).parent
-TESTS = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 
 VAGUE = {"each", "found", "one", "told"}
 """What says nothing of the thing that is called so."""
@@ -70,7 +70,11 @@ def test_names_are_words_of_the_field() -> None:
     assert vague <= STORED, "call them what they are: candidate, term, row"
 
 
-@pytest.mark.parametrize("folder", [PACKAGE, TESTS], ids=["package", "tests"])
+@pytest.mark.parametrize(
+    "folder",
+    [PACKAGE, *(ROOT / name for name in ("tests", "benchmarks", "tools"))],
+    ids=lambda path: path.name,
+)
 def test_local_names_are_words_of_the_field(folder: Path) -> None:
     vague = {
         f"{path.relative_to(folder)}: {where}: {name}"

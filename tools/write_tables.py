@@ -54,10 +54,12 @@ def normalisers() -> Iterator[str]:
 
 def options() -> Iterator[str]:
     yield from ("| option | of | value | default |", "|---|---|---|---|")
-    for each in MAPS.values():
-        without = ", ".join(f"`{entry.name}`" for entry in operators.values() if each.name not in entry.maps)
-        of = f"terms with {Needs.ROLLOUT.value}" if each.name == TRANSITION else f"all but {without}"
-        yield f"| `{each.name}` | {of} | {each.summary}: see below | `{each.default}` |"
+    for learned_map in MAPS.values():
+        without = ", ".join(
+            f"`{entry.name}`" for entry in operators.values() if learned_map.name not in entry.maps
+        )
+        of = f"terms with {Needs.ROLLOUT.value}" if learned_map.name == TRANSITION else f"all but {without}"
+        yield f"| `{learned_map.name}` | {of} | {learned_map.summary}: see below | `{learned_map.default}` |"
     names = dict.fromkeys(option.name for entry in operators.values() for option in entry.options)
     for name in names:
         having = [(entry, option) for entry in operators.values() if (option := entry.option(name))]

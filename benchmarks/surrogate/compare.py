@@ -94,10 +94,10 @@ def read(path: Path) -> Table:
         head, *lines = csv.reader(file)
     rows: dict[str, list[list[float]]] = {}
     for loss, _, *returns in lines:
-        rows.setdefault(loss, []).append([float(each) for each in returns])
+        rows.setdefault(loss, []).append([float(figure) for figure in returns])
     seeds = min(map(len, rows.values()))
-    curves = np.array([each[:seeds] for each in rows.values()])
-    return Table([int(each) for each in head[2:]], list(rows), curves)
+    curves = np.array([curve[:seeds] for curve in rows.values()])
+    return Table([int(frames) for frames in head[2:]], list(rows), curves)
 
 
 MOVES = ("sample", "replace", "crossover", "change_horizon", "mutate")
@@ -116,17 +116,17 @@ class InTable:
         counts = [parts(loss) for loss in self._losses]
         self._columns = {name: place for place, name in enumerate(sorted(set[str]().union(*counts)))}
         self._bags = np.zeros((len(counts), len(self._columns)))
-        for row, each in enumerate(counts):
-            for name, number in each.items():
+        for row, bag in enumerate(counts):
+            for name, number in bag.items():
                 self._bags[row, self._columns[name]] = number
         self._nearest: dict[Loss, Loss] = {}
 
     def __getattr__(self, name: str) -> Any:
         """Draws and moves of the grammar, each to the nearest loss; all else as it is."""
-        found = getattr(self._grammar, name)
+        method = getattr(self._grammar, name)
         if name not in MOVES:
-            return found
-        return lambda *arguments: self._snapped(found(*arguments))
+            return method
+        return lambda *arguments: self._snapped(method(*arguments))
 
     def enumerate(self) -> Iterator[Loss]:
         """The losses of the table."""
@@ -160,7 +160,11 @@ def named(
         if not settings.race and hasattr(conductor.strategy, "ranked"):
             chosen: Loss = conductor.strategy.ranked(conductor.known.latest(settings.candidates))[0]
             return chosen
-        return next(each.loss for each in study.leaderboard() if each.loss and not each.is_reference)
+        return next(
+            candidate.loss
+            for candidate in study.leaderboard()
+            if candidate.loss and not candidate.is_reference
+        )
 
 
 def on_seen_seeds(table: Table, settings: SearchSettings, grammar: Any, search: int) -> float:
@@ -230,8 +234,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for rungs in (None, Rungs()) if name in STRATEGIES and STRATEGIES[name].cascade else (None,):
             own = replace(settings, strategy=name, rungs=rungs)
             cells = [
-                interval([judge(table, each, grammar, search) for search in range(options.searches)], rng)
-                for judge, each in (
+                interval([judge(table, chosen, grammar, search) for search in range(options.searches)], rng)
+                for judge, chosen in (
                     (on_seen_seeds, own),
                     (resampled, replace(own, race=0.0)),
                     (resampled, own),
