@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import operator
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Protocol, SupportsIndex
 
 import torch
 
-from a2ls_dsl.backend.module import CompiledLoss, compile_loss, shapes
+from a2ls_dsl.backend.module import CompiledLoss, planned, shapes
 from a2ls_dsl.backend.window import Spaces
 from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.lang import load as language
@@ -18,6 +19,9 @@ from a2ls_dsl.lang.syntax.tree import Loss
 
 MANY_WEIGHTS = 100_000_000
 """A loss with more weights of its own gets a warning: 0.4 GB, and three times that in an optimizer."""
+
+WIDE = 2_000
+"""Maps between narrower rows have few weights, which may take their memory before they are counted."""
 
 
 class HasShape(Protocol):
@@ -67,17 +71,19 @@ def compile(loss: Loss, observation: Space, action: Space, features: SupportsInd
         spaces = Spaces.of(seen, action_size, width)
     else:
         spaces = Spaces(math.prod(seen), action_size, width)
-    with torch.device("meta"):  # where weights have sizes and take no memory
-        planned = compile_loss(loss, spaces)
-    weights = sum(parameter.numel() for parameter in planned.parameters())
+    program, parts, _ = planned(loss, spaces)
+    wide = parts.widest > WIDE
+    with torch.device("meta") if wide else nullcontext():  # where weights have sizes and take no memory
+        module = CompiledLoss(loss, spaces, program, parts)
+    weights = sum(parameter.numel() for parameter in module.parameters())
     if weights > MANY_WEIGHTS:
         warnings.warn(
             f"the loss learns {weights:,} weights of its own ({4 * weights / 1e9:.1f} GB in float32): "
-            f"{'; '.join(shapes(planned))}. Give your encoder a narrower output, or the loss a smaller head: "
+            f"{'; '.join(shapes(module))}. Give your encoder a narrower output, or the loss a smaller head: "
             "`with head = mlp(256)`",
             stacklevel=2,
         )
-    return compile_loss(loss, spaces)
+    return CompiledLoss(loss, spaces, program, parts) if wide else module
 
 
 def _shape(name: str, space: Space) -> tuple[int, ...]:

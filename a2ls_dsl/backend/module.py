@@ -40,6 +40,12 @@ class Learned:
     heads: tuple[tuple[Predict, int, int], ...]
     matrices: tuple[tuple[int, int], ...]
 
+    @property
+    def widest(self) -> int:
+        """The width of the widest row that a map or a matrix reads or gives."""
+        rows = [size for _, *sizes in self.heads for size in sizes] + [size for _, size in self.matrices]
+        return max(rows, default=0)
+
 
 def learned(program: Program, spaces: Spaces) -> Learned:
     """The learned parts of a program as lowered, including those of terms of weight 0."""
@@ -63,11 +69,12 @@ class CompiledLoss(nn.Module):
     over the encoder's parameters and its own (He et al. 2022, section 3).
     """
 
-    def __init__(self, loss: Loss, spaces: Spaces, program: Program) -> None:
+    def __init__(self, loss: Loss, spaces: Spaces, program: Program, parts: Learned | None = None) -> None:
+        """program: that of the loss after some passes or none; parts: what it learns, where that is known."""
         super().__init__()
         self.loss, self.spaces, self.program = loss, spaces, program
         self.horizon = program.horizon
-        parts = learned(lower(loss), spaces)
+        self.learned = parts = parts or learned(lower(loss), spaces)
         self.heads = nn.ModuleList(
             make_head(node.kind, inputs, outputs, node.layers, bool(node.output.units))
             for node, inputs, outputs in parts.heads
@@ -171,8 +178,7 @@ class Agent:
 def shapes(module: CompiledLoss) -> list[str]:
     """The learned parts of a loss in words, a line for each kind of map: `predictor 5 -> 10 -> 3`."""
     heads: dict[str, list[str]] = {}
-    parts = learned(lower(module.loss), module.spaces).heads
-    for (node, inputs, _), head in zip(parts, module.heads, strict=True):
+    for (node, inputs, _), head in zip(module.learned.heads, module.heads, strict=True):
         layers = (layer.out_features for layer in head.modules() if isinstance(layer, nn.Linear))
         name = node.kind if node.role == HEAD else f"{node.role} {node.kind}"
         heads.setdefault(name, []).append(" -> ".join(map(str, (inputs, *layers))))
@@ -190,15 +196,22 @@ class Compilation:
     seconds: float
 
 
-def compile_with_report(loss: Loss, spaces: Spaces) -> Compilation:
-    """Compile a canonical loss and report what each pass left."""
-    start = time.perf_counter()
+def planned(loss: Loss, spaces: Spaces) -> tuple[Program, Learned, list[tuple[str, int]]]:
+    """What a canonical loss computes and what it learns, before any of that takes memory; and its passes."""
     program = lower(loss)
+    parts = learned(program, spaces)
     passes = [("lower", len(program.nodes))]
     for step in PASSES:
         program = step(program)
         passes.append((step.__name__, len(program.nodes)))
-    module = CompiledLoss(loss, spaces, program)
+    return program, parts, passes
+
+
+def compile_with_report(loss: Loss, spaces: Spaces) -> Compilation:
+    """Compile a canonical loss and report what each pass left."""
+    start = time.perf_counter()
+    program, parts, passes = planned(loss, spaces)
+    module = CompiledLoss(loss, spaces, program, parts)
     return Compilation(module, tuple(passes), time.perf_counter() - start)
 
 

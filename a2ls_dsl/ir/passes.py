@@ -128,7 +128,8 @@ def _rebuild(program: Program, builder: Builder, visit: Callable[[Node], int]) -
 
 
 def _moved(node: Node, moved: Mapping[int, int]) -> Node:
-    return replace(node, inputs=tuple(moved[read] for read in node.inputs))
+    inputs = tuple([moved[read] for read in node.inputs])
+    return node if inputs == node.inputs else replace(node, inputs=inputs)
 
 
 def _ancestors(program: Program, roots: Sequence[int]) -> list[int]:

@@ -165,6 +165,8 @@ def ordered_comparison(term: Comparison) -> Comparison:
 
 def views_of(item: Item) -> list[Call]:
     """The views that an item calls, innermost first."""
+    if isinstance(item, Element) and not item.calls:
+        return []
     calls = (call for element in elements_of([item]) for call in element.calls)
     return [call for call in calls if _kind(call) is Kind.VIEW]
 

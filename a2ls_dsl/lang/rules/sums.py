@@ -168,7 +168,7 @@ def _ordered_maps(given: list[Weighted]) -> tuple[Weighted, ...]:
     """Terms in canonical order, with names of their maps that depend on this order alone."""
     uses = Counter(name for weighted in given for name in shared_names(weighted.term))
     if not uses:
-        return tuple(sorted(given, key=_key))
+        return tuple(sorted(given, key=_key)) if len(given) > 1 else tuple(given)
     given = [_renamed(weighted, lambda name: name if uses[name] > 1 else None) for weighted in given]
     keys = [_key(_renamed(weighted, lambda name: "h")) for weighted in given]
     contents: dict[str, list[_TermKey]] = {}

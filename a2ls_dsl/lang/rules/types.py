@@ -61,9 +61,11 @@ def type_of(item: Item) -> Type:
             return Type.ROLLOUT
         case Return():
             return Type.RETURN
+        case Element(stream, _, ()):
+            return STREAM_TYPES[stream]
         case Element(stream, _, calls):
             kinds = [functions[call.name].kind for call in calls]
-            return STREAM_TYPES[stream] if not kinds or kinds[-1] is Kind.DRAW else GIVES[kinds[-1]]
+            return STREAM_TYPES[stream] if kinds[-1] is Kind.DRAW else GIVES[kinds[-1]]
 
 
 def is_latent(item: Item) -> bool:
@@ -192,11 +194,12 @@ class Side:
         """The side of a canonical set, and its items as they were written."""
         parts = groups(kept) if fixed else []
         lengths = set(map(run_length, parts))
+        row = widths(kept)
         return Side(
-            frozenset(map(width_of, kept)),
+            frozenset(row),
             lengths_of(kept),
             rolls,
-            widths(kept) if fixed else None,
+            row if fixed else None,
             tuple(width_of(part[0]) for part in parts),
             lengths.pop() if len(lengths) == 1 else 0,
             sum(type_of(item) in (Type.REWARD, Type.RETURN) for item in kept) if fixed else 0,
