@@ -30,7 +30,7 @@ from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.settings import Computation
 from a2ls_dsl.rl.slots import learner_state
 from a2ls_dsl.rl.slots.learner_state import Arrays
-from a2ls_dsl.rl.slots.roster import Roster
+from a2ls_dsl.rl.slots.roster import Roster, narrows
 
 
 class Learner:
@@ -63,8 +63,7 @@ class Learner:
         self._on_cpu = torch.device(device).type == "cpu"
         capture = computation.capture and not (exact and refill)
         looks = None if self._on_cpu or not capture else Looks(settings, observations, action)
-        vectors = observations.crop is None  # frames fill a memory, which two stacks would take twice
-        self.narrows = refill and self._on_cpu and vectors and not (exact or computation.compile)
+        self.narrows = narrows(refill, device, observations, exact, computation)
 
         def make(losses: Sequence[Loss | None], seeds: Sequence[int]) -> tuple[Agent, Replay]:
             stack = make_agent(settings, losses, seeds, observations, action, device, computation)

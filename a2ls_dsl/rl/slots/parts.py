@@ -11,6 +11,7 @@ from a2ls_dsl.rl.compute.footprint import footprint_of
 from a2ls_dsl.rl.envs.pool import EnvPool, FirstEnvironments, usable_cores
 from a2ls_dsl.rl.runs.training import Member, Training
 from a2ls_dsl.rl.slots.learner import Learner
+from a2ls_dsl.rl.slots.roster import narrows
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Parts:
             sizes = seen, first.action_size, self.replay_rows
             alone = footprint_of(training.settings, losses or (None,), *sizes, running.exact, device)
             footprint = replace(alone, environment=first.environment, process=first.process)
+            if narrows(running.refill, device, seen, running.exact, training.computation):
+                footprint = replace(footprint, replay=2 * alone.replay, networks=2 * alone.networks)
             count = usable_cores() if running.workers is None else running.workers
             footprint.check(running.stacks * size, running.stacks * count, device)
             self.memory_bytes = footprint.total(size, count)

@@ -12,9 +12,23 @@ from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agent import Agent
 from a2ls_dsl.rl.compute.capturable import Looks
 from a2ls_dsl.rl.replay.buffer import Replay
+from a2ls_dsl.rl.replay.observations import Observations
+from a2ls_dsl.rl.settings import Computation
 
 Make = Callable[[Sequence[Loss | None], Sequence[int]], tuple[Agent, Replay]]
 """What makes a stack of members with these losses and seeds, and its replay."""
+
+
+def narrows(
+    refill: bool, device: str, observations: Observations, exact: bool, computation: Computation
+) -> bool:
+    """Whether a stack is made as wide as it has members, for which it is there twice for a moment.
+
+    Not where members see frames, of which a memory holds hardly more than one replay, and not where every
+    width would be compiled.
+    """
+    small = device == "cpu" and observations.crop is None
+    return refill and small and not (exact or computation.compile)
 
 
 class Roster:

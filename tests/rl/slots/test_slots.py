@@ -244,3 +244,14 @@ def test_only_slots_that_are_taken_are_computed_and_a_later_process_goes_on_with
     with Slots(TRAINING, [None] * 4, running) as later:
         later.restore(arrays, json.loads(json.dumps(values)))
         assert [score.returns for score in ended(later)] == [score.returns for score in whole]
+
+
+def test_room_for_the_stack_that_takes_another_width_is_counted() -> None:
+    """For a moment both are there: what a stack and its replay hold has to fit a second time."""
+    memory = []
+    for refill in (False, True):
+        with Slots(TRAINING, [MEMBERS[0]] * 4, Running(workers=1, refill=refill)) as slots:
+            memory.append(slots.memory_bytes)
+            modules = (*slots.learner.stacks, *slots.learner.replays)
+            held = sum(tensor.nbytes for module in modules for tensor in module.state_dict().values())
+    assert memory[1] - memory[0] == pytest.approx(held, rel=0.1)
