@@ -55,14 +55,15 @@ class Learner:
         refill: bool = False,
         action_repeat: int = 1,
     ) -> None:
-        if torch.device(device).type == "cpu":
-            keep_freed_memory()
         self.device, self.observations, self.exact = device, observations, exact
         computation = computation or Computation()
         self._rng = CounterRng(torch.tensor(list(seeds), dtype=torch.int64))
-        self._on_cpu = torch.device(device).type == "cpu"
+        kind = torch.device(device).type
+        self._on_cpu = kind == "cpu"
         capture = computation.capture and not (exact and refill)
-        looks = None if self._on_cpu or not capture else Looks(settings, observations, action)
+        if self._on_cpu:
+            keep_freed_memory()
+        looks = Looks(settings, observations, action) if capture and kind == "cuda" else None
         self.narrows = narrows(refill, device, observations, exact, computation)
 
         def make(losses: Sequence[Loss | None], seeds: Sequence[int]) -> tuple[Agent, Replay]:
