@@ -20,7 +20,7 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 LONG = ("train", "evolve", "best")
 SMALL = {
     "train": "--frames 1000 --eval-every 1000 --eval-episodes 1 --random-steps 50 --hidden 16 --workers 1",
-    "evolve": "--population 2 --generations 1 --frames 2000 --workers 1",
+    "evolve": "--population 2 --generations 1 --frames 4000 --workers 1",
 }
 
 

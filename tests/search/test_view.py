@@ -88,8 +88,9 @@ def run(number: int) -> Run:
 
 COUNTS = dict.fromkeys(Status, 0) | {Status.RUNNING: 4, Status.QUEUED: 10}
 CONFIRMED = replace(BEST, fresh={100: 48.5, 101: 50.0, 102: 51.5})
+SETTINGS = replace(quick("walker-walk"), population=6, generations=2, frames=5_000)
 EVENTS: tuple[Event, ...] = (
-    SearchStarted(quick("walker-walk"), Path("studies/mine"), False, 0, 14, 8, 266_000, (), 70_000.0),
+    SearchStarted(SETTINGS, Path("studies/mine"), False, 0, 14, 8, 266_000, (), 70_000.0),
     Placed((run(1), run(2))),
     Progress(1, COUNTS, 4, 8, 500, 100.0, 0.5, float("inf"), False),
     Progress(1, COUNTS, 4, 8, 2_500, 200.0, 0.5, 125.0, False),

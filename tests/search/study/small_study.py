@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,11 @@ from a2ls_dsl.search.strategies.evolution import first_population
 from a2ls_dsl.search.study.store import DATABASE
 from a2ls_dsl.search.study.study import Study
 
-SETTINGS = quick("walker-walk")
+_PRESET = quick("walker-walk")
+# Whatever scale the table of tasks has for the preset.
+SETTINGS = replace(
+    _PRESET, population=6, generations=2, frames=5_000, stack=8, agent=replace(_PRESET.agent, hidden=128)
+)
 GRAMMAR = SETTINGS.space()
 
 
