@@ -20,6 +20,9 @@ from a2ls_dsl.rl.slots.slots import Slots
 from a2ls_dsl.search.presets import quick
 from a2ls_dsl.search.strategies.proposals import training_of
 
+SETTINGS = quick("cheetah-run")
+TRAINING = training_of(SETTINGS)
+
 
 def opened(members: list[Member], count: int, narrow: bool) -> Slots:
     """Slots in which all have learned, and those behind the first `count` have left."""
@@ -31,10 +34,6 @@ def opened(members: list[Member], count: int, narrow: bool) -> Slots:
             for slot in range(count, len(members)):
                 slots.clear(slot)
     return slots
-
-
-SETTINGS = quick("cheetah-run")
-TRAINING = training_of(SETTINGS)
 
 
 def main() -> None:

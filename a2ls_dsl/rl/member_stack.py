@@ -23,7 +23,7 @@ from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.settings import Computation
 from a2ls_dsl.rl.slots.metrics import Metrics
 
-_APART = ("auxiliary", "adams", "metrics")  # what lies in a state otherwise than a row a slot
+_NO_ROWS = ("auxiliary", "adams", "metrics")  # what lies in a state otherwise than a row a slot
 _DRAWN_AT_ONCE = 8  # members; numbers are drawn as 64 bits, and more would fill a cache or a memory
 
 
@@ -174,7 +174,7 @@ class MemberStack(nn.Module):
 
     def _rows_of_members(self) -> list[Tensor]:
         """All that has a row a slot, but for what `_take_loss` copies."""
-        own = [tensor for name, tensor in self.state_dict().items() if name.partition(".")[0] not in _APART]
+        own = [tensor for name, tensor in self.state_dict().items() if name.partition(".")[0] not in _NO_ROWS]
         adams = (adam for name, adam in self.optimizers.items() if name != "auxiliary")
         return [*own, *(buffer for adam in adams for buffer in adam.buffers())]
 

@@ -7,27 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rl.rainbow import small_rainbow
 
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.rainbow.settings import RainbowSettings
 from a2ls_dsl.rl.replay.observations import Observations
 from a2ls_dsl.rl.settings import SacSettings
 from a2ls_dsl.rl.slots.learner import Learner
 
-GAME = RainbowSettings(
-    batch_size=6,
-    hidden=8,
-    random_steps=4,
-    multi_step=3,
-    replay_capacity=70,
-    convolutions=((4, 4, 3), (5, 3, 2)),
-    stack=2,
-    projection=6,
-)
 AGENTS = {
     "sac": (Observations((5,)), SacSettings(hidden=8, batch_size=8, random_steps=30)),
-    "rainbow": (Observations((1, 18, 18), 2, 18, random_crops=False, border=2), GAME),
+    "rainbow": (small_rainbow.FRAMES, small_rainbow.SETTINGS),
 }
 AUXILIARY = {"auxiliary_loss", "auxiliary_skipped"}
 

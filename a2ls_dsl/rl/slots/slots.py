@@ -201,8 +201,8 @@ class Slots:
 
     def _narrow(self) -> None:
         """Let the learner compute the slots that are taken alone, where that is faster."""
-        losses = {slot: member.loss for slot, member in enumerate(self.members) if member}
-        if losses and self.learner.narrows:
+        if self.learner.narrows and any(self.members):
+            losses = {slot: member.loss for slot, member in enumerate(self.members) if member}
             self.learner.hold(losses, fresh=self._waiting)
 
     def _begin_episodes(self) -> None:
