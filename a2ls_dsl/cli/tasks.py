@@ -58,9 +58,17 @@ def _advice(chosen: Signal | None) -> str:
 
 
 def _collect(files: list[Path], table: Path) -> None:
+    """Write the table anew. Raises `A2lError`, and keeps what is there, if an experiment has nothing for it."""
+    from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.experiment.collect import collect
     from a2ls_dsl.experiment.plan import read
     from a2ls_dsl.experiment.signal import signals
     from a2ls_dsl.search.signal import store
 
-    store([row for file in files for row in signals(collect(read(file)))], table)
+    rows = {file: list(signals(collect(read(file)))) for file in files}
+    for file, own in rows.items():
+        if not own:
+            raise A2lError(
+                f"{file} has no seed that all of its arms were trained with", f"run a2l experiment run {file}"
+            )
+    store([row for own in rows.values() for row in own], table)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.collect import Collected
 from a2ls_dsl.report.reliability import reliability
 from a2ls_dsl.search.signal import Signal
@@ -18,7 +19,8 @@ def signals(collected: Collected) -> Iterator[Signal]:
     """A row for each task and evaluation of an experiment, on the seeds that all its arms have.
 
     The score at a budget is the area under the curve up to it. A run costs its processor time, scaled by the
-    budget's share of its frames; runs stored without a time are left out of the price.
+    budget's share of its frames; runs stored without a time are left out of the price. Raises `A2lError` where
+    arms have no common budgets.
     """
     experiment = collected.experiment
     names = [arm.name for arm in experiment.arms]
@@ -29,6 +31,11 @@ def signals(collected: Collected) -> Iterator[Signal]:
         if not seeds:
             continue
         chosen = [[own[seed] for seed in seeds] for own in runs]
+        if len({run.frames for own in chosen for run in own}) > 1:
+            raise A2lError(
+                f"{experiment.path}: arms are evaluated after different frames on {env}",
+                "give all of them one `eval_every`",
+            )
         returns = np.array([[run.returns for run in own] for own in chosen])  # (arms, seeds, points)
         prices = [run.about.get("processor_seconds", math.nan) for own in chosen for run in own]
         price = float(np.nanmean(prices)) if not np.isnan(prices).all() else math.nan

@@ -7,10 +7,13 @@ frames, and what a run costs. `a2l tasks` prints it.
 from __future__ import annotations
 
 import csv
+import io
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.files import folder, write
 
 SEPARATES = 0.5
@@ -49,13 +52,16 @@ class Signal:
 
     @property
     def candidates_an_hour(self) -> float:
-        """How many runs two idle cores finish in an hour."""
-        return CORES * 3600 / self.seconds
+        """How many runs two idle cores finish in an hour; infinity for a run too short to have a price."""
+        return CORES * 3600 / self.seconds if self.seconds else math.inf
 
     @property
     def worth(self) -> float:
-        """What an hour of two cores tells: candidates times the correlation, 0 if that is negative."""
-        return self.candidates_an_hour * max(self.icc, 0.0)
+        """What an hour of two cores tells: candidates times the correlation, 0 if that is negative.
+
+        Also 0 where the price is unknown, so that such a scale is chosen only if no other can be.
+        """
+        return 0.0 if math.isnan(self.seconds) else self.candidates_an_hour * max(self.icc, 0.0)
 
 
 def path() -> Path:
@@ -64,16 +70,28 @@ def path() -> Path:
 
 
 def read(table: Path | None = None) -> list[Signal]:
-    """The rows of a table, by default the committed one."""
-    with (table or path()).open(encoding="utf-8", newline="") as file:
-        return [_row(row) for row in csv.DictReader(file)]
+    """The rows of a table, by default the committed one. Raises `A2lError` if it can't be read."""
+    place = table or path()
+    try:
+        with place.open(encoding="utf-8", newline="") as file:
+            return [_row(row) for row in csv.DictReader(file)]
+    except OSError as error:
+        raise A2lError(f"{place} can't be read: {error.strerror}", "check the path") from None
+    except (ValueError, KeyError, TypeError):
+        names = ", ".join(field.name for field in fields(Signal))
+        raise A2lError(
+            f"{place} is not a table of `a2l tasks --collect`", f"its columns are {names}"
+        ) from None
 
 
 def store(rows: Iterable[Signal], table: Path) -> None:
     """Write a table, in the order of tasks, sizes and frames."""
     ordered = sorted(rows, key=lambda row: (row.task, row.hidden, row.batch_size, row.frames))
-    lines = [[field.name for field in fields(Signal)], *(_cells(row) for row in ordered)]
-    write(table, "".join(",".join(line) + "\n" for line in lines))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([field.name for field in fields(Signal)])
+    writer.writerows(map(_cells, ordered))
+    write(table, text.getvalue())
 
 
 def cheapest(rows: Sequence[Signal], task: str, icc: float = SEPARATES) -> Signal | None:

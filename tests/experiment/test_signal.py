@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from a2ls_dsl.cli.tasks import tasks
+from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.collect import collect
 from a2ls_dsl.experiment.plan import Experiment, read
 from a2ls_dsl.experiment.run import run
@@ -47,6 +49,25 @@ def test_every_budget_has_a_row_on_how_well_a_seed_separates_losses(tmp_path: Pa
 
 def test_missing_runs_give_no_rows(tmp_path: Path) -> None:
     assert list(signals(collect(experiment(tmp_path)))) == []
+
+
+def test_a_table_is_not_replaced_by_nothing(tmp_path: Path) -> None:
+    table = tmp_path / "signal.csv"
+    table.write_text("what was measured before")
+    files = [experiment(tmp_path).path]
+    with pytest.raises(A2lError, match="no seed that all of its arms"):
+        tasks(collect=files, table=table)
+    assert table.read_text() == "what was measured before"
+
+
+def test_arms_without_common_budgets_are_refused(tmp_path: Path) -> None:
+    worth = experiment(tmp_path)
+    for trained in worth.runs:
+        every = 800 if trained.arm.name == "none" else 400
+        curve = [Score(at, (1.0,), 0.0, 0, at, {}, False) for at in range(every, 801, every)]
+        store(worth, trained, curve, 3.0, "cpu")
+    with pytest.raises(A2lError, match="after different frames on cartpole-swingup"):
+        list(signals(collect(worth)))
 
 
 def test_a_run_knows_its_price(tmp_path: Path) -> None:
