@@ -60,14 +60,16 @@ def status(file: File) -> None:
 
     experiment = read(file)
     done = {run for run in experiment.runs if load(experiment, run) is not None}
-    print(f"{experiment.name}: {len(done)} of {len(experiment.runs)} runs, {experiment.frames:,} frames each")
+    runs = count(len(experiment.runs), "run")
+    print(f"{experiment.name}: {len(done)} of {runs}, {experiment.frames:,} frames each")
     width = max(len(arm.name) for arm in experiment.arms)
     for env in experiment.envs:
         print(env)
         for arm in experiment.arms:
             own = [run for run in experiment.runs if (run.env, run.arm) == (env, arm)]
             marks = "".join("+" if run in done else "." for run in own)
-            print(f"  {arm.name:{width}}  {marks}  {sum(run in done for run in own)} of {len(own)} seeds")
+            seeds = count(len(own), "seed")
+            print(f"  {arm.name:{width}}  {marks}  {sum(run in done for run in own)} of {seeds}")
     _report_other_settings(experiment)
 
 
@@ -94,8 +96,9 @@ def _report_other_settings(experiment: Experiment) -> None:
     if half := unwanted(experiment):
         print(f"half-trained runs of other settings are kept, and go on with those settings: {half[0]}")
     if kept := of_other_settings(experiment):
+        are = "result of other settings is kept, and counts", "results of other settings are kept, and count"
         print(
-            f"{len(kept)} results of other settings are kept, and count again with those settings: {kept[0]}"
+            f"{count(len(kept), *are)} again with those settings: {kept[0]}"
             + (", ..." if len(kept) > 1 else "")
         )
 
@@ -104,7 +107,8 @@ def _announce(experiment: Experiment, left: int) -> None:
     print(
         f"{experiment.name}: {count(len(experiment.arms), 'arm')} on "
         f"{count(len(experiment.envs), 'environment')} with {count(experiment.seeds, 'seed')}, "
-        f"{experiment.frames:,} frames each: {left} of {len(experiment.runs)} runs are missing"
+        f"{experiment.frames:,} frames each: {left} of "
+        f"{count(len(experiment.runs), 'run is', 'runs are')} missing"
     )
 
 

@@ -95,16 +95,18 @@ def merge(
     if merged.shared:
         print(f"{merged.shared:,} candidates were in more than one study and are kept once")
     if merged.unfinished:
-        print(f"{merged.unfinished:,} runs have not ended and are left out: finish them and merge again")
+        left = count(merged.unfinished, "run that has", "runs that have")
+        print(f"left out: {left} not ended; let the studies finish and merge them again")
 
 
 @contextmanager
 def opened(output: Path | None) -> Iterator[TextIO]:
     """The terminal, or a file that is written as a whole or not at all. Raises `A2lError`."""
+    import io
     import os
     import sys
 
-    from a2ls_dsl.lang.files import unwritable
+    from a2ls_dsl.lang.files import unwritable, write
 
     if output is None:
         try:
@@ -117,15 +119,9 @@ def opened(output: Path | None) -> Iterator[TextIO]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise unwritable("the output", error) from None
         return
-    partial = output.with_name(f".{output.name}.partial")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            yield file
-        os.replace(partial, output)
-    except OSError as error:
-        raise unwritable(output, error) from None
-    finally:
-        partial.unlink(missing_ok=True)
+    text = io.StringIO()
+    yield text
+    write(output, text.getvalue())
 
 
 def _lines(summary: Summary) -> Iterator[str]:

@@ -58,7 +58,7 @@ def _advice(chosen: Signal | None) -> str:
 
 
 def _collect(files: list[Path], table: Path) -> None:
-    """Write the table anew. Raises `A2lError`, and keeps what is there, if an experiment has nothing for it."""
+    """Write the table anew. Raises `A2lError`, and keeps it, if an experiment has nothing for it."""
     from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.experiment.collect import collect
     from a2ls_dsl.experiment.plan import read

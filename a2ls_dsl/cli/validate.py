@@ -48,7 +48,8 @@ def validate(
     print(
         f"{count(len(experiment.arms), 'loss', 'losses')} on "
         f"{count(len(experiment.envs), 'environment')} with {count(seeds, 'fresh seed')}: "
-        f"{left} of {len(experiment.runs)} runs are missing, {left * experiment.frames:,} frames"
+        f"{left} of {count(len(experiment.runs), 'run is', 'runs are')} missing, "
+        f"{left * experiment.frames:,} frames"
     )
     train(
         lambda tell, stop: run(study, experiment, tell, device, workers, save_seconds, stop, hours),

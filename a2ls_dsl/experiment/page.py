@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.english import count
 from a2ls_dsl.experiment.claims import Published
 from a2ls_dsl.experiment.collect import Collected, Verdict
 from a2ls_dsl.experiment.figure import figure
@@ -29,6 +31,15 @@ seeds (with few pairs Welch's), and for the probability of being better a score 
 
 def write(path: Path, experiments: Sequence[Collected]) -> list[Path]:
     """Write the page and, into a folder beside it, its figures; gives all paths. Raises `A2lError`."""
+    if path.suffix != ".md":
+        raise A2lError(f"`{path}` is not the name of a page", "name a file that ends in .md with --to")
+    names = [collected.experiment.name for collected in experiments]
+    for name in names:
+        if names.count(name) > 1:
+            raise A2lError(
+                f"{names.count(name)} of the experiments are named {name}, and have one figure's name",
+                "give every experiment once, and rename one of two with the same name",
+            )
     written = [path]
     folder = path.with_suffix("")
     try:
@@ -81,11 +92,16 @@ def _verdicts(experiments: Sequence[Collected]) -> str:
             claim.says,
             verdict.value,
             _difference(comparison, 2 if collected.normalised else 0) + _where(collected, comparison),
-            f"[{collected.experiment.name}](#{collected.experiment.name})",
+            f"[{collected.experiment.name}](#{_anchor(collected.experiment.name)})",
         ]
         for collected, claim, verdict, comparison in sorted(judged, key=lambda row: row[2] is Verdict.MISSING)
     ]
     return "\n".join([*lines, *_table(["claim", "verdict", "difference of means", "experiment"], rows), ""])
+
+
+def _anchor(name: str) -> str:
+    """The anchor that GitHub gives the heading of an experiment."""
+    return name.lower().replace(".", "")
 
 
 def _where(collected: Collected, comparison: Comparison | None) -> str:
@@ -105,9 +121,13 @@ def _experiment(collected: Collected, figure: str) -> Iterator[str]:
     yield from (f"## {experiment.name}", "", experiment.question, "")
     command = f"a2l experiment run {_shown(experiment.path)}"
     missing = len(experiment.runs) - collected.count
-    there = f"{collected.count} of {len(experiment.runs)} runs"
-    more = f"; `{command}` adds the {missing} that are missing" if missing else f", by `{command}`"
-    yield f"{len(arms)} arms, {experiment.seeds} seeds, {experiment.frames:,} frames: {there}{more}."
+    there = f"{collected.count} of {count(len(experiment.runs), 'run')}"
+    lacking = "run that is missing" if missing == 1 else f"{missing} that are missing"
+    more = f"; `{command}` adds the {lacking}" if missing else f", by `{command}`"
+    yield (
+        f"{count(len(arms), 'arm')}, {count(experiment.seeds, 'seed')}, {experiment.frames:,} frames: "
+        f"{there}{more}."
+    )
     if not collected.count:
         yield ""
         return
@@ -202,6 +222,7 @@ def interval(estimate: Interval | None, signed: bool = False, digits: int = 0) -
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """In a cell `|` would end it."""
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
-    yield from (f"| {' | '.join(row)} |" for row in rows)
+    yield from (f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)

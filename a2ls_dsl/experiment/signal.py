@@ -19,8 +19,8 @@ def signals(collected: Collected) -> Iterator[Signal]:
     """A row for each task and evaluation of an experiment, on the seeds that all its arms have.
 
     The score at a budget is the area under the curve up to it. A run costs its processor time, scaled by the
-    budget's share of its frames; runs stored without a time are left out of the price. Raises `A2lError` where
-    arms have no common budgets.
+    budget's share of its frames; runs stored without a time are left out of the price. Raises `A2lError`
+    where arms have no common budgets.
     """
     experiment = collected.experiment
     names = [arm.name for arm in experiment.arms]

@@ -133,7 +133,7 @@ def test_the_page(tmp_path: Path) -> None:
     page, figure = write(tmp_path / "docs" / "results.md", [collect(plan)])
     text = page.read_text()
     assert "| The loss helps | holds here | +301 [" in text
-    assert f"19 of 20 runs; `a2l experiment run {plan.path}` adds the 1 that are missing" in text
+    assert f"19 of 20 runs; `a2l experiment run {plan.path}` adds the run that is missing" in text
     assert f"Made by `a2l experiment collect {plan.path}`" in text
     assert plan.path.is_file()
     assert "They took 9.5 hours on cpu." in text
@@ -144,6 +144,24 @@ def test_the_page(tmp_path: Path) -> None:
     lines = [line for line in lines if line.get("class", "").startswith("curve ")]
     assert len(lines) == 4  # two arms on two environments
     assert str(figure.relative_to(page.parent)) in text
+
+
+def test_a_page_has_no_table_with_a_cell_too_many_and_no_link_to_nowhere(tmp_path: Path) -> None:
+    text = (SMALL + CLAIMS).replace('"small"', '"Small.2"').replace("helps", "helps: P(better|loss)")
+    plan = read(written(tmp_path, text.replace("seeds = 2", "seeds = 1")))
+    page = write(tmp_path / "results.md", [collect(plan)])[0].read_text()
+    assert "| The loss helps: P(better\\|loss) | open: not run |  | [Small.2](#small2) |" in page
+    assert "2 arms, 1 seed, 800 frames: 0 of 4 runs; " in page
+
+
+def test_figures_are_not_written_over_each_other_or_nowhere(tmp_path: Path) -> None:
+    first, second = (collect(experiment(tmp_path / name)) for name in ("one", "other"))
+    with pytest.raises(A2lError, match="2 of the experiments are named small"):
+        write(tmp_path / "results.md", [first, second])
+    for name in (".", "page", "/"):
+        with pytest.raises(A2lError, match="is not the name of a page"):
+            write(tmp_path / name if name == "page" else Path(name), [first])
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "other"}
 
 
 def test_wrong_claims_and_tables_are_refused(tmp_path: Path) -> None:

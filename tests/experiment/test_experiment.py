@@ -14,12 +14,13 @@ from forked import Started, a2l
 from processes import environment_workers
 
 from a2ls_dsl.cli.console import StatusLine
-from a2ls_dsl.cli.experiment import _show, status
+from a2ls_dsl.cli.experiment import _announce, _show, status
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.plan import Experiment, read
 from a2ls_dsl.experiment.run import Event, PieceStarted, pieces, run, unwanted
-from a2ls_dsl.experiment.store import load, missing, of_other_settings, path_of
+from a2ls_dsl.experiment.store import load, missing, of_other_settings, path_of, store
 from a2ls_dsl.rl.runs.keeping import Stored
+from a2ls_dsl.rl.slots.evaluation import Score
 from a2ls_dsl.rl.slots.slots import Replaced
 
 
@@ -220,6 +221,20 @@ def test_a_replaced_worker_is_reported(small: Path, capsys: pytest.CaptureFixtur
 
     assert not run(read(small), on_event, workers=1, stopping=replaced)
     assert capsys.readouterr().out.count("died with exit code -9: another took its place") == 1
+
+
+def test_a_single_run_is_spoken_of_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = SMALL.replace("seeds = 2", "seeds = 1").replace(', "cartpole-balance"', "")
+    text = text.replace('own = { loss = "mine.a2l", batch_size = 6 }', "")
+    before = read(written(tmp_path, text))
+    _announce(before, 1)
+    store(before, before.runs[0], [Score(800, (1.0,), 0.0, 0, 0, {}, False)], 1.0, "cpu")
+    status(written(tmp_path, text.replace("hidden = 8", "hidden = 9")))
+    shown = capsys.readouterr().out
+    assert "with 1 seed, 800 frames each: 1 of 1 run is missing\n" in shown
+    assert "small: 0 of 1 run, 800 frames each" in shown
+    assert "none  .  0 of 1 seed\n" in shown
+    assert "1 result of other settings is kept, and counts again with those settings: " in shown
 
 
 def test_status_says_what_is_there(complete: Experiment) -> None:

@@ -207,6 +207,10 @@ def test_the_commands(made: Path, other: Path, tmp_path: Path) -> None:
     wrong = a2l("study", "export", made, "-o", tmp_path / "none" / "runs.csv")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "can't be written" in wrong.stderr
+    for command in (("study", "export"), ("analyze",)):
+        wrong = a2l(*command, made, "-o", ".")
+        assert wrong.returncode == 2
+        assert wrong.stderr.startswith("error: . can't be written: Is a directory\n  fix: ")
 
 
 def test_a_damaged_study_is_explained(made: Path, tmp_path: Path) -> None:
