@@ -42,7 +42,7 @@ from a2ls_dsl.rl.envs.tasks import find_task, suite_of
 from a2ls_dsl.rl.given import checked
 from a2ls_dsl.rl.given import settings as given_settings
 from a2ls_dsl.rl.runs.stored import training_values
-from a2ls_dsl.rl.runs.training import Training
+from a2ls_dsl.rl.runs.training import Training, check_learning
 from a2ls_dsl.rl.settings import Computation, EvaluationSettings, PixelSettings
 
 _KEYS = (
@@ -241,6 +241,7 @@ def _loss(path: Path, text: str) -> Loss | None:
 
 def _tried(path: Path, experiment: Experiment, env: str, arm: Arm) -> None:
     try:
-        experiment.training(env, arm)
+        training = experiment.training(env, arm)
+        check_learning(training.task, training.frames, training.settings)
     except (TypeError, ValueError) as error:
         raise A2lError(f"{path}: its settings don't fit: {error}", "see `a2l train --help`") from None

@@ -17,6 +17,7 @@ from a2ls_dsl.rl.agents import AgentSettings, published_settings, read_tagged, t
 from a2ls_dsl.rl.envs.atari_suite import emulated_by
 from a2ls_dsl.rl.envs.rendering import Rendering
 from a2ls_dsl.rl.envs.tasks import Task, find_task
+from a2ls_dsl.rl.runs.training import check_learning
 from a2ls_dsl.rl.settings import EvaluationSettings, PixelSettings
 from a2ls_dsl.search.race import MOST_RACED, SHARE
 from a2ls_dsl.search.rungs import Rungs
@@ -126,14 +127,7 @@ class SearchSettings:
             )
         task.check_frames("the budget", self.frames)
         task.check_frames("the distance of two evaluations", self.evaluation.every_frames)
-        random_steps = self.agent.random_steps
-        if task.frames_to_steps(self.frames) <= random_steps:
-            least = task.steps_to_frames(random_steps + 1)
-            raise A2lError(
-                f"{self.frames:,} frames of {task.name} end before learning begins: "
-                f"the first {random_steps:,} agent steps are random",
-                f"train for {least:,} frames or more",
-            )
+        check_learning(task, self.frames, self.agent)
 
     @property
     def task(self) -> Task:

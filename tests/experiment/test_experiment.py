@@ -69,6 +69,7 @@ def test_a_file_says_what_is_run(small: Path) -> None:
         (("hidden = 8", 'obs = "sounds"'), "there is no kind of observation `sounds`"),
         (("cartpole-balance", "cartpole-balence"), "there is no task"),
         (("frames = 800", "frames = 801"), "not a whole number of agent steps"),
+        (("frames = 800", "frames = 160"), "160 frames of cartpole-swingup end before learning begins"),
         (("[arms]", "[arms"), "is not an experiment"),
     ],
 )

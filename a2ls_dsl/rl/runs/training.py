@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import AgentSettings, algorithm_of, check_actions
 from a2ls_dsl.rl.envs.task import VECTORS
@@ -45,6 +46,16 @@ class Training:
     def steps(self) -> int:
         """Agent steps of each member."""
         return self.task.frames_to_steps(self.frames)
+
+
+def check_learning(task: Task, frames: int, settings: AgentSettings) -> None:
+    """Raise `A2lError` where a budget ends before learning begins: no evaluation could tell losses apart."""
+    if task.frames_to_steps(frames) <= settings.random_steps:
+        raise A2lError(
+            f"{frames:,} frames of {task.name} end before learning begins: "
+            f"the first {settings.random_steps:,} agent steps are random",
+            f"train for {task.steps_to_frames(settings.random_steps + 1):,} frames or more",
+        )
 
 
 @dataclass(frozen=True)
