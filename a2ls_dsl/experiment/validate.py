@@ -77,28 +77,40 @@ def validate(
 
     See `experiment.run`. Raises `A2lError`.
     """
+    before = validation.load(folder)
 
     def stored(event: Event) -> None:
         if isinstance(event, PieceEnded):
-            validation.store(folder, collected(experiment))
+            validation.store(folder, collected(experiment, before))
         on_event(event)
 
     ended = run_missing(experiment, stored, device, workers, save_seconds, stopping, hours)
-    validation.store(folder, collected(experiment))
+    validation.store(folder, collected(experiment, before))
     with Records(folder) as study:
         write_hall_of_fame(study)
     return ended
 
 
-def collected(experiment: Experiment) -> Validation:
-    """The results so far."""
+def collected(experiment: Experiment, before: Validation | None = None) -> Validation:
+    """The results so far, and those of an earlier validation with the same budget that are not of this plan:
+    on other environments, with other losses or more seeds."""
     scores = [
         Score(run.env, run.arm.name, run.arm.name.startswith(FOUND), run.seed, result.area)
         for run in experiment.runs
         if (result := load(experiment, run)) is not None
     ]
     losses = {arm.name: arm.text for arm in experiment.arms}
-    return Validation(experiment.frames, len(experiment.runs), losses, tuple(scores))
+    kept: list[Score] = []
+    if before is not None and before.frames == experiment.frames:
+        losses = before.losses | losses
+        planned = {(run.env, run.arm.name, run.seed) for run in experiment.runs}
+        kept = [
+            score
+            for score in before.scores
+            if (score.env, score.arm, score.seed) not in planned
+            and before.losses[score.arm] == losses[score.arm]
+        ]
+    return Validation(experiment.frames, len(experiment.runs) + len(kept), losses, (*scores, *kept))
 
 
 def _written(here: Path, candidate: Candidate) -> str:

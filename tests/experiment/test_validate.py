@@ -14,11 +14,12 @@ from report.made import SETTINGS, make
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.plan import read
-from a2ls_dsl.experiment.store import missing, path_of
+from a2ls_dsl.experiment.store import missing, path_of, store
 from a2ls_dsl.experiment.validate import PUBLISHED, collected, plan, validate
 from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.rl.sac.simba import SimbaSettings
 from a2ls_dsl.rl.settings import EvaluationSettings, SacSettings
+from a2ls_dsl.rl.slots.evaluation import Score
 from a2ls_dsl.search.study.records import Records
 from a2ls_dsl.search.study.study import Study
 from a2ls_dsl.search.study.validation import load
@@ -117,6 +118,35 @@ def test_what_is_missing_is_trained_and_the_rest_is_kept(study: Path) -> None:
     part = collected(experiment)
     assert not part.complete
     assert part.scores == (*validation.scores[:5], *validation.scores[6:])
+
+
+def test_another_validation_leaves_earlier_results_where_they_are(study: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(study, tmp_path / "copy", ignore=shutil.ignore_patterns("validation"))
+    own = plan(copy, 1, ["cartpole-swingup"], 2)
+    scores = [Score(4_800, (float(place),), 0.0, 0, 0, {}, False) for place, _ in enumerate(own.runs)]
+    for run, score in zip(own.runs, scores, strict=True):
+        store(own, run, [score], 1.0, "cpu")
+    assert validate(copy, own)
+    trained = load(copy)
+    assert trained is not None
+    with Records(copy) as records:
+        ranked = [(candidate.key, candidate.fresh) for candidate in records.leaderboard(5)]
+        assert any(fresh for _, fresh in ranked)
+
+    elsewhere = plan(copy, 1, ["reacher-easy"], 2)
+    assert not validate(copy, elsewhere, hours=0.0, workers=1, device="cpu")  # stopped at once
+    validation = load(copy)
+    assert validation is not None
+    assert validation.scores == trained.scores
+    assert not validation.complete
+    with Records(copy) as records:
+        assert [(candidate.key, candidate.fresh) for candidate in records.leaderboard(5)] == ranked
+
+    fewer = plan(copy, 1, ["cartpole-swingup"], 1)
+    assert set(collected(fewer, trained).scores) == set(trained.scores)
+    assert collected(fewer, replace(trained, frames=600)).scores == collected(fewer).scores
+    other = replace(trained, losses=trained.losses | {"curl": "another loss of that name"})
+    assert {score.seed for score in collected(fewer, other).scores if score.arm == "curl"} == {2_000_006}
 
 
 def test_mistakes_are_explained(study: Path, tmp_path: Path) -> None:
