@@ -15,6 +15,7 @@ _WORDS = {
     str: "a text",
     dict: "a table",
     list[str]: "a list of texts",
+    tuple[str, ...]: "a list of texts",
 }
 
 

@@ -9,19 +9,24 @@ import math
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, get_type_hints
 
 from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
+from a2ls_dsl.rl.agents import ALGORITHMS
+from a2ls_dsl.rl.given import checked
+from a2ls_dsl.rl.given import settings as given_settings
 from a2ls_dsl.rl.slots.evaluation import Score
 from a2ls_dsl.search.candidates import Candidate, Run
 from a2ls_dsl.search.conductor import Conductor
 from a2ls_dsl.search.settings import SearchSettings, default_operator
 from a2ls_dsl.search.strategies.evolution import Origin, Proposal
-from a2ls_dsl.search.strategies.proposals import loss_of, texts_of
+from a2ls_dsl.search.strategies.proposals import check_several, loss_of, texts_of
 from a2ls_dsl.search.study.hall_of_fame import write_hall_of_fame
 from a2ls_dsl.search.study.study import Study
 
@@ -55,7 +60,7 @@ class AskedStudy:
             self._conductor = Conductor(settings, grammar, self._study, repeat=False)
             self._conductor.begin()
             self._open = opening.pop_all()
-        self._frames = settings.frames
+        self._frames, self._closed = settings.frames, False
 
     def __enter__(self) -> Self:
         return self
@@ -67,6 +72,7 @@ class AskedStudy:
 
     def close(self) -> None:
         """Release the study; everything told is stored."""
+        self._closed = True
         self._open.close()
 
     @property
@@ -81,6 +87,10 @@ class AskedStudy:
         were asked for but not told yet; or this loss was asked for before. Raises `A2lError` for a text that
         is not a loss, and for a loss that can't be trained on the task.
         """
+        if self._closed:
+            raise A2lError(
+                "the study is closed, so nothing can be asked for", "open it again: open_study(...)"
+            )
         conductor, taken = self._conductor, self._conductor.training
         slot = next(place for place in range(len(taken) + 1) if place not in taken)
         tick = conductor.stored // 2 + 1
@@ -94,7 +104,7 @@ class AskedStudy:
         """Store the score of a trial, higher is better; None or NaN: its training failed. Returns its
         candidate.
 
-        Raises `A2lError` for a trial that was not asked for, or was told before.
+        Raises `A2lError` for a trial that was not asked for, or was told before, and for what is no score.
         """
         run: Run | None = self._conductor.training.get(trial.slot)
         if run is None or run.id != trial.number:
@@ -102,7 +112,12 @@ class AskedStudy:
                 f"trial {trial.number} was told before, or another process asked for it",
                 "tell every trial once, to the study that gave it",
             )
-        value = math.nan if score is None else float(score)
+        try:
+            value = math.nan if score is None else float(score)
+        except (TypeError, ValueError, RuntimeError):
+            raise A2lError(
+                f"the score of trial {trial.number} is {score!r}", "tell a number, or None if training failed"
+            ) from None
         failed = not math.isfinite(value)
         result = Score(self._frames, (0.0 if failed else value,), math.nan, trial.slot, 0, {}, failed)
         _, ended = self._conductor.score((self._conductor.stored + 1) // 2, [result])
@@ -126,6 +141,10 @@ def open_study(folder: Path | str, env: str, **settings: Any) -> AskedStudy:
         if name not in names:
             raise unknown("setting of a study", name, names)
     start: Iterable[Loss | str] = settings.pop("start_from", ())
+    check_several(start, "start_from")
+    checked("open_study", "env", env, str)
+    agents: Any = reduce(or_, (algorithm.settings for algorithm in ALGORITHMS.values()))
+    settings = given_settings("open_study", settings, get_type_hints(SearchSettings) | {"agent": agents})
     grammar = settings.get("grammar", "a2ls")
     usual: dict[str, Any] = {
         "strategy": "model",

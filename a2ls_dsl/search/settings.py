@@ -120,6 +120,11 @@ class SearchSettings:
                 "a seed is at least 0, and a score takes at least one episode",
                 "use a seed of 0 or more, and one episode or more",
             )
+        if self.confirm < 0 or self.confirm_seeds < 1:
+            raise A2lError(
+                f"a search can't confirm {self.confirm} losses with {self.confirm_seeds} fresh seeds each",
+                "confirm 0 or more, with 1 seed or more",
+            )
         if len(self.start_from) > self.searched:
             raise A2lError(
                 f"a search of {self.searched} candidates can't start from {len(self.start_from)} losses",

@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from forked import script
@@ -13,6 +14,7 @@ from search.stand_in_search import SETTINGS, curve, searched, tables
 
 import a2ls_dsl as a2l
 from a2ls_dsl.lang.syntax.tree import Loss
+from a2ls_dsl.rl.settings import SacSettings
 from a2ls_dsl.search.asking import AskedStudy, Trial
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.strategies.evolution import Origin
@@ -103,6 +105,49 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
         a2l.open_study(tmp_path, "walker-walk", populaton=4)
     with pytest.raises(a2l.A2lError, match="population was 4, now 10"):
         a2l.open_study(tmp_path, "walker-walk")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"population": "5"}, "`population` is '5'"),
+        ({"population": 2.5}, "`population` is 2.5"),
+        ({"seed": True}, "`seed` is True"),
+        ({"grammar": None}, "`grammar` is None"),
+        ({"race": "0.2"}, "`race` is '0.2'"),
+        ({"agent": {"hidden": 8}}, "`agent` is "),
+        ({"evaluation": None}, "`evaluation` is None"),
+        ({"rungs": True}, "`rungs` is True"),
+        ({"gates": "batch"}, "`gates` is 'batch'"),
+        ({"start_from": "spr"}, "proposed the text `spr`, not a list"),
+        ({"confirm": -1}, "can't confirm -1 losses"),
+        ({"confirm": 1, "confirm_seeds": 0}, "can't confirm 1 losses with 0 fresh seeds"),
+        ({"env": 5}, "`env` is 5"),
+    ],
+)
+def test_settings_of_another_type_are_refused(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(a2l.A2lError) as caught:
+        a2l.open_study(tmp_path / "study", **{"env": "walker-walk"} | settings)
+    assert message in caught.value.message
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_list_is_a_tuple_so_that_the_same_call_opens_the_study_again(tmp_path: Path) -> None:
+    agent = SacSettings(hidden=8)
+    for _ in range(2):
+        a2l.open_study(tmp_path, "walker-walk", gates=["duplicates"], agent=agent, race=0).close()
+
+
+def test_what_is_no_score_is_refused_and_a_closed_study_says_so(tmp_path: Path) -> None:
+    study = a2l.open_study(tmp_path, "walker-walk")
+    trial = study.ask()
+    assert trial is not None
+    with pytest.raises(a2l.A2lError, match="the score of trial 1 is 'high'"):
+        study.tell(trial, "high")  # type: ignore[arg-type]
+    study.tell(trial, 3)
+    study.close()
+    with pytest.raises(a2l.A2lError, match="the study is closed"):
+        study.ask()
 
 
 def test_the_documented_example_runs_and_its_study_is_read(tmp_path: Path) -> None:

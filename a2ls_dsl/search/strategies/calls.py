@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from a2ls_dsl.diagnostics import A2lError, unknown
 from a2ls_dsl.search.strategies.evolution import Origin, Proposal
-from a2ls_dsl.search.strategies.proposals import loss_of
+from a2ls_dsl.search.strategies.proposals import check_several, loss_of
 from a2ls_dsl.search.strategies.registry import STRATEGIES, Knowledge, Scored, Strategy
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ def ranked(strategy: Strategy, name: str, scored: Sequence[Scored]) -> list[Loss
 def proposed(strategy: Strategy, name: str, known: Knowledge, rng: Generator) -> list[Proposal]:
     """What a strategy proposes: each loss once, and none that is taken."""
     with _explained(name, "in `propose`"):
-        answers = list(strategy.propose(known, rng))
+        given = strategy.propose(known, rng)
+        answers = [] if isinstance(given, str) else list(given)
+    check_several(given, f"the strategy {name}")
     proposals = [
         answer
         if isinstance(answer, Proposal)

@@ -41,6 +41,12 @@ def loss_of(given: object, who: str) -> Loss:
         ) from None
 
 
+def check_several(given: object, who: str) -> None:
+    """Raise `A2lError` for a text where losses are asked for: its letters would be taken for them."""
+    if isinstance(given, str):
+        raise A2lError(f"{who} proposed the text `{given}`, not a list", f"write it as [{given!r}]")
+
+
 def given(settings: SearchSettings, taken: Iterable[str]) -> list[Proposal]:
     """The losses that a search starts from, each once, without those `taken`."""
     excluded = set(taken)

@@ -150,6 +150,7 @@ class Late:
     [
         ("raise ValueError('no more')", "return []", "failed in `propose`: ValueError: no more"),
         ("return [3]", "return []", "the strategy late:Late proposed 3"),
+        ("return 'mse(x)'", "return []", "proposed the text `mse(x)`, not a list"),
         ("return ['mse(x)']", "return []", "proposed `mse(x)`, which is not a loss"),
         ("return ['mse({ s[t] } -> { s[t+200] })']", "return []", "looks 200 agent steps ahead"),
         ("return []", "raise KeyError(7)", "failed in `ranked`: KeyError: 7"),
