@@ -51,8 +51,6 @@ Set = Annotated[
     ),
 ]
 
-_EVALUATION = {"eval_every": "every_frames", "eval_episodes": "episodes"}
-
 
 def pixels_of(
     task: Task, obs: str | None, shadow_size: int | None, algorithm: Algorithm[Any]
@@ -90,8 +88,9 @@ def with_set(
 
     from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.rl.given import assigned
+    from a2ls_dsl.rl.settings import EVALUATION
 
-    kinds = get_type_hints(type(agent)) | dict.fromkeys(_EVALUATION, int)
+    kinds = get_type_hints(type(agent)) | dict.fromkeys(EVALUATION, int)
     if pixels is not None:
         kinds["random_crops"] = bool
     given = assigned("--set", texts, kinds)
@@ -103,7 +102,7 @@ def with_set(
             raise A2lError(f"`{name}` is given by {option} and by --set", "give it once")
         given[name] = value
     crops = {name: given.pop(name) for name in ("random_crops",) if name in given}
-    scored = {field: given.pop(name) for name, field in _EVALUATION.items() if name in given}
+    scored = {field: given.pop(name) for name, field in EVALUATION.items() if name in given}
     return (
         replace(agent, **given),
         replace(evaluation, **scored),

@@ -32,10 +32,15 @@ def compile_command(
 ) -> None:
     """Compile a loss for environments and say what was built, or write it as Python for any agent."""
     from a2ls_dsl.backend.window import views_without_effect
+    from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.lang.load import load_one
     from a2ls_dsl.lang.syntax.printer import print_loss
     from a2ls_dsl.rl.envs.tasks import find_task
 
+    if output is not None and env:
+        raise A2lError(
+            "--env would do nothing: a file is for any sizes, told when it is used", "leave it out"
+        )
     label, loss = load_one(file, name)
     if output is not None:
         _write(output, label, loss)

@@ -10,6 +10,7 @@ import typer
 from a2ls_dsl.cli.agent_options import EnvArguments
 from a2ls_dsl.cli.application import app
 from a2ls_dsl.cli.machine import Status, findings
+from a2ls_dsl.english import count
 
 
 @app.command()
@@ -52,15 +53,19 @@ def _try(name: str, arguments: list[str]) -> None:
     trial = try_task(task)
     seen = " x ".join(map(str, trial.observation_shape))
     typer.echo(f"{task.name}: learned by {algorithm_for(task).title}")
-    typer.echo(f"observations  {seen} {'numbers' if len(trial.observation_shape) == 1 else 'pixels'}")
-    typer.echo(f"actions       {trial.action_size} {'to choose from' if trial.discrete else 'numbers'}")
+    shown = (
+        count(trial.observation_shape[0], "number") if len(trial.observation_shape) == 1 else f"{seen} pixels"
+    )
+    typer.echo(f"observations  {shown}")
+    acts = f"{trial.action_size} to choose from" if trial.discrete else count(trial.action_size, "number")
+    typer.echo(f"actions       {acts}")
     typer.echo(f"episodes      cut after {trial.episode_frames:,} frames; {task.action_repeat} an agent step")
     if trial.returns:
-        count = len(trial.returns)
-        mean, steps = sum(trial.returns) / count, sum(trial.steps) / count
+        played = len(trial.returns)
+        mean, steps = sum(trial.returns) / played, round(sum(trial.steps) / played)
         typer.echo(
-            f"random play   return {mean:.1f}, {steps:.0f} agent steps, mean of {count} episodes, of which "
-            f"{trial.terminated} ended by the task's own rules"
+            f"random play   return {mean:.1f}, {count(steps, 'agent step')}, mean of "
+            f"{count(played, 'episode')}, of which {trial.terminated} ended by the task's own rules"
         )
     typer.echo(f"speed         {trial.steps_per_second:,.0f} agent steps/s")
     if not trial.repeats:

@@ -50,6 +50,7 @@ from a2ls_dsl.cli.evolve_options import (
 )
 from a2ls_dsl.cli.stopping import Hours, exit_code, interrupts
 from a2ls_dsl.cli.train import refuse_idle_capture
+from a2ls_dsl.english import count
 
 if TYPE_CHECKING:
     from a2ls_dsl.search.scale_out import Cluster
@@ -184,8 +185,8 @@ def _about_given(settings: SearchSettings) -> list[str]:
     ]
     if outside:
         notes.append(
-            f"{len(outside)} of {len(losses)} given losses not in the grammar {settings.grammar}: trained "
-            "and ranked with the others, but without children"
+            f"{len(outside)} of {count(len(losses), 'given loss', 'given losses')} not in the grammar "
+            f"{settings.grammar}: trained and ranked with the others, but without children"
         )
     return notes
 

@@ -150,7 +150,8 @@ def _lines(summary: Summary) -> Iterator[str]:
     if summary.occupied is not None:
         yield f"slots: {summary.slots}, in use {summary.occupied:.0%} of the time"
     killed = cost.sessions - cost.timed
-    unknown = f", and {killed} of unknown time that were killed or still run" if killed > 0 else ""
+    lost = "of unknown time that was killed or still runs", "of unknown time that were killed or still run"
+    unknown = f", and {count(killed, *lost)}" if killed > 0 else ""
     yield (
         f"cost: {cost.frames:,} frames; {duration(cost.seconds)} in {cost.timed} "
         f"session{'s' * (cost.timed != 1)}{unknown}"

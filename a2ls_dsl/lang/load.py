@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, Fix, LanguageError, Severity, Source, near, unknown
-from a2ls_dsl.lang.files import MAX_SIZE, SUFFIX, read, shipped
+from a2ls_dsl.lang.files import GRAMMAR_SUFFIX, MAX_SIZE, SUFFIX, read, shipped
 from a2ls_dsl.lang.messages.codes import FEW, Rule, place, report
 from a2ls_dsl.lang.rules.canonical import canonical
 from a2ls_dsl.lang.rules.check import FileChecker, Imported, Summary
@@ -37,6 +37,10 @@ def load(path: str | os.PathLike[str]) -> dict[str, Loss]:
     be read.
     """
     place = locate(path)
+    if place.suffix == GRAMMAR_SUFFIX:
+        raise A2lError(
+            f"{place} is a loss grammar, not a loss", f"draw losses of it: a2l grammar sample {place}"
+        )
     losses, _ = analyse(read(place), place)
     return losses
 

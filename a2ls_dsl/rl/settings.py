@@ -36,11 +36,16 @@ _LEAST = {
 }
 
 
+EVALUATION = {"eval_every": "every_frames", "eval_episodes": "episodes"}
+"""The fields of `EvaluationSettings` by the names under which users give them."""
+
+
 def check_least(settings: Any, least: Mapping[str, int]) -> None:
     """Raise `A2lError` where one of these settings is less than it can be."""
+    called = {field: name for name, field in EVALUATION.items()}
     for name, bound in least.items():
         if (value := getattr(settings, name)) < bound:
-            raise A2lError(f"{name} is {value}", f"use {bound} or more")
+            raise A2lError(f"{called.get(name, name)} is {value}", f"use {bound} or more")
 
 
 @dataclass(frozen=True)

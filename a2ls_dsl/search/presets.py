@@ -111,8 +111,8 @@ def introduction(preset: str, settings: SearchSettings, rows: Sequence[Signal] |
     else:
         why = "no measured scale tells losses apart"
     others = sorted({row.task for row in rows if row.separates} - {task})
-    there = f"; they do on {', '.join(others)} (a2l tasks)" if others else ""
-    return f"{begin}; on {task} {why}: take them for noise{there}"
+    there = f"; they aren't on {', '.join(others)} (a2l tasks)" if others else ""
+    return f"{begin}; on {task} {why}: take scores for noise{there}"
 
 
 def is_at(row: Signal, settings: SearchSettings) -> bool:

@@ -33,6 +33,7 @@ EVOLVE, TRAIN = "evolve --env cartpole-swingup", "train --env cartpole-swingup -
         (f"{TRAIN} --name forward", "--name would do nothing"),
         (f"{TRAIN} --shadow-size 64", "leave out --shadow-size"),
         (f"{TRAIN} --rainbow spr", "leave out --rainbow"),
+        ("compile spr -o spr.py --env walker-walk", "--env would do nothing"),
         ("bench --env Pong --obs vectors", "--obs would do nothing"),
         *(
             (f"{command} --device cpu --no-capture", "--no-capture would do nothing")

@@ -127,6 +127,15 @@ def test_check_and_fmt_of_grammars(a2l: Shell) -> None:
     assert (code, "did you mean `mse`?" in err) == (1, True)
 
 
+def test_a_grammar_is_no_loss_and_a_loss_no_grammar(a2l: Shell) -> None:
+    Path("mine.a2g").write_text("grammar mine\nloss = mse({ s[t] } -> { r[t] })\n")
+    for command in (("show", "mine.a2g"), ("grammar", "contains", "a2ls", "mine.a2g")):
+        code, _, err = a2l(*command)
+        assert (code, "draw losses of it: a2l grammar sample mine.a2g" in err) == (2, True)
+    code, _, err = a2l("grammar", "count", "good.a2l")
+    assert (code, "good.a2l holds losses, not a loss grammar" in err) == (2, True)
+
+
 def test_check_of_what_is_not_there(a2l: Shell) -> None:
     code, out, err = a2l("check", "crul")
     assert (code, out) == (2, "")

@@ -50,13 +50,13 @@ def test_presets_take_measured_scales_that_tell_losses_apart() -> None:
         assert row.icc >= least
         assert "one seed tells published losses apart on cheetah-run" in introduction(preset, settings)
     noisy = introduction("quick", quick("cartpole-swingup"))
-    assert "on cartpole-swingup no measured scale tells losses apart: take them for noise" in noisy
-    assert "they do on cheetah-run" in noisy
+    assert "on cartpole-swingup no measured scale tells losses apart: take scores for noise" in noisy
+    assert "they aren't on cheetah-run" in noisy
     unknown = introduction("quick", quick(UNMEASURED), [scale])
     assert "no scale is measured" in unknown
     # Other frames are another scale.
     changed = replace(quick("cheetah-run"), frames=8_000)
-    assert "take them for noise" in introduction("quick", changed)
+    assert "take scores for noise" in introduction("quick", changed)
     assert "noise" not in introduction("paper", paper("cheetah-run"))
 
 
@@ -81,6 +81,13 @@ def test_differences_name_nested_settings() -> None:
     settings = quick("walker-walk")
     changed = replace(settings, agent=replace(settings.agent, hidden=7))
     assert settings.differences(changed) == {"agent.hidden": (settings.agent.hidden, 7)}
+
+
+def test_settings_of_evaluation_are_called_as_users_give_them() -> None:
+    with pytest.raises(A2lError, match=r"^eval_every is 0"):
+        EvaluationSettings(0, 1)
+    with pytest.raises(A2lError, match=r"^eval_episodes is 0"):
+        EvaluationSettings(1, 0)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"env": "walker-walk", "sac": {"hiden": 3}}'])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, LanguageError, Severity, Source, Span, unknown
 from a2ls_dsl.lang import files
-from a2ls_dsl.lang.files import GRAMMAR_SUFFIX, MAX_SIZE, shipped, too_large
+from a2ls_dsl.lang.files import GRAMMAR_SUFFIX, MAX_SIZE, SUFFIX, shipped, too_large
 from a2ls_dsl.lang.grammar.alternatives import Alternatives
 from a2ls_dsl.lang.grammar.check_losses import (
     item_findings,
@@ -190,6 +190,8 @@ def load_grammar(path_or_name: str | os.PathLike[str]) -> Grammar:
         name.endswith(GRAMMAR_SUFFIX) or os.path.dirname(name) or os.path.exists(name)
     ):
         raise unknown("file or shipped loss grammar", name, library)
+    if name.endswith(SUFFIX):
+        raise A2lError(f"{name} holds losses, not a loss grammar", "name a file that ends in .a2g")
     return _load(files.read(library.get(name, name)))
 
 

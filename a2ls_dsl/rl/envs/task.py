@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl, quote
 
 from a2ls_dsl.diagnostics import A2lError, unknown
+from a2ls_dsl.english import count
 
 VECTORS, PIXELS = "vectors", "pixels"
 OBSERVATIONS = (VECTORS, PIXELS)
@@ -76,11 +77,11 @@ class Task(ABC):
     def check_frames(self, what: str, frames: int) -> None:
         """Raise A2lError unless a number of frames, called `what`, is a whole number of agent steps."""
         if frames < 1 or frames % self.action_repeat:
-            below = frames - frames % self.action_repeat
-            choices = [f"{count:,}" for count in (below, below + self.action_repeat) if count > 0]
+            below = max(frames, 0) // self.action_repeat * self.action_repeat
+            choices = [f"{number:,}" for number in (below, below + self.action_repeat) if number > 0]
             raise A2lError(
                 f"{what}, {frames:,} frames, is not a whole number of agent steps: one is "
-                f"{self.action_repeat} frames of {self.name}",
+                f"{count(self.action_repeat, 'frame')} of {self.name}",
                 f"use {' or '.join(choices)}",
             )
 

@@ -206,7 +206,12 @@ def _best_of_hall(study: Path) -> Path:
     raise A2lError(f"the study {study} keeps no policy", again)
 
 
+_POLICIES = "name a run, a study, or a file in a study's folder `policies`"
+
+
 def _of_file(path: Path) -> Trained:
+    if path.suffix != ".npz":  # not a file of ours, so not to be deleted
+        raise A2lError(f"{path} is not a policy that can act here", _POLICIES)
     arrays, values = checkpoint.load(path)
     try:
         about = dict(values["policy"])
@@ -216,9 +221,7 @@ def _of_file(path: Path) -> Trained:
         made = TrainedNetworks(**networks, observation=shape, arrays=arrays)
         return Trained(**about, training=training, networks=made)
     except (KeyError, TypeError, ValueError):
-        raise A2lError(
-            f"{path} is not a policy file", "name a run, a study, or a file in a study's folder `policies`"
-        ) from None
+        raise A2lError(f"{path} is not a policy file", _POLICIES) from None
 
 
 def _of_run(folder: Path, curve: str | None) -> Trained:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from a2ls_dsl.backend.window import reach
 from a2ls_dsl.diagnostics import A2lError
+from a2ls_dsl.english import count
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.agents import algorithm_of
@@ -44,7 +45,7 @@ def check_windows(training: Training, losses: Iterable[Loss | None]) -> None:
         if loss is None or not ahead:
             continue
         text = textwrap.shorten(print_loss(loss), 100, placeholder=" ...")
-        what = f"the loss `{text}` looks {loss.horizon} agent steps ahead"
+        what = f"the loss `{text}` looks {count(loss.horizon, 'agent step')} ahead"
         if ahead >= task.episode_steps:
             raise A2lError(
                 f"{what}, and an episode of {task.name} has {task.episode_steps}",

@@ -6,6 +6,7 @@ Reading one runs no code.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 import zipfile
@@ -33,9 +34,13 @@ class Pace:
     """When a long run stores its state: every `seconds`, but so seldom that this costs a twentieth at most.
 
     hours: after which the run is to stop, a little sooner so that it can store its state; by default never.
+    Raises `A2lError` for what is no time: it would never come.
     """
 
     def __init__(self, seconds: float = 60.0, hours: float | None = None) -> None:
+        for given, unit in ((seconds, "seconds"), (hours, "hours")):
+            if given is not None and math.isnan(given):
+                raise A2lError(f"{given} {unit} are no time", "give a number, or leave it out")
         self.seconds = seconds
         self._limit = None if hours is None else 3600 * hours
         self._cost = 0.0

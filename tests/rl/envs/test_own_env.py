@@ -114,7 +114,9 @@ def test_doctor_tries_an_environment(folder: Path) -> None:
     assert "2 numbers" in done.stdout
     assert "3 to choose from" in done.stdout
     assert "warning" not in done.stdout
-    assert "warning: equal seeds" in a2l("doctor", "--env", "lab_env:Clock").stdout
+    done = a2l("doctor", "--env", "lab_env:Clock")
+    assert "warning: equal seeds" in done.stdout
+    assert "actions       1 number\n" in done.stdout
 
 
 def test_a_crash_in_the_middle_keeps_what_was_done(folder: Path) -> None:

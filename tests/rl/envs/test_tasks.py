@@ -138,6 +138,23 @@ def test_frames_and_steps() -> None:
     assert ControlTask("walker", "walk", 3).episode_steps == 334
 
 
+@pytest.mark.parametrize(
+    ("task", "frames", "fix"),
+    [
+        ("gymnasium:Pendulum-v1", -5, "use 1"),
+        ("gymnasium:Pendulum-v1", 0, "use 1"),
+        ("cartpole-swingup", -9, "use 8"),
+        ("cartpole-swingup", 4, "use 8"),
+        ("cartpole-swingup", 1_001, "use 1,000 or 1,008"),
+    ],
+)
+def test_a_budget_is_mended_by_the_nearest(task: str, frames: int, fix: str) -> None:
+    with pytest.raises(A2lError, match="is not a whole number of agent steps") as caught:
+        find_task(task).check_frames("the budget", frames)
+    assert caught.value.fix == fix
+    assert "one is 1 frames" not in caught.value.message
+
+
 @pytest.mark.parametrize("repeat", [0, -1, 1001])
 def test_an_impossible_action_repeat(repeat: int) -> None:
     with pytest.raises(A2lError, match="does not fit walker-walk"):

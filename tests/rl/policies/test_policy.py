@@ -212,14 +212,17 @@ def test_what_cant_be_played_has_a_message(run: tuple[Path, Trainer], tmp_path: 
     policy = load_policy(run[0], "seed-3")
     (tmp_path / "study" / "hall_of_fame").mkdir(parents=True)
     (tmp_path / "other.npz").write_bytes(b"none")
+    (tmp_path / "mine.a2l").write_text("not to be deleted")
     (tmp_path / "empty").mkdir()
     for path, words in (
         (tmp_path / "nowhere", "there is no run, study or policy"),
         (tmp_path / "empty", "neither a run nor a study"),
         (tmp_path / "study", "keeps no policy"),
         (tmp_path / "other.npz", "not a checkpoint"),
+        (tmp_path / "mine.a2l", "not a policy that can act here"),
     ):
         done = a2l("play", path)
+        assert "delete" not in done.stderr or path.suffix == ".npz"
         assert done.returncode in (1, 2)
         assert words in done.stderr
         assert "fix:" in done.stderr

@@ -143,7 +143,7 @@ def test_an_experiment_refuses_all_of_it_before_it_trains_any(tmp_path: Path) ->
     file = tmp_path / "it.toml"
     (tmp_path / "far.a2l").write_text("loss far = mse({ s[t] } -> { s[t+200] }) with head = linear\n")
     file.write_text(
-        'name = "it"\nenvs = ["walker-walk", "cartpole-swingup"]\nseeds = 1\nframes = 8000\n'
+        'name = "it"\nenvs = ["walker-walk", "cartpole-swingup"]\nseeds = 1\nframes = 16000\n'
         '[arms]\nnone = "none"\nfar = "far.a2l"\n[settings]\nhidden = 8\n'
     )
     with pytest.raises(A2lError, match="an episode of cartpole-swingup has 125"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.syntax.tree import Loss
 from a2ls_dsl.rl.envs.dmc import DmcEnv
 from a2ls_dsl.rl.envs.tasks import find_task
-from a2ls_dsl.rl.runs.checkpoint import load, save
+from a2ls_dsl.rl.runs.checkpoint import Pace, load, save
 from a2ls_dsl.rl.runs.curve import area
 from a2ls_dsl.rl.runs.trainer import Evaluation, Plan, Ticked, Trainer
 from a2ls_dsl.rl.runs.training import Training
@@ -230,3 +231,9 @@ def test_cheetah_has_settings_of_its_own() -> None:
 
 def test_the_area_is_the_mean_of_the_curve() -> None:
     assert area([(1, 0.0), (2, 100.0), (3, 500.0)]) == 200.0
+
+
+@pytest.mark.parametrize(("seconds", "hours"), [(math.nan, None), (60.0, math.nan)])
+def test_a_time_that_never_comes_is_refused(seconds: float, hours: float | None) -> None:
+    with pytest.raises(A2lError, match=r"nan (seconds|hours) are no time"):
+        Pace(seconds, hours)
