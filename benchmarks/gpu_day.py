@@ -89,7 +89,7 @@ def steps(folder: Path, dry: bool) -> list[Step]:
         run = [*a2l, "experiment", "run", str(file), "--save-seconds", "20", *device]
         wanted.append(Step(f"curves-{name}", run, minutes))
     table = [python, str(ROOT / "benchmarks/surrogate/make_table.py"), "--to", str(folder / "surrogate.csv")]
-    sizes = ["--frames", "4000", "--hidden", "8", "--batch-size", "4", "--stack", "2", "--most", "2"]
+    sizes = ["--frames", "10000", "--hidden", "8", "--batch-size", "4", "--stack", "2", "--losses", "2"]
     paper = ["--frames", "100000", "--hidden", "1024", "--batch-size", "128", "--stack", "96"]
     wanted.append(Step("surrogate", [*table, *(sizes if dry else paper), *device], 15))
     return wanted

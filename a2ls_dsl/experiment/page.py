@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -30,7 +31,10 @@ seeds (with few pairs Welch's), and for the probability of being better a score 
 
 
 def write(path: Path, experiments: Sequence[Collected]) -> list[Path]:
-    """Write the page and, into a folder beside it, its figures; gives all paths. Raises `A2lError`."""
+    """Write the page and, into a folder beside it, its figures; gives all paths.
+
+    Raises `A2lError`, also if the page that is there is on more experiments than these.
+    """
     if path.suffix != ".md":
         raise A2lError(f"`{path}` is not the name of a page", "name a file that ends in .md with --to")
     names = [collected.experiment.name for collected in experiments]
@@ -40,6 +44,7 @@ def write(path: Path, experiments: Sequence[Collected]) -> list[Path]:
                 f"{names.count(name)} of the experiments are named {name}, and have one figure's name",
                 "give every experiment once, and rename one of two with the same name",
             )
+    _check_no_loss(path, experiments)
     written = [path]
     folder = path.with_suffix("")
     try:
@@ -52,6 +57,21 @@ def write(path: Path, experiments: Sequence[Collected]) -> list[Path]:
             files.write(written[-1], figure(collected))
     files.write(path, page(path, experiments))
     return written
+
+
+def _check_no_loss(path: Path, experiments: Sequence[Collected]) -> None:
+    try:
+        there = re.findall(r"^## (\S+)$", path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise files.unwritable(path, error) from None
+    names = {collected.experiment.name for collected in experiments}
+    if lost := [name for name in there if name not in names]:
+        raise A2lError(
+            f"{path} is on {', '.join(lost)} as well, and would lose what it says of them",
+            "name the files of these experiments as well, or another page with --to FILE.md",
+        )
 
 
 def page(path: Path, experiments: Sequence[Collected]) -> str:

@@ -1,7 +1,7 @@
 """Tries search strategies on losses that were all trained before: how good is the loss that a search names?
 
     python benchmarks/surrogate/compare.py --searches 100
-    python benchmarks/surrogate/compare.py --table cheetah.csv --env cheetah-run --grammar a2ls
+    python benchmarks/surrogate/compare.py --table walker.csv --env walker-walk --strategies model random
 
 Every strategy runs the real conductor and study, with curves out of a table in place of training. What it
 proposes that isn't in the table becomes the nearest loss there. Printed are means over search seeds with 95 %
@@ -24,20 +24,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from make_table import SPACE, TABLE, TRAINING
+from make_table import ENV, GRAMMAR, TABLE, settings_of, text_of
 from numpy.typing import NDArray
 
 from a2ls_dsl.lang.grammar import Grammar
-from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
-from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.rl.settings import EvaluationSettings
 from a2ls_dsl.search.candidates import parsed
 from a2ls_dsl.search.conductor import Conductor
 from a2ls_dsl.search.race import SHARE
 from a2ls_dsl.search.rehearsal import rehearse
 from a2ls_dsl.search.rungs import Rungs
-from a2ls_dsl.search.settings import SearchSettings, default_operator
+from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.strategies.features import parts
 from a2ls_dsl.search.strategies.registry import STRATEGIES
 from a2ls_dsl.search.study.study import Study
@@ -71,7 +69,7 @@ class Table:
 
     def row(self, loss: Loss | None) -> int:
         """The row of a loss; that of no loss for a reference that the table lacks."""
-        text = print_loss(loss) if loss else "none"
+        text = text_of(loss)
         return self.texts.index(text if text in self.texts else "none")
 
     def resampled(self) -> tuple[Matrix, Matrix]:
@@ -89,15 +87,16 @@ class Table:
 
 
 def read(path: Path) -> Table:
-    """A table; of losses with more seeds than others the first ones only."""
+    """A table: of every loss the first runs, as many as no loss has; losses with fewer are left out."""
     with path.open(encoding="utf-8", newline="") as file:
         head, *lines = csv.reader(file)
     rows: dict[str, list[list[float]]] = {}
     for loss, _, *returns in lines:
         rows.setdefault(loss, []).append([float(figure) for figure in returns])
-    seeds = min(map(len, rows.values()))
-    curves = np.array([curve[:seeds] for curve in rows.values()])
-    return Table([int(frames) for frames in head[2:]], list(rows), curves)
+    if (seeds := len(rows["none"])) < 2:
+        raise SystemExit(f"{path} has one run of no loss: make_table.py adds another seed of each loss")
+    whole = {loss: curves[:seeds] for loss, curves in rows.items() if len(curves) >= seeds}
+    return Table([int(frames) for frames in head[2:]], list(whole), np.array(list(whole.values())))
 
 
 MOVES = ("sample", "replace", "crossover", "change_horizon", "mutate")
@@ -202,24 +201,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--searches", type=int, default=100)
     parser.add_argument("--table", type=Path, default=TABLE, metavar="FILE.csv")
-    parser.add_argument("--env", default=TRAINING.task.name)
-    parser.add_argument("--grammar", default=str(SPACE))
+    parser.add_argument("--env", default=ENV)
+    parser.add_argument("--grammar", default=GRAMMAR)
     parser.add_argument("--budget", type=int, default=100, help="runs of candidates in a search")
     parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES), metavar="NAME")
     options = parser.parse_args(arguments)
     table, rng = read(options.table), np.random.default_rng(0)
     population = min(20, options.budget)
-    every = table.frames[0]
-    settings = SearchSettings(
-        options.env,
-        grammar=options.grammar,
-        operator=default_operator(options.grammar),
+    settings = replace(
+        settings_of(options.env, options.grammar),
         population=population,
         generations=options.budget // population,
         frames=table.frames[-1],
         stack=SLOTS,
-        agent=replace(TRAINING.settings, random_steps=find_task(options.env).frames_to_steps(every) // 2),
-        evaluation=EvaluationSettings(every, 1),
+        evaluation=EvaluationSettings(table.frames[0], 1),
     )
     grammar = InTable(settings.space(), table)
     scores = table.scores.mean(axis=1)

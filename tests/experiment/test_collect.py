@@ -164,6 +164,18 @@ def test_figures_are_not_written_over_each_other_or_nowhere(tmp_path: Path) -> N
     assert {path.name for path in tmp_path.iterdir()} == {"one", "other"}
 
 
+def test_a_page_on_more_experiments_is_not_replaced(tmp_path: Path) -> None:
+    own, other = (experiment(tmp_path / name, SMALL.replace("small", name)) for name in ("own", "other"))
+    page = tmp_path / "results.md"
+    write(page, [collect(own), collect(other)])
+    before = page.read_text()
+    done = a2l("experiment", "collect", own.path, "--to", page)
+    assert (done.returncode, page.read_text()) == (2, before)
+    assert f"{page} is on other as well" in done.stderr
+    write(page, [collect(other), collect(own)])
+    assert page.read_text() != before
+
+
 def test_wrong_claims_and_tables_are_refused(tmp_path: Path) -> None:
     with pytest.raises(A2lError, match=r"no arm in a claim of .*`owm`"):
         experiment(tmp_path / "a", SMALL + CLAIMS.replace('"own"', '"owm"'))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,19 @@ import pytest
 
 from a2ls_dsl.lang.grammar import load_grammar
 from a2ls_dsl.lang.syntax.printer import print_loss
+from a2ls_dsl.rl.runs.curve import area
 from a2ls_dsl.search.settings import EvolutionSettings
 from a2ls_dsl.search.strategies.evolution import first_population
 from a2ls_dsl.search.strategies.features import parts
+from a2ls_dsl.search.strategies.proposals import training_of
+from a2ls_dsl.search.study.reader import StudyReader
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "surrogate"))
 
 import compare
+import make_table
 
+SEARCHES = Path(__file__).parents[2] / "results" / "searches"
 NOISE = 2.0
 
 
@@ -67,3 +73,22 @@ def test_a_table_without_signal_has_nothing_to_find(tmp_path: Path) -> None:
     assert table.correlation < 0.3
     means, _ = table.resampled()
     assert np.ptp(means.mean(axis=1)) < 2 * NOISE
+
+
+def test_a_table_takes_the_search_runs_of_a_study_once(tmp_path: Path) -> None:
+    """Its rows have the scores of the study, and a study that trained otherwise is refused."""
+    path, study = tmp_path / "table.csv", SEARCHES / "random-0"
+    with StudyReader(study) as reader:
+        training, candidates = training_of(reader.settings), list(reader.candidates())
+    for _ in range(2):
+        make_table.take(study, training, path)
+    with path.open(newline="") as file:
+        head, *rows = csv.reader(file)
+    frames = [int(name) for name in head[2:]]
+    assert len(rows) == len(candidates) == 82
+    for text, seed, *returns in rows:
+        (candidate,) = (other for other in candidates if make_table.text_of(other.loss) == text)
+        points = list(zip(frames, map(float, returns), strict=True))
+        assert (seed, area(points, training.learning)) == ("0", pytest.approx(candidate.score, abs=0.01))
+    with pytest.raises(SystemExit, match="trained otherwise"):
+        make_table.take(study, replace(training, frames=20_000), path)

@@ -17,7 +17,7 @@ from a2ls_dsl.lang.load import loads
 from a2ls_dsl.lang.messages.codes import GRAMMAR_RULES, RULES, is_warning
 
 BAD = sorted((Path(__file__).parent / "bad").glob("*.a2g"))
-SURROGATE = Path(__file__).parents[3] / "benchmarks" / "surrogate" / "space.a2g"
+SHIPPED = shipped("grammars", ".a2g")
 GOOD = "grammar g\nloss = mse({ s[t] } -> { s[t+1] })\n"
 
 
@@ -182,9 +182,9 @@ PIECES = [
 
 
 @settings(max_examples=150)
-@given(st.sampled_from(["a2ls", "around_spr", "surrogate"]), st.data())
+@given(st.sampled_from(sorted(SHIPPED)), st.data())
 def test_a_damaged_grammar_has_a_message_in_its_place(name: str, data: st.DataObject) -> None:
-    text = shipped("grammars", ".a2g")[name].read_text() if name != "surrogate" else SURROGATE.read_text()
+    text = SHIPPED[name].read_text()
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(text)))
         cut = data.draw(st.integers(0, 3))
