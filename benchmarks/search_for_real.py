@@ -2,8 +2,8 @@
 
     python benchmarks/search_for_real.py --strategies model paper random --seeds 1
 
-Runs `a2l evolve --preset laptop` with half of its runs (100 on cheetah-run, the race among them), for every
-strategy and search seed. A search leaves in `results/searches/` its candidates (`model-0.csv`), what it says
+Runs `a2l evolve --preset laptop` with 100 runs on cheetah-run, the race among them, for every strategy and
+search seed. A search leaves in `results/searches/` its candidates (`model-0.csv`), what it says
 of patterns (`model-0-patterns.csv`) and the loss that it names (`model-0.a2l`), to be trained with seeds that
 no search used. Studies are kept beside them: stop the command whenever you like and repeat it.
 Prints a row for every search that has ended.
@@ -27,7 +27,7 @@ def search(strategy: str, seed: int) -> None:
     """Search to the end, from where its study stands, and leave the two files."""
     name = f"{strategy}-{seed}"
     table, study = FOLDER / f"{name}.csv", FOLDER / name
-    if table.exists() and not study.exists():
+    if table.exists():  # written last
         return
     budget = ["--population", str(POPULATION), "--generations", str(GENERATIONS)]
     how = ["--preset", "laptop", "--strategy", strategy, "--seed", str(seed), *budget]

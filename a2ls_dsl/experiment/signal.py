@@ -18,9 +18,9 @@ NONE = "none"
 def signals(collected: Collected) -> Iterator[Signal]:
     """A row for each task and evaluation of an experiment, on the seeds that all its arms have.
 
-    The score at a budget is the area under the curve up to it. A run costs its processor time, scaled by the
-    budget's share of its frames; runs stored without a time are left out of the price. Raises `A2lError`
-    where arms have no common budgets.
+    The score at a budget is that of a search: the area up to it, in which training episodes count, too. A run
+    costs its processor time, scaled by the budget's share of its frames; runs stored without a time are left
+    out of the price. Raises `A2lError` where arms have no common budgets.
     """
     experiment = collected.experiment
     names = [arm.name for arm in experiment.arms]
@@ -36,7 +36,7 @@ def signals(collected: Collected) -> Iterator[Signal]:
                 f"{experiment.path}: arms are evaluated after different frames on {env}",
                 "give all of them one `eval_every`",
             )
-        returns = np.array([[run.returns for run in own] for own in chosen])  # (arms, seeds, points)
+        returns = np.array([[run.with_training for run in own] for own in chosen])  # (arms, seeds, points)
         prices = [run.about.get("processor_seconds", math.nan) for own in chosen for run in own]
         price = float(np.nanmean(prices)) if not np.isnan(prices).all() else math.nan
         frames = chosen[0][0].frames

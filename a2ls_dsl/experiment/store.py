@@ -17,20 +17,25 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.plan import Experiment, Run
 from a2ls_dsl.lang.files import write
 from a2ls_dsl.rl.envs.tasks import find_task
-from a2ls_dsl.rl.runs.curve import area
+from a2ls_dsl.rl.runs.curve import Point, area
 from a2ls_dsl.rl.runs.stored import versions
 from a2ls_dsl.rl.slots.evaluation import Score
+from a2ls_dsl.search.settings import SCORING
 
 COLUMNS = ("frames", "return", "return_std", "training_return")
 
 
 @dataclass(frozen=True)
 class Result:
-    """A run's learning curve. frames, returns: (points,); about: what the file's first line holds."""
+    """A run's learning curve, (points,) each.
+
+    training: what training episodes returned, NaN where none ended; about: what the file's first line holds.
+    """
 
     about: dict[str, Any]
     frames: tuple[int, ...]
     returns: tuple[float, ...]
+    training: tuple[float, ...]
 
     @property
     def seed(self) -> int:
@@ -44,10 +49,23 @@ class Result:
 
     @property
     def area(self) -> float:
-        """The area under the learning curve since learning began, as a search scores it."""
+        """The area under the curve of its evaluations since learning began."""
+        return self._area(self.returns)
+
+    def score(self, scoring: int = SCORING) -> float:
+        """Its score in a search, by a version of the rules for scores."""
+        return self._area(self.with_training if scoring >= 3 else self.returns)
+
+    @property
+    def with_training(self) -> tuple[float, ...]:
+        """(points,) of each the mean of evaluation and training, see `Point.with_training`."""
+        points = zip(self.frames, self.returns, self.training, strict=True)
+        return tuple(Point(frames, (own,), training).with_training for frames, own, training in points)
+
+    def _area(self, values: tuple[float, ...]) -> float:
         steps = int(self.about["settings"]["random_steps"])
         begin = find_task(self.about["env"]).steps_to_frames(steps)
-        return area(zip(self.frames, self.returns, strict=True), begin)
+        return area(zip(self.frames, values, strict=True), begin)
 
 
 def path_of(experiment: Experiment, run: Run) -> Path:
@@ -118,6 +136,7 @@ def _read(path: Path) -> Result:
             about,
             tuple(int(row["frames"]) for row in rows),
             tuple(float(row["return"]) for row in rows),
+            tuple(float(row["training_return"] or "nan") for row in rows),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise A2lError(

@@ -25,7 +25,7 @@ class Arm:
     curves: Mapping[int, Sequence[tuple[int, float]]]
 
     def scores(self, after: int) -> Runs:
-        """The area under each run's curve from `after` frames on, as a search scores it."""
+        """The area under each run's curve from `after` frames on."""
         return {seed: area(curve, after) for seed, curve in self.curves.items()}
 
 

@@ -46,11 +46,11 @@ class Status(StrEnum):
 class Candidate:
     """A loss, where it comes from and what became of it.
 
-    score: AULC of the evaluation returns of its search run since learning began; training_score: the same for
-    the training returns (None if no episode ended in time). A failed or rejected candidate has neither, and
-    `reason` says why. frames: trained in all its runs. fresh: the scores, by seed, of the runs that confirm
-    it with seeds by which it was not chosen; a diverged run counts as 0. searched: over how many runs `score`
-    is the mean: one, or in a merged study one for each part that had it.
+    score: AULC of its search run since learning began, of evaluation and training returns (see `SCORING`);
+    training_score: of training returns alone (None if no episode ended in time). A failed or rejected
+    candidate has neither, and `reason` says why. frames: trained in all its runs. fresh: the scores, by seed,
+    of the runs that confirm it with seeds by which it was not chosen; a diverged run counts as 0. searched:
+    over how many runs `score` is the mean: one, or in a merged study one for each part that had it.
     """
 
     id: int

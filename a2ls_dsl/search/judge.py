@@ -35,14 +35,15 @@ class Judge:
         points.append(score.point)
         self._study.point(run, points[-1])
         begin = self._settings.learning
-        reached = area(_curve(points), begin)
+        curve = [(point.frames, point.with_training) for point in points]
+        reached = area(curve, begin)
         status = self._status(run, score, reached)
         if status is Status.RUNNING:
             return status
         if status is Status.SCORED and self.in_question(run):
             for frames, rung in self._rungs.items():
-                rung.halves.append((area(_curve(points), begin, frames), area(_curve(points), frames)))
-        failed, training = status is Status.FAILED, area(_curve(points, training=True), begin)
+                rung.halves.append((area(curve, begin, frames), area(curve, frames)))
+        failed, training = status is Status.FAILED, area(_in_training(points), begin)
         self._study.finish(
             run,
             status,
@@ -88,7 +89,6 @@ class _Rung:
     open: bool
 
 
-def _curve(points: Iterable[Point], training: bool = False) -> list[tuple[int, float]]:
-    """A run's curve: of its evaluations, or of the returns of training episodes where any ended."""
-    curve = [(point.frames, point.training_return if training else point.mean_return) for point in points]
-    return [(frames, value) for frames, value in curve if math.isfinite(value)]
+def _in_training(points: Iterable[Point]) -> list[tuple[int, float]]:
+    """The returns of training episodes, where any ended."""
+    return [(point.frames, point.training_return) for point in points if math.isfinite(point.training_return)]

@@ -16,7 +16,7 @@ from a2ls_dsl.search.signal import Signal
 
 CLEAR = 0.7
 """An intraclass correlation at which random losses, closer together than published ones, are told apart."""
-QUICK, LAPTOP = 130.0, 4_200.0
+QUICK, LAPTOP = 125.0, 4_200.0
 """Processor-seconds that published losses would take in a population of `quick`, in all of `laptop`.
 
 With it, `quick` took 9 min 10 s of two cores on cheetah-run: the losses of a search are larger, and its

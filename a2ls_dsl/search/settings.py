@@ -34,10 +34,10 @@ GATES = ("duplicates", "batch")
 FRESH = 1_000_003
 """The distance of fresh seeds from the search's own, so large that no study has both."""
 
-SCORING = 2
-"""The version of the rules for scores. 2: an area leaves out evaluations before learning begins, and rungs
-open once they foretell. 1, for studies without a number: an area held all evaluations, and rungs were always
-open."""
+SCORING = 3
+"""The version of the rules for scores. 3: they count what training episodes return, too (`with_training`). 2:
+an area leaves out evaluations before learning begins, and rungs open once they foretell. 1, for studies
+without a number: an area held all evaluations, and rungs were always open."""
 
 _STREAMS = (Stream.STATE, Stream.ACTION, Stream.REWARD)
 

@@ -85,8 +85,11 @@ def read(table: Path | None = None) -> list[Signal]:
 
 
 def store(rows: Iterable[Signal], table: Path) -> None:
-    """Write a table, in the order of tasks, sizes and frames."""
-    ordered = sorted(rows, key=lambda row: (row.task, row.hidden, row.batch_size, row.frames))
+    """Write a table, in the order of tasks, sizes and frames; of rows on one scale, that of the most runs."""
+    scales = {}
+    for row in sorted(rows, key=lambda row: row.losses * row.seeds):
+        scales[row.task, row.hidden, row.batch_size, row.learning_rate, row.frames] = row
+    ordered = [scales[scale] for scale in sorted(scales)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([field.name for field in fields(Signal)])

@@ -6,9 +6,10 @@
 Every strategy runs the real conductor and study, with curves out of a table in place of training. What it
 proposes that isn't in the table becomes the nearest loss there. Printed are means over search seeds with 95 %
 bootstrap intervals. In the first column a search sees the curves of one seed, and the loss that it names is
-judged by the other seeds, which it has not seen; a race has no seeds there. In the others a run is made anew:
-the mean curve of its loss, and one seed's deviation from the mean of a loss drawn at random. Means are drawn
-in to the variance that the correlation of one seed says, and a loss is judged by its mean.
+judged by the evaluations of the other seeds, which it has not seen; a race has no seeds there. In the others
+a run is made anew: the mean curve of its loss, and one seed's deviation from the mean of a loss drawn at
+random. Means are drawn in to the variance that the correlation of one seed says, and a loss is judged by its
+mean.
 """
 
 from __future__ import annotations
@@ -46,10 +47,12 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Table:
-    """frames: of the points; curves: of losses by their text, (losses, seeds, points)."""
+    """frames: of the points; evaluated: returns of evaluations of losses, by their text, and curves: what a
+    score counts, (losses, seeds, points) both."""
 
     frames: Sequence[int]
     texts: Sequence[str]
+    evaluated: Matrix
     curves: Matrix
 
     @property
@@ -86,8 +89,11 @@ class Table:
         )
 
 
-def read(path: Path) -> Table:
-    """A table: of every loss the first runs, as many as no loss has; losses with fewer are left out."""
+def read(path: Path, training: float = 0.5) -> Table:
+    """A table: of every loss the first runs, as many as no loss has; losses with fewer are left out.
+
+    training: the share of training episodes in what a score counts, where the table has them.
+    """
     with path.open(encoding="utf-8", newline="") as file:
         head, *lines = csv.reader(file)
     rows: dict[str, list[list[float]]] = {}
@@ -96,7 +102,10 @@ def read(path: Path) -> Table:
     if (seeds := len(rows["none"])) < 2:
         raise SystemExit(f"{path} has one run of no loss: make_table.py adds another seed of each loss")
     whole = {loss: curves[:seeds] for loss, curves in rows.items() if len(curves) >= seeds}
-    return Table([int(frames) for frames in head[2:]], list(whole), np.array(list(whole.values())))
+    frames = [int(name) for name in head[2:] if name.isdecimal()]
+    evaluated, trained = np.split(np.array(list(whole.values())), [len(frames)], axis=2)
+    curves = (1 - training) * evaluated + training * trained if trained.size else evaluated
+    return Table(frames, list(whole), evaluated, curves)
 
 
 MOVES = ("sample", "replace", "crossover", "change_horizon", "mutate")
@@ -167,14 +176,14 @@ def named(
 
 
 def on_seen_seeds(table: Table, settings: SearchSettings, grammar: Any, search: int) -> float:
-    """The score, on the seeds that a search doesn't see, of the loss that it names."""
+    """What evaluations give, with the seeds that a search doesn't see, for the loss that it names."""
     seen = search % table.curves.shape[1]
     loss = named(
         replace(settings, seed=search, race=0.0),
         grammar,
         lambda loss, _: table.curves[table.row(loss), seen].tolist(),
     )
-    return float(np.delete(table.scores[table.row(loss)], seen).mean())
+    return float(np.delete(table.evaluated[table.row(loss)], seen, axis=0).mean())
 
 
 def resampled(table: Table, settings: SearchSettings, grammar: Any, search: int) -> float:
@@ -203,10 +212,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", type=Path, default=TABLE, metavar="FILE.csv")
     parser.add_argument("--env", default=ENV)
     parser.add_argument("--grammar", default=GRAMMAR)
+    parser.add_argument("--training", type=float, default=0.5, help="its share in what a score counts")
     parser.add_argument("--budget", type=int, default=100, help="runs of candidates in a search")
     parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES), metavar="NAME")
     options = parser.parse_args(arguments)
-    table, rng = read(options.table), np.random.default_rng(0)
+    table, rng = read(options.table, options.training), np.random.default_rng(0)
     population = min(20, options.budget)
     settings = replace(
         settings_of(options.env, options.grammar),

@@ -3,9 +3,9 @@
     python benchmarks/surrogate/make_table.py --studies results/searches/random-0 results/searches/model-0
     python benchmarks/surrogate/make_table.py --env walker-walk --to walker.csv
 
-Writes `curves.csv` beside this file, or another: a row a loss and seed, with the evaluation return at each
-point. Rows that are there are not trained again, so the command can be stopped and repeated. Runs of studies
-that trained as the table does are taken into it before.
+Writes `curves.csv` beside this file, or another: a row a loss and seed, with the return of evaluations and
+that of training episodes at each point. Rows that are there are not trained again, so the command can be
+stopped and repeated. Runs of studies that trained as the table does are taken into it before.
 
 Losses train at the scale of the task's preset `quick`, at which a score says something. They are drawn from
 the part of a grammar that `a2l evolve` searches by default: two in five as a first population, one in five
@@ -29,6 +29,7 @@ from a2ls_dsl.lang.load import load_one
 from a2ls_dsl.lang.rules.canonical import key
 from a2ls_dsl.lang.syntax.printer import print_loss
 from a2ls_dsl.lang.syntax.tree import Loss
+from a2ls_dsl.rl.runs.curve import Point
 from a2ls_dsl.rl.runs.trainer import Evaluation, Plan, Trainer
 from a2ls_dsl.rl.runs.training import Training
 from a2ls_dsl.search.candidates import Status, parsed
@@ -70,18 +71,20 @@ def scores(table: Path) -> dict[str, dict[int, float]]:
     if table.exists():
         with table.open(newline="") as file:
             for loss, seed, *returns in list(csv.reader(file))[1:]:
-                rows.setdefault(loss, {})[int(seed)] = float(np.mean([float(value) for value in returns]))
+                rows.setdefault(loss, {})[int(seed)] = float(np.nanmean([float(value) for value in returns]))
     return rows
 
 
-def write(table: Path, training: Training, curves: Iterator[tuple[Row, Sequence[float]]]) -> None:
+def write(table: Path, training: Training, curves: Iterator[tuple[Row, Sequence[Point]]]) -> None:
     """Adds rows to the table."""
     begins, every = not table.exists(), training.evaluation.every_frames
+    points = range(every, training.frames + 1, every)
     with table.open("a", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         if begins:
-            writer.writerow(["loss", "seed", *range(every, training.frames + 1, every)])
-        for row, returns in curves:
+            writer.writerow(["loss", "seed", *points, *(f"{frames} in training" for frames in points)])
+        for row, curve in curves:
+            returns = [point.mean_return for point in curve] + [point.training_return for point in curve]
             writer.writerow([row.text, row.seed, *(f"{value:.2f}" for value in returns)])
 
 
@@ -97,7 +100,7 @@ def take(study: Path, training: Training, table: Path) -> None:
             table,
             training,
             (
-                (row, [point.mean_return for point in reader.curve(run)])
+                (row, reader.curve(run))
                 for run, row in missing.items()
                 if row.seed not in rows.get(row.text, ())
             ),
@@ -147,13 +150,13 @@ def stacks(grammar: Grammar, table: Path, losses: int, seeds: int, stack: int) -
         yield missing[:stack]
 
 
-def train(rows: Sequence[Row], training: Training, device: str) -> Iterator[tuple[Row, Sequence[float]]]:
-    """Trains a stack; the returns of each member at every point."""
+def train(rows: Sequence[Row], training: Training, device: str) -> Iterator[tuple[Row, Sequence[Point]]]:
+    """Trains a stack; the curve of each member."""
     plan = Plan(training, tuple(row.loss for row in rows), tuple(row.seed for row in rows))
     with Trainer(plan, device) as trainer:
         evaluations = [event for event in trainer.run() if isinstance(event, Evaluation)]
     for member, row in enumerate(rows):
-        yield row, [evaluation.mean_return[member] for evaluation in evaluations]
+        yield row, [evaluation.scores[member].point for evaluation in evaluations]
 
 
 def main() -> None:

@@ -34,16 +34,21 @@ def experiment(folder: Path) -> Experiment:
 def test_every_budget_has_a_row_on_how_well_a_seed_separates_losses(tmp_path: Path) -> None:
     worth = experiment(tmp_path)
     returns = {"none": [(5.0, 10.0), (6.0, 10.0)], "reward": [(6.0, 30.0), (5.0, 34.0)]}
+    in_training = {"none": (math.nan, 10.0), "reward": (math.nan, 20.0)}
     for trained in worth.runs:
-        values = enumerate(returns[trained.arm.name][trained.seed])
-        curve = [Score(400 * (at + 1), (value,), 0.0, 0, at, {}, False) for at, value in values]
+        values = zip(returns[trained.arm.name][trained.seed], in_training[trained.arm.name], strict=True)
+        curve = [
+            Score(400 * (at + 1), (value,), training, 0, at, {}, False)
+            for at, (value, training) in enumerate(values)
+        ]
         store(worth, trained, curve, 3.0, "cpu", 6.0 if trained.seed else None)
     early, whole = signals(collect(worth))
     assert (early.task, early.frames, early.hidden) == ("cartpole-swingup", 400, 4)
     assert (early.losses, early.seeds) == (2, 2)
     assert early.icc < 0  # a seed's order of the losses is the other's, reversed
     assert whole.icc > 0.9
-    assert (whole.none, whole.best) == (7.75, 18.75)
+    # Each point is the mean of evaluation and training, where a training episode ended.
+    assert (whole.none, whole.best) == (7.75, (5.5 + (32 + 20) / 2) / 2)
     assert (early.seconds, whole.seconds) == (3.0, 6.0)
 
 

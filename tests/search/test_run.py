@@ -59,7 +59,8 @@ def test_the_best_keep_their_policies(whole: Path) -> None:
 
 def test_the_score_is_the_mean_of_the_curve(whole: Path) -> None:
     sql = (
-        "SELECT score, avg(mean_return) FROM runs JOIN curves ON run = id"
+        "SELECT score, avg((mean_return + ifnull(training_return, mean_return)) / 2)"
+        " FROM runs JOIN curves ON run = id"
         f" WHERE curves.frames > {SETTINGS.learning} GROUP BY id ORDER BY id"
     )
     for score, mean in rows(whole, sql):

@@ -28,6 +28,13 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, text: str | None, sa
         read(tmp_path / "signal.csv")
 
 
+def test_of_two_measurements_the_one_of_more_runs_is_kept(tmp_path: Path) -> None:
+    few, more, elsewhere = ROW, replace(ROW, seeds=10, icc=0.7), replace(ROW, frames=60_000)
+    for rows in ([few, more, elsewhere], [elsewhere, more, few]):
+        store(rows, tmp_path / "signal.csv")
+        assert read(tmp_path / "signal.csv") == [more, elsewhere]
+
+
 def test_the_scale_at_which_an_hour_tells_most_is_chosen() -> None:
     slow, early, chance = (
         replace(ROW, hidden=128, icc=0.95, seconds=70.0),

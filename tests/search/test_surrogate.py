@@ -84,11 +84,11 @@ def test_a_table_takes_the_search_runs_of_a_study_once(tmp_path: Path) -> None:
         make_table.take(study, training, path)
     with path.open(newline="") as file:
         head, *rows = csv.reader(file)
-    frames = [int(name) for name in head[2:]]
+    frames = [int(name) for name in head[2:] if name.isdecimal()]
     assert len(rows) == len(candidates) == 82
     for text, seed, *returns in rows:
         (candidate,) = (other for other in candidates if make_table.text_of(other.loss) == text)
-        points = list(zip(frames, map(float, returns), strict=True))
+        points = list(zip(frames, map(float, returns[: len(frames)]), strict=True))
         assert (seed, area(points, training.learning)) == ("0", pytest.approx(candidate.score, abs=0.01))
     with pytest.raises(SystemExit, match="trained otherwise"):
         make_table.take(study, replace(training, frames=20_000), path)

@@ -33,6 +33,17 @@ class Point:
         return math.fsum(self.returns) / len(self.returns)
 
     @property
+    def with_training(self) -> float:
+        """The mean of what it returned and of what training did: as a search scores it.
+
+        Training episodes are many, and of many policies, so this says more of a run than a few evaluation
+        episodes do; it is their mean alone where no training episode ended.
+        """
+        if math.isnan(self.training_return):
+            return self.mean_return
+        return (self.mean_return + self.training_return) / 2
+
+    @property
     def return_std(self) -> float:
         """The standard deviation over its episodes."""
         return float(np.std(self.returns))

@@ -189,10 +189,13 @@ class StudyReader:
         ]
 
     def _search_curves(self, condition: str, frames: int) -> Iterator[list[tuple[int, float]]]:
-        """Frames and mean returns of the candidates' search runs that meet a condition, in the order in which
-        they began."""
+        """Frames and what scores count there, of the candidates' search runs that meet a condition, in the
+        order in which they began."""
+        counted = "mean_return"
+        if self.settings.scoring >= 3:
+            counted = "(mean_return + coalesce(training_return, mean_return)) / 2"
         rows = self._rows(
-            "SELECT runs.id, curves.frames, mean_return FROM runs"
+            f"SELECT runs.id, curves.frames, {counted} FROM runs"
             " JOIN candidates ON candidate = candidates.id JOIN curves ON run = runs.id"
             f" WHERE origin != ?1 AND runs.seed = ?2 AND {condition}"
             " ORDER BY runs.began, runs.slot, runs.id, curves.frames",

@@ -14,7 +14,7 @@ FOLDER, RESULTS = "validation", "results.json"
 
 @dataclass(frozen=True)
 class Score:
-    """The area under the learning curve of one training of an arm. found: the arm is a loss of the study."""
+    """The score of one training of an arm, as its study scores. found: the arm is a loss of the study."""
 
     env: str
     arm: str
