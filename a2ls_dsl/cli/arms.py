@@ -90,17 +90,17 @@ def evaluation(event: Evaluation, plan: Plan) -> str:
 def trained(folder: RunFolder) -> list[Arm]:
     """The arms of a run with their curves so far."""
     from a2ls_dsl.report.arms import Arm
+    from a2ls_dsl.rl.runs.curve import Point
+
+    def curve(member: int) -> list[Point]:
+        return [
+            Point(int(row["frames"]), (row["return"],), row["training_return"]) for row in folder.rows[member]
+        ]
 
     plan = folder.trainer.plan
     return [
-        Arm(
-            name,
-            {
-                plan.seeds[at]: [(int(row["frames"]), row["return"]) for row in folder.rows[at]]
-                for at in places
-            },
-        )
-        for name, places in _places(plan).items()
+        Arm(name, {plan.seeds[member]: curve(member) for member in members})
+        for name, members in _places(plan).items()
     ]
 
 
@@ -131,7 +131,7 @@ def _figure(value: float, sign: str) -> str:
 
 def _notes(rows: tuple[Beside, ...], learning: int) -> Iterator[str]:
     leads = [row.lead for row in rows if row.lead is not None]
-    yield f"score: mean return of the evaluations after {learning:,} frames, at which learning begins"
+    yield f"score: mean return of evaluations and training after {learning:,} frames, where learning begins"
     if any(math.isnan(row.mean) for row in rows):
         yield "there is no such evaluation: train for more --frames"
     elif any(lead.bounded for lead in leads):

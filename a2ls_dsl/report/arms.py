@@ -11,7 +11,7 @@ from a2ls_dsl.report.charts import learning, mean_curve
 from a2ls_dsl.report.standing import chosen_confidence
 from a2ls_dsl.report.statistics import Interval, Runs, difference
 from a2ls_dsl.report.style import standalone
-from a2ls_dsl.rl.runs.curve import area
+from a2ls_dsl.rl.runs.curve import Point, area
 from a2ls_dsl.search.candidates import NO_LOSS
 
 WIDTH = 900.0
@@ -19,14 +19,17 @@ WIDTH = 900.0
 
 @dataclass(frozen=True)
 class Arm:
-    """A loss and its runs. curves: by seed, the points (frames, return), the same frames in all of them."""
+    """A loss and its runs. curves: by seed, with the same frames in all of them."""
 
     name: str
-    curves: Mapping[int, Sequence[tuple[int, float]]]
+    curves: Mapping[int, Sequence[Point]]
 
     def scores(self, after: int) -> Runs:
-        """The area under each run's curve from `after` frames on."""
-        return {seed: area(curve, after) for seed, curve in self.curves.items()}
+        """The area under each run's curve from `after` frames on, as a search scores it."""
+        return {
+            seed: area([(point.frames, point.with_training) for point in curve], after)
+            for seed, curve in self.curves.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,8 @@ def chart(arms: Sequence[Arm], title: str) -> str:
     curves = [
         mean_curve(
             arm.name,
-            [frames for frames, _ in next(iter(arm.curves.values()))],
-            np.array([[value for _, value in curve] for curve in arm.curves.values()]),
+            [point.frames for point in next(iter(arm.curves.values()))],
+            np.array([[point.mean_return for point in curve] for curve in arm.curves.values()]),
         )
         for arm in arms
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 from pathlib import Path
 from xml.etree import ElementTree
@@ -19,6 +20,7 @@ from a2ls_dsl.cli.arms import losses, summary
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.report.arms import Arm, beside_reference, chart
 from a2ls_dsl.report.style import CURVES
+from a2ls_dsl.rl.runs.curve import Point
 
 TINY = ["--env", "cartpole-swingup", "--hidden", "16", "--batch-size", "8", "--random-steps", "30"]
 TINY += ["--frames", "1440", "--eval-every", "480", "--eval-episodes", "1", "--workers", "1"]
@@ -133,7 +135,13 @@ def test_the_preset_is_a_scale_that_options_change(tmp_path: Path) -> None:
 
 def arm(name: str, *scores: float) -> Arm:
     """Of as many seeds; the first evaluation is before learning, and counts for nothing."""
-    return Arm(name, {seed: [(100, 999.0), (200, x - 1), (300, x + 1)] for seed, x in enumerate(scores)})
+    return Arm(
+        name,
+        {
+            seed: [Point(100, (999.0,), 999.0), Point(200, (x - 3,), x + 1), Point(300, (x + 1,), math.nan)]
+            for seed, x in enumerate(scores)
+        },
+    )
 
 
 def test_arms_stand_beside_none_wherever_it_is() -> None:
