@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.words import FILES
 from a2ls_dsl.words.draws import Draws, MemberDraws
 from a2ls_dsl.words.entry import Function, Negatives
-from a2ls_dsl.words.registry import functions, heads, operators
+from a2ls_dsl.words.registry import functions, heads, is_own, operators
 
 TORCH: Mapping[str, object] = MappingProxyType({"torch": torch, "F": F, "nn": nn, "Tensor": Tensor})
 """The names that formulas may read, in the package's files and in exported ones."""
@@ -45,6 +46,7 @@ def compare(
     """The loss of one term, (...), of rows (..., B, D).
 
     matrix: (..., D, D), for an operator that has one; draws: for an operator that draws random numbers.
+    Raises `A2lError` if a user's operator gives something else.
     """
     entry = operators[operator]
     given: dict[str, object] = dict(options)
@@ -57,10 +59,10 @@ def compare(
     if entry.draws:
         given["draws"] = draws
     if entry.stacks or rows[0].dim() == 2:
-        loss: Tensor = entry.formula(*rows, **given)
-        return loss
+        return _shaped(f"operator {operator}", entry.formula(*rows, **given), rows[0].shape[:-2])
     members = range(len(rows[0]))
-    return torch.stack([entry.formula(*(row[i] for row in rows), **_of_member(given, i)) for i in members])
+    losses = [entry.formula(*(row[i] for row in rows), **_of_member(given, i)) for i in members]
+    return torch.stack([_shaped(f"operator {operator}", loss, rows[0].shape[1:-2]) for loss in losses])
 
 
 def make_head(kind: str, inputs: int, outputs: int, layers: Sequence[int], hidden: bool = False) -> nn.Module:
@@ -76,7 +78,18 @@ def _call(entry: Function, *arguments: object) -> Tensor:
     if entry.formula is None:
         raise TypeError(f"`{entry.name}` belongs to the agent and has no formula")
     result: Tensor = entry.formula(*arguments)
+    if is_own(entry.name) and isinstance(arguments[0], Tensor):
+        return _shaped(f"function {entry.name}", result, arguments[0].shape)
     return result
+
+
+def _shaped(what: str, result: object, shape: Sequence[int]) -> Tensor:
+    """What a formula gave. Raises `A2lError` where it isn't a tensor of this shape."""
+    if isinstance(result, Tensor) and result.shape == tuple(shape):
+        return result
+    given = f"a tensor of the shape {tuple(result.shape)}" if isinstance(result, Tensor) else repr(result)
+    asked = f"a tensor of the shape {tuple(shape)}" if shape else "a tensor that is a single number"
+    raise A2lError(f"the {what} gave {given}", f"let it return {asked}")
 
 
 def _of_member(given: Mapping[str, object], index: int) -> dict[str, object]:

@@ -68,6 +68,9 @@ _OTHERS = {
     "eval_episodes": int,
     "precision": str,
 }
+MOST_SEED = 2**32
+"""The largest first seed: that of `a2l train`, and room for the fresh ones of a validation."""
+
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 """Names that are safe for a folder: none leads out of its parent."""
 
@@ -188,8 +191,11 @@ def read(path: Path) -> Experiment:
     )
     if not (experiment.arms and experiment.envs) or min(experiment.seeds, experiment.stack) < 1:
         raise A2lError(f"{path} has nothing to run", "give it arms, envs and one seed or more")
-    if experiment.first_seed < 0:
-        raise A2lError(f"{path}: `first_seed` is {experiment.first_seed}", "use 0 or more")
+    for env in experiment.envs:
+        if experiment.envs.count(env) > 1:
+            raise A2lError(f"{path}: {env} is among `envs` twice", "name it once")
+    if not 0 <= experiment.first_seed <= MOST_SEED:
+        raise A2lError(f"{path}: `first_seed` is {experiment.first_seed}", f"use 0 to {MOST_SEED:,}")
     for env in experiment.envs:
         for arm in experiment.arms:
             _tried(path, experiment, env, arm)

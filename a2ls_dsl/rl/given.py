@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args, get_origin
@@ -68,7 +69,7 @@ def fits(value: object, kind: Any) -> bool:
     if get_origin(kind) is not None:  # one of several types
         return any(fits(value, choice) for choice in get_args(kind))
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, str if issubclass(kind, str) else kind)

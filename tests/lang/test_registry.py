@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import pytest
+import torch
 from torch import Tensor
 
+from a2ls_dsl.backend.formulas import compare
+from a2ls_dsl.backend.formulas import view as augment
 from a2ls_dsl.diagnostics import A2lError, LanguageError
 from a2ls_dsl.ir.lower import lower
 from a2ls_dsl.ir.show import print_program
@@ -211,3 +215,31 @@ def test_who_registers_as_before_is_told_how_it_is_done_now() -> None:
     with pytest.raises(A2lError, match="register_operation was removed") as caught:
         exec("from a2ls_dsl.backend.registry import register_operation, register_view")  # noqa: S102
     assert "@a2l.operator" in caught.value.fix
+
+
+def square(y: Tensor, z: Tensor) -> Tensor:
+    return (y - z).square()
+
+
+def first(x: Tensor, draws: Draws) -> Tensor:
+    return x[:, :1]
+
+
+@pytest.mark.parametrize("members", [0, 2])
+def test_what_gives_another_shape_than_it_should_is_explained(members: int) -> None:
+    operator("squared error, not its mean")(square)
+    view("the first number alone", example="first(s[t])")(first)
+    leading = (members,) if members else ()
+    rows = torch.zeros(*leading, 5, 3)
+    try:
+        with pytest.raises(
+            A2lError, match=r"the operator square gave a tensor of the shape \(5, 3\)"
+        ) as caught:
+            compare("square", False, [rows, rows])
+        assert caught.value.fix == "let it return a tensor that is a single number"
+        if not members:
+            with pytest.raises(A2lError, match=r"the function first gave a tensor of the shape \(5, 1\)"):
+                augment("first", (), rows, cast(Draws, None))
+    finally:
+        forget("square")
+        forget("first")
