@@ -105,5 +105,5 @@ def _summary(task: Task, built: Compilation) -> str:
     learned = "; ".join(shapes(module)) or "nothing of its own to learn"
     return (
         f"{task.name}: observation {spaces.observation}, action {spaces.action}, features {spaces.features}; "
-        f"{learned}; {parameters:,} parameters; {built.seconds * 1e3:.1f} ms"
+        f"{learned}; {parameters:,} parameters; compiled in {built.seconds * 1e3:.1f} ms"
     )

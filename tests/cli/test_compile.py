@@ -28,7 +28,7 @@ def test_compile_prints_horizon_shapes_parameters_and_passes() -> None:
     hidden = 2 * source
     parameters = source * hidden + 3 * hidden + hidden * target + target
     assert lines[3].startswith("walker-walk: observation 24, action 6, features 64")
-    assert f"predictor {source} -> {hidden} -> {target}; {parameters:,} parameters" in lines[3]
+    assert f"predictor {source} -> {hidden} -> {target}; {parameters:,} parameters; compiled in " in lines[3]
     module = a2ls_dsl.compile(a2ls_dsl.load("a2_winner"), observation=24, action=6, features=64)
     assert sum(parameter.numel() for parameter in module.parameters()) == parameters
 
