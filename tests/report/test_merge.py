@@ -47,6 +47,12 @@ def test_studies_with_other_seeds_are_merged(made: Path, other: Path, tmp_path: 
     assert (again.candidates, again.runs) == (merged.candidates, merged.runs)
 
 
+def test_a_folder_given_twice_is_one_part(made: Path, other: Path, tmp_path: Path) -> None:
+    merged = merge([made, other], tmp_path / "merged")
+    (tmp_path / "link").symlink_to(made)
+    assert merge([made, other, tmp_path / "link"], tmp_path / "again").shared == merged.shared
+
+
 def test_what_has_not_ended_is_left_out_and_counted(made: Path, tmp_path: Path) -> None:
     part = make(tmp_path / "part", replace(CASCADE, seed=2), ticks=15)
     waiting = len(rows(part, "SELECT 1 FROM runs WHERE ended IS NULL"))

@@ -111,9 +111,20 @@ Arguments = Mapping[str, Any]
 
 
 def split_name(text: str) -> tuple[str, dict[str, Any]]:
-    """A name and the arguments after it: `Pong` and {"noops": 0} for `Pong?noops=0`."""
+    """A name and the arguments after it: `Pong` and {"noops": 0} for `Pong?noops=0`. Raises `A2lError` for a
+    repeated key."""
     name, _, query = text.strip().partition("?")
-    return name, {key: _value(value) for key, value in parse_qsl(query, keep_blank_values=True)}
+    arguments: dict[str, Any] = {}
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        if key in arguments:
+            raise given_twice(key)
+        arguments[key] = _value(value)
+    return name, arguments
+
+
+def given_twice(key: str) -> A2lError:
+    """The error for an argument that has two values."""
+    return A2lError(f"the argument `{key}` of a task is given twice", "give it once")
 
 
 def join_name(name: str, arguments: Arguments) -> str:
@@ -132,7 +143,7 @@ def read_arguments(given: list[str]) -> dict[str, Any]:
         if not equals or not key.strip():
             raise A2lError(f"`{text}` is not an argument of a task", "write `a2l train --env-arg NAME=VALUE`")
         if key.strip() in arguments:
-            raise A2lError(f"the argument `{key.strip()}` of a task is given twice", "give it once")
+            raise given_twice(key.strip())
         arguments[key.strip()] = _value(value)
     return arguments
 

@@ -14,7 +14,7 @@ from a2ls_dsl.rl.envs.atari_suite import Atari
 from a2ls_dsl.rl.envs.dmc_suite import DmControl
 from a2ls_dsl.rl.envs.gym_suite import Gymnasium, Own
 from a2ls_dsl.rl.envs.suite import Suite
-from a2ls_dsl.rl.envs.task import Arguments, Task, split_name
+from a2ls_dsl.rl.envs.task import Arguments, Task, given_twice, split_name
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -68,9 +68,11 @@ def find_task(name: str, arguments: Arguments | None = None) -> Task:
     """The task of that name; case doesn't matter, nor whether words are joined by `-` or `_`.
 
     arguments: further arguments besides those after a `?` in the name. Raises A2lError with the nearest name,
-    or a list of names, if there is no such task.
+    or a list of names, if there is no such task, and for an argument in both places.
     """
     plain, query = split_name(name)
+    for twice in query.keys() & dict(arguments or {}).keys():
+        raise given_twice(twice)
     given = query | dict(arguments or {})
     prefix, colon, rest = plain.partition(":")
     if colon and (prefix in _others() or any(prefix == suite.name for suite in OWN)):

@@ -66,7 +66,8 @@ def merge(parts: Sequence[Path], folder: Path) -> Merged:
     the same seeds, so that an easy seed doesn't bring its own candidates to the top. Raises `A2lError` if the
     studies have different settings (except for seeds), or if there is anything in `folder`.
     """
-    if len({part.resolve() for part in parts}) < 2:
+    parts = list({part.resolve(): part for part in parts}.values())  # a folder given twice is one part
+    if len(parts) < 2:
         raise A2lError("a merge takes two studies or more", "name their folders")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise A2lError(f"{folder} exists already", "name a new folder with --into")

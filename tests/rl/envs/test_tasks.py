@@ -139,6 +139,15 @@ def test_frames_and_steps() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("Pong?sticky=0", {"sticky": 0.25}), ("Pong?sticky=0&sticky=0.25", {}), ("my_env:make?n=1", {"n": 1})],
+)
+def test_an_argument_has_one_value(name: str, arguments: dict[str, Any]) -> None:
+    with pytest.raises(A2lError, match="of a task is given twice"):
+        find_task(name, arguments)
+
+
+@pytest.mark.parametrize(
     ("task", "frames", "fix"),
     [
         ("gymnasium:Pendulum-v1", -5, "use 1"),
