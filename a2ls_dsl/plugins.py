@@ -137,12 +137,14 @@ def _load_module(name: str, folder: Path | None) -> None:
     if name in _loaded:
         return
     with _adding(name, name, folder):
+        fix = "name a file that ends in .py, or a module on the path or in the working folder"
+        if name.startswith("."):  # a folder, or a relative import, which has no package here
+            raise A2lError("that is not the name of a module", fix)
         try:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{name}.".startswith(f"{error.name}."):
                 raise
-            fix = "name a file that ends in .py, or a module on the path or in the working folder"
             raise A2lError("there is no such module", fix) from None
 
 

@@ -275,6 +275,7 @@ def test_a_plugin_that_fails_has_a_message(folder: Path, text: str, words: tuple
         ("plugins = 3", "is not a list of files and modules"),
         ('plugins = ["gone.py"]', "there is no plugin gone.py"),
         ('plugins = ["gone"]', "the plugin gone: there is no such module"),
+        ('plugins = ["."]', "the plugin .: that is not the name of a module"),
         ("plugin = []", "did you mean `plugins`?"),
         ("plugins = [", "is not valid TOML"),
     ],
