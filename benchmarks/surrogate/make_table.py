@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import csv
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -75,7 +75,7 @@ def scores(table: Path) -> dict[str, dict[int, float]]:
     return rows
 
 
-def write(table: Path, training: Training, curves: Iterator[tuple[Row, Sequence[Point]]]) -> None:
+def write(table: Path, training: Training, curves: Iterable[tuple[Row, Sequence[Point]]]) -> None:
     """Adds rows to the table."""
     begins, every = not table.exists(), training.evaluation.every_frames
     points = range(every, training.frames + 1, every)
@@ -184,7 +184,7 @@ def main() -> None:
         take(study, training, options.to)
     begun, ended = time.perf_counter(), 0
     for rows in stacks(search.space(), options.to, options.losses, options.seeds, options.stack):
-        write(options.to, training, train(rows, training, options.device))
+        write(options.to, training, list(train(rows, training, options.device)))
         ended += len(rows)
         rate = ended / (time.perf_counter() - begun)
         print(f"{sum(map(len, scores(options.to).values()))} rows, {3600 * rate:.0f} an hour", flush=True)
