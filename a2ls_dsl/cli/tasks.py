@@ -18,7 +18,7 @@ def tasks(
     env: Annotated[list[str] | None, typer.Argument(help="Tasks; by default all that were measured.")] = None,
     collect: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE.toml", help="Write the table from these experiments (repeatable)."),
+        typer.Option(metavar="FILE.toml", help="Add what these experiments measured (repeatable)."),
     ] = None,
     table: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="A table instead of the shipped one.")
@@ -58,12 +58,15 @@ def _advice(chosen: Signal | None) -> str:
 
 
 def _collect(files: list[Path], table: Path) -> None:
-    """Write the table anew. Raises `A2lError`, and keeps it, if an experiment has nothing for it."""
+    """Write what experiments measured into the table, anew where it has a task at that size already.
+
+    Raises `A2lError`, and keeps the table, if an experiment has nothing for it.
+    """
     from a2ls_dsl.diagnostics import A2lError
     from a2ls_dsl.experiment.collect import collect
     from a2ls_dsl.experiment.plan import read
     from a2ls_dsl.experiment.signal import signals
-    from a2ls_dsl.search.signal import store
+    from a2ls_dsl.search import signal
 
     rows = {file: list(signals(collect(read(file)))) for file in files}
     for file, own in rows.items():
@@ -71,4 +74,7 @@ def _collect(files: list[Path], table: Path) -> None:
             raise A2lError(
                 f"{file} has no seed that all of its arms were trained with", f"run a2l experiment run {file}"
             )
-    store([row for own in rows.values() for row in own], table)
+    measured = [row for own in rows.values() for row in own]
+    sizes = {row.size for row in measured}
+    others = [row for row in signal.read(table) if row.size not in sizes] if table.exists() else []
+    signal.store([*others, *measured], table)

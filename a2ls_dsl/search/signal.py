@@ -46,6 +46,11 @@ class Signal:
     seconds: float
 
     @property
+    def size(self) -> tuple[str, int, int, float]:
+        """The task, and the agent that was trained on it."""
+        return self.task, self.hidden, self.batch_size, self.learning_rate
+
+    @property
     def separates(self) -> bool:
         """Whether one seed tells losses apart, and not only seems to by accident at one of several scales."""
         return self.icc >= SEPARATES and self.p < CHANCE
@@ -88,7 +93,7 @@ def store(rows: Iterable[Signal], table: Path) -> None:
     """Write a table, in the order of tasks, sizes and frames; of rows on one scale, that of the most runs."""
     scales = {}
     for row in sorted(rows, key=lambda row: row.losses * row.seeds):
-        scales[row.task, row.hidden, row.batch_size, row.learning_rate, row.frames] = row
+        scales[row.size, row.frames] = row
     ordered = [scales[scale] for scale in sorted(scales)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

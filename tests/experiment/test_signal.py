@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from a2ls_dsl.experiment.run import run
 from a2ls_dsl.experiment.signal import signals
 from a2ls_dsl.experiment.store import store
 from a2ls_dsl.rl.slots.evaluation import Score
+from a2ls_dsl.search import signal
 
 FILE = """
 name = "worth"
@@ -63,6 +65,20 @@ def test_a_table_is_not_replaced_by_nothing(tmp_path: Path) -> None:
     with pytest.raises(A2lError, match="no seed that all of its arms"):
         tasks(collect=files, table=table)
     assert table.read_text() == "what was measured before"
+
+
+def test_what_others_measured_stays_in_a_table(tmp_path: Path) -> None:
+    worth, table = experiment(tmp_path), tmp_path / "signal.csv"
+    for trained in worth.runs:
+        store(worth, trained, [Score(800, (1.0 + trained.seed,), 0.0, 0, 0, {}, False)], 3.0, "cpu")
+    own = list(signals(collect(worth)))
+    other, before = replace(own[0], task="reacher-easy"), replace(own[0], frames=400, seeds=10)
+    signal.store([other, before], table)
+    tasks(collect=[worth.path], table=table)
+    assert [(row.task, row.frames) for row in signal.read(table)] == [
+        ("cartpole-swingup", 800),
+        ("reacher-easy", 800),
+    ]
 
 
 def test_arms_without_common_budgets_are_refused(tmp_path: Path) -> None:
