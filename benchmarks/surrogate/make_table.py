@@ -5,7 +5,7 @@
 
 Writes `curves.csv` beside this file, or another: a row a loss and seed, with the return of evaluations and
 that of training episodes at each point. Rows that are there are not trained again, so the command can be
-stopped and repeated. Runs of studies that trained as the table does are taken into it before.
+stopped and repeated. Runs of studies that trained as the table does, or for longer, are taken into it before.
 
 Losses train at the scale of the task's preset `quick`, at which a score says something. They are drawn from
 the part of a grammar that `a2l evolve` searches by default: two in five as a first population, one in five
@@ -92,7 +92,8 @@ def take(study: Path, training: Training, table: Path) -> None:
     """Adds the search runs of a study, where the table lacks them."""
     rows = scores(table)
     with StudyReader(study) as reader:
-        if training_of(reader.settings) != training:
+        there = training_of(reader.settings)
+        if replace(there, frames=training.frames) != training or there.frames < training.frames:
             raise SystemExit(f"{study}: trained otherwise than the table is")
         ended = [run for run in reader.runs(Status.SCORED) if run.seed == reader.settings.seed]
         missing = {run.id: Row(text_of(run.loss), run.loss, run.seed) for run in ended}
@@ -100,7 +101,7 @@ def take(study: Path, training: Training, table: Path) -> None:
             table,
             training,
             (
-                (row, reader.curve(run))
+                (row, [point for point in reader.curve(run) if point.frames <= training.frames])
                 for run, row in missing.items()
                 if row.seed not in rows.get(row.text, ())
             ),

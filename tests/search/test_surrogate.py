@@ -91,4 +91,10 @@ def test_a_table_takes_the_search_runs_of_a_study_once(tmp_path: Path) -> None:
         points = list(zip(frames, map(float, returns[: len(frames)]), strict=True))
         assert (seed, area(points, training.learning)) == ("0", pytest.approx(candidate.score, abs=0.01))
     with pytest.raises(SystemExit, match="trained otherwise"):
-        make_table.take(study, replace(training, frames=20_000), path)
+        make_table.take(study, replace(training, frames=60_000), path)
+    make_table.take(study, replace(training, frames=20_000), tmp_path / "shorter.csv")
+    with (tmp_path / "shorter.csv").open(newline="") as file:
+        assert next(csv.reader(file)) == [
+            *("loss", "seed", "10000", "20000"),
+            *("10000 in training", "20000 in training"),
+        ]
