@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError, unknown
@@ -24,28 +24,42 @@ PARITIES: dict[str, dict[str, Any]] = {
 """Settings of SAC under which an update is a published code's; docs/training.md says what else differs."""
 
 
-_LEAST = {
-    "replay_capacity": 1,
-    "random_steps": 0,
-    "batch_size": 2,
-    "learning_rate": 0,
-    "target_update_every": 1,
-    "actor_update_every": 1,
-    "auxiliary_update_every": 1,
-    "hidden": 1,
-}
-
-
 EVALUATION = {"eval_every": "every_frames", "eval_episodes": "episodes"}
 """The fields of `EvaluationSettings` by the names under which users give them."""
 
+_COUNTS = (
+    *("replay_capacity", "updates_per_step", "replay_ratio", "multi_step", "target_period"),
+    *("priority_updates", "target_update_every", "actor_update_every", "auxiliary_update_every"),
+    *("every_frames", "episodes", "hidden", "actor_hidden", "blocks", "actor_blocks", "features", "stack"),
+)
+_AMOUNTS = (
+    *("random_steps", "learning_rate", "temperature_learning_rate", "initial_temperature", "weight_decay"),
+    *("auxiliary_weight", "adam_eps", "gradient_norm", "reward_clip", "noisy_sigma", "shift", "projection"),
+)
+_SHARES = (
+    *("discount", "critic_tau", "encoder_tau", "epsilon", "evaluation_epsilon"),
+    *("priority_exponent", "priority_weight"),
+)
+RANGES: Mapping[str, tuple[float, float]] = {
+    **dict.fromkeys(_COUNTS, (1, math.inf)),
+    **dict.fromkeys(_AMOUNTS, (0, math.inf)),
+    **dict.fromkeys(_SHARES, (0, 1)),
+    "batch_size": (2, math.inf),
+    "atoms": (2, math.inf),
+    "auxiliary_encoder_steps": (1, 2),
+    "temperature_beta1": (0, 0.9999),
+}
+"""The least and the greatest value that a setting of this name has, in any algorithm."""
 
-def check_least(settings: Any, least: Mapping[str, int]) -> None:
-    """Raise `A2lError` where one of these settings is less than it can be."""
-    called = {field: name for name, field in EVALUATION.items()}
-    for name, bound in least.items():
-        if (value := getattr(settings, name)) < bound:
-            raise A2lError(f"{called.get(name, name)} is {value}", f"use {bound} or more")
+
+def check_ranges(settings: Any) -> None:
+    """Raise `A2lError` where a setting is out of its range."""
+    called = {attribute: name for name, attribute in EVALUATION.items()}
+    for name in (entry.name for entry in fields(settings) if entry.name in RANGES):
+        value, (low, high) = getattr(settings, name), RANGES[name]
+        if not (low <= value <= high and math.isfinite(value)):
+            fix = f"use {low} or more" if high == math.inf else f"use a number from {low} to {high}"
+            raise A2lError(f"{called.get(name, name)} is {value}", fix)
 
 
 @dataclass(frozen=True)
@@ -80,16 +94,15 @@ class SacSettings:
 
     def __post_init__(self) -> None:
         """Raises `A2lError` for a value that means nothing."""
-        check_least(self, _LEAST)
+        check_ranges(self)
         if self.encoder_gradient not in ENCODER_GRADIENTS:
             raise unknown("encoder_gradient", self.encoder_gradient, ENCODER_GRADIENTS)
-        if self.auxiliary_encoder_steps not in (1, 2):
-            raise A2lError(
-                f"auxiliary_encoder_steps is {self.auxiliary_encoder_steps}",
-                "it is 1, or 2 as in the release",
-            )
         if self.actor_encoder not in ACTOR_ENCODERS:
             raise unknown("actor_encoder", self.actor_encoder, ACTOR_ENCODERS)
+        if self.log_std_range[0] >= self.log_std_range[1]:
+            raise A2lError(
+                f"log_std_range is {list(self.log_std_range)}", "use a range whose end is above its start"
+            )
 
     @property
     def updates_per_step(self) -> int:
@@ -141,7 +154,7 @@ class EvaluationSettings:
 
     def __post_init__(self) -> None:
         """Raises `A2lError` where there would be no score."""
-        check_least(self, {"every_frames": 1, "episodes": 1})
+        check_ranges(self)
 
 
 @dataclass(frozen=True)

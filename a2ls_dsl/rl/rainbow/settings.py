@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.settings import check_least
+from a2ls_dsl.rl.settings import check_ranges
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,7 +61,8 @@ class RainbowSettings:
     auxiliary_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raises `A2lError` where values don't fit together."""
+        """Raises `A2lError` for values out of range, and where they don't fit together."""
+        check_ranges(self)
         if self.random_steps <= self.multi_step or self.replay_capacity < 2 * (self.multi_step + self.stack):
             raise A2lError(
                 f"returns of {self.multi_step} steps need more than {self.random_steps:,} steps before "
@@ -70,13 +71,11 @@ class RainbowSettings:
             )
         if not self.noisy and self.epsilon <= 0:
             raise A2lError("without noisy layers nothing explores", "set epsilon, for example to 0.05")
-        if self.distributional and (self.atoms < 2 or self.value_range[0] >= self.value_range[1]):
+        if self.distributional and self.value_range[0] >= self.value_range[1]:
             raise A2lError(
                 f"{self.atoms} atoms on {self.value_range} are not a distribution of values",
-                "use two atoms or more, and a range whose end is above its start",
+                "use a range whose end is above its start",
             )
-        counts = "updates_per_step", "multi_step", "target_period", "hidden", "auxiliary_update_every"
-        check_least(self, {"batch_size": 2, "learning_rate": 0} | dict.fromkeys(counts, 1))
 
     def steps(self, updates: Count) -> Count:
         """Agent steps that a member has made by that many of its updates, random ones first."""
