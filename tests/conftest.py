@@ -53,11 +53,6 @@ LONGEST = (
 Golden = Callable[[Path, str], None]
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores: a quarter of the time, tests wait for processes they started."""
-    return len(os.sched_getaffinity(0)) + 1
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files begin first: a process takes one at a time, and none should be alone at the end."""
     place = {name: number for number, name in enumerate(LONGEST)}
