@@ -18,6 +18,17 @@ from a2ls_dsl.lang.messages.codes import GRAMMAR_RULES, RULES, is_warning
 
 BAD = sorted((Path(__file__).parent / "bad").glob("*.a2g"))
 SHIPPED = shipped("grammars", ".a2g")
+SMALL = """\
+# A part of the paper's space.
+grammar small for k in 1..2
+
+loss   = mse(source -> target)
+source = some of { s[t], s[t+1], a[t..t+k] }
+target = some of { s[t+1..t+k], r[t], r[t+1] }
+
+require a state in source
+require an element in target
+"""
 GOOD = "grammar g\nloss = mse({ s[t] } -> { s[t+1] })\n"
 
 
@@ -182,9 +193,9 @@ PIECES = [
 
 
 @settings(max_examples=150)
-@given(st.sampled_from(sorted(SHIPPED)), st.data())
+@given(st.sampled_from(["a2ls", "around_spr", "small"]), st.data())
 def test_a_damaged_grammar_has_a_message_in_its_place(name: str, data: st.DataObject) -> None:
-    text = SHIPPED[name].read_text()
+    text = SMALL if name == "small" else SHIPPED[name].read_text()
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(text)))
         cut = data.draw(st.integers(0, 3))
