@@ -19,8 +19,8 @@ CLEAR = 0.7
 QUICK, LAPTOP = 125.0, 4_200.0
 """Processor-seconds that published losses would take in a population of `quick`, in all of `laptop`.
 
-With it, `quick` took 7 min 18 s of two cores on cheetah-run: the losses of a search are larger, and its
-references come on top.
+With it, `quick` took 7 min 18 s and 8 min 41 s of two cores on cheetah-run: the losses of a search are
+larger, and its references come on top.
 """
 
 _IMAGE_GENERATIONS = {"walker-walk": 4}
