@@ -32,10 +32,11 @@ def areas(collected: Collected, env: str) -> tuple[Matrix, Matrix] | None:
     seeds = sorted(set.intersection(*map(set, own))) if own else []
     if min(len(own), len(seeds)) < 2:
         return None
-    points = sum(frames <= FRAMES for frames in own[0][seeds[0]].frames)
-    evaluated = [[np.mean(runs[seed].returns[:points]) for seed in seeds] for runs in own]
-    trained = [[np.nanmean(runs[seed].training[:points]) for seed in seeds] for runs in own]
-    return np.array(evaluated), np.array(trained)
+    run = own[0][seeds[0]]
+    counted = [run.learning < frames <= FRAMES for frames in run.frames]
+    evaluated = np.array([[runs[seed].returns for seed in seeds] for runs in own])[..., counted]
+    trained = np.array([[runs[seed].training for seed in seeds] for runs in own])[..., counted]
+    return evaluated.mean(axis=-1), np.nanmean(trained, axis=-1)
 
 
 def foretold(scores: Matrix, evaluated: Matrix) -> float:

@@ -59,10 +59,10 @@ def compare(
     if entry.draws:
         given["draws"] = draws
     if entry.stacks or rows[0].dim() == 2:
-        return _shaped(f"operator {operator}", entry.formula(*rows, **given), rows[0].shape[:-2])
+        return _shaped("operator", operator, entry.formula(*rows, **given), rows[0].shape[:-2])
     members = range(len(rows[0]))
     losses = [entry.formula(*(row[i] for row in rows), **_of_member(given, i)) for i in members]
-    return torch.stack([_shaped(f"operator {operator}", loss, rows[0].shape[1:-2]) for loss in losses])
+    return torch.stack([_shaped("operator", operator, loss, rows[0].shape[1:-2]) for loss in losses])
 
 
 def make_head(kind: str, inputs: int, outputs: int, layers: Sequence[int], hidden: bool = False) -> nn.Module:
@@ -78,18 +78,17 @@ def _call(entry: Function, *arguments: object) -> Tensor:
     if entry.formula is None:
         raise TypeError(f"`{entry.name}` belongs to the agent and has no formula")
     result: Tensor = entry.formula(*arguments)
-    if is_own(entry.name) and isinstance(arguments[0], Tensor):
-        return _shaped(f"function {entry.name}", result, arguments[0].shape)
-    return result
+    rows = arguments[0]
+    return _shaped("function", entry.name, result, rows.shape) if isinstance(rows, Tensor) else result
 
 
-def _shaped(what: str, result: object, shape: Sequence[int]) -> Tensor:
-    """What a formula gave. Raises `A2lError` where it isn't a tensor of this shape."""
-    if isinstance(result, Tensor) and result.shape == tuple(shape):
+def _shaped(kind: str, name: str, result: Tensor, shape: Sequence[int]) -> Tensor:
+    """What a formula gave. Raises `A2lError` where a user's gave anything but a tensor of this shape."""
+    if not is_own(name) or (isinstance(result, Tensor) and result.shape == tuple(shape)):
         return result
     given = f"a tensor of the shape {tuple(result.shape)}" if isinstance(result, Tensor) else repr(result)
     asked = f"a tensor of the shape {tuple(shape)}" if shape else "a tensor that is a single number"
-    raise A2lError(f"the {what} gave {given}", f"let it return {asked}")
+    raise A2lError(f"the {kind} {name} gave {given}", f"let it return {asked}")
 
 
 def _of_member(given: Mapping[str, object], index: int) -> dict[str, object]:

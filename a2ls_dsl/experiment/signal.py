@@ -16,7 +16,8 @@ NONE = "none"
 
 
 def signals(collected: Collected) -> Iterator[Signal]:
-    """A row for each task and evaluation of an experiment, on the seeds that all its arms have.
+    """A row for each task and evaluation of an experiment, on the seeds that all its arms have. Evaluations
+    before learning begins are left out.
 
     The score at a budget is that of a search: the area up to it, in which training episodes count, too. A run
     costs its processor time, scaled by the budget's share of its frames; runs stored without a time are left
@@ -39,9 +40,10 @@ def signals(collected: Collected) -> Iterator[Signal]:
         returns = np.array([[run.with_training for run in own] for own in chosen])  # (arms, seeds, points)
         prices = [run.about.get("processor_seconds", math.nan) for own in chosen for run in own]
         price = float(np.nanmean(prices)) if not np.isnan(prices).all() else math.nan
-        frames = chosen[0][0].frames
-        for point, budget in enumerate(frames):
-            areas = returns[:, :, : point + 1].mean(axis=2)
+        frames, learning = chosen[0][0].frames, chosen[0][0].learning
+        first = sum(point <= learning for point in frames)
+        for point, budget in enumerate(frames[first:], first):
+            areas = returns[:, :, first : point + 1].mean(axis=2)
             worth, means = reliability(areas), areas.mean(axis=1)
             yield Signal(
                 env,

@@ -17,10 +17,9 @@ from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.experiment.plan import Experiment, Run
 from a2ls_dsl.lang.files import write
 from a2ls_dsl.rl.envs.tasks import find_task
-from a2ls_dsl.rl.runs.curve import Point, area
+from a2ls_dsl.rl.runs.curve import area, with_training
 from a2ls_dsl.rl.runs.stored import versions
 from a2ls_dsl.rl.slots.evaluation import Score
-from a2ls_dsl.search.settings import SCORING
 
 COLUMNS = ("frames", "return", "return_std", "training_return")
 
@@ -50,22 +49,23 @@ class Result:
     @property
     def area(self) -> float:
         """The area under the curve of its evaluations since learning began."""
-        return self._area(self.returns)
+        return area(zip(self.frames, self.returns, strict=True), self.learning)
 
-    def score(self, scoring: int = SCORING) -> float:
-        """Its score in a search, by a version of the rules for scores."""
-        return self._area(self.with_training if scoring >= 3 else self.returns)
+    @property
+    def score(self) -> float:
+        """Its score in a search: the same area, in which training episodes count."""
+        return area(zip(self.frames, self.with_training, strict=True), self.learning)
 
     @property
     def with_training(self) -> tuple[float, ...]:
-        """(points,) of each the mean of evaluation and training, see `Point.with_training`."""
-        points = zip(self.frames, self.returns, self.training, strict=True)
-        return tuple(Point(frames, (own,), training).with_training for frames, own, training in points)
+        """(points,) of evaluation and training, as scores count them."""
+        return tuple(map(with_training, self.returns, self.training))
 
-    def _area(self, values: tuple[float, ...]) -> float:
+    @property
+    def learning(self) -> int:
+        """The frames at which learning began."""
         steps = int(self.about["settings"]["random_steps"])
-        begin = find_task(self.about["env"]).steps_to_frames(steps)
-        return area(zip(self.frames, values, strict=True), begin)
+        return find_task(self.about["env"]).steps_to_frames(steps)
 
 
 def path_of(experiment: Experiment, run: Run) -> Path:

@@ -25,7 +25,7 @@ from a2ls_dsl.rl.agents import algorithm_for, algorithm_of
 from a2ls_dsl.rl.envs.task import PIXELS
 from a2ls_dsl.rl.envs.tasks import find_task
 from a2ls_dsl.search.candidates import FOUND, NO_LOSS, Candidate
-from a2ls_dsl.search.settings import FRESH, SCORING, SearchSettings
+from a2ls_dsl.search.settings import FRESH, SearchSettings
 from a2ls_dsl.search.study import validation
 from a2ls_dsl.search.study.hall_of_fame import write_hall_of_fame
 from a2ls_dsl.search.study.records import Records
@@ -78,27 +78,29 @@ def validate(
     See `experiment.run`. Raises `A2lError`.
     """
     before = validation.load(folder)
-
     with Records(folder, validated=False) as study:
-        scoring = study.settings.scoring
+        training = study.settings.counts_training
 
     def stored(event: Event) -> None:
         if isinstance(event, PieceEnded):
-            validation.store(folder, collected(experiment, before, scoring))
+            validation.store(folder, collected(experiment, before, training))
         on_event(event)
 
     ended = run_missing(experiment, stored, device, workers, save_seconds, stopping, hours)
-    validation.store(folder, collected(experiment, before, scoring))
+    validation.store(folder, collected(experiment, before, training))
     with Records(folder) as study:
         write_hall_of_fame(study)
     return ended
 
 
-def collected(experiment: Experiment, before: Validation | None = None, scoring: int = SCORING) -> Validation:
-    """The results so far, scored by the rules of the study, and those of an earlier validation with the same
-    budget that are not of this plan: on other environments, with other losses or more seeds."""
+def collected(experiment: Experiment, before: Validation | None = None, training: bool = True) -> Validation:
+    """The results so far, and those of an earlier validation with the same budget that are not of this plan:
+    on other environments, with other losses or more seeds. training: whether the study's scores count it."""
     scores = [
-        Score(run.env, run.arm.name, run.arm.name.startswith(FOUND), run.seed, result.score(scoring))
+        Score(
+            *(run.env, run.arm.name, run.arm.name.startswith(FOUND), run.seed),
+            result.score if training else result.area,
+        )
         for run in experiment.runs
         if (result := load(experiment, run)) is not None
     ]

@@ -7,8 +7,8 @@ Defaults are those of the release of He et al. 2022 on vector observations, whic
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from a2ls_dsl.diagnostics import A2lError, unknown
@@ -27,36 +27,15 @@ PARITIES: dict[str, dict[str, Any]] = {
 EVALUATION = {"eval_every": "every_frames", "eval_episodes": "episodes"}
 """The fields of `EvaluationSettings` by the names under which users give them."""
 
-_COUNTS = (
-    *("replay_capacity", "updates_per_step", "replay_ratio", "multi_step", "target_period"),
-    *("priority_updates", "target_update_every", "actor_update_every", "auxiliary_update_every"),
-    *("every_frames", "episodes", "hidden", "actor_hidden", "blocks", "actor_blocks", "features", "stack"),
-)
-_AMOUNTS = (
-    *("random_steps", "learning_rate", "temperature_learning_rate", "initial_temperature", "weight_decay"),
-    *("auxiliary_weight", "adam_eps", "gradient_norm", "reward_clip", "noisy_sigma", "shift", "projection"),
-)
-_SHARES = (
-    *("discount", "critic_tau", "encoder_tau", "epsilon", "evaluation_epsilon"),
-    *("priority_exponent", "priority_weight"),
-)
-RANGES: Mapping[str, tuple[float, float]] = {
-    **dict.fromkeys(_COUNTS, (1, math.inf)),
-    **dict.fromkeys(_AMOUNTS, (0, math.inf)),
-    **dict.fromkeys(_SHARES, (0, 1)),
-    "batch_size": (2, math.inf),
-    "atoms": (2, math.inf),
-    "auxiliary_encoder_steps": (1, 2),
-    "temperature_beta1": (0, 0.9999),
-}
-"""The least and the greatest value that a setting of this name has, in any algorithm."""
+COUNT, AMOUNT, SHARE = (1, math.inf), (0, math.inf), (0, 1)
+"""The least and the greatest value of settings that count, that measure, and that are shares."""
 
 
 def check_ranges(settings: Any) -> None:
-    """Raise `A2lError` where a setting is out of its range."""
+    """Raise `A2lError` where a setting is out of the range that its class gives it in `ranges`."""
     called = {attribute: name for name, attribute in EVALUATION.items()}
-    for name in (entry.name for entry in fields(settings) if entry.name in RANGES):
-        value, (low, high) = getattr(settings, name), RANGES[name]
+    for name, (low, high) in settings.ranges.items():
+        value = getattr(settings, name)
         if not (low <= value <= high and math.isfinite(value)):
             fix = f"use {low} or more" if high == math.inf else f"use a number from {low} to {high}"
             raise A2lError(f"{called.get(name, name)} is {value}", fix)
@@ -91,6 +70,19 @@ class SacSettings:
     encoder_gradient: str = "critic+auxiliary"
     target_entropy: float = 1.0  # policies are held at minus that many nats for each number of an action
     weight_decay: float = 0.0  # of actor and critics, and of the encoder where critics train it, as in AdamW
+
+    ranges = MappingProxyType(
+        {
+            **dict.fromkeys(("replay_capacity", "hidden"), COUNT),
+            **dict.fromkeys(("target_update_every", "actor_update_every", "auxiliary_update_every"), COUNT),
+            **dict.fromkeys(("random_steps", "learning_rate", "temperature_learning_rate"), AMOUNT),
+            **dict.fromkeys(("initial_temperature", "auxiliary_weight", "weight_decay"), AMOUNT),
+            **dict.fromkeys(("discount", "critic_tau", "encoder_tau"), SHARE),
+            "batch_size": (2, math.inf),
+            "auxiliary_encoder_steps": (1, 2),
+            "temperature_beta1": (0, 0.9999),
+        }
+    )
 
     def __post_init__(self) -> None:
         """Raises `A2lError` for a value that means nothing."""
@@ -151,6 +143,8 @@ class EvaluationSettings:
 
     every_frames: int = 10_000
     episodes: int = 10
+
+    ranges = MappingProxyType({"every_frames": COUNT, "episodes": COUNT})
 
     def __post_init__(self) -> None:
         """Raises `A2lError` where there would be no score."""

@@ -135,6 +135,11 @@ class SearchSettings:
         check_learning(task, self.frames, self.agent)
 
     @property
+    def counts_training(self) -> bool:
+        """Whether scores count training episodes; they do in all studies that can be gone on with."""
+        return self.scoring >= 3
+
+    @property
     def task(self) -> Task:
         """The task to train on."""
         return find_task(self.env)

@@ -10,7 +10,7 @@ import pytest
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.rl.agents import ALGORITHMS
-from a2ls_dsl.rl.settings import RANGES, EvaluationSettings
+from a2ls_dsl.rl.settings import EvaluationSettings
 
 UNBOUNDED = {"target_entropy"}
 SETTINGS = [*(algorithm.settings for algorithm in ALGORITHMS.values()), EvaluationSettings]
@@ -25,7 +25,7 @@ def test_no_number_is_taken_that_means_nothing(kind: Any) -> None:
             continue
         if field.name in UNBOUNDED:
             continue
-        low, high = RANGES[field.name]
+        low, high = kind.ranges[field.name]
         for wrong in (low - 1, high + 1, math.nan):
             with pytest.raises(A2lError, match=f" is {wrong}"):
                 replace(settings, **{field.name: wrong})

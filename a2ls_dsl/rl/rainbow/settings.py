@@ -7,11 +7,13 @@ of frames at an episode's start repeats the first one.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.settings import check_ranges
+from a2ls_dsl.rl.settings import AMOUNT, COUNT, SHARE, check_ranges
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,6 +61,21 @@ class RainbowSettings:
     encoder_tau: float = 0.001  # share of the encoder that enters the losses' target encoder (CURL: 0.999)
     auxiliary_update_every: int = 1  # updates
     auxiliary_weight: float = 1.0
+
+    ranges = MappingProxyType(
+        {
+            **dict.fromkeys(("replay_capacity", "updates_per_step", "multi_step", "target_period"), COUNT),
+            **dict.fromkeys(("priority_updates", "stack", "hidden", "auxiliary_update_every"), COUNT),
+            **dict.fromkeys(("random_steps", "learning_rate", "adam_eps", "gradient_norm"), AMOUNT),
+            **dict.fromkeys(
+                ("reward_clip", "noisy_sigma", "shift", "projection", "auxiliary_weight"), AMOUNT
+            ),
+            **dict.fromkeys(("discount", "epsilon", "evaluation_epsilon", "encoder_tau"), SHARE),
+            **dict.fromkeys(("priority_exponent", "priority_weight"), SHARE),
+            "batch_size": (2, math.inf),
+            "atoms": (2, math.inf),
+        }
+    )
 
     def __post_init__(self) -> None:
         """Raises `A2lError` for values out of range, and where they don't fit together."""

@@ -34,19 +34,22 @@ class Point:
 
     @property
     def with_training(self) -> float:
-        """The mean of what it returned and of what training did: as a search scores it.
-
-        Training episodes are many, and of many policies, so this says more of a run than a few evaluation
-        episodes do; it is their mean alone where no training episode ended.
-        """
-        if math.isnan(self.training_return):
-            return self.mean_return
-        return (self.mean_return + self.training_return) / 2
+        """What a search's score counts: see the function of this name."""
+        return with_training(self.mean_return, self.training_return)
 
     @property
     def return_std(self) -> float:
         """The standard deviation over its episodes."""
         return float(np.std(self.returns))
+
+
+def with_training(evaluated: float, trained: float | None) -> float:
+    """The mean of what evaluation episodes returned and of what training episodes did.
+
+    Training episodes are many, and of many policies, so this says more of a run than a few evaluation
+    episodes do; where none ended (NaN or None), it is what these returned.
+    """
+    return evaluated if trained is None or math.isnan(trained) else (evaluated + trained) / 2
 
 
 def area(curve: Iterable[tuple[int, float]], after: int = 0, last: float = math.inf) -> float:

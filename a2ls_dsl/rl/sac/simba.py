@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +31,7 @@ from a2ls_dsl.rl.networks.layers import Linear, Rows
 from a2ls_dsl.rl.replay.buffer import Transitions
 from a2ls_dsl.rl.sac.networks import Actor, TwinCritic
 from a2ls_dsl.rl.sac.stack import SacStack
-from a2ls_dsl.rl.settings import SacSettings
+from a2ls_dsl.rl.settings import COUNT, SacSettings
 
 WIDER = 4
 """How many times as wide a block is inside."""
@@ -58,6 +59,13 @@ class SimbaSettings(SacSettings):
     actor_blocks: int = 1
     features: int = 128
     replay_ratio: int = 2  # updates an agent step
+
+    ranges = MappingProxyType(
+        {
+            **SacSettings.ranges,
+            **dict.fromkeys(("blocks", "actor_hidden", "actor_blocks", "features", "replay_ratio"), COUNT),
+        }
+    )
 
     @classmethod
     def published(cls, episode_steps: int) -> SimbaSettings:

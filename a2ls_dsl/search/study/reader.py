@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 from a2ls_dsl import plugins
 from a2ls_dsl.diagnostics import A2lError
-from a2ls_dsl.rl.runs.curve import Point, area
+from a2ls_dsl.rl.runs.curve import Point, area, with_training
 from a2ls_dsl.search.candidates import Candidate, Run, Status, best_first
 from a2ls_dsl.search.rungs import Foresight, RungState, foresight
 from a2ls_dsl.search.settings import SearchSettings
@@ -191,18 +191,16 @@ class StudyReader:
     def _search_curves(self, condition: str, frames: int) -> Iterator[list[tuple[int, float]]]:
         """Frames and what scores count there, of the candidates' search runs that meet a condition, in the
         order in which they began."""
-        counted = "mean_return"
-        if self.settings.scoring >= 3:
-            counted = "(mean_return + coalesce(training_return, mean_return)) / 2"
         rows = self._rows(
-            f"SELECT runs.id, curves.frames, {counted} FROM runs"
+            "SELECT runs.id, curves.frames, mean_return, training_return FROM runs"
             " JOIN candidates ON candidate = candidates.id JOIN curves ON run = runs.id"
             f" WHERE origin != ?1 AND runs.seed = ?2 AND {condition}"
             " ORDER BY runs.began, runs.slot, runs.id, curves.frames",
             *(Origin.REFERENCE, self.settings.seed, frames),
         )
+        counts = self.settings.counts_training
         for _, curve in groupby(rows, key=itemgetter(0)):
-            yield [(at, value) for _, at, value in curve]
+            yield [(at, with_training(own, trained) if counts else own) for _, at, own, trained in curve]
 
     def open_rungs(self) -> dict[int, Foresight]:
         """The rungs that have opened, and what they foretold at that time."""

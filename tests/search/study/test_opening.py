@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sqlite3
@@ -16,6 +17,8 @@ from search.study.small_study import GRAMMAR, SETTINGS, propose, score_all
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.lang.grammar import parse_grammar
+from a2ls_dsl.rl.runs.curve import Point
+from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.study.reader import StudyReader
 from a2ls_dsl.search.study.store import DATABASE
 from a2ls_dsl.search.study.study import Study
@@ -54,6 +57,22 @@ def test_a_study_with_older_rules_for_scores_is_read_and_not_gone_on_with(folder
     with pytest.raises(A2lError, match="other rules for scores") as caught:
         Study(folder, SETTINGS, GRAMMAR)
     assert "--study" in caught.value.fix
+
+
+def test_what_a_score_counts_is_what_its_study_counts(folder: Path) -> None:
+    """Training episodes, where any ended, but for studies of version 2."""
+    frames = SETTINGS.frames
+    with Study(folder, SETTINGS, GRAMMAR) as study:
+        propose(study)
+        for number, run in enumerate(study.runs(Status.QUEUED)):
+            study.start(run, number, 1)
+            study.point(run, Point(frames, (4.0,), 1.0 if number % 2 else math.nan))
+            study.finish(run, Status.SCORED, 1.0, None, 2, "")
+        counted = study.areas(frames)
+        assert set(counted) == {2.5, 4.0}
+        older = json.loads(SETTINGS.to_json()) | {"scoring": 2}
+        study._rows("UPDATE meta SET value = ? WHERE name = 'settings'", json.dumps(older))
+        assert study.areas(frames) == [4.0] * len(counted)
 
 
 def test_another_grammar_of_the_same_name_is_refused(folder: Path) -> None:
