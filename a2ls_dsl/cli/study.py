@@ -66,13 +66,19 @@ def show(
 def export(
     study: StudyFolder,
     table: Annotated[TableName, typer.Option(help="Which table.")] = TableName.CANDIDATES,
-    kind: Annotated[ExportFormat, typer.Option("--format", help="csv or json.")] = ExportFormat.CSV,
+    kind: Annotated[
+        ExportFormat | None,
+        typer.Option("--format", help="csv or json; by default that of a FILE.json, else csv."),
+    ] = None,
     output: Output = None,
 ) -> None:
     """Write candidates, runs or learning curves as CSV or JSON."""
     from a2ls_dsl.report.export import export as write
     from a2ls_dsl.search.study.records import Records
 
+    if kind is None:
+        named = output is not None and output.suffix.lower() == ".json"
+        kind = ExportFormat.JSON if named else ExportFormat.CSV
     with Records(study) as records, opened(output) as file:
         number = write(records, table, kind, file)
     if output:

@@ -6,6 +6,7 @@ The strategy, the race and everything stored are those of a search. One process 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
@@ -29,6 +30,8 @@ from a2ls_dsl.search.strategies.evolution import Origin, Proposal
 from a2ls_dsl.search.strategies.proposals import check_several, loss_of, texts_of
 from a2ls_dsl.search.study.hall_of_fame import write_hall_of_fame
 from a2ls_dsl.search.study.study import Study
+
+FAILED = "no score: its training failed, as was told"
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,10 @@ class AskedStudy:
         with ExitStack() as opening:
             self._study = opening.enter_context(Study(folder, settings, grammar))
             # Trials that were asked for but not told before are given again.
-            self._conductor = Conductor(settings, grammar, self._study, repeat=False)
+            self._conductor = Conductor(settings, grammar, self._study, repeat=False, failure=FAILED)
             self._conductor.begin()
             self._open = opening.pop_all()
-        self._frames, self._closed = settings.frames, False
+        self._frames, self._closed, self._opened = settings.frames, False, time.perf_counter()
 
     def __enter__(self) -> Self:
         return self
@@ -71,9 +74,12 @@ class AskedStudy:
         self.close()
 
     def close(self) -> None:
-        """Release the study; everything told is stored."""
-        self._closed = True
-        self._open.close()
+        """Release the study; everything told is stored. Closing it again does nothing."""
+        if not self._closed:
+            self._closed = True
+            with self._open:
+                seconds = round(time.perf_counter() - self._opened, 1)
+                self._study.log("finished" if self.finished else "stopped", {"seconds": seconds})
 
     @property
     def finished(self) -> bool:

@@ -20,7 +20,7 @@ from a2ls_dsl.rl.slots.evaluation import Score
 from a2ls_dsl.search.candidates import Candidate, Run, Status
 from a2ls_dsl.search.finals import Finals
 from a2ls_dsl.search.gates.batch import Gate
-from a2ls_dsl.search.judge import Judge
+from a2ls_dsl.search.judge import DIVERGED, Judge
 from a2ls_dsl.search.settings import SearchSettings
 from a2ls_dsl.search.strategies.calls import proposed, strategy_of
 from a2ls_dsl.search.strategies.evolution import Proposal
@@ -51,11 +51,14 @@ class Conductor:
         study: Study,
         gates: Sequence[Gate] = (),
         repeat: bool = True,
+        failure: str = DIVERGED,
     ) -> None:
-        """repeat: whether an interrupted search is led through the same ticks again, as long as runs take."""
+        """repeat: whether an interrupted search is led through the same ticks again, as long as runs take.
+        failure: what is stored of a run without a score.
+        """
         self.settings, self.study, self.gates = settings, study, gates
         self.strategy = strategy_of(settings, grammar)
-        self.known, self._judge = StudyKnowledge(study, grammar), Judge(settings, study)
+        self.known, self._judge = StudyKnowledge(study, grammar), Judge(settings, study, failure)
         self._finals = Finals(settings, study, self.strategy)
         self.stored = study.clock  # up to this half of a tick all is decided
         self._points: dict[int, list[Point]] = {}  # of the runs in training, by run

@@ -20,8 +20,9 @@ DIVERGED = "diverged: parameters are no longer finite"
 class Judge:
     """Takes evaluations of runs. What it stores belongs to the study's current decision."""
 
-    def __init__(self, settings: SearchSettings, study: Study) -> None:
-        self._settings, self._study = settings, study
+    def __init__(self, settings: SearchSettings, study: Study, failure: str = DIVERGED) -> None:
+        """failure: what is stored of a run without a score."""
+        self._settings, self._study, self._failure = settings, study, failure
         self._rungs = {
             frames: _Rung(study.areas(frames), study.halves(frames), frames in study.open_rungs())
             for frames in settings.rung_frames
@@ -50,7 +51,7 @@ class Judge:
             None if failed else reached,
             training if math.isfinite(training) else None,
             tick,
-            DIVERGED if failed else "",
+            self._failure if failed else "",
         )
         return status
 

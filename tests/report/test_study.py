@@ -202,6 +202,9 @@ def test_the_commands(made: Path, other: Path, tmp_path: Path) -> None:
     assert a2l("study", "export", made, "--table", "runs", "-o", target).returncode == 0
     assert len(target.read_text().splitlines()) == 1 + len(rows(made, "SELECT 1 FROM runs"))
     assert {path.name for path in tmp_path.iterdir()} == {"runs.csv"}
+    named = tmp_path / "runs.json"
+    assert a2l("study", "export", made, "--table", "runs", "-o", named).returncode == 0
+    assert len(json.loads(named.read_text())) == len(rows(made, "SELECT 1 FROM runs"))
     merged = a2l("study", "merge", made, other, "--into", tmp_path / "both")
     assert merged.stdout.splitlines()[1] == "2 candidates were in more than one study and are kept once"
     wrong = a2l("study", "export", made, "-o", tmp_path / "none" / "runs.csv")

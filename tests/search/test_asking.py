@@ -14,12 +14,14 @@ from search.stand_in_search import SETTINGS, curve, searched, tables
 
 import a2ls_dsl as a2l
 from a2ls_dsl.lang.syntax.tree import Loss
+from a2ls_dsl.report.summary import summarise
 from a2ls_dsl.rl.settings import SacSettings
 from a2ls_dsl.search.asking import AskedStudy, Trial
 from a2ls_dsl.search.candidates import Status
 from a2ls_dsl.search.strategies.evolution import Origin
 from a2ls_dsl.search.strategies.registry import STRATEGIES
 from a2ls_dsl.search.study.reader import StudyReader
+from a2ls_dsl.search.study.records import Records
 
 DOCS = Path(__file__).parents[2] / "docs" / "search.md"
 ONE = replace(
@@ -37,9 +39,10 @@ def told(trial: Trial) -> float | None:
 
 
 def outcome(folder: Path) -> list[object]:
-    """All that is stored of candidates and runs but ids and the returns of training, which nobody tells."""
+    """All that is stored of candidates and runs but ids, and what nobody tells: returns of training, and why
+    a run failed."""
     rows = tables(folder)
-    return [row[1:8] + row[9:] for row in rows["candidates"]] + [row[1:5] for row in rows["runs"]]
+    return [row[1:8] + row[10:] for row in rows["candidates"]] + [row[1:5] for row in rows["runs"]]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -98,7 +101,8 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
             study.ask("mse({ s[t] } -> ")
         failed = study.ask()
         assert failed is not None
-        assert study.tell(failed, float("nan")).status is Status.FAILED
+        told = study.tell(failed, float("nan"))
+        assert (told.status, told.reason) == (Status.FAILED, "no score: its training failed, as was told")
         with pytest.raises(a2l.A2lError, match="the study"):
             a2l.open_study(tmp_path, "walker-walk", population=4, generations=2)
     with pytest.raises(a2l.A2lError, match="did you mean `population`"):
@@ -159,6 +163,9 @@ def test_the_documented_example_runs_and_its_study_is_read(tmp_path: Path) -> No
         assert done.returncode == 0, done.stderr
         printed.append(done.stdout)
     assert printed[0] == printed[1]
+    with Records(tmp_path / "studies" / "mine") as records:
+        cost = summarise(records).cost
+    assert (cost.sessions, cost.timed) == (2, 2)  # none counts as one that was killed
     with StudyReader(tmp_path / "studies" / "mine") as study:
         best = next(candidate for candidate in study.leaderboard() if not candidate.is_reference)
         assert done.stdout.split()[-1] == str(best.fresh_score)
