@@ -101,8 +101,8 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
             study.ask("mse({ s[t] } -> ")
         failed = study.ask()
         assert failed is not None
-        told = study.tell(failed, float("nan"))
-        assert (told.status, told.reason) == (Status.FAILED, "no score: its training failed, as was told")
+        ended = study.tell(failed, float("nan"))
+        assert (ended.status, ended.reason) == (Status.FAILED, "no score: its training failed, as was told")
         with pytest.raises(a2l.A2lError, match="the study"):
             a2l.open_study(tmp_path, "walker-walk", population=4, generations=2)
     with pytest.raises(a2l.A2lError, match="did you mean `population`"):
