@@ -16,7 +16,7 @@ from typing import TypeAlias
 from a2ls_dsl.diagnostics import Diagnostic, Source
 from a2ls_dsl.lang.files import MAX_SIZE
 from a2ls_dsl.lang.messages.codes import Findings
-from a2ls_dsl.lang.syntax import contents, surface
+from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.parser import GRAMMARS, LOSSES, read
 
 Chars: TypeAlias = tuple[int, int]
@@ -130,11 +130,11 @@ class _Index:
                 yield Symbol(name, kind, tuple(sorted(places)), named, whole)
 
     def _rule(self, body: surface.Expression) -> None:
-        for part in contents.walk(body):
+        for part in surface.walk(body):
             if isinstance(part, surface.Name):
                 self._use(Kind.RULE, part)
             elif isinstance(part, surface.Elements):
-                for run in (run for item in part.items for run in contents.runs(item)):
+                for run in surface.every(surface.Run, part):
                     for _, name in (*run.first.parameters, *run.last.parameters):
                         self._use(Kind.PARAMETER, name)
 
@@ -150,7 +150,7 @@ class _Index:
                     self._define(Kind.MAP, option.shared, option.shared, scope)
             for items in (*inner.arguments, inner.target):
                 for item in items.items if isinstance(items, surface.Elements) else ():
-                    for call in contents.applied(item):
+                    for call in surface.every(surface.Apply, item):
                         if call.shared:
                             self._define(Kind.VIEW, call.shared, call.shared, scope)
 

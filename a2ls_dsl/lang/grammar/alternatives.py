@@ -15,7 +15,7 @@ from a2ls_dsl.lang.grammar.file import GrammarFile
 from a2ls_dsl.lang.grammar.sets import ENCODERS
 from a2ls_dsl.lang.rules.canonical import canonical_items
 from a2ls_dsl.lang.rules.sums import schedule_of
-from a2ls_dsl.lang.syntax import contents, surface
+from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import Path, Value, Word, built, join, numbers_of
 from a2ls_dsl.lang.syntax.tree import Call, Item, Schedule, Weight
 from a2ls_dsl.words.agent import ROLLOUTS
@@ -66,9 +66,9 @@ class Alternatives:
                 return (Word((), value),)
             case surface.Against():
                 return (Word((), True),)
-            case surface.Optional(inner, span):
+            case surface.Optional(inner, span=span):
                 return self._alternatives(span.start, [(Word((), None),), self.words(inner)])
-            case surface.Choice(alternatives, span):
+            case surface.Choice(alternatives, span=span):
                 return self._alternatives(
                     span.start, [self.words(alternative) for alternative in alternatives]
                 )
@@ -94,25 +94,25 @@ class Alternatives:
 
     def names(self, expression: surface.Expression) -> frozenset[str]:
         """The parameters that the sets in an expression depend on."""
-        used = [self._names.get(name.text, ()) for name in contents.names_in(expression)]
+        used = [self._names.get(name.text, ()) for name in surface.every(surface.Name, expression)]
         return frozenset(self._own(expression)).union(*used)
 
     def reached(self, expression: surface.Expression) -> set[str]:
         """The rules that an expression leads to."""
         reached: set[str] = set()
-        waiting = [use.text for use in contents.names_in(expression)]
+        waiting = [use.text for use in surface.every(surface.Name, expression)]
         while waiting:
             name = waiting.pop()
             if name in self.rules and name not in reached:
                 reached.add(name)
-                waiting += [use.text for use in contents.names_in(self.rules[name].body)]
+                waiting += [use.text for use in surface.every(surface.Name, self.rules[name].body)]
         return reached
 
     def measure(self, expression: surface.Expression) -> int:
         """The number of combinations that `sets` or `words` would give, without building them."""
         sizes: dict[str, int] = {}
 
-        def size(part: surface.Expression) -> int:
+        def size(part: surface.Node) -> int:
             match part:
                 case surface.Name(text):
                     return sizes.get(text, 1)
@@ -120,7 +120,7 @@ class Alternatives:
                     return min(MANY, sum(map(size, alternatives)))
                 case surface.Optional(inner):
                     return 1 + size(inner)
-            return reduce(lambda total, inner: min(MANY, total * size(inner)), contents.parts(part), 1)
+            return reduce(lambda total, inner: min(MANY, total * size(inner)), part.inside, 1)
 
         for name in sorted(self.reached(expression), key=self.order.__getitem__):
             sizes[name] = size(self.rules[name].body)
@@ -132,9 +132,8 @@ class Alternatives:
         return before != self._names[name]
 
     def _own(self, body: surface.Expression) -> Iterator[str]:
-        for item in contents.items_in(body):
-            for run in contents.runs(item):
-                yield from (name.text for step in (run.first, run.last) for _, name in step.parameters)
+        for run in surface.every(surface.Run, body):
+            yield from (name.text for step in (run.first, run.last) for _, name in step.parameters)
 
     def _rule(self, name: str, side: str, binding: surface.Binding) -> list[SetChoice]:
         key = name, side, tuple(sorted((parameter, binding[parameter]) for parameter in self._names[name]))
@@ -148,11 +147,11 @@ class Alternatives:
         match expression:
             case surface.Name(text) if text in self.rules:
                 yield from self._rule(text, side, binding)
-            case surface.Choice(alternatives, span):
+            case surface.Choice(alternatives, span=span):
                 for place, alternative in enumerate(alternatives):
                     for choice in self._expanded(alternative, side, binding):
                         yield replace(choice, path=join([choice.path, ((span.start, place),)]))
-            case surface.Optional(inner, span):
+            case surface.Optional(inner, span=span):
                 yield SetChoice(((span.start, 0),), frozenset(), frozenset())
                 for choice in self._expanded(inner, side, binding):
                     yield replace(choice, path=join([choice.path, ((span.start, 1),)]))
@@ -163,7 +162,7 @@ class Alternatives:
                     rolls = any(choice.rolls for choice in choices)
                     yield SetChoice(join(choice.path for choice in choices), must, may, rolls)
             case surface.Elements(items, some):
-                called = {call.function.text for item in items for call in contents.applied(item)}
+                called = {call.function.text for call in surface.every(surface.Apply, expression)}
                 rolls = not called.isdisjoint(ROLLOUTS)
                 for chosen_items in product(*(self._item(item, side, binding) for item in items)):
                     held = frozenset(item for _, group in chosen_items for item in group)

@@ -19,7 +19,7 @@ from a2ls_dsl.lang.rules.options import range_problem
 from a2ls_dsl.lang.rules.sums import NO_SCHEDULE, SCHEDULE_FIX, WEIGHT, weight_problem
 from a2ls_dsl.lang.rules.terms import TermChecker
 from a2ls_dsl.lang.rules.types import trains_encoder
-from a2ls_dsl.lang.syntax import contents, surface
+from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import MAX_ELEMENTS, Value
 from a2ls_dsl.lang.syntax.printer import print_item, print_option
 from a2ls_dsl.lang.syntax.tree import Call, Option, Schedule
@@ -66,7 +66,7 @@ def too_large_findings(file: GrammarFile, alternatives: Alternatives) -> Iterato
 def number_findings(alternatives: Alternatives) -> Iterator[Diagnostic]:
     """Weights, widths of heads and numbers of options out of their range."""
     names = {"loss", *alternatives.reached(alternatives.rules["loss"].body)}
-    for part in (part for name in sorted(names) for part in contents.walk(alternatives.rules[name].body)):
+    for part in (part for name in sorted(names) for part in surface.walk(alternatives.rules[name].body)):
         match part:
             case surface.Scaled(weight):
                 for word in alternatives.words(weight):
@@ -200,9 +200,7 @@ def _weights(root: Space) -> Iterator[Diagnostic]:
 
 def _elements(file: GrammarFile) -> int:
     """The elements in all sets for all horizons together, without building them."""
-    runs = [
-        run for rule in file.rules for item in contents.items_in(rule.body) for run in contents.runs(item)
-    ]
+    runs = [run for rule in file.rules for run in surface.every(surface.Run, rule.body)]
     # A run's length is linear in the parameters: the mean over all values is that of the corners.
     corners = list(file.corners())
     ends = sum(1 + run.last.at(corner) - run.first.at(corner) for run in runs for corner in corners)

@@ -14,7 +14,7 @@ from a2ls_dsl.lang.messages.unknown_names import (
     unknown_operator,
     unknown_option,
 )
-from a2ls_dsl.lang.syntax import contents, surface
+from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.words import PAPER_OPERATORS
 from a2ls_dsl.words.entry import MAX_LAYERS, Kind
 from a2ls_dsl.words.language import SCHEDULE
@@ -80,7 +80,7 @@ class _Sorts:
     def of(self, expression: surface.Expression) -> Sort | None:
         """The sort of an expression; complains about what is inside it."""
         match expression:
-            case surface.Name(text, span):
+            case surface.Name(text, span=span):
                 return self.of_name(text, span)
             case surface.Elements(items):
                 if not items:
@@ -91,7 +91,7 @@ class _Sorts:
                 for item in items:
                     self.item(item)
                 return Sort.SET
-            case surface.Number(_, span, fault):
+            case surface.Number(_, fault, span=span):
                 if fault:
                     self.note(GrammarRule.NUMBER_RANGE, fault.message, span, fault.fix)
                 return Sort.NUMBER
@@ -205,7 +205,7 @@ class _Sorts:
 
     def item(self, item: surface.Item) -> None:
         """Functions of elements, and the numbers behind them."""
-        for call in contents.applied(item):
+        for call in surface.every(surface.Apply, item):
             name, span = call.function.text, call.function.span
             rule = name in self.rules and name not in functions
             if rule:

@@ -28,7 +28,7 @@ from a2ls_dsl.lang.rules.canonical import idle_options
 from a2ls_dsl.lang.rules.comparison import problems
 from a2ls_dsl.lang.rules.options import word_problems
 from a2ls_dsl.lang.rules.types import Parts, Side
-from a2ls_dsl.lang.syntax import contents, surface
+from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import Word
 from a2ls_dsl.lang.syntax.printer import stream_of
 from a2ls_dsl.lang.syntax.tree import Call, Comparison, Option
@@ -271,7 +271,7 @@ def calls_of(alternatives: Alternatives) -> Sequence[surface.Operation]:
     """The comparisons that `loss` leads to."""
     names = {"loss", *alternatives.reached(alternatives.rules["loss"].body)}
     bodies = [alternatives.rules[name].body for name in sorted(names)]
-    calls = [part for body in bodies for part in contents.walk(body) if isinstance(part, surface.Operation)]
+    calls = [call for body in bodies for call in surface.every(surface.Operation, body)]
     return [call for call in calls if call.name.text in operators or call.name.text in alternatives.rules]
 
 

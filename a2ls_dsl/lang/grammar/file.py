@@ -18,7 +18,7 @@ from a2ls_dsl.lang.grammar.check_sorts import check_sorts
 from a2ls_dsl.lang.grammar.sets import SIDES
 from a2ls_dsl.lang.messages.codes import Findings, GrammarRule, report
 from a2ls_dsl.lang.messages.unknown_names import LISTED, suggestion
-from a2ls_dsl.lang.syntax import contents, surface
+from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import is_sound
 from a2ls_dsl.lang.syntax.tree import MAX_OFFSET
 from a2ls_dsl.words.language import Stream
@@ -82,7 +82,7 @@ class GrammarFile:
         bounded = {bound.rule.text for bound in self.bounds}
         unbounded = self.by_name.keys() - bounded
         graph = {
-            name: [use.text for use in contents.names_in(rule.body) if use.text in unbounded]
+            name: [use.text for use in surface.every(surface.Name, rule.body) if use.text in unbounded]
             for name, rule in self.by_name.items()
         }
         return list(TopologicalSorter(graph).static_order())
@@ -123,8 +123,9 @@ def check(file: GrammarFile) -> list[Diagnostic]:
     values = [] if findings.diagnostics else list(file.corners())
     findings.diagnostics += [*_rule_names(file), *_requires(file)]
     for rule in file.rules:
-        for item in contents.items_in(rule.body):
-            is_sound(item, parameters, values, findings)
+        for elements in surface.every(surface.Elements, rule.body):
+            for item in elements.items:
+                is_sound(item, parameters, values, findings)
     try:
         order = file.ordered()
     except CycleError as cycle:
@@ -211,16 +212,17 @@ def _recursion(rules: Mapping[str, surface.Equation], cycle: list[str]) -> Diagn
     names = cycle[:-1]
     first = min(range(len(names)), key=lambda i: rules[names[i]].name.span.start)
     path = [*names[first:], *names[:first], names[first]]
-    path = path if any(use.text == path[1] for use in contents.names_in(rules[path[0]].body)) else path[::-1]
+    if not any(use.text == path[1] for use in surface.every(surface.Name, rules[path[0]].body)):
+        path.reverse()
     shown = path if len(path) <= LISTED else [*path[: LISTED - 2], "...", path[-1]]
     message = f"rules must not be recursive without a bound: {' -> '.join(shown)}"
-    use = next(use for use in contents.names_in(rules[path[0]].body) if use.text == path[1])
+    use = next(use for use in surface.every(surface.Name, rules[path[0]].body) if use.text == path[1])
     fix = f"for sums, add `require at most 3 {path[0]}`; else list the alternatives"
     return report(GrammarRule.RECURSION, message, use.span, fix)
 
 
 def _unused(file: GrammarFile) -> Iterator[Diagnostic]:
-    used = {use.text for rule in file.rules for use in contents.names_in(rule.body)} | {"loss"}
+    used = {use.text for rule in file.rules for use in surface.every(surface.Name, rule.body)} | {"loss"}
     for rule in file.rules:
         if rule.name.text not in used:
             message = f"the rule `{rule.name.text}` is never used"

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from a2ls_dsl.diagnostics import LanguageError, Source
 from a2ls_dsl.lang.messages.codes import Findings
-from a2ls_dsl.lang.syntax import contents, surface
+from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.layout import WIDTH, Block, blocks, join, plain
 from a2ls_dsl.lang.syntax.parser import GRAMMARS, read
 
@@ -177,7 +177,7 @@ def _flat(part: surface.Expression, level: int = 0) -> str:
     match part:
         case surface.Name(text):
             return text
-        case surface.Number(_, span):
+        case surface.Number(span=span):
             return re.sub(r"#[^\n]*|\s+", "", span.source.text[span.start : span.end])
         case surface.Nothing():
             return "none"
@@ -233,10 +233,10 @@ def _step(step: surface.Step) -> str:
 
 def _is_loss(part: surface.Expression) -> bool:
     """Whether a comparison is in it; heads and schedules have numbers only."""
-    calls = [inner for inner in contents.walk(part) if isinstance(inner, surface.Operation)]
+    calls = surface.every(surface.Operation, part)
     return any(call.target or not _is_number(call.arguments[0]) for call in calls)
 
 
 def _is_number(part: surface.Expression) -> bool:
-    inside = part.alternatives if isinstance(part, surface.Choice) else (part,)
+    inside = part.parts if isinstance(part, surface.Choice) else (part,)
     return all(isinstance(inner, surface.Number) for inner in inside)

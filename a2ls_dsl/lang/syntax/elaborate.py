@@ -11,7 +11,7 @@ from a2ls_dsl.diagnostics import Diagnostic, Fix, LanguageError, Source, Span
 from a2ls_dsl.lang.files import MAX_SIZE, too_large
 from a2ls_dsl.lang.messages.codes import Findings, Rule
 from a2ls_dsl.lang.rules.sums import NO_SCHEDULE, SCHEDULE_FIX, schedule_of
-from a2ls_dsl.lang.syntax import contents, surface
+from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import MAX_ELEMENTS, SEQUENCES, Word, built, is_sound
 from a2ls_dsl.lang.syntax.parser import LOSSES, read
 from a2ls_dsl.lang.syntax.printer import print_step
@@ -123,7 +123,7 @@ class LossBuilder:
         """The items that a written one stands for: none if something is wrong with it."""
         numbers = [
             isinstance(part, surface.Number) and self._number(part, Rule.NUMBER_RANGE) is not None
-            for call in contents.applied(item)
+            for call in surface.every(surface.Apply, item)
             for part in call.arguments
             if not isinstance(part, surface.Run | surface.Apply)
         ]

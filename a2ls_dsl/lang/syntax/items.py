@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.messages.codes import Findings, Rule
 from a2ls_dsl.lang.messages.unknown_names import unknown_function, unknown_stream
-from a2ls_dsl.lang.syntax import contents, surface
+from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.printer import print_step
 from a2ls_dsl.lang.syntax.tree import MAX_OFFSET, Call, Element, Item, Return, Rollout, Schedule
 from a2ls_dsl.words.agent import DISCOUNT, DRAWS, RETURN, ROLLOUTS, VISITED
@@ -135,10 +135,10 @@ def is_sound(
 
     parameters: those that steps of a grammar may count with; None in a loss file. bindings: their values.
     """
-    calls = [_is_called(call, parameters is None, findings) for call in contents.applied(item)]
+    calls = [_is_called(call, parameters is None, findings) for call in surface.every(surface.Apply, item)]
     runs = [
         _is_run(run, parameters, findings) and all(_is_inside(run, binding, findings) for binding in bindings)
-        for run in contents.runs(item)
+        for run in surface.every(surface.Run, item)
     ]
     return all(calls + runs)
 

@@ -7,9 +7,9 @@ and left out, the rest is read on.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from itertools import accumulate
 from typing import Any, Literal, TypeAlias
 
@@ -123,7 +123,7 @@ def _placeholders(source: Source, piece: str, start: int, dialect: Dialect) -> I
     names = {match[match.lastindex]: match for match in dialect.names.finditer(piece) if match.lastindex}
     for text, match in names.items():
         place = Span(source, *(start + end for end in match.span(match.lastindex or 0)))
-        yield surface.Equation(surface.Name(text, place), surface.Broken(whole), whole)
+        yield surface.Equation(surface.Name(text, span=place), surface.Broken(span=whole), span=whole)
 
 
 @lru_cache(maxsize=256)
@@ -168,6 +168,9 @@ Child: TypeAlias = Node | Token
 _PARTS: dict[str, Callable[..., Any]] = {
     "equation": surface.Equation,
     "require": surface.Require,
+    "bound": surface.Bound,
+    "horizon": surface.Horizon,
+    "option": surface.Setting,
     "scaled": surface.Scaled,
     "optional": surface.Optional,
     "none": surface.Nothing,
@@ -179,6 +182,8 @@ _LISTS: dict[str, Callable[..., Any]] = {
     "choice": surface.Choice,
     "sum": surface.Sum,
     "both": surface.Both,
+    "exactly": surface.Elements,
+    "some": partial(surface.Elements, some=True),
 }
 """The nodes that hold what is inside them as a list."""
 
@@ -198,90 +203,68 @@ class Builder:
 
     def _built(self, node: Child) -> Any:
         if isinstance(node, Token):
-            return self._name(node)
+            return (
+                surface.whole(node) if node.type == "INT" else surface.Name(str(node), span=self._span(node))
+            )
         if node.data in _PARTS:
-            return _PARTS[node.data](*self._all(node.children), self._span(node))
+            return _PARTS[node.data](*self._all(node.children), span=self._span(node))
         if node.data in _LISTS:
-            return _LISTS[node.data](self._all(node.children), self._span(node))
+            return _LISTS[node.data](self._all(node.children), span=self._span(node))
         return getattr(self, f"_{node.data}")(node)
 
-    def _all(self, nodes: list[Child]) -> tuple[Any, ...]:
+    def _all(self, nodes: Iterable[Child]) -> tuple[Any, ...]:
         return tuple(map(self._built, nodes))
 
     def _span(self, node: Child) -> Span:
         place = node if isinstance(node, Token) else node.meta
         return Span(self._source, self._base + (place.start_pos or 0), self._base + (place.end_pos or 0))
 
-    def _name(self, token: Child) -> surface.Name:
-        return surface.Name(str(token), self._span(token))
-
     def _import(self, node: Node) -> Import:
         (path,) = node.children
         return Import(str(path)[1:-1], self._span(node), self._span(path))
 
     def _header(self, node: Node) -> surface.Header:
-        name, *horizons = node.children
-        return surface.Header(self._name(name), self._all(horizons), self._span(node))
-
-    def _horizon(self, node: Node) -> surface.Horizon:
-        name, first, last = node.children
-        ends = surface.whole(str(first)), surface.whole(str(last))
-        return surface.Horizon(self._name(name), *ends, self._span(node))
-
-    def _bound(self, node: Node) -> surface.Bound:
-        most, rule = node.children
-        return surface.Bound(surface.whole(str(most)), self._name(rule), self._span(node))
+        name, *horizons = self._all(node.children)
+        return surface.Header(name, tuple(horizons), span=self._span(node))
 
     def _operation(self, node: Node) -> surface.Operation:
-        name, *inside = node.children
         arguments, behind = list[Any](), dict[str, tuple[Any, ...]]()
-        for child in inside:
+        for child in node.children:
             if isinstance(child, Tree) and child.data in ("target", "negatives", "options"):
                 behind[child.data] = self._all(child.children)
             else:
                 arguments.append(self._built(child))
+        name, *sets = arguments
         target, negatives = (behind.get(part, (None,))[0] for part in ("target", "negatives"))
         options = behind.get("options", ())
-        return surface.Operation(
-            self._name(name), tuple(arguments), target, negatives, options, self._span(node)
-        )
-
-    def _option(self, node: Node) -> surface.Setting:
-        name, value, *shared = self._all(node.children)
-        return surface.Setting(name, value, shared[0] if shared else None, self._span(node))
+        return surface.Operation(name, tuple(sets), target, negatives, options, span=self._span(node))
 
     def _number(self, node: Node) -> surface.Number:
         value = number_of_text("".join(map(str, node.children)))
         if isinstance(value, A2lError):
-            return surface.Number(1.0, self._span(node), value)
-        return surface.Number(value, self._span(node))
-
-    def _exactly(self, node: Node) -> surface.Elements:
-        return surface.Elements(self._all(node.children), False, self._span(node))
-
-    def _some(self, node: Node) -> surface.Elements:
-        return surface.Elements(self._all(node.children), True, self._span(node))
+            return surface.Number(1.0, value, span=self._span(node))
+        return surface.Number(value, span=self._span(node))
 
     def _apply(self, node: Node, depth: int = 1) -> surface.Apply | surface.Broken:
         name, *given = node.children
         if depth > MAX_NESTING:
             message = f"at most {MAX_NESTING} calls stand inside each other"
             self._findings.note(Rule.NESTING, message, self._span(name), "name fewer functions")
-            return surface.Broken(self._span(node))
+            return surface.Broken(span=self._span(node))
         arguments = tuple(
             getattr(self, f"_{child.data}")(child, depth + 1)
             if isinstance(child, Tree) and child.data in ("apply", "named")
             else self._built(child)
             for child in given
         )
-        return surface.Apply(self._name(name), arguments, self._span(node))
+        return surface.Apply(self._built(name), arguments, span=self._span(node))
 
     def _named(self, node: Node, depth: int = 1) -> surface.Item | surface.Broken:
         inner, name = node.children
         if isinstance(inner, Tree) and inner.data == "apply":
             call = self._apply(inner, depth)
             if isinstance(call, surface.Apply):
-                return replace(call, shared=self._name(name), span=self._span(node))
+                return replace(call, shared=self._built(name), span=self._span(node))
             return call
         message = "`as` names a view or a learned map; an element without is one tensor anyway"
         behind = Fix("leave out `as` and the name", "", (self._span(inner).end, self._span(name).end))
@@ -291,10 +274,10 @@ class Builder:
 
     def _run(self, node: Node) -> surface.Run:
         stream, *steps = self._all(node.children)
-        return surface.Run(stream, steps[0], steps[-1], self._span(node))
+        return surface.Run(stream, steps[0], steps[-1], span=self._span(node))
 
     def _step(self, node: Node) -> surface.Step:
         base, *moves = node.children
         signs = (1 if sign == "+" else -1 for sign in moves[::2])
-        named = tuple(zip(signs, map(self._name, moves[1::2]), strict=True))
-        return surface.Step(self._name(base), named, self._span(node))
+        named = tuple(zip(signs, self._all(moves[1::2]), strict=True))
+        return surface.Step(self._built(base), named, span=self._span(node))

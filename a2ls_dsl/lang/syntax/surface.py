@@ -7,10 +7,10 @@ such terms.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from a2ls_dsl.diagnostics import A2lError, Span
 from a2ls_dsl.lang.syntax.tree import Import
@@ -18,13 +18,42 @@ from a2ls_dsl.lang.syntax.tree import Import
 Binding: TypeAlias = Mapping[str, int]
 """The values of a grammar's parameters."""
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, eq=False)
-class Name:
+class Node:
+    """A part of the tree, and the place where it is written."""
+
+    span: Span = field(kw_only=True)
+
+    @cached_property
+    def inside(self) -> tuple[Node, ...]:
+        """The nodes directly inside this one, as far as they can hold others or refer to a rule."""
+        names: tuple[str, ...] = self.__match_args__
+        values = [getattr(self, name) for name in names]
+        parts = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
+        return tuple(part for part in parts if isinstance(part, Node))
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """A node and everything inside it, in the order of the text."""
+    waiting = [node]
+    while waiting:
+        yield (part := waiting.pop())
+        waiting += reversed(part.inside)
+
+
+def every(kind: type[T], node: Node) -> list[T]:
+    """All nodes of a kind in one, in the order of the text."""
+    return [part for part in walk(node) if isinstance(part, kind)]
+
+
+@dataclass(frozen=True, eq=False)
+class Name(Node):
     """A word: a rule, an operator, a function or a head where an expression stands."""
 
     text: str
-    span: Span
 
 
 FAR = 10**6
@@ -38,12 +67,11 @@ def whole(text: str) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class Step(Node):
     """`t+k-1`: the word it counts from, and numbers and parameters, each with its sign."""
 
     base: Name
     moves: tuple[tuple[int, Name], ...]
-    span: Span
 
     @cached_property
     def constant(self) -> int:
@@ -61,22 +89,24 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class Run(Node):
     """`s[t]`, `a[t..t+k]`: the steps `first` to `last`, both included."""
 
     stream: Name
     first: Step
     last: Step
-    span: Span
+
+    @property
+    def inside(self) -> tuple[Node, ...]:
+        return ()
 
 
 @dataclass(frozen=True, eq=False)
-class Apply:
+class Apply(Node):
     """`crop(s[t]) as x`, `view(s[t..t+k], 4)`, `rollout(s[t], a[t..t+k])`: a function or a rule of such."""
 
     function: Name
     arguments: tuple[Argument, ...]
-    span: Span
     shared: Name | None = None
 
 
@@ -84,98 +114,83 @@ Item: TypeAlias = Run | Apply
 
 
 @dataclass(frozen=True, eq=False)
-class Elements:
+class Elements(Node):
     """`{ ... }`, exactly these elements; or `some of { ... }`, any subset of them."""
 
     items: tuple[Item, ...]
-    some: bool
-    span: Span
+    some: bool = False
 
 
 @dataclass(frozen=True, eq=False)
-class Number:
+class Number(Node):
     """`0.1`: a weight, or a number of a function, a head or an option."""
 
     value: float
-    span: Span
     fault: A2lError | None = None
     """What is wrong with a number that has no value."""
 
 
-@dataclass(frozen=True, eq=False)
-class Nothing:
+class Nothing(Node):
     """`none`; also what an optional part is when it is left out."""
 
-    span: Span
 
-
-@dataclass(frozen=True, eq=False)
-class Broken:
+class Broken(Node):
     """What can't be parsed."""
 
-    span: Span
 
-
-@dataclass(frozen=True, eq=False)
-class Against:
+class Against(Node):
     """`against batch`"""
 
-    span: Span
-
 
 @dataclass(frozen=True, eq=False)
-class Both:
-    """`x and y`: the union of sets."""
+class Several(Node):
+    """Expressions with a sign between them."""
 
     parts: tuple[Expression, ...]
-    span: Span
+
+
+class Both(Several):
+    """`x and y`: the union of sets."""
 
 
 @dataclass(frozen=True, eq=False)
-class Optional:
+class Optional(Node):
     """`[ x ]`: x or nothing."""
 
     inner: Expression
-    span: Span
 
 
-@dataclass(frozen=True, eq=False)
-class Choice:
+class Choice(Several):
     """`x | y`"""
 
-    alternatives: tuple[Expression, ...]
-    span: Span
 
-
-@dataclass(frozen=True, eq=False)
-class Sum:
+class Sum(Several):
     """`x + y`: losses added."""
 
-    parts: tuple[Expression, ...]
-    span: Span
-
 
 @dataclass(frozen=True, eq=False)
-class Scaled:
+class Scaled(Node):
     """`0.1 * x`"""
 
     weight: Expression
     body: Expression
-    span: Span
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class Setting(Node):
     """`head = linear`, of a loss file also `head = linear as q`: an option and what it is set to."""
 
     name: Name
     value: Expression
-    shared: Name | None
-    span: Span
+    shared: Name | None = None
+
+    @property
+    def inside(self) -> tuple[Node, ...]:
+        return (self.value,)
 
 
 @dataclass(frozen=True, eq=False)
-class Operation:
+class Operation(Node):
     """`operator(source -> target) negatives with options`; or a function, head, schedule and its numbers."""
 
     name: Name
@@ -183,7 +198,6 @@ class Operation:
     target: Expression | None
     negatives: Expression | None
     options: tuple[Setting, ...]
-    span: Span
 
 
 Leaf: TypeAlias = Name | Number | Nothing | Against | Broken
@@ -192,49 +206,44 @@ Argument: TypeAlias = Item | Expression
 
 
 @dataclass(frozen=True, eq=False)
-class Equation:
+class Equation(Node):
     """`loss name = body` of a loss file, `name = body` of a grammar."""
 
     name: Name
     body: Expression
-    span: Span
 
 
 @dataclass(frozen=True, eq=False)
-class Require:
+class Require(Node):
     """`require a state in source`"""
 
     what: Name
     side: Name
-    span: Span
 
 
 @dataclass(frozen=True, eq=False)
-class Bound:
+class Bound(Node):
     """`require at most 3 terms`: how deep a rule may stand inside itself."""
 
     most: int
     rule: Name
-    span: Span
 
 
 @dataclass(frozen=True, eq=False)
-class Horizon:
+class Horizon(Node):
     """`k in first..last`"""
 
     parameter: Name
     first: int
     last: int
-    span: Span
 
 
 @dataclass(frozen=True, eq=False)
-class Header:
+class Header(Node):
     """`grammar mine for k in 1..10, n in 1..3`"""
 
     name: Name
     horizons: tuple[Horizon, ...]
-    span: Span
 
 
 Statement: TypeAlias = Import | Header | Equation | Require | Bound
