@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from a2ls_dsl.diagnostics import Diagnostic, Fix, RuleTable, Severity, Source, Span
 
@@ -143,23 +143,7 @@ _IN_GRAMMARS: dict[str, GrammarRule] = {
         (Rule.FUNCTION_UNKNOWN, Rule.ARGUMENTS, Rule.MISAPPLIED, Rule.RETURN, Rule.NESTING),
         GrammarRule.FUNCTION,
     ),
-    **dict.fromkeys(
-        (
-            Rule.CHARACTER,
-            Rule.SYNTAX,
-            Rule.BRACKETS,
-            Rule.ELEMENT,
-            Rule.ARROW,
-            Rule.BRACES,
-            Rule.DEFINITION,
-            Rule.RUN,
-            Rule.AGAINST_BATCH,
-            Rule.SUM,
-            Rule.IMPORT,
-            Rule.OPTIONS,
-        ),
-        GrammarRule.SYNTAX,
-    ),
+    **{rule: GrammarRule.SYNTAX for rule in Rule if Rule.CHARACTER <= rule <= Rule.OPTIONS},
 }
 """What a rule of loss files is called in a grammar, where a check that both share finds it broken."""
 
@@ -208,6 +192,11 @@ class Findings:
         """Add a diagnostic; its severity follows from its code."""
         code = _IN_GRAMMARS.get(code, code) if self._of_grammar else code
         self.diagnostics.append(report(code, message, place(span), fix))
+
+    def refuse(self, code: str, message: str, span: Span | None, fix: str | Fix) -> Literal[False]:
+        """Add a diagnostic; False, for the check that ends here."""
+        self.note(code, message, span, fix)
+        return False
 
     def damaged(self, where: Span | None) -> bool:
         """Whether an earlier diagnostic lies in this place."""

@@ -56,18 +56,16 @@ class ItemChecker:
             view = replace(element, calls=(*element.calls[: place - 1], replace(call, shared=None)))
             if view.until is not None:
                 message = f"`{call.shared}` is of a step that each term draws anew"
-                self._findings.note(
+                return self._findings.refuse(
                     Rule.VIEW_NAME, message, element.span, "name a view of a step: shift(s[t])"
                 )
-                return False
             views = self._views.setdefault(call.shared, [])
             views.append(view)
             if view != views[0]:
                 message = f"the view `{call.shared}` is {print_item(views[0])} in line "
                 message += f"{where(views[0].span).line}, here {print_item(view)}"
                 fix = "give both the same, or another name"
-                self._findings.note(Rule.VIEW_NAME, message, element.span, fix)
-                return False
+                return self._findings.refuse(Rule.VIEW_NAME, message, element.span, fix)
         return True
 
     def _item(self, item: Item) -> bool:
@@ -87,8 +85,7 @@ class ItemChecker:
         if drawn or kind not in (Type.OBSERVATION, Type.LATENT):
             wrong = "a step, not at one that is drawn" if drawn else f"a state, this is {kind}"
             message, fix = f"`{item.name}` starts at {wrong}", f"e.g. {functions[item.name].example}"
-            self._findings.note(Rule.MISAPPLIED, message, item.start.span, fix)
-            return False
+            return self._findings.refuse(Rule.MISAPPLIED, message, item.start.span, fix)
         if item.first != item.start.offset or item.length < 1:
             first = item.start.offset
             action, state = print_step(item.first), print_step(first)
@@ -96,16 +93,14 @@ class ItemChecker:
             run = print_run(Stream.ACTION, first, first + max(item.length, 1) - 1)
             start = print_anew(item.start, item.start.calls)
             together = Fix(f"let them begin at one step: {run}", f"{item.name}({start}, {run})")
-            self._findings.note(Rule.ROLLOUT_START, message, item.span, together)
-            return False
+            return self._findings.refuse(Rule.ROLLOUT_START, message, item.span, together)
         return True
 
     def _return(self, item: Return) -> bool:
         if item.last_reward < item.first:
-            self._findings.note(
+            return self._findings.refuse(
                 Rule.RUN_BACKWARDS, "a return sums a reward or more", item.span, "e.g. r[t..t+2]"
             )
-            return False
         if not DISCOUNT.range.holds(item.discount):
             message = f"the discount of a return is {DISCOUNT.range}, not {print_number(item.discount)}"
             words = f"leave it out for {DISCOUNT.default}"
@@ -125,8 +120,7 @@ class ItemChecker:
             message = f"a return over rewards up to {print_run(Stream.REWARD, *[item.last_reward] * 2)}"
             message += f" ends in the value of step {print_step(after)}, not in {print_item(item.bootstrap)}"
             fix = Fix.write(f"{VALUE}(s[{print_step(after)}])")
-            self._findings.note(Rule.RETURN, message, item.bootstrap.span, fix)
-            return False
+            return self._findings.refuse(Rule.RETURN, message, item.bootstrap.span, fix)
         return True
 
     def _type(self, element: Element) -> Type | None:
@@ -177,8 +171,7 @@ class ItemChecker:
             takes = f"{count} number{'s' * (count > 1)}" if count else "no numbers"
             message = f"`{call.name}` takes {takes}"
             where = call.spans[1 + len(parameters)] if call.spans else element.span
-            self._findings.note(Rule.ARGUMENTS, message, where, f"e.g. {function.example}")
-            return False
+            return self._findings.refuse(Rule.ARGUMENTS, message, where, f"e.g. {function.example}")
         for place, (value, parameter) in enumerate(zip(call.numbers, parameters, strict=False)):
             if not parameter.range.holds(value):
                 message = (
@@ -186,8 +179,7 @@ class ItemChecker:
                 )
                 where = call.spans[1 + place] if call.spans else element.span
                 fix = Fix.write(print_number(parameter.default))
-                self._findings.note(Rule.NUMBER_RANGE, message, where, fix)
-                return False
+                return self._findings.refuse(Rule.NUMBER_RANGE, message, where, fix)
         return True
 
 

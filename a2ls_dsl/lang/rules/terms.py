@@ -52,8 +52,7 @@ class HeadChecker:
             message = f"the {first.option.name} `{name}` is `{print_option(first.option)}` in line {line}"
             same = replace(first.option, name=option.name)
             mended = Fix("write the same here, or another name", print_option(same))
-            self._findings.note(Rule.SHARED_HEAD, message, option.span, mended)
-            return False
+            return self._findings.refuse(Rule.SHARED_HEAD, message, option.span, mended)
         layered = isinstance(option.value, Call) and heads[option.value.name].layers
         for what, here, there in (
             ("reads", (use.source, 1.0), (first.source, 1.0)),
@@ -68,8 +67,7 @@ class HeadChecker:
                 fix = "use it for equal rows, or another name"
                 if what == "predicts":
                     fix += "; only hidden layers, as of mlp(256), can be shared by what predicts other rows"
-                self._findings.note(Rule.SHARED_HEAD, message, option.span, fix)
-                return False
+                return self._findings.refuse(Rule.SHARED_HEAD, message, option.span, fix)
         return True
 
     def finish(self) -> None:
@@ -154,10 +152,9 @@ class TermChecker:
         if self._findings.damaged(where):
             return False
         if not items:
-            self._findings.note(
+            return self._findings.refuse(
                 Rule.SET_EMPTY, f"the {side} is empty", where, "put an element in it, e.g. s[t]"
             )
-            return False
         clean = self._items.check(items)
         if clean:
             self._advice.set(items, SOURCE if side is Place.SOURCE else TARGET)
@@ -175,8 +172,7 @@ class TermChecker:
         else:
             message = "the source holds no state; no gradient would reach the encoder"
             fix = "add one, e.g. s[t]"
-        self._findings.note(Rule.NO_GRADIENT, message, _span(Place.SOURCE, term), fix)
-        return False
+        return self._findings.refuse(Rule.NO_GRADIENT, message, _span(Place.SOURCE, term), fix)
 
 
 def _written(term: Comparison, entry: Operator) -> int:

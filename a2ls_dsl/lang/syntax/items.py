@@ -7,10 +7,9 @@ and still be wrong (an unknown function, a view of a latent) is the checker's bu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import product
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeGuard
 
 from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.messages.codes import Findings, Rule
@@ -95,7 +94,7 @@ def built(
 def _calls(call: surface.Apply, words: Words) -> Iterator[tuple[Path, Call | None]]:
     """What a call of a function of one item can be; None where no function is called."""
     name = call.function
-    numbers = [part for part in call.arguments if not isinstance(part, surface.Run | surface.Apply)]
+    numbers = list(filter(_is_number, call.arguments))
     spans = (name.span, *(number.span for number in numbers))
     for given in product(*map(words, numbers)):
         for path, value in words(name):
@@ -111,7 +110,7 @@ def _sequences(
     """The rollouts or returns that a call stands for: one for each start, or each value at the end."""
     name, span = call.function.text, call.span if placed else None
     inner = [part for part in call.arguments if isinstance(part, surface.Run | surface.Apply)]
-    numbers = [part for part in call.arguments if not isinstance(part, surface.Run | surface.Apply)]
+    numbers = list(filter(_is_number, call.arguments))
     for given in product(*map(words, numbers)):
         for parts in product(*(list(built(part, words, steps, placed)) for part in inner)):
             path = join([*(path for path, _ in parts), *(number.path for number in given)])
@@ -144,33 +143,58 @@ def is_sound(
 
 
 def _is_called(call: surface.Apply, of_loss: bool, findings: Findings) -> bool:
-    """Whether a call has the arguments that its function takes."""
-    name = call.function.text
-    if misuse := misused(name, shapes(call)):
+    """Whether a call has the arguments that its function takes; a name that is none is one of an item."""
+    name, place = call.function.text, call.span
+    items = [part for part in call.arguments if not _is_number(part)]
+    numbers = len(call.arguments) - len(items)
+    ordered = call.arguments[: len(items)] == tuple(items)
+    example = f"e.g. {functions[name].example if name in functions else 'crop(s[t])'}"
+    if name in ROLLOUTS:
+        if len(items) != 2 or numbers:
+            message = f"`{name}` takes a state and a run of actions"
+            return findings.refuse(Rule.ARGUMENTS, message, place, example)
+        if _is_other(items[1], Stream.ACTION):
+            message = "a rollout goes along a run of actions"
+            return findings.refuse(Rule.ARGUMENTS, message, items[1].span, "e.g. a[t..t+4]")
+    elif name == RETURN:
+        if not ordered or not 1 <= len(items) <= 2 or numbers > 1:
+            message = "`return` takes a run of rewards, then, if wanted, a value and a discount"
+            return findings.refuse(Rule.ARGUMENTS, message, place, example)
+        if _is_other(items[0], Stream.REWARD):
+            return findings.refuse(
+                Rule.RETURN, "a return sums a run of rewards", items[0].span, "e.g. r[t..t+2]"
+            )
+    elif len(items) != 1 or not ordered:
         if of_loss and name not in functions:
             message, fix = f"there is no function `{short(name)}`", unknown_function(name, findings.few)
-            findings.note(Rule.FUNCTION_UNKNOWN, message, call.function.span, fix)
-        else:
-            place = call.span if misuse.argument is None else call.arguments[misuse.argument].span
-            findings.note(misuse.code, misuse.message, place, misuse.fix)
-        return False
+            return findings.refuse(Rule.FUNCTION_UNKNOWN, message, call.function.span, fix)
+        return findings.refuse(Rule.ARGUMENTS, f"`{name}` is called on one item of a set", place, example)
     if call.shared and name in functions and functions[name].kind is not Kind.VIEW:
         message = f"`as` names a view or a learned map; `{name}` is neither"
-        before = call.span.source.text[: call.shared.span.start].rstrip().removesuffix("as").rstrip()
-        fix = Fix("leave out `as` and the name", "", (len(before), call.shared.span.end))
-        findings.note(Rule.VIEW_NAME, message, call.span, fix)
-        return False
-    for inner in call.arguments:
-        if isinstance(inner, surface.Apply) and inner.function.text in SEQUENCES:
-            outside = applied_outside(name, inner.function.text)
-            findings.note(outside.code, outside.message, inner.span, outside.fix)
-            return False
+        before = place.source.text[: call.shared.span.start].rstrip().removesuffix("as").rstrip()
+        leave_out = Fix("leave out `as` and the name", "", (len(before), call.shared.span.end))
+        return findings.refuse(Rule.VIEW_NAME, message, place, leave_out)
+    for inner in items:
+        if isinstance(inner, surface.Apply) and (made := inner.function.text) in SEQUENCES:
+            message = f"`{name}` can't be applied to what `{made}` gives"
+            inside = f"it stands inside, as in {made}({name}(s[t]), a[t..t+4])"
+            fix = inside if made in ROLLOUTS else "name the return alone"
+            return findings.refuse(Rule.MISAPPLIED, message, inner.span, fix)
     return True
+
+
+def _is_number(argument: surface.Argument) -> TypeGuard[surface.Expression]:
+    return not isinstance(argument, surface.Run | surface.Apply | surface.Broken)
+
+
+def _is_other(argument: surface.Argument, stream: Stream) -> bool:
+    """Whether an argument is no run of a stream, but a call or the run of another one."""
+    return not isinstance(argument, surface.Run) or argument.stream.text in set(Stream) - {stream}
 
 
 def _is_run(run: surface.Run, parameters: Collection[str] | None, findings: Findings) -> bool:
     """Whether a run names a stream, and steps from t."""
-    stream = run.stream.text in STREAM_NAMES
+    stream = run.stream.text in list(Stream)
     if not stream:
         message = f"there is no stream `{short(run.stream.text)}`"
         findings.note(Rule.STREAM_UNKNOWN, message, run.stream.span, unknown_stream(run.stream.text))
@@ -183,27 +207,25 @@ def _counts(step: surface.Step, parameters: Collection[str] | None, findings: Fi
     """Whether a step counts from t, in whole numbers and parameters."""
     base = step.base.text
     if base.isdecimal() and not step.moves:
-        findings.note(Rule.STEP, "steps are counted from t", step.span, Fix.write(f"t+{short(base)}"))
-        return False
+        fix = Fix.write(f"t+{short(base)}")
+        return findings.refuse(Rule.STEP, "steps are counted from t", step.span, fix)
     if base != "t":
         message = f"a step counts from t, not from `{short(base)}`"
-        findings.note(Rule.STEP, message, step.base.span, "write t, t+1, ...")
-        return False
+        return findings.refuse(Rule.STEP, message, step.base.span, "write t, t+1, ...")
     unknown = [name for _, name in step.parameters if name.text not in (parameters or ())]
     if parameters is None and (unknown or len(step.moves) > 1):
         named = any(name.text.isidentifier() for name in unknown)
-        fix = "e.g. t+3" + "; parameters such as k belong to loss grammars" * named
-        findings.note(Rule.STEP, "a step is t, or t plus one whole number", step.span, fix)
-        return False
+        plain = "e.g. t+3" + "; parameters such as k belong to loss grammars" * named
+        return findings.refuse(Rule.STEP, "a step is t, or t plus one whole number", step.span, plain)
     for name in unknown:
         if not name.text.isidentifier():
             findings.note(Rule.STEP, "a step counts in whole numbers", name.span, "e.g. t+3")
             continue
-        fix = "the grammar has no `for ... in ...`"
+        there = "the grammar has no `for ... in ...`"
         if parameters:
             are = "parameters are" if len(parameters) > 1 else "parameter is"
-            fix = f"the {are} {', '.join(parameters)}"
-        findings.note(Rule.STEP, f"there is no parameter `{name.text}`", name.span, fix)
+            there = f"the {are} {', '.join(parameters)}"
+        findings.note(Rule.STEP, f"there is no parameter `{name.text}`", name.span, there)
     return not unknown
 
 
@@ -231,61 +253,3 @@ def _is_inside(run: surface.Run, binding: surface.Binding, findings: Findings) -
     else:
         return True
     return False
-
-
-STREAM_NAMES = frozenset(Stream)
-
-Shape: TypeAlias = str
-"""What an argument is: the stream of a run, `ITEM`, which is the call of a function, or `NUMBER`."""
-
-ITEM, NUMBER = "()", "0"
-
-
-@dataclass(frozen=True)
-class Misuse:
-    """Why a function can't be called like this: what is wrong with one `argument` of it, or with the call."""
-
-    code: Rule
-    message: str
-    fix: str
-    argument: int | None = None
-
-
-def misused(name: str, arguments: Sequence[Shape]) -> Misuse | None:
-    """What is wrong with the arguments of a function; a name that is none is taken for one of an item."""
-    example = f"e.g. {functions[name].example if name in functions else 'crop(s[t])'}"
-    items = [shape for shape in arguments if shape != NUMBER]
-    ordered = arguments[: len(items)] == items
-    if name in ROLLOUTS:
-        if len(items) != 2 or len(arguments) != 2:
-            return Misuse(Rule.ARGUMENTS, f"`{name}` takes a state and a run of actions", example)
-        if items[1] in (*STREAM_NAMES - {Stream.ACTION}, ITEM):
-            return Misuse(Rule.ARGUMENTS, "a rollout goes along a run of actions", "e.g. a[t..t+4]", 1)
-    elif name == RETURN:
-        if not ordered or not 1 <= len(items) <= 2 or len(arguments) - len(items) > 1:
-            message = "`return` takes a run of rewards, then, if wanted, a value and a discount"
-            return Misuse(Rule.ARGUMENTS, message, example)
-        if items[0] in (*STREAM_NAMES - {Stream.REWARD}, ITEM):
-            return Misuse(Rule.RETURN, "a return sums a run of rewards", "e.g. r[t..t+2]", 0)
-    elif len(items) != 1 or not ordered:
-        return Misuse(Rule.ARGUMENTS, f"`{name}` is called on one item of a set", example)
-    return None
-
-
-def applied_outside(name: str, inner: str) -> Misuse:
-    """What is wrong with a function of a rollout or a return."""
-    message = f"`{name}` can't be applied to what `{inner}` gives"
-    inside = f"it stands inside, as in {inner}({name}(s[t]), a[t..t+4])"
-    return Misuse(Rule.MISAPPLIED, message, inside if inner in ROLLOUTS else "name the return alone")
-
-
-def shapes(call: surface.Apply) -> list[Shape]:
-    """What each argument of a call is."""
-    return [
-        argument.stream.text
-        if isinstance(argument, surface.Run)
-        else ITEM
-        if isinstance(argument, surface.Apply | surface.Broken)
-        else NUMBER
-        for argument in call.arguments
-    ]
