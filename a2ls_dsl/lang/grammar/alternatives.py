@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cache, reduce
 from itertools import product
 
 from a2ls_dsl.lang.grammar.file import GrammarFile
 from a2ls_dsl.lang.grammar.sets import ENCODERS
 from a2ls_dsl.lang.rules.canonical import canonical_items
-from a2ls_dsl.lang.rules.sums import schedule_of
+from a2ls_dsl.lang.rules.sums import canonical_weight, schedule_of
 from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import Path, Value, Word, built, join, numbers_of
 from a2ls_dsl.lang.syntax.tree import Call, Item, Schedule, Weight
@@ -52,6 +52,7 @@ class Alternatives:
         self._names: dict[str, frozenset[str]] = {name: frozenset() for name in self.order}
         while sum(self._grown(name) for name in self.order):  # twice, and again for each bounded recursion
             pass
+        self._parameters = cache(self._named)
 
     def words(self, expression: surface.Expression) -> tuple[Word, ...]:
         """What a word can be: an operator, negatives, a function, a number, a weight, a head."""
@@ -81,21 +82,23 @@ class Alternatives:
 
     def weights(self, expression: surface.Expression) -> tuple[Weight, ...]:
         """The weights that a word can be."""
-        return tuple(
-            word.value for word in self.words(expression) if isinstance(word.value, float | Schedule)
-        )
+        values = [word.value for word in self.words(expression)]
+        return tuple(canonical_weight(value) for value in values if isinstance(value, float | Schedule))
 
     def sets(self, expression: surface.Expression, side: str, binding: surface.Binding) -> list[SetChoice]:
         """Every combination of a set's alternatives."""
-        # Rules in order, and not one inside the other: there may be many in a chain.
-        for name in sorted(self.reached(expression), key=self.order.__getitem__):
-            self._rule(name, side, binding)
-        return list(self._expanded(expression, side, binding))
+        if (key := (expression, side, self.relevant(expression, binding))) not in self._sets:
+            # Rules in order, and not one inside the other: there may be many in a chain.
+            rules = sorted(self.reached(expression), key=self.order.__getitem__)
+            for part in (*(self.rules[name].body for name in rules), expression):
+                inner = part, side, self.relevant(part, binding)
+                if inner not in self._sets:
+                    self._sets[inner] = list(self._expanded(part, side, binding))
+        return self._sets[key]
 
-    def names(self, expression: surface.Expression) -> frozenset[str]:
-        """The parameters that the sets in an expression depend on."""
-        used = [self._names.get(name.text, ()) for name in surface.every(surface.Name, expression)]
-        return frozenset(self._own(expression)).union(*used)
+    def relevant(self, expression: surface.Expression, binding: surface.Binding) -> tuple[object, ...]:
+        """The parameters that the sets in an expression depend on, with their values."""
+        return tuple(sorted((name, binding[name]) for name in self._parameters(expression)))
 
     def reached(self, expression: surface.Expression) -> set[str]:
         """The rules that an expression leads to."""
@@ -128,25 +131,21 @@ class Alternatives:
 
     def _grown(self, name: str) -> bool:
         """Put together the parameters of a rule from those of the rules in it; whether there are more."""
-        before, self._names[name] = self._names[name], self.names(self.rules[name].body)
+        before, self._names[name] = self._names[name], self._named(self.rules[name].body)
         return before != self._names[name]
 
-    def _own(self, body: surface.Expression) -> Iterator[str]:
-        for run in surface.every(surface.Run, body):
-            yield from (name.text for step in (run.first, run.last) for _, name in step.parameters)
-
-    def _rule(self, name: str, side: str, binding: surface.Binding) -> list[SetChoice]:
-        key = name, side, tuple(sorted((parameter, binding[parameter]) for parameter in self._names[name]))
-        if key not in self._sets:
-            self._sets[key] = list(self._expanded(self.rules[name].body, side, binding))
-        return self._sets[key]
+    def _named(self, expression: surface.Expression) -> frozenset[str]:
+        """The parameters in an expression, and in the rules that it names."""
+        steps = [step for run in surface.every(surface.Run, expression) for step in (run.first, run.last)]
+        own = frozenset(name.text for step in steps for _, name in step.parameters)
+        return own.union(*(self._names.get(use.text, ()) for use in surface.every(surface.Name, expression)))
 
     def _expanded(
         self, expression: surface.Expression, side: str, binding: surface.Binding
     ) -> Iterator[SetChoice]:
         match expression:
             case surface.Name(text) if text in self.rules:
-                yield from self._rule(text, side, binding)
+                yield from self.sets(self.rules[text].body, side, binding)
             case surface.Choice(alternatives, span=span):
                 for place, alternative in enumerate(alternatives):
                     for choice in self._expanded(alternative, side, binding):

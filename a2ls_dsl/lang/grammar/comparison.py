@@ -6,8 +6,8 @@ A comparison is flat: its words and sets are lists of what they can be, and `Gro
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -58,12 +58,9 @@ class ComparisonSpace(Space):
     sets: tuple[SetSpace, ...]
     groups: tuple[Group, ...]
     layouts: Layouts
-    total: int = field(init=False)
-    valid: int = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "total", sum(group.total for group in self.groups))
-        object.__setattr__(self, "valid", sum(group.valid for group in self.groups))
+    def number(self, of: Callable[[Group], int]) -> int:
+        return sum(map(of, self.groups))
 
     inside = ()
     lengths = (1, 1)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from a2ls_dsl.lang.grammar.combinatorics import pick, weighted
 from a2ls_dsl.lang.grammar.comparison import leaves_of
 from a2ls_dsl.lang.grammar.sets import Atom, Drawer
 from a2ls_dsl.lang.grammar.space import MAX_BAGS, Derivation, Space
-from a2ls_dsl.lang.rules.sums import WEIGHT, canonical_weight, ends, product, times
+from a2ls_dsl.lang.rules.sums import WEIGHT, ends, product, times
 from a2ls_dsl.lang.syntax.tree import Schedule, Weight
 
 _times = lru_cache(maxsize=10_000)(times)
@@ -23,12 +23,9 @@ class ChoiceSpace(Space):
 
     place: int
     options: tuple[Space | None, ...]
-    total: int = field(init=False)
-    valid: int = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "total", sum(space.total for space in self.inside))
-        object.__setattr__(self, "valid", sum(space.valid for space in self.inside))
+    def number(self, of: Callable[[Space], int]) -> int:
+        return sum(map(of, self.inside))
 
     @cached_property
     def inside(self) -> tuple[Space, ...]:
@@ -114,12 +111,9 @@ class SumSpace(Space):
 
     place: int
     inside: tuple[Space, ...] = ()
-    total: int = field(init=False)
-    valid: int = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "total", math.prod(space.total for space in self.inside))
-        object.__setattr__(self, "valid", math.prod(space.valid for space in self.inside))
+    def number(self, of: Callable[[Space], int]) -> int:
+        return math.prod(map(of, self.inside))
 
     def choices(self) -> Iterable[int]:
         return (0,)
@@ -135,13 +129,9 @@ class ScaledSpace(Space):
     place: int
     factors: tuple[Weight, ...]
     body: Space
-    total: int = field(init=False)
-    valid: int = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "factors", tuple(map(canonical_weight, self.factors)))
-        object.__setattr__(self, "total", len(self.factors) * self.body.total)
-        object.__setattr__(self, "valid", len(self.factors) * self.body.valid)
+    def number(self, of: Callable[[Space], int]) -> int:
+        return len(self.factors) * of(self.body)
 
     @property
     def inside(self) -> tuple[Space, ...]:

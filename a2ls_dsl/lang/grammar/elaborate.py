@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import product
 from math import prod
 
-from a2ls_dsl.lang.grammar.alternatives import Alternatives, SetChoice
+from a2ls_dsl.lang.grammar.alternatives import Alternatives
 from a2ls_dsl.lang.grammar.comparison import ComparisonSpace, Group, Wording
 from a2ls_dsl.lang.grammar.compound import ChoiceSpace, ScaledSpace, SumSpace
 from a2ls_dsl.lang.grammar.file import STREAM_WORDS, GrammarFile
@@ -68,11 +69,9 @@ class Elaborator:
         self.alternatives = Alternatives(file)
         self._bounds = {bound.rule.text: bound.most for bound in file.bounds}
         self._spaces: dict[object, Space | None] = {}
-        self._parameters: dict[int, frozenset[str]] = {}
-        self._bounded: dict[int, list[str]] = {}
-        self._choices: dict[object, list[SetChoice]] = {}
+        self._reached = cache(self.alternatives.reached)
+        self._classes = cache(self._classed)
         self._sets: dict[object, tuple[SetSpace, dict[Side, tuple[int, ...]]]] = {}
-        self._wordings: dict[int, list[_Class]] = {}
         self.layouts = Layouts(self._layout(SOURCE), self._layout(TARGET))
 
     def roots(self) -> list[Root]:
@@ -95,7 +94,7 @@ class Elaborator:
             for call in calls_of(self.alternatives)
             for written in sets_of(call)[slice(1) if side == SOURCE else slice(1, 2)]
             for binding in self.file.bindings()
-            for choice in self._set_choices(written, side, binding)
+            for choice in self.alternatives.sets(written, side, binding)
         ]
         items = {item for choice in choices for item in choice.must | choice.may}
         bare = Layout(side, tuple(sorted(items, key=lambda item: item.order)), ())
@@ -105,23 +104,6 @@ class Elaborator:
                 stream = STREAM_WORDS[line.what.text]
                 clauses.append(bare.cover(item for item in items if stream in (None, stream_of(item))))
         return Layout(side, bare.items, tuple(dict.fromkeys(clauses)))
-
-    def _set_choices(
-        self, written: surface.Expression, side: str, binding: surface.Binding
-    ) -> list[SetChoice]:
-        key = id(written), side, self._relevant(written, binding)
-        if key not in self._choices:
-            self._choices[key] = self.alternatives.sets(written, side, binding)
-        return self._choices[key]
-
-    def _relevant(
-        self, expression: surface.Expression, binding: surface.Binding
-    ) -> tuple[tuple[str, int], ...]:
-        """The values of the parameters that an expression depends on."""
-        place = id(expression)
-        if place not in self._parameters:
-            self._parameters[place] = self.alternatives.names(expression)
-        return tuple(sorted((name, binding[name]) for name in self._parameters[place]))
 
     def _rule(self, name: str, binding: surface.Binding, depths: dict[str, int]) -> Space | None:
         if name in self._bounds:
@@ -136,17 +118,12 @@ class Elaborator:
     ) -> Space | None:
         if isinstance(expression, surface.Name):
             return self._rule(expression.text, binding, depths)
-        key = id(expression), self._relevant(expression, binding), self._depths(expression, depths)
+        bounded = sorted(self._bounds.keys() & self._reached(expression))
+        left = tuple(depths.get(name, self._bounds[name]) for name in bounded)
+        key = expression, self.alternatives.relevant(expression, binding), left
         if key not in self._spaces:
             self._spaces[key] = self._built(expression, binding, depths)
         return self._spaces[key]
-
-    def _depths(self, expression: surface.Expression, depths: dict[str, int]) -> tuple[tuple[str, int], ...]:
-        """How deep the bounded rules that an expression leads to may still go; most lead to none."""
-        place = id(expression)
-        if place not in self._bounded:
-            self._bounded[place] = sorted(self._bounds.keys() & self.alternatives.reached(expression))
-        return tuple((name, depths.get(name, self._bounds[name])) for name in self._bounded[place])
 
     def _built(
         self, expression: surface.Expression, binding: surface.Binding, depths: dict[str, int]
@@ -224,38 +201,31 @@ class Elaborator:
         negatives = words(call.negatives) if call.negatives else (Word((), None),)
         return words(call.name), negatives, *(words(option.value) for option in call.options)
 
-    def _classes(self, call: surface.Operation) -> list[_Class]:
+    def _classed(self, call: surface.Operation) -> list[_Class]:
         """The wordings of a call, those together that go with the same sets."""
-        place = call.span.start
-        if place not in self._wordings:
-            lists = self._lists(call)
-            classes: dict[object, _Class] = {}
-            for picks in product(*(range(len(words)) for words in lists)):
-                operator, against = str(lists[0][picks[0]].value), bool(lists[1][picks[1]].value)
-                options, entry = _options(lists, call, picks), operators[operator]
-                wording = Wording(picks, kind_of(operator, against, options))
-                if not self.only.holds(wording.kind) or list(word_problems(entry, against, options)):
-                    continue
-                # Numbers are in range here: what counts is which options there are, and if there is a head.
-                key = (
-                    operator,
-                    against,
-                    tuple((option.name, option.value == Call(NONE)) for option in options),
-                )
-                alike = classes.setdefault(key, _Class(entry, against, options))
-                alike.wordings.append(wording)
-            self._wordings[place] = list(classes.values())
-        return self._wordings[place]
+        lists = self._lists(call)
+        classes: dict[object, _Class] = {}
+        for picks in product(*(range(len(words)) for words in lists)):
+            operator, against = str(lists[0][picks[0]].value), bool(lists[1][picks[1]].value)
+            options, entry = _options(lists, call, picks), operators[operator]
+            wording = Wording(picks, kind_of(operator, against, options))
+            if not self.only.holds(wording.kind) or list(word_problems(entry, against, options)):
+                continue
+            # Numbers are in range here: what counts is which options there are, and if there is a head.
+            key = operator, against, tuple((option.name, option.value == Call(NONE)) for option in options)
+            alike = classes.setdefault(key, _Class(entry, against, options))
+            alike.wordings.append(wording)
+        return list(classes.values())
 
     def _set(
         self, written: surface.Expression, side: str, binding: surface.Binding
     ) -> tuple[SetSpace, dict[Side, tuple[int, ...]]]:
         """What a set can be, and which of it have the same shape."""
-        key = id(written), side, self._relevant(written, binding)
+        key = written, side, self.alternatives.relevant(written, binding)
         if key not in self._sets:
             layout = self.layouts.source if side == SOURCE else self.layouts.target
             cubes, shapes = [], dict[Side, list[int]]()
-            for place, choice in enumerate(self._set_choices(written, side, binding)):
+            for place, choice in enumerate(self.alternatives.sets(written, side, binding)):
                 low = layout.cover(choice.must)
                 high = low | layout.cover(choice.may)
                 cubes.append(Cube.of(choice.path, low, high, layout.clauses))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from a2ls_dsl.lang.grammar.sets import Atom, Drawer
@@ -51,13 +52,24 @@ class Derivation(NamedTuple):
 class Space(ABC):
     """A set of derivations.
 
-    place: where it stands in the text; spaces of one place and class differ in the parameters only. total,
-    valid: how many derivations there are, and how many of them keep the `require` lines.
+    place: where it stands in the text; spaces of one place and class differ in the parameters only.
     """
 
     place: int
-    total: int
-    valid: int
+
+    @cached_property
+    def total(self) -> int:
+        """How many derivations there are."""
+        return self.number(attrgetter("total"))
+
+    @cached_property
+    def valid(self) -> int:
+        """How many of them keep the `require` lines."""
+        return self.number(attrgetter("valid"))
+
+    @abstractmethod
+    def number(self, of: Callable[[Any], int]) -> int:
+        """How many derivations there are of those that `of` counts in what is inside."""
 
     @property
     @abstractmethod
