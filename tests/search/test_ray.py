@@ -63,68 +63,41 @@ MEMBERS = {0: Member(None, 0), 2: Member(WINNER, 1)}
 STACK = Running(workers=1, refill=True)
 
 
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(scope="module", autouse=True)
+def quiet() -> Iterator[None]:
     """Ray's processes import this package from where the tests do."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+        monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        yield
+
+
+@pytest.fixture(scope="module")
+def machines(quiet: None) -> Iterator[Any]:
+    """A cluster of one machine, with room for one stack; it takes seconds to start."""
+    machines = Machines(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    yield machines
+    machines.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def left() -> Iterator[None]:
+    """Whatever a test does, it leaves the cluster."""
     yield
     ray.shutdown()
 
 
-def actors() -> list[int]:
-    """The processes of the stacks' actors on this machine."""
-    listing = subprocess.run(["pgrep", "-f", "ray::StackActor"], capture_output=True, text=True, check=False)
-    return [int(process) for process in listing.stdout.split()]
-
-
-def test_a_killed_stack_is_replaced_and_its_candidates_are_trained_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_stacks_that_find_no_room_are_not_waited_for_for_ever(
+    machines: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the slots of both are stored again and again."""
-    killed: list[int] = []
-    stored: list[Any] = []
-    save = checkpoint.save
-    monkeypatch.setattr(
-        checkpoint, "save", lambda *given: (stored.append(given[2].get("slots")), save(*given))
-    )
-    placed: Counter[int] = Counter()
-
-    def on_event(event: Event) -> None:
-        if isinstance(event, Placed):
-            placed.update(run.id for run in event.runs)
-            if not killed and len(actors()) == 2:
-                killed.append(actors()[0])
-                os.kill(killed[0], signal.SIGKILL)
-
-    two = Cluster("local", stacks=2)
-    assert evolve(SEARCH, tmp_path, on_event, workers=1, cluster=two, save_seconds=0.0)
-    assert killed
-    assert any(state and all(state["stacks"]) for state in stored)
-    assert not (tmp_path / "slots.npz").exists()
-    statuses = Counter(status for (status,) in rows(tmp_path, "SELECT status FROM candidates"))
-    assert statuses[Status.SCORED] + statuses[Status.CULLED] == SEARCH.searched + 2
-    ended = rows(tmp_path, "SELECT count(*) FROM runs WHERE ended IS NOT NULL")
-    raced = rows(tmp_path, "SELECT fresh_runs FROM candidates WHERE fresh_runs > 0")
-    assert raced == [(1,)] * 4  # two finalists and the references
-    assert ended == [(SEARCH.searched + 2 + 4,)]
-    again = [run for run, times in placed.items() if times > 1]
-    assert 1 <= len(again) <= 2  # those of the stack that was killed, and no others
-    curves = "SELECT run, count(*), max(frames) FROM curves GROUP BY run"
-    assert all(
-        points == frames // SEARCH.evaluation.every_frames for _, points, frames in rows(tmp_path, curves)
-    )
-
-
-def test_stacks_that_find_no_room_are_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scale_out, "SILENT_SECONDS", 1.0)
     with pytest.raises(A2lError, match=r"no stack .* answer for 1 s \(0 of 1 stacks had started\)"):
-        RayStacks(TRAINING, 1, Cluster(gpus=99.0), STACK)
+        RayStacks(TRAINING, 1, Cluster(machines.address, gpus=99.0), STACK)
     assert not ray.is_initialized()
 
 
-def test_a_stack_whose_actors_die_one_after_the_other_ends_the_search() -> None:
-    with RayStacks(TRAINING, 1, Cluster(), STACK) as stacks:
+def test_a_stack_whose_actors_die_one_after_the_other_ends_the_search(machines: Any) -> None:
+    with RayStacks(TRAINING, 1, Cluster(machines.address), STACK) as stacks:
         stacks.fill(0, Member(None, 0))
         with pytest.raises(A2lError, match=rf"died {DEATHS} times before it had a score"):
             deque(iter(lambda: (ray.kill(stacks._stacks[0].actor), stacks.tick()), None), maxlen=0)
@@ -133,29 +106,21 @@ def test_a_stack_whose_actors_die_one_after_the_other_ends_the_search() -> None:
         assert stacks.free() == []
 
 
-def test_a_machine_that_is_lost_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_is_lost_is_not_waited_for_for_ever(
+    machines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No other has room for its stack: the search ends, with what it trained reported as lost."""
-    local = (
-        "from a2ls_dsl.search.scale_out import _ray; print(_ray('local').get_runtime_context().gcs_address)"
-    )
-    machines = Machines(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    try:
-        # A search with a cluster of its own doesn't join one that runs here: it would end with it.
-        own = subprocess.run([sys.executable, "-c", local], capture_output=True, text=True, check=True)
-        assert own.stdout.strip() not in ("", machines.address)
-        machine = machines.add_node(num_gpus=1, num_cpus=1)
-        with RayStacks(TRAINING, 1, Cluster(machines.address, gpus=1.0), STACK) as stacks:
-            stacks.fill(0, Member(None, 0))
-            while not stacks.busy[0]:
-                stacks.tick()
-            machines.remove_node(machine)
-            monkeypatch.setattr(scale_out, "SILENT_SECONDS", 2.0)
-            with pytest.raises(A2lError, match="no stack on the cluster gave an answer for 2 s"):
-                deque(iter(stacks.tick, None), maxlen=0)
-            assert stacks.lost() == [0]
-            assert not stacks.busy[0]
-    finally:
-        machines.shutdown()
+    machine = machines.add_node(num_gpus=1, num_cpus=1)
+    with RayStacks(TRAINING, 1, Cluster(machines.address, gpus=1.0), STACK) as stacks:
+        stacks.fill(0, Member(None, 0))
+        while not stacks.busy[0]:
+            stacks.tick()
+        machines.remove_node(machine)
+        monkeypatch.setattr(scale_out, "SILENT_SECONDS", 2.0)
+        with pytest.raises(A2lError, match="no stack on the cluster gave an answer for 2 s"):
+            deque(iter(stacks.tick, None), maxlen=0)
+        assert stacks.lost() == [0]
+        assert not stacks.busy[0]
 
 
 def test_what_a_cluster_cannot_do_is_explained(tmp_path: Path) -> None:
@@ -192,7 +157,7 @@ def test_without_ray_the_extra_is_named(tmp_path: Path) -> None:
     assert "pip install 'a2ls-dsl[ray]'" in done.stderr
 
 
-def test_a_search_on_a_cluster_goes_on_with_what_trains(tmp_path: Path) -> None:
+def test_a_search_on_a_cluster_goes_on_with_what_trains(machines: Any, tmp_path: Path) -> None:
     """Stopped in the middle of runs: none begins twice, and no evaluation is missing."""
     placed = Counter[int]()
 
@@ -201,7 +166,7 @@ def test_a_search_on_a_cluster_goes_on_with_what_trains(tmp_path: Path) -> None:
             placed.update(run.id for run in event.runs)
 
     def goes_on(stopping: Callable[[], bool] = lambda: False) -> bool:
-        cluster = Cluster()
+        cluster = Cluster(machines.address)
         return evolve(SEARCH, tmp_path, on_event, workers=1, stopping=stopping, cluster=cluster)
 
     halfway = "SELECT id FROM runs WHERE status = 'running' AND frames > 0"
@@ -254,3 +219,54 @@ def test_a_stack_that_is_stored_and_read_goes_on_bit_for_bit(tmp_path: Path) -> 
     assert part is not None
     assert other.restore(*part) == [0, 2]
     assert scores(other) == scores(actor)
+
+
+def actors() -> list[int]:
+    """The processes of the stacks' actors on this machine."""
+    listing = subprocess.run(["pgrep", "-f", "ray::StackActor"], capture_output=True, text=True, check=False)
+    return [int(process) for process in listing.stdout.split()]
+
+
+def test_a_killed_stack_is_replaced_and_its_candidates_are_trained_again(
+    machines: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the slots of both are stored again and again, on a cluster of their own beside another.
+
+    The last of these tests: after such a cluster Ray runs nothing on another that was there before.
+    """
+    killed: list[int] = []
+    addresses: set[str] = set()
+    stored: list[Any] = []
+    save = checkpoint.save
+    monkeypatch.setattr(
+        checkpoint, "save", lambda *given: (stored.append(given[2].get("slots")), save(*given))
+    )
+    placed: Counter[int] = Counter()
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, Placed):
+            addresses.add(ray.get_runtime_context().gcs_address)
+            placed.update(run.id for run in event.runs)
+            if not killed and len(actors()) == 2:
+                killed.append(actors()[0])
+                os.kill(killed[0], signal.SIGKILL)
+
+    two = Cluster("local", stacks=2)
+    assert evolve(SEARCH, tmp_path, on_event, workers=1, cluster=two, save_seconds=0.0)
+    assert killed
+    assert len(addresses) == 1
+    assert machines.address not in addresses  # it would end with that one
+    assert any(state and all(state["stacks"]) for state in stored)
+    assert not (tmp_path / "slots.npz").exists()
+    statuses = Counter(status for (status,) in rows(tmp_path, "SELECT status FROM candidates"))
+    assert statuses[Status.SCORED] + statuses[Status.CULLED] == SEARCH.searched + 2
+    ended = rows(tmp_path, "SELECT count(*) FROM runs WHERE ended IS NOT NULL")
+    raced = rows(tmp_path, "SELECT fresh_runs FROM candidates WHERE fresh_runs > 0")
+    assert raced == [(1,)] * 4  # two finalists and the references
+    assert ended == [(SEARCH.searched + 2 + 4,)]
+    again = [run for run, times in placed.items() if times > 1]
+    assert 1 <= len(again) <= 2  # those of the stack that was killed, and no others
+    curves = "SELECT run, count(*), max(frames) FROM curves GROUP BY run"
+    assert all(
+        points == frames // SEARCH.evaluation.every_frames for _, points, frames in rows(tmp_path, curves)
+    )
