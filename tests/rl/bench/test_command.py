@@ -37,7 +37,7 @@ def parts(printed: str) -> dict[str, list[dict[str, Any]]]:
 
 def test_a_report_as_data() -> None:
     size = ["--batch-size", "4", "--members", "1", "--members", "2", "--obs", "vectors"]
-    done = bench(*size, "--seconds", "2", "--env", "cartpole-swingup", "--device", "cpu", "--json")
+    done = bench(*size, "--seconds", "0.5", "--env", "cartpole-swingup", "--device", "cpu", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     report = parts(done.stdout)
     assert list(report) == ["machine", "ceilings", "updates", "search", "stacks", "environments", "training"]
