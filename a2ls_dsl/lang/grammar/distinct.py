@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import combinations, product
 from typing import TypeAlias
 
 from a2ls_dsl.lang.grammar.combinatorics import Cube as Bits
-from a2ls_dsl.lang.grammar.combinatorics import members, under, union_size
+from a2ls_dsl.lang.grammar.combinatorics import members, total_size, under, union_size
 from a2ls_dsl.lang.grammar.sets import Atom, Kind, Layout, Layouts, Product
 from a2ls_dsl.lang.grammar.space import MAX_BAGS, Space
 from a2ls_dsl.lang.syntax.tree import Loss, Weight, Weighted
@@ -112,11 +113,13 @@ def _covered(small: Atom, big: Atom) -> bool:
 
 
 def _inside(small: Product, big: Product) -> bool:
-    return len(small) == len(big) and all(
-        any(not high & ~top and not bottom & ~low for bottom, top in there)
-        for here, there in zip(small, big, strict=True)
-        for low, high in here
-    )
+    return len(small) == len(big) and all(map(_within, small, big))
+
+
+@lru_cache(maxsize=10_000)  # products share their sides
+def _within(cubes: frozenset[Bits], others: frozenset[Bits]) -> bool:
+    """Whether each of the cubes lies in one of the others."""
+    return all(any(not high & ~top and not bottom & ~low for bottom, top in others) for low, high in cubes)
 
 
 def _apart(a: Atom, b: Atom) -> bool:
@@ -154,7 +157,7 @@ def _size(products: Collection[Product], layouts: Layouts) -> Range:
     kept = [a for a in products if not any(a != b and _inside(a, b) and not _inside(b, a) for b in products)]
     if len(kept) > 1 and sum(math.prod(map(len, sides)) for sides in kept) <= MAX_CUBES:
         cubes, clauses, bits = _joined(kept, layouts)
-        number = under(clauses, cubes, lambda rest: union_size(rest, bits))
+        number = _allowed(tuple(clauses), frozenset(cubes), tuple(bits))
         return number, number
     sizes = [tuple(map(_side, sides, (layouts.source, layouts.target))) for sides in kept]
     lows = [math.prod(low for low, _ in ranges) for ranges in sizes]
@@ -165,11 +168,17 @@ def _side(cubes: Collection[Bits], layout: Layout) -> Range:
     if all(low == high for low, high in cubes):
         number = sum(layout.allows(low) for low, _ in cubes)
     elif len(cubes) <= MAX_CUBES:
-        number = under(layout.clauses, cubes, lambda rest: union_size(rest, tuple(layout.bits.values())))
+        number = _allowed(tuple(layout.clauses), frozenset(cubes), tuple(layout.bits.values()))
     else:
-        sizes = [under(layout.clauses, [cube], lambda rest: union_size(rest, ())) for cube in cubes]
+        sizes = [under(layout.clauses, [cube], total_size) for cube in cubes]
         return max(sizes), sum(sizes)
     return number, number
+
+
+@lru_cache(maxsize=1_000)  # in places of a sum the same unions come again and again
+def _allowed(clauses: tuple[int, ...], cubes: frozenset[Bits], bits: tuple[int, ...]) -> int:
+    """The number of distinct masks in all cubes that keep the clauses."""
+    return under(clauses, cubes, lambda rest: union_size(rest, bits))
 
 
 def _joined(products: Collection[Product], layouts: Layouts) -> tuple[list[Bits], list[int], list[int]]:
