@@ -175,18 +175,16 @@ class Importer:
                 return self.units[key]
             source = self._read(target, self._called(statement.path, target, unit.source))
         except A2lError as error:
-            unit.diagnostics.append(
-                report(Rule.IMPORT_UNREADABLE, error.message, place(statement.path_span), _edit(error.fix))
-            )
+            where, words = place(statement.path_span), error.fix
+            unit.diagnostics.append(report(Rule.IMPORT_UNREADABLE, error.message, where, _edit(words)))
             return None
         fits = len(self.units) <= MAX_FILES and self._size + len(source.text) <= MAX_SIZE
         inner = self.unit(source, target) if fits else None
         if not fits or self._elements > MAX_ELEMENTS:
             message = f"a file imports at most {MAX_FILES} files, {MAX_SIZE // 1000} kB"
             message += f" and {MAX_ELEMENTS:,} elements, directly and through others"
-            unit.diagnostics.append(
-                report(Rule.IMPORT_LIMITS, message, place(statement.path_span), "import less")
-            )
+            where = place(statement.path_span)
+            unit.diagnostics.append(report(Rule.IMPORT_LIMITS, message, where, "import less"))
             return None
         return inner
 

@@ -47,9 +47,8 @@ def too_large_findings(file: GrammarFile, alternatives: Alternatives) -> Iterato
         number = min(MANY, number + words)
         if words > MAX_WORDS:
             message = f"the operators and options of this comparison have {words:,} combinations"
-            yield report(
-                GrammarRule.FORMS, message, call.span, f"at most {MAX_WORDS:,}; split it, or offer fewer"
-            )
+            fix = f"at most {MAX_WORDS:,}; split it, or offer fewer"
+            yield report(GrammarRule.FORMS, message, call.span, fix)
     if number * file.size > MAX_FORMS:
         shown = f"{number:,}" if number < MANY else "more than 10^30"
         total = f"{number * file.size:,}" if number < MANY else "far too many"
@@ -142,16 +141,11 @@ def _mismatch(elaborator: Elaborator, call: surface.Operation) -> Diagnostic:
     findings = Findings()
     TermChecker(findings).check(elaborator.example(call))
     errors = [finding for finding in findings.diagnostics if finding.severity is Severity.ERROR]
-    fix = "offer alternatives that go together"
     if not errors:
         message = "no combination of this comparison is a loss: `some of` doesn't go with the rest of it"
         return report(GrammarRule.NOTHING_FITS, message, call.span, "write the sets out with `|`")
-    return report(
-        GrammarRule.NOTHING_FITS,
-        f"no combination of this comparison is a loss: {errors[0].message}",
-        call.span,
-        fix,
-    )
+    message = f"no combination of this comparison is a loss: {errors[0].message}"
+    return report(GrammarRule.NOTHING_FITS, message, call.span, "offer alternatives that go together")
 
 
 def _empty_or_idle(leaf: ComparisonSpace, trained: tuple[int, ...]) -> Iterator[Diagnostic]:
@@ -190,9 +184,8 @@ def _weights(root: Space) -> Iterator[Diagnostic]:
         span = leaves_of(space)[0].call.span
         if space.has_schedule and space.body.scheduled:
             message = "two schedules before this comparison would be multiplied"
-            yield report(
-                GrammarRule.SCHEDULE_PRODUCT, message, span, "let one of the two weights be a number"
-            )
+            fix = "let one of the two weights be a number"
+            yield report(GrammarRule.SCHEDULE_PRODUCT, message, span, fix)
         if not all(map(WEIGHT.holds, space.multiplied)):
             message = f"with the weights before it multiplied, one of this comparison is no longer {WEIGHT}"
             yield report(GrammarRule.NUMBER_RANGE, message, span, "use weights nearer to 1")

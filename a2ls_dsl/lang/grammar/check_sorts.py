@@ -84,10 +84,8 @@ class _Sorts:
                 return self.of_name(text, span)
             case surface.Elements(items):
                 if not items:
-                    message = "this set holds nothing"
-                    self.note(
-                        GrammarRule.SIDE_EMPTY, message, expression.span, "put an element in it, e.g. s[t]"
-                    )
+                    message, fix = "this set holds nothing", "put an element in it, e.g. s[t]"
+                    self.note(GrammarRule.SIDE_EMPTY, message, expression.span, fix)
                 for item in items:
                     self.item(item)
                 return Sort.SET
@@ -140,9 +138,8 @@ class _Sorts:
         sort = self.of(inner)
         if sort is Sort.LOSS:
             message = "a loss can be left out of a sum only"
-            self.note(
-                GrammarRule.OPTIONAL_LOSS, message, inner.span, "write x + [ y ], or leave out the brackets"
-            )
+            fix = "write x + [ y ], or leave out the brackets"
+            self.note(GrammarRule.OPTIONAL_LOSS, message, inner.span, fix)
             return None
         return self.expect(inner, sort, Sort.SET, Sort.NEGATIVES, Sort.FUNCTION)
 
@@ -165,10 +162,8 @@ class _Sorts:
 
     def options(self, call: surface.Operation) -> None:
         seen: set[str] = set()
-        sorts = {
-            **dict.fromkeys(MAPS, Sort.HEAD),
-            **{o.name: Sort.NUMBER for entry in operators.values() for o in entry.options},
-        }
+        sorts = dict.fromkeys(MAPS, Sort.HEAD)
+        sorts |= {option.name: Sort.NUMBER for entry in operators.values() for option in entry.options}
         for option in call.options:
             name = option.name.text
             if name in seen:
@@ -211,12 +206,8 @@ class _Sorts:
             if rule:
                 self.expect(call.function, self.sorts.get(name), Sort.FUNCTION)
             elif name not in functions:
-                self.note(
-                    GrammarRule.FUNCTION,
-                    f"there is no function `{name}`",
-                    span,
-                    unknown_function(name, guess=self.few),
-                )
+                message, fix = f"there is no function `{name}`", unknown_function(name, guess=self.few)
+                self.note(GrammarRule.FUNCTION, message, span, fix)
             for argument in call.arguments:
                 if not isinstance(argument, surface.Run | surface.Apply):
                     self.fit(argument, Sort.NUMBER)
@@ -239,12 +230,8 @@ class _Sorts:
         if name in self.rules:
             return self.sorts.get(name)
         names = [*(rule for rule in self.rules if rule != "loss"), *operators, *functions]
-        self.note(
-            GrammarRule.NAME_UNKNOWN,
-            f"there is no rule and no operator `{name}`",
-            span,
-            suggestion(name, names, guess=self.few),
-        )
+        message, fix = f"there is no rule and no operator `{name}`", suggestion(name, names, guess=self.few)
+        self.note(GrammarRule.NAME_UNKNOWN, message, span, fix)
         return None
 
     @property

@@ -44,13 +44,8 @@ class GrammarFile:
         def those(kind: type[T]) -> tuple[T, ...]:
             return tuple(line for line in lines if isinstance(line, kind))
 
-        return GrammarFile(
-            header.name,
-            header.horizons,
-            those(surface.Equation),
-            those(surface.Require),
-            those(surface.Bound),
-        )
+        rules, requires, bounds = those(surface.Equation), those(surface.Require), those(surface.Bound)
+        return GrammarFile(header.name, header.horizons, rules, requires, bounds)
 
     @property
     def size(self) -> int:
@@ -94,21 +89,8 @@ STREAM_WORDS = {"state": Stream.STATE, "action": Stream.ACTION, "reward": Stream
 STREAMS = tuple(Stream)
 """The streams of the losses that a grammar describes."""
 
-WORDS = (
-    "grammar",
-    "for",
-    "in",
-    "require",
-    "at",
-    "most",
-    "none",
-    "against",
-    "batch",
-    "with",
-    "some",
-    "of",
-    "and",
-)
+_OF_LOSSES = ("against", "batch", "with")
+WORDS = ("grammar", "for", "in", "require", "at", "most", "none", "some", "of", "and", *_OF_LOSSES)
 """Words of the language; no rule can have such a name."""
 
 MAX_DEPTH = 8
@@ -132,9 +114,7 @@ def check(file: GrammarFile) -> list[Diagnostic]:
         findings.diagnostics.append(_recursion(rules, cycle.args[1]))
     else:
         findings.diagnostics += check_sorts(rules, order, file.bounds)
-    if (
-        not findings.diagnostics
-    ):  # a rule may seem unused only because its name was misspelled where it is used
+    if not findings.diagnostics:  # a rule may seem unused only because its name was misspelled
         findings.diagnostics += _unused(file)
     return sorted(findings.diagnostics, key=lambda finding: finding.span.start)
 
@@ -147,19 +127,16 @@ def _horizons(file: GrammarFile) -> Iterator[Diagnostic]:
             fix = "use another, as k"
             yield report(GrammarRule.NAME_TAKEN, "`t` is the present step, not a parameter", name.span, fix)
         elif name.text in seen:
-            yield report(
-                GrammarRule.NAME_TWICE, f"the parameter `{name.text}` is given twice", name.span, "remove one"
-            )
+            message = f"the parameter `{name.text}` is given twice"
+            yield report(GrammarRule.NAME_TWICE, message, name.span, "remove one")
         seen.add(name.text)
         if given.last < given.first:
+            message = f"no number lies in {given.first}..{given.last}"
             fix = f"write {given.last}..{given.first}"
-            yield report(
-                GrammarRule.HORIZON_EMPTY, f"no number lies in {given.first}..{given.last}", given.span, fix
-            )
+            yield report(GrammarRule.HORIZON_EMPTY, message, given.span, fix)
         if max(given.first, given.last) > MAX_OFFSET:
-            yield report(
-                GrammarRule.OFFSET, f"no horizon is longer than {MAX_OFFSET}", given.span, "shorten the range"
-            )
+            message = f"no horizon is longer than {MAX_OFFSET}"
+            yield report(GrammarRule.OFFSET, message, given.span, "shorten the range")
 
 
 def _rule_names(file: GrammarFile) -> Iterator[Diagnostic]:
@@ -167,16 +144,11 @@ def _rule_names(file: GrammarFile) -> Iterator[Diagnostic]:
     for rule in file.rules:
         name, span = rule.name.text, rule.name.span
         if name in seen:
-            yield report(
-                GrammarRule.NAME_TWICE, f"the rule `{name}` is defined above", span, "join both with `|`"
-            )
+            message = f"the rule `{name}` is defined above"
+            yield report(GrammarRule.NAME_TWICE, message, span, "join both with `|`")
         elif what := _taken(name):
-            yield report(
-                GrammarRule.NAME_TAKEN,
-                f"`{name}` is {what}, no rule can have its name",
-                span,
-                "rename the rule",
-            )
+            message = f"`{name}` is {what}, no rule can have its name"
+            yield report(GrammarRule.NAME_TAKEN, message, span, "rename the rule")
         seen.add(name)
     if "loss" not in seen:
         fix = "add a line such as `loss = mse(source -> target)`"

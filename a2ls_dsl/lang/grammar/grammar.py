@@ -91,11 +91,8 @@ class Grammar(LossSet):
         """
         number, derivation = self._inside(loss)
         here = self.live[number][0]
-        others = [
-            root
-            for binding, root in self.live
-            if sum(abs(value - here[name]) for name, value in binding.items()) == 1
-        ]
+        apart = [sum(abs(value - here[name]) for name, value in binding.items()) for binding, _ in self.live]
+        others = [root for (_, root), steps in zip(self.live, apart, strict=True) if steps == 1]
         return (pick(rng, others).follow(derivation, Drawer(rng)) if others else derivation).loss()
 
     def change_alternative(self, loss: Loss, rng: Generator) -> Loss:
@@ -228,9 +225,8 @@ def _load(source: Source) -> Grammar:
     try:
         return _checked(file, source, findings.diagnostics)
     except RecursionError:
-        deep = report(
-            GrammarRule.SYNTAX, "rules refer to each other too deeply", file.name.span, "use fewer rules"
-        )
+        message = "rules refer to each other too deeply"
+        deep = report(GrammarRule.SYNTAX, message, file.name.span, "use fewer rules")
         raise LanguageError([deep]) from None
 
 
@@ -238,11 +234,8 @@ def _checked(file: GrammarFile, source: Source, mistakes: list[Diagnostic]) -> G
     findings = check(file)
     if mistakes:
         # The bound or the only use of a rule may be what couldn't be parsed.
-        sure = [
-            finding
-            for finding in findings
-            if finding.code not in (GrammarRule.RECURSION, GrammarRule.RULE_UNUSED)
-        ]
+        unsure = (GrammarRule.RECURSION, GrammarRule.RULE_UNUSED)
+        sure = [finding for finding in findings if finding.code not in unsure]
         raise LanguageError(sorted([*mistakes, *sure], key=lambda finding: finding.span.start))
     warnings = tuple(finding for finding in findings if finding.severity is Severity.WARNING)
     if len(findings) == len(warnings):

@@ -19,6 +19,9 @@ from a2ls_dsl.lang.syntax.parser import GRAMMARS, read
 
 _INDENT = 4
 
+_SIGNS = {surface.Choice: ("|", 1), surface.Sum: ("+", 2), surface.Both: ("and", 4)}
+"""What stands between expressions, and of which level they are without parentheses: see `_level`."""
+
 
 def format_grammar(source: Source) -> str:
     """The text of a loss grammar in its one layout. Raises `LanguageError` if it doesn't parse."""
@@ -76,10 +79,10 @@ def _lines(part: surface.Expression, column: int, outer: int = 0) -> list[str]:
         case surface.Choice(inside):
             parts = [_grouped(inner, 1, column) for inner in inside]
             return _filled(parts, column, margin + "| ", " | ", list(map(_is_loss, inside)))
-        case surface.Sum(inside):
-            return _listed([_grouped(inner, 2, column) for inner in inside], margin + "+ ")
-        case surface.Both(inside):
-            return _listed([_grouped(inner, 4, column) for inner in inside], margin + "and ")
+        case surface.Sum(inside) | surface.Both(inside):
+            sign, level = _SIGNS[type(part)]
+            parts = [_grouped(inner, level, column) for inner in inside]
+            return parts[0] + [line for lines in parts[1:] for line in _led(f"{margin}{sign} ", lines)]
         case surface.Scaled(weight, body):
             lead = f"{_flat(weight, 3)} * "
             first, *others = _grouped(body, 3, column + len(lead))
@@ -138,12 +141,6 @@ def _filled(
     return rows
 
 
-def _listed(parts: Sequence[list[str]], margin: str) -> list[str]:
-    """A line or more for each part."""
-    first, *others = parts
-    return first + [line for part in others for line in _led(margin, part)]
-
-
 def _led(lead: str, lines: Sequence[str]) -> list[str]:
     return [lead + lines[0], *lines[1:]]
 
@@ -183,12 +180,9 @@ def _flat(part: surface.Expression, level: int = 0) -> str:
             return "none"
         case surface.Against():
             return "against batch"
-        case surface.Choice(inside):
-            return " | ".join(_flat(inner, 1) for inner in inside)
-        case surface.Sum(inside):
-            return " + ".join(_flat(inner, 2) for inner in inside)
-        case surface.Both(inside):
-            return " and ".join(_flat(inner, 4) for inner in inside)
+        case surface.Several(inside):
+            sign, least = _SIGNS[type(part)]
+            return f" {sign} ".join(_flat(inner, least) for inner in inside)
         case surface.Scaled(weight, body):
             return f"{_flat(weight, 3)} * {_flat(body, 3)}"
         case surface.Optional(inner):

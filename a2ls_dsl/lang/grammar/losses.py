@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Self, TypeAlias
 
 from a2ls_dsl.diagnostics import A2lError, Diagnostic, unknown
@@ -164,24 +164,17 @@ class LossSet:
             located = self._searched(tried)
         return located
 
-    def _searched(self, loss: Loss) -> tuple[int, Derivation] | None:
-        if loss in self._remembered:
-            return self._remembered[loss]
-        located = None
+    @cached_property
+    def _searched(self) -> Callable[[Loss], tuple[int, Derivation] | None]:
+        return lru_cache(REMEMBERED)(self._search)
+
+    def _search(self, loss: Loss) -> tuple[int, Derivation] | None:
         if terms := self._encoded(loss):
             for number, (_, root) in enumerate(self.live):
                 least, greatest = root.lengths
                 if least <= len(terms) <= greatest and (derivation := Search(terms).derivation(root)):
-                    located = number, derivation
-                    break
-        if len(self._remembered) >= REMEMBERED:
-            del self._remembered[next(iter(self._remembered))]
-        self._remembered[loss] = located
-        return located
-
-    @cached_property
-    def _remembered(self) -> dict[Loss, tuple[int, Derivation] | None]:
-        return {}
+                    return number, derivation
+        return None
 
     def _encoded(self, loss: Loss) -> Terms | None:
         """The terms of a canonical loss as masks; None if one holds what no loss of the grammar does."""

@@ -90,10 +90,7 @@ class Rule(RuleTable):
     ONE_NUMBER = "A2L108", "a row that is divided by its length holds more than one number"
     TRANSITIONS = "A2L109", "the rollouts of a loss share one transition"
     FLAG_BEFORE = "A2L110", "beside a rollout, terminal flags are those of the steps that follow"
-    PREDICTED_VIEW = (
-        "A2L111",
-        "no head stands between two views of a state that both train the encoder",
-    )
+    PREDICTED_VIEW = "A2L111", "no head stands between two views of a state that both train the encoder"
 
 
 class GrammarRule(RuleTable):

@@ -71,11 +71,9 @@ def unknown_option(name: str, existing: Iterable[str], listed: str = "") -> str 
     """The fix for an option that the operator does not have; `existing` are those it has."""
     existing = list(existing)
     listed = listed or (f"it has {', '.join(existing)}" if existing else "it has none")
-    hints = {
-        alias: hint
-        for alias, hint in _foreign("options").items()
-        if any(f"`{option}`" in hint for option in existing)
-    }
+    shown = [f"`{option}`" for option in existing]
+    foreign = _foreign("options").items()
+    hints = {alias: hint for alias, hint in foreign if any(option in hint for option in shown)}
     return _fix(name, hints, existing, listed, True)
 
 

@@ -71,11 +71,8 @@ def canonical_comparison(term: Comparison) -> Comparison:
     source, target = canonical_set(term.source, SOURCE), canonical_set(term.target, TARGET)
     # Without a source it is the kind of a comparison, whose sets are still to come.
     idle = idle_options(lengths_of(source), lengths_of(target)) if source else []
-    options = [
-        replace(option, value=_plain(option.value), span=None)
-        for option in _sorted_options(term)
-        if option.name not in idle
-    ]
+    kept = [option for option in _sorted_options(term) if option.name not in idle]
+    options = [replace(option, value=_plain(option.value), span=None) for option in kept]
     return Comparison(term.operator, source, target, term.against_batch, without_defaults(term, options))
 
 
@@ -155,12 +152,8 @@ def ordered_set(items: Iterable[Item]) -> tuple[Item, ...]:
 
 def ordered_comparison(term: Comparison) -> Comparison:
     """A comparison with sorted sets and options, as written otherwise."""
-    return replace(
-        term,
-        source=ordered_set(term.source),
-        target=ordered_set(term.target),
-        options=tuple(_sorted_options(term)),
-    )
+    source, target = ordered_set(term.source), ordered_set(term.target)
+    return replace(term, source=source, target=target, options=tuple(_sorted_options(term)))
 
 
 def views_of(item: Item) -> list[Call]:

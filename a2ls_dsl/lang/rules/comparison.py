@@ -118,9 +118,8 @@ def _contents(parts: Parts) -> Iterator[Problem]:
             for item in target.items if target else ():
                 if width_of(item) in (Width.LATENT, Width.RAW):
                     kind = Type.LATENT if is_latent(item) else type_of(item)
-                    message = (
-                        f"`{entry.name}` predicts numbers of a known range; {print_item(item)} is {kind}"
-                    )
+                    message = f"`{entry.name}` predicts numbers of a known range"
+                    message += f"; {print_item(item)} is {kind}"
                     fix = "use mse, or predict actions, rewards, returns, values or done"
                     yield Problem(Rule.CONTENTS, message, fix, item)
                     return
@@ -129,9 +128,8 @@ def _contents(parts: Parts) -> Iterator[Problem]:
             if source.row is None or (target and target.row is None):
                 yield _optional(Rule.CONTENTS, f"in `{entry.name}`", source)
             elif source.row != (Width.LATENT,):
-                yield Problem(
-                    Rule.CONTENTS, f"the source of `{entry.name}` is one state", example, Place.SOURCE
-                )
+                message = f"the source of `{entry.name}` is one state"
+                yield Problem(Rule.CONTENTS, message, example, Place.SOURCE)
             elif target is None or target.rewards != 1 or sorted(target.row or ()) != _TRANSITION:
                 message = f"the target of `{entry.name}` is one reward and one state"
                 yield Problem(Rule.CONTENTS, message, example, Place.TARGET)

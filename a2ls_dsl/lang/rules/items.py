@@ -56,9 +56,8 @@ class ItemChecker:
             view = replace(element, calls=(*element.calls[: place - 1], replace(call, shared=None)))
             if view.until is not None:
                 message = f"`{call.shared}` is of a step that each term draws anew"
-                return self._findings.refuse(
-                    Rule.VIEW_NAME, message, element.span, "name a view of a step: shift(s[t])"
-                )
+                fix = "name a view of a step: shift(s[t])"
+                return self._findings.refuse(Rule.VIEW_NAME, message, element.span, fix)
             views = self._views.setdefault(call.shared, [])
             views.append(view)
             if view != views[0]:
@@ -98,19 +97,13 @@ class ItemChecker:
 
     def _return(self, item: Return) -> bool:
         if item.last_reward < item.first:
-            return self._findings.refuse(
-                Rule.RUN_BACKWARDS, "a return sums a reward or more", item.span, "e.g. r[t..t+2]"
-            )
+            message = "a return sums a reward or more"
+            return self._findings.refuse(Rule.RUN_BACKWARDS, message, item.span, "e.g. r[t..t+2]")
         if not DISCOUNT.range.holds(item.discount):
             message = f"the discount of a return is {DISCOUNT.range}, not {print_number(item.discount)}"
-            words = f"leave it out for {DISCOUNT.default}"
-            self._findings.note(
-                Rule.NUMBER_RANGE,
-                message,
-                item.span,
-                Fix(words, print_item(replace(item, discount=DISCOUNT.default))),
-            )
-            return False
+            plain = print_item(replace(item, discount=DISCOUNT.default))
+            mended = Fix(f"leave it out for {DISCOUNT.default}", plain)
+            return self._findings.refuse(Rule.NUMBER_RANGE, message, item.span, mended)
         if item.bootstrap is None:
             return True
         kind, after = self._type(item.bootstrap), item.last_reward + 1
@@ -174,9 +167,8 @@ class ItemChecker:
             return self._findings.refuse(Rule.ARGUMENTS, message, where, f"e.g. {function.example}")
         for place, (value, parameter) in enumerate(zip(call.numbers, parameters, strict=False)):
             if not parameter.range.holds(value):
-                message = (
-                    f"`{parameter.name}` of `{call.name}` is {parameter.range}, not {print_number(value)}"
-                )
+                message = f"`{parameter.name}` of `{call.name}` is {parameter.range}"
+                message += f", not {print_number(value)}"
                 where = call.spans[1 + place] if call.spans else element.span
                 fix = Fix.write(print_number(parameter.default))
                 return self._findings.refuse(Rule.NUMBER_RANGE, message, where, fix)

@@ -50,12 +50,8 @@ def _map(option: Option, entry: Operator) -> Iterator[Problem]:
         message = f"`{call.name}` takes the widths of 1 to {MAX_LAYERS} hidden layers"
         yield Problem(Rule.OPTION_VALUE, message, f"e.g. {heads[call.name].example}", option)
     elif call.numbers and not heads[call.name].layers:
-        yield Problem(
-            Rule.OPTION_VALUE,
-            f"`{call.name}` takes no numbers",
-            Fix.write(f"{option.name} = {call.name}"),
-            option,
-        )
+        plain = Fix.write(f"{option.name} = {call.name}")
+        yield Problem(Rule.OPTION_VALUE, f"`{call.name}` takes no numbers", plain, option)
     elif problem := range_problem(option, entry):
         yield problem
     elif call.name == NONE and option.shared:

@@ -111,13 +111,8 @@ class TermChecker:
         target = unary or self._set(Place.TARGET, term)
         if not source or not self._gradient(term) or not target or entry is None:
             return False
-        parts = Parts(
-            entry,
-            term.against_batch,
-            term.options,
-            Side.of(term.source, SOURCE),
-            None if unary else Side.of(term.target, TARGET),
-        )
+        sides = Side.of(term.source, SOURCE), None if unary else Side.of(term.target, TARGET)
+        parts = Parts(entry, term.against_batch, term.options, *sides)
         clean = not self._noted(problems(parts), term) and self._heads.check(term, parts)
         if clean:
             self._advice.term(term, parts)
@@ -152,9 +147,8 @@ class TermChecker:
         if self._findings.damaged(where):
             return False
         if not items:
-            return self._findings.refuse(
-                Rule.SET_EMPTY, f"the {side} is empty", where, "put an element in it, e.g. s[t]"
-            )
+            message, fix = f"the {side} is empty", "put an element in it, e.g. s[t]"
+            return self._findings.refuse(Rule.SET_EMPTY, message, where, fix)
         clean = self._items.check(items)
         if clean:
             self._advice.set(items, SOURCE if side is Place.SOURCE else TARGET)

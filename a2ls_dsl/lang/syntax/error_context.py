@@ -6,7 +6,7 @@ Each function looks at one kind of slip, and gives None where it is another.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -72,12 +72,8 @@ class ParseFailure:
 _OPTIONS = "e.g. with head = mlp(256), temperature = 0.1"
 
 
-Slip: TypeAlias = Callable[[ParseFailure], Finding | None]
-
-
-def slip(failure: ParseFailure, kinds: Sequence[Slip] | None = None) -> Finding | None:
-    """The first kind of slip that fits; by default of those of loss files."""
-    return next((finding for kind in kinds or _KINDS if (finding := kind(failure))), None)
+Explainer: TypeAlias = Callable[[ParseFailure], Finding | None]
+"""Says what one kind of failure is about, and nothing about others."""
 
 
 def _import(failure: ParseFailure) -> Finding | None:
@@ -87,9 +83,8 @@ def _import(failure: ParseFailure) -> Finding | None:
     if failure.terminal == "_AS":
         message = "an import brings losses under their own names"
         end = failure.end + len(failure.behind.split("\n")[0])
-        return failure.says(
-            Rule.IMPORT, message, Fix("leave out `as` and what follows", "", (failure.start, end))
-        )
+        fix = Fix("leave out `as` and what follows", "", (failure.start, end))
+        return failure.says(Rule.IMPORT, message, fix)
     message = f"an import names one file, on a line of its own; found {failure.shown}"
     return failure.says(Rule.IMPORT, message, 'e.g. import "curl.a2l"')
 
@@ -98,11 +93,10 @@ def _of_reference(failure: ParseFailure) -> Finding | None:
     """Options or negatives behind the name of a loss."""
     if failure.terminal not in ("_WITH", "_AGAINST") or not {"PLUS", "_LPAR"} <= failure.expected:
         return None
-    what = "options" if failure.terminal == "_WITH" else "negatives"
+    with_options = failure.terminal == "_WITH"
+    what, rule = ("options", Rule.OPTIONS) if with_options else ("negatives", Rule.AGAINST_BATCH)
     message = f"{what} belong to comparisons; this is the name of a loss"
-    return failure.says(
-        Rule.OPTIONS if what == "options" else Rule.AGAINST_BATCH, message, "write them where it is defined"
-    )
+    return failure.says(rule, message, "write them where it is defined")
 
 
 def _negatives_late(failure: ParseFailure) -> Finding | None:
@@ -169,12 +163,7 @@ def _bare_stream(failure: ParseFailure) -> Finding | None:
 def _uncalled(failure: ParseFailure) -> Finding | None:
     """`crop s[t]`"""
     name = re.search(r"(\w+)\s*\Z", failure.before)
-    if (
-        failure.terminal != "NAME"
-        or "_LPAR" not in failure.expected
-        or name is None
-        or name[1] not in functions
-    ):
+    if failure.terminal != "NAME" or "_LPAR" not in failure.expected or not name or name[1] not in functions:
         return None
     message = f"`{name[1]}` is called with parentheses"
     return failure.says(Rule.ARGUMENTS, message, f"e.g. {functions[name[1]].example}")
@@ -204,17 +193,13 @@ def _in_context(failure: ParseFailure, shared: bool = False) -> Finding | None:
     return None
 
 
-_KINDS = (
-    _import,
+SLIPS: tuple[Explainer, ...] = (_import, _negatives_late, _with_again, _of_reference, _without_with, _option)
+SLIPS += (_bare_stream, _uncalled, _in_context)
+
+SHARED_SLIPS = (
     _negatives_late,
     _with_again,
-    _of_reference,
-    _without_with,
-    _option,
     _bare_stream,
-    _uncalled,
-    _in_context,
+    partial(_in_context, shared=True),
 )
-
-SHARED_SLIPS = (_negatives_late, _with_again, _bare_stream, partial(_in_context, shared=True))
 """Slips that loss grammars have a place for, too."""

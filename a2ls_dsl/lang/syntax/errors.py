@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
-from typing import TypeAlias
 
 from a2ls_dsl.diagnostics import Fix
 from a2ls_dsl.lang.messages.codes import Rule, texts
-from a2ls_dsl.lang.syntax.error_context import SHARED_SLIPS, Finding, ParseFailure, slip
+from a2ls_dsl.lang.syntax.error_context import SHARED_SLIPS, SLIPS, Explainer, Finding, ParseFailure
 from a2ls_dsl.words.numbers import print_number
 
 LOOK_ALIKES = dict(zip("асеорхуіѕрАВСЕНКМОРТХ", "aceopxyispABCEHKMOPTX", strict=True))
@@ -33,10 +32,7 @@ TERMINALS = {
     "MINUS": "`-`",
     "_LOSS": "the next `loss`",
     "_IMPORT": "an `import`",
-    "_WITH": "`with`",
-    "_AS": "`as`",
     "_AGAINST": "`against batch`",
-    "_BATCH": "`batch`",
     "_EQUAL": "`=`",
     "_STAR": "`*`",
     "_COMMA": "`,`",
@@ -50,16 +46,12 @@ TERMINALS = {
     "_RBRACKET": "`]`",
     "$END": "the end",
 }
-"""The words of messages for what the parser expects."""
+"""What messages call what the parser expects, where it isn't the word that a terminal is named after."""
 
 _SIGNS = (",", "+", "-", "*", "=", "|", "..")
 """What, right behind an opening bracket, is one sign too many."""
 
 _CLOSERS = {"(": ("_RPAR", ")"), "{": ("_RBRACE", "}"), "[": ("_RBRACKET", "]")}
-
-
-Explainer: TypeAlias = Callable[[ParseFailure], Finding | None]
-"""Says what one kind of failure is about, and nothing about others."""
 
 
 def explain(failure: ParseFailure, explainers: Sequence[Explainer]) -> Finding:
@@ -95,10 +87,8 @@ def _stranger(failure: ParseFailure) -> Finding | None:
     if character == ".":
         message = "a dot stands in a number only, two between the steps of a run"
         behind = re.match(r"\.\w+(?:\(\))?", failure.text[failure.start :])
-        call = behind[0] if behind else "."
-        return failure.says(
-            Rule.CHARACTER, message, Fix("remove it", "", (failure.start, failure.start + len(call)))
-        )
+        end = failure.start + len(behind[0] if behind else ".")
+        return failure.says(Rule.CHARACTER, message, Fix("remove it", "", (failure.start, end)))
     opened = failure.opened()
     inside = bool(opened) and failure.text[opened[-1]] == "{"
     return failure.says(Rule.CHARACTER, *stranger(failure.text, failure.start, inside))
@@ -147,13 +137,8 @@ def _bracket(failure: ParseFailure) -> Finding | None:
         return Rule.BRACKETS, f"`{bracket}` is never closed", fix, opened[-1], opened[-1] + 1
     # Between items a missing comma is the likelier slip, between two sets a missing arrow.
     comma = "_COMMA" in failure.expected and failure.terminal == "NAME"
-    arrow = "_ARROW" in failure.expected and failure.terminal in (
-        "_COMMA",
-        "_LBRACE",
-        "_EQUAL",
-        "NAME",
-        "MINUS",
-    )
+    in_its_place = ("_COMMA", "_LBRACE", "_EQUAL", "NAME", "MINUS")
+    arrow = "_ARROW" in failure.expected and failure.terminal in in_its_place
     stray = written in _SIGNS and not failure.text[opened[-1] + 1 : failure.start].strip()
     if terminal not in failure.expected or comma or arrow or stray:
         return None
@@ -161,9 +146,8 @@ def _bracket(failure: ParseFailure) -> Finding | None:
     outer = failure.text[opened[-2]] if opened[1:] else ""
     if written in (")", "}", "]") and not (outer and _CLOSERS[outer][1] == written):
         return Rule.BRACKETS, message, Fix(f"write {closer} in its place", closer), failure.start, failure.end
-    fix = Fix(
-        f"write {closer} first", f"{closer}{' ' * written[:1].isalpha()}", (failure.start, failure.start)
-    )
+    text = closer + " " * written[:1].isalpha()
+    fix = Fix(f"write {closer} first", text, (failure.start, failure.start))
     return Rule.BRACKETS, message, fix, failure.start, failure.end
 
 
@@ -210,13 +194,8 @@ def _header(failure: ParseFailure) -> Finding | None:
     if "_GRAMMAR" not in failure.expected:
         return None
     code, message, _, start, end = _unexpected(failure)
-    return (
-        code,
-        message,
-        "a loss grammar begins with a line such as `grammar mine for k in 1..10`",
-        start,
-        end,
-    )
+    fix = "a loss grammar begins with a line such as `grammar mine for k in 1..10`"
+    return code, message, fix, start, end
 
 
 def _no_equals(failure: ParseFailure) -> Finding | None:
@@ -253,23 +232,7 @@ def _shown(terminal: str) -> str:
     return TERMINALS.get(terminal) or f"`{terminal.removeprefix('_').lower()}`"
 
 
-IN_LOSSES: tuple[Explainer, ...] = (
-    _habit,
-    _stranger,
-    slip,
-    _bracket,
-    _part,
-    _part_of_losses,
-    _unexpected,
-)
-IN_GRAMMARS: tuple[Explainer, ...] = (
-    _header,
-    partial(_habit, shared=True),
-    _stranger,
-    partial(slip, kinds=SHARED_SLIPS),
-    _bracket,
-    _no_equals,
-    _part,
-    _unexpected,
-)
+IN_LOSSES: tuple[Explainer, ...] = (_habit, _stranger, *SLIPS, _bracket, _part, _part_of_losses, _unexpected)
+IN_GRAMMARS: tuple[Explainer, ...] = (_header, partial(_habit, shared=True), _stranger, *SHARED_SLIPS)
+IN_GRAMMARS += (_bracket, _no_equals, _part, _unexpected)
 """Who is asked what a failure is about, in this order."""

@@ -11,7 +11,7 @@ stays where there was at least one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Generic, TypeVar
@@ -103,11 +103,7 @@ def _tail(term: Comparison, indent: str) -> list[str]:
     if len(line) <= WIDTH:
         return [line]
     bare = f"{indent}){print_tail(replace(term, options=()))}"
-    lead = f"{indent}{_INDENT}with "
-    margins = [lead, *[" " * len(lead)] * (len(term.options) - 1)]
-    ends = [","] * (len(term.options) - 1) + [""]
-    options = zip(margins, map(print_option, term.options), ends, strict=True)
-    return [bare, *(margin + option + end for margin, option, end in options)]
+    return [bare, *aligned(f"{indent}{_INDENT}with ", list(map(print_option, term.options)))]
 
 
 def _set(items: Iterable[Item], lead: str) -> list[str]:
@@ -121,10 +117,14 @@ def _set(items: Iterable[Item], lead: str) -> list[str]:
                 row = ""
             row += f", {item}" if row else item
         rows.append(row)
-    rows = rows or [""]
-    margins = [lead, *[" " * len(lead)] * (len(rows) - 1)]
-    ends = [","] * (len(rows) - 1) + [" }"]
-    return [margin + row + end for margin, row, end in zip(margins, rows, ends, strict=True)]
+    return aligned(lead, rows or [""], " }")
+
+
+def aligned(lead: str, rows: Sequence[str], end: str = "") -> list[str]:
+    """Rows with commas between them, the first behind `lead`, the others below it, the last before `end`."""
+    *before, last = rows
+    lines = [*(row + "," for row in before), last + end]
+    return [(" " * len(lead) if number else lead) + line for number, line in enumerate(lines)]
 
 
 def plain(text: str) -> str:

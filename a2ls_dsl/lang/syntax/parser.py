@@ -19,8 +19,8 @@ from a2ls_dsl.diagnostics import A2lError, Fix, Source, Span
 from a2ls_dsl.lang.files import folder
 from a2ls_dsl.lang.messages.codes import Findings, Rule
 from a2ls_dsl.lang.syntax import surface
-from a2ls_dsl.lang.syntax.error_context import ParseFailure
-from a2ls_dsl.lang.syntax.errors import IN_GRAMMARS, IN_LOSSES, Explainer, explain
+from a2ls_dsl.lang.syntax.error_context import Explainer, ParseFailure
+from a2ls_dsl.lang.syntax.errors import IN_GRAMMARS, IN_LOSSES, explain
 from a2ls_dsl.lang.syntax.tree import Import
 from a2ls_dsl.words.numbers import number_of_text
 

@@ -67,12 +67,9 @@ def print_tail(term: Comparison) -> str:
 
 def print_option(option: Option) -> str:
     """`head = mlp(256) as q`, `bins = 101`."""
-    value = (
-        print_map(option.value.name, option.value.numbers)
-        if isinstance(option.value, Call)
-        else print_number(option.value)
-    )
-    return f"{option.name} = {value}" + (f" as {option.shared}" if option.shared else "")
+    value = option.value
+    text = print_map(value.name, value.numbers) if isinstance(value, Call) else print_number(value)
+    return f"{option.name} = {text}" + (f" as {option.shared}" if option.shared else "")
 
 
 def print_set(items: Iterable[Item]) -> str:
