@@ -23,6 +23,7 @@ from a2ls_dsl.lang.syntax import surface
 from a2ls_dsl.lang.syntax.items import MAX_ELEMENTS, Value
 from a2ls_dsl.lang.syntax.printer import print_item, print_option
 from a2ls_dsl.lang.syntax.tree import Call, Option, Schedule
+from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.registry import operators
 
 MAX_FORMS = 100_000
@@ -39,7 +40,8 @@ def too_large_findings(file: GrammarFile, alternatives: Alternatives) -> Iterato
     """What is too large, without building it."""
     loss = next(rule.name for rule in file.rules if rule.name.text == "loss")
     calls = calls_of(alternatives)
-    number = min(MANY, sum(alternatives.measure(written) for call in calls for written in sets_of(call)))
+    sets = [written for call in calls for written in sets_of(call).values()]
+    number = min(MANY, sum(map(alternatives.measure, sets)))
     for call in calls:
         words = 1
         for part in (call.name, call.negatives, *(option.value for option in call.options)):
@@ -153,7 +155,7 @@ def _empty_or_idle(leaf: ComparisonSpace, trained: tuple[int, ...]) -> Iterator[
 
     trained: the items of source and target through which a gradient reaches the encoder.
     """
-    written = [given.span for given in sets_of(leaf.call)]
+    written = [given.span for given in sets_of(leaf.call).values()]
     for group in leaf.live:
         sets = [(s, [s.cubes[p] for p in places]) for s, places in zip(leaf.sets, group.sets, strict=True)]
         source, target = sets[0], sets[1:]
@@ -164,7 +166,7 @@ def _empty_or_idle(leaf: ComparisonSpace, trained: tuple[int, ...]) -> Iterator[
                 may = cube.may & trained[0]
                 fix = "add `require a state in source`" if may else "add a state to the source"
                 message = "a source without a state trains no encoder, and the grammar allows one here"
-                if cube.high & ~trained[0] & source[0].layout.states:
+                if cube.high & ~trained[0] & source[0].layout.mask(Stream.STATE):
                     message = "states without gradient train no encoder, and there may be only these here"
                     fix = "let one state that is always there be encoded by `online`, the default"
                 yield report(GrammarRule.NO_GRADIENT, message, written[0], fix)

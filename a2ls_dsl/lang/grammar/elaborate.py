@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
 from math import prod
+from typing import NamedTuple
 
 from a2ls_dsl.lang.grammar.alternatives import Alternatives
 from a2ls_dsl.lang.grammar.comparison import ComparisonSpace, Group, Wording
@@ -14,7 +15,6 @@ from a2ls_dsl.lang.grammar.compound import ChoiceSpace, ScaledSpace, SumSpace
 from a2ls_dsl.lang.grammar.file import STREAM_WORDS, GrammarFile
 from a2ls_dsl.lang.grammar.losses import Filter, Root
 from a2ls_dsl.lang.grammar.sets import (
-    SIDES,
     SOURCE,
     TARGET,
     Cube,
@@ -61,6 +61,13 @@ class _Class:
         return self.shorter[given]
 
 
+class _At(NamedTuple):
+    """For which values of the parameters an expression is met, and how deep bounded rules may still go."""
+
+    binding: surface.Binding
+    depths: dict[str, int]
+
+
 class Elaborator:
     """Builds the spaces of a checked file."""
 
@@ -76,15 +83,13 @@ class Elaborator:
 
     def roots(self) -> list[Root]:
         """The spaces of `loss`, with the parameters' values; without those that have no derivation."""
-        spaces = [(binding, self._rule("loss", binding, {})) for binding in self.file.bindings()]
+        spaces = [(binding, self._rule("loss", _At(binding, {}))) for binding in self.file.bindings()]
         return [(binding, space) for binding, space in spaces if space is not None and space.total]
 
     def example(self, call: surface.Operation) -> Comparison:
         """The first combination of a comparison, whether its parts go together or not."""
         binding, lists = next(self.file.bindings()), self._lists(call)
-        sets = [
-            self._set(written, side, binding)[0] for written, side in zip(sets_of(call), SIDES, strict=False)
-        ]
+        sets = [self._set(written, side, binding)[0] for side, written in sets_of(call).items()]
         kind = str(lists[0][0].value), bool(lists[1][0].value), _options(lists, call, (0,) * len(lists))
         return self.layouts.decode(kind, tuple(space.cubes[0].high for space in sets))
 
@@ -92,7 +97,7 @@ class Elaborator:
         choices = [
             choice
             for call in calls_of(self.alternatives)
-            for written in sets_of(call)[slice(1) if side == SOURCE else slice(1, 2)]
+            if (written := sets_of(call).get(side))
             for binding in self.file.bindings()
             for choice in self.alternatives.sets(written, side, binding)
         ]
@@ -105,77 +110,57 @@ class Elaborator:
                 clauses.append(bare.cover(item for item in items if stream in (None, stream_of(item))))
         return Layout(side, bare.items, tuple(dict.fromkeys(clauses)))
 
-    def _rule(self, name: str, binding: surface.Binding, depths: dict[str, int]) -> Space | None:
+    def _rule(self, name: str, at: _At) -> Space | None:
         if name in self._bounds:
-            left = depths.get(name, self._bounds[name])
+            left = at.depths.get(name, self._bounds[name])
             if not left:
                 return None
-            depths = depths | {name: left - 1}
-        return self._space(self.alternatives.rules[name].body, binding, depths)
+            at = at._replace(depths=at.depths | {name: left - 1})
+        return self._space(self.alternatives.rules[name].body, at)
 
-    def _space(
-        self, expression: surface.Expression, binding: surface.Binding, depths: dict[str, int]
-    ) -> Space | None:
+    def _space(self, expression: surface.Expression, at: _At) -> Space | None:
         if isinstance(expression, surface.Name):
-            return self._rule(expression.text, binding, depths)
+            return self._rule(expression.text, at)
         bounded = sorted(self._bounds.keys() & self._reached(expression))
-        left = tuple(depths.get(name, self._bounds[name]) for name in bounded)
-        key = expression, self.alternatives.relevant(expression, binding), left
+        left = tuple(at.depths.get(name, self._bounds[name]) for name in bounded)
+        key = expression, self.alternatives.relevant(expression, at.binding), left
         if key not in self._spaces:
-            self._spaces[key] = self._built(expression, binding, depths)
+            self._spaces[key] = self._built(expression, at)
         return self._spaces[key]
 
-    def _built(
-        self, expression: surface.Expression, binding: surface.Binding, depths: dict[str, int]
-    ) -> Space | None:
+    def _built(self, expression: surface.Expression, at: _At) -> Space | None:
         place = expression.span.start
         match expression:
             case surface.Choice(alternatives):
-                return _choice(
-                    place, [self._space(alternative, binding, depths) for alternative in alternatives]
-                )
+                return _choice(place, [self._space(alternative, at) for alternative in alternatives])
+            case surface.Optional(inner):
+                return ChoiceSpace(place, (SumSpace(place), self._space(inner, at)))
             case surface.Sum(parts) if all(isinstance(part, surface.Optional) for part in parts):
                 # One term has to stay: the first that does, with those behind it there or not.
                 firsts = [
-                    self._sum(-1 - part.span.start, (part.inner, *parts[number:]), binding, depths)
+                    self._sum(-1 - part.span.start, (part.inner, *parts[number:]), at)
                     for number, part in enumerate(parts, start=1)
                     if isinstance(part, surface.Optional)
                 ]
                 return _choice(place, firsts)
             case surface.Sum(parts):
-                return self._sum(place, parts, binding, depths)
+                return self._sum(place, parts, at)
             case surface.Scaled(weight, body):
-                space = self._space(body, binding, depths)
+                space = self._space(body, at)
                 return None if space is None else ScaledSpace(place, self.alternatives.weights(weight), space)
             case surface.Operation():
-                return self._comparison(expression, binding)
+                return self._comparison(expression, at.binding)
         raise TypeError("the checker lets losses stand here only")
 
-    def _sum(
-        self,
-        place: int,
-        parts: Sequence[surface.Expression],
-        binding: surface.Binding,
-        depths: dict[str, int],
-    ) -> Space | None:
-        spaces = [self._part(part, binding, depths) for part in parts]
+    def _sum(self, place: int, parts: Sequence[surface.Expression], at: _At) -> Space | None:
+        spaces = [self._space(part, at) for part in parts]
         kept = tuple(space for space in spaces if space is not None)
         if len(kept) < len(spaces):
             return None
         return kept[0] if len(kept) == 1 else SumSpace(place, kept)
 
-    def _part(
-        self, part: surface.Expression, binding: surface.Binding, depths: dict[str, int]
-    ) -> Space | None:
-        if isinstance(part, surface.Optional):
-            place = part.span.start
-            return ChoiceSpace(place, (SumSpace(place), self._space(part.inner, binding, depths)))
-        return self._space(part, binding, depths)
-
     def _comparison(self, call: surface.Operation, binding: surface.Binding) -> ComparisonSpace:
-        sets = [
-            self._set(written, side, binding) for written, side in zip(sets_of(call), SIDES, strict=False)
-        ]
+        sets = [self._set(written, side, binding) for side, written in sets_of(call).items()]
         spaces = tuple(space for space, _ in sets)
         groups = []
         for combination in product(*(shapes.items() for _, shapes in sets)):
@@ -249,9 +234,9 @@ def _choice(place: int, options: Sequence[Space | None]) -> ChoiceSpace | None:
     return ChoiceSpace(place, tuple(options)) if any(options) else None
 
 
-def sets_of(call: surface.Operation) -> list[surface.Expression]:
-    """The sets of a comparison, one or two."""
-    return [call.arguments[0], *([call.target] if call.target else [])]
+def sets_of(call: surface.Operation) -> dict[str, surface.Expression]:
+    """The sets of a comparison, one or two, by their sides."""
+    return {SOURCE: call.arguments[0]} | ({TARGET: call.target} if call.target else {})
 
 
 def _options(

@@ -56,11 +56,6 @@ class Layout:
         """The items of one stream."""
         return self.cover(item for item in self.items if stream_of(item) is stream)
 
-    @cached_property
-    def states(self) -> int:
-        """The mask of all states."""
-        return self.mask(Stream.STATE)
-
     def cover(self, items: Iterable[Item]) -> int:
         """The mask of some items; an item given twice counts once."""
         mask = 0

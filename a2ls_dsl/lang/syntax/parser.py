@@ -140,7 +140,7 @@ def _parser(dialect: Dialect) -> Lark:
         parser="lalr",
         lexer=dialect.lexer,
         propagate_positions=True,
-        maybe_placeholders=False,
+        maybe_placeholders=True,
     )
 
 
@@ -169,7 +169,9 @@ _PARTS: dict[str, Callable[..., Any]] = {
     "equation": surface.Equation,
     "require": surface.Require,
     "bound": surface.Bound,
+    "header": surface.Header,
     "horizon": surface.Horizon,
+    "operation": surface.Operation,
     "option": surface.Setting,
     "scaled": surface.Scaled,
     "optional": surface.Optional,
@@ -187,6 +189,9 @@ _LISTS: dict[str, Callable[..., Any]] = {
 }
 """The nodes that hold what is inside them as a list."""
 
+_TUPLES = ("arguments", "options", "horizons")
+"""What isn't a node itself, but a list of some in one."""
+
 
 class Builder:
     """Builds surface trees from lark's: a method for each other rule of the syntax that leaves a node."""
@@ -201,13 +206,17 @@ class Builder:
         self._base = base
         return [self._built(child) for child in start.children]
 
-    def _built(self, node: Child) -> Any:
+    def _built(self, node: Child | None) -> Any:
+        if node is None:
+            return None
         if isinstance(node, Token):
             return (
                 surface.whole(node) if node.type == "INT" else surface.Name(str(node), span=self._span(node))
             )
         if node.data in _PARTS:
             return _PARTS[node.data](*self._all(node.children), span=self._span(node))
+        if node.data in _TUPLES:
+            return self._all(node.children)
         if node.data in _LISTS:
             return _LISTS[node.data](self._all(node.children), span=self._span(node))
         return getattr(self, f"_{node.data}")(node)
@@ -222,22 +231,6 @@ class Builder:
     def _import(self, node: Node) -> Import:
         (path,) = node.children
         return Import(str(path)[1:-1], self._span(node), self._span(path))
-
-    def _header(self, node: Node) -> surface.Header:
-        name, *horizons = self._all(node.children)
-        return surface.Header(name, tuple(horizons), span=self._span(node))
-
-    def _operation(self, node: Node) -> surface.Operation:
-        arguments, behind = list[Any](), dict[str, tuple[Any, ...]]()
-        for child in node.children:
-            if isinstance(child, Tree) and child.data in ("target", "negatives", "options"):
-                behind[child.data] = self._all(child.children)
-            else:
-                arguments.append(self._built(child))
-        name, *sets = arguments
-        target, negatives = (behind.get(part, (None,))[0] for part in ("target", "negatives"))
-        options = behind.get("options", ())
-        return surface.Operation(name, tuple(sets), target, negatives, options, span=self._span(node))
 
     def _number(self, node: Node) -> surface.Number:
         value = number_of_text("".join(map(str, node.children)))

@@ -195,9 +195,9 @@ class Operation(Node):
 
     name: Name
     arguments: tuple[Expression, ...]
-    target: Expression | None
-    negatives: Expression | None
-    options: tuple[Setting, ...]
+    target: Expression | None = None
+    negatives: Expression | None = None
+    options: tuple[Setting, ...] = ()
 
 
 Leaf: TypeAlias = Name | Number | Nothing | Against | Broken
