@@ -19,9 +19,6 @@ from a2ls_dsl.lang.syntax.parser import GRAMMARS, read
 
 _INDENT = 4
 
-_SIGNS = {surface.Choice: ("|", 1), surface.Sum: ("+", 2), surface.Both: ("and", 4)}
-"""What stands between expressions, and of which level they are without parentheses: see `_level`."""
-
 
 def format_grammar(source: Source) -> str:
     """The text of a loss grammar in its one layout. Raises `LanguageError` if it doesn't parse."""
@@ -71,54 +68,79 @@ def _lines(part: surface.Expression, column: int, outer: int = 0) -> list[str]:
 
     outer: so many columns before it stand the signs of its further alternatives or summands.
     """
-    line = _flat(part)
-    if column + len(line) <= WIDTH:
-        return [line]
     margin = " " * (column - outer)
     match part:
+        case surface.Name(text):
+            return [text]
+        case surface.Number(span=span):
+            return [re.sub(r"#[^\n]*|\s+", "", span.source.text[span.start : span.end])]
+        case surface.Nothing():
+            return ["none"]
+        case surface.Against():
+            return ["against batch"]
         case surface.Choice(inside):
             parts = [_grouped(inner, 1, column) for inner in inside]
-            return _filled(parts, column, margin + "| ", " | ", list(map(_is_loss, inside)))
+            lines = _filled(parts, column, margin + "| ", " | ", list(map(_is_loss, inside)))
         case surface.Sum(inside) | surface.Both(inside):
-            sign, level = _SIGNS[type(part)]
-            parts = [_grouped(inner, level, column) for inner in inside]
-            return parts[0] + [line for lines in parts[1:] for line in _led(f"{margin}{sign} ", lines)]
+            sign, level = ("+", 2) if isinstance(part, surface.Sum) else ("and", 4)
+            first, *others = [_grouped(inner, level, column) for inner in inside]
+            lines = first + [line for other in others for line in _led(f"{margin}{sign} ", other)]
         case surface.Scaled(weight, body):
             lead = f"{_flat(weight, 3)} * "
-            first, *others = _grouped(body, 3, column + len(lead))
-            return [lead + first, *others]
+            lines = _led(lead, _grouped(body, 3, column + len(lead)))
         case surface.Optional(inner):
-            *before, last = _lines(inner, column + 2)
-            return _led("[ ", [*before, last + " ]"])
+            lines = _led("[ ", _lines(inner, column + 2))
+            lines[-1] += " ]"
         case surface.Elements(items, some):
-            brace = "some of { " if some else "{ "
-            start = column + len(brace)
-            rows = _filled([[_item(item)] for item in items], start, " " * start, ", ")
-            return _led(brace, [*(row + "," for row in rows[:-1]), rows[-1] + " }"])
-        case surface.Operation() if _is_loss(part):
-            return _comparison(part, column)
-    return [line]
+            lines = _listed("some of { " if some else "{ ", map(_item, items), column, " }")
+        case surface.Operation():
+            lines = _called(part, column)
+        case _:
+            raise TypeError(part)
+    return _fitted(lines, column)
 
 
-def _comparison(part: surface.Operation, column: int) -> list[str]:
-    """A comparison that doesn't fit on a line."""
-    bare, tail = _flat_call(part), _tail(part)
-    inner = " " * (column + _INDENT)
-    if column + len(bare) > WIDTH:
-        lead = f"{part.name.text}("
-        lines = _led(lead, _lines(part.arguments[0], column + len(lead)))
-        if part.target:
-            lines += _led(f"{inner}-> ", _lines(part.target, column + _INDENT + len("-> ")))
-        lines[-1] += ")"
+def _called(part: surface.Operation, column: int) -> list[str]:
+    """A comparison with target, negatives and options in lines of their own; all else stays on one line."""
+    lead, inner = f"{part.name.text}(", " " * (column + _INDENT)
+    if part.arguments[1:]:
+        lines = [lead + ", ".join(map(_flat, part.arguments))]
     else:
-        lines = [bare]
-    if tail and column + _INDENT + len(tail) > WIDTH and part.options:
-        negatives = f"{_flat(part.negatives, 4)} " if part.negatives else ""
-        lead = f"{inner}{negatives}with "
-        options = [[_setting(option)] for option in part.options]
-        rows = _filled(options, len(lead), " " * len(lead), ", ")
-        return lines + _led(lead, [*(row + "," for row in rows[:-1]), rows[-1]])
-    return lines + ([inner + tail] if tail else [])
+        lines = _led(lead, _lines(part.arguments[0], column + len(lead)))
+    if part.target:
+        lines += _led(f"{inner}-> ", _lines(part.target, column + _INDENT + len("-> ")))
+    lines[-1] += ")"
+    lines = _fitted(lines, column)
+    negatives = [_flat(part.negatives, 4)] if part.negatives else []
+    if part.options:
+        options = [f"{option.name.text} = {_flat(option.value, 3)}" for option in part.options]
+        tail = _listed(" ".join([*negatives, "with "]), options, column + _INDENT)
+        lines += _led(inner, _fitted(tail, column + _INDENT))
+    else:
+        lines += [inner + text for text in negatives]
+    return lines if _is_loss(part) else [_joined(lines)]
+
+
+def _joined(lines: Sequence[str]) -> str:
+    return " ".join(map(str.strip, lines))
+
+
+def _fitted(lines: list[str], column: int) -> list[str]:
+    """One line in place of several where it fits."""
+    line = _joined(lines)
+    return [line] if column + len(line) <= WIDTH else lines
+
+
+def _flat(part: surface.Expression, level: int = 0) -> str:
+    """An expression on one line."""
+    return _joined(_grouped(part, level, 0))
+
+
+def _listed(lead: str, texts: Iterable[str], column: int, end: str = "") -> list[str]:
+    """Texts with commas between them, as many as fit on a line, behind `lead`, which begins at a column."""
+    start = column + len(lead)
+    *rows, last = _filled([[text] for text in texts], start, " " * start, ", ") or [""]
+    return _led(lead, [*(row + "," for row in rows), last + end])
 
 
 def _filled(
@@ -165,50 +187,6 @@ def _level(part: surface.Expression) -> int:
         case surface.Both() | surface.Operation():
             return 3
     return 4
-
-
-def _flat(part: surface.Expression, level: int = 0) -> str:
-    """An expression on one line."""
-    if _level(part) < level:
-        return f"({_flat(part)})"
-    match part:
-        case surface.Name(text):
-            return text
-        case surface.Number(span=span):
-            return re.sub(r"#[^\n]*|\s+", "", span.source.text[span.start : span.end])
-        case surface.Nothing():
-            return "none"
-        case surface.Against():
-            return "against batch"
-        case surface.Several(inside):
-            sign, least = _SIGNS[type(part)]
-            return f" {sign} ".join(_flat(inner, least) for inner in inside)
-        case surface.Scaled(weight, body):
-            return f"{_flat(weight, 3)} * {_flat(body, 3)}"
-        case surface.Optional(inner):
-            return f"[ {_flat(inner)} ]"
-        case surface.Elements(items, some):
-            return f"{'some of ' if some else ''}{{ {', '.join(map(_item, items))} }}"
-        case surface.Operation():
-            tail = _tail(part)
-            return _flat_call(part) + (f" {tail}" if tail else "")
-    raise TypeError(part)
-
-
-def _flat_call(part: surface.Operation) -> str:
-    target = f" -> {_flat(part.target)}" if part.target else ""
-    return f"{part.name.text}({', '.join(map(_flat, part.arguments))}{target})"
-
-
-def _tail(part: surface.Operation) -> str:
-    """What stands behind the parenthesis."""
-    negatives = [_flat(part.negatives, 4)] if part.negatives else []
-    options = ", ".join(map(_setting, part.options))
-    return " ".join([*negatives, *([f"with {options}"] if options else [])])
-
-
-def _setting(option: surface.Setting) -> str:
-    return f"{option.name.text} = {_flat(option.value, 3)}"
 
 
 def _item(item: surface.Argument) -> str:

@@ -29,11 +29,24 @@ class Node:
 
     @cached_property
     def inside(self) -> tuple[Node, ...]:
-        """The nodes directly inside this one, as far as they can hold others or refer to a rule."""
+        """The nodes directly inside this one, in the order of the text."""
+        inside = list[Node]()
         names: tuple[str, ...] = self.__match_args__
-        values = [getattr(self, name) for name in names]
-        parts = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
-        return tuple(part for part in parts if isinstance(part, Node))
+        for name in names:
+            value = getattr(self, name)
+            if isinstance(value, tuple):
+                inside += value
+            elif isinstance(value, Node):
+                inside.append(value)
+        return tuple(inside)
+
+
+class Leaf(Node):
+    """A node in which nothing else is looked for."""
+
+    @property
+    def inside(self) -> tuple[Node, ...]:
+        return ()
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -50,7 +63,7 @@ def every(kind: type[T], node: Node) -> list[T]:
 
 
 @dataclass(frozen=True, eq=False)
-class Name(Node):
+class Name(Leaf):
     """A word: a rule, an operator, a function or a head where an expression stands."""
 
     text: str
@@ -67,7 +80,7 @@ def whole(text: str) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Step(Node):
+class Step(Leaf):
     """`t+k-1`: the word it counts from, and numbers and parameters, each with its sign."""
 
     base: Name
@@ -89,16 +102,12 @@ class Step(Node):
 
 
 @dataclass(frozen=True, eq=False)
-class Run(Node):
+class Run(Leaf):
     """`s[t]`, `a[t..t+k]`: the steps `first` to `last`, both included."""
 
     stream: Name
     first: Step
     last: Step
-
-    @property
-    def inside(self) -> tuple[Node, ...]:
-        return ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +131,7 @@ class Elements(Node):
 
 
 @dataclass(frozen=True, eq=False)
-class Number(Node):
+class Number(Leaf):
     """`0.1`: a weight, or a number of a function, a head or an option."""
 
     value: float
@@ -130,15 +139,15 @@ class Number(Node):
     """What is wrong with a number that has no value."""
 
 
-class Nothing(Node):
+class Nothing(Leaf):
     """`none`; also what an optional part is when it is left out."""
 
 
-class Broken(Node):
+class Broken(Leaf):
     """What can't be parsed."""
 
 
-class Against(Node):
+class Against(Leaf):
     """`against batch`"""
 
 
@@ -200,8 +209,8 @@ class Operation(Node):
     options: tuple[Setting, ...] = ()
 
 
-Leaf: TypeAlias = Name | Number | Nothing | Against | Broken
-Expression: TypeAlias = Leaf | Elements | Both | Optional | Choice | Sum | Scaled | Operation
+Word: TypeAlias = Name | Number | Nothing | Against | Broken
+Expression: TypeAlias = Word | Elements | Both | Optional | Choice | Sum | Scaled | Operation
 Argument: TypeAlias = Item | Expression
 
 

@@ -98,6 +98,13 @@ def test_long_rules() -> None:
     ]
 
 
+def test_a_long_comparison_with_a_comma_for_its_arrow_keeps_both_sets() -> None:
+    """It is no loss, and nothing that was written may go."""
+    elements = "{ s[t], a[t..t+9], r[t..t+9], o[t..t+9] }"
+    text = f"grammar g\nloss = mse({elements}, {elements})\n"
+    assert meaning(layout(text)) == meaning(text)
+
+
 @pytest.mark.parametrize("text", [MESSY, *EXAMPLES, *SHIPPED])
 def test_the_layout_is_the_same_grammar_with_all_its_comments(text: str) -> None:
     formatted = layout(text)
