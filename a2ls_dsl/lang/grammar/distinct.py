@@ -81,23 +81,16 @@ def _counted(given: list[tuple[Atom, ...]], layouts: Layouts) -> Range:
 
 
 def _largest(bags: list[tuple[Atom, ...]]) -> list[tuple[Atom, ...]]:
-    """The bags whose losses are not all of another bag, too."""
+    """The bags whose losses are not all of another bag, too; the first of those that have the same."""
+
+    def within(bag: tuple[Atom, ...], big: tuple[Atom, ...]) -> bool:
+        return len(bag) == len(big) and all(map(_covered, bag, big))
+
     kept: list[tuple[Atom, ...]] = []
-    for bag in sorted(bags, key=lambda bag: -sum(_extent(atom) for atom in bag)):
-        if not any(len(bag) == len(big) and all(map(_covered, bag, big)) for big in kept):
-            kept.append(bag)
+    for bag in bags:
+        if not any(within(bag, big) for big in kept):
+            kept = [*(other for other in kept if not within(other, bag)), bag]
     return kept
-
-
-def _extent(atom: Atom) -> int:
-    """Something that is larger for what holds more."""
-    return sum(
-        (high.bit_count() - low.bit_count() + 1)
-        for _, products in atom.kinds
-        for sides in products
-        for side in sides
-        for low, high in side
-    ) * len(atom.weights)
 
 
 def _covered(small: Atom, big: Atom) -> bool:

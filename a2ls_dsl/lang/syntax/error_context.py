@@ -6,7 +6,7 @@ Each function looks at one kind of slip, and gives None where it is another.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -25,7 +25,8 @@ class ParseFailure:
     """Where parsing of a piece of text failed: `text[start:end]` is a token that can't stand there.
 
     `terminal` is its kind, `$END` at the end of the piece, or empty for a character that begins
-    no token. `expected` are the terminals that could have stood there.
+    no token. `expected` are the terminals that could have stood there; `signs` are those that are always
+    written alike.
     """
 
     text: str
@@ -33,6 +34,7 @@ class ParseFailure:
     end: int
     terminal: str
     expected: frozenset[str]
+    signs: Mapping[str, str]
 
     @property
     def shown(self) -> str:

@@ -26,27 +26,13 @@ TERMINALS = {
     "NUMBER": "a number",
     "INT": "a number",
     "_ARTICLE": "`a`",
-    "_BAR": "`|`",
     "STRING": "a file in double quotes",
-    "PLUS": "`+`",
-    "MINUS": "`-`",
     "_LOSS": "the next `loss`",
     "_IMPORT": "an `import`",
     "_AGAINST": "`against batch`",
-    "_EQUAL": "`=`",
-    "_STAR": "`*`",
-    "_COMMA": "`,`",
-    "_ARROW": "`->`",
-    "_RANGE": "`..`",
-    "_LPAR": "`(`",
-    "_RPAR": "`)`",
-    "_LBRACE": "`{`",
-    "_RBRACE": "`}`",
-    "_LBRACKET": "`[`",
-    "_RBRACKET": "`]`",
     "$END": "the end",
 }
-"""What messages call what the parser expects, where it isn't the word that a terminal is named after."""
+"""What messages call what the parser expects, where that isn't a word or sign in backticks."""
 
 _SIGNS = (",", "+", "-", "*", "=", "|", "..")
 """What, right behind an opening bracket, is one sign too many."""
@@ -209,27 +195,24 @@ def _no_equals(failure: ParseFailure) -> Finding | None:
 
 def _unexpected(failure: ParseFailure) -> Finding:
     """Whatever else there is: what the parser waited for."""
-    expectation = _expectation(failure.expected)
+    expectation = _expectation(failure)
     if failure.terminal == "$END":
         last = max(failure.start - 1, 0)
         return Rule.SYNTAX, "the text ends too early", expectation, last, last + 1
     return failure.says(Rule.SYNTAX, f"{failure.shown} can't stand here", expectation)
 
 
-def _expectation(wanted: frozenset[str]) -> str:
+def _expectation(failure: ParseFailure) -> str:
     """`expected `,` or `}``; nothing when so much may follow that a list helps nobody."""
-    last = {"HEAD", "_REQUIRE", "$END"}
+    wanted, last = failure.expected, {"HEAD", "_REQUIRE", "$END"}
     wanted -= {"_AS"} if "_COMMA" in wanted else set()  # a name is never needed
     if "HEAD" in wanted and wanted <= last:
         return "expected a rule `name = ...` or a `require` line"
-    shown = sorted(map(_shown, wanted - last if "HEAD" in wanted else wanted))
+    named = wanted - last if "HEAD" in wanted else wanted
+    shown = sorted(TERMINALS.get(terminal) or f"`{failure.signs[terminal]}`" for terminal in named)
     if not shown or len(shown) > 8:
         return ""
     return "expected " + " or ".join([", ".join(shown[:-1]), shown[-1]] if shown[1:] else shown)
-
-
-def _shown(terminal: str) -> str:
-    return TERMINALS.get(terminal) or f"`{terminal.removeprefix('_').lower()}`"
 
 
 IN_LOSSES: tuple[Explainer, ...] = (_habit, _stranger, *SLIPS, _bracket, _part, _part_of_losses, _unexpected)

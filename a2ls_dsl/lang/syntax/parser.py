@@ -14,6 +14,7 @@ from itertools import accumulate
 from typing import Any, Literal, TypeAlias
 
 from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.lexer import PatternStr
 
 from a2ls_dsl.diagnostics import A2lError, Fix, Source, Span
 from a2ls_dsl.lang.files import folder
@@ -94,7 +95,7 @@ def read(source: Source, dialect: Dialect, findings: Findings) -> list[surface.S
                 continue
             except UnexpectedInput as unexpected:
                 broken += 1
-                failure = failure_of(unexpected, piece)
+                failure = failure_of(unexpected, piece, dialect)
                 code, message, fix, first, last = explain(failure, dialect.explainers)
                 if isinstance(fix, Fix) and fix.at:
                     fix = replace(fix, at=(start + fix.at[0], start + fix.at[1]))
@@ -148,18 +149,22 @@ _WORDS = ("_ARTICLE", "_AT", "_FOR", "_IN", "_MOST", "_OF")
 """Words of grammars that are names where they aren't expected: `a` is a stream, too."""
 
 
-def failure_of(error: UnexpectedInput, piece: str) -> ParseFailure:
+def failure_of(error: UnexpectedInput, piece: str, dialect: Dialect) -> ParseFailure:
     """What the parser knows about a syntax error, without its words."""
-    if isinstance(error, UnexpectedToken) and error.token.type != "$END":
-        start = error.token.start_pos or 0
-        terminal = "NAME" if error.token.type in _WORDS else error.token.type
-        return ParseFailure(piece, start, start + len(error.token), terminal, frozenset(error.accepts or ()))
-    if isinstance(error, UnexpectedCharacters):
+    patterns = [(terminal.name, terminal.pattern) for terminal in _parser(dialect).terminals]
+    signs = {name: pattern.value for name, pattern in patterns if isinstance(pattern, PatternStr)}
+    start = end = len(piece.rstrip())
+    terminal, expected = "$END", frozenset[str]()
+    if isinstance(error, UnexpectedToken):
+        expected = frozenset(error.accepts or ())
+        if error.token.type != "$END":
+            start = error.token.start_pos or 0
+            end = start + len(error.token)
+            terminal = "NAME" if error.token.type in _WORDS else error.token.type
+    elif isinstance(error, UnexpectedCharacters):
         start = error.pos_in_stream or 0
-        return ParseFailure(piece, start, start + 1, "", frozenset())
-    expected = (error.accepts or ()) if isinstance(error, UnexpectedToken) else ()
-    end = len(piece.rstrip())
-    return ParseFailure(piece, end, end, "$END", frozenset(expected))
+        end, terminal = start + 1, ""
+    return ParseFailure(piece, start, end, terminal, expected, signs)
 
 
 Child: TypeAlias = Node | Token
