@@ -142,8 +142,7 @@ def _experiment(collected: Collected, figure: str) -> Iterator[str]:
     command = f"a2l experiment run {_shown(experiment.path)}"
     missing = len(experiment.runs) - collected.count
     there = f"{collected.count} of {count(len(experiment.runs), 'run')}"
-    lacking = "run that is missing" if missing == 1 else f"{missing} that are missing"
-    more = f"; `{command}` adds the {lacking}" if missing else f", by `{command}`"
+    more = f"; `{command}` adds the {_missing(missing)}" if missing else f", by `{command}`"
     yield (
         f"{count(len(arms), 'arm')}, {count(experiment.seeds, 'seed')}, {experiment.frames:,} frames: "
         f"{there}{more}."
@@ -216,11 +215,20 @@ def _published(experiment: Experiment, published: Published) -> Iterator[str]:
     yield ""
 
 
+def _missing(number: int) -> str:
+    return "run that is missing" if number == 1 else f"{number} that are missing"
+
+
 def _spent(collected: Collected) -> str:
     parts = [
         f"{seconds / 3600:.1f} hours on {device}" for device, seconds in sorted(collected.seconds.items())
     ]
-    return f"They took {' and '.join(parts)}."
+    spent = f"They took {' and '.join(parts)}."
+    missing = len(collected.experiment.runs) - collected.count
+    if not missing:
+        return spent
+    rest = missing * sum(collected.seconds.values()) / collected.count
+    return f"{spent} At that rate the {_missing(missing)} would take {rest / 3600:.1f} hours more."
 
 
 def _versions(collected: Collected) -> str:

@@ -136,7 +136,9 @@ def test_the_page(tmp_path: Path) -> None:
     assert f"19 of 20 runs; `a2l experiment run {plan.path}` adds the run that is missing" in text
     assert f"Made by `a2l experiment collect {plan.path}`" in text
     assert plan.path.is_file()
-    assert "They took 9.5 hours on cpu." in text
+    assert (
+        "They took 9.5 hours on cpu. At that rate the run that is missing would take 0.5 hours more." in text
+    )
     assert "| cartpole-balance | 812 ± 30 |" in text
     assert "| source | a paper |" in text
     assert "999" not in text  # at another budget
