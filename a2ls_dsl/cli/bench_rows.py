@@ -145,19 +145,19 @@ def _stacks(request: Request, mix: Mix) -> Rows:
 def _of_search(
     request: Request, mix: Mix
 ) -> tuple[list[Loss], tuple[Task, int, SacSettings, str, Computation, float]]:
-    """The losses of a search's stack, and how they train."""
+    """The losses of a search's stack, as `a2l evolve` draws them by default, and how they train."""
     from dataclasses import replace
 
     import numpy as np
 
-    from a2ls_dsl.lang.grammar import load_grammar
     from a2ls_dsl.rl.envs.tasks import find_task
     from a2ls_dsl.rl.settings import paper_settings
-    from a2ls_dsl.search.settings import EvolutionSettings
+    from a2ls_dsl.search.settings import EvolutionSettings, SearchSettings, default_operator
     from a2ls_dsl.search.strategies.evolution import first_population
 
     task, rng = find_task(request.env), np.random.default_rng(0)
-    drawn = first_population(load_grammar(mix.grammar), mix.members, EvolutionSettings(), rng)
+    search = SearchSettings(request.env, grammar=mix.grammar, operator=default_operator(mix.grammar))
+    drawn = first_population(search.space(), mix.members, EvolutionSettings(), rng)
     settings = replace(paper_settings(task), batch_size=mix.batch_size, hidden=mix.hidden)
     training = task, mix.frames, settings, request.device, request.computation, request.seconds
     return [member.loss for member in drawn], training
