@@ -68,5 +68,7 @@ def _try(name: str, arguments: list[str]) -> None:
             f"{count(played, 'episode')}, of which {trial.terminated} ended by the task's own rules"
         )
     typer.echo(f"speed         {trial.steps_per_second:,.0f} agent steps/s")
+    if trial.cut:
+        typer.echo(f"warning: {trial.cut}, which cuts it there")
     if not trial.repeats:
         typer.echo("warning: equal seeds and actions give unequal episodes; a run can't be repeated exactly")

@@ -46,7 +46,7 @@ class GymEnv:
             self._see = see_rendered(task.name, env.render, size)
             self.observation_shape = (3, size, size)
         self.episode_frames = task.episode_frames or _time_limit(env) or LIMIT
-        self._frames, self._last = 0, True
+        self._frames, self._last, self.cut = 0, True, ""
         self._observation = self.reset(0)
         self._last = True
 
@@ -66,7 +66,8 @@ class GymEnv:
         """Repeat the action for `action_repeat` frames, or until the episode ends.
 
         After the end, a step does nothing and is the last one again: an episode that is replayed may be
-        shorter if the environment isn't a function of its seed.
+        shorter if the environment isn't a function of its seed. A reward or an observation that isn't finite
+        cuts the episode; `cut` then says which.
         """
         if self._last:
             return Step(self._observation.copy(), 0.0, False, True)
@@ -88,7 +89,8 @@ class GymEnv:
                 break
         seen = self._seen(observation)
         if not (np.isfinite(total) and np.isfinite(seen).all()):
-            self._last = True
+            what = "an observation" if np.isfinite(total) else "a reward"
+            self._last, self.cut = True, f"frame {self._frames} of an episode gave {what} that isn't finite"
             return Step(self._observation.copy(), total if np.isfinite(total) else 0.0, False, True)
         self._observation, self._last = seen, bool(terminated) or truncated
         return Step(seen.copy(), total, bool(terminated), self._last)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 
 import numpy as np
 
 from a2ls_dsl.rl.envs.pool import EnvPool
-from a2ls_dsl.rl.envs.tasks import Task
+from a2ls_dsl.rl.envs.tasks import Task, suite_of
 
 EPISODES = 3
 SECONDS = 10.0
@@ -18,7 +20,7 @@ SECONDS = 10.0
 class Trial:
     """The results. repeats: whether equal seeds and actions gave equal episodes; returns, steps: of whole
     episodes with random actions; terminated: how many of these ended by the task's own rules; episode_frames:
-    the limit after which an episode is cut."""
+    the limit after which an episode is cut; cut: what else cut one, in words."""
 
     observation_shape: tuple[int, ...]
     action_size: int
@@ -29,6 +31,7 @@ class Trial:
     steps: tuple[int, ...]
     terminated: int
     steps_per_second: float
+    cut: str
 
 
 def try_task(task: Task) -> Trial:
@@ -64,4 +67,18 @@ def try_task(task: Task) -> Trial:
             tuple(steps),
             terminated,
             played / seconds,
+            _cut(task),
         )
+
+
+def _cut(task: Task) -> str:
+    """What cuts an episode of an environment in this process, if it isn't its end: see `GymEnv.step`."""
+    rng, deadline = np.random.default_rng(0), time.perf_counter() + SECONDS
+    with redirect_stdout(StringIO()):
+        env = suite_of(task).make(task, None, life_loss=False)
+        env.reset(0)
+        last = False
+        while not last and time.perf_counter() < deadline:
+            act = rng.integers(env.action_size) if env.discrete else rng.uniform(-1, 1, env.action_size)
+            last = env.step(act).last
+    return str(getattr(env, "cut", ""))

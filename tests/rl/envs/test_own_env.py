@@ -114,6 +114,10 @@ def test_doctor_tries_an_environment(folder: Path) -> None:
     assert "2 numbers" in done.stdout
     assert "3 to choose from" in done.stdout
     assert "warning" not in done.stdout
+    done = a2l("doctor", "--env", "lab_env:Track?fault=nan")
+    assert (
+        "warning: frame 3 of an episode gave a reward that isn't finite, which cuts it there" in done.stdout
+    )
     done = a2l("doctor", "--env", "lab_env:Clock")
     assert "warning: equal seeds" in done.stdout
     assert "actions       1 number\n" in done.stdout
