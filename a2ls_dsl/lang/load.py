@@ -113,6 +113,10 @@ class Unit:
     summaries: dict[str, Summary] = field(default_factory=dict)
     losses: dict[str, Loss] = field(default_factory=dict)
 
+    def note(self, code: str, message: str, statement: Import, fix: str | Fix) -> None:
+        """Add a diagnostic about an import."""
+        self.diagnostics.append(report(code, message, place(statement.path_span), fix))
+
     @property
     def errors(self) -> list[Diagnostic]:
         """What makes the file unusable."""
@@ -169,22 +173,20 @@ class Importer:
                 names = [self.units[name].source.name for name in [*self._open[self._open.index(key) :], key]]
                 message = f"this import closes a circle: {' -> '.join(map(os.path.basename, names))}"
                 fix = "put what both files need into a third one"
-                unit.diagnostics.append(report(Rule.IMPORT_CIRCLE, message, place(statement.path_span), fix))
+                unit.note(Rule.IMPORT_CIRCLE, message, statement, fix)
                 return None
             if key in self.units:
                 return self.units[key]
             source = self._read(target, self._called(statement.path, target, unit.source))
         except A2lError as error:
-            where, words = place(statement.path_span), error.fix
-            unit.diagnostics.append(report(Rule.IMPORT_UNREADABLE, error.message, where, _edit(words)))
+            unit.note(Rule.IMPORT_UNREADABLE, error.message, statement, _edit(error.fix))
             return None
         fits = len(self.units) <= MAX_FILES and self._size + len(source.text) <= MAX_SIZE
         inner = self.unit(source, target) if fits else None
         if not fits or self._elements > MAX_ELEMENTS:
             message = f"a file imports at most {MAX_FILES} files, {MAX_SIZE // 1000} kB"
             message += f" and {MAX_ELEMENTS:,} elements, directly and through others"
-            where = place(statement.path_span)
-            unit.diagnostics.append(report(Rule.IMPORT_LIMITS, message, where, "import less"))
+            unit.note(Rule.IMPORT_LIMITS, message, statement, "import less")
             return None
         return inner
 
@@ -200,7 +202,7 @@ class Importer:
             if before.source is not inner.source:
                 message = f'`{name}` is a loss of "{before.by.path}" and of "{statement.path}"'
                 fix = "rename one of the two, or import one of the files only"
-                unit.diagnostics.append(report(Rule.NAME_TAKEN, message, place(statement.path_span), fix))
+                unit.note(Rule.NAME_TAKEN, message, statement, fix)
                 return
 
 

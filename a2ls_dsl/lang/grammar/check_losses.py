@@ -157,24 +157,25 @@ def _empty_or_idle(leaf: ComparisonSpace, trained: tuple[int, ...]) -> Iterator[
     """
     written = [given.span for given in sets_of(leaf.call).values()]
     for group in leaf.live:
-        sets = [(s, [s.cubes[p] for p in places]) for s, places in zip(leaf.sets, group.sets, strict=True)]
-        source, target = sets[0], sets[1:]
+        source, *targets = group.sets
+        layout = source.space.layout
         # Where every target trains the encoder, a source may be anything but empty.
-        needed = not target or any(cube.can_lack(trained[1], target[0][0].layout) for cube in target[0][1])
-        for cube in source[1]:
-            if needed and cube.can_lack(trained[0], source[0].layout):
+        idle = (cube.can_lack(trained[1], target.space.layout) for target in targets for cube in target.cubes)
+        needed = not targets or any(idle)
+        for cube in source.cubes:
+            if needed and cube.can_lack(trained[0], layout):
                 may = cube.may & trained[0]
                 fix = "add `require a state in source`" if may else "add a state to the source"
                 message = "a source without a state trains no encoder, and the grammar allows one here"
-                if cube.high & ~trained[0] & source[0].layout.mask(Stream.STATE):
+                if cube.high & ~trained[0] & layout.mask(Stream.STATE):
                     message = "states without gradient train no encoder, and there may be only these here"
                     fix = "let one state that is always there be encoded by `online`, the default"
                 yield report(GrammarRule.NO_GRADIENT, message, written[0], fix)
-        for (space, cubes), span in zip(sets, written, strict=True):
-            side = space.layout.side
-            for cube in cubes:
+        for offer, span in zip(group.sets, written, strict=True):
+            layout, side = offer.space.layout, offer.space.layout.side
+            for cube in offer.cubes:
                 # An empty source of which a state is needed was refused above.
-                if not (side == SOURCE and needed) and cube.can_lack(cube.high, space.layout):
+                if not (side == SOURCE and needed) and cube.can_lack(cube.high, layout):
                     message = f"a loss needs a {side}, and the grammar allows an empty one here"
                     yield report(GrammarRule.SIDE_EMPTY, message, span, f"add `require an element in {side}`")
 

@@ -9,10 +9,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from a2ls_dsl.lang.grammar.combinatorics import ATTEMPTS, draw, pick, weighted
-from a2ls_dsl.lang.grammar.sets import Atom, Cube, Drawer, Kind, Layouts, Product, SetSpace
+from a2ls_dsl.lang.grammar.sets import Atom, Cube, Drawer, Kind, Layouts, Offer, Product, SetSpace
 from a2ls_dsl.lang.grammar.space import Derivation, Search, Space, spaces_of
 from a2ls_dsl.lang.syntax.tree import Comparison, Weight, Weighted
 
@@ -32,12 +33,19 @@ class Wording(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Words and sets that all go together. sets: for each set the places of what it can be."""
+    """Words and sets that all go together. sets: what each set can be."""
 
     words: tuple[Wording, ...]
-    sets: tuple[tuple[int, ...], ...]
-    total: int
-    valid: int
+    sets: tuple[Offer, ...]
+
+    def number(self, of: Callable[[Cube], int]) -> int:
+        """How many comparisons there are, of those that `of` counts in a cube."""
+        return len(self.words) * math.prod(sum(map(of, offer.cubes)) for offer in self.sets)
+
+    @cached_property
+    def valid(self) -> int:
+        """How many of them keep the `require` lines."""
+        return self.number(attrgetter("valid"))
 
 
 class Chosen(NamedTuple):
@@ -59,8 +67,8 @@ class ComparisonSpace(Space):
     groups: tuple[Group, ...]
     layouts: Layouts
 
-    def number(self, of: Callable[[Group], int]) -> int:
-        return sum(map(of, self.groups))
+    def number(self, of: Callable[[Cube], int]) -> int:
+        return sum(group.number(of) for group in self.groups)
 
     inside = ()
     lengths = (1, 1)
@@ -102,23 +110,18 @@ class ComparisonSpace(Space):
     def pick_evenly(self, drawer: Drawer) -> Chosen:
         group = self.live[weighted(drawer.rng, [group.valid for group in self.live])]
         word = pick(drawer.rng, group.words)
-        sets = zip(self.sets, group.sets, strict=True)
-        return _chosen_of(word, [space.draw_evenly(places, drawer) for space, places in sets])
+        return _chosen_of(word, [offer.draw_evenly(drawer) for offer in group.sets])
 
     def _proposed(self, drawer: Drawer) -> Chosen:
         group = self.live[weighted(drawer.rng, self._combinations)]
         word = pick(drawer.rng, group.words)
-        return _chosen_of(
-            word, [s.draw(places, drawer) for s, places in zip(self.sets, group.sets, strict=True)]
-        )
+        return _chosen_of(word, [offer.draw(drawer) for offer in group.sets])
 
     @cached_property
     def _combinations(self) -> tuple[int, ...]:
         """The number of combinations of alternatives in each live group."""
-        return tuple(
-            len(group.words) * math.prod(len(s.live(p)) for s, p in zip(self.sets, group.sets, strict=True))
-            for group in self.live
-        )
+        live = self.live
+        return tuple(len(group.words) * math.prod(len(offer.live) for offer in group.sets) for group in live)
 
     def choices(self) -> Iterator[Chosen]:
         for word, group in self._wordings:
@@ -130,7 +133,7 @@ class ComparisonSpace(Space):
         if number == len(self.sets):
             yield ()
             return
-        for place in group.sets[number]:
+        for place in group.sets[number].places:
             for mask in self.sets[number].masks(place):
                 for rest in self._chosen(group, number + 1):
                     yield (place, mask), *rest
@@ -151,13 +154,10 @@ class ComparisonSpace(Space):
         for word, group in self.kinds.get((term.operator, term.against_batch, term.options), ()):
             if len(self.sets) == 1 and term.target:
                 continue
-            chosen = []
-            for space, places, mask in zip(self.sets, group.sets, masks, strict=False):
-                if (place := space.place_of(mask, places)) is None:
-                    break
-                chosen.append((place, mask))
-            else:
-                return _chosen_of(word, chosen)
+            places = [offer.place_of(mask) for offer, mask in zip(group.sets, masks, strict=False)]
+            found = tuple(place for place in places if place is not None)
+            if len(found) == len(places):
+                return Chosen(word, found, masks[: len(found)])
         return None
 
     def optional(self, choice: Chosen) -> tuple[int, ...]:
@@ -223,7 +223,7 @@ class ComparisonSpace(Space):
         if not all(space.cubes[place].valid for space, place in zip(self.sets, places, strict=True)):
             return None
         for word, group in self._by_picks.get(picks, ()):
-            if all(place in among for place, among in zip(places, group.sets, strict=True)):
+            if all(place in offer.places for place, offer in zip(places, group.sets, strict=True)):
                 return word
         return None
 
@@ -255,10 +255,7 @@ class ComparisonSpace(Space):
     def _products(self) -> tuple[tuple[Kind, frozenset[Product]], ...]:
         kinds: dict[Kind, set[Product]] = {}
         for group in self.live:
-            sets = tuple(
-                frozenset((s.cubes[place].low, s.cubes[place].high) for place in places)
-                for s, places in zip(self.sets, group.sets, strict=True)
-            )
+            sets = tuple(frozenset((cube.low, cube.high) for cube in offer.cubes) for offer in group.sets)
             for word in group.words:
                 kinds.setdefault(word.kind, set()).add(sets)
         return tuple((kind, frozenset(products)) for kind, products in kinds.items())
@@ -269,7 +266,7 @@ class ComparisonSpace(Space):
         words = set[Wording]()
         seen: list[set[int]] = [set() for _ in self.sets]
         for group in self.live:
-            live = [s.live(places) for s, places in zip(self.sets, group.sets, strict=True)]
+            live = [offer.live for offer in group.sets]
             new_words = [word for word in group.words if word not in words]
             new = [[p for p in places if p not in old] for places, old in zip(live, seen, strict=True)]
             for i in range(max(len(new_words), *map(len, new))):

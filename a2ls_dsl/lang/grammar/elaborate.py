@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
-from math import prod
 from typing import NamedTuple
 
 from a2ls_dsl.lang.grammar.alternatives import Alternatives
@@ -20,6 +19,7 @@ from a2ls_dsl.lang.grammar.sets import (
     Cube,
     Layout,
     Layouts,
+    Offer,
     SetSpace,
     kind_of,
     without,
@@ -78,7 +78,7 @@ class Elaborator:
         self._spaces: dict[object, Space | None] = {}
         self._reached = cache(self.alternatives.reached)
         self._classes = cache(self._classed)
-        self._sets: dict[object, tuple[SetSpace, dict[Side, tuple[int, ...]]]] = {}
+        self._sets: dict[object, tuple[SetSpace, dict[Side, Offer]]] = {}
         self.layouts = Layouts(self._layout(SOURCE), self._layout(TARGET))
 
     def roots(self) -> list[Root]:
@@ -172,11 +172,7 @@ class Elaborator:
                 for wording in words.beside(source, target)
             )
             if wordings:
-                places = tuple(places for _, places in combination)
-                sized = list(zip(spaces, places, strict=True))
-                total = len(wordings) * prod(space.total(among) for space, among in sized)
-                valid = len(wordings) * prod(space.valid(among) for space, among in sized)
-                groups.append(Group(wordings, places, total, valid))
+                groups.append(Group(wordings, tuple(offer for _, offer in combination)))
         lists = tuple(map(len, self._lists(call)))
         return ComparisonSpace(call.span.start, call, lists, spaces, tuple(groups), self.layouts)
 
@@ -204,7 +200,7 @@ class Elaborator:
 
     def _set(
         self, written: surface.Expression, side: str, binding: surface.Binding
-    ) -> tuple[SetSpace, dict[Side, tuple[int, ...]]]:
+    ) -> tuple[SetSpace, dict[Side, Offer]]:
         """What a set can be, and which of it have the same shape."""
         key = written, side, self.alternatives.relevant(written, binding)
         if key not in self._sets:
@@ -217,8 +213,9 @@ class Elaborator:
                 items = layout.chosen(high)
                 shape = Side.of_canonical(items, items, choice.rolls, fixed=low == high)
                 shapes.setdefault(shape, []).append(place)
-            alike = {shape: tuple(places) for shape, places in shapes.items()}
-            self._sets[key] = SetSpace(layout, tuple(cubes)), alike
+            space = SetSpace(layout, tuple(cubes))
+            offers = {shape: Offer(space, tuple(places)) for shape, places in shapes.items()}
+            self._sets[key] = space, offers
         return self._sets[key]
 
 

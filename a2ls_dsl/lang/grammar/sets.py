@@ -5,7 +5,7 @@ A set's alternatives are cubes: of a cube's elements some must be there and othe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
@@ -190,37 +190,10 @@ class Cube:
 
 @dataclass(frozen=True, eq=False)
 class SetSpace:
-    """What one set of a comparison can be. `places` name the cubes that go with the rest of it."""
+    """What one set of a comparison can be; `place` is that of a cube."""
 
     layout: Layout
     cubes: tuple[Cube, ...]
-
-    def live(self, places: Iterable[int]) -> list[int]:
-        """The places of the cubes that hold a valid set."""
-        return [place for place in places if self.cubes[place].valid]
-
-    def total(self, places: Iterable[int]) -> int:
-        """How many sets there are, those in two cubes counted twice."""
-        return sum(self.cubes[place].total for place in places)
-
-    def valid(self, places: Iterable[int]) -> int:
-        """How many of them keep the `require` lines."""
-        return sum(self.cubes[place].valid for place in places)
-
-    def draw(self, places: Sequence[int], drawer: Drawer) -> tuple[int, int]:
-        """A cube, each alike, then each optional element by itself: place and mask, valid or not."""
-        while not self.cubes[place := pick(drawer.rng, places)].valid:
-            pass
-        cube = self.cubes[place]
-        return place, cube.low | drawer.optional(cube.may, self.layout)
-
-    def draw_evenly(self, places: Sequence[int], drawer: Drawer) -> tuple[int, int]:
-        """A valid set, each as probable as any other."""
-        place = places[weighted(drawer.rng, [self.cubes[place].valid for place in places])]
-        while True:  # each clause lets half of the masks through at least
-            mask = self.cubes[place].low | draw(drawer.rng, self.cubes[place].may, 0.5)
-            if self.layout.allows(mask):
-                return place, mask
 
     def mend(self, place: int, mask: int, drawer: Drawer) -> int:
         """A mask with what the `require` lines miss in it."""
@@ -234,10 +207,6 @@ class SetSpace:
         cube = self.cubes[place]
         return members([(cube.low, cube.high)], self.layout.clauses, self.layout.digits)
 
-    def place_of(self, mask: int, places: Iterable[int]) -> int | None:
-        """The first cube that holds a mask."""
-        return next((place for place in places if self.cubes[place].holds(mask)), None)
-
     def move(self, mask: int, old: Cube, place: int, drawer: Drawer) -> int:
         """A mask in another cube: what that allows stays, what the old one had no place for is drawn."""
         new = self.cubes[place]
@@ -245,7 +214,7 @@ class SetSpace:
 
     def neighbour(self, place: int, drawer: Drawer) -> int:
         """Another cube: one that has as many alternatives in common as can be, or any."""
-        others = self.live(other for other in range(len(self.cubes)) if other != place)
+        others = [other for other, cube in enumerate(self.cubes) if cube.valid and other != place]
         if not others:
             return place
         path = self.cubes[place].path
@@ -256,3 +225,41 @@ class SetSpace:
         return pick(
             drawer.rng, [o for o, common in zip(others, shared, strict=True) if common == max(shared)]
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Offer:
+    """The cubes of a set that go with the rest of a comparison; `places` name them."""
+
+    space: SetSpace
+    places: tuple[int, ...]
+
+    @cached_property
+    def cubes(self) -> tuple[Cube, ...]:
+        """The cubes themselves."""
+        return tuple(self.space.cubes[place] for place in self.places)
+
+    @cached_property
+    def live(self) -> tuple[int, ...]:
+        """The places of the cubes that hold a valid set."""
+        return tuple(place for place in self.places if self.space.cubes[place].valid)
+
+    def draw(self, drawer: Drawer) -> tuple[int, int]:
+        """A cube, each alike, then each optional element by itself: place and mask, valid or not."""
+        while not self.space.cubes[place := pick(drawer.rng, self.places)].valid:
+            pass
+        cube = self.space.cubes[place]
+        return place, cube.low | drawer.optional(cube.may, self.space.layout)
+
+    def draw_evenly(self, drawer: Drawer) -> tuple[int, int]:
+        """A valid set, each as probable as any other."""
+        number = weighted(drawer.rng, [cube.valid for cube in self.cubes])
+        cube = self.cubes[number]
+        while True:  # each clause lets half of the masks through at least
+            mask = cube.low | draw(drawer.rng, cube.may, 0.5)
+            if self.space.layout.allows(mask):
+                return self.places[number], mask
+
+    def place_of(self, mask: int) -> int | None:
+        """The first cube that holds a mask."""
+        return next((place for place in self.places if self.space.cubes[place].holds(mask)), None)
