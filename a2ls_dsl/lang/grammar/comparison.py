@@ -60,7 +60,6 @@ class Chosen(NamedTuple):
 class ComparisonSpace(Space):
     """A comparison. lists: how many words there are in each place of it. sets: its one or two sets."""
 
-    place: int
     call: surface.Operation
     lists: tuple[int, ...]
     sets: tuple[SetSpace, ...]

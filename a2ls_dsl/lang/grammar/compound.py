@@ -21,7 +21,6 @@ _times = lru_cache(maxsize=10_000)(times)
 class ChoiceSpace(Space):
     """A choice between spaces; None where one would be nested too deeply. The choice is an option's place."""
 
-    place: int
     options: tuple[Space | None, ...]
 
     def number(self, of: Callable[[Space], int]) -> int:
@@ -46,14 +45,8 @@ class ChoiceSpace(Space):
     def under(self, choice: int) -> tuple[Space, ...]:
         return (self.live[choice],)
 
-    def pick(self, drawer: Drawer) -> int:
-        return pick(drawer.rng, self._places)
-
     def pick_evenly(self, drawer: Drawer) -> int:
         return self._places[weighted(drawer.rng, [space.valid for space in self.live.values()])]
-
-    def sites(self) -> Iterable[int]:
-        return (0,) if len(self.live) > 1 else ()
 
     def other(self, old: Derivation, site: int, drawer: Drawer) -> Derivation:
         """Another option, which takes over parts of the old one from the same places, in order."""
@@ -68,9 +61,6 @@ class ChoiceSpace(Space):
             return space.draw(drawer, inner)
 
         return Derivation(self, place, (inner(self.live[place]),))
-
-    def adopt(self, old: Derivation, drawer: Drawer) -> int | None:
-        return old.choice if old.choice in self.live else None
 
     def cross(self, a: Derivation, b: Derivation, equal: bool, drawer: Drawer) -> Derivation:
         if not self.alike(b.space) or a.choice == b.choice:
@@ -109,7 +99,6 @@ class ChoiceSpace(Space):
 class SumSpace(Space):
     """Terms added: nothing is chosen but in its parts. Without parts it is a term that is left out."""
 
-    place: int
     inside: tuple[Space, ...] = ()
 
     def number(self, of: Callable[[Space], int]) -> int:
@@ -118,15 +107,11 @@ class SumSpace(Space):
     def choices(self) -> Iterable[int]:
         return (0,)
 
-    def pick(self, drawer: Drawer) -> int:
-        return 0
-
 
 @dataclass(frozen=True, eq=False)
 class ScaledSpace(Space):
     """A weight before something. The choice is the weight's place."""
 
-    place: int
     factors: tuple[Weight, ...]
     body: Space
 
@@ -143,19 +128,10 @@ class ScaledSpace(Space):
     def weight(self, choice: int, outer: Weight) -> Weight:
         return _times(outer, self.factors[choice])
 
-    def pick(self, drawer: Drawer) -> int:
-        return pick(drawer.rng, range(len(self.factors)))
-
-    def sites(self) -> Iterable[int]:
-        return (0,) if len(self.factors) > 1 else ()
-
     def other(self, old: Derivation, site: int, drawer: Drawer) -> Derivation:
         return old._replace(
             choice=pick(drawer.rng, [choice for choice in self.choices() if choice != old.choice])
         )
-
-    def adopt(self, old: Derivation, drawer: Drawer) -> int | None:
-        return old.choice if old.choice < len(self.factors) else None
 
     def cross(self, a: Derivation, b: Derivation, equal: bool, drawer: Drawer) -> Derivation:
         if not self.alike(b.space):

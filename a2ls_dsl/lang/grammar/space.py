@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
+from a2ls_dsl.lang.grammar.combinatorics import pick
 from a2ls_dsl.lang.grammar.sets import Atom, Drawer
 from a2ls_dsl.lang.rules.sums import ordered_terms
 from a2ls_dsl.lang.syntax.tree import Comparison, Loss, Weight, Weighted
@@ -49,6 +51,7 @@ class Derivation(NamedTuple):
         return Loss(tuple(terms) if len(terms) == 1 else ordered_terms(terms))
 
 
+@dataclass(frozen=True, eq=False)
 class Space(ABC):
     """A set of derivations.
 
@@ -90,9 +93,9 @@ class Space(ABC):
 
     # drawing
 
-    @abstractmethod
     def pick(self, drawer: Drawer) -> Any:
         """A choice, each alternative alike."""
+        return pick(drawer.rng, tuple(self.choices()))
 
     def pick_evenly(self, drawer: Drawer) -> Any:
         """A choice, as probable as it has valid derivations."""
@@ -145,7 +148,7 @@ class Space(ABC):
 
     def sites(self) -> Iterable[int]:
         """Where another alternative could be taken: 0, of a comparison the number of a word or set."""
-        return ()
+        return (0,) if len(tuple(self.choices())) > 1 else ()
 
     def other(self, old: Derivation, site: int, drawer: Drawer) -> Derivation | None:
         """A derivation with another alternative at a site; None where it doesn't go with the rest."""
@@ -153,7 +156,7 @@ class Space(ABC):
 
     def adopt(self, old: Derivation, drawer: Drawer) -> Any:
         """The choice of a derivation of the same place for other parameters; None if there is no such."""
-        return old.choice
+        return old.choice if old.choice in self.choices() else None
 
     def follow(self, old: Derivation, drawer: Drawer) -> Derivation:
         """A derivation with the choices of another one, as far as there are such.

@@ -215,9 +215,8 @@ class Builder:
         if node is None:
             return None
         if isinstance(node, Token):
-            return (
-                surface.whole(node) if node.type == "INT" else surface.Name(str(node), span=self._span(node))
-            )
+            is_number = node.type == "INT"
+            return surface.whole(node) if is_number else surface.Name(str(node), span=self._span(node))
         if node.data in _PARTS:
             return _PARTS[node.data](*self._all(node.children), span=self._span(node))
         if node.data in _TUPLES:
