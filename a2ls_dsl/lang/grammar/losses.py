@@ -26,29 +26,21 @@ REMEMBERED = 1000
 
 @dataclass(frozen=True)
 class Filter:
-    """The part of a grammar whose comparisons have these operators and negatives; None: any."""
+    """The part of a grammar, or of its part `of`, whose comparisons have these operators and negatives.
 
-    operators: Collection[str] | None = None
+    None: any.
+    """
+
+    operators: tuple[str, ...] | None = None
     against_batch: bool | None = None
-
-    def narrowed(self, operators: Collection[str] | None, against_batch: bool | None) -> Filter:
-        """The part of this part."""
-        if operators is None:
-            operators = self.operators
-        elif self.operators is not None:
-            operators = [operator for operator in operators if operator in self.operators]
-        if against_batch is None:
-            against_batch = self.against_batch
-        elif self.against_batch not in (None, against_batch):
-            operators = ()
-        return Filter(None if operators is None else tuple(operators), against_batch)
+    of: Filter | None = None
 
     def holds(self, kind: Kind) -> bool:
         """Whether comparisons of a kind belong to the part."""
         operator, against, _ = kind
-        return (self.operators is None or operator in self.operators) and (
-            self.against_batch is None or against == self.against_batch
-        )
+        fits = self.operators is None or operator in self.operators
+        fits = fits and self.against_batch in (None, against)
+        return fits and (self.of is None or self.of.holds(kind))
 
 
 @dataclass(frozen=True)
@@ -131,7 +123,7 @@ class LossSet:
         for operator in operators or ():
             if operator not in known_operators:
                 raise unknown("operator", operator, known_operators)
-        only = self.only.narrowed(operators, against_batch)
+        only = Filter(None if operators is None else tuple(operators), against_batch, self.only)
         layouts, roots = self.rebuild(only)
         part = type(self)(self.name, self.text, only, layouts, roots, self.rebuild, self.warnings)
         if not part.live:

@@ -64,6 +64,7 @@ class FileChecker:
     def __init__(self, earlier: Sequence[Diagnostic] = ()) -> None:
         self.summaries: dict[str, Summary] = {}
         self._findings = Findings(earlier)
+        self._note = self._findings.note
         self._everywhere: dict[str, Definition] = {}
         self._defined: dict[str, Definition] = {}
         self._imported: Mapping[str, Imported] = {}
@@ -187,9 +188,6 @@ class FileChecker:
             if statement in imports and statement not in brought:
                 message = f'no loss of "{statement.path}" is used'
                 self._note(Rule.IMPORT_UNUSED, message, statement.span, Fix("remove the import", ""))
-
-    def _note(self, code: str, message: str, span: Span | None, fix: str | Fix) -> None:
-        self._findings.note(code, message, span, fix)
 
 
 def _of_comparison(term: Comparison, clean: bool) -> Summary:
