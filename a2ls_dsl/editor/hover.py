@@ -21,9 +21,9 @@ from a2ls_dsl.lang.messages.codes import place
 from a2ls_dsl.lang.rules.canonical import comparisons, key
 from a2ls_dsl.lang.rules.types import Width, rollouts, steps, widths
 from a2ls_dsl.lang.syntax.printer import print_loss, print_weight
-from a2ls_dsl.lang.syntax.tree import Comparison, Definition, Item, Loss, head_of
+from a2ls_dsl.lang.syntax.tree import Comparison, Definition, Item, Loss, map_of
 from a2ls_dsl.lang.views.timeline import timeline
-from a2ls_dsl.words.language import NONE, SCHEDULE
+from a2ls_dsl.words.language import HEAD, NONE, SCHEDULE
 from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.registry import functions, heads, operators
 
@@ -124,7 +124,7 @@ def shapes(term: Comparison) -> str:
         return f"latents (B, {row(source)})"
     rolled = rollouts(term)
     several = f" at each of {rolled[0].length} steps" if rolled else ""
-    head = head_of(term)
+    head = map_of(term, HEAD)
     if head is None or head.kind == NONE:
         return f"source (B, {row(source)}), target (B, {row(target)}){several}"
     return f"source (B, {row(source)}) -> {head.kind} -> (B, {row(target)}) = target{several}"

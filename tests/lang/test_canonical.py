@@ -34,7 +34,7 @@ from a2ls_dsl.lang.syntax.tree import (
     Loss,
     LossFile,
     Weighted,
-    head_of,
+    map_of,
     number_of,
 )
 from a2ls_dsl.words.language import Stream
@@ -234,7 +234,7 @@ def test_what_backends_read() -> None:
             )["it"]
         )
     )
-    assert (head_of(term), number_of(term, "decay"), number_of(term, "bins")) == (
+    assert (map_of(term, "head"), number_of(term, "decay"), number_of(term, "bins")) == (
         Head("mlp", (64, 32)),
         0.5,
         65,
@@ -251,7 +251,7 @@ def test_what_backends_read() -> None:
 def test_one_step_without_rollouts() -> None:
     term = canonical_comparison(Comparison("variance", (Element(Stream.STATE, 0),)))
     assert steps(term) == [(term.source, ())]
-    assert head_of(term) is None
+    assert map_of(term, "head") is None
     assert print_loss(Loss((Weighted(1.0, term),))) == "variance({ s[t] })"
 
 

@@ -17,7 +17,6 @@ from a2ls_dsl.lang.syntax.tree import (
     Rollout,
     Schedule,
     Weight,
-    Weighted,
 )
 from a2ls_dsl.words.agent import DISCOUNT, RETURN
 from a2ls_dsl.words.language import SCHEDULE, Stream
@@ -31,11 +30,7 @@ def print_loss(loss: Loss) -> str:
     """A loss on one line: `mse({ s[t] } -> { s[t+1] })`, `1.0 * curl + 0.1 * mse(...)`."""
     if len(loss.terms) == 1 and loss.terms[0].weight == 1.0:
         return print_term(loss.terms[0].term)
-    return " + ".join(print_weighted(weighted) for weighted in loss.terms)
-
-
-def print_weighted(weighted: Weighted) -> str:
-    return f"{print_weight(weighted.weight)} * {print_term(weighted.term)}"
+    return " + ".join(f"{print_weight(part.weight)} * {print_term(part.term)}" for part in loss.terms)
 
 
 def print_weight(weight: Weight) -> str:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from a2ls_dsl.diagnostics import Span
 from a2ls_dsl.words.agent import ROLLOUT, VISITED
-from a2ls_dsl.words.language import HEAD, Stream
+from a2ls_dsl.words.language import Stream
 from a2ls_dsl.words.maps import MAPS
 from a2ls_dsl.words.registry import operators
 
@@ -269,11 +269,6 @@ class Head:
     kind: str
     layers: tuple[int, ...] = ()
     name: str | None = None
-
-
-def head_of(term: Comparison) -> Head | None:
-    """The head of a comparison; None for an operator that has none."""
-    return map_of(term, HEAD)
 
 
 def map_of(term: Comparison, name: str) -> Head | None:
