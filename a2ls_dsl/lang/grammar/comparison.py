@@ -154,9 +154,9 @@ class ComparisonSpace(Space):
             if len(self.sets) == 1 and term.target:
                 continue
             places = [offer.place_of(mask) for offer, mask in zip(group.sets, masks, strict=False)]
-            found = tuple(place for place in places if place is not None)
-            if len(found) == len(places):
-                return Chosen(word, found, masks[: len(found)])
+            held = tuple(place for place in places if place is not None)
+            if len(held) == len(places):
+                return Chosen(word, held, masks[: len(held)])
         return None
 
     def optional(self, choice: Chosen) -> tuple[int, ...]:
