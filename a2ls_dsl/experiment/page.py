@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from a2ls_dsl.diagnostics import A2lError
 from a2ls_dsl.english import count
-from a2ls_dsl.experiment.claims import Published
+from a2ls_dsl.experiment.claims import Claim, Published
 from a2ls_dsl.experiment.collect import Collected, Verdict
 from a2ls_dsl.experiment.figure import figure
 from a2ls_dsl.experiment.plan import Experiment
@@ -26,8 +27,12 @@ seeds. Claims are judged by the mean over environments of the difference of fina
 Intervals are 95 % ones that hold for few seeds: Student's, of a mean over seeds and of differences within
 seeds (with few pairs Welch's), and for the probability of being better a score interval. Interquartile means
 (IQM) of all runs stand beside them without an interval: a bootstrap's is too narrow
-(`benchmarks/intervals.py`). No interval is corrected for how many of them there are.
+(`benchmarks/intervals.py`). No interval is corrected for how many of them there are. What deciding an open
+claim would take is the runs of its two arms that are missing, or more seeds: so many that the interval, which
+narrows with their root, would leave out 0 if the difference stayed as it is.
 """
+MOST_SEEDS = 1_000
+"""More aren't counted: there is no difference to speak of."""
 
 
 def write(path: Path, experiments: Sequence[Collected]) -> list[Path]:
@@ -112,11 +117,36 @@ def _verdicts(experiments: Sequence[Collected]) -> str:
             claim.says,
             verdict.value,
             _difference(comparison, 2 if collected.normalised else 0) + _where(collected, comparison),
+            _price(collected, claim, verdict, comparison),
             f"[{collected.experiment.name}](#{_anchor(collected.experiment.name)})",
         ]
         for collected, claim, verdict, comparison in sorted(judged, key=lambda row: row[2] is Verdict.MISSING)
     ]
-    return "\n".join([*lines, *_table(["claim", "verdict", "difference of means", "experiment"], rows), ""])
+    heads = ["claim", "verdict", "difference of means", "deciding it would take", "experiment"]
+    return "\n".join([*lines, *_table(heads, rows), ""])
+
+
+def _price(collected: Collected, claim: Claim, verdict: Verdict, comparison: Comparison | None) -> str:
+    """What it would take to decide a claim that is open."""
+    if verdict in (Verdict.HOLDS, Verdict.OPPOSITE):
+        return ""
+    runs = [run for run in collected.experiment.runs if run.arm.name in (claim.better, claim.than)]
+    there = sum(len(collected.results[arm][env]) for arm, env in {(run.arm.name, run.env) for run in runs})
+    if there < len(runs) or comparison is None:
+        return count(len(runs) - there, "run") + _hours(collected, len(runs) - there)
+    difference, seeds = comparison.difference, collected.experiment.seeds
+    width = (difference.high - difference.low) / 2
+    if width**2 * seeds > MOST_SEEDS * difference.value**2:
+        return f"over {MOST_SEEDS:,} seeds"
+    more = math.floor(seeds * (width / difference.value) ** 2) + 1 - seeds
+    return f"{count(more, 'more seed')}{_hours(collected, more * len(runs) // seeds)}"
+
+
+def _hours(collected: Collected, runs: int) -> str:
+    """How long so many further runs would take, if any were trained."""
+    if not collected.count:
+        return ""
+    return f", {runs * sum(collected.seconds.values()) / collected.count / 3600:.1f} hours"
 
 
 def _anchor(name: str) -> str:
@@ -227,8 +257,7 @@ def _spent(collected: Collected) -> str:
     missing = len(collected.experiment.runs) - collected.count
     if not missing:
         return spent
-    rest = missing * sum(collected.seconds.values()) / collected.count
-    return f"{spent} At that rate the {_missing(missing)} would take {rest / 3600:.1f} hours more."
+    return f"{spent} At that rate the {_missing(missing)} would take{_hours(collected, missing)[1:]} more."
 
 
 def _versions(collected: Collected) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as xml
 from collections.abc import Callable
 from pathlib import Path
@@ -148,11 +149,28 @@ def test_the_page(tmp_path: Path) -> None:
     assert str(figure.relative_to(page.parent)) in text
 
 
+def test_an_open_claim_has_its_price(tmp_path: Path) -> None:
+    """Differences within seeds are 1 + (-6, 3, 0, 6, -3) on both environments: their interval, Student's with
+    8 degrees of freedom, would leave out 0 at 60 seeds.
+    """
+    plan = experiment(tmp_path)
+    prices = []
+    for runs, gain in ((0, 1), (7, 1), (20, 1), (20, 0), (20, 300)):
+        fill(plan, lambda run, gain=gain: final(run, gain))
+        for run in plan.runs[runs:]:
+            path_of(plan, run).unlink()
+        page = write(tmp_path / "results.md", [collect(plan)])[0].read_text()
+        prices.append(next(line.split("|")[4].strip() for line in page.splitlines() if "The loss" in line))
+    half_width = stats.t.ppf(0.975, 8) * np.std([-6, 3, 0, 6, -3], ddof=1) / math.sqrt(2)
+    assert half_width / math.sqrt(60) < 1 < half_width / math.sqrt(59)
+    assert prices == ["20 runs", "13 runs, 6.5 hours", "55 more seeds, 110.0 hours", "over 1,000 seeds", ""]
+
+
 def test_a_page_has_no_table_with_a_cell_too_many_and_no_link_to_nowhere(tmp_path: Path) -> None:
     text = (SMALL + CLAIMS).replace('"small"', '"Small.2"').replace("helps", "helps: P(better|loss)")
     plan = read(written(tmp_path, text.replace("seeds = 2", "seeds = 1")))
     page = write(tmp_path / "results.md", [collect(plan)])[0].read_text()
-    assert "| The loss helps: P(better\\|loss) | open: not run |  | [Small.2](#small2) |" in page
+    assert "| The loss helps: P(better\\|loss) | open: not run |  | 4 runs | [Small.2](#small2) |" in page
     assert "2 arms, 1 seed, 800 frames: 0 of 4 runs; " in page
 
 
