@@ -135,6 +135,8 @@ def _price(collected: Collected, claim: Claim, verdict: Verdict, comparison: Com
     if there < len(runs) or comparison is None:
         return count(len(runs) - there, "run") + _hours(collected, len(runs) - there)
     difference, seeds = comparison.difference, collected.experiment.seeds
+    if not difference.bounded:
+        return "more seeds"
     width = (difference.high - difference.low) / 2
     if width**2 * seeds > MOST_SEEDS * difference.value**2:
         return f"over {MOST_SEEDS:,} seeds"

@@ -166,6 +166,14 @@ def test_an_open_claim_has_its_price(tmp_path: Path) -> None:
     assert prices == ["20 runs", "13 runs, 6.5 hours", "55 more seeds, 110.0 hours", "over 1,000 seeds", ""]
 
 
+def test_one_seed_of_each_arm_has_no_interval_and_no_price(tmp_path: Path) -> None:
+    text = (SMALL + CLAIMS).replace("seeds = 2", "seeds = 1")
+    plan = read(written(tmp_path, text))
+    fill(plan, lambda run: final(run, 15))
+    page = write(tmp_path / "results.md", [collect(plan)])[0].read_text()
+    assert "| The loss helps | open: too few seeds for an interval | +9 | more seeds | " in page
+
+
 def test_a_page_has_no_table_with_a_cell_too_many_and_no_link_to_nowhere(tmp_path: Path) -> None:
     text = (SMALL + CLAIMS).replace('"small"', '"Small.2"').replace("helps", "helps: P(better|loss)")
     plan = read(written(tmp_path, text.replace("seeds = 2", "seeds = 1")))
